@@ -1,0 +1,329 @@
+//! The todo: something to be done, named by a text.
+//!
+//! A todo is created once, renamed, completed and reopened at will, and deleted
+//! for good. Where its stream lives and who asks are not this module's matter.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Aggregate, DomainError, DomainEvent, ErrorKind};
+
+/// Identifies a todo.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TodoId(Uuid);
+
+/// What a todo says: trimmed, 1 to [`TodoText::MAX_CHARS`] characters (Unicode
+/// scalar values), none of them a control character.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TodoText(String);
+
+/// What can be asked of a todo.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TodoCommand {
+    /// Bring the todo into being.
+    Create {
+        /// What it says.
+        text: TodoText,
+    },
+    /// Make it say something else, done or not.
+    Rename {
+        /// What it says from now on.
+        text: TodoText,
+    },
+    /// Mark it as done.
+    Complete,
+    /// Mark it as not done after all.
+    Reopen,
+    /// Remove it for good.
+    Delete,
+}
+
+/// What has happened to a todo. The JSON form is the stored payload.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TodoEvent {
+    /// It came into being.
+    Created {
+        /// What it says.
+        text: TodoText,
+    },
+    /// It says something else.
+    Renamed {
+        /// What it says from now on.
+        text: TodoText,
+    },
+    /// It was marked as done.
+    Completed,
+    /// It was marked as not done after all.
+    Reopened,
+    /// It was removed for good.
+    Deleted,
+}
+
+/// What a todo is, as far as its decisions need to know.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum TodoState {
+    /// Nothing has happened yet.
+    #[default]
+    NotCreated,
+    /// To be done.
+    Active {
+        /// What it says.
+        text: TodoText,
+    },
+    /// Done.
+    Completed {
+        /// What it says.
+        text: TodoText,
+    },
+    /// Gone. Its id is never used again.
+    Deleted,
+}
+
+/// Why a todo refuses a command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TodoError {
+    /// The id has been used, be it by a todo that is deleted by now.
+    #[error("this todo already exists")]
+    AlreadyExists,
+    /// There is no such todo, or no longer.
+    #[error("there is no such todo")]
+    NotFound,
+    /// It is done already.
+    #[error("this todo is already completed")]
+    AlreadyCompleted,
+    /// It is not done, so there is nothing to reopen.
+    #[error("this todo is not completed")]
+    NotCompleted,
+}
+
+/// Why a text is not a [`TodoText`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TodoTextError {
+    /// Nothing is left after trimming.
+    #[error("the text of a todo must not be empty")]
+    Empty,
+    /// More than [`TodoText::MAX_CHARS`] characters are left after trimming.
+    #[error("the text of a todo has at most {max} characters; this one has {chars}", max = TodoText::MAX_CHARS)]
+    TooLong {
+        /// How many there are.
+        chars: usize,
+    },
+    /// One of the characters is a control character, such as a line break.
+    #[error("the text of a todo must be one line without control characters; this one has U+{:04X}", u32::from(*.character))]
+    ControlCharacter {
+        /// The first such character.
+        character: char,
+    },
+}
+
+/// Why a text is not a [`TodoId`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the id of a todo must be a UUID, such as 019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e")]
+pub struct TodoIdError;
+
+impl Aggregate for TodoState {
+    const TYPE: &'static str = "Todo";
+
+    type Id = TodoId;
+    type Command = TodoCommand;
+    type Event = TodoEvent;
+    type Error = TodoError;
+
+    fn handle(&self, command: &TodoCommand) -> Result<Vec<TodoEvent>, TodoError> {
+        use {TodoCommand as C, TodoError as E, TodoEvent as Happened};
+
+        match (self, command) {
+            (Self::NotCreated, C::Create { text }) => {
+                Ok(vec![Happened::Created { text: text.clone() }])
+            }
+            (Self::Active { .. } | Self::Completed { .. } | Self::Deleted, C::Create { .. }) => {
+                Err(E::AlreadyExists)
+            }
+            (
+                Self::NotCreated | Self::Deleted,
+                C::Rename { .. } | C::Complete | C::Reopen | C::Delete,
+            ) => Err(E::NotFound),
+            (
+                Self::Active { text: current } | Self::Completed { text: current },
+                C::Rename { text },
+            ) => {
+                if text == current {
+                    Ok(vec![])
+                } else {
+                    Ok(vec![Happened::Renamed { text: text.clone() }])
+                }
+            }
+            (Self::Active { .. }, C::Complete) => Ok(vec![Happened::Completed]),
+            (Self::Completed { .. }, C::Complete) => Err(E::AlreadyCompleted),
+            (Self::Completed { .. }, C::Reopen) => Ok(vec![Happened::Reopened]),
+            (Self::Active { .. }, C::Reopen) => Err(E::NotCompleted),
+            (Self::Active { .. } | Self::Completed { .. }, C::Delete) => {
+                Ok(vec![Happened::Deleted])
+            }
+        }
+    }
+
+    fn apply(self, event: &TodoEvent) -> Self {
+        use TodoEvent as Happened;
+
+        match (self, event) {
+            (Self::NotCreated, Happened::Created { text }) => Self::Active { text: text.clone() },
+            (Self::Active { .. }, Happened::Renamed { text }) => {
+                Self::Active { text: text.clone() }
+            }
+            (Self::Completed { .. }, Happened::Renamed { text }) => {
+                Self::Completed { text: text.clone() }
+            }
+            (Self::Active { text }, Happened::Completed) => Self::Completed { text },
+            (Self::Completed { text }, Happened::Reopened) => Self::Active { text },
+            (Self::Active { .. } | Self::Completed { .. }, Happened::Deleted) => Self::Deleted,
+            (
+                state @ (Self::Active { .. } | Self::Completed { .. } | Self::Deleted),
+                Happened::Created { .. },
+            )
+            | (
+                state @ (Self::NotCreated | Self::Deleted),
+                Happened::Renamed { .. }
+                | Happened::Completed
+                | Happened::Reopened
+                | Happened::Deleted,
+            )
+            | (state @ Self::Completed { .. }, Happened::Completed)
+            | (state @ Self::Active { .. }, Happened::Reopened) => state,
+        }
+    }
+}
+
+impl DomainEvent for TodoEvent {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "created",
+            Self::Renamed { .. } => "renamed",
+            Self::Completed => "completed",
+            Self::Reopened => "reopened",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl DomainError for TodoError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound => ErrorKind::NotFound,
+            Self::AlreadyExists | Self::AlreadyCompleted | Self::NotCompleted => {
+                ErrorKind::Conflict
+            }
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists => "todo-already-exists",
+            Self::NotFound => "todo-not-found",
+            Self::AlreadyCompleted => "todo-already-completed",
+            Self::NotCompleted => "todo-not-completed",
+        }
+    }
+}
+
+impl TodoId {
+    /// The todo that this UUID names.
+    #[must_use]
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl From<Uuid> for TodoId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl FromStr for TodoId {
+    type Err = TodoIdError;
+
+    fn from_str(text: &str) -> Result<Self, TodoIdError> {
+        Uuid::try_parse(text).map(Self).map_err(|_| TodoIdError)
+    }
+}
+
+impl TryFrom<String> for TodoId {
+    type Error = TodoIdError;
+
+    fn try_from(text: String) -> Result<Self, TodoIdError> {
+        text.parse()
+    }
+}
+
+impl From<TodoId> for String {
+    fn from(id: TodoId) -> Self {
+        id.to_string()
+    }
+}
+
+impl Display for TodoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl TodoText {
+    /// The most characters that a text may have.
+    pub const MAX_CHARS: usize = 500;
+
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TodoText {
+    type Err = TodoTextError;
+
+    fn from_str(text: &str) -> Result<Self, TodoTextError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TodoTextError::Empty);
+        }
+        if let Some(character) = text.chars().find(|c| c.is_control()) {
+            return Err(TodoTextError::ControlCharacter { character });
+        }
+        let chars = text.chars().count();
+        if chars > Self::MAX_CHARS {
+            return Err(TodoTextError::TooLong { chars });
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for TodoText {
+    type Error = TodoTextError;
+
+    fn try_from(text: String) -> Result<Self, TodoTextError> {
+        text.parse()
+    }
+}
+
+impl From<TodoText> for String {
+    fn from(text: TodoText) -> Self {
+        text.0
+    }
+}
+
+impl Display for TodoText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests;
