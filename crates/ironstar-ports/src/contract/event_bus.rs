@@ -1,0 +1,118 @@
+//! The promises of [`EventBus`].
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt};
+
+use super::{Outcome, Rule, Violation, equal, failed};
+use crate::{EventBus, Key, KeyExpr, StreamId, Subscription};
+
+type Bus = Arc<dyn EventBus>;
+
+/// Every rule, in reading order.
+pub const RULES: &[Rule<Bus>] = &[
+    Rule {
+        name: "delivers-what-matches",
+        check: |bus| delivers_what_matches(bus).boxed(),
+    },
+    Rule {
+        name: "every-subscriber",
+        check: |bus| every_subscriber(bus).boxed(),
+    },
+    Rule {
+        name: "publisher-order",
+        check: |bus| publisher_order(bus).boxed(),
+    },
+    Rule {
+        name: "never-blocks",
+        check: |bus| never_blocks(bus).boxed(),
+    },
+    Rule {
+        name: "drop-harms-nobody",
+        check: |bus| drop_harms_nobody(bus).boxed(),
+    },
+];
+
+/// A subscriber gets the messages whose keys match its expression, whole, and
+/// no others.
+async fn delivers_what_matches(bus: Bus) -> Outcome {
+    let mut one = subscribe(&bus, &KeyExpr::of_stream(&stream("1"))).await?;
+    let mut typed = subscribe(&bus, &KeyExpr::of_type("Todo")).await?;
+    let foreign = Key::of_stream(&StreamId::new("List", "1"));
+    publish(&bus, &foreign, b"foreign").await?;
+    publish(&bus, &key("2"), b"").await?;
+    publish(&bus, &key("1"), b"\x00\xff{}").await?;
+    expect(&mut typed, &key("2"), b"").await?;
+    expect(&mut typed, &key("1"), b"\x00\xff{}").await?;
+    expect(&mut one, &key("1"), b"\x00\xff{}").await
+}
+
+/// Every subscriber gets every message, also with the same expression.
+async fn every_subscriber(bus: Bus) -> Outcome {
+    let mut first = subscribe(&bus, &KeyExpr::all_events()).await?;
+    let mut second = subscribe(&bus, &KeyExpr::all_events()).await?;
+    publish(&bus, &key("1"), b"hint").await?;
+    expect(&mut first, &key("1"), b"hint").await?;
+    expect(&mut second, &key("1"), b"hint").await
+}
+
+/// What one publisher sends in turn, a subscriber that keeps up gets in turn.
+async fn publisher_order(bus: Bus) -> Outcome {
+    let mut subscription = subscribe(&bus, &KeyExpr::all_events()).await?;
+    for number in 0..100_u8 {
+        publish(&bus, &key("1"), &[number]).await?;
+    }
+    for number in 0..100_u8 {
+        expect(&mut subscription, &key("1"), &[number]).await?;
+    }
+    Ok(())
+}
+
+/// A subscriber that does not read delays neither publishers nor others.
+async fn never_blocks(bus: Bus) -> Outcome {
+    let stalled = subscribe(&bus, &KeyExpr::all_events()).await?;
+    let mut live = subscribe(&bus, &KeyExpr::all_events()).await?;
+    for number in 0..10_000_u32 {
+        let number = number.to_be_bytes();
+        publish(&bus, &key("1"), &number).await?;
+        expect(&mut live, &key("1"), &number).await?;
+    }
+    drop(stalled);
+    Ok(())
+}
+
+/// Dropping a subscription harms nobody else.
+async fn drop_harms_nobody(bus: Bus) -> Outcome {
+    let dropped = subscribe(&bus, &KeyExpr::all_events()).await?;
+    let mut kept = subscribe(&bus, &KeyExpr::all_events()).await?;
+    drop(dropped);
+    publish(&bus, &key("1"), b"hint").await?;
+    expect(&mut kept, &key("1"), b"hint").await
+}
+
+fn stream(id: &str) -> StreamId {
+    StreamId::new("Todo", id)
+}
+
+fn key(id: &str) -> Key {
+    Key::of_stream(&stream(id))
+}
+
+async fn subscribe(bus: &Bus, keys: &KeyExpr) -> Result<Subscription, Violation> {
+    bus.subscribe(keys).await.map_err(failed("subscribe"))
+}
+
+async fn publish(bus: &Bus, key: &Key, payload: &[u8]) -> Outcome {
+    bus.publish(key, payload).await.map_err(failed("publish"))
+}
+
+/// Waits for the next message, which must be this one. Whoever runs the rule
+/// sets the deadline.
+async fn expect(subscription: &mut Subscription, key: &Key, payload: &[u8]) -> Outcome {
+    let message = subscription
+        .next()
+        .await
+        .ok_or_else(|| Violation("the subscription ended".to_owned()))?;
+    equal("key", message.key.as_str(), key.as_str())?;
+    equal("payload", &message.payload[..], payload)
+}

@@ -1,0 +1,196 @@
+//! Where messages go: keys, and expressions that match many keys.
+//!
+//! Both follow Zenoh's key expressions
+//! (<https://github.com/eclipse-zenoh/roadmap/blob/main/rfcs/ALL/Key%20Expressions.md>):
+//! chunks that are not empty, joined by `/`; `*` stands for any one chunk, `**`
+//! for any number of them, none included. Wildcards inside a chunk (`$*`) and
+//! verbatim chunks (`@…`) are left out on purpose: nothing here needs them.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use crate::StreamId;
+
+/// The address of a message: an expression without wildcards.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Key(String);
+
+/// Matches keys. Always in canonical form: no `**/**`, and no `**/*`, which is
+/// written `*/**`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct KeyExpr(String);
+
+/// Why a text is not a [`KeyExpr`].
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum KeyExprError {
+    /// Nothing, a leading, trailing or doubled `/`.
+    #[error("a key expression is made of chunks joined by single '/', none of them empty")]
+    EmptyChunk,
+    /// A chunk holds what has a meaning of its own, or is not printable.
+    #[error(
+        "the chunk {chunk:?} is not allowed: '*' and '**' stand alone, and '#', '?', '$', '@' and control characters are reserved"
+    )]
+    Reserved {
+        /// The chunk.
+        chunk: String,
+    },
+    /// More than [`KeyExpr::MAX_BYTES`].
+    #[error("a key expression has at most {max} bytes", max = KeyExpr::MAX_BYTES)]
+    TooLong,
+}
+
+const EVENTS: &str = "events";
+const ONE: &str = "*";
+const MANY: &str = "**";
+
+impl Key {
+    /// Where hints about a stream's events go: `events/{type}/{id}`. What is
+    /// not a letter, a digit, or one of `-._~` is percent-encoded.
+    #[must_use]
+    pub fn of_stream(stream: &StreamId) -> Self {
+        Self(format!(
+            "{EVENTS}/{}/{}",
+            encode(&stream.aggregate_type),
+            encode(&stream.aggregate_id)
+        ))
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl KeyExpr {
+    /// The most bytes that an expression may have.
+    pub const MAX_BYTES: usize = 512;
+
+    /// The events of every aggregate: `events/**`.
+    #[must_use]
+    pub fn all_events() -> Self {
+        Self(format!("{EVENTS}/{MANY}"))
+    }
+
+    /// The events of every aggregate of a type: `events/{type}/**`.
+    #[must_use]
+    pub fn of_type(aggregate_type: &str) -> Self {
+        Self(format!("{EVENTS}/{}/{MANY}", encode(aggregate_type)))
+    }
+
+    /// The events of one aggregate: `events/{type}/{id}`.
+    #[must_use]
+    pub fn of_stream(stream: &StreamId) -> Self {
+        Self(Key::of_stream(stream).0)
+    }
+
+    /// The expression as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a key is one of those that the expression stands for.
+    #[must_use]
+    pub fn matches(&self, key: &Key) -> bool {
+        let pattern: Vec<&str> = self.0.split('/').collect();
+        let key: Vec<&str> = key.0.split('/').collect();
+        // Where to resume when a chunk does not fit: the last `**` seen, which
+        // then takes one chunk more.
+        let mut resume: Option<(usize, usize)> = None;
+        let (mut p, mut k) = (0, 0);
+        while k < key.len() {
+            match pattern.get(p) {
+                Some(&MANY) => {
+                    resume = Some((p, k));
+                    p += 1;
+                }
+                Some(&chunk) if chunk == ONE || chunk == key[k] => {
+                    p += 1;
+                    k += 1;
+                }
+                Some(_) | None => {
+                    let Some((many, taken)) = resume else {
+                        return false;
+                    };
+                    resume = Some((many, taken + 1));
+                    p = many + 1;
+                    k = taken + 1;
+                }
+            }
+        }
+        pattern[p..].iter().all(|&chunk| chunk == MANY)
+    }
+}
+
+impl FromStr for KeyExpr {
+    type Err = KeyExprError;
+
+    fn from_str(text: &str) -> Result<Self, KeyExprError> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(KeyExprError::TooLong);
+        }
+        let mut canonical: Vec<&str> = Vec::new();
+        let mut many = false;
+        for chunk in text.split('/') {
+            check(chunk)?;
+            if chunk == MANY {
+                many = true;
+                continue;
+            }
+            if many && chunk != ONE {
+                canonical.push(MANY);
+                many = false;
+            }
+            canonical.push(chunk);
+        }
+        if many {
+            canonical.push(MANY);
+        }
+        Ok(Self(canonical.join("/")))
+    }
+}
+
+impl Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Display for KeyExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+fn check(chunk: &str) -> Result<(), KeyExprError> {
+    if chunk.is_empty() {
+        return Err(KeyExprError::EmptyChunk);
+    }
+    if chunk == ONE || chunk == MANY {
+        return Ok(());
+    }
+    let reserved = |c: char| matches!(c, '*' | '#' | '?' | '$' | '@') || c.is_control();
+    if chunk.contains(reserved) {
+        return Err(KeyExprError::Reserved {
+            chunk: chunk.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986, section 2.3.
+fn encode(chunk: &str) -> String {
+    let mut encoded = String::with_capacity(chunk.len());
+    for byte in chunk.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+use super::{Key, KeyExpr, KeyExprError};
+use crate::StreamId;
+
+fn expr(text: &str) -> KeyExpr {
+    text.parse().expect("a key expression")
+}
+
+fn key(text: &str) -> Key {
+    Key(text.to_owned())
+}
+
+#[test]
+fn keys_name_streams_and_encode_what_users_choose() {
+    let plain = StreamId::new("Todo", "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e");
+    assert_eq!(
+        Key::of_stream(&plain).as_str(),
+        "events/Todo/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
+    );
+    let hostile = StreamId::new("Todo", "a/**?#$@ü");
+    assert_eq!(
+        Key::of_stream(&hostile).as_str(),
+        "events/Todo/a%2F%2A%2A%3F%23%24%40%C3%BC"
+    );
+    assert_eq!(KeyExpr::all_events().as_str(), "events/**");
+    assert_eq!(KeyExpr::of_type("Todo").as_str(), "events/Todo/**");
+    assert!(KeyExpr::of_stream(&hostile).matches(&Key::of_stream(&hostile)));
+    assert!(!KeyExpr::of_stream(&hostile).matches(&Key::of_stream(&plain)));
+}
+
+#[test]
+fn wildcards_match_whole_chunks() {
+    let cases = [
+        ("events/**", "events/Todo/1", true),
+        ("events/**", "events", true),
+        ("events/**", "event/Todo/1", false),
+        ("events/Todo/*", "events/Todo/1", true),
+        ("events/Todo/*", "events/Todo", false),
+        ("events/Todo/*", "events/Todo/1/2", false),
+        ("events/*/1", "events/Todo/1", true),
+        ("**/1", "events/Todo/1", true),
+        ("**/1/**", "events/Todo/1", true),
+        ("**/Todo/**/3", "events/Todo/1/Todo/2/3", true),
+        ("**/Todo/**/3", "events/Todo/1/Todo/2/4", false),
+        ("events/Todo/1", "events/Todo/1", true),
+        ("events/Todo/1", "events/Todo/12", false),
+        ("**", "events", true),
+    ];
+    for (pattern, candidate, expected) in cases {
+        assert_eq!(
+            expr(pattern).matches(&key(candidate)),
+            expected,
+            "{pattern} on {candidate}"
+        );
+    }
+}
+
+#[test]
+fn expressions_are_brought_into_canonical_form() {
+    assert_eq!(expr("a/**/**/b").as_str(), "a/**/b");
+    assert_eq!(expr("a/**/*").as_str(), "a/*/**");
+    assert_eq!(expr("**/*/**/*/b").as_str(), "*/*/**/b");
+}
+
+#[test]
+fn what_is_not_an_expression_is_refused() {
+    for text in ["", "/", "/a", "a/", "a//b"] {
+        assert_eq!(text.parse::<KeyExpr>(), Err(KeyExprError::EmptyChunk));
+    }
+    for chunk in ["a*", "***", "$*", "a#", "a?b", "@a", "a\rb", "a\nb"] {
+        assert_eq!(
+            format!("events/{chunk}").parse::<KeyExpr>(),
+            Err(KeyExprError::Reserved {
+                chunk: chunk.to_owned()
+            })
+        );
+    }
+    assert_eq!(
+        "a".repeat(513).parse::<KeyExpr>(),
+        Err(KeyExprError::TooLong)
+    );
+}

@@ -1,0 +1,28 @@
+//! What ironstar needs from the outside world, and nothing about who provides
+//! it.
+//!
+//! This crate knows nothing of SQL, of Zenoh, of HTTP, or of any particular
+//! aggregate: events pass through it as JSON payloads, typed once, in the
+//! command handler.
+//!
+//! - [`EventStore`]: the log. The truth.
+//! - [`EventBus`]: hints that something is new. Never the truth.
+//! - [`Clock`] and [`IdSource`]: time and randomness, injected.
+//! - `contract` (feature `contract`): what every adapter must prove.
+
+mod event;
+mod event_bus;
+mod event_store;
+mod key;
+mod system;
+
+#[cfg(feature = "contract")]
+pub mod contract;
+
+pub use event::{
+    Envelope, Metadata, NewEvent, Payload, PayloadError, Position, Sequence, StreamId,
+};
+pub use event_bus::{BusError, BusMessage, EventBus, Subscription};
+pub use event_store::{Append, AppendError, Appended, EventStore, ExpectedSequence, StoreError};
+pub use key::{Key, KeyExpr, KeyExprError};
+pub use system::{Clock, IdSource};
