@@ -1,0 +1,10 @@
+//! The ports in memory: for tests that are about something else.
+//!
+//! They pass the same contract suites as the real adapters, and forget
+//! everything with the process.
+
+mod event_bus;
+mod event_store;
+
+pub use event_bus::MemoryEventBus;
+pub use event_store::MemoryEventStore;

@@ -1,0 +1,15 @@
+//! The log in one SQLite file.
+//!
+//! SQLite runs with a write-ahead log and `synchronous=FULL`, so what has been
+//! committed survives a power cut. One task owns the one connection that
+//! writes; reads have connections of their own, which cannot write.
+
+mod database;
+mod event_store;
+mod migrations;
+mod rows;
+mod writer;
+
+pub use database::{OpenError, SqliteDatabase, SqliteUrl, UrlError};
+pub use event_store::SqliteEventStore;
+pub use migrations::{Migration, migrate, migration_status};

@@ -1,0 +1,27 @@
+//! The machine's clock and randomness.
+
+use ironstar_ports::{Clock, IdSource};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+/// Ids from the machine's clock and randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemIdSource;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+}
+
+impl IdSource for SystemIdSource {
+    #[expect(clippy::disallowed_methods, reason = "this is the id source")]
+    fn next_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}

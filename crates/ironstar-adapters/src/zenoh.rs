@@ -1,0 +1,5 @@
+//! The bus on Zenoh.
+
+mod event_bus;
+
+pub use event_bus::ZenohEventBus;

@@ -1,0 +1,8 @@
+//! The adapters, against the contracts of their ports and against what is
+//! special about each.
+
+mod contract;
+mod memory;
+mod mutants;
+mod sqlite;
+mod zenoh;

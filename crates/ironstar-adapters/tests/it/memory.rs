@@ -1,0 +1,24 @@
+use std::sync::Arc;
+
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
+use ironstar_adapters::system::SystemClock;
+use ironstar_ports::contract::{event_bus, event_store};
+use ironstar_ports::{EventBus, EventStore};
+
+use crate::contract::passes;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_event_store_keeps_the_contract() {
+    passes(event_store::RULES, async || {
+        Arc::new(MemoryEventStore::new(Arc::new(SystemClock))) as Arc<dyn EventStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_event_bus_keeps_the_contract() {
+    passes(event_bus::RULES, async || {
+        Arc::new(MemoryEventBus::new()) as Arc<dyn EventBus>
+    })
+    .await;
+}

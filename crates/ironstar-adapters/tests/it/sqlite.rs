@@ -1,0 +1,255 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use ironstar_adapters::sqlite::{
+    OpenError, SqliteDatabase, SqliteEventStore, SqliteUrl, migrate, migration_status,
+};
+use ironstar_adapters::system::SystemClock;
+use ironstar_ports::contract::event_store;
+use ironstar_ports::{
+    Append, AppendError, Appended, EventStore, ExpectedSequence, Metadata, NewEvent, Payload,
+    Position, StreamId,
+};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::contract::passes;
+
+fn url(directory: &TempDir) -> SqliteUrl {
+    directory.path().join("ironstar.db").into()
+}
+
+async fn open(url: &SqliteUrl) -> SqliteEventStore {
+    let database = SqliteDatabase::open(url).await.expect("a database");
+    SqliteEventStore::new(database, Arc::new(SystemClock))
+}
+
+async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .expect("a connection")
+}
+
+async fn append_one(store: &dyn EventStore) -> Result<Appended, AppendError> {
+    let event = NewEvent {
+        event_type: "created".to_owned(),
+        schema_version: 1,
+        payload: Payload::from_text(r#"{"type":"created","text":"Buy milk"}"#.to_owned())
+            .expect("JSON"),
+        metadata: Metadata {
+            event_id: Uuid::nil(),
+        },
+    };
+    store
+        .append(Append {
+            stream: StreamId::new("Todo", "1"),
+            expected: ExpectedSequence::Any,
+            events: vec![event],
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_event_store_keeps_the_contract() {
+    let mut directories = Vec::new();
+    let directories = std::sync::Mutex::new(&mut directories);
+    passes(event_store::RULES, async || {
+        let directory = TempDir::new().expect("a directory");
+        let store = open(&url(&directory)).await;
+        directories.lock().expect("the lock").push(directory);
+        Arc::new(store) as Arc<dyn EventStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_outlive_the_process() {
+    let directory = TempDir::new().expect("a directory");
+    let store = open(&url(&directory)).await;
+    append_one(&store).await.expect("appended");
+    let before = store.load_after(Position::START, 10).await.expect("read");
+    store.close().await.expect("closed");
+    append_one(&store).await.expect_err("the store is closed");
+
+    let store = open(&url(&directory)).await;
+    let after = store.load_after(Position::START, 10).await.expect("read");
+    assert_eq!(after, before);
+    let next = append_one(&store).await.expect("appended");
+    assert_eq!(next.position, Position::new(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_reads_as_the_design_says() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    append_one(&open(&url).await).await.expect("appended");
+
+    let mut connection = raw(url.path()).await;
+    let row: (i64, String, String, i64, String, String, String) = sqlx::query_as(
+        "SELECT id, aggregate_type, aggregate_id, sequence, event_type, payload, created_at FROM events",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("a row");
+    let created_at = row.6;
+    assert_eq!(
+        (row.0, &*row.1, &*row.2, row.3, &*row.4, &*row.5),
+        (
+            1,
+            "Todo",
+            "1",
+            0,
+            "created",
+            r#"{"type":"created","text":"Buy milk"}"#
+        )
+    );
+    assert_eq!(created_at.len(), "2026-11-24T06:00:00.000Z".len());
+    assert!(created_at.ends_with('Z'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_immutable() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    append_one(&open(&url).await).await.expect("appended");
+
+    let mut connection = raw(url.path()).await;
+    for statement in ["UPDATE events SET payload = '{}'", "DELETE FROM events"] {
+        let refusal = sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .expect_err("refused");
+        assert!(refusal.to_string().contains("immutable"), "{refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_event_is_reported_with_its_position() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    let store = open(&url).await;
+    append_one(&store).await.expect("appended");
+    append_one(&store).await.expect("appended");
+
+    let mut connection = raw(url.path()).await;
+    sqlx::raw_sql(
+        "DROP TRIGGER events_are_never_updated;
+         UPDATE events SET metadata = '{}' WHERE id = 2;",
+    )
+    .execute(&mut connection)
+    .await
+    .expect("damaged");
+    let error = store
+        .load_after(Position::START, 10)
+        .await
+        .expect_err("damaged");
+    assert_eq!(error.to_string(), "the event at position 2 is damaged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_goes_on_when_its_caller_is_gone() {
+    let directory = TempDir::new().expect("a directory");
+    let store = Arc::new(open(&url(&directory)).await);
+    for _ in 0..100 {
+        let store = Arc::clone(&store);
+        let caller = tokio::spawn(async move { append_one(&*store).await });
+        tokio::task::yield_now().await;
+        caller.abort();
+    }
+    // Every append that was asked for is decided before this one.
+    let last = append_one(&*store).await.expect("appended");
+    assert_eq!(store.head().await.expect("read"), last.position);
+    assert_eq!(last.position.get(), last.sequence.get() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_batch_fails_its_callers_and_nobody_after_them() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    let store = open(&url).await;
+    let mut saboteur = raw(url.path()).await;
+    let sabotage = "CREATE TRIGGER sabotage BEFORE INSERT ON events
+                    BEGIN SELECT RAISE(ABORT, 'sabotage'); END;";
+    sqlx::raw_sql(sabotage)
+        .execute(&mut saboteur)
+        .await
+        .expect("sabotaged");
+    append_one(&store).await.expect_err("sabotaged");
+    sqlx::raw_sql("DROP TRIGGER sabotage")
+        .execute(&mut saboteur)
+        .await
+        .expect("repaired");
+    let appended = append_one(&store).await.expect("appended");
+    assert_eq!(appended.position, Position::new(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_refused() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    open(&url).await.close().await.expect("closed");
+    let mut connection = raw(url.path()).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', TRUE, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .expect("inserted");
+    for error in [
+        SqliteDatabase::open(&url)
+            .await
+            .map(|_| ())
+            .expect_err("newer"),
+        migrate(&url).await.map(|_| ()).expect_err("newer"),
+        migration_status(&url).await.map(|_| ()).expect_err("newer"),
+    ] {
+        assert!(
+            matches!(error, OpenError::NewerSchema { version: 9999, .. }),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_are_listed_and_applied() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    let pending = migration_status(&url).await.expect("a list");
+    assert!(!pending.is_empty());
+    assert!(pending.iter().all(|migration| !migration.applied));
+    assert!(!url.path().exists(), "asking must not create the file");
+
+    let applied = migrate(&url).await.expect("migrated");
+    assert!(applied.iter().all(|migration| migration.applied));
+    assert_eq!(migrate(&url).await.expect("migrated again"), applied);
+    assert_eq!(migration_status(&url).await.expect("a list"), applied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_a_database_is_refused() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    std::fs::write(
+        url.path(),
+        "This is a letter, not a database.\n".repeat(300),
+    )
+    .expect("written");
+    let error = SqliteDatabase::open(&url)
+        .await
+        .map(|_| ())
+        .expect_err("not a database");
+    assert!(matches!(error, OpenError::Unusable { .. }), "{error}");
+
+    let nowhere: SqliteUrl = directory.path().join("missing/ironstar.db").into();
+    let error = SqliteDatabase::open(&nowhere)
+        .await
+        .map(|_| ())
+        .expect_err("no such directory");
+    assert!(matches!(error, OpenError::Unusable { .. }), "{error}");
+}
