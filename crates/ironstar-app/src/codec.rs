@@ -1,0 +1,59 @@
+//! Between the domain's events and the store's: the one place where payloads
+//! get their types.
+
+use std::error::Error;
+
+use ironstar_domain::{Aggregate, DomainEvent};
+use ironstar_ports::{Envelope, Metadata, NewEvent, Payload, PayloadError, Position};
+
+/// A stored event that is not what its name says. It is never skipped.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the {event_type:?} event (schema version {schema_version}) at position {position} cannot be read"
+)]
+pub struct DecodeError {
+    /// Which event.
+    pub position: Position,
+    /// What it is said to be.
+    pub event_type: String,
+    /// The version of its shape.
+    pub schema_version: u32,
+    /// What is wrong with it.
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// Reads a stored event as one of an aggregate's: which aggregate it happened
+/// to, and what.
+///
+/// # Errors
+///
+/// If the stream's id or the payload is not what the aggregate writes.
+pub fn decode<A: Aggregate>(envelope: &Envelope) -> Result<(A::Id, A::Event), DecodeError> {
+    let error = |source| DecodeError {
+        position: envelope.position,
+        event_type: envelope.event_type.clone(),
+        schema_version: envelope.schema_version,
+        source,
+    };
+    let id = envelope
+        .stream
+        .aggregate_id
+        .parse()
+        .map_err(|_| error(format!("not an id: {:?}", envelope.stream.aggregate_id).into()))?;
+    let event =
+        serde_json::from_str(envelope.payload.as_str()).map_err(|source| error(source.into()))?;
+    Ok((id, event))
+}
+
+/// Makes an aggregate's event ready to be stored.
+pub(crate) fn encode<E: DomainEvent>(
+    event: &E,
+    metadata: Metadata,
+) -> Result<NewEvent, PayloadError> {
+    Ok(NewEvent {
+        event_type: event.event_type().to_owned(),
+        schema_version: event.schema_version(),
+        payload: Payload::of(event)?,
+        metadata,
+    })
+}

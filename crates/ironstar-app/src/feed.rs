@@ -1,0 +1,304 @@
+//! The log as a stream: what has happened since a position, and then what
+//! happens, each event once and in order.
+//!
+//! One task per node follows the log. A hint on the bus wakes it, and a slow
+//! poll does when hints are lost; either way it reads what is new from the
+//! store, so the bus can delay an event but not lose, double or reorder one.
+//! It keeps the newest events in memory for all consumers. A consumer that is
+//! further behind reads from the store by itself until it has caught up, so a
+//! slow one holds nobody up and takes no memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use ironstar_ports::{
+    BusError, BusMessage, Envelope, EventBus, EventStore, KeyExpr, Position, StoreError,
+    Subscription,
+};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Follows the log for any number of consumers.
+#[derive(Clone, Debug)]
+pub struct EventFeed {
+    store: Arc<dyn EventStore>,
+    options: FeedOptions,
+    tail: Arc<RwLock<Tail>>,
+    /// The last position in the tail. Its sender belongs to the task, so that
+    /// streams end when the task does.
+    head: watch::Receiver<Position>,
+    task: AbortHandle,
+}
+
+/// How a feed works.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedOptions {
+    /// How many of the newest events are kept in memory.
+    pub tail: usize,
+    /// How many events are read from the store at a time.
+    pub page: usize,
+    /// How long until the store is looked at without a hint.
+    pub poll: Duration,
+}
+
+/// Why a feed cannot go on. It has not skipped anything: to ask again is to try
+/// again.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The store does not work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store breaks its promise that positions are contiguous.
+    #[error("the log goes on at position {found}, where {expected} should be")]
+    Gap {
+        /// The position that should be next.
+        expected: Position,
+        /// The position that was.
+        found: Position,
+    },
+}
+
+/// The newest events, contiguous, up to the head.
+#[derive(Debug, Default)]
+struct Tail {
+    events: VecDeque<Arc<Envelope>>,
+}
+
+impl EventFeed {
+    /// Starts to follow the log.
+    ///
+    /// # Errors
+    ///
+    /// If the bus cannot be subscribed to, or the store not be read.
+    pub async fn start(
+        store: Arc<dyn EventStore>,
+        bus: &dyn EventBus,
+        options: FeedOptions,
+    ) -> Result<Self, StartError> {
+        // First subscribe, then read: what is appended in between is hinted at.
+        let hints = bus.subscribe(&KeyExpr::all_events()).await?;
+        let start = store.head().await?;
+        let tail = Arc::new(RwLock::new(Tail::default()));
+        let (sender, head) = watch::channel(start);
+        let follower = Follower {
+            store: Arc::clone(&store),
+            options,
+            tail: Arc::clone(&tail),
+            head: sender,
+        };
+        let task = tokio::spawn(follower.run(hints)).abort_handle();
+        Ok(Self {
+            store,
+            options,
+            tail,
+            head,
+            task,
+        })
+    }
+
+    /// The last position that the feed has seen.
+    #[must_use]
+    pub fn head(&self) -> Position {
+        *self.head.borrow()
+    }
+
+    /// The events after a position, for ever. After an error the stream goes on
+    /// where it was; it ends when the feed is stopped.
+    #[must_use]
+    pub fn subscribe(
+        &self,
+        after: Position,
+    ) -> BoxStream<'static, Result<Arc<Envelope>, FeedError>> {
+        let consumer = Consumer {
+            store: Arc::clone(&self.store),
+            options: self.options,
+            tail: Arc::clone(&self.tail),
+            head: self.head.clone(),
+            last: after,
+            ready: VecDeque::new(),
+        };
+        stream::unfold(consumer, |mut consumer| async move {
+            consumer.next().await.map(|event| (event, consumer))
+        })
+        .boxed()
+    }
+
+    /// Stops following: every stream ends once it has delivered what it has.
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+}
+
+/// Why a feed did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The bus does not work.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The store does not work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Default for FeedOptions {
+    fn default() -> Self {
+        Self {
+            tail: 4_096,
+            page: 256,
+            poll: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The task that keeps the tail up to date.
+struct Follower {
+    store: Arc<dyn EventStore>,
+    options: FeedOptions,
+    tail: Arc<RwLock<Tail>>,
+    head: watch::Sender<Position>,
+}
+
+impl Follower {
+    async fn run(self, mut hints: Subscription) {
+        let mut ended = false;
+        let mut poll = interval(self.options.poll);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                hint = hints.next(), if !ended => match hint {
+                    Some(hint) => if !self.is_news(&hint, &mut hints) {
+                        continue;
+                    },
+                    None => {
+                        ended = true;
+                        tracing::warn!("the bus is gone; new events are found by polling");
+                    }
+                },
+                _ = poll.tick() => {}
+            }
+            if let Err(error) = self.catch_up().await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the feed cannot read the log; trying again"
+                );
+            }
+        }
+    }
+
+    /// Whether this hint, or one of those that wait behind it, is about an
+    /// event that is not in the tail. What is no hint at all may be one.
+    fn is_news(&self, hint: &BusMessage, hints: &mut Subscription) -> bool {
+        let head = *self.head.borrow();
+        let is_new = |hint: &BusMessage| {
+            std::str::from_utf8(&hint.payload)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .is_none_or(|position| Position::new(position) > head)
+        };
+        let mut news = is_new(hint);
+        while let Some(Some(hint)) = hints.next().now_or_never() {
+            news |= is_new(&hint);
+        }
+        news
+    }
+
+    async fn catch_up(&self) -> Result<(), FeedError> {
+        loop {
+            let last = *self.head.borrow();
+            let page = read_page(&*self.store, last, self.options.page).await?;
+            let read = page.len();
+            if let Some(newest) = page.back() {
+                let head = newest.position;
+                self.tail
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(page, self.options.tail);
+                self.head.send_replace(head);
+            }
+            if read < self.options.page {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// One consumer's place in the log.
+struct Consumer {
+    store: Arc<dyn EventStore>,
+    options: FeedOptions,
+    tail: Arc<RwLock<Tail>>,
+    head: watch::Receiver<Position>,
+    last: Position,
+    ready: VecDeque<Arc<Envelope>>,
+}
+
+impl Consumer {
+    async fn next(&mut self) -> Option<Result<Arc<Envelope>, FeedError>> {
+        loop {
+            if let Some(envelope) = self.ready.pop_front() {
+                self.last = envelope.position;
+                return Some(Ok(envelope));
+            }
+            if *self.head.borrow_and_update() <= self.last {
+                self.head.changed().await.ok()?;
+                continue;
+            }
+            match self.read().await {
+                Ok(ready) => self.ready = ready,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
+        let recent = self
+            .tail
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .after(self.last, self.options.page);
+        match recent {
+            Some(recent) => Ok(recent),
+            None => read_page(&*self.store, self.last, self.options.page).await,
+        }
+    }
+}
+
+impl Tail {
+    fn extend(&mut self, page: VecDeque<Arc<Envelope>>, limit: usize) {
+        self.events.extend(page);
+        let surplus = self.events.len().saturating_sub(limit);
+        self.events.drain(..surplus);
+    }
+
+    /// Up to `limit` events after a position, or nothing if the next one is no
+    /// longer here.
+    fn after(&self, last: Position, limit: usize) -> Option<VecDeque<Arc<Envelope>>> {
+        let first = self.events.front()?.position;
+        let skip = last.next().get().checked_sub(first.get())?;
+        let skip = usize::try_from(skip).ok()?;
+        Some(self.events.iter().skip(skip).take(limit).cloned().collect())
+    }
+}
+
+/// Reads a page, and makes sure that it goes on where it should.
+async fn read_page(
+    store: &dyn EventStore,
+    mut last: Position,
+    limit: usize,
+) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
+    let page = store.load_after(last, limit).await?;
+    for envelope in &page {
+        if envelope.position != last.next() {
+            return Err(FeedError::Gap {
+                expected: last.next(),
+                found: envelope.position,
+            });
+        }
+        last = envelope.position;
+    }
+    Ok(page.into_iter().map(Arc::new).collect())
+}

@@ -1,0 +1,239 @@
+use std::sync::Arc;
+
+use futures::future::join_all;
+use ironstar_app::{CommandError, CommandHandler};
+use ironstar_domain::{
+    Aggregate, DomainEvent, TodoCommand, TodoError, TodoEvent, TodoId, TodoState,
+};
+use ironstar_ports::{
+    Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position, Sequence, StreamId,
+};
+use uuid::Uuid;
+
+use crate::support::{Meddle, MeddlingStore, handler, memory_store};
+
+const ID: TodoId = TodoId::new(Uuid::from_u128(7));
+
+fn create() -> TodoCommand {
+    TodoCommand::Create {
+        text: "Buy milk".parse().expect("valid"),
+    }
+}
+
+fn rename(to: &str) -> TodoCommand {
+    TodoCommand::Rename {
+        text: to.parse().expect("valid"),
+    }
+}
+
+fn somebody_elses(stream: &StreamId, event: &TodoEvent) -> Append {
+    Append {
+        stream: stream.clone(),
+        expected: ExpectedSequence::Any,
+        events: vec![NewEvent {
+            event_type: event.event_type().to_owned(),
+            schema_version: 1,
+            payload: Payload::of(event).expect("JSON"),
+            metadata: Metadata {
+                event_id: Uuid::nil(),
+            },
+        }],
+    }
+}
+
+/// A handler on a created todo, with somebody who gets in first a number of
+/// times.
+async fn meddled(times: u64, meddle: Meddle) -> CommandHandler {
+    let inner = memory_store();
+    handler(inner.clone())
+        .execute::<TodoState>(&ID, &create(), None)
+        .await
+        .expect("created");
+    handler(Arc::new(MeddlingStore {
+        inner,
+        times: times.into(),
+        meddle,
+    }))
+}
+
+#[tokio::test]
+async fn a_command_becomes_events_and_says_where() {
+    let store = memory_store();
+    let commands = handler(store.clone());
+    let first = commands
+        .execute::<TodoState>(&ID, &create(), None)
+        .await
+        .expect("created");
+    let second = commands
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, Some(Sequence::FIRST))
+        .await
+        .expect("completed");
+    assert_eq!(
+        (first.sequence, first.position),
+        (Some(Sequence::new(0)), Position::new(1))
+    );
+    assert_eq!(
+        (second.sequence, second.position),
+        (Some(Sequence::new(1)), Position::new(2))
+    );
+    let log = store.load_after(Position::START, 10).await.expect("read");
+    let types: Vec<&str> = log.iter().map(|event| event.event_type.as_str()).collect();
+    assert_eq!(types, ["created", "completed"]);
+    assert_ne!(log[0].metadata.event_id, log[1].metadata.event_id);
+    assert_eq!(
+        log[0].stream,
+        StreamId::new(TodoState::TYPE, ID.to_string())
+    );
+}
+
+#[tokio::test]
+async fn a_command_that_changes_nothing_appends_nothing() {
+    let store = memory_store();
+    let commands = handler(store.clone());
+    let created = commands
+        .execute::<TodoState>(&ID, &create(), None)
+        .await
+        .expect("created");
+    let renamed = commands
+        .execute::<TodoState>(&ID, &rename("Buy milk"), None)
+        .await
+        .expect("accepted");
+    assert_eq!(renamed, created);
+    assert_eq!(store.head().await.expect("read"), Position::new(1));
+}
+
+#[tokio::test]
+async fn a_lost_race_is_decided_anew() {
+    let commands = meddled(3, |stream| {
+        let text = "Somebody else's".parse().expect("valid");
+        somebody_elses(stream, &TodoEvent::Renamed { text })
+    })
+    .await;
+    let accepted = commands
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+        .await
+        .expect("completed");
+    assert_eq!(accepted.sequence, Some(Sequence::new(4)));
+}
+
+#[tokio::test]
+async fn a_lost_race_can_end_in_a_refusal() {
+    let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Deleted)).await;
+    let error = commands
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+        .await
+        .expect_err("deleted in between");
+    assert!(
+        matches!(error, CommandError::Refused(TodoError::NotFound)),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_race_that_is_lost_all_the_time_is_given_up() {
+    let commands = meddled(u64::MAX, |stream| {
+        let text = "Somebody else's".parse().expect("valid");
+        somebody_elses(stream, &TodoEvent::Renamed { text })
+    })
+    .await;
+    let error = commands
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+        .await
+        .expect_err("always late");
+    assert!(matches!(error, CommandError::Contended { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn who_names_a_sequence_is_never_decided_anew() {
+    let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Completed)).await;
+    let error = commands
+        .execute::<TodoState>(&ID, &rename("Tea"), Some(Sequence::FIRST))
+        .await
+        .expect_err("somebody was first");
+    assert!(
+        matches!(
+            error,
+            CommandError::Unexpected { expected: Sequence::FIRST, actual: Some(actual) }
+                if actual == Sequence::new(1)
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_sequence_is_refused_before_the_aggregate_is_asked() {
+    let commands = meddled(0, |_| unreachable!("nobody meddles")).await;
+    for wrong in [1, 2] {
+        let error = commands
+            .execute::<TodoState>(&ID, &create(), Some(Sequence::new(wrong)))
+            .await
+            .expect_err("wrong");
+        assert!(matches!(error, CommandError::Unexpected { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn long_streams_are_read_to_their_end() {
+    let store = memory_store();
+    let commands = handler(store.clone());
+    commands
+        .execute::<TodoState>(&ID, &create(), None)
+        .await
+        .expect("created");
+    for number in 0..1_030 {
+        commands
+            .execute::<TodoState>(&ID, &rename(&format!("Take {number}")), None)
+            .await
+            .expect("renamed");
+    }
+    let unchanged = commands
+        .execute::<TodoState>(&ID, &rename("Take 1029"), None)
+        .await
+        .expect("accepted");
+    assert_eq!(unchanged.sequence, Some(Sequence::new(1_030)));
+}
+
+#[tokio::test]
+async fn an_unreadable_history_refuses_commands() {
+    let store = memory_store();
+    let stream = StreamId::new(TodoState::TYPE, ID.to_string());
+    let mut append = somebody_elses(&stream, &TodoEvent::Completed);
+    append.events[0].payload = Payload::from_text(r#"{"type":"painted"}"#.into()).expect("JSON");
+    store.append(append).await.expect("appended");
+    let error = handler(store)
+        .execute::<TodoState>(&ID, &create(), None)
+        .await
+        .expect_err("unreadable");
+    assert!(matches!(error, CommandError::Unreadable(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_complete_a_todo_one_does() {
+    let store = memory_store();
+    let commands = handler(store.clone());
+    commands
+        .execute::<TodoState>(&ID, &create(), None)
+        .await
+        .expect("created");
+    let outcomes = join_all((0..32).map(|_| {
+        let commands = commands.clone();
+        tokio::spawn(async move {
+            commands
+                .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+                .await
+        })
+    }))
+    .await;
+    let mut completed = 0;
+    for outcome in outcomes {
+        match outcome.expect("no panic") {
+            Ok(_) => completed += 1,
+            Err(error) => assert!(
+                matches!(error, CommandError::Refused(TodoError::AlreadyCompleted)),
+                "{error}"
+            ),
+        }
+    }
+    assert_eq!(completed, 1);
+    assert_eq!(store.head().await.expect("read"), Position::new(2));
+}

@@ -1,0 +1,152 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, Stream, StreamExt};
+use ironstar_adapters::memory::MemoryEventBus;
+use ironstar_app::{EventFeed, FeedError, FeedOptions};
+use ironstar_ports::{Envelope, EventBus, Key, Position, StreamId};
+
+use crate::support::{GappyStore, SilentBus, append, memory_bus, memory_store};
+
+/// Nothing but a hint wakes such a feed within a test.
+const HINTS_ONLY: FeedOptions = FeedOptions {
+    tail: 8,
+    page: 4,
+    poll: Duration::from_secs(3_600),
+};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+async fn hint(bus: &dyn EventBus, position: Position) {
+    let key = Key::of_stream(&StreamId::new("Test", "1"));
+    bus.publish(&key, position.to_string().as_bytes())
+        .await
+        .expect("published");
+}
+
+/// Takes as many events as there are numbers, and expects these positions.
+async fn expect(
+    events: &mut (impl Stream<Item = Result<Arc<Envelope>, FeedError>> + Unpin),
+    positions: impl IntoIterator<Item = u64>,
+) {
+    for position in positions {
+        let event = tokio::time::timeout(DEADLINE, events.next())
+            .await
+            .unwrap_or_else(|_| panic!("position {position} never came"))
+            .expect("the stream goes on")
+            .expect("an event");
+        assert_eq!(event.position, Position::new(position));
+    }
+}
+
+#[tokio::test]
+async fn a_feed_catches_up_and_goes_on_live_without_a_seam() {
+    let (store, bus) = (memory_store(), memory_bus());
+    append(&*store, 10).await;
+    let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    let mut all = feed.subscribe(Position::START);
+    let mut some = feed.subscribe(Position::new(7));
+    let mut live = feed.subscribe(feed.head());
+    expect(&mut all, 1..=9).await;
+    let appended = append(&*store, 3).await;
+    hint(&*bus, appended.position).await;
+    expect(&mut all, 10..=13).await;
+    expect(&mut some, 8..=13).await;
+    expect(&mut live, 11..=13).await;
+    assert!(live.next().now_or_never().is_none(), "there is no more");
+}
+
+#[tokio::test]
+async fn a_consumer_far_behind_reads_from_the_store() {
+    let (store, bus) = (memory_store(), memory_bus());
+    let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    let mut slow = feed.subscribe(Position::START);
+    let mut quick = feed.subscribe(Position::START);
+    for _ in 0..50 {
+        let appended = append(&*store, 1).await;
+        hint(&*bus, appended.position).await;
+        expect(&mut quick, [appended.position.get()]).await;
+    }
+    // The tail holds 8 events by now; this consumer has read none of the 50.
+    expect(&mut slow, 1..=50).await;
+}
+
+#[tokio::test]
+async fn lost_hints_are_made_up_for_by_polling() {
+    let (store, bus) = (memory_store(), SilentBus(MemoryEventBus::new()));
+    let options = FeedOptions {
+        poll: Duration::from_millis(20),
+        ..HINTS_ONLY
+    };
+    let feed = EventFeed::start(store.clone(), &bus, options)
+        .await
+        .expect("started");
+    let mut events = feed.subscribe(Position::START);
+    append(&*store, 5).await;
+    hint(&bus, Position::new(5)).await;
+    expect(&mut events, 1..=5).await;
+}
+
+#[tokio::test]
+async fn doubled_stale_and_foreign_hints_change_nothing() {
+    let (store, bus) = (memory_store(), memory_bus());
+    let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    let mut events = feed.subscribe(Position::START);
+    let first = append(&*store, 1).await;
+    let second = append(&*store, 1).await;
+    for position in [
+        second.position,
+        first.position,
+        second.position,
+        Position::new(u64::MAX),
+    ] {
+        hint(&*bus, position).await;
+    }
+    let key = Key::of_stream(&StreamId::new("Test", "1"));
+    bus.publish(&key, b"\xff no hint").await.expect("published");
+    expect(&mut events, 1..=2).await;
+    let third = append(&*store, 1).await;
+    hint(&*bus, third.position).await;
+    expect(&mut events, [3]).await;
+    assert!(events.next().now_or_never().is_none(), "there is no more");
+}
+
+#[tokio::test]
+async fn stopping_ends_every_stream() {
+    let (store, bus) = (memory_store(), memory_bus());
+    append(&*store, 2).await;
+    let feed = EventFeed::start(store, &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    let mut events = feed.subscribe(Position::START);
+    feed.stop();
+    expect(&mut events, 1..=2).await;
+    let end = tokio::time::timeout(DEADLINE, events.next())
+        .await
+        .expect("it ends");
+    assert!(end.is_none());
+}
+
+#[tokio::test]
+async fn a_gap_is_an_error_and_never_skipped() {
+    let (store, bus) = (Arc::new(GappyStore(memory_store())), memory_bus());
+    append(&*store, 3).await;
+    let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    let mut events = feed.subscribe(Position::START);
+    for _ in 0..2 {
+        let error = events.next().await.expect("an item").expect_err("a gap");
+        assert!(
+            matches!(error, FeedError::Gap { expected, found }
+                if expected == Position::new(1) && found == Position::new(2)),
+            "{error}"
+        );
+    }
+}

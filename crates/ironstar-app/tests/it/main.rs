@@ -1,0 +1,5 @@
+//! The use cases, on adapters in memory, and on ones that misbehave.
+
+mod command;
+mod feed;
+mod support;

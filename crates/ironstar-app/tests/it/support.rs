@@ -1,0 +1,139 @@
+//! A log and a bus to test on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::CommandHandler;
+use ironstar_ports::{
+    Append, AppendError, Appended, BusError, Envelope, EventBus, EventStore, ExpectedSequence, Key,
+    KeyExpr, Metadata, NewEvent, Payload, Position, Sequence, StoreError, StreamId, Subscription,
+};
+use uuid::Uuid;
+
+pub(crate) fn memory_store() -> Arc<MemoryEventStore> {
+    Arc::new(MemoryEventStore::new(Arc::new(SystemClock)))
+}
+
+pub(crate) fn memory_bus() -> Arc<MemoryEventBus> {
+    Arc::new(MemoryEventBus::new())
+}
+
+pub(crate) fn handler(store: Arc<dyn EventStore>) -> CommandHandler {
+    CommandHandler::new(store, memory_bus(), Arc::new(SystemIdSource))
+}
+
+/// Appends events that nobody looks into, without a hint.
+pub(crate) async fn append(store: &dyn EventStore, count: usize) -> Appended {
+    let event = NewEvent {
+        event_type: "happened".to_owned(),
+        schema_version: 1,
+        payload: Payload::from_text("{}".to_owned()).expect("JSON"),
+        metadata: Metadata {
+            event_id: Uuid::nil(),
+        },
+    };
+    store
+        .append(Append {
+            stream: StreamId::new("Test", "1"),
+            expected: ExpectedSequence::Any,
+            events: vec![event; count],
+        })
+        .await
+        .expect("appended")
+}
+
+/// A bus that loses every message.
+#[derive(Debug)]
+pub(crate) struct SilentBus(pub(crate) MemoryEventBus);
+
+#[async_trait]
+impl EventBus for SilentBus {
+    async fn publish(&self, _: &Key, _: &[u8]) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, keys: &KeyExpr) -> Result<Subscription, BusError> {
+        self.0.subscribe(keys).await
+    }
+}
+
+/// A store that never shows its first event.
+#[derive(Debug)]
+pub(crate) struct GappyStore(pub(crate) Arc<MemoryEventStore>);
+
+#[async_trait]
+impl EventStore for GappyStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.0.append(append).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.0.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.0
+            .load_after(position.max(Position::new(1)), limit)
+            .await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.0.head().await
+    }
+}
+
+/// What a [`MeddlingStore`] does before each of its first appends.
+pub(crate) type Meddle = fn(&StreamId) -> Append;
+
+/// A store in which somebody else gets in first, a number of times.
+#[derive(Debug)]
+pub(crate) struct MeddlingStore {
+    pub(crate) inner: Arc<MemoryEventStore>,
+    pub(crate) times: AtomicU64,
+    pub(crate) meddle: Meddle,
+}
+
+#[async_trait]
+impl EventStore for MeddlingStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let left = self.times.load(SeqCst);
+        if left > 0 {
+            self.times.store(left - 1, SeqCst);
+            self.inner.append((self.meddle)(&append.stream)).await?;
+        }
+        self.inner.append(append).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.inner.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.inner.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+}
