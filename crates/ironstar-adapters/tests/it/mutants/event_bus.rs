@@ -34,7 +34,7 @@ async fn each_mutant_breaks_its_rule_and_no_other() {
     let covered: Vec<&str> = MUTANTS.iter().map(|(rule, _)| *rule).collect();
     assert_eq!(covered, rules);
     for &(rule, mutation) in MUTANTS {
-        let broken = broken_rules(RULES, async || Mutant::new(mutation)).await;
+        let broken = broken_rules(RULES, async || Mutant::with(mutation)).await;
         assert_eq!(broken, [rule], "{mutation:?}");
     }
 }
@@ -48,7 +48,7 @@ struct Mutant {
 }
 
 impl Mutant {
-    fn new(mutation: Mutation) -> Arc<dyn EventBus> {
+    fn with(mutation: Mutation) -> Arc<dyn EventBus> {
         Arc::new(Self {
             mutation,
             subscribers: Mutex::default(),

@@ -62,7 +62,7 @@ async fn each_mutant_breaks_its_rule_and_no_other() {
     let covered: Vec<&str> = MUTANTS.iter().map(|(rule, _)| *rule).collect();
     assert_eq!(covered, rules);
     for &(rule, mutation) in MUTANTS {
-        let broken = broken_rules(RULES, async || Mutant::new(mutation)).await;
+        let broken = broken_rules(RULES, async || Mutant::with(mutation)).await;
         assert_eq!(broken, [rule], "{mutation:?}");
     }
 }
@@ -79,7 +79,7 @@ struct Mutant {
 }
 
 impl Mutant {
-    fn new(mutation: Mutation) -> Arc<dyn EventStore> {
+    fn with(mutation: Mutation) -> Arc<dyn EventStore> {
         Arc::new(Self {
             mutation,
             inner: MemoryEventStore::new(Arc::new(SystemClock)),
@@ -106,7 +106,9 @@ impl Mutant {
             ExpectedSequence::Any if self.is(Mutation::AnyMeansNoStream) => {
                 ExpectedSequence::NoStream
             }
-            expected => expected,
+            expected @ (ExpectedSequence::NoStream
+            | ExpectedSequence::Exact(_)
+            | ExpectedSequence::Any) => expected,
         };
         append
     }

@@ -1,0 +1,70 @@
+//! Gets the browser's files ready to be embedded: finds Datastar's bundle in
+//! the locked dependency that ships it, makes sure that it is the expected one,
+//! and names every file by its content.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::MetadataCommand;
+use sha2::{Digest, Sha256};
+
+/// The crate that ships the bundle, and where in it. It is only downloaded,
+/// never compiled (docs/adr/0004).
+const CARRIER: &str = "rama-http";
+const BUNDLE: &str = "src/service/web/endpoint/response/datastar.js";
+
+/// SHA-256 of Datastar 1.0.2's bundle.
+const BUNDLE_SHA256: &str = "2837d87acf6ee0ba8e4e63765926c25a98d63883b02f88be194a86b81d3fd24a";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=../../Cargo.lock");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let bundle = fs::read(carrier()?.join(BUNDLE))?;
+    let hash = sha256(&bundle);
+    if hash != BUNDLE_SHA256 {
+        return Err(format!("{BUNDLE} in {CARRIER} is not the expected one: {hash}").into());
+    }
+    embed(&out, "datastar.js", &bundle)?;
+    for name in ["app.css", "favicon.svg"] {
+        let path = Path::new("../../static").join(name);
+        println!("cargo:rerun-if-changed={}", path.display());
+        embed(&out, name, &fs::read(path)?)?;
+    }
+    Ok(())
+}
+
+/// Writes a file to be embedded, and says under which path it is served.
+fn embed(out: &Path, name: &str, content: &[u8]) -> Result<(), Box<dyn Error>> {
+    fs::write(out.join(name), content)?;
+    let (stem, extension) = name.split_once('.').ok_or("a file name has an extension")?;
+    let hash = &sha256(content)[..16];
+    let variable = stem.to_uppercase();
+    println!("cargo:rustc-env={variable}_PATH=/static/{stem}-{hash}.{extension}");
+    Ok(())
+}
+
+/// Where Cargo keeps the carrier's sources.
+fn carrier() -> Result<PathBuf, Box<dyn Error>> {
+    let metadata = MetadataCommand::new()
+        .other_options(["--locked".to_owned()])
+        .exec()?;
+    let package = metadata
+        .packages
+        .iter()
+        .find(|package| package.name.as_str() == CARRIER)
+        .ok_or("the crate that ships Datastar's bundle is not among the dependencies")?;
+    let folder = package
+        .manifest_path
+        .parent()
+        .ok_or("a manifest is in a folder")?;
+    Ok(folder.into())
+}
+
+fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,58 @@
+//! The browser's files, embedded in the binary and named by their content, so
+//! that browsers may keep them for good.
+
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+
+/// A file that is served under a name made of its content.
+#[derive(Clone, Copy, Debug)]
+struct Asset {
+    path: &'static str,
+    content_type: &'static str,
+    content: &'static [u8],
+}
+
+/// Where our style sheet is.
+pub(crate) const STYLE: &str = env!("APP_PATH");
+/// Where Datastar's browser bundle is.
+pub(crate) const DATASTAR: &str = env!("DATASTAR_PATH");
+/// Where our icon is.
+pub(crate) const ICON: &str = env!("FAVICON_PATH");
+
+const ASSETS: [Asset; 3] = [
+    Asset {
+        path: STYLE,
+        content_type: "text/css; charset=utf-8",
+        content: include_bytes!(concat!(env!("OUT_DIR"), "/app.css")),
+    },
+    Asset {
+        path: DATASTAR,
+        content_type: "text/javascript; charset=utf-8",
+        content: include_bytes!(concat!(env!("OUT_DIR"), "/datastar.js")),
+    },
+    Asset {
+        path: ICON,
+        content_type: "image/svg+xml",
+        content: include_bytes!(concat!(env!("OUT_DIR"), "/favicon.svg")),
+    },
+];
+
+/// One route for each file.
+pub(crate) fn routes() -> Router {
+    ASSETS.into_iter().fold(Router::new(), |router, asset| {
+        router.route(asset.path, get(async move || asset.respond()))
+    })
+}
+
+impl Asset {
+    fn respond(self) -> impl axum::response::IntoResponse {
+        (
+            [
+                (header::CONTENT_TYPE, self.content_type),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ],
+            self.content,
+        )
+    }
+}

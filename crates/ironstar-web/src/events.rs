@@ -1,0 +1,109 @@
+//! The raw event stream, for programs: the log as JSON, live.
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use futures::{StreamExt, future};
+use ironstar_app::FeedError;
+use ironstar_ports::{Envelope, Key, KeyExpr, Position};
+use serde::Deserialize;
+use std::sync::Arc;
+
+use crate::Services;
+use crate::problem::Problem;
+use crate::sse::{self, LastEventId};
+
+/// The routes of this module.
+pub(crate) fn routes(services: Services) -> Router {
+    Router::new()
+        .route("/api/events", get(events))
+        .with_state(services)
+}
+
+/// What a program wants to see.
+#[derive(Debug, Deserialize)]
+struct Selection {
+    /// The keys of the streams, as a key expression.
+    key: Option<String>,
+    /// The position after which to begin.
+    after: Option<String>,
+}
+
+/// `GET /api/events?key=…&after=…`: the envelopes of matching events, as JSON.
+///
+/// Begins after `Last-Event-ID`, else after `after`, else at the present. An
+/// unreadable `Last-Event-ID`, or one beyond the head, is of another log: then
+/// it begins at the start of this one.
+async fn events(
+    State(services): State<Services>,
+    selection: Result<Query<Selection>, QueryRejection>,
+    last_event_id: LastEventId,
+) -> Result<Response, Problem> {
+    let Query(selection) = selection.map_err(|_| {
+        Problem::invalid(
+            "invalid-value",
+            "the query has the parameters 'key' and 'after', once each",
+        )
+    })?;
+    let keys = match &selection.key {
+        Some(keys) => keys
+            .parse()
+            .map_err(|error| Problem::invalid("invalid-key-expression", error))?,
+        None => KeyExpr::all_events(),
+    };
+    let head = services.store.head().await?;
+    let after = match (last_event_id, &selection.after) {
+        (LastEventId::At(position), _) if position <= head => position,
+        (LastEventId::At(_) | LastEventId::Unreadable, _) => Position::START,
+        (LastEventId::Absent, Some(after)) => parse_after(after, head)?,
+        (LastEventId::Absent, None) => head,
+    };
+    let frames = services
+        .feed
+        .subscribe(after)
+        // The client comes back with the position that it got to.
+        .take_while(|event| future::ready(log_failure(event)))
+        .filter_map(move |event| future::ready(event.ok().and_then(|event| render(&event, &keys))));
+    Ok(sse::respond(frames, services.shutdown))
+}
+
+fn parse_after(after: &str, head: Position) -> Result<Position, Problem> {
+    let refuse = |detail| Problem::invalid("invalid-position", detail);
+    let position = after
+        .parse()
+        .map(Position::new)
+        .map_err(|_| refuse(format!("'after' must be a position, such as {head}")))?;
+    if position > head {
+        return Err(refuse(format!(
+            "'after' must not be beyond the log, which ends at {head}"
+        )));
+    }
+    Ok(position)
+}
+
+/// Whether there is an event. If not, the log says why.
+fn log_failure(event: &Result<Arc<Envelope>, FeedError>) -> bool {
+    if let Err(error) = event {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "an event stream was ended"
+        );
+    }
+    event.is_ok()
+}
+
+fn render(event: &Envelope, keys: &KeyExpr) -> Option<Bytes> {
+    if !keys.matches(&Key::of_stream(&event.stream)) {
+        return None;
+    }
+    match serde_json::to_string(event) {
+        Ok(json) => Some(sse::frame(&event.event_type, [json], Some(event.position)).into()),
+        Err(error) => {
+            tracing::error!(%error, position = %event.position, "an event has no JSON form");
+            None
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! ironstar's web layer: what comes in over HTTP becomes a domain value or a
+//! clear refusal, and what happens in the log becomes bytes for browsers.
+//!
+//! This crate knows nothing of SQL or Zenoh. It decides nothing: commands go to
+//! the application layer, and pages show what its read models say.
+//!
+//! - [`router`] puts everything together.
+//! - `todo` is the todo's page, forms, commands and live view. A new aggregate
+//!   is one more module beside it, and one line in [`router`].
+//! - `live` renders each change once and shares the bytes with every browser.
+//! - `problem` is the one policy for errors.
+
+mod assets;
+mod command;
+mod events;
+mod headers;
+mod layout;
+mod live;
+mod problem;
+mod sse;
+mod todo;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use ironstar_app::{EventFeed, TodoService};
+use ironstar_ports::EventStore;
+use tokio_util::sync::CancellationToken;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::trace::TraceLayer;
+
+use crate::problem::Problem;
+
+/// The most bytes that a request's body may have.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// What the web layer works on.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The todo's use cases.
+    pub todos: TodoService,
+    /// The log, as a stream.
+    pub feed: EventFeed,
+    /// The log.
+    pub store: Arc<dyn EventStore>,
+    /// Ends every open stream, so that clients reconnect elsewhere.
+    pub shutdown: CancellationToken,
+}
+
+/// Every route of the application. Returns once its live views have caught up
+/// with the log.
+pub async fn router(services: Services) -> Router {
+    Router::new()
+        .merge(todo::routes(&services).await)
+        .merge(events::routes(services))
+        .merge(assets::routes())
+        .fallback(async || Problem::no_such_page())
+        .method_not_allowed_fallback(async || Problem::no_such_method())
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(middleware::map_response(headers::restrict))
+        .layer(TraceLayer::new_for_http())
+}
+
+fn cross_site(_: ProtectionError) -> Response {
+    Problem::cross_site().into_response()
+}

@@ -1,0 +1,109 @@
+//! The todo's routes: its page, its forms, its commands for programs, and its
+//! live view.
+//!
+//! Every action goes through the same use case. A browser without JavaScript
+//! posts a form and is sent back to the page; Datastar posts the same form and
+//! gets patches; a program posts JSON and gets JSON.
+
+mod form;
+mod view;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, http::StatusCode};
+use ironstar_domain::{TodoCommand, TodoId};
+
+use crate::Services;
+use crate::command::{CommandRequest, CommandResponse, ProblemJson};
+use crate::live::{LiveView, Stopped};
+use crate::problem::Problem;
+use crate::sse::{self, LastEventId};
+
+use view::TodoView;
+
+/// How long a page waits for the view to catch up with the log.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// The routes of this module.
+pub(crate) async fn routes(services: &Services) -> Router {
+    let todos = Todos {
+        services: services.clone(),
+        view: LiveView::start(TodoView::default(), &services.feed).await,
+    };
+    Router::new()
+        .route("/", get(page))
+        .route("/todos", post(form::create))
+        .route("/todos/{id}/{action}", post(form::act))
+        .route("/api/commands/todo", post(command))
+        .route("/api/sse/todos", get(live))
+        .with_state(todos)
+}
+
+/// What the handlers work on.
+#[derive(Clone)]
+struct Todos {
+    services: Services,
+    view: LiveView<TodoView>,
+}
+
+impl Todos {
+    /// Waits until the view shows what has been acknowledged by now, so that
+    /// whoever has just changed something sees it.
+    async fn catch_up(&self) -> Result<(), Problem> {
+        let head = self.services.store.head().await?;
+        match tokio::time::timeout(CATCH_UP, self.view.reach(head)).await {
+            Ok(reached) => reached.map_err(|error: Stopped| Problem::unreadable(&error)),
+            Err(late) => Err(Problem::unavailable(&late)),
+        }
+    }
+}
+
+/// `GET /`
+async fn page(State(todos): State<Todos>) -> Result<Response, Problem> {
+    todos.catch_up().await?;
+    Ok(todos.view.read(|view| view.page(None)))
+}
+
+/// `GET /api/sse/todos`: Datastar patches, the whole list first.
+async fn live(State(todos): State<Todos>, last_event_id: LastEventId) -> Result<Response, Problem> {
+    todos.catch_up().await?;
+    let seen = match last_event_id {
+        LastEventId::At(position) => Some(position),
+        LastEventId::Absent | LastEventId::Unreadable => None,
+    };
+    let frames = todos.view.subscribe(seen);
+    Ok(sse::respond(frames, todos.services.shutdown))
+}
+
+/// `POST /api/commands/todo`
+async fn command(
+    State(todos): State<Todos>,
+    ProblemJson(request): ProblemJson<CommandRequest<TodoId, TodoCommand>>,
+) -> Result<Json<CommandResponse<TodoId>>, Problem> {
+    let service = &todos.services.todos;
+    let id = match (request.id, &request.command) {
+        (Some(id), _) => id,
+        (None, TodoCommand::Create { .. }) => service.next_id(),
+        (
+            None,
+            TodoCommand::Rename { .. }
+            | TodoCommand::Complete
+            | TodoCommand::Reopen
+            | TodoCommand::Delete,
+        ) => {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid-value",
+                "the 'id' of the todo is missing",
+            ));
+        }
+    };
+    let accepted = service
+        .execute(id, &request.command, request.expected_sequence)
+        .await?;
+    Ok(CommandResponse::ok(id, accepted))
+}

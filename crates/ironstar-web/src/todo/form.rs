@@ -1,0 +1,165 @@
+//! The page's forms. They work without JavaScript: a form that was carried out
+//! leads back to the page, and one that was refused shows the page again, with
+//! the reason and with what was typed. When Datastar posts them, it gets the
+//! same as patches, on a 200, because it ignores the bodies of all others.
+
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+use datastar::prelude::{PatchElements, PatchSignals};
+use ironstar_domain::{TodoCommand, TodoId, TodoText};
+use serde::Deserialize;
+
+use super::Todos;
+use super::view::{self, Refused};
+use crate::problem::Problem;
+use crate::sse::datastar_frame;
+
+/// Whether Datastar has sent a request, and not a plain form.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Client {
+    Plain,
+    Datastar,
+}
+
+/// What a form holds.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct TodoForm {
+    #[serde(default)]
+    text: String,
+}
+
+/// `POST /todos`
+pub(super) async fn create(
+    State(todos): State<Todos>,
+    client: Client,
+    form: ProblemForm<TodoForm>,
+) -> Response {
+    let typed = form.0.clone().unwrap_or_default().text;
+    let outcome = match form.0.and_then(|form| parse_text(&form.text)) {
+        Ok(text) => {
+            let id = todos.services.todos.next_id();
+            carry_out(&todos, id, TodoCommand::Create { text }).await
+        }
+        Err(problem) => Err(problem),
+    };
+    let refused = |problem| Refused { problem, typed };
+    // What was typed has become a todo, so the field is free for the next.
+    let done = datastar_frame(PatchSignals::new(view::EMPTY_FIELD), None);
+    respond(&todos, client, outcome.map_err(refused), &done).await
+}
+
+/// `POST /todos/{id}/{action}`
+pub(super) async fn act(
+    State(todos): State<Todos>,
+    Path((id, action)): Path<(String, String)>,
+    client: Client,
+    form: ProblemForm<TodoForm>,
+) -> Response {
+    let parsed = form
+        .0
+        .and_then(|form| parse_command(&action, &form.text))
+        .and_then(|command| Ok((parse_id(&id)?, command)));
+    let outcome = match parsed {
+        Ok((id, command)) => carry_out(&todos, id, command).await,
+        Err(problem) => Err(problem),
+    };
+    let refused = |problem| Refused {
+        problem,
+        typed: String::new(),
+    };
+    respond(&todos, client, outcome.map_err(refused), "").await
+}
+
+async fn carry_out(todos: &Todos, id: TodoId, command: TodoCommand) -> Result<(), Problem> {
+    todos.services.todos.execute(id, &command, None).await?;
+    Ok(())
+}
+
+async fn respond(
+    todos: &Todos,
+    client: Client,
+    outcome: Result<(), Refused>,
+    done: &str,
+) -> Response {
+    match (client, outcome) {
+        (Client::Plain, Ok(())) => Redirect::to("/").into_response(),
+        (Client::Plain, Err(refused)) => {
+            if let Err(problem) = todos.catch_up().await {
+                return problem.into_response();
+            }
+            let status = refused.problem.status;
+            (status, todos.view.read(|view| view.page(Some(&refused)))).into_response()
+        }
+        (Client::Datastar, Ok(())) => patches(&format!("{}{done}", notice(None))),
+        (Client::Datastar, Err(refused)) => patches(&notice(Some(&refused))),
+    }
+}
+
+/// The patch that shows why something was refused, or that nothing was.
+fn notice(refused: Option<&Refused>) -> String {
+    let patch = PatchElements::new(view::notice(refused).into_string());
+    datastar_frame(patch, None)
+}
+
+fn patches(frames: &str) -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, "text/event-stream"),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        frames.to_owned(),
+    )
+        .into_response()
+}
+
+fn parse_command(action: &str, text: &str) -> Result<TodoCommand, Problem> {
+    match action {
+        "complete" => Ok(TodoCommand::Complete),
+        "reopen" => Ok(TodoCommand::Reopen),
+        "delete" => Ok(TodoCommand::Delete),
+        "rename" => Ok(TodoCommand::Rename {
+            text: parse_text(text)?,
+        }),
+        _ => Err(Problem::no_such_page()),
+    }
+}
+
+fn parse_text(text: &str) -> Result<TodoText, Problem> {
+    text.parse()
+        .map_err(|error| Problem::invalid("invalid-value", error))
+}
+
+fn parse_id(id: &str) -> Result<TodoId, Problem> {
+    id.parse()
+        .map_err(|error| Problem::invalid("invalid-value", error))
+}
+
+/// A form, or a [`Problem`] for the handler to show.
+#[derive(Debug)]
+pub(super) struct ProblemForm<T>(Result<T, Problem>);
+
+impl<S: Send + Sync> FromRequest<S> for ProblemForm<TodoForm> {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let form: Result<Form<TodoForm>, FormRejection> = Form::from_request(request, state).await;
+        Ok(Self(form.map(|Form(form)| form).map_err(Problem::from)))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let is_datastar = parts.headers.contains_key("datastar-request");
+        Ok(if is_datastar {
+            Self::Datastar
+        } else {
+            Self::Plain
+        })
+    }
+}

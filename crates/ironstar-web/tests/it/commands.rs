@@ -1,0 +1,243 @@
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use ironstar_ports::Position;
+use serde_json::{Value, json};
+
+use crate::app::{COMMAND, TestApp, json};
+
+const ID: &str = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
+
+#[tokio::test]
+async fn every_command_answers_where_the_todo_is_now() {
+    let app = TestApp::init().await;
+    for (number, command) in [
+        json!({"type": "create", "id": ID, "text": " Buy milk "}),
+        json!({"type": "rename", "id": ID, "text": "Buy oat milk"}),
+        json!({"type": "complete", "id": ID, "expected_sequence": 1}),
+        json!({"type": "reopen", "id": ID}),
+        json!({"type": "delete", "id": ID}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (status, answer) = app.command(command.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(
+            answer,
+            json!({"status": "ok", "id": ID, "sequence": number, "position": number + 1})
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_new_todo_gets_an_id() {
+    let app = TestApp::init().await;
+    assert_ne!(app.create("One").await, app.create("Two").await);
+}
+
+#[tokio::test]
+async fn a_command_that_changes_nothing_is_fine_and_appends_nothing() {
+    let app = TestApp::init().await;
+    let id = app.create("Buy milk").await;
+    let rename = json!({"type": "rename", "id": id, "text": "Buy milk"});
+    let (status, answer) = app.command(rename.to_string()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        (&answer["sequence"], &answer["position"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(app.head().await, Position::new(1));
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_and_appends_nothing() {
+    let app = TestApp::init().await;
+    let create = |text: &str| json!({"type": "create", "text": text});
+    let cases: Vec<(Value, &str, &str)> = vec![
+        (
+            create(""),
+            "invalid-value",
+            "The text of a todo must not be empty.",
+        ),
+        (
+            create(" \t\n "),
+            "invalid-value",
+            "The text of a todo must not be empty.",
+        ),
+        (
+            create(&"ü".repeat(501)),
+            "invalid-value",
+            "The text of a todo has at most 500 characters; this one has 501.",
+        ),
+        (
+            create("a\rid: 9"),
+            "invalid-value",
+            "The text of a todo must be one line without control characters; this one has U+000D.",
+        ),
+        (
+            create("a\u{0}b"),
+            "invalid-value",
+            "The text of a todo must be one line without control characters; this one has U+0000.",
+        ),
+        (
+            json!({"type": "complete", "id": "42"}),
+            "invalid-value",
+            "In 'id': the id of a todo must be a UUID, such as 019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e.",
+        ),
+        (
+            json!({"type": "complete"}),
+            "invalid-value",
+            "The 'id' of the todo is missing.",
+        ),
+        (
+            json!({"type": "complete", "id": ID, "expected_sequence": -1}),
+            "invalid-value",
+            "",
+        ),
+        (json!({"type": "paint", "id": ID}), "invalid-value", ""),
+        (json!({"id": ID}), "invalid-value", "Missing field `type`."),
+        (
+            json!({"type": "create"}),
+            "invalid-value",
+            "Missing field `text`.",
+        ),
+        (json!({"type": "create", "text": 7}), "invalid-value", ""),
+        (json!([]), "invalid-value", ""),
+        (json!(null), "invalid-value", ""),
+    ];
+    for (body, code, detail) in cases {
+        let (status, problem) = app.command(body.to_string()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {problem}");
+        assert_eq!(problem["type"], format!("/problems/{code}"), "{body}");
+        assert_eq!(problem["status"], 400);
+        assert_eq!(problem["title"], "Bad Request");
+        if !detail.is_empty() {
+            assert_eq!(problem["detail"], detail, "{body}");
+        }
+    }
+    assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn malformed_json_is_refused_with_the_place() {
+    let app = TestApp::init().await;
+    for body in ["", "{", "{\"type\":\"create\",}", "buy milk", "\u{0}"] {
+        let (status, problem) = app.command(body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body:?}");
+        assert_eq!(problem["type"], "/problems/malformed-json", "{body:?}");
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(detail.contains("at line 1 column "), "{detail}");
+    }
+    let (status, _) = app
+        .command(&b"{\"type\":\"create\",\"text\":\"\xff\"}"[..])
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn what_the_todo_refuses_has_the_status_of_its_kind() {
+    let app = TestApp::init().await;
+    let id = app.create("Buy milk").await;
+    let complete = json!({"type": "complete", "id": id});
+    app.command(complete.to_string()).await;
+    for (body, status, code) in [
+        (
+            json!({"type": "create", "id": id, "text": "Again"}),
+            409,
+            "todo-already-exists",
+        ),
+        (complete, 409, "todo-already-completed"),
+        (
+            json!({"type": "reopen", "id": id, "expected_sequence": 0}),
+            409,
+            "unexpected-sequence",
+        ),
+        (
+            json!({"type": "reopen", "id": id, "expected_sequence": 7}),
+            409,
+            "unexpected-sequence",
+        ),
+        (json!({"type": "complete", "id": ID}), 404, "todo-not-found"),
+        (
+            json!({"type": "complete", "id": ID, "expected_sequence": 0}),
+            409,
+            "unexpected-sequence",
+        ),
+    ] {
+        let (actual, problem) = app.command(body.to_string()).await;
+        assert_eq!(actual.as_u16(), status, "{body}: {problem}");
+        assert_eq!(problem["type"], format!("/problems/{code}"), "{body}");
+    }
+    assert_eq!(app.head().await, Position::new(2));
+}
+
+#[tokio::test]
+async fn the_wrong_content_type_is_415_and_too_much_is_413() {
+    let app = TestApp::init().await;
+    let body = r#"{"type":"create","text":"Buy milk"}"#;
+    for content_type in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+    ] {
+        let mut request = Request::post(COMMAND);
+        if let Some(content_type) = content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let response = app
+            .send(request.body(body.into()).expect("a request"))
+            .await;
+        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        assert_eq!(
+            json(response).await["type"],
+            "/problems/unsupported-media-type"
+        );
+    }
+
+    let padding = " ".repeat(64 * 1024 - body.len());
+    let (status, _) = app.command(format!("{body}{padding}")).await;
+    assert_eq!(status, StatusCode::OK, "64 KiB are not too much");
+    let (status, problem) = app.command(format!("{body}{padding} ")).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(problem["type"], "/problems/payload-too-large");
+    assert_eq!(app.head().await, Position::new(1));
+}
+
+#[tokio::test]
+async fn other_sites_cannot_send_commands() {
+    let app = TestApp::init().await;
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://evil.example"),
+    ] {
+        let request = Request::post("/todos")
+            .header(header::HOST, "localhost:3000")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(name, value)
+            .body("text=Forged".into())
+            .expect("a request");
+        let response = app.send(request).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(json(response).await["type"], "/problems/cross-site-request");
+    }
+    assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn addresses_and_methods_that_do_not_exist_say_so() {
+    let app = TestApp::init().await;
+    let response = app.get("/api/nothing").await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert_eq!(json(response).await["type"], "/problems/no-such-page");
+    let response = app.get(COMMAND).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let request = Request::delete("/").body(Body::empty()).expect("a request");
+    let response = app.send(request).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(json(response).await["type"], "/problems/method-not-allowed");
+}

@@ -1,0 +1,108 @@
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, json};
+
+async fn complete(app: &TestApp, id: &str) {
+    let (status, _) = app
+        .command(json!({"type": "complete", "id": id}).to_string())
+        .await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn events_are_sent_as_envelopes() {
+    let app = TestApp::init().await;
+    let id = app.create("Buy milk").await;
+    let mut events = app.stream("/api/events?after=0", None).await;
+    let event = events.next().await;
+    assert_eq!((&*event.event, &*event.id), ("created", "1"));
+    let envelope: Value = serde_json::from_str(&event.data).expect("JSON");
+    assert_eq!(envelope["position"], 1);
+    assert_eq!(envelope["aggregate_type"], "Todo");
+    assert_eq!(envelope["aggregate_id"], id);
+    assert_eq!(envelope["sequence"], 0);
+    assert_eq!(envelope["event_type"], "created");
+    assert_eq!(envelope["schema_version"], 1);
+    assert_eq!(
+        envelope["payload"],
+        json!({"type": "created", "text": "Buy milk"})
+    );
+    assert!(envelope["metadata"]["event_id"].is_string());
+    assert!(
+        envelope["created_at"]
+            .as_str()
+            .is_some_and(|time| time.ends_with('Z'))
+    );
+}
+
+#[tokio::test]
+async fn a_stream_begins_where_it_is_told_to() {
+    for (query, last_event_id, first) in [
+        ("?after=0", None, "1"),
+        ("?after=1", None, "2"),
+        ("?after=3", None, "4"),
+        ("", None, "4"),
+        ("", Some("1"), "2"),
+        ("?after=0", Some("2"), "3"),
+        ("?after=2", Some("unreadable"), "1"),
+        ("", Some("4"), "1"),
+    ] {
+        let app = TestApp::init().await;
+        for text in ["One", "Two", "Three"] {
+            app.create(text).await;
+        }
+        let path = format!("/api/events{query}");
+        let mut events = app.stream(&path, last_event_id).await;
+        app.create("Four").await;
+        let event = events.next().await;
+        assert_eq!(event.id, first, "{query} {last_event_id:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_filtered_by_key() {
+    let app = TestApp::init().await;
+    let one = app.create("One").await;
+    let two = app.create("Two").await;
+    complete(&app, &one).await;
+    complete(&app, &two).await;
+    for (key, ids) in [
+        (format!("events/Todo/{two}"), vec!["2", "4"]),
+        ("events/Todo/**".to_owned(), vec!["1", "2", "3", "4"]),
+        (format!("events/*/{one}"), vec!["1", "3"]),
+        ("**".to_owned(), vec!["1", "2", "3", "4"]),
+    ] {
+        let mut events = app
+            .stream(&format!("/api/events?key={key}&after=0"), None)
+            .await;
+        for id in ids {
+            assert_eq!(events.next().await.id, id, "{key}");
+        }
+    }
+    let mut foreign = app
+        .stream("/api/events?key=events/List/**&after=0", None)
+        .await;
+    app.shutdown.cancel();
+    assert!(foreign.ends().await, "without an event");
+}
+
+#[tokio::test]
+async fn a_bad_query_is_refused() {
+    let app = TestApp::init().await;
+    for (query, code) in [
+        ("key=", "invalid-key-expression"),
+        ("key=events//x", "invalid-key-expression"),
+        ("key=events/a*", "invalid-key-expression"),
+        ("key=a&key=b", "invalid-value"),
+        ("after=", "invalid-position"),
+        ("after=-1", "invalid-position"),
+        ("after=one", "invalid-position"),
+        ("after=1", "invalid-position"),
+    ] {
+        let response = app.get(&format!("/api/events?{query}")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{query}");
+        let problem = json(response).await;
+        assert_eq!(problem["type"], format!("/problems/{code}"), "{query}");
+    }
+}

@@ -1,0 +1,106 @@
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use ironstar_ports::Position;
+
+use crate::app::{TestApp, text};
+
+async fn plain(app: &TestApp, path: &str, body: &str) -> Response {
+    app.form(Request::post(path), body.to_owned()).await
+}
+
+async fn datastar(app: &TestApp, path: &str, body: &str) -> Response {
+    let request = Request::post(path).header("datastar-request", "true");
+    app.form(request, body.to_owned()).await
+}
+
+#[tokio::test]
+async fn a_plain_form_leads_back_to_the_page_which_shows_what_was_done() {
+    let app = TestApp::init().await;
+    let response = plain(&app, "/todos", "text=Buy+milk").await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(response.headers()[header::LOCATION], "/");
+    assert!(text(app.get("/").await).await.contains(">Buy milk<"));
+
+    let id = app.create("Call Ada").await;
+    for (action, body, expected) in [
+        ("complete", "", "aria-checked=\"true\""),
+        ("reopen", "", ">Call Ada<"),
+        ("rename", "text=Call+Bob", ">Call Bob<"),
+        ("delete", "", ">Buy milk<"),
+    ] {
+        let response = plain(&app, &format!("/todos/{id}/{action}"), body).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{action}");
+        let page = text(app.get("/").await).await;
+        assert!(page.contains(expected), "{action}: {page}");
+    }
+    assert!(!text(app.get("/").await).await.contains("Call Bob"));
+}
+
+#[tokio::test]
+async fn a_refused_plain_form_shows_the_page_with_the_reason_and_what_was_typed() {
+    let app = TestApp::init().await;
+    let response = plain(&app, "/todos", "text=a%07%22%3Cb%3E").await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let page = text(response).await;
+    assert!(page.contains("one line without control characters; this one has U+0007."));
+    assert!(page.contains("value=\"a\u{7}&quot;&lt;b&gt;\""), "{page}");
+    assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_plain_form_has_its_status() {
+    let app = TestApp::init().await;
+    let id = app.create("Buy milk").await;
+    let unknown = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
+    for (path, body, status) in [
+        ("/todos".to_owned(), "text=", 400),
+        ("/todos".to_owned(), "", 400),
+        (format!("/todos/{id}/rename"), "text=+", 400),
+        ("/todos/42/complete".to_owned(), "", 400),
+        (format!("/todos/{unknown}/complete"), "", 404),
+        (format!("/todos/{id}/paint"), "", 404),
+        (format!("/todos/{id}/reopen"), "", 409),
+    ] {
+        let response = plain(&app, &path, body).await;
+        assert_eq!(response.status().as_u16(), status, "{path} {body}");
+        assert!(text(response).await.starts_with("<!DOCTYPE html>"));
+    }
+    let long = format!("text={}", "x".repeat(64 * 1024));
+    let response = plain(&app, "/todos", &long).await;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let request = Request::post("/todos")
+        .header(header::CONTENT_TYPE, "text/plain")
+        .body("text=x".into())
+        .expect("a request");
+    let response = app.send(request).await;
+    assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(app.head().await, Position::new(1));
+}
+
+#[tokio::test]
+async fn datastar_gets_patches_on_a_200() {
+    let app = TestApp::init().await;
+    let response = datastar(&app, "/todos", "text=Buy+milk").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/event-stream"
+    );
+    assert_eq!(
+        text(response).await,
+        "event: datastar-patch-elements\n\
+         data: elements <p class=\"notice\" id=\"notice\" role=\"alert\"></p>\n\n\
+         event: datastar-patch-signals\n\
+         data: signals {\"_text\": \"\"}\n\n"
+    );
+
+    let response = datastar(&app, "/todos", "text=+").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(
+        text(response).await,
+        "event: datastar-patch-elements\n\
+         data: elements <p class=\"notice\" id=\"notice\" role=\"alert\">\
+         The text of a todo must not be empty.</p>\n\n"
+    );
+    assert_eq!(app.head().await, Position::new(1));
+}

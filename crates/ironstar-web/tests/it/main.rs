@@ -1,0 +1,9 @@
+//! The web layer, on adapters in memory: what goes in and what comes out.
+
+mod app;
+mod assets;
+mod commands;
+mod events;
+mod forms;
+mod page;
+mod sse;

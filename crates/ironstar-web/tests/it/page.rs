@@ -1,0 +1,60 @@
+use axum::http::{StatusCode, header};
+
+use crate::app::{TestApp, text};
+
+#[tokio::test]
+async fn the_page_is_complete_at_first_paint() {
+    let app = TestApp::init().await;
+    let empty = text(app.get("/").await).await;
+    assert!(empty.contains("Nothing to do."));
+    assert!(empty.contains("id=\"todo-summary\" hidden"));
+
+    app.create("Buy milk").await;
+    let id = app.create("Call Ada").await;
+    app.command(format!(r#"{{"type":"complete","id":"{id}"}}"#))
+        .await;
+    let response = app.get("/").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/html; charset=utf-8"
+    );
+    let page = text(response).await;
+    let (milk, ada) = (page.find(">Buy milk<"), page.find(">Call Ada<"));
+    assert!(milk.is_some() && milk < ada, "in the order of creation");
+    assert_eq!(page.matches("aria-checked=\"true\"").count(), 1);
+    assert!(page.contains("<strong>1</strong> item left"));
+}
+
+#[tokio::test]
+async fn text_is_only_ever_text() {
+    let app = TestApp::init().await;
+    app.create("\"><script>alert(1)</script> $x @get('/y')")
+        .await;
+    let page = text(app.get("/").await).await;
+    assert!(!page.contains("<script>alert"));
+    assert!(page.contains("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt; $x @get('/y')"));
+    for attribute in page.split(" data-").skip(1) {
+        let value = attribute.split('"').nth(1).unwrap_or_default();
+        assert!(!value.contains("/y") && !value.contains("$x"), "{value}");
+    }
+}
+
+#[tokio::test]
+async fn every_response_restricts_the_browser() {
+    let app = TestApp::init().await;
+    for path in ["/", "/nowhere", "/api/events"] {
+        let response = app.get(path).await;
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .expect("text");
+        assert!(policy.contains("default-src 'none'"), "{path}");
+        assert!(!policy.contains("unsafe-inline"), "{path}");
+        assert_eq!(
+            response.headers()[header::X_CONTENT_TYPE_OPTIONS],
+            "nosniff"
+        );
+        assert_eq!(response.headers()[header::REFERRER_POLICY], "same-origin");
+    }
+}

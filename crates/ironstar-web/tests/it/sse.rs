@@ -1,0 +1,122 @@
+use std::time::Duration;
+
+use futures::StreamExt;
+
+use crate::app::TestApp;
+
+const STREAM: &str = "/api/sse/todos";
+
+#[tokio::test]
+async fn the_whole_list_comes_first_and_then_every_change() {
+    let app = TestApp::init().await;
+    let milk = app.create("Buy milk").await;
+    let mut events = app.stream(STREAM, None).await;
+    let whole = events.next().await;
+    assert_eq!(
+        (&*whole.event, &*whole.id),
+        ("datastar-patch-elements", "1")
+    );
+    assert!(whole.data.starts_with("elements <section id=\"todos\""));
+    assert!(whole.data.contains(">Buy milk<"));
+
+    app.create("Call Ada").await;
+    let summary = events.next().await;
+    assert_eq!(summary.id, "1", "the change is not complete yet");
+    assert!(summary.data.contains("<strong>2</strong> items left"));
+    let added = events.next().await;
+    assert_eq!(added.id, "2");
+    assert!(
+        added
+            .data
+            .starts_with("selector #todo-list\nmode append\nelements <li")
+    );
+    assert!(added.data.contains(">Call Ada<"));
+    assert!(!added.data.contains("Buy milk"), "only what has changed");
+
+    app.command(format!(r#"{{"type":"complete","id":"{milk}"}}"#))
+        .await;
+    let changed = events.next().await;
+    assert_eq!(changed.id, "3");
+    assert!(changed.data.contains("class=\"completed\""));
+    assert!(changed.data.contains("<strong>1</strong> item left"));
+
+    app.command(format!(r#"{{"type":"delete","id":"{milk}"}}"#))
+        .await;
+    assert_eq!(events.next().await.id, "3");
+    let removed = events.next().await;
+    assert_eq!(removed.id, "4");
+    assert_eq!(removed.data, format!("selector #todo-{milk}\nmode remove"));
+}
+
+#[tokio::test]
+async fn who_comes_back_gets_what_was_missed() {
+    let app = TestApp::init().await;
+    for text in ["One", "Two", "Three"] {
+        app.create(text).await;
+    }
+    let mut events = app.stream(STREAM, Some("1")).await;
+    let ids = ["1", "2", "2", "3"];
+    let texts = ["2", ">Two<", "3", ">Three<"];
+    for (id, text) in ids.into_iter().zip(texts) {
+        let event = events.next().await;
+        assert_eq!(event.id, id);
+        assert!(event.data.contains(text), "{}", event.data);
+        assert!(!event.data.contains(">One<"));
+    }
+    app.create("Four").await;
+    assert_eq!(events.next().await.id, "3");
+    assert!(events.next().await.data.contains(">Four<"));
+}
+
+#[tokio::test]
+async fn who_has_missed_nothing_waits_for_the_next_change() {
+    let app = TestApp::init().await;
+    app.create("One").await;
+    let mut events = app.stream(STREAM, Some("1")).await;
+    app.create("Two").await;
+    assert!(events.next().await.data.contains("items left"));
+    assert!(events.next().await.data.contains(">Two<"));
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_ours_gets_the_whole_list() {
+    let app = TestApp::init().await;
+    app.create("One").await;
+    for id in [
+        "",
+        "abc",
+        "-1",
+        "1.5",
+        "2",
+        "18446744073709551615",
+        "99999999999999999999999",
+    ] {
+        let mut events = app.stream(STREAM, Some(id)).await;
+        let whole = events.next().await;
+        assert_eq!(whole.id, "1", "{id:?}");
+        assert!(whole.data.contains("<section id=\"todos\""), "{id:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_shows_that_it_is_alive() {
+    let app = TestApp::init().await;
+    let response = app.get(STREAM).await;
+    let mut body = response.into_body().into_data_stream();
+    body.next().await.expect("the list").expect("bytes");
+    let start = tokio::time::Instant::now();
+    let comment = body.next().await.expect("a comment").expect("bytes");
+    assert_eq!(&comment[..], b": keep-alive\n\n");
+    assert_eq!(start.elapsed().as_secs(), Duration::from_secs(15).as_secs());
+}
+
+#[tokio::test]
+async fn streams_end_when_the_server_does() {
+    let app = TestApp::init().await;
+    let mut todos = app.stream(STREAM, None).await;
+    let mut raw = app.stream("/api/events", None).await;
+    todos.next().await;
+    app.shutdown.cancel();
+    assert!(todos.ends().await);
+    assert!(raw.ends().await);
+}
