@@ -1,0 +1,73 @@
+//! What an operator can decide, by option or by environment variable.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
+
+/// Serves a live todo list, with its history in one SQLite file.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "ironstar-server", version)]
+pub(crate) struct Config {
+    /// The address and port to listen on
+    #[arg(
+        long,
+        env = "IRONSTAR_LISTEN",
+        default_value = "127.0.0.1:3000",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) listen: SocketAddr,
+
+    /// The database: a SQLite file, created if there is none
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite:ironstar.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(crate) database_url: DatabaseUrl,
+
+    /// How the log on standard error is written
+    #[arg(
+        long,
+        env = "IRONSTAR_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object per line.
+    Json,
+}
+
+/// Where the log of events is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct DatabaseUrl(pub(crate) SqliteUrl);
+
+impl FromStr for DatabaseUrl {
+    type Err = UrlError;
+
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        url.parse().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Config;
+
+    #[test]
+    fn the_options_are_consistent() {
+        Config::command().debug_assert();
+    }
+}

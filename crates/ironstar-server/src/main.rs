@@ -1,0 +1,32 @@
+//! The ironstar server. It only puts together what the other crates provide:
+//! configuration, telemetry, wiring, and an orderly end.
+
+mod config;
+mod server;
+mod shutdown;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::Config;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    telemetry::init(config.log_format);
+    match server::run(&config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            explain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says in one line why the server ends.
+#[expect(clippy::print_stderr, reason = "this is what the operator sees")]
+fn explain(error: &anyhow::Error) {
+    eprintln!("ironstar: {error:#}");
+}

@@ -1,0 +1,115 @@
+//! Starts everything in order, and ends everything in the opposite order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use axum::Router;
+use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_adapters::zenoh::ZenohEventBus;
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, TodoService};
+use ironstar_web::Services;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::shutdown;
+
+/// How long requests that are under way get to finish, and how long the bus and
+/// the store get to close. Together below 5 s, when a supervisor loses patience.
+const DRAIN: Duration = Duration::from_secs(3);
+const CLOSE: Duration = Duration::from_millis(800);
+
+/// Runs the server until it is told to stop.
+pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signal().context("cannot listen for signals")?;
+    // A port that is taken is noticed before the database is touched.
+    let listener = listen(config.listen).await?;
+    let database = SqliteDatabase::open(&config.database_url.0).await?;
+    let store = Arc::new(SqliteEventStore::new(database, Arc::new(SystemClock)));
+    let bus = Arc::new(ZenohEventBus::embedded().await?);
+    let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
+    let commands = CommandHandler::new(store.clone(), bus.clone(), Arc::new(SystemIdSource));
+    let router = ironstar_web::router(Services {
+        todos: TodoService::new(commands),
+        feed: feed.clone(),
+        store: store.clone(),
+        shutdown: shutdown.clone(),
+    })
+    .await;
+
+    announce(&listener, config)?;
+    serve(listener, router, shutdown).await?;
+    feed.stop();
+    within_close("the bus", bus.close()).await;
+    within_close("the store", store.close()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            anyhow!(
+                "cannot listen on {address}: another program does; \
+                 stop it, or choose another port with --listen"
+            )
+        } else {
+            anyhow!(error).context(format!("cannot listen on {address}"))
+        }
+    })
+}
+
+/// Says where the application is.
+#[expect(clippy::print_stdout, reason = "this is what the operator waits for")]
+fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    println!(
+        "ironstar is ready at http://{address} (events in {})",
+        config.database_url.0.path().display()
+    );
+    Ok(())
+}
+
+/// Serves until told to stop, and then until everyone has been answered, but
+/// not for longer than [`DRAIN`].
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let stop = shutdown.clone();
+    let serving =
+        axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = async { serving.await } => served.context("the server failed"),
+        () = overdue => {
+            tracing::warn!("some requests did not end in time and were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// Closes something, unless that takes too long.
+async fn within_close<E: std::error::Error + 'static>(
+    what: &str,
+    closing: impl Future<Output = Result<(), E>>,
+) {
+    match tokio::time::timeout(CLOSE, closing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "{what} did not close in good order"
+        ),
+        Err(_) => tracing::warn!("{what} did not close in time"),
+    }
+}

@@ -1,0 +1,66 @@
+//! The page in a real browser, once over. The whole browser suite is
+//! `cargo xtask e2e`.
+
+use std::env;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::process::Server;
+
+/// The Chromium to test with. Without one, says loudly that the test is
+/// skipped; in continuous integration nothing may be.
+fn chromium(test: &str) -> Option<PathBuf> {
+    let named = env::var_os("CHROMIUM").map(PathBuf::from);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = named.or_else(|| {
+        env::split_paths(&path)
+            .flat_map(|folder| ["chromium", "google-chrome"].map(|name| folder.join(name)))
+            .find(|candidate| candidate.is_file())
+    });
+    if found.is_none() {
+        assert!(env::var_os("CI").is_none(), "{test} needs Chromium");
+        // Past the test harness, which would keep it to itself.
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED {test}: Chromium is not installed"
+        )
+        .expect("standard error takes it");
+    }
+    found
+}
+
+#[tokio::test]
+async fn chromium_shows_the_page() {
+    let Some(chromium) = chromium("chromium_shows_the_page") else {
+        return;
+    };
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    server.create("<b>Buy</b> \"milk\" & 'eggs'").await;
+    let profile = TempDir::new().expect("a directory");
+    let output = Command::new(chromium)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+        ])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--dump-dom", &server.url])
+        .output()
+        .expect("Chromium runs");
+    let dom = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        dom.contains(
+            "<span class=\"text\" dir=\"auto\">&lt;b&gt;Buy&lt;/b&gt; \"milk\" &amp; 'eggs'</span>"
+        ),
+        "{dom}"
+    );
+}

@@ -1,0 +1,35 @@
+use reqwest::StatusCode;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::process::{Server, database, rows};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_complete_a_todo_at_once_one_does() {
+    const ROUNDS: usize = 1_000;
+
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    for round in 0..ROUNDS {
+        let id = server.create("Contested").await;
+        let complete = json!({"type": "complete", "id": id});
+        let (one, other) = futures::join!(server.command(&complete), server.command(&complete));
+        let mut statuses = [one.0, other.0];
+        statuses.sort_unstable();
+        assert_eq!(
+            statuses,
+            [StatusCode::OK, StatusCode::CONFLICT],
+            "round {round}: {} {}",
+            one.1,
+            other.1
+        );
+    }
+    let completed = rows(
+        &database(&directory),
+        "SELECT id, aggregate_type, sequence, event_type, aggregate_id FROM events
+         WHERE event_type = 'completed'",
+    )
+    .await;
+    assert_eq!(completed.len(), ROUNDS);
+    assert!(completed.iter().all(|row| row.2 == 1));
+}

@@ -1,0 +1,9 @@
+//! The real binary: real SQLite, real Zenoh, real HTTP.
+
+mod chromium;
+mod concurrency;
+mod config;
+mod path;
+mod process;
+mod refusal;
+mod shutdown;

@@ -1,0 +1,105 @@
+//! The whole path: from a command to the disk, to every stream, and over a
+//! restart.
+
+use std::fs;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Server, database, rows};
+
+const ROWS: &str = "SELECT id, aggregate_type, sequence, event_type, payload FROM events";
+
+#[tokio::test]
+async fn a_todo_reaches_the_disk_and_every_stream() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    let mut page = server.stream("/api/sse/todos").await;
+    let mut raw = server.stream("/api/events?key=events/Todo/**").await;
+    assert_eq!(page.next().await.id, "0");
+
+    let id = server.create("Buy milk").await;
+    let mut patch = page.next().await;
+    while patch.id == "0" {
+        patch = page.next().await;
+    }
+    assert_eq!(patch.id, "1");
+    assert!(patch.data.contains("Buy milk"));
+    let event = raw.next().await;
+    let envelope: Value = serde_json::from_str(&event.data).expect("JSON");
+    assert_eq!((&*event.event, &*event.id), ("created", "1"));
+    assert_eq!(envelope["aggregate_id"], id);
+
+    assert_eq!(
+        rows(&database(&directory), ROWS).await,
+        [(
+            1,
+            "Todo".to_owned(),
+            0,
+            "created".to_owned(),
+            r#"{"type":"created","text":"Buy milk"}"#.to_owned()
+        )]
+    );
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    let id = server.create("Buy milk").await;
+    let complete = json!({"type": "complete", "id": id});
+    server.command(&complete).await;
+    server.signal("KILL");
+    server.wait();
+
+    let server = Server::start(&directory);
+    let page = server.client.get(&server.url).send().await.expect("a page");
+    let page = page.text().await.expect("text");
+    assert_eq!(page.matches("aria-checked=\"true\"").count(), 1);
+    let (status, _) = server.command(&complete).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!(rows(&database(&directory), ROWS).await.len(), 2);
+}
+
+/// The bus is embedded: nothing listens but the web server.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_web_port_is_the_only_socket_that_listens() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    server.create("Buy milk").await;
+    let own = own_sockets(server.id());
+    let mut bound = Vec::new();
+    for protocol in ["tcp", "tcp6", "udp", "udp6"] {
+        let table = fs::read_to_string(format!("/proc/{}/net/{protocol}", server.id()));
+        for line in table.unwrap_or_default().lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // State 0A listens; a UDP socket that is bound receives.
+            let receives = fields[3] == "0A" || protocol.starts_with("udp");
+            if receives && own.contains(&fields[9].to_owned()) {
+                bound.push((protocol, fields[1].to_owned()));
+            }
+        }
+    }
+    let port: u16 = server
+        .url
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    assert_eq!(bound, [("tcp", format!("0100007F:{port:04X}"))]);
+}
+
+/// The inodes of a process's sockets.
+#[cfg(target_os = "linux")]
+fn own_sockets(process: u32) -> Vec<String> {
+    fs::read_dir(format!("/proc/{process}/fd"))
+        .expect("its files")
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .filter_map(|target| {
+            let inode = target.to_str()?.strip_prefix("socket:[")?;
+            Some(inode.strip_suffix(']')?.to_owned())
+        })
+        .collect()
+}

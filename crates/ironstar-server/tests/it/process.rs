@@ -1,0 +1,209 @@
+//! Runs the real server on a temporary database.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use eventsource_stream::{Event, Eventsource};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A running server, which ends with the test.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) url: String,
+    pub(crate) client: Client,
+}
+
+/// An open event stream.
+pub(crate) struct Events(BoxStream<'static, Event>);
+
+/// A command line for the server, free of this machine's settings.
+pub(crate) fn server() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ironstar-server"));
+    for variable in [
+        "DATABASE_URL",
+        "IRONSTAR_LISTEN",
+        "IRONSTAR_LOG_FORMAT",
+        "RUST_LOG",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs a server that is expected to end by itself.
+pub(crate) fn run_to_end(command: &mut Command) -> Output {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    wait_for_output(child)
+}
+
+/// Waits for the end, but not for ever.
+fn wait_for_output(mut child: Child) -> Output {
+    wait(&mut child);
+    child.wait_with_output().expect("its output")
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("its status") {
+            return status;
+        }
+        assert!(start.elapsed() < DEADLINE, "the server does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn database_url(directory: &TempDir) -> String {
+    format!("sqlite:{}", database(directory).display())
+}
+
+pub(crate) fn database(directory: &TempDir) -> PathBuf {
+    directory.path().join("ironstar.db")
+}
+
+impl Server {
+    /// Starts a server on a free port, and waits until it is ready.
+    pub(crate) fn start(directory: &TempDir) -> Self {
+        Self::start_with(server().args(["--database-url", &database_url(directory)]))
+    }
+
+    pub(crate) fn start_with(command: &mut Command) -> Self {
+        let mut process = command
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("a line");
+        let Some(url) = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"))
+        else {
+            panic!("not ready: {:?}", wait_for_output(process));
+        };
+        Self {
+            url: url.to_owned(),
+            process,
+            client: Client::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends a command, and returns the status and the JSON of the answer.
+    pub(crate) async fn command(&self, body: &Value) -> (StatusCode, Value) {
+        let response = self
+            .client
+            .post(format!("{}/api/commands/todo", self.url))
+            .json(body)
+            .send()
+            .await
+            .expect("an answer");
+        let status = response.status();
+        (status, response.json().await.expect("JSON"))
+    }
+
+    /// Creates a todo, and returns its id.
+    pub(crate) async fn create(&self, text: &str) -> String {
+        let (status, answer) = self.command(&json!({"type": "create", "text": text})).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub(crate) async fn stream(&self, path: &str) -> Events {
+        let response = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        Events(
+            response
+                .bytes_stream()
+                .eventsource()
+                .filter_map(async |event| event.ok())
+                .boxed(),
+        )
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.id().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Waits for the end, and returns how it ended and what it logged.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let status = wait(&mut self.process);
+        let mut log = String::new();
+        let mut stderr = self.process.stderr.take().expect("its log");
+        stderr.read_to_string(&mut log).expect("text");
+        (status, log)
+    }
+
+    /// Ends the server in good order.
+    pub(crate) fn stop(self) -> (ExitStatus, String) {
+        self.signal("TERM");
+        self.wait()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Events {
+    /// The next event, which must come soon.
+    pub(crate) async fn next(&mut self) -> Event {
+        let event = self.next_or_end().await;
+        event.expect("the stream goes on")
+    }
+
+    pub(crate) async fn next_or_end(&mut self) -> Option<Event> {
+        tokio::time::timeout(DEADLINE, self.0.next())
+            .await
+            .expect("an event, or the end")
+    }
+}
+
+/// What a `SELECT` returns, read with SQLite and not through the server.
+pub(crate) async fn rows(
+    path: &Path,
+    query: &'static str,
+) -> Vec<(i64, String, i64, String, String)> {
+    use sqlx::ConnectOptions;
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(path)
+        .connect()
+        .await
+        .expect("a database");
+    sqlx::query_as(query)
+        .fetch_all(&mut connection)
+        .await
+        .expect("rows")
+}

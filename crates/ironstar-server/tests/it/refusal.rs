@@ -1,0 +1,98 @@
+//! A server that cannot start says why, in one sentence.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::process::{Server, database, database_url, rows, run_to_end, server};
+
+/// Expects exit code 1, nothing on standard output, and one line on standard
+/// error. Returns that line.
+fn refusal(command: &mut Command) -> String {
+    let output = run_to_end(command.env("RUST_BACKTRACE", "1"));
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(message.starts_with("ironstar: "), "{message}");
+    message
+}
+
+fn on_any_port(directory: &TempDir) -> Command {
+    let mut command = server();
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .args(["--database-url", &database_url(directory)]);
+    command
+}
+
+#[test]
+fn a_port_in_use() {
+    let directory = TempDir::new().expect("a directory");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let message = refusal(
+        server()
+            .args(["--listen", &address])
+            .args(["--database-url", &database_url(&directory)]),
+    );
+    assert!(message.contains(&address), "{message}");
+    assert!(
+        message.contains("choose another port with --listen"),
+        "{message}"
+    );
+    assert!(!database(&directory).exists(), "the database is left alone");
+}
+
+#[test]
+fn a_database_that_cannot_be_written() {
+    let directory = TempDir::new().expect("a directory");
+    // A folder is not a file, whoever runs this test.
+    fs::create_dir(database(&directory)).expect("a folder");
+    let message = refusal(&mut on_any_port(&directory));
+    assert!(message.contains("cannot open the database"), "{message}");
+    assert!(
+        message.contains("unable to open database file"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_database_in_a_folder_that_does_not_exist() {
+    let directory = TempDir::new().expect("a directory");
+    let missing = directory.path().join("missing");
+    let url = format!("sqlite:{}/ironstar.db", missing.display());
+    let message = refusal(server().args(["--listen", "127.0.0.1:0", "--database-url", &url]));
+    assert!(message.contains("cannot open the database"), "{message}");
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_file_that_is_no_database() {
+    let directory = TempDir::new().expect("a directory");
+    let letter = "This is a letter, not a database.\n".repeat(300);
+    fs::write(database(&directory), &letter).expect("written");
+    let message = refusal(&mut on_any_port(&directory));
+    assert!(message.contains("file is not a database"), "{message}");
+    assert_eq!(
+        fs::read_to_string(database(&directory)).expect("read"),
+        letter
+    );
+}
+
+#[tokio::test]
+async fn a_schema_from_the_future() {
+    let directory = TempDir::new().expect("a directory");
+    Server::start(&directory).stop();
+    rows(
+        &database(&directory),
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', TRUE, x'00', 0)",
+    )
+    .await;
+    let message = refusal(&mut on_any_port(&directory));
+    assert!(message.contains("schema version 9999"), "{message}");
+    assert!(message.contains("run a newer one"), "{message}");
+}

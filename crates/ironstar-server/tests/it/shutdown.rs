@@ -1,0 +1,47 @@
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::process::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_the_server_cleanly_with_streams_open() {
+    for signal in ["TERM", "INT"] {
+        let directory = TempDir::new().expect("a directory");
+        let server = Server::start(&directory);
+        let mut page = server.stream("/api/sse/todos").await;
+        let mut raw = server.stream("/api/events").await;
+        page.next().await;
+        let start = Instant::now();
+        server.signal(signal);
+        assert!(raw.next_or_end().await.is_none(), "the stream ends");
+        let (status, log) = server.wait();
+        assert!(status.success(), "{log}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(log.contains("stopped"), "{log}");
+        assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+        let left: Vec<_> = std::fs::read_dir(directory.path())
+            .expect("the directory")
+            .filter_map(|file| file.ok()?.file_name().into_string().ok())
+            .collect();
+        assert_eq!(left, ["ironstar.db"], "the write-ahead log is folded in");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() {
+    use std::io::Write;
+
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let mut lazy = std::net::TcpStream::connect(address).expect("connected");
+    lazy.write_all(b"POST /todos HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ntext=")
+        .expect("sent");
+    // Once this is answered, the lazy request has been taken up too.
+    server.create("Buy milk").await;
+    let start = Instant::now();
+    let (status, log) = server.stop();
+    assert!(status.success(), "{log}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
