@@ -10,7 +10,7 @@ use axum::Router;
 use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, TodoService};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions};
 use ironstar_web::Services;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let commands = CommandHandler::new(store.clone(), bus.clone(), Arc::new(SystemIdSource));
     let router = ironstar_web::router(Services {
-        todos: TodoService::new(commands),
+        commands,
         feed: feed.clone(),
         store: store.clone(),
         shutdown: shutdown.clone(),

@@ -26,7 +26,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use ironstar_app::{EventFeed, TodoService};
+use ironstar_app::{CommandHandler, EventFeed};
 use ironstar_ports::EventStore;
 use tokio_util::sync::CancellationToken;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
@@ -40,8 +40,8 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// What the web layer works on.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// The todo's use cases.
-    pub todos: TodoService,
+    /// Decides commands on any aggregate.
+    pub commands: CommandHandler,
     /// The log, as a stream.
     pub feed: EventFeed,
     /// The log.

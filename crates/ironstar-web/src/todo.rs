@@ -15,6 +15,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, http::StatusCode};
+use ironstar_app::TodoService;
 use ironstar_domain::{TodoCommand, TodoId};
 
 use crate::Services;
@@ -31,6 +32,7 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// The routes of this module.
 pub(crate) async fn routes(services: &Services) -> Router {
     let todos = Todos {
+        service: TodoService::new(services.commands.clone()),
         services: services.clone(),
         view: LiveView::start(TodoView::default(), &services.feed).await,
     };
@@ -46,6 +48,7 @@ pub(crate) async fn routes(services: &Services) -> Router {
 /// What the handlers work on.
 #[derive(Clone)]
 struct Todos {
+    service: TodoService,
     services: Services,
     view: LiveView<TodoView>,
 }
@@ -84,7 +87,7 @@ async fn command(
     State(todos): State<Todos>,
     ProblemJson(request): ProblemJson<CommandRequest<TodoId, TodoCommand>>,
 ) -> Result<Json<CommandResponse<TodoId>>, Problem> {
-    let service = &todos.services.todos;
+    let service = &todos.service;
     let id = match (request.id, &request.command) {
         (Some(id), _) => id,
         (None, TodoCommand::Create { .. }) => service.next_id(),

@@ -41,7 +41,7 @@ pub(super) async fn create(
     let typed = form.0.clone().unwrap_or_default().text;
     let outcome = match form.0.and_then(|form| parse_text(&form.text)) {
         Ok(text) => {
-            let id = todos.services.todos.next_id();
+            let id = todos.service.next_id();
             carry_out(&todos, id, TodoCommand::Create { text }).await
         }
         Err(problem) => Err(problem),
@@ -75,7 +75,7 @@ pub(super) async fn act(
 }
 
 async fn carry_out(todos: &Todos, id: TodoId, command: TodoCommand) -> Result<(), Problem> {
-    todos.services.todos.execute(id, &command, None).await?;
+    todos.service.execute(id, &command, None).await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, TodoService};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions};
 use ironstar_ports::{EventStore, Position};
 use ironstar_web::Services;
 use serde_json::Value;
@@ -37,11 +37,7 @@ impl TestApp {
             .expect("a feed");
         let shutdown = CancellationToken::new();
         let services = Services {
-            todos: TodoService::new(CommandHandler::new(
-                store.clone(),
-                bus,
-                Arc::new(SystemIdSource),
-            )),
+            commands: CommandHandler::new(store.clone(), bus, Arc::new(SystemIdSource)),
             feed,
             store: store.clone(),
             shutdown: shutdown.clone(),

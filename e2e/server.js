@@ -1,0 +1,69 @@
+// Starts, stops and restarts the real server on a temporary database.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const READY = /^ironstar is ready at (http:\/\/([0-9.]+:[0-9]+))/;
+
+export class Server {
+  #directory;
+  #process;
+  #listen = "127.0.0.1:0";
+
+  /** Where the application is. It stays the same over restarts. */
+  url;
+
+  static async start() {
+    const server = new Server();
+    server.#directory = await mkdtemp(join(tmpdir(), "ironstar-e2e-"));
+    await server.start();
+    return server;
+  }
+
+  async start() {
+    const database = join(this.#directory, "ironstar.db");
+    this.#process = spawn(
+      process.env.IRONSTAR_SERVER,
+      ["--listen", this.#listen, "--database-url", `sqlite:${database}`],
+      { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, RUST_LOG: "error" } },
+    );
+    for await (const line of createInterface({ input: this.#process.stdout })) {
+      const ready = READY.exec(line);
+      if (ready) {
+        [, this.url, this.#listen] = ready;
+        return;
+      }
+    }
+    throw new Error("the server ended before it was ready");
+  }
+
+  async stop(signal = "SIGTERM") {
+    const ended = once(this.#process, "exit");
+    this.#process.kill(signal);
+    await ended;
+  }
+
+  async remove() {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      await this.stop();
+    }
+    await rm(this.#directory, { recursive: true });
+  }
+
+  /** Sends a command as a program would. */
+  async command(body) {
+    const response = await fetch(`${this.url}/api/commands/todo`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) {
+      throw new Error(`${response.status}: ${await response.text()}`);
+    }
+    return response.json();
+  }
+}

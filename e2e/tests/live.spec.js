@@ -1,0 +1,98 @@
+import { expect, test } from "../fixtures.js";
+
+test("what one browser does appears in another", async ({ visit }) => {
+  const ada = await visit();
+  const bob = await visit();
+
+  await ada.add("Buy milk");
+  await bob.shows("Buy milk");
+  await bob.add("Call Ada");
+  await ada.shows("Buy milk", "Call Ada");
+  await expect(ada.count).toHaveText("2 items left");
+
+  await bob.toggle("Buy milk").click();
+  await expect(ada.toggle("Buy milk")).toBeChecked();
+  await expect(ada.count).toHaveText("1 item left");
+
+  await ada.rename("Call Ada", "Call Bob");
+  await bob.shows("Buy milk", "Call Bob");
+  await expect(ada.page.locator("details[open]")).toHaveCount(0);
+
+  await ada.toggle("Buy milk").click();
+  await expect(bob.toggle("Buy milk")).not.toBeChecked();
+
+  await bob.delete("Buy milk");
+  await ada.shows("Call Bob");
+  await bob.delete("Call Bob");
+  await ada.shows();
+  await expect(ada.page.getByText("Nothing to do.")).toBeVisible();
+});
+
+test("the field is cleared for the next todo, and keeps the focus", async ({ visit }) => {
+  const page = await visit();
+  await page.add("One");
+  await expect(page.field).toHaveValue("");
+  await expect(page.field).toBeFocused();
+  await page.page.keyboard.type("Two");
+  await page.page.keyboard.press("Enter");
+  await page.shows("One", "Two");
+});
+
+test("half-typed text survives what others do", async ({ server, visit }) => {
+  const page = await visit();
+  await page.field.pressSequentially("Half a th");
+  await server.command({ type: "create", text: "Somebody else's" });
+  await page.shows("Somebody else's");
+  await page.field.pressSequentially("ought");
+  await expect(page.field).toHaveValue("Half a thought");
+});
+
+test("a refused todo says why, keeps what was typed, and can be mended", async ({ visit }) => {
+  const page = await visit();
+  const long = "x".repeat(501);
+  await page.add(long);
+  await expect(page.notice).toHaveText(/at most 500 characters; this one has 501/);
+  await expect(page.field).toHaveValue(long);
+
+  await page.add("   ");
+  await expect(page.notice).toHaveText("The text of a todo must not be empty.");
+
+  await page.add("Better");
+  await page.shows("Better");
+  await expect(page.notice).toHaveText("");
+});
+
+test("a todo that somebody else has just deleted says so", async ({ server, visit }) => {
+  const { id } = await server.command({ type: "create", text: "Fleeting" });
+  await server.command({ type: "delete", id });
+  await server.command({ type: "create", text: "Lasting" });
+  const page = await visit();
+  // As if the deletion had not reached this browser yet.
+  await page.item("Lasting").locator("form").first().evaluate(
+    (form, id) => form.action = `/todos/${id}/complete`,
+    id,
+  );
+  await page.toggle("Lasting").click();
+  await expect(page.notice).toHaveText("There is no such todo.");
+});
+
+test("hostile text is only text", async ({ server, visit }) => {
+  const texts = [
+    "<script>document.title='pwned'</script>",
+    "<img src=x onerror=\"document.title='pwned'\">",
+    "\" data-init=\"document.title='pwned'",
+    "$_text {{1}} ${1} @get('/x')",
+    "</li></ul>\u2028data: elements <b>",
+    "\u202Eright to left\u200B",
+  ];
+  await server.command({ type: "create", text: texts[0] });
+  const page = await visit();
+  for (const text of texts.slice(1)) {
+    await server.command({ type: "create", text });
+  }
+  await expect(page.items).toHaveCount(texts.length);
+  expect(await page.items.locator(".text").allTextContents()).toEqual(texts);
+  await page.page.reload();
+  expect(await page.items.locator(".text").allTextContents()).toEqual(texts);
+  await expect(page.page).toHaveTitle("ironstar · todos");
+});

@@ -1,0 +1,100 @@
+//! `cargo xtask e2e`: Playwright drives Chromium against the real server.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use cargo_metadata::{Message, MetadataCommand};
+use clap::Args;
+
+use crate::browser;
+
+/// How to run the browser tests.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Also take the screenshots in docs/screenshots anew
+    #[arg(long)]
+    screenshots: bool,
+
+    /// What to hand on to `playwright test`, such as a file or `--headed`
+    #[arg(last = true)]
+    playwright: Vec<String>,
+}
+
+/// Runs the task.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let chromium = browser::find()?;
+    let root = workspace_root()?;
+    let server = build_server(&root)?;
+    let e2e = root.join("e2e");
+    install(&e2e)?;
+    let mut playwright = Command::new("npx");
+    playwright
+        .args(["--no-install", "playwright", "test"])
+        .args(&arguments.playwright)
+        .current_dir(&e2e)
+        .env("CHROMIUM", chromium)
+        .env("IRONSTAR_SERVER", server);
+    if arguments.screenshots {
+        playwright.env("IRONSTAR_SCREENSHOTS", root.join("docs/screenshots"));
+    }
+    succeed(&mut playwright)
+}
+
+fn workspace_root() -> anyhow::Result<PathBuf> {
+    let metadata = MetadataCommand::new().no_deps().exec()?;
+    Ok(metadata.workspace_root.into())
+}
+
+/// Builds the server and returns where it is.
+fn build_server(root: &Path) -> anyhow::Result<PathBuf> {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--package", "ironstar-server"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(root)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("the server does not build");
+    }
+    Message::parse_stream(&output.stdout[..])
+        .filter_map(Result::ok)
+        .find_map(|message| {
+            let Message::CompilerArtifact(artifact) = message else {
+                return None;
+            };
+            artifact.executable
+        })
+        .map(Into::into)
+        .context("cargo did not say where the server is")
+}
+
+/// Installs what the lock file says, unless that is what is installed.
+fn install(e2e: &Path) -> anyhow::Result<()> {
+    let modified = |path: &Path| {
+        path.metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    let installed = modified(&e2e.join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed >= modified(&e2e.join("package-lock.json")) {
+        return Ok(());
+    }
+    succeed(
+        Command::new("npm")
+            .args(["ci", "--no-fund", "--no-audit"])
+            .current_dir(e2e),
+    )
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {program}; is it installed?"))?;
+    if !status.success() {
+        bail!("{program} failed: {status}");
+    }
+    Ok(())
+}

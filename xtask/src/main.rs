@@ -1,0 +1,44 @@
+//! ironstar's developer tasks: `cargo xtask --help`.
+
+mod browser;
+mod e2e;
+mod migrate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// ironstar's developer tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Bring a database's schema up to date, or show how far it has got
+    Migrate(migrate::Arguments),
+    /// Run the browser tests against the real server (needs Chromium and npm)
+    E2e(e2e::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Migrate(arguments) => migrate::run(&arguments),
+        Task::E2e(arguments) => e2e::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            explain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is what the developer sees")]
+fn explain(error: &anyhow::Error) {
+    eprintln!("xtask: {error:#}");
+}

@@ -1,0 +1,59 @@
+//! `cargo xtask migrate`: the schema of a database, without the server.
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use ironstar_adapters::sqlite::{Migration, SqliteUrl, migrate, migration_status};
+
+/// Which database, and what to do with it.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The database: a SQLite file, created if there is none
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite:ironstar.db",
+        value_name = "URL",
+        hide_env_values = true,
+        global = true
+    )]
+    database_url: SqliteUrl,
+
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Action {
+    /// List applied and pending migrations; changes nothing
+    Status,
+}
+
+/// Runs the task.
+#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let url = &arguments.database_url;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
+    let migrations = runtime.block_on(async {
+        match arguments.action {
+            None => migrate(url).await,
+            Some(Action::Status) => migration_status(url).await,
+        }
+    })?;
+    println!("{url}");
+    for migration in &migrations {
+        println!("{}", line(migration));
+    }
+    Ok(())
+}
+
+fn line(migration: &Migration) -> String {
+    let state = if migration.applied {
+        "applied"
+    } else {
+        "pending"
+    };
+    format!(
+        "  {:04} {:<32} {state}",
+        migration.version, migration.description
+    )
+}

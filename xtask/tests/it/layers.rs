@@ -1,0 +1,147 @@
+//! The dependency arrows point downwards only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// What each crate may use. Anything else is a decision about the design: see
+/// `docs/ARCHITECTURE.md`.
+const ALLOWED: &[(&str, &[&str])] = &[
+    (
+        "ironstar-domain",
+        &["serde", "serde_json", "thiserror", "time", "uuid"],
+    ),
+    (
+        "ironstar-ports",
+        &[
+            "async-trait",
+            "futures",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "time",
+            "uuid",
+        ],
+    ),
+    (
+        "ironstar-adapters",
+        &[
+            "async-trait",
+            "futures",
+            "ironstar-ports",
+            "libsqlite3-sys",
+            "serde",
+            "serde_json",
+            "sqlx",
+            "thiserror",
+            "time",
+            "tokio",
+            "tracing",
+            "uuid",
+            "zenoh",
+        ],
+    ),
+    (
+        "ironstar-app",
+        &[
+            "futures",
+            "ironstar-domain",
+            "ironstar-ports",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tracing",
+            "uuid",
+        ],
+    ),
+    (
+        "ironstar-web",
+        &[
+            "axum",
+            "bytes",
+            "datastar",
+            "futures",
+            "ironstar-app",
+            "ironstar-domain",
+            "ironstar-ports",
+            "maud",
+            "problem_details",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio-util",
+            "tower-http",
+            "tracing",
+            // Never compiled: it carries Datastar's bundle (docs/adr/0004).
+            "rama-http",
+        ],
+    ),
+    (
+        "ironstar-server",
+        &[
+            "anyhow",
+            "axum",
+            "clap",
+            "ironstar-adapters",
+            "ironstar-app",
+            "ironstar-web",
+            "tokio",
+            "tokio-util",
+            "tracing",
+            "tracing-subscriber",
+        ],
+    ),
+    (
+        "xtask",
+        &[
+            "anyhow",
+            "cargo_metadata",
+            "clap",
+            "ironstar-adapters",
+            "tokio",
+        ],
+    ),
+];
+
+#[test]
+fn every_crate_uses_only_what_it_may() {
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .expect("the workspace's metadata");
+    let actual: BTreeMap<&str, BTreeSet<&str>> = metadata
+        .packages
+        .iter()
+        .map(|package| (package.name.as_str(), dependencies(package)))
+        .collect();
+    let allowed: BTreeMap<&str, BTreeSet<&str>> = ALLOWED
+        .iter()
+        .map(|(name, dependencies)| (*name, dependencies.iter().copied().collect()))
+        .collect();
+    assert_eq!(
+        actual.keys().collect::<Vec<_>>(),
+        allowed.keys().collect::<Vec<_>>(),
+        "the crates of the workspace"
+    );
+    for (name, dependencies) in actual {
+        let foreign: Vec<_> = dependencies.difference(&allowed[name]).collect();
+        assert!(foreign.is_empty(), "{name} must not depend on {foreign:?}");
+        let unused: Vec<_> = allowed[name].difference(&dependencies).collect();
+        let spare = ["time"];
+        assert!(
+            unused.iter().all(|dependency| spare.contains(*dependency)),
+            "{name} is allowed {unused:?}, and does not use it"
+        );
+    }
+}
+
+/// What a crate is made of; what its tests and build script use does not count.
+fn dependencies(package: &Package) -> BTreeSet<&str> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind == DependencyKind::Normal)
+        .map(|dependency| dependency.name.as_str())
+        .collect()
+}

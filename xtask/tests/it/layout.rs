@@ -1,0 +1,59 @@
+//! How the code is laid out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Past this, a file is split by responsibility.
+const MOST_LINES: usize = 500;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is in the workspace")
+}
+
+/// Every Rust file of the workspace.
+fn sources() -> Vec<PathBuf> {
+    let mut folders = vec![root().join("crates"), root().join("xtask")];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push(path);
+            }
+        }
+    }
+    assert!(sources.len() > 20, "the sources are where they were");
+    sources
+}
+
+#[test]
+fn no_file_is_long() {
+    for path in sources() {
+        let lines = fs::read_to_string(&path).expect("text").lines().count();
+        assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    for path in sources() {
+        let is_test =
+            path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+        let text = fs::read_to_string(&path).expect("text");
+        assert!(
+            is_test || text.starts_with("//! "),
+            "{} does not begin with what it is for",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_architecture_page_stays_readable() {
+    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("the page");
+    assert!(page.lines().count() <= 200);
+}

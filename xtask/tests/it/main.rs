@@ -1,0 +1,6 @@
+//! The workspace as a whole: who may depend on whom, how the code is laid out,
+//! and the tasks themselves.
+
+mod layers;
+mod layout;
+mod migrate;
