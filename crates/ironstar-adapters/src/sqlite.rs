@@ -4,12 +4,16 @@
 //! committed survives a power cut. One task owns the one connection that
 //! writes; reads have connections of their own, which cannot write.
 
+mod connection;
 mod database;
 mod event_store;
 mod migrations;
 mod rows;
+mod url;
 mod writer;
 
-pub use database::{OpenError, SqliteDatabase, SqliteUrl, UrlError};
+pub use connection::OpenError;
+pub use database::SqliteDatabase;
 pub use event_store::SqliteEventStore;
 pub use migrations::{Migration, migrate, migration_status};
+pub use url::{SqliteUrl, UrlError};

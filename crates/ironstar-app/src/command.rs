@@ -108,18 +108,8 @@ impl CommandHandler {
         let mut loaded = Loaded::<A>::default();
         for _ in 0..ATTEMPTS {
             self.catch_up(&stream, &mut loaded).await?;
-            if let Some(expected) = expected
-                && loaded.sequence != Some(expected)
-            {
-                return Err(CommandError::Unexpected {
-                    expected,
-                    actual: loaded.sequence,
-                });
-            }
-            let events = loaded
-                .state
-                .handle(command)
-                .map_err(CommandError::Refused)?;
+            loaded.expect(command, expected)?;
+            let events = loaded.decide(command)?;
             if events.is_empty() {
                 return Ok(Accepted {
                     sequence: loaded.sequence,
@@ -206,6 +196,31 @@ impl<A: Default> Default for Loaded<A> {
             sequence: None,
             position: Position::START,
         }
+    }
+}
+
+impl<A: Aggregate> Loaded<A> {
+    fn decide(&self, command: &A::Command) -> Result<Vec<A::Event>, CommandError<A::Error>> {
+        self.state.handle(command).map_err(CommandError::Refused)
+    }
+
+    /// Makes sure that the aggregate is where the caller expects it to be. Of
+    /// one that does not exist, its own refusal says more.
+    fn expect(
+        &self,
+        command: &A::Command,
+        expected: Option<Sequence>,
+    ) -> Result<(), CommandError<A::Error>> {
+        let Some(expected) = expected.filter(|expected| self.sequence != Some(*expected)) else {
+            return Ok(());
+        };
+        if self.sequence.is_none() {
+            self.decide(command)?;
+        }
+        Err(CommandError::Unexpected {
+            expected,
+            actual: self.sequence,
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! - [`CommandHandler`]: load, fold, decide, append, hint; for any aggregate.
 //! - [`EventFeed`]: the log as a stream that catches up and then goes on live.
-//! - [`todo`]: the todo's use cases. A new aggregate is one more module beside
+//! - [`mod@todo`]: the todo's use cases. A new aggregate is one more module beside
 //!   it.
 
 mod codec;

@@ -6,7 +6,7 @@
 //! decision is tested without a mock.
 //!
 //! - [`Aggregate`] is the shape of a decision: `handle` and `apply`.
-//! - [`todo`] is the aggregate of the application. A new aggregate is one more
+//! - [`mod@todo`] is the aggregate of the application. A new aggregate is one more
 //!   module beside it.
 //! - [`test_kit`] is given/when/then for any aggregate.
 

@@ -25,3 +25,15 @@ pub(crate) fn page(title: &str, content: &Markup) -> Response {
     };
     ([(header::CACHE_CONTROL, "no-store")], page).into_response()
 }
+
+/// A page that has nothing to show but what is wrong.
+pub(crate) fn problem_page(detail: &str) -> Response {
+    let content = html! {
+        main.app {
+            header.masthead { h1 { "Sorry" } }
+            p.notice { (detail) }
+            p.way-out { a href="/" { "Go to the todos" } }
+        }
+    };
+    page("ironstar", &content)
+}

@@ -6,7 +6,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection};
 
-use super::database::{OpenError, SqliteUrl, connect, migration_error, options};
+use super::connection::{OpenError, connect, options};
+use super::url::SqliteUrl;
 
 /// Every migration of `migrations/sqlite`.
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -30,13 +31,10 @@ pub struct Migration {
 /// See [`OpenError`].
 pub async fn migrate(url: &SqliteUrl) -> Result<Vec<Migration>, OpenError> {
     let mut connection = connect(url).await?;
-    let outcome = run(&mut connection).await;
+    let outcome = run(url, &mut connection).await;
     let closed = connection.close().await;
-    outcome.map_err(|error| migration_error(url, error))?;
-    closed.map_err(|source| OpenError::Unusable {
-        path: url.path().to_owned(),
-        source,
-    })?;
+    outcome?;
+    closed.map_err(|source| OpenError::unusable(url, source))?;
     migration_status(url).await
 }
 
@@ -68,15 +66,24 @@ pub async fn migration_status(url: &SqliteUrl) -> Result<Vec<Migration>, OpenErr
 }
 
 /// Applies what is missing.
-pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
-    MIGRATOR.run(connection).await
+pub(super) async fn run(
+    url: &SqliteUrl,
+    connection: &mut SqliteConnection,
+) -> Result<(), OpenError> {
+    MIGRATOR.run(connection).await.map_err(|error| {
+        let path = url.path().to_owned();
+        if let MigrateError::VersionMissing(version) = error {
+            return OpenError::NewerSchema { path, version };
+        }
+        OpenError::Migration {
+            path,
+            source: error,
+        }
+    })
 }
 
 async fn applied_versions(url: &SqliteUrl) -> Result<HashSet<i64>, OpenError> {
-    let unusable = |source| OpenError::Unusable {
-        path: url.path().to_owned(),
-        source,
-    };
+    let unusable = |source| OpenError::unusable(url, source);
     if !url.path().exists() {
         return Ok(HashSet::new());
     }

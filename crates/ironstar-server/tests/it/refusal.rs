@@ -46,8 +46,53 @@ fn a_port_in_use() {
     assert!(!database(&directory).exists(), "the database is left alone");
 }
 
+/// Root may write everything, so the server runs as somebody else here.
+#[cfg(target_os = "linux")]
 #[test]
-fn a_database_that_cannot_be_written() {
+fn a_database_that_may_only_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = TempDir::new().expect("a directory");
+    Server::start(&directory).stop();
+    let binary = directory.path().join("server");
+    fs::copy(env!("CARGO_BIN_EXE_ironstar-server"), &binary).expect("copied");
+    let restrict = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("restricted");
+    };
+    restrict(&database(&directory), 0o444);
+    restrict(directory.path(), 0o555);
+    let mut command = if is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(&binary);
+        command
+    } else {
+        Command::new(&binary)
+    };
+    let message = refusal(
+        command
+            .args(["--listen", "127.0.0.1:0"])
+            .args(["--database-url", &database_url(&directory)]),
+    );
+    assert!(
+        message.contains(&database(&directory).display().to_string()),
+        "{message}"
+    );
+    assert!(
+        message.contains("make the file and its folder writable"),
+        "{message}"
+    );
+    restrict(directory.path(), 0o755);
+}
+
+#[cfg(target_os = "linux")]
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").expect("this process").uid() == 0
+}
+
+#[test]
+fn a_database_that_is_a_folder() {
     let directory = TempDir::new().expect("a directory");
     // A folder is not a file, whoever runs this test.
     fs::create_dir(database(&directory)).expect("a folder");

@@ -3,7 +3,7 @@ use axum::http::{Request, StatusCode, header};
 use ironstar_ports::Position;
 use serde_json::{Value, json};
 
-use crate::app::{COMMAND, TestApp, json};
+use crate::app::{COMMAND, TestApp, json, text};
 
 const ID: &str = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
 
@@ -161,6 +161,11 @@ async fn what_the_todo_refuses_has_the_status_of_its_kind() {
         (json!({"type": "complete", "id": ID}), 404, "todo-not-found"),
         (
             json!({"type": "complete", "id": ID, "expected_sequence": 0}),
+            404,
+            "todo-not-found",
+        ),
+        (
+            json!({"type": "create", "id": ID, "text": "New", "expected_sequence": 0}),
             409,
             "unexpected-sequence",
         ),
@@ -234,6 +239,17 @@ async fn addresses_and_methods_that_do_not_exist_say_so() {
     let response = app.get("/api/nothing").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     assert_eq!(json(response).await["type"], "/problems/no-such-page");
+    let request = Request::get("/nowhere")
+        .header(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")
+        .body(Body::empty())
+        .expect("a request");
+    let response = app.send(request).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert!(
+        text(response)
+            .await
+            .contains("There is nothing at this address.")
+    );
     let response = app.get(COMMAND).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     let request = Request::delete("/").body(Body::empty()).expect("a request");

@@ -1,4 +1,4 @@
-use super::{OLDEST_SQLITE, SqliteUrl, UrlError, parse_version};
+use super::{SqliteUrl, UrlError};
 
 #[test]
 fn a_url_names_a_file() {
@@ -26,13 +26,4 @@ fn other_urls_are_refused() {
             parameters: "?mode=ro".to_owned()
         }
     );
-}
-
-#[test]
-fn versions_compare_as_numbers() {
-    assert!(parse_version("3.51.3") >= Some(OLDEST_SQLITE));
-    assert!(parse_version("3.100.0") >= Some(OLDEST_SQLITE));
-    assert!(parse_version("3.51.2") < Some(OLDEST_SQLITE));
-    assert!(parse_version("3.6.23") < Some(OLDEST_SQLITE));
-    assert!(parse_version("unreadable") < Some(OLDEST_SQLITE));
 }

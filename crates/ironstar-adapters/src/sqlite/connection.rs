@@ -1,0 +1,184 @@
+//! Connections to a database file, and refusing one that cannot be trusted.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use super::url::SqliteUrl;
+
+/// The first SQLite whose write-ahead log cannot be corrupted by a reset
+/// (<https://sqlite.org/wal.html#walresetbug>).
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// The result code of whoever tries to write what may only be read.
+const SQLITE_READONLY: i32 = 8;
+
+/// How long a connection waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite cannot open or use the file.
+    #[error("cannot open the database {}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+    /// The file, or the folder that it is in, may only be read.
+    #[error(
+        "cannot write to the database {}; make the file and its folder writable for this user",
+        path.display()
+    )]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+    /// The linked SQLite is too old to be trusted.
+    #[error("SQLite {version} can corrupt its write-ahead log; 3.51.3 or later is needed")]
+    OldSqlite {
+        /// The linked version.
+        version: String,
+    },
+    /// A setting that durability depends on did not take.
+    #[error(
+        "the database {} runs with {setting}={actual}, but {expected} is needed to keep events safe",
+        path.display()
+    )]
+    Unsafe {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        actual: String,
+        /// The value that it must have.
+        expected: &'static str,
+    },
+    /// A later version of ironstar has changed the schema.
+    #[error(
+        "the database {} has schema version {version}, which is newer than this ironstar knows; run a newer one",
+        path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The schema version that is not known.
+        version: i64,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot bring the schema of the database {} up to date", path.display())]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: MigrateError,
+    },
+}
+
+impl OpenError {
+    /// What SQLite says of a file.
+    pub(super) fn unusable(url: &SqliteUrl, source: sqlx::Error) -> Self {
+        let path = url.path().to_owned();
+        if primary_code(&source) == Some(SQLITE_READONLY) {
+            return Self::ReadOnly { path, source };
+        }
+        Self::Unusable { path, source }
+    }
+}
+
+/// Opens the connection that writes, and checks it.
+pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenError> {
+    let mut connection = options(url)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await
+        .map_err(|source| OpenError::unusable(url, source))?;
+    match check(&mut connection, url).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            // The failed check is what matters to the caller.
+            let _ = connection.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// How every connection is made; without more, it neither creates a file nor
+/// changes a setting.
+pub(super) fn options(url: &SqliteUrl) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(url.path())
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+}
+
+async fn check(connection: &mut SqliteConnection, url: &SqliteUrl) -> Result<(), OpenError> {
+    let version = read(connection, url, "SELECT sqlite_version()").await?;
+    if parse_version(&version) < Some(OLDEST_SQLITE) {
+        return Err(OpenError::OldSqlite { version });
+    }
+    for (setting, query, expected) in [
+        (
+            "journal_mode",
+            "SELECT journal_mode FROM pragma_journal_mode",
+            "wal",
+        ),
+        (
+            "synchronous",
+            "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous",
+            "2",
+        ),
+    ] {
+        let actual = read(connection, url, query).await?;
+        if actual != expected {
+            return Err(OpenError::Unsafe {
+                path: url.path().to_owned(),
+                setting,
+                actual,
+                expected,
+            });
+        }
+    }
+    // SQLite opens a file that it may not write as if nothing were wrong.
+    sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK")
+        .execute(connection)
+        .await
+        .map_err(|source| OpenError::unusable(url, source))?;
+    Ok(())
+}
+
+async fn read(
+    connection: &mut SqliteConnection,
+    url: &SqliteUrl,
+    query: &'static str,
+) -> Result<String, OpenError> {
+    sqlx::query_scalar(query)
+        .fetch_one(connection)
+        .await
+        .map_err(|source| OpenError::unusable(url, source))
+}
+
+/// SQLite's result code without its details
+/// (<https://sqlite.org/rescode.html>).
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+fn parse_version(version: &str) -> Option<(u32, u32, u32)> {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests;
