@@ -4,6 +4,7 @@
 //! committed survives a power cut. One task owns the one connection that
 //! writes; reads have connections of their own, which cannot write.
 
+mod batch;
 mod connection;
 mod database;
 mod event_store;
@@ -14,6 +15,6 @@ mod writer;
 
 pub use connection::OpenError;
 pub use database::SqliteDatabase;
-pub use event_store::SqliteEventStore;
+pub use event_store::{DEFAULT_COMMAND_RETENTION, SqliteEventStore};
 pub use migrations::{Migration, migrate, migration_status};
 pub use url::{SqliteUrl, UrlError};

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
-    Append, AppendError, Appended, EventBus, EventStore, ExpectedSequence, IdSource, Key, Metadata,
-    PayloadError, Position, Sequence, StoreError, StreamId,
+    Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
+    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, StoreError, StreamHead,
+    StreamId,
 };
 
 use crate::codec::{DecodeError, decode, encode};
+use crate::warm::WarmStates;
 
 /// How many events of a stream are read at a time.
 const PAGE: usize = 512;
@@ -22,11 +24,26 @@ pub struct CommandHandler {
     store: Arc<dyn EventStore>,
     bus: Arc<dyn EventBus>,
     ids: Arc<dyn IdSource>,
+    warm: WarmStates,
 }
 
-/// Where a stream is after a command.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What comes with a command.
+#[derive(Clone, Debug, Default)]
+pub struct CommandContext {
+    /// The sequence that the sender expects the aggregate to be at.
+    pub expected: Option<Sequence>,
+    /// Where the command comes from.
+    pub origin: Origin,
+    /// Makes a retry answer what was answered before.
+    pub record: Option<CommandRecord>,
+}
+
+/// Where a command has left its aggregate.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Accepted {
+    /// Which aggregate. When a command is sent again it is the one that the
+    /// first was carried out on.
+    pub aggregate_id: String,
     /// The sequence of the stream's last event; `None` if it has none, because
     /// there was nothing to change.
     pub sequence: Option<Sequence>,
@@ -54,6 +71,12 @@ pub enum CommandError<E> {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The key of the command belongs to another one.
+    #[error("the key of this command was used for another command before; choose a new one")]
+    KeyReused,
+    /// There is more to do than the store can take on.
+    #[error("there is more to do than the server can take on; try again in a moment")]
+    Overloaded,
     /// The aggregate's history cannot be read.
     #[error(transparent)]
     Unreadable(#[from] DecodeError),
@@ -66,18 +89,24 @@ pub enum CommandError<E> {
 }
 
 /// An aggregate, as far as its stream has been read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Loaded<A> {
     state: A,
-    sequence: Option<Sequence>,
-    position: Position,
+    head: StreamHead,
+    /// Whether it was read from the store for this command.
+    is_fresh: bool,
 }
 
 impl CommandHandler {
     /// A handler on these ports.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, bus: Arc<dyn EventBus>, ids: Arc<dyn IdSource>) -> Self {
-        Self { store, bus, ids }
+        Self {
+            store,
+            bus,
+            ids,
+            warm: WarmStates::new(),
+        }
     }
 
     /// An id that nobody else has.
@@ -92,7 +121,8 @@ impl CommandHandler {
     /// aggregate is expected to be at, which makes that a refusal.
     ///
     /// A caller that stops waiting may or may not have had its command carried
-    /// out; it is never carried out in part, nor without telling the bus.
+    /// out; it is never carried out in part, nor without telling the bus. A
+    /// command with a record is carried out once, however often it is sent.
     ///
     /// # Errors
     ///
@@ -102,66 +132,164 @@ impl CommandHandler {
         &self,
         id: &A::Id,
         command: &A::Command,
-        expected: Option<Sequence>,
+        context: &CommandContext,
     ) -> Result<Accepted, CommandError<A::Error>> {
-        let stream = StreamId::new(A::TYPE, id.to_string());
-        let mut loaded = Loaded::<A>::default();
-        for _ in 0..ATTEMPTS {
-            self.catch_up(&stream, &mut loaded).await?;
-            loaded.expect(command, expected)?;
-            let events = loaded.decide(command)?;
-            if events.is_empty() {
-                return Ok(Accepted {
-                    sequence: loaded.sequence,
-                    position: loaded.position,
-                });
-            }
-            let append = Append {
-                stream: stream.clone(),
-                expected: ExpectedSequence::after(loaded.sequence),
-                events: events
-                    .iter()
-                    .map(|event| encode(event, self.metadata()))
-                    .collect::<Result<_, _>>()?,
+        if let Some(answer) = self.answer_again(context).await? {
+            return Ok(answer);
+        }
+        let outcome = self.decide_and_append::<A>(id, command, context).await;
+        if outcome.is_err()
+            && let Some(answer) = self.answer_again(context).await?
+        {
+            // The same command, sent at the same time, got in first.
+            return Ok(answer);
+        }
+        outcome
+    }
+
+    /// What was answered to the same command before.
+    async fn answer_again<E>(
+        &self,
+        context: &CommandContext,
+    ) -> Result<Option<Accepted>, CommandError<E>> {
+        let Some(record) = &context.record else {
+            return Ok(None);
+        };
+        match self.store.outcome(&record.key).await? {
+            None => Ok(None),
+            Some(known) if known.request == record.request => Ok(accepted(known.appended)),
+            Some(_) => Err(CommandError::KeyReused),
+        }
+    }
+
+    async fn decide_and_append<A: Aggregate>(
+        &self,
+        id: &A::Id,
+        command: &A::Command,
+        context: &CommandContext,
+    ) -> Result<Accepted, CommandError<A::Error>> {
+        let mut loaded = self.load::<A>(id).await?;
+        let mut attempts = 0;
+        while attempts < ATTEMPTS {
+            let events = match loaded.decide(command, context.expected) {
+                Ok(events) if !events.is_empty() => events,
+                // What changes nothing is only believed of a state that is not
+                // behind the log.
+                _ if !loaded.is_fresh => {
+                    self.catch_up(&mut loaded).await?;
+                    continue;
+                }
+                decision => decision?,
             };
+            if events.is_empty() && context.record.is_none() {
+                return Ok(loaded.accepted());
+            }
+            let mut append = Append::to_stream(
+                loaded.head.stream.clone(),
+                ExpectedSequence::after(loaded.head.sequence),
+                self.encode(&events, &context.origin)?,
+            );
+            append.command.clone_from(&context.record);
             match self.append_and_hint(append).await {
                 Ok(appended) => {
-                    return Ok(Accepted {
-                        sequence: Some(appended.sequence),
-                        position: appended.position,
-                    });
+                    return Ok(self.keep(loaded, &events, appended));
                 }
-                Err(AppendError::Conflict { .. }) => {}
+                Err(AppendError::Conflict { .. }) => {
+                    attempts += 1;
+                    self.catch_up(&mut loaded).await?;
+                }
+                Err(AppendError::KeyReused) => return Err(CommandError::KeyReused),
+                Err(AppendError::Overloaded) => return Err(CommandError::Overloaded),
                 Err(AppendError::Store(error)) => return Err(error.into()),
                 Err(error @ AppendError::Empty) => {
                     return Err(StoreError::unavailable(error).into());
                 }
             }
         }
-        Err(CommandError::Contended { attempts: ATTEMPTS })
+        Err(CommandError::Contended { attempts })
+    }
+
+    /// The aggregate, from memory if it is there, else from the store.
+    async fn load<A: Aggregate>(&self, id: &A::Id) -> Result<Loaded<A>, CommandError<A::Error>> {
+        let stream = StreamId::new(A::TYPE, id.to_string());
+        if let Some((state, head)) = self.warm.get(&stream) {
+            return Ok(Loaded {
+                state,
+                head,
+                is_fresh: false,
+            });
+        }
+        let mut loaded = Loaded {
+            state: A::default(),
+            head: StreamHead::empty(stream),
+            is_fresh: false,
+        };
+        self.catch_up(&mut loaded).await?;
+        Ok(loaded)
     }
 
     /// Reads what has happened since.
     async fn catch_up<A: Aggregate>(
         &self,
-        stream: &StreamId,
         loaded: &mut Loaded<A>,
     ) -> Result<(), CommandError<A::Error>> {
         loop {
             let page = self
                 .store
-                .load_stream(stream, loaded.sequence, PAGE)
+                .load_stream(&loaded.head.stream, loaded.head.sequence, PAGE)
                 .await?;
             for envelope in &page {
                 let (_, event) = decode::<A>(envelope)?;
                 loaded.state = std::mem::take(&mut loaded.state).apply(&event);
-                loaded.sequence = Some(envelope.sequence);
-                loaded.position = envelope.position;
+                loaded.head.sequence = Some(envelope.sequence);
+                loaded.head.position = envelope.position;
             }
             if page.len() < PAGE {
+                loaded.is_fresh = true;
                 return Ok(());
             }
         }
+    }
+
+    fn encode<E: ironstar_domain::DomainEvent>(
+        &self,
+        events: &[E],
+        origin: &Origin,
+    ) -> Result<Vec<NewEvent>, PayloadError> {
+        events
+            .iter()
+            .map(|event| {
+                let metadata = Metadata {
+                    event_id: self.ids.next_id(),
+                    origin: origin.clone(),
+                };
+                encode(event, metadata)
+            })
+            .collect()
+    }
+
+    /// Keeps the state that the events lead to, and answers where it is.
+    ///
+    /// The store may have answered what it answered to the same command
+    /// before; then these events are not what has happened.
+    fn keep<A: Aggregate>(
+        &self,
+        loaded: Loaded<A>,
+        events: &[A::Event],
+        appended: Appended,
+    ) -> Accepted {
+        let Some(head) = appended.streams.into_iter().next() else {
+            return loaded.accepted();
+        };
+        let appended = head.sequence.map(Sequence::get);
+        let before = loaded.head.sequence.map_or(0, |last| last.get() + 1);
+        let is_ours = head.stream == loaded.head.stream
+            && appended.map(|last| last + 1) == Some(before + events.len() as u64);
+        if is_ours {
+            let state = events.iter().fold(loaded.state, A::apply);
+            self.warm.put(state, head.clone());
+        }
+        Accepted::at(head)
     }
 
     /// Appends, and tells the bus; both or neither, also when the caller goes
@@ -169,58 +297,67 @@ impl CommandHandler {
     async fn append_and_hint(&self, append: Append) -> Result<Appended, AppendError> {
         let (store, bus) = (Arc::clone(&self.store), Arc::clone(&self.bus));
         let task = tokio::spawn(async move {
-            let key = Key::of_stream(&append.stream);
+            let keys: Vec<Key> = append
+                .streams
+                .iter()
+                .map(|append| Key::of_stream(&append.stream))
+                .collect();
             let appended = store.append(append).await?;
-            let hint = appended.position.to_string();
-            if let Err(error) = bus.publish(&key, hint.as_bytes()).await {
-                // The events are stored: feeds find them when they next poll.
-                tracing::warn!(error = %error, %key, "a hint was not published");
+            let hint = appended.position().to_string();
+            for key in keys {
+                if let Err(error) = bus.publish(&key, hint.as_bytes()).await {
+                    // The events are stored: feeds find them when they next poll.
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        %key,
+                        "a hint was not published"
+                    );
+                }
             }
             Ok(appended)
         });
         task.await
             .unwrap_or_else(|error| Err(StoreError::unavailable(error).into()))
     }
+}
 
-    fn metadata(&self) -> Metadata {
-        Metadata {
-            event_id: self.ids.next_id(),
+impl Accepted {
+    fn at(head: StreamHead) -> Self {
+        Self {
+            aggregate_id: head.stream.aggregate_id,
+            sequence: head.sequence,
+            position: head.position,
         }
     }
 }
 
-impl<A: Default> Default for Loaded<A> {
-    fn default() -> Self {
-        Self {
-            state: A::default(),
-            sequence: None,
-            position: Position::START,
-        }
-    }
+/// The answer to a command on one aggregate.
+fn accepted(appended: Appended) -> Option<Accepted> {
+    appended.streams.into_iter().next().map(Accepted::at)
 }
 
 impl<A: Aggregate> Loaded<A> {
-    fn decide(&self, command: &A::Command) -> Result<Vec<A::Event>, CommandError<A::Error>> {
-        self.state.handle(command).map_err(CommandError::Refused)
+    fn accepted(self) -> Accepted {
+        Accepted::at(self.head)
     }
 
-    /// Makes sure that the aggregate is where the caller expects it to be. Of
-    /// one that does not exist, its own refusal says more.
-    fn expect(
+    /// What follows from a command, if the aggregate is where the sender
+    /// expects it to be. Of one that does not exist, its own refusal says more.
+    fn decide(
         &self,
         command: &A::Command,
         expected: Option<Sequence>,
-    ) -> Result<(), CommandError<A::Error>> {
-        let Some(expected) = expected.filter(|expected| self.sequence != Some(*expected)) else {
-            return Ok(());
-        };
-        if self.sequence.is_none() {
-            self.decide(command)?;
+    ) -> Result<Vec<A::Event>, CommandError<A::Error>> {
+        let actual = self.head.sequence;
+        let unexpected = expected.filter(|expected| actual != Some(*expected));
+        if let (Some(expected), Some(_)) = (unexpected, actual) {
+            return Err(CommandError::Unexpected { expected, actual });
         }
-        Err(CommandError::Unexpected {
-            expected,
-            actual: self.sequence,
-        })
+        let events = self.state.handle(command).map_err(CommandError::Refused)?;
+        match unexpected {
+            Some(expected) => Err(CommandError::Unexpected { expected, actual }),
+            None => Ok(events),
+        }
     }
 }
 

@@ -13,8 +13,9 @@ mod codec;
 mod command;
 mod feed;
 pub mod todo;
+mod warm;
 
 pub use codec::{DecodeError, decode};
-pub use command::{Accepted, CommandError, CommandHandler};
+pub use command::{Accepted, CommandContext, CommandError, CommandHandler};
 pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
 pub use todo::{TodoChange, TodoItem, TodoList, TodoService};

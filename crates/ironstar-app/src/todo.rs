@@ -3,9 +3,8 @@
 mod list;
 
 use ironstar_domain::{TodoCommand, TodoError, TodoId, TodoState};
-use ironstar_ports::Sequence;
 
-use crate::{Accepted, CommandError, CommandHandler};
+use crate::{Accepted, CommandContext, CommandError, CommandHandler};
 
 pub use list::{TodoChange, TodoItem, TodoList};
 
@@ -37,10 +36,10 @@ impl TodoService {
         &self,
         id: TodoId,
         command: &TodoCommand,
-        expected: Option<Sequence>,
+        context: &CommandContext,
     ) -> Result<Accepted, CommandError<TodoError>> {
         self.commands
-            .execute::<TodoState>(&id, command, expected)
+            .execute::<TodoState>(&id, command, context)
             .await
     }
 }

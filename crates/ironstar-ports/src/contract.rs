@@ -14,11 +14,11 @@ pub struct Rule<S> {
     /// What is promised, in kebab case.
     pub name: &'static str,
     /// Finds out whether the subject keeps the promise.
-    pub check: fn(S) -> BoxFuture<'static, Outcome>,
+    pub check: fn(S) -> BoxFuture<'static, Verdict>,
 }
 
 /// `Ok` if the promise was kept, otherwise how it was broken.
-pub type Outcome = Result<(), Violation>;
+pub type Verdict = Result<(), Violation>;
 
 /// How a promise was broken.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ impl<S> std::fmt::Debug for Rule<S> {
 }
 
 /// Demands that two things are equal.
-fn equal<T: std::fmt::Debug + PartialEq>(what: &str, actual: T, expected: T) -> Outcome {
+fn equal<T: std::fmt::Debug + PartialEq>(what: &str, actual: T, expected: T) -> Verdict {
     if actual == expected {
         return Ok(());
     }

@@ -73,6 +73,27 @@ pub struct Envelope {
 pub struct Metadata {
     /// Identifies the event everywhere: a UUID of version 7.
     pub event_id: Uuid,
+    /// Where the event comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// Where events come from: what was asked, by whom, and because of what.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Origin {
+    /// Shared by all that follows from one request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// The command or event that led to this one directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<String>,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The trace that the request was part of, as W3C Trace Context's
+    /// `traceparent` (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// One JSON value, kept as the text it was written as.
@@ -137,6 +158,17 @@ impl StreamId {
         Self {
             aggregate_type: aggregate_type.into(),
             aggregate_id: aggregate_id.into(),
+        }
+    }
+}
+
+impl Metadata {
+    /// What is known of an event that comes from nowhere in particular.
+    #[must_use]
+    pub fn new(event_id: Uuid) -> Self {
+        Self {
+            event_id,
+            origin: Origin::default(),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::str::FromStr;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{Envelope, NewEvent, Position, Sequence, StreamId};
 
@@ -13,19 +15,27 @@ use crate::{Envelope, NewEvent, Position, Sequence, StreamId};
 /// methods promise beyond their types.
 #[async_trait]
 pub trait EventStore: Debug + Send + Sync {
-    /// Appends events to one stream, all or none of them, if the stream is
-    /// where the caller believes it to be.
+    /// Appends events to one or several streams, all or none of them, if every
+    /// stream is where the caller believes it to be.
     ///
     /// When it returns, the events are durable and readable. A future that is
     /// dropped before that has appended either all of them or none.
     ///
+    /// An append that carries a [`CommandRecord`] happens once: who appends
+    /// with the same key again gets the first answer, and nothing is appended.
+    ///
     /// # Errors
     ///
-    /// [`AppendError::Conflict`] if the stream is elsewhere,
-    /// [`AppendError::Empty`] if there are no events, and otherwise
-    /// [`AppendError::Store`]; then nothing was appended, unless the store
-    /// broke down while it confirmed a commit.
+    /// See [`AppendError`]; then nothing was appended, unless the store broke
+    /// down while it confirmed a commit.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+
+    /// What was answered to the command with this key, if it is still known.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError>;
 
     /// Up to `limit` events of one stream, in order, beginning after a
     /// sequence (`None`: from the first). Fewer than `limit` mean that there
@@ -64,15 +74,53 @@ pub trait EventStore: Debug + Send + Sync {
     async fn head(&self) -> Result<Position, StoreError>;
 }
 
-/// Events to be appended to one stream.
+/// Events to be appended together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Append {
+    /// What goes to which stream. A stream may be named more than once; then
+    /// what is named first has happened first. Without a command, there is at
+    /// least one event.
+    pub streams: Vec<StreamAppend>,
+    /// The command that this is the outcome of, if a retry has to be told.
+    pub command: Option<CommandRecord>,
+}
+
+/// Events to be appended to one stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamAppend {
     /// Whose events they are.
     pub stream: StreamId,
     /// Where the caller believes the stream to be.
     pub expected: ExpectedSequence,
-    /// The events, in order; at least one.
+    /// The events, in order. None, if a command has found nothing to change.
     pub events: Vec<NewEvent>,
+}
+
+/// A command that is carried out once, however often it is sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CommandRecord {
+    /// The key that the sender has given it.
+    pub key: CommandKey,
+    /// What was asked, so that the key is not taken for another command.
+    pub request: String,
+}
+
+/// Names a command: 1 to [`CommandKey::MAX_BYTES`] visible ASCII characters.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct CommandKey(String);
+
+/// Why a text is not a [`CommandKey`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the key of a command has 1 to {max} visible ASCII characters", max = CommandKey::MAX_BYTES)]
+pub struct CommandKeyError;
+
+/// What is known of a command that was carried out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// What was asked.
+    pub request: String,
+    /// What was answered.
+    pub appended: Appended,
 }
 
 /// Where a caller believes a stream to be.
@@ -86,12 +134,22 @@ pub enum ExpectedSequence {
     Any,
 }
 
-/// Where appended events have landed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Where an append has left its streams.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Appended {
-    /// The sequence of the last of them.
-    pub sequence: Sequence,
-    /// The position of the last of them; the others are right below it.
+    /// One for each stream of the append, in its order.
+    pub streams: Vec<StreamHead>,
+}
+
+/// Where a stream is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct StreamHead {
+    /// Which stream.
+    #[serde(flatten)]
+    pub stream: StreamId,
+    /// The sequence of its last event; `None` if it has none.
+    pub sequence: Option<Sequence>,
+    /// The position of that event; [`Position::START`] if there is none.
     pub position: Position,
 }
 
@@ -108,9 +166,15 @@ pub enum AppendError {
         /// The sequence of its last event, if it has any.
         actual: Option<Sequence>,
     },
-    /// There are no events in the append.
+    /// There are no events in the append, and no command either.
     #[error("an append needs at least one event")]
     Empty,
+    /// The key belongs to another command.
+    #[error("the key of this command was used for another one before")]
+    KeyReused,
+    /// More is waiting to be appended than the store has room for.
+    #[error("the event store has more to do than it can take on")]
+    Overloaded,
     /// The store cannot do it now.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -147,6 +211,71 @@ impl ExpectedSequence {
             Self::Exact(sequence) => actual == Some(sequence),
             Self::Any => true,
         }
+    }
+}
+
+impl Append {
+    /// Events for one stream.
+    #[must_use]
+    pub fn to_stream(stream: StreamId, expected: ExpectedSequence, events: Vec<NewEvent>) -> Self {
+        Self {
+            streams: vec![StreamAppend {
+                stream,
+                expected,
+                events,
+            }],
+            command: None,
+        }
+    }
+
+    /// Whether there is nothing to append and nothing to record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.command.is_none() && self.streams.iter().all(|append| append.events.is_empty())
+    }
+}
+
+impl Appended {
+    /// The position of the last event of all its streams.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        let positions = self.streams.iter().map(|head| head.position);
+        positions.max().unwrap_or(Position::START)
+    }
+}
+
+impl StreamHead {
+    /// A stream that has no events.
+    #[must_use]
+    pub fn empty(stream: StreamId) -> Self {
+        Self {
+            stream,
+            sequence: None,
+            position: Position::START,
+        }
+    }
+}
+
+impl CommandKey {
+    /// The most characters that a key may have.
+    pub const MAX_BYTES: usize = 255;
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CommandKey {
+    type Err = CommandKeyError;
+
+    fn from_str(key: &str) -> Result<Self, CommandKeyError> {
+        let is_visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+        if key.is_empty() || key.len() > Self::MAX_BYTES || !is_visible {
+            return Err(CommandKeyError);
+        }
+        Ok(Self(key.to_owned()))
     }
 }
 

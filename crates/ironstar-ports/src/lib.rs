@@ -20,9 +20,12 @@ mod system;
 pub mod contract;
 
 pub use event::{
-    Envelope, Metadata, NewEvent, Payload, PayloadError, Position, Sequence, StreamId,
+    Envelope, Metadata, NewEvent, Origin, Payload, PayloadError, Position, Sequence, StreamId,
 };
 pub use event_bus::{BusError, BusMessage, EventBus, Subscription};
-pub use event_store::{Append, AppendError, Appended, EventStore, ExpectedSequence, StoreError};
+pub use event_store::{
+    Append, AppendError, Appended, CommandKey, CommandKeyError, CommandRecord, EventStore,
+    ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
+};
 pub use key::{Key, KeyExpr, KeyExprError};
 pub use system::{Clock, IdSource};

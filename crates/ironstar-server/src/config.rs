@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
@@ -29,6 +30,16 @@ pub(crate) struct Config {
     )]
     pub(crate) database_url: DatabaseUrl,
 
+    /// For how many hours a command's key is remembered, so that a retry
+    /// answers what was answered before
+    #[arg(
+        long,
+        env = "IRONSTAR_COMMAND_RETENTION_HOURS",
+        default_value_t = 24,
+        value_name = "HOURS"
+    )]
+    command_retention_hours: u32,
+
     /// How the log on standard error is written
     #[arg(
         long,
@@ -37,6 +48,13 @@ pub(crate) struct Config {
         value_name = "FORMAT"
     )]
     pub(crate) log_format: LogFormat,
+}
+
+impl Config {
+    /// For how long a command's key is remembered.
+    pub(crate) fn command_retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.command_retention_hours) * 60 * 60)
+    }
 }
 
 /// How the log is written.

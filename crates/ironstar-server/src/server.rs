@@ -29,7 +29,11 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     // A port that is taken is noticed before the database is touched.
     let listener = listen(config.listen).await?;
     let database = SqliteDatabase::open(&config.database_url.0).await?;
-    let store = Arc::new(SqliteEventStore::new(database, Arc::new(SystemClock)));
+    let store = Arc::new(SqliteEventStore::new(
+        database,
+        Arc::new(SystemClock),
+        config.command_retention(),
+    ));
     let bus = Arc::new(ZenohEventBus::embedded().await?);
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let commands = CommandHandler::new(store.clone(), bus.clone(), Arc::new(SystemIdSource));

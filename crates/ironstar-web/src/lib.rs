@@ -16,6 +16,7 @@ mod events;
 mod headers;
 mod layout;
 mod live;
+mod origin;
 mod problem;
 mod sse;
 mod todo;

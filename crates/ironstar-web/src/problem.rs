@@ -9,13 +9,16 @@
 use std::error::Error;
 
 use axum::extract::rejection::{BytesRejection, FormRejection, JsonRejection};
-use axum::http::StatusCode;
 use axum::http::uri::Uri;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
 use ironstar_domain::{DomainError, ErrorKind};
 use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
+
+/// How many seconds to wait before asking again what cannot be done for now.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// A refusal or failure, on its way to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -92,10 +95,16 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let kind = Uri::try_from(format!("/problems/{}", self.code)).unwrap_or_default();
-        ProblemDetails::from_status_code(self.status)
+        let mut response = ProblemDetails::from_status_code(self.status)
             .with_type(kind)
             .with_detail(self.detail)
-            .into_response()
+            .into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
     }
 }
 
@@ -118,6 +127,16 @@ impl<E: DomainError> From<CommandError<E>> for Problem {
             CommandError::Contended { .. } => {
                 Self::new(StatusCode::CONFLICT, "contended", error.to_string())
             }
+            CommandError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "command-key-reused",
+                error.to_string(),
+            ),
+            CommandError::Overloaded => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                error.to_string(),
+            ),
             CommandError::Unreadable(error) => Self::unreadable(error),
             CommandError::Unwritable(error) => Self::unavailable(error),
             CommandError::Store(error) => Self::from_store(error),

@@ -10,17 +10,18 @@ mod view;
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, http::StatusCode};
 use ironstar_app::TodoService;
-use ironstar_domain::{TodoCommand, TodoId};
+use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState};
 
 use crate::Services;
 use crate::command::{CommandRequest, CommandResponse, ProblemJson};
 use crate::live::{LiveView, Stopped};
+use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::sse::{self, LastEventId};
 
@@ -85,12 +86,13 @@ async fn live(State(todos): State<Todos>, last_event_id: LastEventId) -> Result<
 /// `POST /api/commands/todo`
 async fn command(
     State(todos): State<Todos>,
+    origin: RequestOrigin,
     ProblemJson(request): ProblemJson<CommandRequest<TodoId, TodoCommand>>,
-) -> Result<Json<CommandResponse<TodoId>>, Problem> {
-    let service = &todos.service;
+) -> Result<Json<CommandResponse>, Problem> {
+    let context = request.context(TodoState::TYPE, origin)?;
     let id = match (request.id, &request.command) {
         (Some(id), _) => id,
-        (None, TodoCommand::Create { .. }) => service.next_id(),
+        (None, TodoCommand::Create { .. }) => todos.service.next_id(),
         (
             None,
             TodoCommand::Rename { .. }
@@ -98,15 +100,13 @@ async fn command(
             | TodoCommand::Reopen
             | TodoCommand::Delete,
         ) => {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid-value",
-                "the 'id' of the todo is missing",
-            ));
+            let detail = "the 'id' of the todo is missing";
+            return Err(Problem::invalid("invalid-value", detail));
         }
     };
-    let accepted = service
-        .execute(id, &request.command, request.expected_sequence)
+    let accepted = todos
+        .service
+        .execute(id, &request.command, &context)
         .await?;
-    Ok(CommandResponse::ok(id, accepted))
+    Ok(CommandResponse::ok(accepted))
 }

@@ -47,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "futures",
             "ironstar-domain",
             "ironstar-ports",
+            "lru",
             "serde_json",
             "thiserror",
             "tokio",

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ironstar_ports::{
-    Append, AppendError, Appended, Clock, Envelope, EventStore, Position, Sequence, StoreError,
-    StreamId,
+    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
+    Sequence, StoreError, StreamAppend, StreamHead, StreamId,
 };
+use time::OffsetDateTime;
 
 /// A log that lives as long as the process.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ struct Log {
     events: Vec<Envelope>,
     /// The indices of each stream's events, in order.
     streams: HashMap<StreamId, Vec<usize>>,
+    commands: HashMap<CommandKey, Outcome>,
 }
 
 impl MemoryEventStore {
@@ -43,37 +45,38 @@ impl MemoryEventStore {
 #[async_trait]
 impl EventStore for MemoryEventStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        if append.events.is_empty() {
+        if append.is_empty() {
             return Err(AppendError::Empty);
         }
         let created_at = self.clock.now();
         let mut log = self.log();
-        let actual = log.last_sequence(&append.stream);
-        if !append.expected.admits(actual) {
-            return Err(AppendError::Conflict {
-                stream: append.stream,
-                expected: append.expected,
-                actual,
-            });
+        if let Some(answer) = log.answer_again(&append) {
+            return answer;
         }
-        let mut sequence = actual.map_or(Sequence::FIRST, Sequence::next);
-        let mut appended = None;
-        for event in append.events {
-            let position = log.head().next();
-            log.push(Envelope {
-                position,
-                stream: append.stream.clone(),
-                sequence,
-                event_type: event.event_type,
-                schema_version: event.schema_version,
-                payload: event.payload,
-                metadata: event.metadata,
-                created_at,
-            });
-            appended = Some(Appended { sequence, position });
-            sequence = sequence.next();
+        let length = log.events.len();
+        let outcome = append
+            .streams
+            .into_iter()
+            .map(|append| log.append(append, created_at))
+            .collect::<Result<_, _>>()
+            .map(|streams| Appended { streams });
+        match &outcome {
+            Ok(appended) => {
+                if let Some(command) = append.command {
+                    let known = Outcome {
+                        request: command.request,
+                        appended: appended.clone(),
+                    };
+                    log.commands.insert(command.key, known);
+                }
+            }
+            Err(_) => log.truncate(length),
         }
-        appended.ok_or(AppendError::Empty)
+        outcome
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        Ok(self.log().commands.get(key).cloned())
     }
 
     async fn load_stream(
@@ -116,9 +119,58 @@ impl Log {
         Position::new(self.events.len() as u64)
     }
 
-    fn last_sequence(&self, stream: &StreamId) -> Option<Sequence> {
-        let last = self.streams.get(stream)?.last()?;
-        Some(self.events[*last].sequence)
+    fn stream_head(&self, stream: StreamId) -> StreamHead {
+        let last = self.streams.get(&stream).and_then(|indices| indices.last());
+        match last.map(|&index| &self.events[index]) {
+            None => StreamHead::empty(stream),
+            Some(event) => StreamHead {
+                stream,
+                sequence: Some(event.sequence),
+                position: event.position,
+            },
+        }
+    }
+
+    /// The answer to a command that was sent before.
+    fn answer_again(&self, append: &Append) -> Option<Result<Appended, AppendError>> {
+        let command = append.command.as_ref()?;
+        let known = self.commands.get(&command.key)?;
+        Some(if known.request == command.request {
+            Ok(known.appended.clone())
+        } else {
+            Err(AppendError::KeyReused)
+        })
+    }
+
+    fn append(
+        &mut self,
+        append: StreamAppend,
+        created_at: OffsetDateTime,
+    ) -> Result<StreamHead, AppendError> {
+        let mut head = self.stream_head(append.stream);
+        if !append.expected.admits(head.sequence) {
+            return Err(AppendError::Conflict {
+                stream: head.stream,
+                expected: append.expected,
+                actual: head.sequence,
+            });
+        }
+        for event in append.events {
+            head.position = self.head().next();
+            let sequence = head.sequence.map_or(Sequence::FIRST, Sequence::next);
+            head.sequence = Some(sequence);
+            self.push(Envelope {
+                position: head.position,
+                stream: head.stream.clone(),
+                sequence,
+                event_type: event.event_type,
+                schema_version: event.schema_version,
+                payload: event.payload,
+                metadata: event.metadata,
+                created_at,
+            });
+        }
+        Ok(head)
     }
 
     fn push(&mut self, envelope: Envelope) {
@@ -127,5 +179,14 @@ impl Log {
             .or_default()
             .push(self.events.len());
         self.events.push(envelope);
+    }
+
+    /// Takes back what an append has added before it was refused.
+    fn truncate(&mut self, length: usize) {
+        for event in self.events.drain(length..) {
+            if let Some(indices) = self.streams.get_mut(&event.stream) {
+                indices.pop();
+            }
+        }
     }
 }

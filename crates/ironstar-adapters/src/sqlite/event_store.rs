@@ -2,17 +2,21 @@
 //! readers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ironstar_ports::{
-    Append, AppendError, Appended, Clock, Envelope, EventStore, Position, Sequence, StoreError,
-    StreamId,
+    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
+    Sequence, StoreError, StreamId,
 };
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::database::SqliteDatabase;
-use super::rows::{self, SELECT_LOG, SELECT_STREAM};
+use super::rows::{self, SELECT_COMMAND, SELECT_LOG, SELECT_STREAM};
 use super::writer::Writer;
+
+/// How long commands are remembered unless told otherwise.
+pub const DEFAULT_COMMAND_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The log in one SQLite file.
 #[derive(Debug)]
@@ -22,11 +26,12 @@ pub struct SqliteEventStore {
 }
 
 impl SqliteEventStore {
-    /// The log of an open database. Starts the task that writes.
+    /// The log of an open database. Starts the task that writes. Commands are
+    /// remembered for at least `retention`.
     #[must_use]
-    pub fn new(database: SqliteDatabase, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(database: SqliteDatabase, clock: Arc<dyn Clock>, retention: Duration) -> Self {
         Self {
-            writer: Writer::start(database.writer, clock),
+            writer: Writer::start(database.writer, clock, retention),
             readers: database.readers,
         }
     }
@@ -47,6 +52,22 @@ impl SqliteEventStore {
 impl EventStore for SqliteEventStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.writer.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        let known: Option<(String, String)> = sqlx::query_as(SELECT_COMMAND)
+            .bind(key.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::unavailable)?;
+        known
+            .map(|(request, answer)| {
+                Ok(Outcome {
+                    request,
+                    appended: serde_json::from_str(&answer).map_err(StoreError::unavailable)?,
+                })
+            })
+            .transpose()
     }
 
     async fn load_stream(

@@ -22,6 +22,9 @@ pub(super) const SELECT_LOG: &str = "
     WHERE id > ?1
     ORDER BY id LIMIT ?2";
 
+/// What is known of a command.
+pub(super) const SELECT_COMMAND: &str = "SELECT request, answer FROM commands WHERE key = ?1";
+
 /// Reads a row of [`SELECT_STREAM`] or [`SELECT_LOG`]. Whatever is wrong with a row is reported with the
 /// row's position.
 pub(super) fn envelope(row: &SqliteRow) -> Result<Envelope, StoreError> {

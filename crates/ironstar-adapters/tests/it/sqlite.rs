@@ -1,18 +1,23 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::time::Duration;
 
+use futures::future::join_all;
 use ironstar_adapters::sqlite::{
-    OpenError, SqliteDatabase, SqliteEventStore, SqliteUrl, migrate, migration_status,
+    DEFAULT_COMMAND_RETENTION, OpenError, SqliteDatabase, SqliteEventStore, SqliteUrl, migrate,
+    migration_status,
 };
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::contract::event_store;
 use ironstar_ports::{
-    Append, AppendError, Appended, EventStore, ExpectedSequence, Metadata, NewEvent, Payload,
-    Position, StreamId,
+    Append, AppendError, Clock, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent,
+    Payload, Position, StreamHead, StreamId,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::contract::passes;
@@ -23,7 +28,7 @@ fn url(directory: &TempDir) -> SqliteUrl {
 
 async fn open(url: &SqliteUrl) -> SqliteEventStore {
     let database = SqliteDatabase::open(url).await.expect("a database");
-    SqliteEventStore::new(database, Arc::new(SystemClock))
+    SqliteEventStore::new(database, Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION)
 }
 
 async fn raw(path: &Path) -> SqliteConnection {
@@ -35,23 +40,22 @@ async fn raw(path: &Path) -> SqliteConnection {
         .expect("a connection")
 }
 
-async fn append_one(store: &dyn EventStore) -> Result<Appended, AppendError> {
-    let event = NewEvent {
+fn event() -> NewEvent {
+    NewEvent {
         event_type: "created".to_owned(),
         schema_version: 1,
         payload: Payload::from_text(r#"{"type":"created","text":"Buy milk"}"#.to_owned())
             .expect("JSON"),
-        metadata: Metadata {
-            event_id: Uuid::nil(),
-        },
-    };
-    store
-        .append(Append {
-            stream: StreamId::new("Todo", "1"),
-            expected: ExpectedSequence::Any,
-            events: vec![event],
-        })
-        .await
+        metadata: Metadata::new(Uuid::nil()),
+    }
+}
+
+async fn append_one(store: &dyn EventStore) -> Result<StreamHead, AppendError> {
+    let stream = StreamId::new("Todo", "1");
+    let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event()]);
+    let appended = store.append(append).await?;
+    let [head]: [StreamHead; 1] = appended.streams.try_into().expect("one stream");
+    Ok(head)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +168,8 @@ async fn an_append_goes_on_when_its_caller_is_gone() {
     // Every append that was asked for is decided before this one.
     let last = append_one(&*store).await.expect("appended");
     assert_eq!(store.head().await.expect("read"), last.position);
-    assert_eq!(last.position.get(), last.sequence.get() + 1);
+    let sequence = last.sequence.expect("a sequence");
+    assert_eq!(last.position.get(), sequence.get() + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,4 +257,97 @@ async fn what_is_not_a_database_is_refused() {
         .map(|_| ())
         .expect_err("no such directory");
     assert!(matches!(error, OpenError::Unusable { .. }), "{error}");
+}
+
+fn with_key(key: &str) -> Append {
+    let mut append = Append::to_stream(
+        StreamId::new("Todo", key),
+        ExpectedSequence::NoStream,
+        vec![event()],
+    );
+    append.command = Some(CommandRecord {
+        key: key.parse().expect("a key"),
+        request: "create".to_owned(),
+    });
+    append
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_commands_outlive_the_process() {
+    let directory = TempDir::new().expect("a directory");
+    let store = open(&url(&directory)).await;
+    let first = store.append(with_key("key")).await.expect("appended");
+    store.close().await.expect("closed");
+    let store = open(&url(&directory)).await;
+    let again = store.append(with_key("key")).await.expect("answered");
+    assert_eq!(again, first);
+    assert_eq!(store.head().await.expect("read"), Position::new(1));
+}
+
+/// A clock that is set by hand.
+#[derive(Debug, Default)]
+struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> OffsetDateTime {
+        let seconds = self.0.load(SeqCst);
+        OffsetDateTime::from_unix_timestamp(1_700_000_000 + seconds).expect("a time")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_commands_are_swept() {
+    let directory = TempDir::new().expect("a directory");
+    let database = SqliteDatabase::open(&url(&directory)).await.expect("open");
+    let clock = Arc::new(HandClock::default());
+    let retention = Duration::from_secs(3_600);
+    let store = SqliteEventStore::new(database, clock.clone(), retention);
+    let is_known = async |key: &str| {
+        let key = key.parse().expect("a key");
+        store.outcome(&key).await.expect("read").is_some()
+    };
+    store.append(with_key("old")).await.expect("appended");
+    clock.0.store(1_800, SeqCst);
+    store.append(with_key("new")).await.expect("appended");
+    assert!(is_known("old").await && is_known("new").await);
+    clock.0.store(3_700, SeqCst);
+    append_one(&store).await.expect("appended");
+    assert!(!is_known("old").await && is_known("new").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_there_is_room_for_is_refused_at_once() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    let store = open(&url).await;
+    let mut other = raw(url.path()).await;
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .expect("locked");
+    // Nothing can be committed now. The futures are polled in turn, so all of
+    // them ask before the first is answered.
+    let appends = join_all((0..6_000).map(|_| append_one(&store)));
+    let release = async {
+        sqlx::query("ROLLBACK")
+            .execute(&mut other)
+            .await
+            .expect("released");
+    };
+    let (outcomes, ()) = futures::join!(appends, release);
+    let refused = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Err(AppendError::Overloaded)))
+        .count();
+    let appended = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(
+        appended + refused,
+        6_000,
+        "{:?}",
+        outcomes.iter().find(|o| o.is_err())
+    );
+    assert!(refused > 0, "the queue is bounded");
+    let head = store.head().await.expect("read");
+    assert_eq!(head.get(), appended as u64);
+    append_one(&store).await.expect("there is room again");
 }

@@ -1,16 +1,17 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use ironstar_app::{CommandError, CommandHandler};
+use ironstar_app::{CommandContext, CommandError, CommandHandler};
 use ironstar_domain::{
     Aggregate, DomainEvent, TodoCommand, TodoError, TodoEvent, TodoId, TodoState,
 };
 use ironstar_ports::{
-    Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position, Sequence, StreamId,
+    Append, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
+    Sequence, StreamId,
 };
 use uuid::Uuid;
 
-use crate::support::{Meddle, MeddlingStore, handler, memory_store};
+use crate::support::{CountingStore, Meddle, MeddlingStore, handler, memory_store};
 
 const ID: TodoId = TodoId::new(Uuid::from_u128(7));
 
@@ -27,17 +28,19 @@ fn rename(to: &str) -> TodoCommand {
 }
 
 fn somebody_elses(stream: &StreamId, event: &TodoEvent) -> Append {
-    Append {
-        stream: stream.clone(),
-        expected: ExpectedSequence::Any,
-        events: vec![NewEvent {
-            event_type: event.event_type().to_owned(),
-            schema_version: 1,
-            payload: Payload::of(event).expect("JSON"),
-            metadata: Metadata {
-                event_id: Uuid::nil(),
-            },
-        }],
+    let event = NewEvent {
+        event_type: event.event_type().to_owned(),
+        schema_version: 1,
+        payload: Payload::of(event).expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    Append::to_stream(stream.clone(), ExpectedSequence::Any, vec![event])
+}
+
+fn expecting(sequence: u64) -> CommandContext {
+    CommandContext {
+        expected: Some(Sequence::new(sequence)),
+        ..CommandContext::default()
     }
 }
 
@@ -46,7 +49,7 @@ fn somebody_elses(stream: &StreamId, event: &TodoEvent) -> Append {
 async fn meddled(times: u64, meddle: Meddle) -> CommandHandler {
     let inner = memory_store();
     handler(inner.clone())
-        .execute::<TodoState>(&ID, &create(), None)
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect("created");
     handler(Arc::new(MeddlingStore {
@@ -61,11 +64,11 @@ async fn a_command_becomes_events_and_says_where() {
     let store = memory_store();
     let commands = handler(store.clone());
     let first = commands
-        .execute::<TodoState>(&ID, &create(), None)
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect("created");
     let second = commands
-        .execute::<TodoState>(&ID, &TodoCommand::Complete, Some(Sequence::FIRST))
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, &expecting(0))
         .await
         .expect("completed");
     assert_eq!(
@@ -91,11 +94,11 @@ async fn a_command_that_changes_nothing_appends_nothing() {
     let store = memory_store();
     let commands = handler(store.clone());
     let created = commands
-        .execute::<TodoState>(&ID, &create(), None)
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect("created");
     let renamed = commands
-        .execute::<TodoState>(&ID, &rename("Buy milk"), None)
+        .execute::<TodoState>(&ID, &rename("Buy milk"), &CommandContext::default())
         .await
         .expect("accepted");
     assert_eq!(renamed, created);
@@ -110,7 +113,7 @@ async fn a_lost_race_is_decided_anew() {
     })
     .await;
     let accepted = commands
-        .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, &CommandContext::default())
         .await
         .expect("completed");
     assert_eq!(accepted.sequence, Some(Sequence::new(4)));
@@ -120,7 +123,7 @@ async fn a_lost_race_is_decided_anew() {
 async fn a_lost_race_can_end_in_a_refusal() {
     let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Deleted)).await;
     let error = commands
-        .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, &CommandContext::default())
         .await
         .expect_err("deleted in between");
     assert!(
@@ -137,7 +140,7 @@ async fn a_race_that_is_lost_all_the_time_is_given_up() {
     })
     .await;
     let error = commands
-        .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, &CommandContext::default())
         .await
         .expect_err("always late");
     assert!(matches!(error, CommandError::Contended { .. }), "{error}");
@@ -147,7 +150,7 @@ async fn a_race_that_is_lost_all_the_time_is_given_up() {
 async fn who_names_a_sequence_is_never_decided_anew() {
     let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Completed)).await;
     let error = commands
-        .execute::<TodoState>(&ID, &rename("Tea"), Some(Sequence::FIRST))
+        .execute::<TodoState>(&ID, &rename("Tea"), &expecting(0))
         .await
         .expect_err("somebody was first");
     assert!(
@@ -165,7 +168,7 @@ async fn a_wrong_sequence_is_refused_before_the_aggregate_is_asked() {
     let commands = meddled(0, |_| unreachable!("nobody meddles")).await;
     for wrong in [1, 2] {
         let error = commands
-            .execute::<TodoState>(&ID, &create(), Some(Sequence::new(wrong)))
+            .execute::<TodoState>(&ID, &create(), &expecting(wrong))
             .await
             .expect_err("wrong");
         assert!(matches!(error, CommandError::Unexpected { .. }), "{error}");
@@ -177,17 +180,21 @@ async fn long_streams_are_read_to_their_end() {
     let store = memory_store();
     let commands = handler(store.clone());
     commands
-        .execute::<TodoState>(&ID, &create(), None)
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect("created");
     for number in 0..1_030 {
         commands
-            .execute::<TodoState>(&ID, &rename(&format!("Take {number}")), None)
+            .execute::<TodoState>(
+                &ID,
+                &rename(&format!("Take {number}")),
+                &CommandContext::default(),
+            )
             .await
             .expect("renamed");
     }
     let unchanged = commands
-        .execute::<TodoState>(&ID, &rename("Take 1029"), None)
+        .execute::<TodoState>(&ID, &rename("Take 1029"), &CommandContext::default())
         .await
         .expect("accepted");
     assert_eq!(unchanged.sequence, Some(Sequence::new(1_030)));
@@ -198,10 +205,11 @@ async fn an_unreadable_history_refuses_commands() {
     let store = memory_store();
     let stream = StreamId::new(TodoState::TYPE, ID.to_string());
     let mut append = somebody_elses(&stream, &TodoEvent::Completed);
-    append.events[0].payload = Payload::from_text(r#"{"type":"painted"}"#.into()).expect("JSON");
+    append.streams[0].events[0].payload =
+        Payload::from_text(r#"{"type":"painted"}"#.into()).expect("JSON");
     store.append(append).await.expect("appended");
     let error = handler(store)
-        .execute::<TodoState>(&ID, &create(), None)
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect_err("unreadable");
     assert!(matches!(error, CommandError::Unreadable(_)), "{error}");
@@ -212,14 +220,14 @@ async fn of_many_who_complete_a_todo_one_does() {
     let store = memory_store();
     let commands = handler(store.clone());
     commands
-        .execute::<TodoState>(&ID, &create(), None)
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect("created");
     let outcomes = join_all((0..32).map(|_| {
         let commands = commands.clone();
         tokio::spawn(async move {
             commands
-                .execute::<TodoState>(&ID, &TodoCommand::Complete, None)
+                .execute::<TodoState>(&ID, &TodoCommand::Complete, &CommandContext::default())
                 .await
         })
     }))
@@ -236,4 +244,105 @@ async fn of_many_who_complete_a_todo_one_does() {
     }
     assert_eq!(completed, 1);
     assert_eq!(store.head().await.expect("read"), Position::new(2));
+}
+
+#[tokio::test]
+async fn a_state_in_memory_that_is_behind_the_log_is_not_believed() {
+    let store = memory_store();
+    let (here, elsewhere) = (handler(store.clone()), handler(store.clone()));
+    let context = CommandContext::default();
+    here.execute::<TodoState>(&ID, &create(), &context)
+        .await
+        .expect("created");
+    elsewhere
+        .execute::<TodoState>(&ID, &TodoCommand::Complete, &context)
+        .await
+        .expect("completed");
+    // To this handler's knowledge, the todo is not completed.
+    here.execute::<TodoState>(&ID, &TodoCommand::Reopen, &context)
+        .await
+        .expect("reopened");
+    elsewhere
+        .execute::<TodoState>(&ID, &rename("Tea"), &context)
+        .await
+        .expect("renamed");
+    let unchanged = elsewhere
+        .execute::<TodoState>(&ID, &rename("Tea"), &expecting(3))
+        .await
+        .expect("nothing to change");
+    assert_eq!(unchanged.sequence, Some(Sequence::new(3)));
+    let renamed = here
+        .execute::<TodoState>(&ID, &rename("Buy milk"), &expecting(3))
+        .await
+        .expect("renamed back, although it was called that here all the time");
+    assert_eq!(renamed.sequence, Some(Sequence::new(4)));
+}
+
+#[tokio::test]
+async fn commands_on_a_state_in_memory_do_not_read_the_stream() {
+    let store = Arc::new(CountingStore::new(memory_store()));
+    let commands = handler(store.clone());
+    let context = CommandContext::default();
+    commands
+        .execute::<TodoState>(&ID, &create(), &context)
+        .await
+        .expect("created");
+    let read = store.reads();
+    for number in 0..10 {
+        commands
+            .execute::<TodoState>(&ID, &rename(&format!("Take {number}")), &context)
+            .await
+            .expect("renamed");
+    }
+    assert_eq!(store.reads(), read);
+}
+
+fn recorded(key: &str) -> CommandContext {
+    CommandContext {
+        record: Some(CommandRecord {
+            key: key.parse().expect("a key"),
+            request: "complete".to_owned(),
+        }),
+        ..CommandContext::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_sent_many_times_at_once_is_carried_out_once() {
+    let store = memory_store();
+    let commands = handler(store.clone());
+    commands
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
+        .await
+        .expect("created");
+    let answers = join_all((0..32).map(|_| {
+        let commands = commands.clone();
+        tokio::spawn(async move {
+            commands
+                .execute::<TodoState>(&ID, &TodoCommand::Complete, &recorded("key"))
+                .await
+        })
+    }))
+    .await;
+    for answer in answers {
+        let accepted = answer.expect("no panic").expect("the same answer for all");
+        assert_eq!(accepted.position, Position::new(2));
+    }
+    assert_eq!(store.head().await.expect("read"), Position::new(2));
+}
+
+#[tokio::test]
+async fn a_command_that_was_refused_is_decided_anew_when_it_is_sent_again() {
+    let commands = handler(memory_store());
+    let complete = async || {
+        commands
+            .execute::<TodoState>(&ID, &TodoCommand::Complete, &recorded("key"))
+            .await
+    };
+    complete().await.expect_err("there is no such todo");
+    commands
+        .execute::<TodoState>(&ID, &create(), &CommandContext::default())
+        .await
+        .expect("created");
+    complete().await.expect("now there is");
 }

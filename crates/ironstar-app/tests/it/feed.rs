@@ -51,7 +51,7 @@ async fn a_feed_catches_up_and_goes_on_live_without_a_seam() {
     let mut live = feed.subscribe(feed.head());
     expect(&mut all, 1..=9).await;
     let appended = append(&*store, 3).await;
-    hint(&*bus, appended.position).await;
+    hint(&*bus, appended).await;
     expect(&mut all, 10..=13).await;
     expect(&mut some, 8..=13).await;
     expect(&mut live, 11..=13).await;
@@ -68,8 +68,8 @@ async fn a_consumer_far_behind_reads_from_the_store() {
     let mut quick = feed.subscribe(Position::START);
     for _ in 0..50 {
         let appended = append(&*store, 1).await;
-        hint(&*bus, appended.position).await;
-        expect(&mut quick, [appended.position.get()]).await;
+        hint(&*bus, appended).await;
+        expect(&mut quick, [appended.get()]).await;
     }
     // The tail holds 8 events by now; this consumer has read none of the 50.
     expect(&mut slow, 1..=50).await;
@@ -100,19 +100,14 @@ async fn doubled_stale_and_foreign_hints_change_nothing() {
     let mut events = feed.subscribe(Position::START);
     let first = append(&*store, 1).await;
     let second = append(&*store, 1).await;
-    for position in [
-        second.position,
-        first.position,
-        second.position,
-        Position::new(u64::MAX),
-    ] {
+    for position in [second, first, second, Position::new(u64::MAX)] {
         hint(&*bus, position).await;
     }
     let key = Key::of_stream(&StreamId::new("Test", "1"));
     bus.publish(&key, b"\xff no hint").await.expect("published");
     expect(&mut events, 1..=2).await;
     let third = append(&*store, 1).await;
-    hint(&*bus, third.position).await;
+    hint(&*bus, third).await;
     expect(&mut events, [3]).await;
     assert!(events.next().now_or_never().is_none(), "there is no more");
 }

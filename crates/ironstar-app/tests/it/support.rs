@@ -8,8 +8,9 @@ use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::CommandHandler;
 use ironstar_ports::{
-    Append, AppendError, Appended, BusError, Envelope, EventBus, EventStore, ExpectedSequence, Key,
-    KeyExpr, Metadata, NewEvent, Payload, Position, Sequence, StoreError, StreamId, Subscription,
+    Append, AppendError, Appended, BusError, CommandKey, Envelope, EventBus, EventStore,
+    ExpectedSequence, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position, Sequence,
+    StoreError, StreamId, Subscription,
 };
 use uuid::Uuid;
 
@@ -26,23 +27,20 @@ pub(crate) fn handler(store: Arc<dyn EventStore>) -> CommandHandler {
 }
 
 /// Appends events that nobody looks into, without a hint.
-pub(crate) async fn append(store: &dyn EventStore, count: usize) -> Appended {
+pub(crate) async fn append(store: &dyn EventStore, count: usize) -> Position {
     let event = NewEvent {
         event_type: "happened".to_owned(),
         schema_version: 1,
         payload: Payload::from_text("{}".to_owned()).expect("JSON"),
-        metadata: Metadata {
-            event_id: Uuid::nil(),
-        },
+        metadata: Metadata::new(Uuid::nil()),
     };
+    let stream = StreamId::new("Test", "1");
+    let events = vec![event; count];
     store
-        .append(Append {
-            stream: StreamId::new("Test", "1"),
-            expected: ExpectedSequence::Any,
-            events: vec![event; count],
-        })
+        .append(Append::to_stream(stream, ExpectedSequence::Any, events))
         .await
         .expect("appended")
+        .position()
 }
 
 /// A bus that loses every message.
@@ -60,6 +58,59 @@ impl EventBus for SilentBus {
     }
 }
 
+/// A store that counts how often streams are read.
+#[derive(Debug)]
+pub(crate) struct CountingStore {
+    inner: Arc<MemoryEventStore>,
+    reads: AtomicU64,
+}
+
+impl CountingStore {
+    pub(crate) fn new(inner: Arc<MemoryEventStore>) -> Self {
+        Self {
+            inner,
+            reads: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(SeqCst)
+    }
+}
+
+#[async_trait]
+impl EventStore for CountingStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.inner.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.inner.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.reads.fetch_add(1, SeqCst);
+        self.inner.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.inner.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+}
+
 /// A store that never shows its first event.
 #[derive(Debug)]
 pub(crate) struct GappyStore(pub(crate) Arc<MemoryEventStore>);
@@ -68,6 +119,10 @@ pub(crate) struct GappyStore(pub(crate) Arc<MemoryEventStore>);
 impl EventStore for GappyStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.0.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.0.outcome(key).await
     }
 
     async fn load_stream(
@@ -111,9 +166,15 @@ impl EventStore for MeddlingStore {
         let left = self.times.load(SeqCst);
         if left > 0 {
             self.times.store(left - 1, SeqCst);
-            self.inner.append((self.meddle)(&append.stream)).await?;
+            self.inner
+                .append((self.meddle)(&append.streams[0].stream))
+                .await?;
         }
         self.inner.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.inner.outcome(key).await
     }
 
     async fn load_stream(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
 
-use super::{Outcome, Rule, Violation, equal, failed};
+use super::{Rule, Verdict, Violation, equal, failed};
 use crate::{EventBus, Key, KeyExpr, StreamId, Subscription};
 
 type Bus = Arc<dyn EventBus>;
@@ -35,7 +35,7 @@ pub const RULES: &[Rule<Bus>] = &[
 
 /// A subscriber gets the messages whose keys match its expression, whole, and
 /// no others.
-async fn delivers_what_matches(bus: Bus) -> Outcome {
+async fn delivers_what_matches(bus: Bus) -> Verdict {
     let mut one = subscribe(&bus, &KeyExpr::of_stream(&stream("1"))).await?;
     let mut typed = subscribe(&bus, &KeyExpr::of_type("Todo")).await?;
     let foreign = Key::of_stream(&StreamId::new("List", "1"));
@@ -48,7 +48,7 @@ async fn delivers_what_matches(bus: Bus) -> Outcome {
 }
 
 /// Every subscriber gets every message, also with the same expression.
-async fn every_subscriber(bus: Bus) -> Outcome {
+async fn every_subscriber(bus: Bus) -> Verdict {
     let mut first = subscribe(&bus, &KeyExpr::all_events()).await?;
     let mut second = subscribe(&bus, &KeyExpr::all_events()).await?;
     publish(&bus, &key("1"), b"hint").await?;
@@ -57,7 +57,7 @@ async fn every_subscriber(bus: Bus) -> Outcome {
 }
 
 /// What one publisher sends in turn, a subscriber that keeps up gets in turn.
-async fn publisher_order(bus: Bus) -> Outcome {
+async fn publisher_order(bus: Bus) -> Verdict {
     let mut subscription = subscribe(&bus, &KeyExpr::all_events()).await?;
     for number in 0..100_u8 {
         publish(&bus, &key("1"), &[number]).await?;
@@ -69,7 +69,7 @@ async fn publisher_order(bus: Bus) -> Outcome {
 }
 
 /// A subscriber that does not read delays neither publishers nor others.
-async fn never_blocks(bus: Bus) -> Outcome {
+async fn never_blocks(bus: Bus) -> Verdict {
     let stalled = subscribe(&bus, &KeyExpr::all_events()).await?;
     let mut live = subscribe(&bus, &KeyExpr::all_events()).await?;
     for number in 0..10_000_u32 {
@@ -82,7 +82,7 @@ async fn never_blocks(bus: Bus) -> Outcome {
 }
 
 /// Dropping a subscription harms nobody else.
-async fn drop_harms_nobody(bus: Bus) -> Outcome {
+async fn drop_harms_nobody(bus: Bus) -> Verdict {
     let dropped = subscribe(&bus, &KeyExpr::all_events()).await?;
     let mut kept = subscribe(&bus, &KeyExpr::all_events()).await?;
     drop(dropped);
@@ -102,13 +102,13 @@ async fn subscribe(bus: &Bus, keys: &KeyExpr) -> Result<Subscription, Violation>
     bus.subscribe(keys).await.map_err(failed("subscribe"))
 }
 
-async fn publish(bus: &Bus, key: &Key, payload: &[u8]) -> Outcome {
+async fn publish(bus: &Bus, key: &Key, payload: &[u8]) -> Verdict {
     bus.publish(key, payload).await.map_err(failed("publish"))
 }
 
 /// Waits for the next message, which must be this one. Whoever runs the rule
 /// sets the deadline.
-async fn expect(subscription: &mut Subscription, key: &Key, payload: &[u8]) -> Outcome {
+async fn expect(subscription: &mut Subscription, key: &Key, payload: &[u8]) -> Verdict {
     let message = subscription
         .next()
         .await

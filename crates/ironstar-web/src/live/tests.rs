@@ -100,19 +100,14 @@ async fn append(store: &MemoryEventStore, events: &[&str]) -> Position {
         event_type: (*name).to_owned(),
         schema_version: 1,
         payload: Payload::from_text("{}".to_owned()).expect("JSON"),
-        metadata: Metadata {
-            event_id: Uuid::nil(),
-        },
+        metadata: Metadata::new(Uuid::nil()),
     };
+    let events = events.iter().map(event).collect();
     store
-        .append(Append {
-            stream: stream(),
-            expected: ExpectedSequence::Any,
-            events: events.iter().map(event).collect(),
-        })
+        .append(Append::to_stream(stream(), ExpectedSequence::Any, events))
         .await
         .expect("appended")
-        .position
+        .position()
 }
 
 async fn next(frames: &mut (impl Stream<Item = Bytes> + Unpin)) -> String {

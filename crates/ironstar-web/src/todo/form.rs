@@ -10,11 +10,13 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::{PatchElements, PatchSignals};
+use ironstar_app::CommandContext;
 use ironstar_domain::{TodoCommand, TodoId, TodoText};
 use serde::Deserialize;
 
 use super::Todos;
 use super::view::{self, Refused};
+use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::sse::datastar_frame;
 
@@ -36,13 +38,14 @@ pub(super) struct TodoForm {
 pub(super) async fn create(
     State(todos): State<Todos>,
     client: Client,
+    origin: RequestOrigin,
     form: ProblemForm<TodoForm>,
 ) -> Response {
     let typed = form.0.clone().unwrap_or_default().text;
     let outcome = match form.0.and_then(|form| parse_text(&form.text)) {
         Ok(text) => {
             let id = todos.service.next_id();
-            carry_out(&todos, id, TodoCommand::Create { text }).await
+            carry_out(&todos, id, TodoCommand::Create { text }, origin).await
         }
         Err(problem) => Err(problem),
     };
@@ -57,6 +60,7 @@ pub(super) async fn act(
     State(todos): State<Todos>,
     Path((id, action)): Path<(String, String)>,
     client: Client,
+    origin: RequestOrigin,
     form: ProblemForm<TodoForm>,
 ) -> Response {
     let parsed = form
@@ -64,7 +68,7 @@ pub(super) async fn act(
         .and_then(|form| parse_command(&action, &form.text))
         .and_then(|command| Ok((parse_id(&id)?, command)));
     let outcome = match parsed {
-        Ok((id, command)) => carry_out(&todos, id, command).await,
+        Ok((id, command)) => carry_out(&todos, id, command, origin).await,
         Err(problem) => Err(problem),
     };
     let refused = |problem| Refused {
@@ -74,8 +78,17 @@ pub(super) async fn act(
     respond(&todos, client, outcome.map_err(refused), "").await
 }
 
-async fn carry_out(todos: &Todos, id: TodoId, command: TodoCommand) -> Result<(), Problem> {
-    todos.service.execute(id, &command, None).await?;
+async fn carry_out(
+    todos: &Todos,
+    id: TodoId,
+    command: TodoCommand,
+    origin: RequestOrigin,
+) -> Result<(), Problem> {
+    let context = CommandContext {
+        origin: origin.origin,
+        ..CommandContext::default()
+    };
+    todos.service.execute(id, &command, &context).await?;
     Ok(())
 }
 

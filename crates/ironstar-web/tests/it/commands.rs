@@ -1,6 +1,6 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use ironstar_ports::Position;
+use ironstar_ports::{EventStore, Origin, Position};
 use serde_json::{Value, json};
 
 use crate::app::{COMMAND, TestApp, json, text};
@@ -256,4 +256,106 @@ async fn addresses_and_methods_that_do_not_exist_say_so() {
     let response = app.send(request).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(json(response).await["type"], "/problems/method-not-allowed");
+}
+
+/// Sends a command with these headers.
+async fn with_headers(
+    app: &TestApp,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> (StatusCode, Value) {
+    let mut request = Request::post(COMMAND).header(header::CONTENT_TYPE, "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(body.to_string().into()).expect("a request");
+    let response = app.send(request).await;
+    (response.status(), json(response).await)
+}
+
+#[tokio::test]
+async fn a_command_with_a_key_is_carried_out_once() {
+    let app = TestApp::init().await;
+    let create = json!({"type": "create", "text": "Buy milk"});
+    let key = [("idempotency-key", "8e03978e-40d5-43dd-bc93-6894a57f9324")];
+    let first = with_headers(&app, &key, &create).await;
+    assert_eq!(first.0, StatusCode::OK);
+    assert_eq!(with_headers(&app, &key, &create).await, first);
+
+    let complete = json!({"type": "complete", "id": first.1["id"], "command_id": "second"});
+    let done = app.command(complete.to_string()).await;
+    assert_eq!(done.0, StatusCode::OK, "{}", done.1);
+    assert_eq!(app.command(complete.to_string()).await, done);
+    assert_eq!(app.head().await, Position::new(2));
+
+    let rename =
+        json!({"type": "rename", "id": first.1["id"], "text": "Buy milk", "command_id": "third"});
+    let unchanged = app.command(rename.to_string()).await;
+    let reopen = json!({"type": "reopen", "id": first.1["id"]});
+    app.command(reopen.to_string()).await;
+    assert_eq!(app.command(rename.to_string()).await, unchanged);
+    assert_eq!(app.head().await, Position::new(3));
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_command() {
+    let app = TestApp::init().await;
+    let key = [("idempotency-key", "\"key\"")];
+    with_headers(&app, &key, &json!({"type": "create", "text": "Milk"})).await;
+    for other in [
+        json!({"type": "create", "text": "Tea"}),
+        json!({"type": "create", "text": "Milk", "id": ID}),
+        json!({"type": "create", "text": "Milk", "expected_sequence": 0}),
+    ] {
+        let (status, problem) = with_headers(&app, &key, &other).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{other}");
+        assert_eq!(problem["type"], "/problems/command-key-reused");
+    }
+    assert_eq!(app.head().await, Position::new(1));
+}
+
+#[tokio::test]
+async fn keys_that_make_no_sense_are_refused() {
+    let app = TestApp::init().await;
+    let create = json!({"type": "create", "text": "Milk"});
+    let mut two = create.clone();
+    two["command_id"] = "one".into();
+    let long = "x".repeat(256);
+    for (key, body) in [
+        ("", &create),
+        ("a b", &create),
+        (&*long, &create),
+        ("two", &two),
+    ] {
+        let (status, problem) = with_headers(&app, &[("idempotency-key", key)], body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{key}");
+        assert_eq!(problem["type"], "/problems/invalid-value");
+    }
+    assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn events_carry_the_ids_of_their_request() {
+    let app = TestApp::init().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let headers = [
+        ("x-request-id", "request-7"),
+        ("traceparent", trace),
+        ("idempotency-key", "command-7"),
+    ];
+    let create = json!({"type": "create", "text": "Milk"});
+    with_headers(&app, &headers, &create).await;
+    let nonsense = [("x-request-id", "a b"), ("traceparent", "nonsense")];
+    with_headers(&app, &nonsense, &create).await;
+
+    let log = app
+        .store
+        .load_after(Position::START, 9)
+        .await
+        .expect("read");
+    let origin = &log[0].metadata.origin;
+    assert_eq!(origin.correlation_id.as_deref(), Some("request-7"));
+    assert_eq!(origin.causation_id.as_deref(), Some("command-7"));
+    assert_eq!(origin.traceparent.as_deref(), Some(trace));
+    assert_eq!(log[1].metadata.origin, Origin::default());
 }

@@ -1,15 +1,16 @@
 //! Broken event stores, each around one that works.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::MemoryEventStore;
-use ironstar_adapters::system::SystemClock;
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_ports::contract::event_store::RULES;
 use ironstar_ports::{
-    Append, AppendError, Appended, Envelope, EventStore, ExpectedSequence, Position, Sequence,
-    StoreError, StreamId,
+    Append, AppendError, Appended, CommandKey, CommandRecord, Envelope, EventStore,
+    ExpectedSequence, IdSource, Outcome, Position, Sequence, StoreError, StreamAppend, StreamId,
 };
 
 use crate::contract::broken_rules;
@@ -28,6 +29,9 @@ const MUTANTS: &[(&str, Mutation)] = &[
         Mutation::ConflictLeavesItsFirstEvent,
     ),
     ("empty-append", Mutation::AcceptsEmptyAppend),
+    ("several-streams", Mutation::AnswersOneStream),
+    ("all-or-none", Mutation::AppendsStreamByStream),
+    ("immutable", Mutation::RewritesTheFirstEvent),
     ("one-winner", Mutation::ChecksBeforeItWrites),
     (
         "contiguous-under-contention",
@@ -36,6 +40,18 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("visible-in-order", Mutation::ShowsLateEvents),
     ("stream-paging", Mutation::StreamPageIncludesAfter),
     ("log-paging", Mutation::LogPageIgnoresLimit),
+    ("command-answers-again", Mutation::AnswersWithThePresent),
+    ("command-outcome-is-known", Mutation::KnowsNoOutcome),
+    ("command-key-is-not-reused", Mutation::IgnoresTheRequest),
+    (
+        "command-with-nothing-to-change",
+        Mutation::RecordsEventsOnly,
+    ),
+    ("command-refusal-is-not-recorded", Mutation::RecordsRefusals),
+    (
+        "command-sent-many-times-at-once",
+        Mutation::LooksBeforeItRecords,
+    ),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +70,15 @@ enum Mutation {
     ShowsLateEvents,
     StreamPageIncludesAfter,
     LogPageIgnoresLimit,
+    AnswersOneStream,
+    AppendsStreamByStream,
+    RewritesTheFirstEvent,
+    AnswersWithThePresent,
+    KnowsNoOutcome,
+    IgnoresTheRequest,
+    RecordsEventsOnly,
+    RecordsRefusals,
+    LooksBeforeItRecords,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +101,8 @@ struct Mutant {
     in_flight: AtomicU64,
     /// Positions that were burned, as the inner positions that they follow.
     burned: Mutex<Vec<Position>>,
+    /// What the mutant itself remembers of commands.
+    commands: Mutex<HashMap<CommandKey, Outcome>>,
 }
 
 impl Mutant {
@@ -85,6 +112,7 @@ impl Mutant {
             inner: MemoryEventStore::new(Arc::new(SystemClock)),
             in_flight: AtomicU64::new(0),
             burned: Mutex::default(),
+            commands: Mutex::default(),
         })
     }
 
@@ -93,24 +121,38 @@ impl Mutant {
     }
 
     /// What the mutation makes of an append before the store sees it.
-    fn distort(&self, mut append: Append) -> Append {
-        if self.is(Mutation::ForgetsSchemaVersion) {
-            for event in &mut append.events {
-                event.schema_version = 1;
+    async fn distort(&self, append: &mut Append) {
+        for append in &mut append.streams {
+            if self.is(Mutation::ForgetsSchemaVersion) {
+                for event in &mut append.events {
+                    event.schema_version = 1;
+                }
             }
+            append.expected = self.distort_expected(append).await;
         }
-        append.expected = match append.expected {
-            ExpectedSequence::NoStream if self.is(Mutation::NoStreamAdmitsAnything) => {
-                ExpectedSequence::Any
+    }
+
+    async fn distort_expected(&self, append: &StreamAppend) -> ExpectedSequence {
+        let expected = append.expected;
+        let actual = self.last_sequence(&append.stream).await;
+        let is_let_through = match expected {
+            ExpectedSequence::NoStream => self.is(Mutation::NoStreamAdmitsAnything),
+            ExpectedSequence::Exact(sequence) => {
+                self.is(Mutation::ExactAdmitsMore) && actual < Some(sequence)
             }
             ExpectedSequence::Any if self.is(Mutation::AnyMeansNoStream) => {
-                ExpectedSequence::NoStream
+                return ExpectedSequence::NoStream;
             }
-            expected @ (ExpectedSequence::NoStream
-            | ExpectedSequence::Exact(_)
-            | ExpectedSequence::Any) => expected,
+            ExpectedSequence::Any => false,
         };
-        append
+        if self.is(Mutation::ChecksBeforeItWrites) && expected.admits(actual) {
+            tokio::task::yield_now().await;
+            return ExpectedSequence::Any;
+        }
+        if is_let_through {
+            return ExpectedSequence::Any;
+        }
+        expected
     }
 
     async fn last_sequence(&self, stream: &StreamId) -> Option<Sequence> {
@@ -118,48 +160,127 @@ impl Mutant {
         Some(events.expect("read").last()?.sequence)
     }
 
-    async fn append_mutated(&self, mut append: Append) -> Result<Appended, AppendError> {
-        let count = append.events.len() as u64;
-        if self.is(Mutation::AcceptsEmptyAppend) && count == 0 {
-            return Ok(Appended {
-                sequence: Sequence::FIRST,
-                position: Position::new(1),
-            });
+    /// An append with a mutation that is about commands; nothing if it is not.
+    async fn append_command(&self, append: &Append) -> Option<Result<Appended, AppendError>> {
+        let command = append.command.as_ref()?;
+        let count = count_events(append);
+        if self.is(Mutation::RecordsEventsOnly) && count == 0 {
+            return Some(self.inner.append(without_command(append)).await);
         }
-        if let (Mutation::ExactAdmitsMore, ExpectedSequence::Exact(expected)) =
-            (self.mutation, append.expected)
-            && self.last_sequence(&append.stream).await < Some(expected)
-        {
-            append.expected = ExpectedSequence::Any;
+        if self.is(Mutation::IgnoresTheRequest) {
+            let known = self.inner.outcome(&command.key).await.expect("read")?;
+            return Some(Ok(known.appended));
         }
-        if self.is(Mutation::ChecksBeforeItWrites)
-            && append
-                .expected
-                .admits(self.last_sequence(&append.stream).await)
-        {
+        if self.is(Mutation::AnswersWithThePresent) && count > 0 {
+            let known = self.inner.outcome(&command.key).await.expect("read")?;
+            if known.request != command.request {
+                return None;
+            }
+            let mut streams = known.appended.streams;
+            for head in &mut streams {
+                head.sequence = self.last_sequence(&head.stream).await;
+            }
+            return Some(Ok(Appended { streams }));
+        }
+        if self.is(Mutation::LooksBeforeItRecords) {
+            let known = self
+                .commands
+                .lock()
+                .expect("the lock")
+                .get(&command.key)
+                .cloned();
+            if let Some(known) = known {
+                return Some(if known.request == command.request {
+                    Ok(known.appended)
+                } else {
+                    Err(AppendError::KeyReused)
+                });
+            }
             tokio::task::yield_now().await;
-            append.expected = ExpectedSequence::Any;
+            // Under a key that nobody else has.
+            let mut once = append.clone();
+            let own = SystemIdSource.next_id().to_string();
+            once.command.as_mut()?.key = own.parse().expect("a key");
+            let outcome = self.inner.append(once).await;
+            if let Ok(appended) = &outcome {
+                self.record(command, appended.clone());
+            }
+            return Some(outcome);
+        }
+        None
+    }
+
+    fn record(&self, command: &CommandRecord, appended: Appended) {
+        let outcome = Outcome {
+            request: command.request.clone(),
+            appended,
+        };
+        let mut commands = self.commands.lock().expect("the lock");
+        commands.insert(command.key.clone(), outcome);
+    }
+
+    async fn append_mutated(&self, append: Append) -> Result<Appended, AppendError> {
+        if self.is(Mutation::AcceptsEmptyAppend) && append.is_empty() {
+            return Ok(Appended { streams: vec![] });
+        }
+        if let Some(outcome) = self.append_command(&append).await {
+            return outcome;
+        }
+        if self.is(Mutation::AppendsStreamByStream) && append.command.is_none() {
+            return self.append_stream_by_stream(append).await;
         }
         let mut outcome = self.inner.append(append.clone()).await;
-        if let Err(AppendError::Conflict { .. }) = outcome {
-            self.after_conflict(append).await;
-        }
-        if let Ok(appended) = &mut outcome {
-            if self.is(Mutation::AnswersFirstSequence) {
-                appended.sequence = Sequence::new(appended.sequence.get() + 1 - count);
-            }
-            if self.is(Mutation::AnswersFirstPosition) {
-                appended.position = Position::new(appended.position.get() + 1 - count);
-            }
+        match &mut outcome {
+            Ok(appended) => self.distort_answer(appended, &append),
+            Err(AppendError::Conflict { .. }) => self.after_conflict(append).await,
+            Err(_) => {}
         }
         outcome
     }
 
-    async fn after_conflict(&self, mut append: Append) {
-        if self.is(Mutation::ConflictLeavesItsFirstEvent) && append.events.len() > 1 {
-            append.events.truncate(1);
-            append.expected = ExpectedSequence::Any;
-            self.inner.append(append).await.expect("appended");
+    async fn append_stream_by_stream(&self, append: Append) -> Result<Appended, AppendError> {
+        let mut streams = Vec::new();
+        for append in append.streams {
+            let one = Append {
+                streams: vec![append],
+                command: None,
+            };
+            streams.extend(self.inner.append(one).await?.streams);
+        }
+        Ok(Appended { streams })
+    }
+
+    fn distort_answer(&self, appended: &mut Appended, append: &Append) {
+        if self.is(Mutation::AnswersOneStream) {
+            appended.streams.truncate(1);
+        }
+        let head = &mut appended.streams[0];
+        let earlier = (append.streams[0].events.len() as u64).saturating_sub(1);
+        let is_single = append.streams.len() == 1 && append.command.is_none();
+        if self.is(Mutation::AnswersFirstSequence) && is_single {
+            head.sequence = head
+                .sequence
+                .map(|sequence| Sequence::new(sequence.get() - earlier));
+        }
+        if self.is(Mutation::AnswersFirstPosition) && is_single {
+            head.position = Position::new(head.position.get() - earlier);
+        }
+    }
+
+    async fn after_conflict(&self, append: Append) {
+        if let Some(command) = &append.command
+            && self.is(Mutation::RecordsRefusals)
+        {
+            self.record(command, Appended { streams: vec![] });
+        }
+        if self.is(Mutation::ConflictLeavesItsFirstEvent)
+            && append.streams.len() == 1
+            && count_events(&append) > 1
+        {
+            let mut first = without_command(&append);
+            first.streams[0].events.truncate(1);
+            first.streams[0].expected = ExpectedSequence::Any;
+            self.inner.append(first).await.expect("appended");
         }
         if self.is(Mutation::ConflictBurnsAPosition) && self.in_flight.load(SeqCst) > 1 {
             let head = self.inner.head().await.expect("read");
@@ -175,16 +296,44 @@ impl Mutant {
     }
 }
 
+fn count_events(append: &Append) -> usize {
+    append
+        .streams
+        .iter()
+        .map(|append| append.events.len())
+        .sum()
+}
+
+fn without_command(append: &Append) -> Append {
+    Append {
+        streams: append.streams.clone(),
+        command: None,
+    }
+}
+
 #[async_trait]
 impl EventStore for Mutant {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
         self.in_flight.fetch_add(1, SeqCst);
         if self.is(Mutation::ConflictBurnsAPosition) {
             tokio::task::yield_now().await;
         }
-        let outcome = self.append_mutated(self.distort(append)).await;
+        self.distort(&mut append).await;
+        let outcome = self.append_mutated(append).await;
         self.in_flight.fetch_sub(1, SeqCst);
         outcome
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        if self.is(Mutation::KnowsNoOutcome) {
+            return Ok(None);
+        }
+        let own = self.commands.lock().expect("the lock").get(key).cloned();
+        let known = match own {
+            Some(own) => Some(own),
+            None => self.inner.outcome(key).await?,
+        };
+        Ok(known)
     }
 
     async fn load_stream(
@@ -218,6 +367,12 @@ impl EventStore for Mutant {
         let mut page = self.inner.load_after(Position::START, usize::MAX).await?;
         for envelope in &mut page {
             envelope.position = self.displace(envelope.position);
+            if self.is(Mutation::RewritesTheFirstEvent)
+                && head > 1
+                && envelope.payload.as_str() == r#"{"first":true}"#
+            {
+                envelope.event_type = "rewritten".to_owned();
+            }
         }
         page.retain(|envelope| envelope.position > position);
         page.retain(|envelope| !(is_hidden && envelope.position == LATE));

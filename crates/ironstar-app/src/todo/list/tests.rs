@@ -27,10 +27,7 @@ fn item(number: u128, says: &str, completed: bool) -> TodoItem {
 }
 
 fn envelope(position: u64, todo: u128, event: &TodoEvent) -> Envelope {
-    let metadata = Metadata {
-        event_id: Uuid::nil(),
-    };
-    let event = encode(event, metadata).expect("JSON");
+    let event = encode(event, Metadata::new(Uuid::nil())).expect("JSON");
     Envelope {
         position: Position::new(position),
         stream: StreamId::new(TodoState::TYPE, id(todo).to_string()),

@@ -1,0 +1,128 @@
+//! What holds for commands that carry a key.
+
+use futures::future::join_all;
+
+use super::Store;
+use super::support::{NoStream, append, exact, head, log, some_events, stream};
+use crate::contract::{Verdict, Violation, equal, failed};
+use crate::{
+    Append, AppendError, Appended, CommandKey, CommandRecord, ExpectedSequence, Outcome, Position,
+    StreamHead,
+};
+
+/// A command that is sent again is answered again, and appends nothing, also
+/// when its expectations do not hold any more.
+pub(super) async fn answers_again(store: Store) -> Verdict {
+    let first = send(&store, "key", "request", 1, NoStream, 2).await?;
+    append(&store, stream(1), exact(1), some_events(1)).await?;
+    let before = log(&store).await?;
+    let again = send(&store, "key", "request", 1, NoStream, 2).await?;
+    equal("the second answer", again, first)?;
+    equal("the log", log(&store).await?, before)
+}
+
+/// What was answered to a command can be asked for by its key.
+pub(super) async fn outcome_is_known(store: Store) -> Verdict {
+    equal("unknown key", outcome(&store, "key").await?, None)?;
+    let appended = send(&store, "key", "request", 1, NoStream, 2).await?;
+    let expected = Outcome {
+        request: "request".to_owned(),
+        appended,
+    };
+    equal("known key", outcome(&store, "key").await?, Some(expected))?;
+    equal("other key", outcome(&store, "other").await?, None)
+}
+
+/// A key that was used for one command is refused for another.
+pub(super) async fn key_is_not_reused(store: Store) -> Verdict {
+    send(&store, "key", "request", 1, NoStream, 1).await?;
+    let other = with_key("key", "other request", 2, NoStream, 1);
+    let answer = store.append(other).await;
+    if !matches!(answer, Err(AppendError::KeyReused)) {
+        return Err(Violation(format!(
+            "the key must be refused, but: {answer:?}"
+        )));
+    }
+    equal("head", head(&store).await?, Position::new(1))
+}
+
+/// A command that changes nothing is remembered too. The answer says where its
+/// stream is.
+pub(super) async fn nothing_to_change(store: Store) -> Verdict {
+    append(&store, stream(1), NoStream, some_events(2)).await?;
+    append(&store, stream(2), NoStream, some_events(1)).await?;
+    let answer = send(&store, "key", "request", 1, exact(1), 0).await?;
+    let expected = Appended {
+        streams: vec![StreamHead {
+            stream: stream(1),
+            sequence: Some(crate::Sequence::new(1)),
+            position: Position::new(2),
+        }],
+    };
+    equal("the answer", &answer, &expected)?;
+    append(&store, stream(1), exact(1), some_events(1)).await?;
+    let again = send(&store, "key", "request", 1, exact(1), 0).await?;
+    equal("the second answer", again, expected)
+}
+
+/// A command that was refused is not remembered: it may be sent again.
+pub(super) async fn refusal_is_not_recorded(store: Store) -> Verdict {
+    append(&store, stream(1), NoStream, some_events(2)).await?;
+    let refused = with_key("key", "request", 1, exact(0), 1);
+    let answer = store.append(refused).await;
+    if !matches!(answer, Err(AppendError::Conflict { .. })) {
+        return Err(Violation(format!("it must be refused, but: {answer:?}")));
+    }
+    equal("the key", outcome(&store, "key").await?, None)?;
+    send(&store, "key", "request", 1, exact(1), 1).await?;
+    equal("head", head(&store).await?, Position::new(3))
+}
+
+/// However often a command is sent at the same time, it is carried out once,
+/// and everyone gets the same answer.
+pub(super) async fn one_of_many(store: Store) -> Verdict {
+    let answers = join_all((0..16).map(|id| {
+        let append = with_key("key", "request", id, ExpectedSequence::Any, 1);
+        store.append(append)
+    }))
+    .await;
+    let answers: Vec<Appended> = answers
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(failed("append"))?;
+    let first = answers.first().cloned();
+    for answer in answers {
+        equal("an answer", Some(answer), first.clone())?;
+    }
+    equal("head", head(&store).await?, Position::new(1))
+}
+
+fn with_key(key: &str, request: &str, id: u64, expected: ExpectedSequence, events: u64) -> Append {
+    let mut append = Append::to_stream(stream(id), expected, some_events(events));
+    append.command = Some(CommandRecord {
+        key: command_key(key),
+        request: request.to_owned(),
+    });
+    append
+}
+
+async fn send(
+    store: &Store,
+    key: &str,
+    request: &str,
+    id: u64,
+    expected: ExpectedSequence,
+    events: u64,
+) -> Result<Appended, Violation> {
+    let append = with_key(key, request, id, expected, events);
+    store.append(append).await.map_err(failed("append"))
+}
+
+async fn outcome(store: &Store, key: &str) -> Result<Option<Outcome>, Violation> {
+    let key = command_key(key);
+    store.outcome(&key).await.map_err(failed("outcome"))
+}
+
+fn command_key(key: &str) -> CommandKey {
+    key.parse().expect("a key")
+}
