@@ -31,7 +31,7 @@ export const test = base.extend({
         }
       });
       await page.goto(server.url);
-      return new TodoPage(page);
+      return new TodoPage(page, options.javaScriptEnabled !== false);
     });
     await Promise.all(contexts.map((context) => context.close()));
     expect(complaints).toEqual([]);
@@ -39,8 +39,9 @@ export const test = base.extend({
 });
 
 export class TodoPage {
-  constructor(page) {
+  constructor(page, hasScript) {
     this.page = page;
+    this.hasScript = hasScript;
     this.field = page.getByRole("textbox", { name: "New todo" });
     this.notice = page.locator("#notice");
     this.count = page.locator(".todo-count");
@@ -60,11 +61,21 @@ export class TodoPage {
     return this.item(text).getByRole("checkbox");
   }
 
-  async rename(from, to) {
-    const item = this.item(from);
+  /** Opens a todo's editor and returns its field. */
+  async edit(text) {
+    const item = this.item(text);
+    const field = item.locator(".edit");
     await item.locator("summary").click();
-    await item.locator(".edit").fill(to);
-    await item.getByRole("button", { name: "Save" }).click();
+    if (this.hasScript) {
+      await expect(field).toBeFocused();
+    }
+    return field;
+  }
+
+  async rename(from, to) {
+    const field = await this.edit(from);
+    await field.fill(to);
+    await field.press("Enter");
   }
 
   async delete(text) {

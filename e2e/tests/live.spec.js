@@ -47,6 +47,41 @@ test("half-typed text survives what others do", async ({ server, visit }) => {
   await expect(page.field).toHaveValue("Half a thought");
 });
 
+test("a draft in an open editor survives what others do", async ({ server, visit }) => {
+  const { id } = await server.command({ type: "create", text: "Buy milk" });
+  const page = await visit();
+  const field = await page.edit("Buy milk");
+  await field.fill("My draft");
+  await server.command({ type: "rename", id, text: "Theirs" });
+  await page.shows("Theirs");
+  await server.command({ type: "complete", id });
+  await expect(page.toggle("Theirs")).toBeChecked();
+  await expect(page.item("Theirs").locator(".edit")).toHaveValue("My draft");
+
+  // An editor that is opened anew begins with what the todo says by now.
+  await page.item("Theirs").locator("summary").click();
+  await expect(await page.edit("Theirs")).toHaveValue("Theirs");
+});
+
+test("a refused rename keeps its editor open, and the reason in sight", async ({ server, visit }) => {
+  for (let number = 1; number <= 20; number += 1) {
+    await server.command({ type: "create", text: `Todo ${number}` });
+  }
+  const page = await visit({ viewport: { width: 900, height: 500 } });
+  const long = "x".repeat(501);
+  await page.rename("Todo 20", long);
+  await expect(page.notice).toHaveText(/at most 500 characters/);
+  await expect(page.notice).toBeInViewport();
+  const field = page.item("Todo 20").locator(".edit");
+  await expect(field).toBeVisible();
+  await expect(field).toHaveValue(long);
+  await field.fill("Mended");
+  await field.press("Enter");
+  await expect(page.item("Mended")).toBeVisible();
+  await expect(page.page.locator("details[open]")).toHaveCount(0);
+  await expect(page.notice).toHaveText("");
+});
+
 test("a refused todo says why, keeps what was typed, and can be mended", async ({ visit }) => {
   const page = await visit();
   const long = "x".repeat(501);

@@ -25,3 +25,15 @@ CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
 BEGIN
     SELECT RAISE(ABORT, 'events are immutable: append a new one instead');
 END;
+
+-- `INSERT OR REPLACE` deletes without asking the trigger above.
+CREATE TRIGGER events_are_never_replaced BEFORE INSERT ON events
+WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
+    OR EXISTS (
+        SELECT 1 FROM events
+        WHERE aggregate_type = NEW.aggregate_type AND aggregate_id = NEW.aggregate_id
+            AND sequence = NEW.sequence
+    )
+BEGIN
+    SELECT RAISE(ABORT, 'events are immutable: append a new one instead');
+END;

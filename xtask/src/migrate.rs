@@ -7,7 +7,7 @@ use ironstar_adapters::sqlite::{Migration, SqliteUrl, migrate, migration_status}
 /// Which database, and what to do with it.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The database: a SQLite file, created if there is none
+    /// The database: a SQLite file
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Action {
-    /// List applied and pending migrations; changes nothing
+    /// List applied and pending migrations; changes nothing, and creates no file
     Status,
 }
 
@@ -32,6 +32,7 @@ enum Action {
 #[expect(clippy::print_stdout, reason = "this is what was asked for")]
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let url = &arguments.database_url;
+    let is_new = !url.path().exists();
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let migrations = runtime.block_on(async {
         match arguments.action {
@@ -39,7 +40,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Some(Action::Status) => migration_status(url).await,
         }
     })?;
-    println!("{url}");
+    let note = match (is_new, arguments.action) {
+        (false, _) => "",
+        (true, None) => " (created)",
+        (true, Some(Action::Status)) => " (there is no such file)",
+    };
+    println!("{url}{note}");
     for migration in &migrations {
         println!("{}", line(migration));
     }

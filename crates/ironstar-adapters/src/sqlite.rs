@@ -8,6 +8,7 @@ mod batch;
 mod connection;
 mod database;
 mod event_store;
+mod file;
 mod migrations;
 mod rows;
 mod url;

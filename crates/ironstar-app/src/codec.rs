@@ -40,8 +40,12 @@ pub fn decode<A: Aggregate>(envelope: &Envelope) -> Result<(A::Id, A::Event), De
         .aggregate_id
         .parse()
         .map_err(|_| error(format!("not an id: {:?}", envelope.stream.aggregate_id).into()))?;
-    let event =
+    let event: A::Event =
         serde_json::from_str(envelope.payload.as_str()).map_err(|source| error(source.into()))?;
+    if event.event_type() != envelope.event_type {
+        let named = format!("its payload is a {:?} event", event.event_type());
+        return Err(error(named.into()));
+    }
     Ok((id, event))
 }
 

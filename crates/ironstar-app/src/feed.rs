@@ -62,6 +62,17 @@ pub enum FeedError {
     },
 }
 
+impl FeedError {
+    /// Whether to ask again is in vain: what is in the log will not change.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Unavailable(_)) => false,
+            Self::Store(StoreError::Damaged { .. }) | Self::Gap { .. } => true,
+        }
+    }
+}
+
 /// The newest events, contiguous, up to the head.
 #[derive(Debug, Default)]
 struct Tail {
@@ -165,6 +176,7 @@ struct Follower {
 impl Follower {
     async fn run(self, mut hints: Subscription) {
         let mut ended = false;
+        let mut has_failed = false;
         let mut poll = interval(self.options.poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -180,12 +192,16 @@ impl Follower {
                 },
                 _ = poll.tick() => {}
             }
-            if let Err(error) = self.catch_up().await {
+            let outcome = self.catch_up().await;
+            if let Err(error) = &outcome
+                && !has_failed
+            {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the feed cannot read the log; trying again"
+                    error = error as &dyn std::error::Error,
+                    "the feed cannot read the log; trying again until it can"
                 );
             }
+            has_failed = outcome.is_err();
         }
     }
 

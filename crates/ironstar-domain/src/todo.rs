@@ -17,7 +17,7 @@ use crate::{Aggregate, DomainError, DomainEvent, ErrorKind};
 pub struct TodoId(Uuid);
 
 /// What a todo says: trimmed, 1 to [`TodoText::MAX_CHARS`] characters (Unicode
-/// scalar values), none of them a control character.
+/// scalar values), none of them a control character, and one of them visible.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TodoText(String);
@@ -106,7 +106,7 @@ pub enum TodoError {
 /// Why a text is not a [`TodoText`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TodoTextError {
-    /// Nothing is left after trimming.
+    /// Nothing visible is left after trimming.
     #[error("the text of a todo must not be empty")]
     Empty,
     /// More than [`TodoText::MAX_CHARS`] characters are left after trimming.
@@ -291,7 +291,7 @@ impl FromStr for TodoText {
 
     fn from_str(text: &str) -> Result<Self, TodoTextError> {
         let text = text.trim();
-        if text.is_empty() {
+        if text.chars().all(is_blank) {
             return Err(TodoTextError::Empty);
         }
         if let Some(character) = text.chars().find(|c| c.is_control()) {
@@ -323,6 +323,22 @@ impl Display for TodoText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Whether a character alone shows nothing: white space, and what only shapes
+/// the text around it (Unicode's general category Cf).
+fn is_blank(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
 }
 
 #[cfg(test)]

@@ -52,14 +52,15 @@ pub trait EventStore: Debug + Send + Sync {
     ) -> Result<Vec<Envelope>, StoreError>;
 
     /// Up to `limit` events of the whole log, in order, beginning after a
-    /// position. Fewer than `limit` mean that there are no more.
+    /// position. Fewer than `limit` mean that there are no more, or that the
+    /// next one is damaged.
     ///
     /// Positions are contiguous, and an event is never visible before those
     /// below it.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read, or an event in it is damaged.
+    /// If the store cannot be read, or the first of the events is damaged.
     async fn load_after(
         &self,
         position: Position,

@@ -2,8 +2,8 @@
 //! it.
 //!
 //! This crate knows nothing of SQL, of Zenoh, of HTTP, or of any particular
-//! aggregate: events pass through it as JSON payloads, typed once, in the
-//! command handler.
+//! aggregate: events pass through it as JSON payloads, and get their types in the
+//! application layer.
 //!
 //! - [`EventStore`]: the log. The truth.
 //! - [`EventBus`]: hints that something is new. Never the truth.

@@ -9,9 +9,13 @@ use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
 
 /// Serves a live todo list, with its history in one SQLite file.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "ironstar-server", version)]
+#[command(
+    name = "ironstar-server",
+    version,
+    after_help = "RUST_LOG says what is logged, such as 'debug' or 'info,ironstar_app=trace'."
+)]
 pub(crate) struct Config {
-    /// The address and port to listen on
+    /// The IP address and port to listen on
     #[arg(
         long,
         env = "IRONSTAR_LISTEN",

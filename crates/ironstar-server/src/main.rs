@@ -25,8 +25,15 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Says in one line why the server ends.
+/// Says in one line why the server ends: the error and its causes, without
+/// those that only repeat what was said.
 #[expect(clippy::print_stderr, reason = "this is what the operator sees")]
 fn explain(error: &anyhow::Error) {
-    eprintln!("ironstar: {error:#}");
+    let mut line = String::from("ironstar");
+    for cause in error.chain().map(ToString::to_string) {
+        if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    eprintln!("{line}");
 }

@@ -37,16 +37,20 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let bus = Arc::new(ZenohEventBus::embedded().await?);
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let commands = CommandHandler::new(store.clone(), bus.clone(), Arc::new(SystemIdSource));
-    let router = ironstar_web::router(Services {
+    let starting = ironstar_web::router(Services {
         commands,
         feed: feed.clone(),
         store: store.clone(),
         shutdown: shutdown.clone(),
-    })
-    .await;
-
-    announce(&listener, config)?;
-    serve(listener, router, shutdown).await?;
+    });
+    tokio::select! {
+        router = starting => {
+            announce(&listener, config)?;
+            serve(listener, router, shutdown).await?;
+        }
+        // A long log may take its time to be read; who stops us need not wait.
+        () = shutdown.clone().cancelled_owned() => {}
+    }
     feed.stop();
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
@@ -73,9 +77,11 @@ fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
+    let database = std::path::absolute(config.database_url.0.path())
+        .context("there is no working directory")?;
     println!(
         "ironstar is ready at http://{address} (events in {})",
-        config.database_url.0.path().display()
+        database.display()
     );
     Ok(())
 }

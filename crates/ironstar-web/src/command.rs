@@ -1,34 +1,84 @@
 //! Commands from programs: JSON in, where the stream is now out. The same for
 //! every aggregate.
 
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use ironstar_app::{Accepted, CommandContext};
-use ironstar_ports::{CommandRecord, Origin, Position, Sequence};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use ironstar_ports::{CommandKey, CommandRecord, Origin, Position, Sequence};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::origin::{RequestOrigin, parse_key};
 use crate::problem::Problem;
 
 /// A command on an aggregate, as it is sent: the aggregate's own command, with
 /// what comes with it beside it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct CommandRequest<Id, C> {
     /// Which aggregate. Not needed to create one.
-    #[serde(default = "none")]
     pub(crate) id: Option<Id>,
     /// The sequence that the sender expects the aggregate to be at.
     expected_sequence: Option<Sequence>,
     /// The same as the header `Idempotency-Key`.
-    command_id: Option<String>,
+    command_id: Option<CommandKey>,
     /// What is asked of it.
-    #[serde(flatten)]
     pub(crate) command: C,
 }
 
-impl<Id: Serialize, C: Serialize> CommandRequest<Id, C> {
+impl<Id, C> CommandRequest<Id, C>
+where
+    Id: FromStr<Err: Display>,
+    C: DeserializeOwned + Serialize,
+{
+    /// Takes a command apart. Whatever is not understood is refused: a guard
+    /// that is misspelt must not go unnoticed.
+    fn parse(mut fields: Map<String, Value>) -> Result<Self, Problem> {
+        let id = take(&mut fields, "id")?
+            .map(|id: String| id.parse().map_err(|error: Id::Err| in_field("id", &error)))
+            .transpose()?;
+        let expected_sequence = take(&mut fields, "expected_sequence")?;
+        let command_id = take(&mut fields, "command_id")?
+            .map(|key: String| parse_key(&key))
+            .transpose()?;
+        // An integer would be taken for the number of a variant.
+        if fields.get("type").is_some_and(|kind| !kind.is_string()) {
+            return Err(in_field("type", &"it must be a text"));
+        }
+        let names: Vec<String> = fields.keys().cloned().collect();
+        let command: C = serde_json::from_value(Value::Object(fields))
+            .map_err(|error| Problem::invalid("invalid-value", error))?;
+        let known = serde_json::to_value(&command).map_err(|error| Problem::unavailable(&error))?;
+        match names.iter().find(|name| known.get(name).is_none()) {
+            Some(name) => Err(in_field(name, &"a command of this type has no such field")),
+            None => Ok(Self {
+                id,
+                expected_sequence,
+                command_id,
+                command,
+            }),
+        }
+    }
+}
+
+/// Takes a field that may be missing.
+fn take<T: DeserializeOwned>(
+    fields: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Option<T>, Problem> {
+    let value = fields.remove(name).unwrap_or_default();
+    serde_json::from_value(value).map_err(|error| in_field(name, &error))
+}
+
+fn in_field(name: &str, error: &dyn Display) -> Problem {
+    Problem::invalid("invalid-value", format!("in '{name}': {error}"))
+}
+
+impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
     /// What comes with the command, from the body and from the headers.
     pub(crate) fn context(
         &self,
@@ -37,20 +87,19 @@ impl<Id: Serialize, C: Serialize> CommandRequest<Id, C> {
     ) -> Result<CommandContext, Problem> {
         let key = match (&self.command_id, origin.key) {
             (Some(body), header) => {
-                let body = parse_key(body)?;
-                if header.is_some_and(|header| header != body) {
+                if header.is_some_and(|header| header != *body) {
                     return Err(Problem::invalid(
                         "invalid-value",
                         "'command_id' and the header 'Idempotency-Key' are not the same",
                     ));
                 }
-                Some(body)
+                Some(body.clone())
             }
             (None, header) => header,
         };
         let asked = (
             aggregate_type,
-            &self.id,
+            self.id.as_ref().map(ToString::to_string),
             self.expected_sequence,
             &self.command,
         );
@@ -88,20 +137,50 @@ impl CommandResponse {
     }
 }
 
-/// A JSON body, or a [`Problem`].
-#[derive(Debug)]
-pub(crate) struct ProblemJson<T>(pub(crate) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ProblemJson<T> {
+impl<S, Id, C> FromRequest<S> for CommandRequest<Id, C>
+where
+    S: Send + Sync,
+    Id: FromStr<Err: Display>,
+    C: DeserializeOwned + Serialize,
+{
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let parsed: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
-        let Json(body) = parsed?;
-        Ok(Self(body))
+        let parsed: Result<Json<Fields>, JsonRejection> = Json::from_request(request, state).await;
+        let Json(Fields(fields)) = parsed?;
+        Self::parse(fields)
     }
 }
 
-fn none<T>() -> Option<T> {
-    None
+/// The fields of a JSON object, each of them once.
+#[derive(Debug)]
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Fields, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = entries.next_entry::<String, Value>()? {
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom(format!(
+                    "the field '{name}' is there twice"
+                )));
+            }
+            fields.insert(name, value);
+        }
+        Ok(Fields(fields))
+    }
 }

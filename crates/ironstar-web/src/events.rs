@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use futures::{StreamExt, future};
+use futures::{StreamExt, future, stream};
 use ironstar_app::FeedError;
 use ironstar_ports::{Envelope, Key, KeyExpr, Position};
 use serde::Deserialize;
@@ -23,8 +23,13 @@ pub(crate) fn routes(services: Services) -> Router {
         .with_state(services)
 }
 
+/// How often a client is told how far it has got, when it has asked for none
+/// of the events, so that it need not go over them again when it comes back.
+const MILESTONE: u64 = 1_024;
+
 /// What a program wants to see.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Selection {
     /// The keys of the streams, as a key expression.
     key: Option<String>,
@@ -67,15 +72,15 @@ async fn events(
         // The client comes back with the position that it got to.
         .take_while(|event| future::ready(log_failure(event)))
         .filter_map(move |event| future::ready(event.ok().and_then(|event| render(&event, &keys))));
+    // Also who is cut off before the first event knows where to go on.
+    let frames = stream::once(future::ready(sse::progress(after))).chain(frames);
     Ok(sse::respond(frames, services.shutdown))
 }
 
 fn parse_after(after: &str, head: Position) -> Result<Position, Problem> {
     let refuse = |detail| Problem::invalid("invalid-position", detail);
-    let position = after
-        .parse()
-        .map(Position::new)
-        .map_err(|_| refuse(format!("'after' must be a position, such as {head}")))?;
+    let position = sse::parse_position(after)
+        .ok_or_else(|| refuse(format!("'after' must be a position, such as {head}")))?;
     if position > head {
         return Err(refuse(format!(
             "'after' must not be beyond the log, which ends at {head}"
@@ -97,7 +102,8 @@ fn log_failure(event: &Result<Arc<Envelope>, FeedError>) -> bool {
 
 fn render(event: &Envelope, keys: &KeyExpr) -> Option<Bytes> {
     if !keys.matches(&Key::of_stream(&event.stream)) {
-        return None;
+        let is_milestone = event.position.get().is_multiple_of(MILESTONE);
+        return is_milestone.then(|| sse::progress(event.position));
     }
     match serde_json::to_string(event) {
         Ok(json) => Some(sse::frame(&event.event_type, [json], Some(event.position)).into()),

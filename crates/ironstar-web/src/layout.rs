@@ -32,8 +32,8 @@ pub(crate) fn problem_page(detail: &str) -> Response {
         main.app {
             header.masthead { h1 { "Sorry" } }
             p.notice { (detail) }
-            p.way-out { a href="/" { "Go to the todos" } }
+            p.way-out { a href="/" { "Go to the start page" } }
         }
     };
-    page("ironstar", &content)
+    page("ironstar · sorry", &content)
 }

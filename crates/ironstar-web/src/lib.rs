@@ -25,7 +25,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use ironstar_app::{CommandHandler, EventFeed};
@@ -59,23 +58,13 @@ pub async fn router(services: Services) -> Router {
         .merge(todo::routes(&services).await)
         .merge(events::routes(services))
         .merge(assets::routes())
-        .fallback(no_such_page)
+        .fallback(async || Problem::no_such_page())
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::map_response(headers::restrict))
         .layer(TraceLayer::new_for_http())
-}
-
-/// Says so in the client's language: a page for a person, a problem for a
-/// program.
-async fn no_such_page(headers: HeaderMap) -> Response {
-    let problem = Problem::no_such_page();
-    let accept = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
-    if accept.is_some_and(|accept| accept.starts_with(b"text/html")) {
-        return (problem.status, layout::problem_page(&problem.detail)).into_response();
-    }
-    problem.into_response()
 }
 
 fn cross_site(_: ProtectionError) -> Response {

@@ -150,8 +150,15 @@ async fn follow<V: View>(
     while let Some(event) = events.next().await {
         let event = match event {
             Ok(event) => event,
-            Err(error) => {
+            Err(error) if error.is_permanent() => {
                 tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a live view has stopped"
+                );
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "a live view cannot read the log; trying again"
                 );

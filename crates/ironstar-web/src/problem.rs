@@ -8,14 +8,18 @@
 
 use std::error::Error;
 
+use axum::extract::Request;
 use axum::extract::rejection::{BytesRejection, FormRejection, JsonRejection};
 use axum::http::uri::Uri;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
 use ironstar_domain::{DomainError, ErrorKind};
 use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
+
+use crate::layout;
 
 /// How many seconds to wait before asking again what cannot be done for now.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -97,14 +101,29 @@ impl IntoResponse for Problem {
         let kind = Uri::try_from(format!("/problems/{}", self.code)).unwrap_or_default();
         let mut response = ProblemDetails::from_status_code(self.status)
             .with_type(kind)
-            .with_detail(self.detail)
+            .with_detail(self.detail.clone())
             .into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, RETRY_AFTER);
         }
+        // For whoever would rather show it as a page.
+        response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// Shows a problem as a page to a person: to a browser that asks for HTML.
+pub(crate) async fn as_page(request: Request, next: Next) -> Response {
+    let accept = request.headers().get(header::ACCEPT).cloned();
+    let mut response = next.run(request).await;
+    let wants_page = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) if wants_page => {
+            (problem.status, layout::problem_page(&problem.detail)).into_response()
+        }
+        Some(_) | None => response,
     }
 }
 
@@ -163,7 +182,7 @@ impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
             JsonRejection::JsonDataError(error) => {
-                Self::invalid("invalid-value", explain_value(&innermost(&error)))
+                Self::invalid("invalid-value", without_place(&innermost(&error)))
             }
             JsonRejection::JsonSyntaxError(error) => Self::invalid(
                 "malformed-json",
@@ -230,17 +249,11 @@ fn innermost(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-/// Says which field holds a value that is not allowed; its line and column say
-/// nothing that the field does not.
-fn explain_value(message: &str) -> String {
-    let message = message
+/// A value that is not allowed is so wherever it stands.
+fn without_place(message: &str) -> &str {
+    message
         .rsplit_once(" at line ")
-        .map_or(message, |(message, _)| message);
-    let is_field = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    match message.split_once(": ") {
-        Some((field, reason)) if is_field(field) => format!("in '{field}': {reason}"),
-        Some(_) | None => message.to_owned(),
-    }
+        .map_or(message, |(message, _)| message)
 }
 
 /// Begins with a capital and ends with a full stop.

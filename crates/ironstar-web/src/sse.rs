@@ -39,9 +39,20 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
         let Some(value) = parts.headers.get("last-event-id") else {
             return Ok(Self::Absent);
         };
-        let number = value.to_str().ok().and_then(|text| text.parse().ok());
-        Ok(number.map_or(Self::Unreadable, |number| Self::At(Position::new(number))))
+        let position = value.to_str().ok().and_then(parse_position);
+        Ok(position.map_or(Self::Unreadable, Self::At))
     }
+}
+
+/// A position as we write it: digits only.
+pub(crate) fn parse_position(text: &str) -> Option<Position> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number).map(Position::new)
+}
+
+/// A frame that only says how far a client has got. It is no event.
+pub(crate) fn progress(position: Position) -> Bytes {
+    format!("id: {position}\n\n").into()
 }
 
 /// One event's text. The id comes last: a client takes note of an id as soon as

@@ -19,7 +19,7 @@ use ironstar_app::TodoService;
 use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState};
 
 use crate::Services;
-use crate::command::{CommandRequest, CommandResponse, ProblemJson};
+use crate::command::{CommandRequest, CommandResponse};
 use crate::live::{LiveView, Stopped};
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
@@ -87,7 +87,7 @@ async fn live(State(todos): State<Todos>, last_event_id: LastEventId) -> Result<
 async fn command(
     State(todos): State<Todos>,
     origin: RequestOrigin,
-    ProblemJson(request): ProblemJson<CommandRequest<TodoId, TodoCommand>>,
+    request: CommandRequest<TodoId, TodoCommand>,
 ) -> Result<Json<CommandResponse>, Problem> {
     let context = request.context(TodoState::TYPE, origin)?;
     let id = match (request.id, &request.command) {

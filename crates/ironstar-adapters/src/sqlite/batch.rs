@@ -17,6 +17,8 @@ use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
+use super::file::Displaced;
+
 /// UTC to the millisecond, as RFC 3339 has it.
 const CREATED_AT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -67,6 +69,8 @@ pub(super) enum BatchError {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Time(#[from] time::error::Format),
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
 }
 
 /// One event to be inserted, in column order.

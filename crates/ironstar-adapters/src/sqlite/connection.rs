@@ -13,6 +13,9 @@ use super::url::SqliteUrl;
 /// (<https://sqlite.org/wal.html#walresetbug>).
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
+/// Set by the first migration.
+const APPLICATION_ID: i64 = 1_769_107_310;
+
 /// The result code of whoever tries to write what may only be read.
 const SQLITE_READONLY: i32 = 8;
 
@@ -40,6 +43,15 @@ pub enum OpenError {
         path: PathBuf,
         /// What SQLite says.
         source: sqlx::Error,
+    },
+    /// The file is somebody else's.
+    #[error(
+        "the file {} is a database of another application, and was left as it is; name another file",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
     },
     /// The linked SQLite is too old to be trusted.
     #[error("SQLite {version} can corrupt its write-ahead log; 3.51.3 or later is needed")]
@@ -96,6 +108,9 @@ impl OpenError {
 
 /// Opens the connection that writes, and checks it.
 pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenError> {
+    if url.path().exists() {
+        refuse_foreign(url).await?;
+    }
     let mut connection = options(url)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -120,6 +135,30 @@ pub(super) fn options(url: &SqliteUrl) -> SqliteConnectOptions {
         .filename(url.path())
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
+}
+
+/// Makes sure that an existing file is ours, or empty, before anything in it
+/// is changed.
+async fn refuse_foreign(url: &SqliteUrl) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::unusable(url, source);
+    let mut connection = options(url).connect().await.map_err(unusable)?;
+    let (application, objects): (i64, i64) = sqlx::query_as(
+        "SELECT application_id, (SELECT count(*) FROM sqlite_schema
+                                 WHERE name <> '_sqlx_migrations' AND name NOT LIKE 'sqlite_%')
+         FROM pragma_application_id",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(unusable)?;
+    connection.close().await.map_err(unusable)?;
+    // A start that was cut off may have left the list of migrations alone.
+    let is_empty = application == 0 && objects == 0;
+    if application == APPLICATION_ID || is_empty {
+        return Ok(());
+    }
+    Err(OpenError::Foreign {
+        path: url.path().to_owned(),
+    })
 }
 
 async fn check(connection: &mut SqliteConnection, url: &SqliteUrl) -> Result<(), OpenError> {

@@ -4,6 +4,7 @@
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::connection::{OpenError, connect, options};
+use super::file::OpenFile;
 use super::migrations;
 use super::url::SqliteUrl;
 
@@ -15,6 +16,8 @@ const READERS: u32 = 4;
 pub struct SqliteDatabase {
     /// The one connection that writes.
     pub(super) writer: SqliteConnection,
+    /// The file that both have open.
+    pub(super) file: OpenFile,
     /// Connections that can only read.
     pub(super) readers: SqlitePool,
 }
@@ -34,6 +37,11 @@ impl SqliteDatabase {
             .connect_with(options(url).read_only(true))
             .await
             .map_err(|source| OpenError::unusable(url, source))?;
-        Ok(Self { writer, readers })
+        let file = OpenFile::at(url)?;
+        Ok(Self {
+            writer,
+            file,
+            readers,
+        })
     }
 }

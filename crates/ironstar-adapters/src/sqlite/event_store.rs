@@ -9,7 +9,7 @@ use ironstar_ports::{
     Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
     Sequence, StoreError, StreamId,
 };
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::SqlitePool;
 
 use super::database::SqliteDatabase;
 use super::rows::{self, SELECT_COMMAND, SELECT_LOG, SELECT_STREAM};
@@ -31,7 +31,7 @@ impl SqliteEventStore {
     #[must_use]
     pub fn new(database: SqliteDatabase, clock: Arc<dyn Clock>, retention: Duration) -> Self {
         Self {
-            writer: Writer::start(database.writer, clock, retention),
+            writer: Writer::start(database.writer, database.file, clock, retention),
             readers: database.readers,
         }
     }
@@ -84,7 +84,10 @@ impl EventStore for SqliteEventStore {
             .bind(integer(limit as u64))
             .fetch_all(&self.readers)
             .await;
-        envelopes(rows)
+        rows.map_err(StoreError::unavailable)?
+            .iter()
+            .map(rows::envelope)
+            .collect()
     }
 
     async fn load_after(
@@ -97,7 +100,20 @@ impl EventStore for SqliteEventStore {
             .bind(integer(limit as u64))
             .fetch_all(&self.readers)
             .await;
-        envelopes(rows)
+        let mut page = Vec::new();
+        for envelope in rows
+            .map_err(StoreError::unavailable)?
+            .iter()
+            .map(rows::envelope)
+        {
+            match envelope {
+                Ok(envelope) => page.push(envelope),
+                Err(error) if page.is_empty() => return Err(error),
+                // Whoever goes on from here comes across it next.
+                Err(_) => break,
+            }
+        }
+        Ok(page)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
@@ -112,11 +128,4 @@ impl EventStore for SqliteEventStore {
 /// SQLite's integers have a sign. What does not fit is past every row.
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn envelopes(rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<Envelope>, StoreError> {
-    rows.map_err(StoreError::unavailable)?
-        .iter()
-        .map(rows::envelope)
-        .collect()
 }

@@ -1,6 +1,7 @@
 //! The schema, and how far a database has got with it.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::SqliteConnection;
@@ -87,8 +88,11 @@ async fn applied_versions(url: &SqliteUrl) -> Result<HashSet<i64>, OpenError> {
     if !url.path().exists() {
         return Ok(HashSet::new());
     }
+    // Reading a write-ahead log needs files beside it; without one, none are made.
+    let has_log = beside(url.path(), "-wal").exists();
     let mut connection = options(url)
         .read_only(true)
+        .immutable(!has_log)
         .connect()
         .await
         .map_err(unusable)?;
@@ -108,4 +112,11 @@ async fn applied_versions(url: &SqliteUrl) -> Result<HashSet<i64>, OpenError> {
     };
     connection.close().await.map_err(unusable)?;
     Ok(versions.into_iter().collect())
+}
+
+/// A file that SQLite keeps beside a database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

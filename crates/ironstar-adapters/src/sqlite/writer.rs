@@ -15,7 +15,8 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch;
+use super::batch::{self, BatchError};
+use super::file::OpenFile;
 
 /// How many appends may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -48,6 +49,7 @@ struct Waiting {
 /// The task's own.
 struct Task {
     connection: SqliteConnection,
+    file: OpenFile,
     clock: Arc<dyn Clock>,
     retention: Duration,
     swept_at: OffsetDateTime,
@@ -58,12 +60,14 @@ impl Writer {
     /// for `retention`.
     pub(super) fn start(
         connection: SqliteConnection,
+        file: OpenFile,
         clock: Arc<dyn Clock>,
         retention: Duration,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
         let task = Task {
             connection,
+            file,
             clock,
             retention,
             swept_at: OffsetDateTime::UNIX_EPOCH,
@@ -132,7 +136,10 @@ impl Task {
             .into_iter()
             .map(|waiting| (waiting.append, waiting.answer))
             .unzip();
-        let outcome = batch::commit(&mut self.connection, &appends, now, forget_before).await;
+        let outcome = match self.file.check() {
+            Ok(()) => batch::commit(&mut self.connection, &appends, now, forget_before).await,
+            Err(displaced) => Err(BatchError::from(displaced)),
+        };
         let failure = match outcome {
             Ok(answers) => {
                 if forget_before.is_some() {

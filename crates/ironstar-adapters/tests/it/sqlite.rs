@@ -123,7 +123,13 @@ async fn rows_are_immutable() {
     append_one(&open(&url).await).await.expect("appended");
 
     let mut connection = raw(url.path()).await;
-    for statement in ["UPDATE events SET payload = '{}'", "DELETE FROM events"] {
+    for statement in [
+        "UPDATE events SET payload = '{}'",
+        "DELETE FROM events",
+        "INSERT OR REPLACE INTO events SELECT * FROM events",
+        "REPLACE INTO events SELECT id + 1, aggregate_type, aggregate_id, sequence, event_type,
+             schema_version, '{}', metadata, created_at FROM events",
+    ] {
         let refusal = sqlx::query(statement)
             .execute(&mut connection)
             .await
@@ -148,11 +154,16 @@ async fn a_damaged_event_is_reported_with_its_position() {
     .execute(&mut connection)
     .await
     .expect("damaged");
-    let error = store
-        .load_after(Position::START, 10)
-        .await
-        .expect_err("damaged");
-    assert_eq!(error.to_string(), "the event at position 2 is damaged");
+    let sound = store.load_after(Position::START, 10).await.expect("read");
+    assert_eq!(sound.len(), 1, "what comes before it can be read");
+    let stream = StreamId::new("Todo", "1");
+    for error in [
+        store.load_after(Position::new(1), 10).await,
+        store.load_stream(&stream, None, 10).await,
+    ] {
+        let error = error.expect_err("damaged");
+        assert_eq!(error.to_string(), "the event at position 2 is damaged");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,4 +361,41 @@ async fn more_than_there_is_room_for_is_refused_at_once() {
     let head = store.head().await.expect("read");
     assert_eq!(head.get(), appended as u64);
     append_one(&store).await.expect("there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_another_application_is_left_as_it_is() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    let mut connection = raw(url.path()).await;
+    sqlx::raw_sql("PRAGMA application_id = 4242; CREATE TABLE theirs (id INTEGER);")
+        .execute(&mut connection)
+        .await
+        .expect("created");
+    drop(connection);
+    let before = std::fs::read(url.path()).expect("read");
+    for error in [
+        SqliteDatabase::open(&url).await.map(|_| ()),
+        migrate(&url).await.map(|_| ()),
+    ] {
+        let error = error.expect_err("not ours");
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    }
+    assert_eq!(std::fs::read(url.path()).expect("read"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_once_the_file_is_gone() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    let store = open(&url).await;
+    append_one(&store).await.expect("appended");
+    let elsewhere = directory.path().join("elsewhere.db");
+    std::fs::rename(url.path(), &elsewhere).expect("moved");
+    append_one(&store).await.expect_err("the file is gone");
+    std::fs::write(url.path(), "").expect("replaced");
+    append_one(&store).await.expect_err("the file is another");
+    std::fs::rename(&elsewhere, url.path()).expect("moved back");
+    let appended = append_one(&store).await.expect("appended");
+    assert_eq!(appended.position, Position::new(2));
 }

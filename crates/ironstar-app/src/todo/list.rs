@@ -83,6 +83,9 @@ impl TodoList {
     }
 
     fn add(&mut self, id: TodoId, text: TodoText, position: Position) -> Option<TodoChange> {
+        if self.created.contains_key(&id) {
+            return None;
+        }
         let todo = TodoItem {
             id,
             text,

@@ -110,7 +110,14 @@ fn a_text_is_trimmed_and_counted_in_characters() {
 
 #[test]
 fn a_text_is_not_blank_and_has_no_control_characters() {
-    for blank in ["", "  ", "\t\r\n", "\u{3000}"] {
+    for blank in [
+        "",
+        "  ",
+        "\t\r\n",
+        "\u{3000}",
+        "\u{200b}",
+        "\u{202e} \u{feff}",
+    ] {
         assert_eq!(blank.parse::<TodoText>(), Err(TodoTextError::Empty));
     }
     for character in [

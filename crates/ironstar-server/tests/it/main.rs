@@ -3,6 +3,7 @@
 mod chromium;
 mod concurrency;
 mod config;
+mod damage;
 mod path;
 mod process;
 mod refusal;

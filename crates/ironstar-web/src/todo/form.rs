@@ -4,7 +4,7 @@
 //! same as patches, on a 200, because it ignores the bodies of all others.
 
 use axum::Form;
-use axum::extract::rejection::FormRejection;
+use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -15,7 +15,7 @@ use ironstar_domain::{TodoCommand, TodoId, TodoText};
 use serde::Deserialize;
 
 use super::Todos;
-use super::view::{self, Refused};
+use super::view::{self, Refused, Typed};
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::sse::datastar_frame;
@@ -49,7 +49,10 @@ pub(super) async fn create(
         }
         Err(problem) => Err(problem),
     };
-    let refused = |problem| Refused { problem, typed };
+    let refused = |problem| Refused {
+        problem,
+        typed: Typed::NewTodo(typed),
+    };
     // What was typed has become a todo, so the field is free for the next.
     let done = datastar_frame(PatchSignals::new(view::EMPTY_FIELD), None);
     respond(&todos, client, outcome.map_err(refused), &done).await
@@ -58,24 +61,46 @@ pub(super) async fn create(
 /// `POST /todos/{id}/{action}`
 pub(super) async fn act(
     State(todos): State<Todos>,
-    Path((id, action)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     client: Client,
     origin: RequestOrigin,
     form: ProblemForm<TodoForm>,
 ) -> Response {
+    let Ok(Path((id, action))) = path else {
+        return Problem::no_such_page().into_response();
+    };
+    let typed = match (&*action, id.parse(), &form.0) {
+        ("rename", Ok(id), Ok(form)) => Typed::Rename(id, form.text.clone()),
+        _ => Typed::Nothing,
+    };
     let parsed = form
         .0
         .and_then(|form| parse_command(&action, &form.text))
         .and_then(|command| Ok((parse_id(&id)?, command)));
-    let outcome = match parsed {
-        Ok((id, command)) => carry_out(&todos, id, command, origin).await,
-        Err(problem) => Err(problem),
+    let (outcome, done) = match parsed {
+        Ok((id, command)) => {
+            let done = done(id, &command);
+            (carry_out(&todos, id, command, origin).await, done)
+        }
+        Err(problem) => (Err(problem), String::new()),
     };
-    let refused = |problem| Refused {
-        problem,
-        typed: String::new(),
-    };
-    respond(&todos, client, outcome.map_err(refused), "").await
+    let refused = |problem| Refused { problem, typed };
+    respond(&todos, client, outcome.map_err(refused), &done).await
+}
+
+/// What a browser needs once a command was carried out, beside what everybody
+/// gets.
+fn done(id: TodoId, command: &TodoCommand) -> String {
+    match command {
+        TodoCommand::Rename { text } => {
+            let editor = view::closed_editor(id, text).into_string();
+            datastar_frame(PatchElements::new(editor), None)
+        }
+        TodoCommand::Create { .. }
+        | TodoCommand::Complete
+        | TodoCommand::Reopen
+        | TodoCommand::Delete => String::new(),
+    }
 }
 
 async fn carry_out(

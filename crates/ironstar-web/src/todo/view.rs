@@ -7,7 +7,7 @@ use axum::response::Response;
 use datastar::consts::ElementPatchMode;
 use datastar::prelude::PatchElements;
 use ironstar_app::{DecodeError, TodoChange, TodoItem, TodoList};
-use ironstar_domain::TodoId;
+use ironstar_domain::{TodoId, TodoText};
 use ironstar_ports::Envelope;
 use maud::{Markup, PreEscaped, html};
 
@@ -22,9 +22,10 @@ const FOLLOW: &str = "@get('/api/sse/todos', {retry: 'always', retryInterval: 50
 /// Posts the form that it stands on.
 const POST_FORM: &str = "@post(el.action, {contentType: 'form'})";
 
-/// Posts the form, and closes what it is folded into.
-const POST_AND_CLOSE: &str =
-    "@post(el.action, {contentType: 'form'}); el.closest('details').open = false";
+/// Begins to edit with what the todo says by now, whatever it said when the
+/// editor was made.
+const BEGIN_TO_EDIT: &str = "if (el.open) { const field = el.querySelector('.edit'); \
+     field.value = el.closest('li').querySelector('.text').textContent; field.focus(); }";
 
 /// The signals of a new page: nothing is typed. Names that begin with an
 /// underscore stay in the browser.
@@ -34,8 +35,35 @@ pub(super) const EMPTY_FIELD: &str = r#"{"_text": ""}"#;
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) problem: Problem,
-    /// What was typed into the field for new todos.
-    pub(super) typed: String,
+    /// What was typed, so that it need not be typed again.
+    pub(super) typed: Typed,
+}
+
+/// What a form has held.
+#[derive(Debug)]
+pub(super) enum Typed {
+    /// Nothing that was typed.
+    Nothing,
+    /// The text of a new todo.
+    NewTodo(String),
+    /// A new text for this todo.
+    Rename(TodoId, String),
+}
+
+impl Refused {
+    fn new_todo(&self) -> &str {
+        match &self.typed {
+            Typed::NewTodo(text) => text,
+            Typed::Nothing | Typed::Rename(..) => "",
+        }
+    }
+
+    fn rename_of(&self, todo: TodoId) -> Option<&str> {
+        match &self.typed {
+            Typed::Rename(id, text) if *id == todo => Some(text),
+            Typed::Nothing | Typed::NewTodo(_) | Typed::Rename(..) => None,
+        }
+    }
 }
 
 /// The list of todos, as pages show it.
@@ -47,7 +75,7 @@ pub(super) struct TodoView {
 impl TodoView {
     /// The whole page, with what was typed and why it was refused, if so.
     pub(super) fn page(&self, refused: Option<&Refused>) -> Response {
-        let typed = refused.map_or("", |refused| &refused.typed);
+        let typed = refused.map_or("", Refused::new_todo);
         let content = html! {
             main.app data-init=(FOLLOW) {
                 header.masthead {
@@ -58,22 +86,24 @@ impl TodoView {
                 form.composer action="/todos" method="post" data-on:submit=(POST_FORM) {
                     input.new-todo name="text" data-bind="_text" value=(typed)
                         aria-label="New todo" aria-describedby="notice"
-                        placeholder="What needs to be done?" autocomplete="off" autofocus;
+                        placeholder="What needs to be done?" autocomplete="off" dir="auto" autofocus;
                     button.add { "Add" }
                 }
                 (notice(refused))
-                (self.section())
+                (self.section(refused))
             }
         };
         layout::page("ironstar · todos", &content)
     }
 
     /// The part of the page that the log decides.
-    fn section(&self) -> Markup {
+    fn section(&self, refused: Option<&Refused>) -> Markup {
         html! {
             section #todos aria-label="Todos" {
                 ul #todo-list .todo-list {
-                    @for todo in self.list.iter() { (item(todo)) }
+                    @for todo in self.list.iter() {
+                        (item(todo, refused.and_then(|refused| refused.rename_of(todo.id))))
+                    }
                 }
                 p.empty { "Nothing to do. Add your first todo above." }
                 (self.summary())
@@ -104,12 +134,12 @@ impl View for TodoView {
         match change {
             TodoChange::Added(todo) => vec![
                 PatchElements::new(summary.into_string()),
-                PatchElements::new(item(todo).into_string())
+                PatchElements::new(item(todo, None).into_string())
                     .selector("#todo-list")
                     .mode(ElementPatchMode::Append),
             ],
             TodoChange::Changed(todo) => {
-                let both = html! { (item(todo)) (summary) };
+                let both = html! { (item(todo, None)) (summary) };
                 vec![PatchElements::new(both.into_string())]
             }
             TodoChange::Removed(id) => vec![
@@ -120,7 +150,7 @@ impl View for TodoView {
     }
 
     fn render_whole(&self) -> PatchElements {
-        PatchElements::new(self.section().into_string())
+        PatchElements::new(self.section(None).into_string())
     }
 }
 
@@ -133,29 +163,55 @@ pub(super) fn notice(refused: Option<&Refused>) -> Markup {
     }
 }
 
-fn item(todo: &TodoItem) -> Markup {
+/// A todo in the list; with its editor open, if a draft of it was refused.
+fn item(todo: &TodoItem, draft: Option<&str>) -> Markup {
     let text = todo.text.as_str();
-    let path = |action| format!("/todos/{}/{action}", todo.id);
     let toggle = if todo.completed { "reopen" } else { "complete" };
     html! {
         li id=(element_id(todo.id)) class=[todo.completed.then_some("completed")] {
-            form action=(path(toggle)) method="post" data-on:submit=(POST_FORM) {
+            form action=(path(todo.id, toggle)) method="post" data-on:submit=(POST_FORM) {
                 button.toggle role="checkbox" aria-checked=(todo.completed) aria-label=(text) { (check()) }
             }
             span.text dir="auto" { (text) }
-            details.editor data-preserve-attr="open" {
-                summary aria-label={ "Edit " (text) } title="Edit" { (pencil()) }
-                form action=(path("rename")) method="post" data-on:submit=(POST_AND_CLOSE) {
-                    input.edit name="text" value=(text) required
-                        aria-label={ "New text for " (text) } autocomplete="off";
-                    button { "Save" }
-                }
-            }
-            form action=(path("delete")) method="post" data-on:submit=(POST_FORM) {
+            // What others do to the todo leaves an open editor and its draft alone.
+            (editor(todo.id, text, draft, Some("open"), Some("value")))
+            form action=(path(todo.id, "delete")) method="post" data-on:submit=(POST_FORM) {
                 button.destroy aria-label={ "Delete " (text) } title="Delete" { (cross()) }
             }
         }
     }
+}
+
+/// The editor of a todo, as it is once its form was carried out: closed.
+pub(super) fn closed_editor(id: TodoId, text: &TodoText) -> Markup {
+    editor(id, text.as_str(), None, None, None)
+}
+
+/// An editor, and which attributes of it and of its field a patch leaves as
+/// they are.
+fn editor(
+    id: TodoId,
+    text: &str,
+    draft: Option<&str>,
+    keep: Option<&str>,
+    keep_field: Option<&str>,
+) -> Markup {
+    html! {
+        details.editor id=(format!("editor-{id}")) open[draft.is_some()]
+            data-on:toggle=(BEGIN_TO_EDIT) data-preserve-attr=[keep] {
+            summary aria-label={ "Edit " (text) } title="Edit" { (pencil()) }
+            form action=(path(id, "rename")) method="post" data-on:submit=(POST_FORM) {
+                input.edit name="text" value=(draft.unwrap_or(text)) required dir="auto"
+                    data-preserve-attr=[keep_field] aria-label={ "New text for " (text) }
+                    autocomplete="off";
+                button { "Save" }
+            }
+        }
+    }
+}
+
+fn path(id: TodoId, action: &str) -> String {
+    format!("/todos/{id}/{action}")
 }
 
 fn element_id(id: TodoId) -> String {

@@ -49,6 +49,7 @@ async fn a_command_that_changes_nothing_is_fine_and_appends_nothing() {
     assert_eq!(app.head().await, Position::new(1));
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 #[tokio::test]
 async fn bad_input_is_refused_and_appends_nothing() {
     let app = TestApp::init().await;
@@ -102,6 +103,22 @@ async fn bad_input_is_refused_and_appends_nothing() {
             "Missing field `text`.",
         ),
         (json!({"type": "create", "text": 7}), "invalid-value", ""),
+        (
+            json!({"type": "complete", "id": ID, "expectedSequence": 7}),
+            "invalid-value",
+            "In 'expectedSequence': a command of this type has no such field.",
+        ),
+        (
+            json!({"type": "complete", "id": ID, "text": "x"}),
+            "invalid-value",
+            "In 'text': a command of this type has no such field.",
+        ),
+        (
+            json!({"type": 0, "text": "x"}),
+            "invalid-value",
+            "In 'type': it must be a text.",
+        ),
+        (json!({"type": "complete", "id": 7}), "invalid-value", ""),
         (json!([]), "invalid-value", ""),
         (json!(null), "invalid-value", ""),
     ];
@@ -116,6 +133,15 @@ async fn bad_input_is_refused_and_appends_nothing() {
         }
     }
     assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn a_field_that_is_there_twice_is_refused() {
+    let app = TestApp::init().await;
+    let twice = r#"{"type":"create","text":"One","text":"Two"}"#;
+    let (status, problem) = app.command(twice).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(problem["detail"], "The field 'text' is there twice.");
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use ironstar_ports::Position;
 use crate::app::{TestApp, text};
 
 async fn plain(app: &TestApp, path: &str, body: &str) -> Response {
-    app.form(Request::post(path), body.to_owned()).await
+    let request = Request::post(path).header(header::ACCEPT, "text/html,*/*;q=0.8");
+    app.form(request, body.to_owned()).await
 }
 
 async fn datastar(app: &TestApp, path: &str, body: &str) -> Response {
@@ -48,6 +49,24 @@ async fn a_refused_plain_form_shows_the_page_with_the_reason_and_what_was_typed(
 }
 
 #[tokio::test]
+async fn a_refused_rename_keeps_its_editor_open_with_what_was_typed() {
+    let app = TestApp::init().await;
+    let id = app.create("Buy milk").await;
+    let long = "x".repeat(501);
+    let response = plain(
+        &app,
+        &format!("/todos/{id}/rename"),
+        &format!("text={long}"),
+    )
+    .await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let page = text(response).await;
+    assert!(page.contains(&format!("id=\"editor-{id}\" open")), "{page}");
+    assert!(page.contains(&format!("value=\"{long}\"")));
+    assert!(page.contains(">Buy milk<"));
+}
+
+#[tokio::test]
 async fn every_refusal_of_a_plain_form_has_its_status() {
     let app = TestApp::init().await;
     let id = app.create("Buy milk").await;
@@ -59,6 +78,7 @@ async fn every_refusal_of_a_plain_form_has_its_status() {
         ("/todos/42/complete".to_owned(), "", 400),
         (format!("/todos/{unknown}/complete"), "", 404),
         (format!("/todos/{id}/paint"), "", 404),
+        (format!("/todos/{id}/%ff"), "", 404),
         (format!("/todos/{id}/reopen"), "", 409),
     ] {
         let response = plain(&app, &path, body).await;

@@ -87,6 +87,7 @@ async fn an_id_that_cannot_be_ours_gets_the_whole_list() {
         "abc",
         "-1",
         "1.5",
+        "+1",
         "2",
         "18446744073709551615",
         "99999999999999999999999",
