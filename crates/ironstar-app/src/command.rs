@@ -168,7 +168,7 @@ impl CommandHandler {
         command: &A::Command,
         context: &CommandContext,
     ) -> Result<Accepted, CommandError<A::Error>> {
-        let mut loaded = self.load::<A>(id).await?;
+        let mut loaded = self.recall::<A>(id);
         let mut attempts = 0;
         while attempts < ATTEMPTS {
             let events = match loaded.decide(command, context.expected) {
@@ -209,23 +209,20 @@ impl CommandHandler {
         Err(CommandError::Contended { attempts })
     }
 
-    /// The aggregate, from memory if it is there, else from the store.
-    async fn load<A: Aggregate>(&self, id: &A::Id) -> Result<Loaded<A>, CommandError<A::Error>> {
+    /// The aggregate as it is in memory; if it is not there, as if nothing had
+    /// happened yet. Most that are not there are about to be created, and of
+    /// the others the append, or a refusal, brings out that more is known.
+    fn recall<A: Aggregate>(&self, id: &A::Id) -> Loaded<A> {
         let stream = StreamId::new(A::TYPE, id.to_string());
-        if let Some((state, head)) = self.warm.get(&stream) {
-            return Ok(Loaded {
-                state,
-                head,
-                is_fresh: false,
-            });
-        }
-        let mut loaded = Loaded {
-            state: A::default(),
-            head: StreamHead::empty(stream),
+        let (state, head) = self
+            .warm
+            .get(&stream)
+            .unwrap_or_else(|| (A::default(), StreamHead::empty(stream)));
+        Loaded {
+            state,
+            head,
             is_fresh: false,
-        };
-        self.catch_up(&mut loaded).await?;
-        Ok(loaded)
+        }
     }
 
     /// Reads what has happened since.

@@ -11,7 +11,6 @@ use ironstar_ports::{
     StreamId,
 };
 use serde::Serialize;
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
@@ -23,18 +22,19 @@ use super::file::Displaced;
 const CREATED_AT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// Begins, and reads the log's head as row −1, and the last event of each of
-/// the streams, which are given as JSON pairs of type and id.
+/// Begins, and reads the log's head and the last event of each of the streams,
+/// which are given as JSON pairs of type and id. One row, since every row is a
+/// message between threads.
 const BEGIN: &str = "
     BEGIN IMMEDIATE;
-    SELECT -1, 0, coalesce(max(id), 0) FROM events
-    UNION ALL
-    SELECT stream.key, event.sequence, event.id
-    FROM json_each(?1) AS stream
-    JOIN events AS event ON event.id = (
-        SELECT id FROM events
-        WHERE aggregate_type = stream.value ->> 0 AND aggregate_id = stream.value ->> 1
-        ORDER BY sequence DESC LIMIT 1
+    SELECT (SELECT coalesce(max(id), 0) FROM events), (
+        SELECT json_group_array(json_array(stream.key, event.sequence, event.id))
+        FROM json_each(?1) AS stream
+        JOIN events AS event ON event.id = (
+            SELECT id FROM events
+            WHERE aggregate_type = stream.value ->> 0 AND aggregate_id = stream.value ->> 1
+            ORDER BY sequence DESC LIMIT 1
+        )
     )";
 
 /// Inserts the batch's events, given as JSON arrays in column order, and
@@ -165,20 +165,14 @@ impl<'a> Batch<'a> {
             .iter()
             .map(|stream| (stream.aggregate_type.as_str(), stream.aggregate_id.as_str()))
             .collect();
-        let rows = sqlx::query(BEGIN)
+        let (head, last): (i64, String) = sqlx::query_as(BEGIN)
             .bind(serde_json::to_string(&pairs)?)
-            .fetch_all(&mut *connection)
+            .fetch_one(&mut *connection)
             .await?;
-        for row in rows {
-            let index: i64 = row.try_get(0)?;
-            let sequence = Sequence::new(row.try_get::<i64, _>(1)?.unsigned_abs());
-            let position = Position::new(row.try_get::<i64, _>(2)?.unsigned_abs());
-            match usize::try_from(index) {
-                Ok(index) => {
-                    batch.streams.insert(streams[index], (sequence, position));
-                }
-                Err(_) => batch.head = position,
-            }
+        batch.head = Position::new(head.unsigned_abs());
+        let last: Vec<(usize, Sequence, Position)> = serde_json::from_str(&last)?;
+        for (index, sequence, position) in last {
+            batch.streams.insert(streams[index], (sequence, position));
         }
         batch.read_commands(connection, appends).await?;
         Ok(batch)

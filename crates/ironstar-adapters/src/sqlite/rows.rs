@@ -6,13 +6,16 @@ use sqlx::sqlite::SqliteRow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+// A bare parameter as the limit has SQLite plan the query anew at each call, in
+// case the number matters for the plan; behind a plus sign it does not.
+
 /// One stream's events, from a sequence.
 pub(super) const SELECT_STREAM: &str = "
     SELECT id, aggregate_type, aggregate_id, sequence, event_type, schema_version,
            payload, metadata, created_at
     FROM events
     WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3
-    ORDER BY sequence LIMIT ?4";
+    ORDER BY sequence LIMIT +?4";
 
 /// The log's events, after a position.
 pub(super) const SELECT_LOG: &str = "
@@ -20,7 +23,7 @@ pub(super) const SELECT_LOG: &str = "
            payload, metadata, created_at
     FROM events
     WHERE id > ?1
-    ORDER BY id LIMIT ?2";
+    ORDER BY id LIMIT +?2";
 
 /// What is known of a command.
 pub(super) const SELECT_COMMAND: &str = "SELECT request, answer FROM commands WHERE key = ?1";

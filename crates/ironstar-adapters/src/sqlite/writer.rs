@@ -108,6 +108,14 @@ impl Task {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut taken = Vec::with_capacity(BATCH);
         while requests.recv_many(&mut taken, BATCH).await > 0 {
+            // Whoever was answered just now may be about to ask again, and is
+            // better served by this batch than by the next.
+            tokio::task::yield_now().await;
+            while taken.len() < BATCH
+                && let Ok(request) = requests.try_recv()
+            {
+                taken.push(request);
+            }
             let mut batch = Vec::with_capacity(taken.len());
             let mut close = None;
             for request in taken.drain(..) {
