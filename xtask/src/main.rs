@@ -1,5 +1,6 @@
 //! ironstar's developer tasks: `cargo xtask --help`.
 
+mod bench;
 mod browser;
 mod e2e;
 mod migrate;
@@ -22,12 +23,15 @@ enum Task {
     Migrate(migrate::Arguments),
     /// Run the browser tests against the real server (needs Chromium and npm)
     E2e(e2e::Arguments),
+    /// Measure ironstar beside its peers and the ceiling (release builds)
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Migrate(arguments) => migrate::run(&arguments),
         Task::E2e(arguments) => e2e::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

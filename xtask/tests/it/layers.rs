@@ -100,6 +100,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "cargo_metadata",
             "clap",
             "ironstar-adapters",
+            "serde_json",
             "tokio",
         ],
     ),

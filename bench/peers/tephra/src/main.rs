@@ -56,7 +56,7 @@ fn client(handle: &WriteHandle, end: Instant) -> anyhow::Result<u64> {
     let mut commands = 0;
     while Instant::now() < end {
         let tag = format!("todo:{}", uuid::Uuid::now_v7());
-        let tags = Tags::new([Tag::new(&tag)?])?;
+        let tags = Tags::new([Tag::new(tag)?])?;
         let payload = format!(r#"{{"type":"created","text":"Todo number {commands}"}}"#);
         decide(handle, &tags, &created, payload.as_bytes(), 0)?;
         decide(handle, &tags, &completed, br#"{"type":"completed"}"#, 1)?;
