@@ -1,6 +1,7 @@
 //! The workspace as a whole: who may depend on whom, how the code is laid out,
 //! and the tasks themselves.
 
+mod contracts;
 mod layers;
 mod layout;
 mod migrate;

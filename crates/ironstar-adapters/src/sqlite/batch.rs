@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Position, Sequence, StreamAppend, StreamHead,
-    StreamId,
+    Append, AppendError, Appended, CommandKey, ExpectedSequence, Position, Sequence, StreamAppend,
+    StreamHead, StreamId,
 };
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
@@ -46,6 +46,21 @@ const INSERT_AND_COMMIT: &str = "
            value ->> 6, value ->> 7, ?2
     FROM json_each(?1);
     COMMIT";
+
+/// Appends to one stream in one statement, which is a transaction of its own:
+/// checks, numbers and inserts the events, given as JSON arrays, if the stream's
+/// last sequence is ?5 (−1 for none, NULL for any).
+const APPEND_ALONE: &str = "
+    INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type, schema_version,
+                        payload, metadata, created_at)
+    SELECT head.id + event.key + 1, ?2, ?3, last.sequence + event.key + 1,
+           event.value ->> 0, event.value ->> 1, event.value ->> 2, event.value ->> 3, ?4
+    FROM (SELECT coalesce(max(id), 0) AS id FROM events) AS head,
+         (SELECT coalesce(max(sequence), -1) AS sequence FROM events
+          WHERE aggregate_type = ?2 AND aggregate_id = ?3) AS last,
+         json_each(?1) AS event
+    WHERE ?5 IS NULL OR last.sequence = ?5
+    RETURNING sequence, id";
 
 const SELECT_COMMANDS: &str = "
     SELECT key, request, answer FROM commands
@@ -107,6 +122,11 @@ pub(super) async fn commit(
     now: OffsetDateTime,
     forget_before: Option<OffsetDateTime>,
 ) -> Result<Vec<Result<Appended, AppendError>>, BatchError> {
+    if let ([append], None) = (appends, forget_before)
+        && let Some(appended) = append_alone(connection, append, now).await?
+    {
+        return Ok(vec![Ok(appended)]);
+    }
     let outcome = transact(connection, appends, now, forget_before).await;
     if outcome.is_err()
         && let Err(error) = sqlx::query("ROLLBACK").execute(connection).await
@@ -115,6 +135,48 @@ pub(super) async fn commit(
         tracing::debug!(%error, "there was nothing to roll back");
     }
     outcome
+}
+
+/// Carries out an append that nobody shares a batch with, if it is a simple one
+/// and the stream is where it was expected.
+async fn append_alone(
+    connection: &mut SqliteConnection,
+    append: &Append,
+    now: OffsetDateTime,
+) -> Result<Option<Appended>, BatchError> {
+    let ([to], None) = (&append.streams[..], &append.command) else {
+        return Ok(None);
+    };
+    let expected = match to.expected {
+        ExpectedSequence::NoStream => Some(-1),
+        // What does not fit is a sequence that no stream has.
+        ExpectedSequence::Exact(last) => Some(i64::try_from(last.get()).unwrap_or(i64::MAX)),
+        ExpectedSequence::Any => None,
+    };
+    let events: Vec<(&str, u32, &str, String)> = to
+        .events
+        .iter()
+        .map(|event| {
+            let metadata = serde_json::to_string(&event.metadata)?;
+            let payload = event.payload.as_str();
+            Ok((&*event.event_type, event.schema_version, payload, metadata))
+        })
+        .collect::<Result<_, serde_json::Error>>()?;
+    let inserted: Vec<(i64, i64)> = sqlx::query_as(APPEND_ALONE)
+        .bind(serde_json::to_string(&events)?)
+        .bind(&to.stream.aggregate_type)
+        .bind(&to.stream.aggregate_id)
+        .bind(now.format(CREATED_AT)?)
+        .bind(expected)
+        .fetch_all(connection)
+        .await?;
+    Ok(inserted.into_iter().max().map(|(sequence, id)| Appended {
+        streams: vec![StreamHead {
+            stream: to.stream.clone(),
+            sequence: Some(Sequence::new(sequence.unsigned_abs())),
+            position: Position::new(id.unsigned_abs()),
+        }],
+    }))
 }
 
 async fn transact(

@@ -1,0 +1,29 @@
+//! The page on the contracts names every rule, and no other.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn the_page_lists_the_rules_in_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("text");
+    let page = read("docs/CONTRACTS.md");
+    let listed: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let mutants = ["event_store", "event_bus"].map(|port| {
+        read(&format!(
+            "crates/ironstar-adapters/tests/it/mutants/{port}.rs"
+        ))
+    });
+    // The tests compare these tables with the rules themselves.
+    let rules: Vec<&str> = mutants
+        .iter()
+        .flat_map(|source| source.split("const MUTANTS").nth(1))
+        .flat_map(|table| table.split("];").next())
+        .flat_map(|table| table.split('"').skip(1).step_by(2))
+        .collect();
+    assert_eq!(listed, rules);
+    assert!(rules.len() > 20);
+}
