@@ -4,6 +4,7 @@ mod chromium;
 mod concurrency;
 mod config;
 mod damage;
+mod kill;
 mod path;
 mod process;
 mod refusal;
