@@ -134,14 +134,12 @@ impl CommandHandler {
         command: &A::Command,
         context: &CommandContext,
     ) -> Result<Accepted, CommandError<A::Error>> {
-        if let Some(answer) = self.answer_again(context).await? {
-            return Ok(answer);
-        }
         let outcome = self.decide_and_append::<A>(id, command, context).await;
         if outcome.is_err()
             && let Some(answer) = self.answer_again(context).await?
         {
-            // The same command, sent at the same time, got in first.
+            // It is refused because it was carried out before. One that would
+            // be carried out again is recognised by the append.
             return Ok(answer);
         }
         outcome

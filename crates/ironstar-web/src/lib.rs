@@ -63,7 +63,7 @@ pub async fn router(services: Services) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
         .layer(middleware::from_fn(problem::as_page))
-        .layer(middleware::map_response(headers::restrict))
+        .layer(middleware::map_response(headers::add))
         .layer(TraceLayer::new_for_http())
 }
 

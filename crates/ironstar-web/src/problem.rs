@@ -11,7 +11,7 @@ use std::error::Error;
 use axum::extract::Request;
 use axum::extract::rejection::{BytesRejection, FormRejection, JsonRejection};
 use axum::http::uri::Uri;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
@@ -20,9 +20,6 @@ use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
 
 use crate::layout;
-
-/// How many seconds to wait before asking again what cannot be done for now.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// A refusal or failure, on its way to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,11 +100,6 @@ impl IntoResponse for Problem {
             .with_type(kind)
             .with_detail(self.detail.clone())
             .into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
         // For whoever would rather show it as a page.
         response.extensions_mut().insert(self);
         response

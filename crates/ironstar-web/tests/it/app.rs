@@ -30,6 +30,13 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn init() -> Self {
+        Self::with_commands_on(|store| store).await
+    }
+
+    /// The application, with its commands on a store that misbehaves.
+    pub(crate) async fn with_commands_on(
+        spoil: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
         let store = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
         let bus = Arc::new(MemoryEventBus::new());
         let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default())
@@ -37,7 +44,7 @@ impl TestApp {
             .expect("a feed");
         let shutdown = CancellationToken::new();
         let services = Services {
-            commands: CommandHandler::new(store.clone(), bus, Arc::new(SystemIdSource)),
+            commands: CommandHandler::new(spoil(store.clone()), bus, Arc::new(SystemIdSource)),
             feed,
             store: store.clone(),
             shutdown: shutdown.clone(),

@@ -5,5 +5,6 @@ mod assets;
 mod commands;
 mod events;
 mod forms;
+mod overload;
 mod page;
 mod sse;
