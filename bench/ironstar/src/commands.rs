@@ -26,7 +26,12 @@ impl App {
         let store = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
         let store = Arc::new(store);
         let bus = Arc::new(ZenohEventBus::embedded().await?);
-        let commands = CommandHandler::new(store.clone(), bus.clone(), Arc::new(SystemIdSource));
+        let commands = CommandHandler::new(
+            store.clone(),
+            store.clone(),
+            bus.clone(),
+            Arc::new(SystemIdSource),
+        );
         Ok(Self {
             store,
             todos: TodoService::new(commands),

@@ -5,6 +5,8 @@
 
 mod event_bus;
 mod event_store;
+mod snapshot_store;
 
 pub use event_bus::MemoryEventBus;
 pub use event_store::MemoryEventStore;
+pub use snapshot_store::MemorySnapshotStore;

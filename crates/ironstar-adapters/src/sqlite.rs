@@ -11,6 +11,7 @@ mod event_store;
 mod file;
 mod migrations;
 mod rows;
+mod snapshots;
 mod url;
 mod writer;
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
-    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, StoreError, StreamHead,
-    StreamId,
+    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StoreError,
+    StreamHead, StreamId,
 };
 
 use crate::codec::{DecodeError, decode, encode};
+use crate::snapshots::{Snapshots, is_due};
 use crate::warm::WarmStates;
 
 /// How many events of a stream are read at a time.
@@ -24,6 +25,7 @@ pub struct CommandHandler {
     store: Arc<dyn EventStore>,
     bus: Arc<dyn EventBus>,
     ids: Arc<dyn IdSource>,
+    snapshots: Snapshots,
     warm: WarmStates,
 }
 
@@ -100,11 +102,17 @@ struct Loaded<A> {
 impl CommandHandler {
     /// A handler on these ports.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, bus: Arc<dyn EventBus>, ids: Arc<dyn IdSource>) -> Self {
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        snapshots: Arc<dyn SnapshotStore>,
+        bus: Arc<dyn EventBus>,
+        ids: Arc<dyn IdSource>,
+    ) -> Self {
         Self {
             store,
             bus,
             ids,
+            snapshots: Snapshots::new(snapshots),
             warm: WarmStates::new(),
         }
     }
@@ -228,6 +236,16 @@ impl CommandHandler {
         &self,
         loaded: &mut Loaded<A>,
     ) -> Result<(), CommandError<A::Error>> {
+        if loaded.head.sequence.is_none()
+            && let Some((state, head)) = self
+                .snapshots
+                .load::<A>(&*self.store, &loaded.head.stream)
+                .await?
+        {
+            loaded.state = state;
+            loaded.head = head;
+        }
+        let before = loaded.head.sequence;
         loop {
             let page = self
                 .store
@@ -240,9 +258,18 @@ impl CommandHandler {
                 loaded.head.position = envelope.position;
             }
             if page.len() < PAGE {
-                loaded.is_fresh = true;
-                return Ok(());
+                break;
             }
+        }
+        loaded.is_fresh = true;
+        self.snapshot(before, &loaded.state, &loaded.head);
+        Ok(())
+    }
+
+    /// Keeps a snapshot of a state, if that is due.
+    fn snapshot<A: Aggregate>(&self, before: Option<Sequence>, state: &A, head: &StreamHead) {
+        if is_due(before, head.sequence) {
+            self.snapshots.save(state.clone(), head.clone());
         }
     }
 
@@ -282,6 +309,7 @@ impl CommandHandler {
             && appended.map(|last| last + 1) == Some(before + events.len() as u64);
         if is_ours {
             let state = events.iter().fold(loaded.state, A::apply);
+            self.snapshot(loaded.head.sequence, &state, &head);
             self.warm.put(state, head.clone());
         }
         Accepted::at(head)

@@ -10,16 +10,24 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::Fingerprint;
+
 /// A consistency boundary: a state folded from its own events, that decides
 /// commands.
 ///
 /// The implementing type is the *state*; its `Default` is the state before the
-/// first event.
-pub trait Aggregate: Clone + Debug + Default + PartialEq + Send + Sync + 'static {
+/// first event, and its JSON form is what snapshots keep.
+pub trait Aggregate:
+    Clone + Debug + Default + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static
+{
     /// The name under which the aggregate's streams are stored, such as `Todo`.
     ///
     /// It is part of every stored event: changing it orphans them.
     const TYPE: &'static str;
+
+    /// Names the source of the state and of [`apply`](Self::apply), so that a
+    /// snapshot from before a change is not taken for one of after it.
+    const FINGERPRINT: Fingerprint;
 
     /// Identifies one aggregate of this type. `Display` and `FromStr` are
     /// inverse to each other, since the text is what is stored.

@@ -11,10 +11,12 @@
 //! - [`test_kit`] is given/when/then for any aggregate.
 
 mod aggregate;
+mod fingerprint;
 pub mod test_kit;
 pub mod todo;
 
 pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind};
+pub use fingerprint::Fingerprint;
 pub use todo::{
     TodoCommand, TodoError, TodoEvent, TodoId, TodoIdError, TodoState, TodoText, TodoTextError,
 };

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Aggregate, DomainError, DomainEvent, ErrorKind};
+use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, Fingerprint};
 
 /// Identifies a todo.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -67,7 +67,8 @@ pub enum TodoEvent {
 }
 
 /// What a todo is, as far as its decisions need to know.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum TodoState {
     /// Nothing has happened yet.
     #[default]
@@ -130,6 +131,7 @@ pub struct TodoIdError;
 
 impl Aggregate for TodoState {
     const TYPE: &'static str = "Todo";
+    const FINGERPRINT: Fingerprint = Fingerprint::of(&[include_str!("todo.rs")]);
 
     type Id = TodoId;
     type Command = TodoCommand;

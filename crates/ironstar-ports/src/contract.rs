@@ -6,6 +6,7 @@
 
 pub mod event_bus;
 pub mod event_store;
+pub mod snapshot_store;
 
 use futures::future::BoxFuture;
 

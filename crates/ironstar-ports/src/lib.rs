@@ -6,6 +6,7 @@
 //! application layer.
 //!
 //! - [`EventStore`]: the log. The truth.
+//! - [`SnapshotStore`]: states, so that long streams need not be read whole.
 //! - [`EventBus`]: hints that something is new. Never the truth.
 //! - [`Clock`] and [`IdSource`]: time and randomness, injected.
 //! - `contract` (feature `contract`): what every adapter must prove.
@@ -14,6 +15,7 @@ mod event;
 mod event_bus;
 mod event_store;
 mod key;
+mod snapshot_store;
 mod system;
 
 #[cfg(feature = "contract")]
@@ -28,4 +30,5 @@ pub use event_store::{
     ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
 };
 pub use key::{Key, KeyExpr, KeyExprError};
+pub use snapshot_store::{Snapshot, SnapshotStore};
 pub use system::{Clock, IdSource};

@@ -36,7 +36,12 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     ));
     let bus = Arc::new(ZenohEventBus::embedded().await?);
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
-    let commands = CommandHandler::new(store.clone(), bus.clone(), Arc::new(SystemIdSource));
+    let commands = CommandHandler::new(
+        store.clone(),
+        store.clone(),
+        bus.clone(),
+        Arc::new(SystemIdSource),
+    );
     let starting = ironstar_web::router(Services {
         commands,
         feed: feed.clone(),

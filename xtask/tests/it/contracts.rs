@@ -12,7 +12,7 @@ fn the_page_lists_the_rules_in_order() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
-    let mutants = ["event_store", "event_bus"].map(|port| {
+    let mutants = ["event_store", "snapshot_store", "event_bus"].map(|port| {
         read(&format!(
             "crates/ironstar-adapters/tests/it/mutants/{port}.rs"
         ))

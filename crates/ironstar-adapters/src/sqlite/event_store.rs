@@ -7,18 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ironstar_ports::{
     Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
-    Sequence, StoreError, StreamId,
+    Sequence, Snapshot, SnapshotStore, StoreError, StreamId,
 };
 use sqlx::sqlite::SqlitePool;
 
 use super::database::SqliteDatabase;
-use super::rows::{self, SELECT_COMMAND, SELECT_LOG, SELECT_STREAM};
+use super::rows::{self, SELECT_COMMAND, SELECT_LOG, SELECT_STREAM, integer};
+use super::snapshots;
 use super::writer::Writer;
 
 /// How long commands are remembered unless told otherwise.
 pub const DEFAULT_COMMAND_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The log in one SQLite file.
+/// The log in one SQLite file, and its snapshots.
 #[derive(Debug)]
 pub struct SqliteEventStore {
     writer: Writer,
@@ -125,7 +126,14 @@ impl EventStore for SqliteEventStore {
     }
 }
 
-/// SQLite's integers have a sign. What does not fit is past every row.
-fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+#[async_trait]
+impl SnapshotStore for SqliteEventStore {
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        let loaded = snapshots::load(&self.readers, stream).await;
+        loaded.map_err(StoreError::unavailable)
+    }
+
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.writer.save(snapshot).await
+    }
 }

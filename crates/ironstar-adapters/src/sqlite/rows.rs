@@ -57,3 +57,8 @@ fn decode(row: &SqliteRow, position: Position) -> Result<Envelope, DecodeError> 
         created_at: OffsetDateTime::parse(created_at, &Rfc3339)?,
     })
 }
+
+/// SQLite's integers have a sign. What does not fit is past every row.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

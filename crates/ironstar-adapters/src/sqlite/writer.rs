@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironstar_ports::{Append, AppendError, Appended, Clock, StoreError};
+use ironstar_ports::{Append, AppendError, Appended, Clock, Snapshot, StoreError};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{self, BatchError};
 use super::file::OpenFile;
+use super::snapshots;
 
 /// How many appends may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -36,6 +37,7 @@ pub(super) struct Writer {
 #[derive(Debug)]
 enum Request {
     Append(Waiting),
+    Save(Snapshot, oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -91,6 +93,19 @@ impl Writer {
         answered.await.map_err(|_| closed())?
     }
 
+    /// Has a snapshot saved, unless there is more important work than there is
+    /// room for.
+    pub(super) async fn save(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue
+            .try_send(Request::Save(snapshot, answer))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => StoreError::unavailable(AppendError::Overloaded),
+                TrySendError::Closed(_) => closed(),
+            })?;
+        answered.await.map_err(|_| closed())?
+    }
+
     /// Ends the task, once it has committed what was asked before.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
@@ -117,15 +132,27 @@ impl Task {
                 taken.push(request);
             }
             let mut batch = Vec::with_capacity(taken.len());
+            let mut saves = Vec::new();
             let mut close = None;
             for request in taken.drain(..) {
                 match request {
                     Request::Append(waiting) => batch.push(waiting),
+                    Request::Save(snapshot, answer) => saves.push((snapshot, answer)),
                     Request::Close(answer) => close = Some(answer),
                 }
             }
             if !batch.is_empty() {
                 self.commit(batch).await;
+            }
+            for (snapshot, answer) in saves {
+                let saved = match self.file.check() {
+                    Ok(()) => snapshots::save(&mut self.connection, &snapshot)
+                        .await
+                        .map_err(StoreError::unavailable),
+                    Err(displaced) => Err(StoreError::unavailable(displaced)),
+                };
+                // Whoever saves one need not wait for it.
+                let _ = answer.send(saved);
             }
             if let Some(answer) = close {
                 let closed = self.connection.close().await;

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
 use ironstar_adapters::system::SystemClock;
-use ironstar_ports::contract::{event_bus, event_store};
-use ironstar_ports::{EventBus, EventStore};
+use ironstar_ports::contract::{event_bus, event_store, snapshot_store};
+use ironstar_ports::{EventBus, EventStore, SnapshotStore};
 
 use crate::contract::passes;
 
@@ -11,6 +11,14 @@ use crate::contract::passes;
 async fn the_event_store_keeps_the_contract() {
     passes(event_store::RULES, async || {
         Arc::new(MemoryEventStore::new(Arc::new(SystemClock))) as Arc<dyn EventStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_snapshot_store_keeps_the_contract() {
+    passes(snapshot_store::RULES, async || {
+        Arc::new(MemorySnapshotStore::new()) as Arc<dyn SnapshotStore>
     })
     .await;
 }

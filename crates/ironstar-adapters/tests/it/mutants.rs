@@ -3,3 +3,4 @@
 
 mod event_bus;
 mod event_store;
+mod snapshot_store;

@@ -1,6 +1,6 @@
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -9,10 +9,10 @@ use ironstar_adapters::sqlite::{
     migration_status,
 };
 use ironstar_adapters::system::SystemClock;
-use ironstar_ports::contract::event_store;
+use ironstar_ports::contract::{event_store, snapshot_store};
 use ironstar_ports::{
     Append, AppendError, Clock, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent,
-    Payload, Position, StreamHead, StreamId,
+    Payload, Position, Sequence, Snapshot, SnapshotStore, StreamHead, StreamId,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -58,15 +58,33 @@ async fn append_one(store: &dyn EventStore) -> Result<StreamHead, AppendError> {
     Ok(head)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_event_store_keeps_the_contract() {
-    let mut directories = Vec::new();
-    let directories = std::sync::Mutex::new(&mut directories);
-    passes(event_store::RULES, async || {
+/// Fresh stores, each in a folder of its own.
+#[derive(Default)]
+struct Fresh(Mutex<Vec<TempDir>>);
+
+impl Fresh {
+    async fn store(&self) -> Arc<SqliteEventStore> {
         let directory = TempDir::new().expect("a directory");
         let store = open(&url(&directory)).await;
-        directories.lock().expect("the lock").push(directory);
-        Arc::new(store) as Arc<dyn EventStore>
+        self.0.lock().expect("the lock").push(directory);
+        Arc::new(store)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_event_store_keeps_the_contract() {
+    let fresh = Fresh::default();
+    passes(event_store::RULES, async || {
+        fresh.store().await as Arc<dyn EventStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_snapshot_store_keeps_the_contract() {
+    let fresh = Fresh::default();
+    passes(snapshot_store::RULES, async || {
+        fresh.store().await as Arc<dyn SnapshotStore>
     })
     .await;
 }
@@ -166,6 +184,24 @@ async fn a_damaged_event_is_reported_with_its_position() {
     }
 }
 
+#[tokio::test]
+async fn snapshots_outlive_the_process() {
+    let directory = TempDir::new().expect("a directory");
+    let snapshot = Snapshot {
+        stream: StreamId::new("Todo", "1"),
+        sequence: Sequence::new(511),
+        position: Position::new(512),
+        fingerprint: "fingerprint".to_owned(),
+        state: Payload::from_text("{}".to_owned()).expect("JSON"),
+    };
+    let store = open(&url(&directory)).await;
+    store.save_snapshot(snapshot.clone()).await.expect("saved");
+    store.close().await.expect("closed");
+    let store = open(&url(&directory)).await;
+    let loaded = store.load_snapshot(&snapshot.stream).await.expect("loaded");
+    assert_eq!(loaded, Some(snapshot));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_goes_on_when_its_caller_is_gone() {
     let directory = TempDir::new().expect("a directory");
@@ -175,6 +211,8 @@ async fn an_append_goes_on_when_its_caller_is_gone() {
         let caller = tokio::spawn(async move { append_one(&*store).await });
         tokio::task::yield_now().await;
         caller.abort();
+        // Some were quicker than that.
+        let _ = caller.await;
     }
     // Every append that was asked for is decided before this one.
     let last = append_one(&*store).await.expect("appended");

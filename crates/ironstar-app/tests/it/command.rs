@@ -11,7 +11,7 @@ use ironstar_ports::{
 };
 use uuid::Uuid;
 
-use crate::support::{CountingStore, Meddle, MeddlingStore, handler, memory_store};
+use crate::support::{Meddle, TestStore, handler, memory_store};
 
 const ID: TodoId = TodoId::new(Uuid::from_u128(7));
 
@@ -52,11 +52,7 @@ async fn meddled(times: u64, meddle: Meddle) -> CommandHandler {
         .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect("created");
-    handler(Arc::new(MeddlingStore {
-        inner,
-        times: times.into(),
-        meddle,
-    }))
+    handler(Arc::new(TestStore::meddled(inner, times, meddle)))
 }
 
 #[tokio::test]
@@ -280,21 +276,21 @@ async fn a_state_in_memory_that_is_behind_the_log_is_not_believed() {
 
 #[tokio::test]
 async fn commands_on_a_state_in_memory_do_not_read_the_stream() {
-    let store = Arc::new(CountingStore::new(memory_store()));
+    let store = Arc::new(TestStore::counting(memory_store()));
     let commands = handler(store.clone());
     let context = CommandContext::default();
     commands
         .execute::<TodoState>(&ID, &create(), &context)
         .await
         .expect("created");
-    let read = store.reads();
+    let read = store.streamed();
     for number in 0..10 {
         commands
             .execute::<TodoState>(&ID, &rename(&format!("Take {number}")), &context)
             .await
             .expect("renamed");
     }
-    assert_eq!(store.reads(), read);
+    assert_eq!(store.streamed(), read);
 }
 
 fn recorded(key: &str) -> CommandContext {

@@ -6,7 +6,7 @@ use ironstar_adapters::memory::MemoryEventBus;
 use ironstar_app::{EventFeed, FeedError, FeedOptions};
 use ironstar_ports::{Envelope, EventBus, Key, Position, StreamId};
 
-use crate::support::{FaultyBus, GappyStore, SilentBus, append, memory_bus, memory_store};
+use crate::support::{FaultyBus, SilentBus, TestStore, append, memory_bus, memory_store};
 
 /// Nothing but a hint wakes such a feed within a test.
 const HINTS_ONLY: FeedOptions = FeedOptions {
@@ -130,7 +130,10 @@ async fn stopping_ends_every_stream() {
 
 #[tokio::test]
 async fn a_gap_is_an_error_and_never_skipped() {
-    let (store, bus) = (Arc::new(GappyStore(memory_store())), memory_bus());
+    let (store, bus) = (
+        Arc::new(TestStore::with_a_gap(memory_store())),
+        memory_bus(),
+    );
     append(&*store, 3).await;
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
         .await

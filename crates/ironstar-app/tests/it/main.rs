@@ -2,4 +2,5 @@
 
 mod command;
 mod feed;
+mod snapshots;
 mod support;

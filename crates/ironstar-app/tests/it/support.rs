@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::CommandHandler;
 use ironstar_ports::{
     Append, AppendError, Appended, BusError, CommandKey, Envelope, EventBus, EventStore,
     ExpectedSequence, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position, Sequence,
-    StoreError, StreamId, Subscription,
+    Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
 };
 use uuid::Uuid;
 
@@ -23,7 +23,14 @@ pub(crate) fn memory_bus() -> Arc<MemoryEventBus> {
 }
 
 pub(crate) fn handler(store: Arc<dyn EventStore>) -> CommandHandler {
-    CommandHandler::new(store, memory_bus(), Arc::new(SystemIdSource))
+    handler_with(store, Arc::new(MemorySnapshotStore::new()))
+}
+
+pub(crate) fn handler_with(
+    store: Arc<dyn EventStore>,
+    snapshots: Arc<dyn SnapshotStore>,
+) -> CommandHandler {
+    CommandHandler::new(store, snapshots, memory_bus(), Arc::new(SystemIdSource))
 }
 
 /// Appends events that nobody looks into, without a hint.
@@ -115,29 +122,63 @@ impl EventBus for FaultyBus {
     }
 }
 
-/// A store that counts how often streams are read.
+/// What a [`TestStore`] does before each of its first appends.
+pub(crate) type Meddle = fn(&StreamId) -> Append;
+
+/// A store that counts what is read, and that can be made to misbehave.
 #[derive(Debug)]
-pub(crate) struct CountingStore {
+pub(crate) struct TestStore {
     inner: Arc<MemoryEventStore>,
-    reads: AtomicU64,
+    streamed: AtomicU64,
+    hidden: Position,
+    meddle: Option<Meddle>,
+    meddlings: AtomicU64,
 }
 
-impl CountingStore {
-    pub(crate) fn new(inner: Arc<MemoryEventStore>) -> Self {
+impl TestStore {
+    pub(crate) fn counting(inner: Arc<MemoryEventStore>) -> Self {
         Self {
             inner,
-            reads: AtomicU64::new(0),
+            streamed: AtomicU64::new(0),
+            hidden: Position::START,
+            meddle: None,
+            meddlings: AtomicU64::new(0),
         }
     }
 
-    pub(crate) fn reads(&self) -> u64 {
-        self.reads.load(SeqCst)
+    /// The first event never shows in the log.
+    pub(crate) fn with_a_gap(inner: Arc<MemoryEventStore>) -> Self {
+        Self {
+            hidden: Position::new(1),
+            ..Self::counting(inner)
+        }
+    }
+
+    /// Somebody else gets in first, a number of times.
+    pub(crate) fn meddled(inner: Arc<MemoryEventStore>, times: u64, meddle: Meddle) -> Self {
+        Self {
+            meddle: Some(meddle),
+            meddlings: times.into(),
+            ..Self::counting(inner)
+        }
+    }
+
+    /// How many events of streams were asked for and found, or asked for in
+    /// vain.
+    pub(crate) fn streamed(&self) -> u64 {
+        self.streamed.load(SeqCst)
     }
 }
 
 #[async_trait]
-impl EventStore for CountingStore {
+impl EventStore for TestStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let left = self.meddlings.load(SeqCst);
+        if let (1.., Some(meddle)) = (left, self.meddle) {
+            self.meddlings.store(left - 1, SeqCst);
+            let first = meddle(&append.streams[0].stream);
+            self.inner.append(first).await?;
+        }
         self.inner.append(append).await
     }
 
@@ -151,8 +192,9 @@ impl EventStore for CountingStore {
         after: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        self.reads.fetch_add(1, SeqCst);
-        self.inner.load_stream(stream, after, limit).await
+        let page = self.inner.load_stream(stream, after, limit).await?;
+        self.streamed.fetch_add(page.len().max(1) as u64, SeqCst);
+        Ok(page)
     }
 
     async fn load_after(
@@ -160,98 +202,27 @@ impl EventStore for CountingStore {
         position: Position,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_after(position, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
-    }
-}
-
-/// A store that never shows its first event.
-#[derive(Debug)]
-pub(crate) struct GappyStore(pub(crate) Arc<MemoryEventStore>);
-
-#[async_trait]
-impl EventStore for GappyStore {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.0.append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.0.outcome(key).await
-    }
-
-    async fn load_stream(
-        &self,
-        stream: &StreamId,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.0.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.0
-            .load_after(position.max(Position::new(1)), limit)
+        self.inner
+            .load_after(position.max(self.hidden), limit)
             .await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        self.0.head().await
+        self.inner.head().await
     }
 }
 
-/// What a [`MeddlingStore`] does before each of its first appends.
-pub(crate) type Meddle = fn(&StreamId) -> Append;
-
-/// A store in which somebody else gets in first, a number of times.
+/// A snapshot store that is broken.
 #[derive(Debug)]
-pub(crate) struct MeddlingStore {
-    pub(crate) inner: Arc<MemoryEventStore>,
-    pub(crate) times: AtomicU64,
-    pub(crate) meddle: Meddle,
-}
+pub(crate) struct BrokenSnapshots;
 
 #[async_trait]
-impl EventStore for MeddlingStore {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let left = self.times.load(SeqCst);
-        if left > 0 {
-            self.times.store(left - 1, SeqCst);
-            self.inner
-                .append((self.meddle)(&append.streams[0].stream))
-                .await?;
-        }
-        self.inner.append(append).await
+impl SnapshotStore for BrokenSnapshots {
+    async fn load_snapshot(&self, _: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        Err(StoreError::unavailable("broken"))
     }
 
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.inner.outcome(key).await
-    }
-
-    async fn load_stream(
-        &self,
-        stream: &StreamId,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_after(position, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
+    async fn save_snapshot(&self, _: Snapshot) -> Result<(), StoreError> {
+        Err(StoreError::unavailable("broken"))
     }
 }

@@ -227,6 +227,13 @@ proptest! {
     }
 
     #[test]
+    fn states_round_trip_through_json(events in prop::collection::vec(any_event(), 0..20)) {
+        let state = TodoState::fold(&events);
+        let json = serde_json::to_string(&state).expect("serialises");
+        prop_assert_eq!(serde_json::from_str::<TodoState>(&json).expect("reads back"), state);
+    }
+
+    #[test]
     fn events_round_trip_through_json(event in any_event()) {
         let json = serde_json::to_value(&event).expect("serialises");
         prop_assert_eq!(json["type"].as_str(), Some(event.event_type()));

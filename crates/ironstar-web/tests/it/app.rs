@@ -11,7 +11,7 @@ use axum::response::Response;
 use eventsource_stream::{Event, EventStream, Eventsource};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions};
 use ironstar_ports::{EventStore, Position};
@@ -44,7 +44,12 @@ impl TestApp {
             .expect("a feed");
         let shutdown = CancellationToken::new();
         let services = Services {
-            commands: CommandHandler::new(spoil(store.clone()), bus, Arc::new(SystemIdSource)),
+            commands: CommandHandler::new(
+                spoil(store.clone()),
+                Arc::new(MemorySnapshotStore::new()),
+                bus,
+                Arc::new(SystemIdSource),
+            ),
             feed,
             store: store.clone(),
             shutdown: shutdown.clone(),

@@ -1,0 +1,40 @@
+//! Snapshots in a map.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use ironstar_ports::{Snapshot, SnapshotStore, StoreError, StreamId};
+
+/// Snapshots that live as long as the process.
+#[derive(Debug, Default)]
+pub struct MemorySnapshotStore {
+    snapshots: Mutex<HashMap<StreamId, Snapshot>>,
+}
+
+impl MemorySnapshotStore {
+    /// No snapshots yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn snapshots(&self) -> MutexGuard<'_, HashMap<StreamId, Snapshot>> {
+        // The map is whole between any two calls.
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for MemorySnapshotStore {
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.snapshots().get(stream).cloned())
+    }
+
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.snapshots().insert(snapshot.stream.clone(), snapshot);
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
+use ironstar_app::{CommandContext, CommandHandler};
+use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState};
+use ironstar_ports::{Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
+use uuid::Uuid;
+
+use crate::support::{BrokenSnapshots, TestStore, handler_with, memory_store};
+
+const ID: TodoId = TodoId::new(Uuid::from_u128(7));
+
+/// More than a snapshot is made of.
+const LENGTH: u64 = 700;
+
+fn stream() -> StreamId {
+    StreamId::new(TodoState::TYPE, ID.to_string())
+}
+
+fn rename(number: u64) -> TodoCommand {
+    let text = format!("Take {number}").parse().expect("valid");
+    TodoCommand::Rename { text }
+}
+
+async fn execute(commands: &CommandHandler, command: TodoCommand) -> Option<Sequence> {
+    commands
+        .execute::<TodoState>(&ID, &command, &CommandContext::default())
+        .await
+        .expect("accepted")
+        .sequence
+}
+
+/// A todo with a long history, whose handler is gone.
+async fn long_stream(snapshots: &Arc<MemorySnapshotStore>) -> Arc<MemoryEventStore> {
+    let store = memory_store();
+    let commands = handler_with(store.clone(), snapshots.clone());
+    let text = "Take 0".parse().expect("valid");
+    execute(&commands, TodoCommand::Create { text }).await;
+    for number in 1..LENGTH {
+        execute(&commands, rename(number)).await;
+    }
+    store
+}
+
+/// The snapshot of the stream, once there is one of this sequence.
+async fn saved(snapshots: &dyn SnapshotStore, sequence: u64) -> Snapshot {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let snapshot = snapshots.load_snapshot(&stream()).await.expect("loaded");
+        match snapshot {
+            Some(snapshot) if snapshot.sequence == Sequence::new(sequence) => return snapshot,
+            other => assert!(tokio::time::Instant::now() < deadline, "{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_stream_is_read_from_its_snapshot() {
+    let snapshots = Arc::new(MemorySnapshotStore::new());
+    let store = long_stream(&snapshots).await;
+    let snapshot = saved(&*snapshots, 511).await;
+    assert_eq!(snapshot.position, Position::new(512));
+    assert_eq!(
+        snapshot.state.as_str(),
+        r#"{"state":"active","text":"Take 511"}"#
+    );
+
+    let store = Arc::new(TestStore::counting(store));
+    let commands = handler_with(store.clone(), snapshots.clone());
+    let unchanged = execute(&commands, rename(LENGTH - 1)).await;
+    assert_eq!(unchanged, Some(Sequence::new(LENGTH - 1)));
+    assert_eq!(
+        store.streamed(),
+        1 + (LENGTH - 512),
+        "the event of the snapshot, and those after it"
+    );
+}
+
+#[tokio::test]
+async fn a_snapshot_that_does_not_fit_is_not_used() {
+    let snapshots = Arc::new(MemorySnapshotStore::new());
+    let store = long_stream(&snapshots).await;
+    let fitting = saved(&*snapshots, 511).await;
+    // Each says that the todo is gone, which would refuse the command.
+    let deleted = Payload::from_text(r#"{"state":"deleted"}"#.to_owned()).expect("JSON");
+    let misleading = Snapshot {
+        state: deleted,
+        ..fitting.clone()
+    };
+    let not_a_state = Payload::from_text(r#"{"state":"gone"}"#.to_owned()).expect("JSON");
+    let unfit = [
+        Snapshot {
+            fingerprint: "0".repeat(16),
+            ..misleading.clone()
+        },
+        Snapshot {
+            position: fitting.position.next(),
+            ..misleading.clone()
+        },
+        Snapshot {
+            sequence: Sequence::new(LENGTH),
+            position: Position::new(LENGTH + 1),
+            ..misleading
+        },
+        Snapshot {
+            state: not_a_state,
+            ..fitting
+        },
+    ];
+    for unfit in unfit {
+        snapshots.save_snapshot(unfit.clone()).await.expect("saved");
+        let counting = Arc::new(TestStore::counting(store.clone()));
+        let commands = handler_with(counting.clone(), snapshots.clone());
+        let unchanged = execute(&commands, rename(LENGTH - 1)).await;
+        assert_eq!(unchanged, Some(Sequence::new(LENGTH - 1)), "{unfit:?}");
+        assert!(counting.streamed() >= LENGTH, "{unfit:?}");
+        // What was read again is kept again.
+        saved(&*snapshots, LENGTH - 1).await;
+    }
+}
+
+#[tokio::test]
+async fn commands_go_on_without_snapshots() {
+    let store = long_stream(&Arc::new(MemorySnapshotStore::new())).await;
+    let commands = handler_with(store, Arc::new(BrokenSnapshots));
+    let unchanged = execute(&commands, rename(LENGTH - 1)).await;
+    assert_eq!(unchanged, Some(Sequence::new(LENGTH - 1)));
+}

@@ -1,0 +1,89 @@
+//! The promises of [`SnapshotStore`].
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::{Rule, Verdict, Violation, equal, failed};
+use crate::{Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
+
+type Store = Arc<dyn SnapshotStore>;
+
+/// Every rule, in reading order.
+pub const RULES: &[Rule<Store>] = &[
+    Rule {
+        name: "snapshot-round-trip",
+        check: |store| round_trip(store).boxed(),
+    },
+    Rule {
+        name: "snapshot-of-each-stream",
+        check: |store| of_each_stream(store).boxed(),
+    },
+    Rule {
+        name: "snapshot-saved-last",
+        check: |store| saved_last(store).boxed(),
+    },
+];
+
+/// What was saved is what is loaded.
+async fn round_trip(store: Store) -> Verdict {
+    let saved = snapshot("Todo", "1", 5);
+    save(&store, &saved).await?;
+    equal("snapshot", load(&store, &saved.stream).await?, Some(saved))
+}
+
+/// A stream has its own snapshot, or none: its type and its id name it.
+async fn of_each_stream(store: Store) -> Verdict {
+    let saved = [
+        snapshot("Todo", "1", 5),
+        snapshot("Todo", "2", 6),
+        snapshot("List", "1", 7),
+    ];
+    for snapshot in &saved {
+        save(&store, snapshot).await?;
+    }
+    for snapshot in &saved {
+        expect(&store, &snapshot.stream, Some(snapshot.sequence)).await?;
+    }
+    expect(&store, &StreamId::new("List", "2"), None).await
+}
+
+/// A snapshot takes the place of the one before, also one of an earlier
+/// sequence: the later one did not fit then.
+async fn saved_last(store: Store) -> Verdict {
+    for sequence in [5, 9, 7] {
+        let saved = snapshot("Todo", "1", sequence);
+        save(&store, &saved).await?;
+        expect(&store, &saved.stream, Some(saved.sequence)).await?;
+    }
+    Ok(())
+}
+
+/// A snapshot that no other is equal to.
+fn snapshot(aggregate_type: &str, id: &str, sequence: u64) -> Snapshot {
+    let text = format!(r#"{{"text":"🦀 {aggregate_type} {id}","at":{sequence}}}"#);
+    Snapshot {
+        stream: StreamId::new(aggregate_type, id),
+        sequence: Sequence::new(sequence),
+        position: Position::new(sequence * 3 + 1),
+        fingerprint: format!("fingerprint-{sequence}"),
+        state: Payload::from_text(text).expect("it is JSON"),
+    }
+}
+
+async fn save(store: &Store, snapshot: &Snapshot) -> Verdict {
+    let saved = store.save_snapshot(snapshot.clone()).await;
+    saved.map_err(failed("save_snapshot"))
+}
+
+async fn load(store: &Store, stream: &StreamId) -> Result<Option<Snapshot>, Violation> {
+    let loaded = store.load_snapshot(stream).await;
+    loaded.map_err(failed("load_snapshot"))
+}
+
+/// There is a snapshot of this sequence, or none.
+async fn expect(store: &Store, stream: &StreamId, sequence: Option<Sequence>) -> Verdict {
+    let loaded = load(store, stream).await?;
+    let actual = loaded.map(|snapshot| snapshot.sequence);
+    equal("the sequence of a snapshot", actual, sequence)
+}
