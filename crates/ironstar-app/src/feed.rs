@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream};
+use futures::stream::{self, BoxStream, Fuse};
 use futures::{FutureExt, StreamExt};
 use ironstar_ports::{
     BusError, BusMessage, Envelope, EventBus, EventStore, KeyExpr, Position, StoreError,
@@ -174,7 +174,8 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run(self, mut hints: Subscription) {
+    async fn run(self, hints: Subscription) {
+        let mut hints = hints.fuse();
         let mut ended = false;
         let mut has_failed = false;
         let mut poll = interval(self.options.poll);
@@ -207,7 +208,7 @@ impl Follower {
 
     /// Whether this hint, or one of those that wait behind it, is about an
     /// event that is not in the tail. What is no hint at all may be one.
-    fn is_news(&self, hint: &BusMessage, hints: &mut Subscription) -> bool {
+    fn is_news(&self, hint: &BusMessage, hints: &mut Fuse<Subscription>) -> bool {
         let head = *self.head.borrow();
         let is_new = |hint: &BusMessage| {
             std::str::from_utf8(&hint.payload)
