@@ -16,8 +16,17 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// Set by the first migration.
 const APPLICATION_ID: i64 = 1_769_107_310;
 
-/// The result code of whoever tries to write what may only be read.
+/// Result codes (<https://sqlite.org/rescode.html>): somebody else holds a lock,
+/// the file may only be read, and the locks themselves do not work.
+const SQLITE_BUSY: i32 = 5;
 const SQLITE_READONLY: i32 = 8;
+const SQLITE_PROTOCOL: i32 = 15;
+const SQLITE_IOERR_RDLOCK: i32 = 2_314;
+const SQLITE_IOERR_CHECKRESERVEDLOCK: i32 = 3_594;
+const SQLITE_IOERR_LOCK: i32 = 3_850;
+const SQLITE_IOERR_SHMOPEN: i32 = 4_618;
+const SQLITE_IOERR_SHMLOCK: i32 = 5_130;
+const SQLITE_IOERR_SHMMAP: i32 = 5_386;
 
 /// How long a connection waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +48,19 @@ pub enum OpenError {
         path.display()
     )]
     ReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+    /// The file cannot be locked, be it that another program holds the lock or
+    /// that its file system has none.
+    #[error(
+        "cannot lock the database {}; stop the other program that has it locked, or, \
+         if its file system has no working locks, move it to a local disk",
+        path.display()
+    )]
+    Unlockable {
         /// The file.
         path: PathBuf,
         /// What SQLite says.
@@ -99,10 +121,24 @@ impl OpenError {
     /// What SQLite says of a file.
     pub(super) fn unusable(url: &SqliteUrl, source: sqlx::Error) -> Self {
         let path = url.path().to_owned();
-        if primary_code(&source) == Some(SQLITE_READONLY) {
-            return Self::ReadOnly { path, source };
+        let Some(code) = result_code(&source) else {
+            return Self::Unusable { path, source };
+        };
+        // The low byte is the code without its details.
+        match (code, code & 0xff) {
+            (_, SQLITE_READONLY) => Self::ReadOnly { path, source },
+            (_, SQLITE_BUSY | SQLITE_PROTOCOL)
+            | (
+                SQLITE_IOERR_RDLOCK
+                | SQLITE_IOERR_CHECKRESERVEDLOCK
+                | SQLITE_IOERR_LOCK
+                | SQLITE_IOERR_SHMOPEN
+                | SQLITE_IOERR_SHMLOCK
+                | SQLITE_IOERR_SHMMAP,
+                _,
+            ) => Self::Unlockable { path, source },
+            _ => Self::Unusable { path, source },
         }
-        Self::Unusable { path, source }
     }
 }
 
@@ -207,11 +243,9 @@ async fn read(
         .map_err(|source| OpenError::unusable(url, source))
 }
 
-/// SQLite's result code without its details
-/// (<https://sqlite.org/rescode.html>).
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+/// SQLite's result code, with its details.
+fn result_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
 }
 
 fn parse_version(version: &str) -> Option<(u32, u32, u32)> {

@@ -185,6 +185,20 @@ async fn a_damaged_event_is_reported_with_its_position() {
 }
 
 #[tokio::test]
+async fn a_database_that_another_program_keeps_locked_is_refused() {
+    let directory = TempDir::new().expect("a directory");
+    let url = url(&directory);
+    open(&url).await.close().await.expect("closed");
+    let mut other = raw(url.path()).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .expect("locked");
+    let error = SqliteDatabase::open(&url).await.expect_err("refused");
+    assert!(matches!(error, OpenError::Unlockable { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn snapshots_outlive_the_process() {
     let directory = TempDir::new().expect("a directory");
     let snapshot = Snapshot {
