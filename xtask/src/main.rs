@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod e2e;
 mod migrate;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ enum Task {
     E2e(e2e::Arguments),
     /// Measure ironstar beside its peers and the ceiling (release builds)
     Bench(bench::Arguments),
+    /// Kill, cut off and starve ironstar, and check that nothing is lost
+    Torture(torture::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Task::Migrate(arguments) => migrate::run(&arguments),
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Torture(arguments) => torture::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

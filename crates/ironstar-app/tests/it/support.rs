@@ -1,7 +1,7 @@
 //! A log and a bus to test on.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
@@ -62,63 +62,6 @@ impl EventBus for SilentBus {
 
     async fn subscribe(&self, keys: &KeyExpr) -> Result<Subscription, BusError> {
         self.0.subscribe(keys).await
-    }
-}
-
-/// A bus that loses, doubles, holds back and reorders messages, by a seed.
-#[derive(Debug)]
-pub(crate) struct FaultyBus {
-    inner: MemoryEventBus,
-    random: Mutex<u64>,
-    held_back: Mutex<Vec<(Key, Vec<u8>)>>,
-}
-
-impl FaultyBus {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            inner: MemoryEventBus::new(),
-            random: Mutex::new(seed),
-            held_back: Mutex::default(),
-        }
-    }
-
-    /// The next of Knuth's MMIX numbers, of which the high bits are good.
-    fn roll(&self, sides: u64) -> u64 {
-        let mut random = self.random.lock().expect("the lock");
-        *random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (*random >> 33) % sides
-    }
-}
-
-#[async_trait]
-impl EventBus for FaultyBus {
-    async fn publish(&self, key: &Key, payload: &[u8]) -> Result<(), BusError> {
-        let times = match self.roll(4) {
-            0 => 0,
-            1 => 2,
-            2 => {
-                let held_back = (key.clone(), payload.to_vec());
-                self.held_back.lock().expect("the lock").push(held_back);
-                0
-            }
-            _ => 1,
-        };
-        for _ in 0..times {
-            self.inner.publish(key, payload).await?;
-        }
-        if self.roll(8) == 0 {
-            let late = std::mem::take(&mut *self.held_back.lock().expect("the lock"));
-            for (key, payload) in late.into_iter().rev() {
-                self.inner.publish(&key, &payload).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn subscribe(&self, keys: &KeyExpr) -> Result<Subscription, BusError> {
-        self.inner.subscribe(keys).await
     }
 }
 

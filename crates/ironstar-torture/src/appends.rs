@@ -1,0 +1,353 @@
+//! Appends of every shape, a witness beside them, and what must be true of a
+//! log that they went to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use ironstar_ports::{
+    Append, AppendError, Appended, CommandRecord, Envelope, EventStore, ExpectedSequence, Metadata,
+    NewEvent, Payload, Position, Sequence, StreamAppend, StreamId,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How many streams each client writes to.
+const STREAMS: usize = 4;
+
+/// How long a client waits after a failure.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What was acknowledged, in the order of the answers.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    acknowledged: Mutex<Vec<(Mark, Appended)>>,
+    violations: Mutex<Vec<String>>,
+    next: AtomicU64,
+    failures: AtomicU64,
+    is_over: AtomicBool,
+}
+
+/// What every event says of the append that it is part of.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub(crate) struct Mark {
+    append: u64,
+    events: usize,
+    has_key: bool,
+}
+
+impl Mark {
+    fn record(self) -> Option<CommandRecord> {
+        self.has_key.then(|| CommandRecord {
+            key: format!("append-{}", self.append)
+                .parse()
+                .expect("it is a key"),
+            request: self.append.to_string(),
+        })
+    }
+}
+
+impl Witness {
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Relaxed)
+    }
+
+    /// Has the clients end once they have an answer.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Relaxed);
+    }
+
+    pub(crate) fn violations(&self) -> Vec<String> {
+        std::mem::take(
+            &mut *self
+                .violations
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Mark, Appended)>> {
+        self.acknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self, violation: String) {
+        self.violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(violation);
+    }
+}
+
+/// One who appends, one append at a time, until the witness says that it is
+/// over.
+#[derive(Debug)]
+pub(crate) struct Client {
+    number: usize,
+    generation: u64,
+    store: Arc<dyn EventStore>,
+    witness: Arc<Witness>,
+    random: fastrand::Rng,
+    streams: Vec<Option<Sequence>>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        number: usize,
+        store: Arc<dyn EventStore>,
+        witness: Arc<Witness>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            number,
+            generation: 0,
+            store,
+            witness,
+            random: fastrand::Rng::with_seed(seed),
+            streams: vec![None; STREAMS],
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        while !self.witness.is_over.load(Relaxed) {
+            self.append().await;
+        }
+    }
+
+    /// Appends something, and goes on trying until there is an answer.
+    async fn append(&mut self) {
+        let (mark, append) = self.next();
+        let mut has_failed = false;
+        loop {
+            match self.store.append(append.clone()).await {
+                Ok(appended) => return self.acknowledge(mark, append, appended).await,
+                Err(AppendError::Overloaded) => {}
+                Err(AppendError::Store(_)) => {
+                    has_failed = true;
+                    self.witness.failures.fetch_add(1, Relaxed);
+                    if self.witness.is_over.load(Relaxed) {
+                        return;
+                    }
+                }
+                // It was there all the same. Which of its streams are where is
+                // unknown, so others take their place.
+                Err(AppendError::Conflict { .. }) if has_failed && !mark.has_key => {
+                    self.generation += 1;
+                    self.streams = vec![None; STREAMS];
+                    return;
+                }
+                Err(error) => {
+                    let append = mark.append;
+                    self.witness.found(format!(
+                        "append {append}, which nobody disputes, is refused: {error}"
+                    ));
+                    self.witness.end();
+                    return;
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn acknowledge(&mut self, mark: Mark, append: Append, appended: Appended) {
+        self.witness.lock().push((mark, appended.clone()));
+        for head in &appended.streams {
+            for index in 0..STREAMS {
+                if self.stream(index) == head.stream {
+                    self.streams[index] = head.sequence;
+                }
+            }
+        }
+        // Whoever did not get the answer sends it again.
+        if mark.has_key && self.random.u8(0..4) == 0 {
+            match self.store.append(append).await {
+                Ok(again) if again == appended => {}
+                Ok(again) => self.witness.found(format!(
+                    "append {} is answered {appended:?}, and then {again:?}",
+                    mark.append
+                )),
+                Err(AppendError::Overloaded | AppendError::Store(_)) => {}
+                Err(error) => self.witness.found(format!(
+                    "append {}, sent again, is refused: {error}",
+                    mark.append
+                )),
+            }
+        }
+    }
+
+    fn next(&mut self) -> (Mark, Append) {
+        let mut indices: Vec<usize> = (0..STREAMS).collect();
+        self.random.shuffle(&mut indices);
+        let chosen = &indices[..self.random.usize(1..=2)];
+        let counts: Vec<usize> = chosen.iter().map(|_| self.random.usize(1..=3)).collect();
+        let mark = Mark {
+            append: self.witness.next.fetch_add(1, Relaxed),
+            events: counts.iter().sum(),
+            has_key: self.random.bool(),
+        };
+        let streams = chosen
+            .iter()
+            .zip(counts)
+            .map(|(&index, count)| StreamAppend {
+                stream: self.stream(index),
+                expected: ExpectedSequence::after(self.streams[index]),
+                events: vec![event(mark); count],
+            })
+            .collect();
+        let append = Append {
+            streams,
+            command: mark.record(),
+        };
+        (mark, append)
+    }
+
+    fn stream(&self, index: usize) -> StreamId {
+        let (number, generation) = (self.number, self.generation);
+        StreamId::new("Torture", format!("{number}-{generation}-{index}"))
+    }
+}
+
+fn event(mark: Mark) -> NewEvent {
+    NewEvent {
+        event_type: "appended".to_owned(),
+        schema_version: 1,
+        payload: Payload::of(&mark).expect("a mark has a JSON form"),
+        metadata: Metadata::new(Uuid::nil()),
+    }
+}
+
+/// Everything that is wrong with a log, to which at least the first
+/// `acknowledged` of the witness's appends must have come.
+pub(crate) async fn examine(
+    store: &dyn EventStore,
+    witness: &Witness,
+    acknowledged: usize,
+) -> anyhow::Result<Vec<String>> {
+    let log = read(store).await?;
+    let mut violations = Vec::new();
+    let mut streams: HashMap<&StreamId, u64> = HashMap::new();
+    let mut appends: HashMap<Mark, Vec<Position>> = HashMap::new();
+    for (envelope, position) in log.iter().zip(1..) {
+        if envelope.position != Position::new(position) {
+            violations.push(format!(
+                "position {} is where {position} should be",
+                envelope.position
+            ));
+            return Ok(violations);
+        }
+        let length = streams.entry(&envelope.stream).or_default();
+        if envelope.sequence != Sequence::new(*length) {
+            violations.push(format!(
+                "sequence {} of {} is where {length} should be",
+                envelope.sequence, envelope.stream
+            ));
+        }
+        *length += 1;
+        let mark: Mark = serde_json::from_str(envelope.payload.as_str())?;
+        appends.entry(mark).or_default().push(envelope.position);
+    }
+    for (mark, positions) in &appends {
+        let Mark { append, events, .. } = mark;
+        if positions.len() != *events {
+            let there = positions.len();
+            violations.push(format!(
+                "append {append} is there with {there} of {events} events"
+            ));
+        }
+    }
+    let (first, last) = (log.first(), log.last());
+    for stream in [first, last]
+        .into_iter()
+        .flatten()
+        .map(|event| &event.stream)
+    {
+        let found = store.load_stream(stream, None, log.len()).await?.len() as u64;
+        if Some(&found) != streams.get(stream) {
+            violations.push(format!(
+                "{stream} has {found} events, and others in the log"
+            ));
+        }
+    }
+    examine_answers(
+        store,
+        witness,
+        acknowledged,
+        &log,
+        &appends,
+        &mut violations,
+    )
+    .await?;
+    Ok(violations)
+}
+
+/// Compares the log with what was answered.
+async fn examine_answers(
+    store: &dyn EventStore,
+    witness: &Witness,
+    acknowledged: usize,
+    log: &[Envelope],
+    appends: &HashMap<Mark, Vec<Position>>,
+    violations: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    let answers = witness.lock()[..acknowledged].to_vec();
+    let mut with_key: HashSet<Mark> = appends
+        .keys()
+        .filter(|mark| mark.has_key)
+        .copied()
+        .collect();
+    for (mark, appended) in &answers {
+        let append = mark.append;
+        if !appends.contains_key(mark) {
+            violations.push(format!("append {append}, which was acknowledged, is gone"));
+            continue;
+        }
+        for head in &appended.streams {
+            let index = usize::try_from(head.position.get())?.checked_sub(1);
+            let event = index.and_then(|index| log.get(index));
+            let is_there = event.is_some_and(|event| {
+                event.stream == head.stream && Some(event.sequence) == head.sequence
+            });
+            if !is_there {
+                violations.push(format!("append {append} is not where the answer says"));
+            }
+        }
+        if let Some(record) = mark.record() {
+            with_key.remove(mark);
+            let known = store.outcome(&record.key).await?;
+            if known.map(|known| known.appended).as_ref() != Some(appended) {
+                violations.push(format!("what append {append} was answered is forgotten"));
+            }
+        }
+    }
+    // Those that were not answered, or are of after the cut.
+    for mark in with_key {
+        let record = mark.record().context("it has a key")?;
+        if store.outcome(&record.key).await?.is_none() {
+            let append = mark.append;
+            violations.push(format!("append {append} is there, and its key is not"));
+        }
+    }
+    Ok(())
+}
+
+async fn read(store: &dyn EventStore) -> anyhow::Result<Vec<Envelope>> {
+    const PAGE: usize = 4_096;
+
+    let mut log: Vec<Envelope> = Vec::new();
+    loop {
+        let last = log.last().map_or(Position::START, |event| event.position);
+        let page = store.load_after(last, PAGE).await?;
+        let is_last = page.len() < PAGE;
+        log.extend(page);
+        if is_last {
+            return Ok(log);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Mistakes that are made on purpose, to see the checks find them.
+
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ironstar_ports::{
+    Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, Outcome,
+    Position, Sequence, StoreError, StreamHead, StreamId,
+};
+
+/// A mistake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Bug {
+    /// Answers before the sync, which never comes: `synchronous=OFF`.
+    AcknowledgesBeforeSync,
+    /// Answers before the commit, which comes a moment later.
+    AcknowledgesBeforeCommit,
+    /// Appends to several streams one after the other.
+    SplitsAppends,
+    /// Does not record the keys of commands.
+    ForgetsKeys,
+    /// Takes any expected sequence for met.
+    IgnoresExpectedSequence,
+    /// Now and then reads a stream without its last event.
+    ReadsStaleStreams,
+    /// Now and then reads the log without one of its events.
+    SkipsEvents,
+    /// Only looks for new events when it gets a hint.
+    TrustsHints,
+    /// Keeps something of every append in memory.
+    RemembersEverything,
+}
+
+/// A word that names no bug.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no bug of this name: {0:?}")]
+pub struct ParseBugError(String);
+
+impl Bug {
+    /// Every bug.
+    pub const ALL: [Self; 9] = [
+        Self::AcknowledgesBeforeSync,
+        Self::AcknowledgesBeforeCommit,
+        Self::SplitsAppends,
+        Self::ForgetsKeys,
+        Self::IgnoresExpectedSequence,
+        Self::ReadsStaleStreams,
+        Self::SkipsEvents,
+        Self::TrustsHints,
+        Self::RemembersEverything,
+    ];
+
+    /// Its name, in kebab case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AcknowledgesBeforeSync => "acknowledges-before-sync",
+            Self::AcknowledgesBeforeCommit => "acknowledges-before-commit",
+            Self::SplitsAppends => "splits-appends",
+            Self::ForgetsKeys => "forgets-keys",
+            Self::IgnoresExpectedSequence => "ignores-expected-sequence",
+            Self::ReadsStaleStreams => "reads-stale-streams",
+            Self::SkipsEvents => "skips-events",
+            Self::TrustsHints => "trusts-hints",
+            Self::RemembersEverything => "remembers-everything",
+        }
+    }
+}
+
+impl FromStr for Bug {
+    type Err = ParseBugError;
+
+    fn from_str(name: &str) -> Result<Self, ParseBugError> {
+        Self::ALL
+            .into_iter()
+            .find(|bug| bug.name() == name)
+            .ok_or_else(|| ParseBugError(name.to_owned()))
+    }
+}
+
+/// The store, with the bug if there is one.
+pub(crate) fn plant(bug: Option<Bug>, store: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
+    match bug {
+        None => store,
+        Some(bug) => Arc::new(BuggyStore {
+            bug,
+            inner: store,
+            calls: AtomicU64::new(0),
+            promised: Mutex::default(),
+            remembered: Mutex::default(),
+        }),
+    }
+}
+
+/// A store with a bug.
+#[derive(Debug)]
+struct BuggyStore {
+    bug: Bug,
+    inner: Arc<dyn EventStore>,
+    calls: AtomicU64,
+    promised: Mutex<Position>,
+    remembered: Mutex<Vec<Vec<u8>>>,
+}
+
+/// How late a commit comes after its answer.
+const LATE: Duration = Duration::from_millis(20);
+
+/// How much is remembered of each append.
+const REMEMBERED: usize = 64 * 1024;
+
+impl BuggyStore {
+    fn now_and_then(&self) -> bool {
+        self.calls.fetch_add(1, Relaxed) % 7 == 6
+    }
+
+    /// Answers what a new stream would get, and appends later.
+    async fn append_later(&self, append: Append) -> Result<Appended, AppendError> {
+        let [to] = &append.streams[..] else {
+            return self.inner.append(append).await;
+        };
+        if to.expected != ExpectedSequence::NoStream {
+            // It may be about one that is not there yet.
+            tokio::time::sleep(2 * LATE).await;
+            return self.inner.append(append).await;
+        }
+        let head = self.inner.head().await?;
+        let position = {
+            let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+            *promised = promised.max(head).next();
+            *promised
+        };
+        let answer = StreamHead {
+            stream: to.stream.clone(),
+            sequence: Some(Sequence::FIRST),
+            position,
+        };
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            tokio::time::sleep(LATE).await;
+            // Nobody is left to be told of a failure: that is the bug.
+            let _ = inner.append(append).await;
+        });
+        Ok(Appended {
+            streams: vec![answer],
+        })
+    }
+
+    async fn append_one_by_one(&self, append: Append) -> Result<Appended, AppendError> {
+        let mut streams = Vec::new();
+        for to in append.streams {
+            let one = Append {
+                streams: vec![to],
+                command: None,
+            };
+            streams.extend(self.inner.append(one).await?.streams);
+        }
+        Ok(Appended { streams })
+    }
+}
+
+#[async_trait]
+impl EventStore for BuggyStore {
+    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+        match self.bug {
+            Bug::AcknowledgesBeforeCommit => return self.append_later(append).await,
+            Bug::SplitsAppends => return self.append_one_by_one(append).await,
+            Bug::ForgetsKeys => append.command = None,
+            Bug::IgnoresExpectedSequence => {
+                for to in &mut append.streams {
+                    to.expected = ExpectedSequence::Any;
+                }
+            }
+            Bug::RemembersEverything => self
+                .remembered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(vec![1; REMEMBERED]),
+            Bug::AcknowledgesBeforeSync
+            | Bug::ReadsStaleStreams
+            | Bug::SkipsEvents
+            | Bug::TrustsHints => {}
+        }
+        self.inner.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.inner.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let mut page = self.inner.load_stream(stream, after, limit).await?;
+        if self.bug == Bug::ReadsStaleStreams && self.now_and_then() {
+            page.pop();
+        }
+        Ok(page)
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let mut page = self.inner.load_after(position, limit).await?;
+        if self.bug == Bug::SkipsEvents && page.len() > 1 && self.now_and_then() {
+            page.remove(0);
+        }
+        Ok(page)
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+}

@@ -1,0 +1,225 @@
+//! Streams that nobody reads, and streams that are cut off.
+//!
+//! Whoever writes must not notice them, whoever reads properly must get
+//! everything, and the server's memory must not grow with what is not read.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use eventsource_stream::Eventsource;
+use futures::StreamExt;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::server::{Commands, Request, Server};
+use crate::{Findings, Plan};
+
+/// How many write, never read, and come and go.
+const WRITERS: usize = 4;
+const STALLED: usize = 64;
+const FICKLE: usize = 8;
+
+/// The longest that a command may take on a busy machine. One that waits for a
+/// stalled stream takes for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What memory may grow by in the second half: a fifth, and what an allocator needs.
+const GROWTH: f64 = 1.2;
+const SLACK_KIB: f64 = 8.0 * 1_024.0;
+
+const PATHS: [&str; 2] = ["/api/events?after=0", "/api/sse/todos"];
+
+/// Does its worst to a server.
+///
+/// # Errors
+///
+/// If the check itself does not work.
+pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
+    let mut findings = Findings::default();
+    let folder = TempDir::new()?;
+    let server = Server::start(server, folder.path(), plan.bug)?;
+    let load = Arc::new(Load::default());
+    let mut tasks = JoinSet::new();
+    for number in 0..WRITERS {
+        tasks.spawn(write(Arc::clone(&load), server.commands(), number));
+    }
+    let quarter = plan.time / 4;
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let mut readers = JoinSet::new();
+    for stream in open_all(&address).await? {
+        readers.spawn(discard(stream));
+    }
+    let beside_read = load.rate(quarter).await;
+    readers.shutdown().await;
+    let stalled = open_all(&address).await?;
+    let beside_stalled = load.rate(quarter).await;
+    if beside_stalled < beside_read / 2 {
+        findings.found(format!(
+            "{beside_read} commands/s beside streams that are read become {beside_stalled} \
+             beside streams that are not"
+        ));
+    }
+    for number in 0..FICKLE {
+        let random = fastrand::Rng::with_seed(plan.seed + number as u64);
+        tasks.spawn(come_and_go(Arc::clone(&load), address.clone(), random));
+    }
+    let url = format!("{}{}", server.url(), PATHS[0]);
+    let reader = tokio::spawn(read(Arc::clone(&load), url));
+    let early = resident_kib(server.id())?;
+    let beside_all = load.rate(2 * quarter).await;
+    let late = resident_kib(server.id())?;
+
+    load.is_over.store(true, Relaxed);
+    while let Some(task) = tasks.join_next().await {
+        if let Err(error) = task? {
+            findings.found(format!("{error:#}"));
+        }
+    }
+    match reader.await? {
+        Ok(read) => findings.did("events read, each once and in order", read),
+        Err(error) => findings.found(format!("{error:#}")),
+    }
+    if late as f64 > early as f64 * GROWTH + SLACK_KIB {
+        findings.found(format!(
+            "the server's memory grew from {early} KiB to {late} KiB"
+        ));
+    }
+    findings.did("streams that are never read", stalled.len() as u64);
+    findings.did("streams cut off", load.cut_off.load(Relaxed));
+    findings.did("commands/s beside streams that are read", beside_read);
+    findings.did("commands/s beside streams that are not", beside_stalled);
+    findings.did("commands/s beside both and those cut off", beside_all);
+    findings.did("KiB of memory half way", early);
+    findings.did("KiB of memory in the end", late);
+    Ok(findings)
+}
+
+/// What the tasks share.
+#[derive(Debug, Default)]
+struct Load {
+    is_over: AtomicBool,
+    written: AtomicU64,
+    head: AtomicU64,
+    cut_off: AtomicU64,
+}
+
+impl Load {
+    fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
+    /// Waits, and returns how many commands there are in a second meanwhile.
+    async fn rate(&self, time: Duration) -> u64 {
+        let before = self.written.load(Relaxed);
+        tokio::time::sleep(time).await;
+        let commands = self.written.load(Relaxed) - before;
+        (commands as f64 / time.as_secs_f64()) as u64
+    }
+}
+
+/// Completes and reopens one todo, over and over.
+async fn write(load: Arc<Load>, commands: Commands, number: usize) -> anyhow::Result<()> {
+    let mut id = None;
+    for count in 0_u64.. {
+        if load.is_over() {
+            break;
+        }
+        let body = match (&id, count % 2) {
+            (None, _) => json!({"type": "create", "text": format!("Writer {number}")}),
+            (Some(id), 1) => json!({"type": "complete", "id": id}),
+            (Some(id), _) => json!({"type": "reopen", "id": id}),
+        };
+        let key = format!("{number}-{count}");
+        let request = Request { key, body };
+        let answer = tokio::time::timeout(PATIENCE, commands.send(&request))
+            .await
+            .with_context(|| format!("a command takes longer than {PATIENCE:?}"))??
+            .context("the server is gone")?;
+        id = Some(answer.id);
+        load.written.fetch_add(1, Relaxed);
+        load.head.fetch_max(answer.position, Relaxed);
+    }
+    Ok(())
+}
+
+/// Opens as many streams as are to stall.
+async fn open_all(address: &str) -> anyhow::Result<Vec<TcpStream>> {
+    let mut streams = Vec::new();
+    for number in 0..STALLED {
+        streams.push(open(address, PATHS[number % PATHS.len()]).await?);
+    }
+    Ok(streams)
+}
+
+/// Reads what comes, until it is aborted.
+async fn discard(mut stream: TcpStream) {
+    let mut buffer = vec![0; 64 * 1_024];
+    while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+}
+
+/// Opens streams, reads some of each, and goes away.
+async fn come_and_go(
+    load: Arc<Load>,
+    address: String,
+    mut random: fastrand::Rng,
+) -> anyhow::Result<()> {
+    while !load.is_over() {
+        let path = PATHS[random.usize(0..PATHS.len())];
+        let mut stream = open(&address, path).await?;
+        let mut buffer = vec![0; random.usize(1..32 * 1_024)];
+        let time = Duration::from_millis(random.u64(1..100));
+        // Whether it got that far does not matter.
+        let _ = tokio::time::timeout(time, stream.read_exact(&mut buffer)).await;
+        load.cut_off.fetch_add(1, Relaxed);
+    }
+    Ok(())
+}
+
+async fn open(address: &str, path: &str) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    Ok(stream)
+}
+
+/// Reads every event from the first to the last that was acknowledged. Returns
+/// how many there were.
+async fn read(load: Arc<Load>, url: String) -> anyhow::Result<u64> {
+    let mut events = reqwest::get(url).await?.bytes_stream().eventsource();
+    let mut last = 0;
+    let mut overdue: Option<Instant> = None;
+    while !load.is_over() || last < load.head.load(Relaxed) {
+        if load.is_over() && overdue.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            anyhow::bail!("the events after {last} do not come");
+        }
+        let Ok(event) = tokio::time::timeout(Duration::from_secs(1), events.next()).await else {
+            continue;
+        };
+        let event = event.context("the stream of events ends")??;
+        // The first frame only says where the stream begins.
+        if event.data.is_empty() {
+            continue;
+        }
+        let position: u64 = event.id.parse()?;
+        anyhow::ensure!(position == last + 1, "event {position} comes after {last}");
+        last = position;
+    }
+    Ok(last)
+}
+
+/// How much memory a process has in use (`VmRSS` in proc(5)).
+fn resident_kib(process: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
+        .context("the process has no memory")?
+        .parse()
+        .context("not a number")
+}

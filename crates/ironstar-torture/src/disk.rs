@@ -1,0 +1,297 @@
+//! A disk that can fail, and lose its power.
+//!
+//! SQLite's files live where they always do, so that it reads what it wrote.
+//! Beside them the disk remembers what would be left after a power cut: what
+//! was synced, and of what was written since, any part. A sync that fails loses
+//! what it was to save, as on Linux, where the pages count as written after it
+//! (<https://lwn.net/Articles/752063/>).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// A simulated disk.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    random: fastrand::Rng,
+    faults: Faults,
+    counts: Counts,
+    files: BTreeMap<PathBuf, Stored>,
+}
+
+/// How a disk fails.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Faults {
+    /// One in so many writes fails, be it in full or half way; 0 for none.
+    pub(crate) writes: u32,
+    /// One in so many syncs fails; 0 for none.
+    pub(crate) syncs: u32,
+    /// Locks do not work, as on some network file systems.
+    pub(crate) has_no_locks: bool,
+    /// There is no room for anything.
+    pub(crate) is_full: bool,
+    /// Syncs do nothing and say that they did: what a program that never asks
+    /// for one gets.
+    pub(crate) ignores_syncs: bool,
+}
+
+/// What a disk has done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Counts {
+    /// Writes and syncs that failed.
+    pub(crate) failures: u64,
+    /// Syncs that worked.
+    pub(crate) syncs: u64,
+}
+
+/// Why a disk does not do what it is asked to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Failure {
+    /// `EIO`
+    Broken,
+    /// `ENOSPC`
+    Full,
+}
+
+/// What a power cut leaves: each file's name and content.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// A file, as the disk has it.
+#[derive(Debug, Default)]
+struct Stored {
+    synced: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Truncate(usize),
+}
+
+impl Disk {
+    /// A disk without faults, whose chances are those of a seed.
+    #[must_use]
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            state: Mutex::new(State {
+                random: fastrand::Rng::with_seed(seed),
+                faults: Faults::default(),
+                counts: Counts::default(),
+                files: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// Fails like this from now on.
+    pub(crate) fn fail(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub(crate) fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// Cuts the power, as far as the image goes: the disk itself goes on.
+    #[must_use]
+    pub(crate) fn cut(&self) -> Image {
+        let mut state = self.state();
+        let State { random, files, .. } = &mut *state;
+        let files = files
+            .iter()
+            .map(|(path, file)| (path.clone(), file.after_a_cut(random)))
+            .collect();
+        Image { files }
+    }
+
+    /// A file that is opened. What it holds by now is taken to be safe.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.files.contains_key(path) {
+            let file = Stored {
+                synced: fs::read(path)?,
+                unsynced: Vec::new(),
+            };
+            state.files.insert(path.to_owned(), file);
+        }
+        Ok(())
+    }
+
+    /// A write. `pass_on` is called with what of it succeeds, and says whether
+    /// it did.
+    pub(crate) fn write(
+        &self,
+        path: &Path,
+        offset: usize,
+        bytes: &[u8],
+        pass_on: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<(), Failure> {
+        let mut state = self.state();
+        let failure = state.write_fails();
+        let length = match failure {
+            None => bytes.len(),
+            Some(_) => state.random.usize(0..bytes.len().max(1)),
+        };
+        let bytes = &bytes[..length];
+        if !bytes.is_empty() {
+            if !pass_on(bytes) {
+                return Err(Failure::Broken);
+            }
+            state.change(
+                path,
+                Change::Write {
+                    offset,
+                    bytes: bytes.to_vec(),
+                },
+            );
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Whether files can be locked.
+    pub(crate) fn locks(&self) -> bool {
+        !self.state().faults.has_no_locks
+    }
+
+    pub(crate) fn truncate(&self, path: &Path, length: usize) {
+        self.state().change(path, Change::Truncate(length));
+    }
+
+    pub(crate) fn delete(&self, path: &Path) {
+        self.state().files.remove(path);
+    }
+
+    pub(crate) fn sync(&self, path: &Path) -> Result<(), Failure> {
+        let mut state = self.state();
+        let State {
+            random,
+            faults,
+            counts,
+            files,
+        } = &mut *state;
+        let Some(file) = files.get_mut(path) else {
+            return Ok(());
+        };
+        if faults.ignores_syncs {
+            return Ok(());
+        }
+        if happens(random, faults.syncs) {
+            counts.failures += 1;
+            file.synced = file.after_a_cut(random);
+            file.unsynced.clear();
+            return Err(Failure::Broken);
+        }
+        counts.syncs += 1;
+        for change in file.unsynced.drain(..) {
+            change.apply(&mut file.synced);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn write_fails(&mut self) -> Option<Failure> {
+        let failure = if self.faults.is_full {
+            Failure::Full
+        } else if happens(&mut self.random, self.faults.writes) {
+            *self
+                .random
+                .choice(&[Failure::Full, Failure::Broken])
+                .unwrap_or(&Failure::Broken)
+        } else {
+            return None;
+        };
+        self.counts.failures += 1;
+        Some(failure)
+    }
+
+    fn change(&mut self, path: &Path, change: Change) {
+        if let Some(file) = self.files.get_mut(path) {
+            file.unsynced.push(change);
+        }
+    }
+}
+
+/// Once in so many times, and never if that is 0.
+fn happens(random: &mut fastrand::Rng, one_in: u32) -> bool {
+    one_in > 0 && random.u32(0..one_in) == 0
+}
+
+impl Stored {
+    /// What was synced, and of each later change all, nothing, or some sectors.
+    fn after_a_cut(&self, random: &mut fastrand::Rng) -> Vec<u8> {
+        let mut content = self.synced.clone();
+        for change in &self.unsynced {
+            match (change, random.u8(0..3)) {
+                (_, 0) => {}
+                (change @ Change::Truncate(_), _) | (change, 1) => {
+                    change.clone().apply(&mut content);
+                }
+                (Change::Write { offset, bytes }, _) => {
+                    let mut at = *offset;
+                    for sector in bytes.chunks(SECTOR) {
+                        if random.bool() {
+                            write(&mut content, at, sector);
+                        }
+                        at += sector.len();
+                    }
+                }
+            }
+        }
+        content
+    }
+}
+
+impl Change {
+    fn apply(self, content: &mut Vec<u8>) {
+        match self {
+            Self::Write { offset, bytes } => write(content, offset, &bytes),
+            Self::Truncate(length) => content.truncate(length),
+        }
+    }
+}
+
+fn write(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let end = offset + bytes.len();
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    content[offset..end].copy_from_slice(bytes);
+}
+
+impl Image {
+    /// Writes the files to another folder.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be written there.
+    pub(crate) fn restore(&self, folder: &Path) -> io::Result<()> {
+        for (path, content) in &self.files {
+            let name = path.file_name().unwrap_or_default();
+            fs::write(folder.join(name), content)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! What was asked of todos at the same time, what was answered, and whether
+//! there is an order in which that could have happened.
+//!
+//! The log is one order of all that had an effect, so no order has to be
+//! searched for: a history is linearizable
+//! (<https://doi.org/10.1145/78969.78972>) if the answers agree with the log's
+//! order, if that keeps to real time, and if there is a place in it for all that
+//! had no effect. All todos share the log, so they are examined together.
+
+use std::collections::HashMap;
+
+use ironstar_domain::{Aggregate, TodoCommand, TodoError, TodoEvent, TodoId, TodoState};
+
+/// Something that was asked, and answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    pub(crate) id: TodoId,
+    pub(crate) command: TodoCommand,
+    /// The sequence that the sender expected.
+    pub(crate) expected: Option<u64>,
+    /// When, on a clock that all share.
+    pub(crate) invoked: u64,
+    pub(crate) returned: u64,
+    pub(crate) outcome: Outcome,
+}
+
+/// What was answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Outcome {
+    /// Accepted. The todo's last event has this sequence and position.
+    Accepted { sequence: u64, position: u64 },
+    /// Refused by the aggregate.
+    Refused(TodoError),
+    /// Refused since the todo was at this sequence.
+    Unexpected { actual: Option<u64> },
+    /// Given up, which says nothing.
+    Contended,
+}
+
+/// A stored event.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) id: TodoId,
+    pub(crate) event: TodoEvent,
+    /// The index of the operation that it comes from.
+    pub(crate) author: usize,
+}
+
+/// Everything in a history that cannot have happened in the order of the log,
+/// whose events are at the positions from 1.
+pub(crate) fn examine(log: &[Stored], operations: &[Operation]) -> Vec<String> {
+    let mut todos: HashMap<TodoId, Todo> = HashMap::new();
+    let mut authors: HashMap<usize, u64> = HashMap::new();
+    let mut violations = Vec::new();
+    for (stored, position) in log.iter().zip(1..) {
+        let todo = todos.entry(stored.id).or_default();
+        let author = &operations[stored.author];
+        if let Some(why) = todo.disputes(stored, author, position) {
+            violations.push(format!("{author:?}: {why}"));
+        }
+        if let Some(other) = authors.insert(stored.author, position) {
+            violations.push(format!("{author:?} happened at {other} and at {position}"));
+        }
+        todo.push(&stored.event, position);
+    }
+    let bounds = Bounds::of(log, operations);
+    for (index, operation) in operations.iter().enumerate() {
+        let least = bounds.at_least(operation.invoked);
+        let misplaced = match authors.get(&index) {
+            Some(position) => (*position <= least).then_some("it was too late for that"),
+            None => {
+                let most = bounds.at_most(operation.returned).max(least);
+                let empty = Todo::default();
+                let todo = todos.get(&operation.id).unwrap_or(&empty);
+                let lengths = todo.length_at(least)..=todo.length_at(most);
+                let fits = lengths
+                    .into_iter()
+                    .any(|length| todo.answers(operation, length));
+                (!fits).then_some("there was no moment for that answer")
+            }
+        };
+        if let Some(why) = misplaced {
+            violations.push(format!("{operation:?}: {why}"));
+        }
+    }
+    violations
+}
+
+/// A todo's life.
+#[derive(Debug, Default)]
+struct Todo {
+    /// After the first event, the second, and so on.
+    states: Vec<TodoState>,
+    positions: Vec<u64>,
+}
+
+impl Todo {
+    /// The state after so many events.
+    fn state(&self, length: usize) -> TodoState {
+        let last = length.checked_sub(1).map(|last| self.states[last].clone());
+        last.unwrap_or_default()
+    }
+
+    fn push(&mut self, event: &TodoEvent, position: u64) {
+        let state = self.state(self.states.len());
+        self.states.push(state.apply(event));
+        self.positions.push(position);
+    }
+
+    /// How many of its events are at or before a position.
+    fn length_at(&self, position: u64) -> usize {
+        self.positions.partition_point(|at| *at <= position)
+    }
+
+    /// What speaks against an event being the next, and its author's.
+    fn disputes(&self, stored: &Stored, author: &Operation, position: u64) -> Option<String> {
+        let length = self.states.len();
+        let decision = self.state(length).handle(&author.command);
+        if decision != Ok(vec![stored.event.clone()]) || author.id != stored.id {
+            return Some(format!(
+                "after {length} events, {:?} is wrong",
+                stored.event
+            ));
+        }
+        if author
+            .expected
+            .is_some_and(|expected| expected + 1 != length as u64)
+        {
+            return Some(format!("it happened after {length} events"));
+        }
+        let answer = Outcome::Accepted {
+            sequence: length as u64,
+            position,
+        };
+        (author.outcome != answer).then(|| format!("it happened at {position}"))
+    }
+
+    /// Whether that is what an operation without effect would be answered after
+    /// so many events.
+    fn answers(&self, operation: &Operation, length: usize) -> bool {
+        let last = length.checked_sub(1);
+        let is_expected = operation
+            .expected
+            .is_none_or(|expected| last.is_some_and(|last| last as u64 == expected));
+        let decision = self.state(length).handle(&operation.command);
+        match &operation.outcome {
+            Outcome::Accepted { sequence, position } => {
+                let found = last.map(|last| (last as u64, self.positions[last]));
+                is_expected && decision == Ok(vec![]) && found == Some((*sequence, *position))
+            }
+            Outcome::Refused(error) => (is_expected || length == 0) && decision == Err(*error),
+            Outcome::Unexpected { actual } => {
+                !is_expected && last.map(|last| last as u64) == *actual
+            }
+            Outcome::Contended => true,
+        }
+    }
+}
+
+/// How much of the log there must have been at a time, and how much there can
+/// have been.
+struct Bounds {
+    /// Times, and the highest position that had been answered by then.
+    answered: Vec<(u64, u64)>,
+    /// For each position, from 1, when the last of the events up to it was
+    /// asked for.
+    asked: Vec<u64>,
+}
+
+impl Bounds {
+    fn of(log: &[Stored], operations: &[Operation]) -> Self {
+        let mut answered: Vec<(u64, u64)> = operations
+            .iter()
+            .filter_map(|operation| match operation.outcome {
+                Outcome::Accepted { position, .. } => Some((operation.returned, position)),
+                Outcome::Refused(_) | Outcome::Unexpected { .. } | Outcome::Contended => None,
+            })
+            .collect();
+        answered.sort_unstable();
+        let mut highest = 0;
+        for (_, position) in &mut answered {
+            highest = highest.max(*position);
+            *position = highest;
+        }
+        let mut latest = 0;
+        let asked = log
+            .iter()
+            .map(|stored| {
+                latest = latest.max(operations[stored.author].invoked);
+                latest
+            })
+            .collect();
+        Self { answered, asked }
+    }
+
+    fn at_least(&self, time: u64) -> u64 {
+        let count = self
+            .answered
+            .partition_point(|(returned, _)| *returned < time);
+        count.checked_sub(1).map_or(0, |last| self.answered[last].1)
+    }
+
+    fn at_most(&self, time: u64) -> u64 {
+        self.asked.partition_point(|asked| *asked < time) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! `kill -9` of the real server under load.
+//!
+//! Clients send commands with keys until the server is gone, and what they owe
+//! an answer to they send again once it is back. Between the two, what is in
+//! the database is compared with what they were told.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::server::Server;
+use crate::todos::{Client, Witness, examine};
+use crate::{Findings, Plan};
+
+/// How many send commands at once.
+const CLIENTS: usize = 8;
+
+/// How often one database is used: it is read in full after each kill.
+const KILLS: usize = 8;
+
+/// Does its worst to a server.
+///
+/// # Errors
+///
+/// If the check itself does not work.
+pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
+    let mut findings = Findings::default();
+    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let end = Instant::now() + plan.time;
+    while Instant::now() < end && !findings.is_enough() {
+        let folder = TempDir::new()?;
+        let witness = Witness::default();
+        let mut clients: Vec<Client> = (0..CLIENTS)
+            .map(|number| Client::new(number.to_string(), witness.clone(), random.u64(..)))
+            .collect();
+        for _ in 0..KILLS {
+            let server = Server::start(server, folder.path(), plan.bug)?;
+            let pause = Duration::from_millis(random.u64(20..500));
+            clients = run_until_killed(server, clients, pause, &mut findings).await?;
+            for violation in examine(folder.path(), &witness).await? {
+                findings.found(format!("after a kill: {violation}"));
+            }
+            findings.did("kills", 1);
+            if Instant::now() > end || findings.is_enough() {
+                break;
+            }
+        }
+        findings.did("commands acknowledged", witness.len() as u64);
+    }
+    Ok(findings)
+}
+
+/// Lets clients send commands, and kills the server wherever it is by then.
+async fn run_until_killed(
+    server: Server,
+    clients: Vec<Client>,
+    pause: Duration,
+    findings: &mut Findings,
+) -> anyhow::Result<Vec<Client>> {
+    let running: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| {
+            let commands = server.commands();
+            tokio::spawn(async move {
+                let violations = client.run(&commands).await?;
+                anyhow::Ok((client, violations))
+            })
+        })
+        .collect();
+    tokio::time::sleep(pause).await;
+    server.kill()?;
+    let mut clients = Vec::new();
+    for client in running {
+        match client.await.context("a client")? {
+            Ok((client, violations)) => {
+                clients.push(client);
+                for violation in violations {
+                    findings.found(violation);
+                }
+            }
+            Err(refused) => findings.found(refused.to_string()),
+        }
+    }
+    Ok(clients)
+}

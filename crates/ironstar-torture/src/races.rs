@@ -1,0 +1,195 @@
+//! Commands on few aggregates at once.
+//!
+//! Two nodes, each with states in memory that the other outdates, share a log.
+//! What their clients ask and are answered is recorded, and must be something
+//! that could have happened one after the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use ironstar_adapters::memory::MemoryEventBus;
+use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::{CommandContext, CommandError, CommandHandler, decode};
+use ironstar_domain::{TodoCommand, TodoId, TodoState};
+use ironstar_ports::{EventStore, Origin, Position, Sequence};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::bug::plant;
+use crate::history::{Operation, Outcome, Stored, examine};
+use crate::{Findings, Plan};
+
+const NODES: usize = 2;
+const CLIENTS: usize = 8;
+
+/// How many todos they fight over, and how many commands each sends.
+const TODOS: usize = 3;
+const COMMANDS: usize = 250;
+
+/// Does its worst.
+///
+/// # Errors
+///
+/// If the check itself does not work.
+pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
+    let mut findings = Findings::default();
+    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let end = Instant::now() + plan.time;
+    while Instant::now() < end && !findings.is_enough() {
+        let folder = TempDir::new()?;
+        let database = SqliteDatabase::open(&folder.path().join("ironstar.db").into()).await?;
+        let clock = Arc::new(SystemClock);
+        let sqlite = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
+        let sqlite = Arc::new(sqlite);
+        let store = plant(plan.bug, sqlite.clone());
+        let operations = race(&store, &sqlite, &mut random).await?;
+        let log = read(&*sqlite).await?;
+        sqlite.close().await?;
+        let refused = |operation: &&Operation| {
+            matches!(
+                operation.outcome,
+                Outcome::Refused(_) | Outcome::Unexpected { .. }
+            )
+        };
+        findings.did("commands at once", operations.len() as u64);
+        findings.did("events", log.len() as u64);
+        findings.did("refusals", operations.iter().filter(refused).count() as u64);
+        for violation in examine(&log, &operations) {
+            findings.found(violation);
+        }
+    }
+    Ok(findings)
+}
+
+/// Has everybody send commands, and returns what was asked and answered.
+async fn race(
+    store: &Arc<dyn EventStore>,
+    snapshots: &Arc<SqliteEventStore>,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<Vec<Operation>> {
+    let nodes: Vec<CommandHandler> = (0..NODES)
+        .map(|_| {
+            CommandHandler::new(
+                Arc::clone(store),
+                snapshots.clone(),
+                Arc::new(MemoryEventBus::new()),
+                Arc::new(SystemIdSource),
+            )
+        })
+        .collect();
+    let clock = Arc::new(AtomicU64::new(1));
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        let client = Client {
+            number,
+            node: nodes[number % NODES].clone(),
+            clock: Arc::clone(&clock),
+            random: random.fork(),
+            known: [None; TODOS],
+        };
+        clients.spawn(client.run());
+    }
+    let mut operations = Vec::new();
+    while let Some(client) = clients.join_next().await {
+        operations.extend(client??);
+    }
+    operations.sort_by_key(|(number, _)| *number);
+    Ok(operations
+        .into_iter()
+        .map(|(_, operation)| operation)
+        .collect())
+}
+
+struct Client {
+    number: usize,
+    node: CommandHandler,
+    clock: Arc<AtomicU64>,
+    random: fastrand::Rng,
+    /// The sequence that each todo was last known to be at.
+    known: [Option<u64>; TODOS],
+}
+
+impl Client {
+    async fn run(mut self) -> anyhow::Result<Vec<(usize, Operation)>> {
+        let mut operations = Vec::new();
+        for count in 0..COMMANDS {
+            let number = self.number * COMMANDS + count;
+            operations.push((number, self.command(number).await?));
+            if self.random.u8(0..8) == 0 {
+                tokio::time::sleep(Duration::from_micros(self.random.u64(1..2_000))).await;
+            }
+        }
+        Ok(operations)
+    }
+
+    async fn command(&mut self, number: usize) -> anyhow::Result<Operation> {
+        let todo = self.random.usize(0..TODOS);
+        let id = TodoId::new(Uuid::from_u128(todo as u128));
+        let text = ["Tea", "Milk"][self.random.usize(0..2)].parse()?;
+        let command = match self.random.u8(0..20) {
+            0..4 => TodoCommand::Create { text },
+            4..9 => TodoCommand::Rename { text },
+            9..14 => TodoCommand::Complete,
+            14..19 => TodoCommand::Reopen,
+            _ if self.random.u8(0..20) == 0 => TodoCommand::Delete,
+            _ => TodoCommand::Complete,
+        };
+        let expected = self.known[todo].filter(|_| self.random.u8(0..4) == 0);
+        let context = CommandContext {
+            expected: expected.map(Sequence::new),
+            origin: Origin {
+                correlation_id: Some(number.to_string()),
+                ..Origin::default()
+            },
+            record: None,
+        };
+        let invoked = self.clock.fetch_add(1, SeqCst);
+        let answer = self
+            .node
+            .execute::<TodoState>(&id, &command, &context)
+            .await;
+        let returned = self.clock.fetch_add(1, SeqCst);
+        let outcome = match answer {
+            Ok(accepted) => Outcome::Accepted {
+                sequence: accepted.sequence.context("a todo has events")?.get(),
+                position: accepted.position.get(),
+            },
+            Err(CommandError::Refused(error)) => Outcome::Refused(error),
+            Err(CommandError::Unexpected { actual, .. }) => Outcome::Unexpected {
+                actual: actual.map(Sequence::get),
+            },
+            Err(CommandError::Contended { .. }) => Outcome::Contended,
+            Err(error) => return Err(error.into()),
+        };
+        if let Outcome::Accepted { sequence, .. } = outcome {
+            self.known[todo] = Some(sequence);
+        }
+        Ok(Operation {
+            id,
+            command,
+            expected,
+            invoked,
+            returned,
+            outcome,
+        })
+    }
+}
+
+async fn read(store: &dyn EventStore) -> anyhow::Result<Vec<Stored>> {
+    let log = store.load_after(Position::START, usize::MAX).await?;
+    log.iter()
+        .map(|envelope| {
+            let (id, event) = decode::<TodoState>(envelope)?;
+            let author = envelope.metadata.origin.correlation_id.as_deref();
+            Ok(Stored {
+                id,
+                event,
+                author: author.context("an event without an author")?.parse()?,
+            })
+        })
+        .collect()
+}

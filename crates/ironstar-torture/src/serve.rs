@@ -1,0 +1,55 @@
+//! The application with a bug in its store, for checks that need a process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
+use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions};
+use ironstar_web::Services;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::Bug;
+use crate::bug::plant;
+use crate::disk::{Disk, Faults};
+use crate::server::DATABASE;
+use crate::vfs::Mount;
+
+/// Serves the database in a folder until killed, with a bug.
+///
+/// # Errors
+///
+/// If it cannot be served.
+#[expect(clippy::print_stdout, reason = "as the server announces itself")]
+pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
+    let mut _mount = None;
+    if bug == Bug::AcknowledgesBeforeSync {
+        let disk = Disk::new(0);
+        disk.fail(Faults {
+            ignores_syncs: true,
+            ..Faults::default()
+        });
+        _mount = Some(Mount::new(folder, Arc::new(disk))?);
+    }
+    let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
+    let clock = Arc::new(SystemClock);
+    let store = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
+    let store = plant(Some(bug), Arc::new(store));
+    let bus = Arc::new(MemoryEventBus::new());
+    let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
+    let snapshots = Arc::new(MemorySnapshotStore::new());
+    let commands = CommandHandler::new(store.clone(), snapshots, bus, Arc::new(SystemIdSource));
+    let router = ironstar_web::router(Services {
+        commands,
+        feed,
+        store,
+        shutdown: CancellationToken::new(),
+    })
+    .await;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("ironstar is ready at http://{}", listener.local_addr()?);
+    axum::serve(listener, router).await?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The real server, as a process that can be killed; or one with a bug.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, bail};
+use reqwest::Client;
+use serde_json::Value;
+
+use crate::Bug;
+
+/// The name of the database in its folder.
+pub(crate) const DATABASE: &str = "ironstar.db";
+
+/// What is asked of a todo, with what makes it happen once.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) key: String,
+    pub(crate) body: Value,
+}
+
+/// Where a command has left its todo.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) id: String,
+    pub(crate) sequence: u64,
+    pub(crate) position: u64,
+}
+
+/// A running server, which ends with this.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Child,
+    url: String,
+    http: Client,
+}
+
+impl Server {
+    /// Starts a server on the database in a folder, and waits until it is
+    /// ready.
+    pub(crate) fn start(program: &Path, folder: &Path, bug: Option<Bug>) -> anyhow::Result<Self> {
+        let mut command = match bug {
+            None => {
+                let mut command = Command::new(program);
+                let url = format!("sqlite:{}", folder.join(DATABASE).display());
+                command.args(["--listen", "127.0.0.1:0", "--database-url", &url]);
+                command
+            }
+            Some(bug) => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("serve").arg(folder).arg(bug.name());
+                command
+            }
+        };
+        let mut process = command
+            .env("RUST_LOG", "off")
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run {}", program.display()))?;
+        let output = process.stdout.take().context("it has no output")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let url = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"));
+        let Some(url) = url else {
+            bail!("the server does not start: {line:?}, {:?}", process.wait()?);
+        };
+        Ok(Self {
+            url: url.to_owned(),
+            process,
+            http: Client::new(),
+        })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn commands(&self) -> Commands {
+        Commands {
+            http: self.http.clone(),
+            url: format!("{}/api/commands/todo", self.url),
+        }
+    }
+
+    /// `kill -9`
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed before.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Sends commands to a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Commands {
+    http: Client,
+    url: String,
+}
+
+impl Commands {
+    /// Sends a command. Nothing comes back if the server is gone.
+    pub(crate) async fn send(&self, request: &Request) -> anyhow::Result<Option<Answer>> {
+        let response = self
+            .http
+            .post(&self.url)
+            .header("idempotency-key", &request.key)
+            .header("x-request-id", &request.key)
+            .json(&request.body)
+            .send()
+            .await;
+        let Ok(response) = response else {
+            return Ok(None);
+        };
+        let status = response.status();
+        let Ok(answer) = response.json::<Value>().await else {
+            return Ok(None);
+        };
+        let number = |name: &str| answer[name].as_u64();
+        match (
+            answer["id"].as_str(),
+            number("sequence"),
+            number("position"),
+        ) {
+            (Some(id), Some(sequence), Some(position)) if status.is_success() => Ok(Some(Answer {
+                id: id.to_owned(),
+                sequence,
+                position,
+            })),
+            _ => bail!("{} is answered {status} {answer}", request.body),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A moment of each check that needs no server, and of the bug that only power
+//! cuts find. `cargo xtask torture` does more, for longer.
+
+use std::time::Duration;
+
+use ironstar_torture::{Bug, Plan, bus, power, races};
+
+const PLAN: Plan = Plan {
+    seed: 1,
+    time: Duration::from_secs(2),
+    bug: None,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn power_cuts_and_failing_disks_lose_nothing() {
+    let findings = power::check(&PLAN).await.expect("the check works");
+    assert_eq!(findings.violations, Vec::<String>::new());
+    assert!(
+        findings.work.iter().all(|(_, count)| *count > 0),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_finds_what_was_not_synced() {
+    let plan = Plan {
+        time: Duration::from_secs(30),
+        bug: Some(Bug::AcknowledgesBeforeSync),
+        ..PLAN
+    };
+    let findings = power::check(&plan).await.expect("the check works");
+    let found = findings.violations.first().expect("it is found");
+    assert!(
+        found.ends_with("which was acknowledged, is gone"),
+        "{found}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_faulty_bus_costs_time_and_no_event() {
+    let findings = bus::check(&PLAN).await.expect("the check works");
+    assert_eq!(findings.violations, Vec::<String>::new());
+    assert!(
+        findings.work.iter().all(|(_, count)| *count > 0),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_ask_at_once_could_have_been_asked_in_turn() {
+    let findings = races::check(&PLAN).await.expect("the check works");
+    assert_eq!(findings.violations, Vec::<String>::new());
+    assert!(
+        findings.work.iter().all(|(_, count)| *count > 0),
+        "{findings:?}"
+    );
+}
