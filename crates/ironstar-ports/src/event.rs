@@ -68,8 +68,9 @@ pub struct Envelope {
     pub created_at: OffsetDateTime,
 }
 
-/// What is known of an event beside what happened.
+/// What is known of an event beside what happened. Its JSON form is flat.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "FlatMetadata")]
 pub struct Metadata {
     /// Identifies the event everywhere: a UUID of version 7.
     pub event_id: Uuid,
@@ -94,6 +95,16 @@ pub struct Origin {
     /// `traceparent` (<https://www.w3.org/TR/trace-context/#traceparent-header>).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+}
+
+/// [`Metadata`], to be read: serde reads what it flattens much more slowly.
+#[derive(Deserialize)]
+struct FlatMetadata {
+    event_id: Uuid,
+    correlation_id: Option<String>,
+    causation_id: Option<String>,
+    actor: Option<String>,
+    traceparent: Option<String>,
 }
 
 /// One JSON value, kept as the text it was written as.
@@ -158,6 +169,20 @@ impl StreamId {
         Self {
             aggregate_type: aggregate_type.into(),
             aggregate_id: aggregate_id.into(),
+        }
+    }
+}
+
+impl From<FlatMetadata> for Metadata {
+    fn from(flat: FlatMetadata) -> Self {
+        Self {
+            event_id: flat.event_id,
+            origin: Origin {
+                correlation_id: flat.correlation_id,
+                causation_id: flat.causation_id,
+                actor: flat.actor,
+                traceparent: flat.traceparent,
+            },
         }
     }
 }

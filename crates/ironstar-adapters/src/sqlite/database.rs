@@ -11,9 +11,6 @@ use super::url::SqliteUrl;
 /// How many connections read at once.
 const READERS: u32 = 4;
 
-/// How many rows SQLite's thread reads ahead of whoever asked for them.
-const ROW_BUFFER: usize = 1_024;
-
 /// A database that is open, checked, and has the newest schema.
 #[derive(Debug)]
 pub struct SqliteDatabase {
@@ -37,7 +34,7 @@ impl SqliteDatabase {
         migrations::run(url, &mut writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options(url).read_only(true).row_buffer_size(ROW_BUFFER))
+            .connect_with(options(url).read_only(true))
             .await
             .map_err(|source| OpenError::unusable(url, source))?;
         let file = OpenFile::at(url)?;

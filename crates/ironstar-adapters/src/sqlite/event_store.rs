@@ -78,17 +78,15 @@ impl EventStore for SqliteEventStore {
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
         let from = after.map_or(Sequence::FIRST, Sequence::next);
-        let rows = sqlx::query(SELECT_STREAM)
+        let page: String = sqlx::query_scalar(SELECT_STREAM)
             .bind(&stream.aggregate_type)
             .bind(&stream.aggregate_id)
             .bind(integer(from.get()))
             .bind(integer(limit as u64))
-            .fetch_all(&self.readers)
-            .await;
-        rows.map_err(StoreError::unavailable)?
-            .iter()
-            .map(rows::envelope)
-            .collect()
+            .fetch_one(&self.readers)
+            .await
+            .map_err(StoreError::unavailable)?;
+        rows::envelopes(&page)?.collect()
     }
 
     async fn load_after(
@@ -96,25 +94,22 @@ impl EventStore for SqliteEventStore {
         position: Position,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let rows = sqlx::query(SELECT_LOG)
+        let page: String = sqlx::query_scalar(SELECT_LOG)
             .bind(integer(position.get()))
             .bind(integer(limit as u64))
-            .fetch_all(&self.readers)
-            .await;
-        let mut page = Vec::new();
-        for envelope in rows
-            .map_err(StoreError::unavailable)?
-            .iter()
-            .map(rows::envelope)
-        {
+            .fetch_one(&self.readers)
+            .await
+            .map_err(StoreError::unavailable)?;
+        let mut events = Vec::new();
+        for envelope in rows::envelopes(&page)? {
             match envelope {
-                Ok(envelope) => page.push(envelope),
-                Err(error) if page.is_empty() => return Err(error),
+                Ok(envelope) => events.push(envelope),
+                Err(error) if events.is_empty() => return Err(error),
                 // Whoever goes on from here comes across it next.
                 Err(_) => break,
             }
         }
-        Ok(page)
+        Ok(events)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
