@@ -10,6 +10,7 @@ use ironstar_ports::{
 };
 
 use crate::codec::{DecodeError, decode, encode};
+use crate::finish::finish;
 use crate::snapshots::{Snapshots, is_due};
 use crate::warm::WarmStates;
 
@@ -319,7 +320,7 @@ impl CommandHandler {
     /// away in between.
     async fn append_and_hint(&self, append: Append) -> Result<Appended, AppendError> {
         let (store, bus) = (Arc::clone(&self.store), Arc::clone(&self.bus));
-        let task = tokio::spawn(async move {
+        finish(async move {
             let keys: Vec<Key> = append
                 .streams
                 .iter()
@@ -338,9 +339,8 @@ impl CommandHandler {
                 }
             }
             Ok(appended)
-        });
-        task.await
-            .unwrap_or_else(|error| Err(StoreError::unavailable(error).into()))
+        })
+        .await
     }
 }
 

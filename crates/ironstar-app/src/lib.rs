@@ -12,6 +12,7 @@
 mod codec;
 mod command;
 mod feed;
+mod finish;
 mod snapshots;
 pub mod todo;
 mod warm;
