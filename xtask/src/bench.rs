@@ -3,16 +3,25 @@
 //!
 //! Machines are shared and noisy, so every figure is taken several times in
 //! turn with what it is compared to, and the medians are compared. Nothing here
-//! is a test: see `docs/BENCHMARKS.md` for what the figures mean.
+//! is a test: see `docs/BENCHMARKS.md` for what the figures mean. A new
+//! measurement is a row in `measurements.rs`, and a program of `bench/` that
+//! prints its figures.
 
+mod measurements;
+mod program;
+mod report;
+
+use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use cargo_metadata::MetadataCommand;
 use clap::Args;
-use serde_json::{Value, json};
+
+use self::measurements::{Effort, MEASUREMENTS, Measurement, Source};
+use self::program::{Figures, Programs, Run};
+use self::report::Outcome;
 
 /// What to measure, and where to put the figures.
 #[derive(Args, Debug)]
@@ -33,136 +42,6 @@ pub(crate) struct Arguments {
     rounds: usize,
 }
 
-/// One figure, and what it is compared to.
-struct Measurement {
-    name: &'static str,
-    unit: &'static str,
-    /// The program of `bench/`, and its arguments.
-    run: Run,
-    against: &'static str,
-    against_run: Run,
-    /// The ratio to reach.
-    goal: f64,
-    takes_long: bool,
-}
-
-type Run = (Program, &'static [&'static str]);
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Program {
-    Ironstar,
-    CqrsEs,
-    Tephra,
-}
-
-const CLIENTS_1: Run = (Program::Ironstar, &["commands", "--clients", "1"]);
-const CLIENTS_8: Run = (Program::Ironstar, &["commands", "--clients", "8"]);
-const CLIENTS_64: Run = (Program::Ironstar, &["commands", "--clients", "64"]);
-const CLIENTS_256: Run = (Program::Ironstar, &["commands", "--clients", "256"]);
-
-const MEASUREMENTS: &[Measurement] = &[
-    commands(
-        "commands, 1 client",
-        CLIENTS_1,
-        "rusqlite, 1 a transaction",
-        (Program::Ironstar, &["ceiling", "--batch", "1"]),
-        0.7,
-    ),
-    commands(
-        "commands, 8 clients",
-        CLIENTS_8,
-        "tephra",
-        (Program::Tephra, &["--clients", "8"]),
-        0.5,
-    ),
-    commands(
-        "commands, 64 clients",
-        CLIENTS_64,
-        "cqrs-es, FULL",
-        (Program::CqrsEs, &["--clients", "64", "--full"]),
-        15.0,
-    ),
-    commands(
-        "commands, 64 clients",
-        CLIENTS_64,
-        "cqrs-es, NORMAL",
-        (Program::CqrsEs, &["--clients", "64"]),
-        8.0,
-    ),
-    commands(
-        "commands, 64 clients",
-        CLIENTS_64,
-        "tephra",
-        (Program::Tephra, &["--clients", "64"]),
-        0.5,
-    ),
-    commands(
-        "commands, 64 clients",
-        CLIENTS_64,
-        "rusqlite, 64 a transaction",
-        (Program::Ironstar, &["ceiling", "--batch", "64"]),
-        0.8,
-    ),
-    commands(
-        "commands, 256 clients",
-        CLIENTS_256,
-        "rusqlite, 256 a transaction",
-        (Program::Ironstar, &["ceiling", "--batch", "256"]),
-        0.8,
-    ),
-    commands(
-        "commands, 256 clients",
-        CLIENTS_256,
-        "tephra",
-        (Program::Tephra, &["--clients", "256"]),
-        0.5,
-    ),
-    Measurement {
-        name: "replay",
-        unit: "events/s",
-        run: (Program::Ironstar, &["replay", "--events", "200000"]),
-        against: "plain scan",
-        against_run: (Program::Ironstar, &["scan", "--events", "200000"]),
-        goal: 0.5,
-        takes_long: false,
-    },
-    Measurement {
-        name: "commands on a stream of 10,000",
-        unit: "commands/s",
-        run: (Program::Ironstar, &["stream", "--length", "10000"]),
-        against: "on a stream of 10",
-        against_run: (Program::Ironstar, &["stream", "--length", "10"]),
-        // At most 1.5 times as long.
-        goal: 1.0 / 1.5,
-        takes_long: true,
-    },
-];
-
-const fn commands(
-    name: &'static str,
-    run: Run,
-    against: &'static str,
-    against_run: Run,
-    goal: f64,
-) -> Measurement {
-    Measurement {
-        name,
-        unit: "commands/s",
-        run,
-        against,
-        against_run,
-        goal,
-        takes_long: false,
-    }
-}
-
-/// A measurement's outcome.
-struct Figure {
-    measurement: &'static Measurement,
-    value: f64,
-    against: f64,
-}
-
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let chosen: Vec<&Measurement> = MEASUREMENTS
@@ -177,21 +56,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .exec()?
         .workspace_root
         .into();
-    for program in [Program::Ironstar, Program::CqrsEs, Program::Tephra] {
-        if chosen.iter().any(|measurement| measurement.uses(program)) {
-            program.build(&root)?;
+    let programs = Programs::new(root)?;
+    programs.build(chosen.iter().flat_map(|measurement| measurement.runs()))?;
+    let mut outcomes = Vec::new();
+    // What shares a run stands side by side.
+    for group in chosen.chunk_by(|one, next| one.shares_a_run_with(next)) {
+        for outcome in take(&programs, group, arguments.rounds)? {
+            report::print(&outcome);
+            outcomes.push(outcome);
         }
     }
-    let folder = root.join("bench/target/data");
-    fs::create_dir_all(&folder)?;
-    let mut figures = Vec::new();
-    for measurement in chosen {
-        let figure = measurement.take(&root, &folder, arguments.rounds)?;
-        print(&figure);
-        figures.push(figure);
-    }
     if let Some(file) = &arguments.json {
-        fs::write(file, json(&figures))
+        fs::write(file, report::json(&outcomes))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
@@ -199,121 +75,60 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 impl Arguments {
     fn wants(&self, measurement: &Measurement) -> bool {
+        let full_name = format!("{} {}", measurement.name, measurement.against).to_lowercase();
         let is_named = self.names.is_empty()
             || self
                 .names
                 .iter()
-                .any(|name| measurement.name.contains(name) || measurement.against.contains(name));
-        is_named && !(self.quick && measurement.takes_long)
+                .any(|name| full_name.contains(&name.to_lowercase()));
+        is_named && !(self.quick && measurement.effort != Effort::Short)
     }
 }
 
-impl Measurement {
-    fn uses(&self, program: Program) -> bool {
-        self.run.0 == program || self.against_run.0 == program
-    }
-
-    /// Takes both figures in turn, and returns their medians.
-    fn take(&'static self, root: &Path, folder: &Path, rounds: usize) -> anyhow::Result<Figure> {
-        let mut values = Vec::new();
-        let mut against = Vec::new();
-        for _ in 0..rounds.max(1) {
-            values.push(measure(root, folder, self.run)?);
-            against.push(measure(root, folder, self.against_run)?);
-        }
-        Ok(Figure {
-            measurement: self,
-            value: median(values),
-            against: median(against),
-        })
-    }
-}
-
-impl Program {
-    /// The workspace that the program is in, and its name.
-    fn place(self, root: &Path) -> (PathBuf, &'static str) {
-        match self {
-            Self::Ironstar => (root.join("bench"), "ironstar-bench"),
-            Self::CqrsEs => (root.join("bench/peers/cqrs-es"), "bench-cqrs-es"),
-            Self::Tephra => (root.join("bench/peers/tephra"), "bench-tephra"),
+/// Takes what a group of measurements needs in turn, each run once a round,
+/// and compares the medians.
+fn take(
+    programs: &Programs,
+    group: &[&'static Measurement],
+    rounds: usize,
+) -> anyhow::Result<Vec<Outcome>> {
+    let mut runs: Vec<Run> = Vec::new();
+    for run in group.iter().flat_map(|measurement| measurement.runs()) {
+        if !runs.contains(&run) {
+            runs.push(run);
         }
     }
-
-    fn build(self, root: &Path) -> anyhow::Result<()> {
-        let (workspace, name) = self.place(root);
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--locked", "--bin", name])
-            .current_dir(workspace)
-            .status()
-            .context("cannot run cargo")?;
-        if !status.success() {
-            bail!("{name} does not build");
+    let is_once = group.iter().any(|one| one.effort == Effort::Once);
+    let rounds = if is_once { 1 } else { rounds.max(1) };
+    let mut taken: HashMap<Run, Vec<Figures>> = HashMap::new();
+    for _ in 0..rounds {
+        for run in &runs {
+            taken.entry(*run).or_default().push(programs.measure(*run)?);
         }
-        Ok(())
     }
-}
-
-/// Runs a program, and reads its figure off its last line.
-fn measure(root: &Path, folder: &Path, (program, arguments): Run) -> anyhow::Result<f64> {
-    let (workspace, name) = program.place(root);
-    let output = Command::new(workspace.join("target/release").join(name))
-        .arg("--folder")
-        .arg(folder)
-        .args(arguments)
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run {name}"))?;
-    if !output.status.success() {
-        bail!("{name} {arguments:?} failed: {}", output.status);
-    }
-    let text = String::from_utf8(output.stdout)?;
-    let last = text.lines().last().unwrap_or_default();
-    last.parse()
-        .with_context(|| format!("{name} printed no figure, but {last:?}"))
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
-}
-
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
-fn print(figure: &Figure) {
-    let measurement = figure.measurement;
-    let ratio = figure.value / figure.against;
-    let verdict = if ratio >= measurement.goal {
-        "reached"
-    } else {
-        "missed"
-    };
-    println!(
-        "{:<32} {:>10.0} {:<11} {:>7.2}x {:<28} {:>10.0}   goal {:>5.2}x {verdict}",
-        measurement.name,
-        figure.value,
-        measurement.unit,
-        ratio,
-        measurement.against,
-        figure.against,
-        measurement.goal,
-    );
-}
-
-/// The figures as JSON.
-fn json(figures: &[Figure]) -> String {
-    let measurements: Vec<Value> = figures
+    group
         .iter()
-        .map(|figure| {
-            let measurement = figure.measurement;
-            json!({
-                "name": measurement.name,
-                "value": figure.value,
-                "unit": measurement.unit,
-                "against": measurement.against,
-                "ratio": figure.value / figure.against,
-                "goal": measurement.goal,
-                "better": "higher",
+        .map(|measurement| {
+            Ok(Outcome {
+                measurement,
+                value: median(&taken, measurement.value)?,
+                against: median(&taken, measurement.against_value)?,
             })
         })
-        .collect();
-    format!("{:#}\n", json!({ "measurements": measurements }))
+        .collect()
+}
+
+fn median(taken: &HashMap<Run, Vec<Figures>>, (run, name): Source) -> anyhow::Result<f64> {
+    let mut figures = taken
+        .get(&run)
+        .into_iter()
+        .flatten()
+        .map(|figures| figures.get(name).copied())
+        .collect::<Option<Vec<f64>>>()
+        .with_context(|| format!("{run:?} printed no figure {name:?}"))?;
+    figures.sort_by(f64::total_cmp);
+    figures
+        .get(figures.len() / 2)
+        .copied()
+        .with_context(|| format!("{run:?} was not run"))
 }

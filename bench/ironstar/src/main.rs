@@ -1,15 +1,27 @@
-//! Measures ironstar, and plain SQLite as the ceiling, one figure a run. The
-//! figure is the last line of standard output, a plain number.
+//! Measures ironstar, and plain SQLite and a bare web server beside it, one
+//! thing a run. What was measured is standard output: a figure a line, its name
+//! and a plain number.
 
 mod ceiling;
+mod client;
 mod commands;
+mod frames;
+mod http;
 mod replay;
+mod server;
+mod soak;
 mod streams;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::server::Server;
+
+/// What was measured: names and figures.
+type Figures = Vec<(&'static str, f64)>;
 
 /// Measures one thing, in a folder of its own.
 #[derive(Debug, Parser)]
@@ -21,6 +33,10 @@ struct Arguments {
     /// For how long to measure
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+
+    /// The server to measure, instead of a bare one
+    #[arg(long, value_name = "PROGRAM")]
+    server: Option<PathBuf>,
 
     #[command(subcommand)]
     what: What,
@@ -53,6 +69,15 @@ enum What {
         #[arg(long)]
         length: u64,
     },
+    /// Commands a second over HTTP, and how long they take
+    Http {
+        #[arg(long)]
+        connections: usize,
+    },
+    /// From a command to its frame at another client, one at a time
+    Frames,
+    /// The server's memory under full load, in the first minute and at the end
+    Soak,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -60,14 +85,50 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(&arguments.folder)?;
     let path = folder.path().join("bench.db");
     let time = Duration::from_secs_f64(arguments.seconds);
-    let runtime = tokio::runtime::Runtime::new()?;
-    let figure = match arguments.what {
-        What::Commands { clients } => runtime.block_on(commands::measure(&path, clients, time))?,
-        What::Ceiling { batch } => ceiling::measure(&path, batch, time, &runtime)?,
-        What::Replay { events } => runtime.block_on(replay::measure(&path, events))?,
-        What::Scan { events } => replay::scan(&path, events, &runtime)?,
-        What::Stream { length } => runtime.block_on(streams::measure(&path, length, time))?,
+    let runtime = Runtime::new()?;
+    let figures = match arguments.what {
+        What::Commands { clients } => {
+            rate(runtime.block_on(commands::measure(&path, clients, time))?)
+        }
+        What::Ceiling { batch } => rate(ceiling::measure(&path, batch, time, &runtime)?),
+        What::Replay { events } => rate(runtime.block_on(replay::measure(&path, events))?),
+        What::Scan { events } => rate(replay::scan(&path, events, &runtime)?),
+        What::Stream { length } => rate(runtime.block_on(streams::measure(&path, length, time))?),
+        What::Http { connections } => over_http(&arguments, &path, async |server| {
+            http::measure(server.address, connections, time).await
+        })?,
+        What::Frames => over_http(&arguments, &path, async |server| {
+            frames::measure(server.address, time).await
+        })?,
+        What::Soak => over_http(&arguments, &path, async |server| {
+            soak::measure(server, &path, time).await
+        })?,
     };
-    println!("{figure:.1}");
+    for (name, figure) in figures {
+        println!("{name} {figure:.4}");
+    }
     Ok(())
+}
+
+fn rate(rate: f64) -> Figures {
+    vec![("rate", rate)]
+}
+
+/// Measures a server in a process of its own. One thread is enough to keep it
+/// busy, and leaves it the rest of the machine.
+fn over_http(
+    arguments: &Arguments,
+    path: &Path,
+    measure: impl AsyncFnOnce(&Server) -> anyhow::Result<Figures>,
+) -> anyhow::Result<Figures> {
+    let server = match &arguments.server {
+        Some(program) => Server::ironstar(program, path)?,
+        None => Server::bare()?,
+    };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(measure(&server))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }

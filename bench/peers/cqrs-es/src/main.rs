@@ -1,5 +1,4 @@
-//! The same todo commands on cqrs-es with sqlite-es. The figure is the last
-//! line of standard output.
+//! The same todo commands on cqrs-es with sqlite-es.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -135,7 +134,10 @@ async fn main() -> anyhow::Result<()> {
     run(&todos, arguments.clients, time / 4).await?;
     let start = Instant::now();
     let commands = run(&todos, arguments.clients, time).await?;
-    println!("{:.1}", commands as f64 / start.elapsed().as_secs_f64());
+    println!(
+        "rate {:.1}",
+        commands as f64 / start.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 

@@ -1,5 +1,4 @@
-//! The same todo commands on tephra, embedded. The figure is the last line of
-//! standard output.
+//! The same todo commands on tephra, embedded.
 
 use std::path::PathBuf;
 use std::thread;
@@ -30,7 +29,10 @@ fn main() -> anyhow::Result<()> {
     run(&handle, arguments.clients, time / 4)?;
     let start = Instant::now();
     let commands = run(&handle, arguments.clients, time)?;
-    println!("{:.1}", commands as f64 / start.elapsed().as_secs_f64());
+    println!(
+        "rate {:.1}",
+        commands as f64 / start.elapsed().as_secs_f64()
+    );
     coordinator.shutdown();
     Ok(())
 }

@@ -1,0 +1,129 @@
+//! A light HTTP client: one connection, kept alive, one request at a time.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, header};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    address: SocketAddr,
+}
+
+/// The answer to a command, and how long it took; anything but a success is an
+/// error.
+type Answered = anyhow::Result<(Answer, Duration)>;
+
+/// What is answered to a command that was carried out.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) id: String,
+    pub(crate) position: u64,
+}
+
+/// A stream of events, as it comes in.
+#[derive(Debug)]
+pub(crate) struct Events {
+    body: Incoming,
+    /// What has come in since the last frame that was waited for.
+    received: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        // If it breaks, the request that is under way says so.
+        tokio::spawn(connection);
+        Ok(Self { sender, address })
+    }
+
+    /// Sends a command.
+    async fn command(&mut self, command: String) -> Answered {
+        let request = Request::post("/api/commands/todo")
+            .header(header::HOST, self.address.to_string())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(command)))?;
+        let start = Instant::now();
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        let time = start.elapsed();
+        ensure!(
+            status.is_success(),
+            "a command was answered with {status}: {}",
+            String::from_utf8_lossy(&body)
+        );
+        Ok((serde_json::from_slice(&body)?, time))
+    }
+
+    /// Creates a todo.
+    pub(crate) async fn create(&mut self, number: usize) -> Answered {
+        self.command(format!(
+            r#"{{"type":"create","text":"Todo number {number}"}}"#
+        ))
+        .await
+    }
+
+    /// Asks something of a todo that needs no more to be said.
+    pub(crate) async fn act(&mut self, action: &str, id: &str) -> Answered {
+        self.command(format!(r#"{{"type":"{action}","id":"{id}"}}"#))
+            .await
+    }
+
+    /// Makes a todo say something else.
+    pub(crate) async fn rename(&mut self, id: &str, number: usize) -> Answered {
+        self.command(format!(
+            r#"{{"type":"rename","id":"{id}","text":"Todo number {number}"}}"#
+        ))
+        .await
+    }
+
+    /// Opens a stream, which takes the connection.
+    pub(crate) async fn events(mut self, path: &str) -> anyhow::Result<Events> {
+        let request = Request::get(path)
+            .header(header::HOST, self.address.to_string())
+            .body(Full::default())?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        ensure!(status.is_success(), "a stream was answered with {status}");
+        Ok(Events {
+            body: response.into_body(),
+            received: Vec::new(),
+        })
+    }
+}
+
+impl Events {
+    /// Waits for the frame that carries a position.
+    pub(crate) async fn reach(&mut self, position: u64) -> anyhow::Result<()> {
+        let id = format!("\nid: {position}\n\n");
+        while !contains(&self.received, id.as_bytes()) {
+            let received = self.receive().await?;
+            self.received.extend_from_slice(&received);
+        }
+        self.received.clear();
+        Ok(())
+    }
+
+    /// Waits for more.
+    pub(crate) async fn receive(&mut self) -> anyhow::Result<Bytes> {
+        let frame = self.body.frame().await.context("a stream has ended")??;
+        Ok(frame.into_data().unwrap_or_default())
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,144 @@
+//! The server under full load for long: whether its memory grows.
+//!
+//! The todos are as many all the time, since a list of todos takes what it
+//! takes. Pages and programs watch, and one page never reads what it gets.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use futures::future::{try_join, try_join_all};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+use crate::Figures;
+use crate::client::Client;
+use crate::server::Server;
+
+/// How many connections send commands, each about todos of its own.
+const CONNECTIONS: usize = 64;
+const TODOS_PER_CONNECTION: usize = 16;
+
+/// What is watched: a page twice, and the raw events.
+const WATCHED: [&str; 3] = ["/api/sse/todos", "/api/sse/todos", "/api/events"];
+
+/// The log must not fill the disk.
+const MOST_BYTES: u64 = 32 << 30;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn measure(
+    server: &Server,
+    database: &Path,
+    time: Duration,
+) -> anyhow::Result<Figures> {
+    let address = server.address;
+    let commands = Cell::new(0);
+    let _never_reads = open_silently(address).await?;
+    let working = try_join_all((0..CONNECTIONS).map(|_| work(address, &commands)));
+    let watching = try_join_all(WATCHED.map(|path| watch(address, path)));
+    tokio::select! {
+        figures = observe(server, database, time, &commands) => figures,
+        ended = try_join(working, watching) => {
+            ended?;
+            bail!("the load has ended")
+        }
+    }
+}
+
+/// Completes, renames, reopens and renames the same todos, over and over.
+async fn work(address: SocketAddr, commands: &Cell<u64>) -> anyhow::Result<Infallible> {
+    let mut client = Client::connect(address).await?;
+    let mut todos = Vec::new();
+    for number in 0..TODOS_PER_CONNECTION {
+        let (created, _) = client.create(number).await?;
+        todos.push(created.id);
+    }
+    let mut takes = 0;
+    loop {
+        for action in ["complete", "reopen"] {
+            for id in &todos {
+                client.act(action, id).await?;
+                takes += 1;
+                client.rename(id, takes).await?;
+                commands.set(commands.get() + 2);
+            }
+        }
+    }
+}
+
+/// Reads a stream, and looks at nothing.
+async fn watch(address: SocketAddr, path: &str) -> anyhow::Result<Infallible> {
+    let mut events = Client::connect(address).await?.events(path).await?;
+    loop {
+        events.receive().await?;
+    }
+}
+
+/// A page that asks for its stream, and then reads nothing of it.
+async fn open_silently(address: SocketAddr) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /api/sse/todos HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    Ok(stream)
+}
+
+/// Looks at the server every minute, or three times if it is to take less.
+async fn observe(
+    server: &Server,
+    database: &Path,
+    time: Duration,
+    commands: &Cell<u64>,
+) -> anyhow::Result<Figures> {
+    let step = MINUTE.min(time / 3);
+    let start = Instant::now();
+    let (mut first, mut last) = (None, 0.0);
+    let mut before = 0;
+    for number in 1..=steps(time, step) {
+        sleep_until(start + step * number).await;
+        last = resident_mib(server.process())?;
+        first.get_or_insert(last);
+        let rate = (commands.get() - before) as f64 / step.as_secs_f64();
+        before = commands.get();
+        let log = bytes(database)?;
+        let ahead = bytes(&database.with_extension("db-wal"))?;
+        eprintln!(
+            "{:>5.0} s: {last:.1} MiB resident, {rate:.0} commands/s, log {:.2} GiB, \
+             write-ahead log {:.0} MiB",
+            start.elapsed().as_secs_f64(),
+            log as f64 / f64::from(1 << 30),
+            ahead as f64 / f64::from(1 << 20),
+        );
+        ensure!(
+            log + ahead < MOST_BYTES,
+            "the log takes too much of the disk"
+        );
+    }
+    let first = first.context("no time to look at the server")?;
+    Ok(vec![("first_mib", first), ("last_mib", last)])
+}
+
+fn steps(time: Duration, step: Duration) -> u32 {
+    (time.as_secs_f64() / step.as_secs_f64()).round() as u32
+}
+
+/// The memory that a process has in use
+/// (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+fn resident_mib(process: u32) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kib: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
+        .context("the server has ended")?
+        .parse()?;
+    Ok(kib / 1_024.0)
+}
+
+fn bytes(path: &Path) -> anyhow::Result<u64> {
+    Ok(fs::metadata(path)?.len())
+}

@@ -1,0 +1,238 @@
+//! What is measured, and against what. Measurements that share a run stand side
+//! by side, so that it is done once for all of them.
+
+use super::program::{Program, Run};
+
+/// One figure, and what it is compared to.
+#[derive(Debug)]
+pub(super) struct Measurement {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) value: Source,
+    pub(super) against: &'static str,
+    pub(super) against_value: Source,
+    pub(super) goal: Goal,
+    pub(super) better: Better,
+    pub(super) effort: Effort,
+}
+
+/// The run that a figure is taken from, and its name in what that prints.
+pub(super) type Source = (Run, &'static str);
+
+/// What is to be reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal {
+    /// Nothing: the figure is there to be known.
+    None,
+    /// So many times what it is compared to.
+    Ratio(f64),
+    /// So much of the measurement's unit.
+    Value(f64),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Better {
+    Higher,
+    Lower,
+}
+
+/// What a measurement takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Effort {
+    /// Seconds a round.
+    Short,
+    /// Long enough to be left out when it is to be quick.
+    Long,
+    /// So long that it is not repeated.
+    Once,
+}
+
+const CLIENTS_1: Run = (Program::Ironstar, &["commands", "--clients", "1"]);
+const CLIENTS_8: Run = (Program::Ironstar, &["commands", "--clients", "8"]);
+const CLIENTS_64: Run = (Program::Ironstar, &["commands", "--clients", "64"]);
+const CLIENTS_256: Run = (Program::Ironstar, &["commands", "--clients", "256"]);
+
+const LOAD: &[&str] = &["--seconds", "5", "http", "--connections", "64"];
+const HTTP: Run = (Program::Server, LOAD);
+const HTTP_BARE: Run = (Program::BareServer, LOAD);
+const FRAMES: &[&str] = &["frames"];
+const SOAK: Run = (Program::Server, &["--seconds", "1800", "soak"]);
+
+pub(super) const MEASUREMENTS: &[Measurement] = &[
+    rate(
+        ("commands, 1 client", CLIENTS_1),
+        "rusqlite, 1 a transaction",
+        (Program::Ironstar, &["ceiling", "--batch", "1"]),
+        0.7,
+    ),
+    rate(
+        ("commands, 8 clients", CLIENTS_8),
+        "tephra",
+        (Program::Tephra, &["--clients", "8"]),
+        0.5,
+    ),
+    rate(
+        ("commands, 64 clients", CLIENTS_64),
+        "cqrs-es, FULL",
+        (Program::CqrsEs, &["--clients", "64", "--full"]),
+        15.0,
+    ),
+    rate(
+        ("commands, 64 clients", CLIENTS_64),
+        "cqrs-es, NORMAL",
+        (Program::CqrsEs, &["--clients", "64"]),
+        8.0,
+    ),
+    rate(
+        ("commands, 64 clients", CLIENTS_64),
+        "tephra",
+        (Program::Tephra, &["--clients", "64"]),
+        0.5,
+    ),
+    rate(
+        ("commands, 64 clients", CLIENTS_64),
+        "rusqlite, 64 a transaction",
+        (Program::Ironstar, &["ceiling", "--batch", "64"]),
+        0.8,
+    ),
+    rate(
+        ("commands, 256 clients", CLIENTS_256),
+        "rusqlite, 256 a transaction",
+        (Program::Ironstar, &["ceiling", "--batch", "256"]),
+        0.8,
+    ),
+    rate(
+        ("commands, 256 clients", CLIENTS_256),
+        "tephra",
+        (Program::Tephra, &["--clients", "256"]),
+        0.5,
+    ),
+    Measurement {
+        unit: "events/s",
+        ..rate(
+            (
+                "replay",
+                (Program::Ironstar, &["replay", "--events", "200000"]),
+            ),
+            "plain scan",
+            (Program::Ironstar, &["scan", "--events", "200000"]),
+            0.5,
+        )
+    },
+    Measurement {
+        effort: Effort::Long,
+        ..rate(
+            (
+                "commands on a stream of 10,000",
+                (Program::Ironstar, &["stream", "--length", "10000"]),
+            ),
+            "on a stream of 10",
+            (Program::Ironstar, &["stream", "--length", "10"]),
+            // At most 1.5 times as long.
+            1.0 / 1.5,
+        )
+    },
+    rate(
+        ("HTTP, 64 connections", HTTP),
+        "bare handler",
+        HTTP_BARE,
+        0.25,
+    ),
+    http_time("HTTP, 64 connections, p50", "p50_ms"),
+    http_time("HTTP, 64 connections, p99", "p99_ms"),
+    http_time("HTTP, 64 connections, p99.9", "p99.9_ms"),
+    Measurement {
+        goal: Goal::Value(2.0),
+        ..frame_time("frame, after the answer", "after_answer_p50_ms")
+    },
+    frame_time("frame, after the command", "p50_ms"),
+    frame_time("frame, after the command, p99", "p99_ms"),
+    Measurement {
+        name: "memory after 30 minutes",
+        unit: "MiB",
+        value: (SOAK, "last_mib"),
+        against: "after the first minute",
+        against_value: (SOAK, "first_mib"),
+        goal: Goal::Ratio(1.2),
+        better: Better::Lower,
+        effort: Effort::Once,
+    },
+];
+
+impl Measurement {
+    pub(super) fn runs(&self) -> [Run; 2] {
+        [self.value.0, self.against_value.0]
+    }
+
+    pub(super) fn shares_a_run_with(&self, other: &Self) -> bool {
+        self.runs().iter().any(|run| other.runs().contains(run))
+    }
+}
+
+/// What is done in a second.
+const fn rate(
+    (name, run): (&'static str, Run),
+    against: &'static str,
+    against_run: Run,
+    goal: f64,
+) -> Measurement {
+    Measurement {
+        name,
+        unit: "commands/s",
+        value: (run, "rate"),
+        against,
+        against_value: (against_run, "rate"),
+        goal: Goal::Ratio(goal),
+        better: Better::Higher,
+        effort: Effort::Short,
+    }
+}
+
+/// How long something takes.
+const fn time(
+    name: &'static str,
+    figure: &'static str,
+    run: Run,
+    against: &'static str,
+    against_run: Run,
+) -> Measurement {
+    Measurement {
+        name,
+        unit: "ms",
+        value: (run, figure),
+        against,
+        against_value: (against_run, figure),
+        goal: Goal::None,
+        better: Better::Lower,
+        effort: Effort::Short,
+    }
+}
+
+const fn http_time(name: &'static str, figure: &'static str) -> Measurement {
+    time(name, figure, HTTP, "bare handler", HTTP_BARE)
+}
+
+const fn frame_time(name: &'static str, figure: &'static str) -> Measurement {
+    let (run, bare) = ((Program::Server, FRAMES), (Program::BareServer, FRAMES));
+    time(name, figure, run, "bare broadcast", bare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MEASUREMENTS, Measurement};
+
+    #[test]
+    fn what_shares_a_run_stands_side_by_side() {
+        let groups: Vec<&[Measurement]> = MEASUREMENTS
+            .chunk_by(|one, next| one.shares_a_run_with(next))
+            .collect();
+        for (index, group) in groups.iter().enumerate() {
+            for other in groups[index + 1..].iter().copied().flatten() {
+                assert!(
+                    !group.iter().any(|one| one.shares_a_run_with(other)),
+                    "{other:?} stands apart from what it shares a run with"
+                );
+            }
+        }
+    }
+}

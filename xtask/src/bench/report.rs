@@ -1,0 +1,94 @@
+//! What was measured, as lines for people and as JSON.
+
+use serde_json::{Value, json};
+
+use super::measurements::{Better, Goal, Measurement};
+
+/// A measurement's outcome: medians.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) measurement: &'static Measurement,
+    pub(super) value: f64,
+    pub(super) against: f64,
+}
+
+impl Outcome {
+    fn ratio(&self) -> f64 {
+        self.value / self.against
+    }
+
+    /// What the goal says, and whether it is reached.
+    fn verdict(&self) -> String {
+        let (reached, goal) = match self.measurement.goal {
+            Goal::None => return String::new(),
+            Goal::Ratio(goal) => (self.ratio(), goal),
+            Goal::Value(goal) => (self.value, goal),
+        };
+        let is_reached = match self.measurement.better {
+            Better::Higher => reached >= goal,
+            Better::Lower => reached <= goal,
+        };
+        let unit = match self.measurement.goal {
+            Goal::None | Goal::Ratio(_) => "x",
+            Goal::Value(_) => self.measurement.unit,
+        };
+        let verdict = if is_reached { "reached" } else { "missed" };
+        format!("goal {goal:>5.2}{unit} {verdict}")
+    }
+}
+
+/// Prints an outcome.
+#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+pub(super) fn print(outcome: &Outcome) {
+    let measurement = outcome.measurement;
+    let line = format!(
+        "{:<36} {:>10} {:<11} {:>7.2}x {:<28} {:>10}   {}",
+        measurement.name,
+        number(outcome.value),
+        measurement.unit,
+        outcome.ratio(),
+        measurement.against,
+        number(outcome.against),
+        outcome.verdict(),
+    );
+    println!("{}", line.trim_end());
+}
+
+/// The outcomes as JSON.
+pub(super) fn json(outcomes: &[Outcome]) -> String {
+    let measurements: Vec<Value> = outcomes
+        .iter()
+        .map(|outcome| {
+            let measurement = outcome.measurement;
+            let (goal, goal_of) = match measurement.goal {
+                Goal::None => (None, None),
+                Goal::Ratio(goal) => (Some(goal), Some("ratio")),
+                Goal::Value(goal) => (Some(goal), Some("value")),
+            };
+            json!({
+                "name": measurement.name,
+                "value": outcome.value,
+                "unit": measurement.unit,
+                "against": measurement.against,
+                "ratio": outcome.ratio(),
+                "goal": goal,
+                "goal_of": goal_of,
+                "better": match measurement.better {
+                    Better::Higher => "higher",
+                    Better::Lower => "lower",
+                },
+            })
+        })
+        .collect();
+    format!("{:#}\n", json!({ "measurements": measurements }))
+}
+
+/// A figure with as many digits as say something.
+fn number(figure: f64) -> String {
+    let digits = match figure {
+        _ if figure >= 1_000.0 => 0,
+        _ if figure >= 10.0 => 1,
+        _ => 3,
+    };
+    format!("{figure:.digits$}")
+}
