@@ -6,6 +6,7 @@ mod ceiling;
 mod client;
 mod commands;
 mod frames;
+mod growth;
 mod http;
 mod replay;
 mod server;
@@ -69,6 +70,11 @@ enum What {
         #[arg(long)]
         length: u64,
     },
+    /// Appends a second to a log of this length, which is kept for the next run
+    Append {
+        #[arg(long)]
+        events: u64,
+    },
     /// Commands a second over HTTP, and how long they take
     Http {
         #[arg(long)]
@@ -94,6 +100,10 @@ fn main() -> anyhow::Result<()> {
         What::Replay { events } => rate(runtime.block_on(replay::measure(&path, events))?),
         What::Scan { events } => rate(replay::scan(&path, events, &runtime)?),
         What::Stream { length } => rate(runtime.block_on(streams::measure(&path, length, time))?),
+        What::Append { events } => {
+            let log = growth::Log::new(&arguments.folder, &path, events);
+            rate(runtime.block_on(log.measure(time))?)
+        }
         What::Http { connections } => over_http(&arguments, &path, async |server| {
             http::measure(server.address, connections, time).await
         })?,

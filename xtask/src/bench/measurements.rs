@@ -132,6 +132,14 @@ pub(super) const MEASUREMENTS: &[Measurement] = &[
             1.0 / 1.5,
         )
     },
+    grown(
+        "append to 1 million events",
+        (Program::Ironstar, &["append", "--events", "1000000"]),
+    ),
+    grown(
+        "append to 10 million events",
+        (Program::Ironstar, &["append", "--events", "10000000"]),
+    ),
     rate(
         ("HTTP, 64 connections", HTTP),
         "bare handler",
@@ -185,6 +193,20 @@ const fn rate(
         goal: Goal::Ratio(goal),
         better: Better::Higher,
         effort: Effort::Short,
+    }
+}
+
+/// Appends a second to a log that has grown.
+const fn grown(name: &'static str, run: Run) -> Measurement {
+    Measurement {
+        unit: "events/s",
+        effort: Effort::Long,
+        ..rate(
+            (name, run),
+            "to none",
+            (Program::Ironstar, &["append", "--events", "0"]),
+            0.9,
+        )
     }
 }
 
