@@ -70,6 +70,11 @@ enum What {
         #[arg(long)]
         length: u64,
     },
+    /// The first command of a process, on a stream of this length
+    Cold {
+        #[arg(long)]
+        length: u64,
+    },
     /// Appends a second to a log of this length, which is kept for the next run
     Append {
         #[arg(long)]
@@ -100,6 +105,7 @@ fn main() -> anyhow::Result<()> {
         What::Replay { events } => rate(runtime.block_on(replay::measure(&path, events))?),
         What::Scan { events } => rate(replay::scan(&path, events, &runtime)?),
         What::Stream { length } => rate(runtime.block_on(streams::measure(&path, length, time))?),
+        What::Cold { length } => runtime.block_on(streams::measure_cold(&path, length))?,
         What::Append { events } => {
             let log = growth::Log::new(&arguments.folder, &path, events);
             rate(runtime.block_on(log.measure(time))?)

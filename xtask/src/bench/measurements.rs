@@ -132,6 +132,17 @@ pub(super) const MEASUREMENTS: &[Measurement] = &[
             1.0 / 1.5,
         )
     },
+    Measurement {
+        goal: Goal::Ratio(1.5),
+        effort: Effort::Long,
+        ..time(
+            "first command on a stream of 10,000",
+            "p50_ms",
+            (Program::Ironstar, &["cold", "--length", "10000"]),
+            "on a stream of 10",
+            (Program::Ironstar, &["cold", "--length", "10"]),
+        )
+    },
     grown(
         "append to 1 million events",
         (Program::Ironstar, &["append", "--events", "1000000"]),
