@@ -13,7 +13,7 @@ use ironstar_ports::{
 };
 
 /// How many events of a stream are worth a snapshot.
-pub(crate) const SNAPSHOT_EVERY: u64 = 512;
+pub(crate) const SNAPSHOT_EVERY: u64 = 128;
 
 /// The snapshots of all streams.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! A view of the log that many browsers watch.
 //!
 //! Each change is rendered once, when its event arrives, and every browser gets
-//! the same bytes. The newest changes are kept, so a browser that comes back
+//! the same bytes; what happens while nobody watches is not rendered at all. The
+//! newest changes are kept, so a browser that comes back
 //! gets what it has missed; one that has been away for longer, or is slower
 //! than the changes come, gets the whole view instead. So what a browser costs
 //! does not grow with how far it is behind.
@@ -42,7 +43,7 @@ pub(crate) trait View: Send + Sync + 'static {
     fn render_whole(&self) -> PatchElements;
 }
 
-/// A view that follows the log. Clones share it.
+/// A view that follows the log.
 #[derive(Debug)]
 pub(crate) struct LiveView<V> {
     shared: Arc<Mutex<Shared<V>>>,
@@ -65,6 +66,7 @@ struct Shared<V> {
     floor: Position,
     /// The whole view at `position`, once somebody has asked for it.
     whole: Option<Bytes>,
+    watchers: usize,
 }
 
 impl<V: View> LiveView<V> {
@@ -78,6 +80,7 @@ impl<V: View> LiveView<V> {
             changes: VecDeque::new(),
             floor: Position::START,
             whole: None,
+            watchers: 0,
         }));
         tokio::spawn(follow(feed.clone(), Arc::clone(&shared), sender));
         let view = Self { shared, position };
@@ -107,36 +110,46 @@ impl<V: View> LiveView<V> {
         &self,
         seen: Option<Position>,
     ) -> impl Stream<Item = Bytes> + Send + use<V> {
-        let (shared, position) = (Arc::clone(&self.shared), self.position.clone());
-        stream::unfold((shared, position, seen), next_frame)
+        let watcher = Watcher::of(self);
+        stream::unfold((watcher, seen), |(mut watcher, seen)| async move {
+            let (reached, frames) = watcher.after(seen).await?;
+            Some((frames, (watcher, Some(reached))))
+        })
     }
 }
 
-impl<V> Clone for LiveView<V> {
-    fn clone(&self) -> Self {
+/// One who watches a view, for as long as this lives.
+struct Watcher<V> {
+    shared: Arc<Mutex<Shared<V>>>,
+    position: watch::Receiver<Position>,
+}
+
+impl<V: View> Watcher<V> {
+    fn of(view: &LiveView<V>) -> Self {
+        lock(&view.shared).watchers += 1;
         Self {
-            shared: Arc::clone(&self.shared),
-            position: self.position.clone(),
+            shared: Arc::clone(&view.shared),
+            position: view.position.clone(),
+        }
+    }
+
+    /// Waits for what comes after a position. Returns the frames, and where
+    /// they lead.
+    async fn after(&mut self, seen: Option<Position>) -> Option<(Position, Bytes)> {
+        loop {
+            self.position.borrow_and_update();
+            let next = lock(&self.shared).after(seen);
+            if next.is_some() {
+                return next;
+            }
+            self.position.changed().await.ok()?;
         }
     }
 }
 
-/// One browser's place in a view.
-type Watcher<V> = (
-    Arc<Mutex<Shared<V>>>,
-    watch::Receiver<Position>,
-    Option<Position>,
-);
-
-async fn next_frame<V: View>(watcher: Watcher<V>) -> Option<(Bytes, Watcher<V>)> {
-    let (shared, mut position, seen) = watcher;
-    loop {
-        position.borrow_and_update();
-        let next = lock(&shared).after(seen);
-        if let Some((reached, frames)) = next {
-            return Some((frames, (shared, position, Some(reached))));
-        }
-        position.changed().await.ok()?;
+impl<V> Drop for Watcher<V> {
+    fn drop(&mut self) {
+        lock(&self.shared).watchers -= 1;
     }
 }
 
@@ -166,9 +179,7 @@ async fn follow<V: View>(
                 continue;
             }
         };
-        let behind = feed.head().get().saturating_sub(event.position.get());
-        let is_wanted = behind < KEPT as u64;
-        if let Err(error) = lock(&shared).apply(&event, is_wanted) {
+        if let Err(error) = lock(&shared).apply(&event) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "a live view has stopped"
@@ -180,9 +191,9 @@ async fn follow<V: View>(
 }
 
 impl<V: View> Shared<V> {
-    /// Takes an event into account, and keeps what it changes if that is going
-    /// to be asked for.
-    fn apply(&mut self, event: &Envelope, is_wanted: bool) -> Result<(), DecodeError> {
+    /// Takes an event into account, and keeps what it changes if somebody
+    /// watches.
+    fn apply(&mut self, event: &Envelope) -> Result<(), DecodeError> {
         let change = self.view.apply(event)?;
         let before = self.position;
         self.position = event.position;
@@ -190,7 +201,8 @@ impl<V: View> Shared<V> {
             return Ok(());
         };
         self.whole = None;
-        if !is_wanted {
+        if self.watchers == 0 {
+            self.changes.clear();
             self.floor = event.position;
             return Ok(());
         }

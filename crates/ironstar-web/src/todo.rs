@@ -8,6 +8,7 @@
 mod form;
 mod view;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -32,11 +33,11 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// The routes of this module.
 pub(crate) async fn routes(services: &Services) -> Router {
-    let todos = Todos {
+    let todos = Arc::new(Todos {
         service: TodoService::new(services.commands.clone()),
         services: services.clone(),
         view: LiveView::start(TodoView::default(), &services.feed).await,
-    };
+    });
     Router::new()
         .route("/", get(page))
         .route("/todos", post(form::create))
@@ -47,7 +48,6 @@ pub(crate) async fn routes(services: &Services) -> Router {
 }
 
 /// What the handlers work on.
-#[derive(Clone)]
 struct Todos {
     service: TodoService,
     services: Services,
@@ -67,25 +67,28 @@ impl Todos {
 }
 
 /// `GET /`
-async fn page(State(todos): State<Todos>) -> Result<Response, Problem> {
+async fn page(State(todos): State<Arc<Todos>>) -> Result<Response, Problem> {
     todos.catch_up().await?;
     Ok(todos.view.read(|view| view.page(None)))
 }
 
 /// `GET /api/sse/todos`: Datastar patches, the whole list first.
-async fn live(State(todos): State<Todos>, last_event_id: LastEventId) -> Result<Response, Problem> {
+async fn live(
+    State(todos): State<Arc<Todos>>,
+    last_event_id: LastEventId,
+) -> Result<Response, Problem> {
     todos.catch_up().await?;
     let seen = match last_event_id {
         LastEventId::At(position) => Some(position),
         LastEventId::Absent | LastEventId::Unreadable => None,
     };
     let frames = todos.view.subscribe(seen);
-    Ok(sse::respond(frames, todos.services.shutdown))
+    Ok(sse::respond(frames, todos.services.shutdown.clone()))
 }
 
 /// `POST /api/commands/todo`
 async fn command(
-    State(todos): State<Todos>,
+    State(todos): State<Arc<Todos>>,
     origin: RequestOrigin,
     request: CommandRequest<TodoId, TodoCommand>,
 ) -> Result<Json<CommandResponse>, Problem> {

@@ -60,11 +60,11 @@ async fn saved(snapshots: &dyn SnapshotStore, sequence: u64) -> Snapshot {
 async fn a_long_stream_is_read_from_its_snapshot() {
     let snapshots = Arc::new(MemorySnapshotStore::new());
     let store = long_stream(&snapshots).await;
-    let snapshot = saved(&*snapshots, 511).await;
-    assert_eq!(snapshot.position, Position::new(512));
+    let snapshot = saved(&*snapshots, 639).await;
+    assert_eq!(snapshot.position, Position::new(640));
     assert_eq!(
         snapshot.state.as_str(),
-        r#"{"state":"active","text":"Take 511"}"#
+        r#"{"state":"active","text":"Take 639"}"#
     );
 
     let store = Arc::new(TestStore::counting(store));
@@ -73,7 +73,7 @@ async fn a_long_stream_is_read_from_its_snapshot() {
     assert_eq!(unchanged, Some(Sequence::new(LENGTH - 1)));
     assert_eq!(
         store.streamed(),
-        1 + (LENGTH - 512),
+        1 + (LENGTH - 640),
         "the event of the snapshot, and those after it"
     );
 }
@@ -82,7 +82,7 @@ async fn a_long_stream_is_read_from_its_snapshot() {
 async fn a_snapshot_that_does_not_fit_is_not_used() {
     let snapshots = Arc::new(MemorySnapshotStore::new());
     let store = long_stream(&snapshots).await;
-    let fitting = saved(&*snapshots, 511).await;
+    let fitting = saved(&*snapshots, 639).await;
     // Each says that the todo is gone, which would refuse the command.
     let deleted = Payload::from_text(r#"{"state":"deleted"}"#.to_owned()).expect("JSON");
     let misleading = Snapshot {

@@ -137,7 +137,9 @@ async fn the_whole_view_comes_first_and_then_every_change() {
 
 #[tokio::test]
 async fn who_comes_back_gets_what_was_missed_and_nothing_else() {
-    let fixture = Fixture::start(&["a", "a", "silent", "a"]).await;
+    let fixture = Fixture::start(&["a"]).await;
+    let _somebody = fixture.subscribe(1);
+    fixture.append(&["a", "silent", "a"]).await;
     let mut frames = fixture.subscribe(1);
     assert_eq!(
         next(&mut frames).await,
@@ -193,7 +195,25 @@ async fn a_change_is_rendered_once_however_many_watch() {
     for watcher in &mut watchers {
         assert_eq!(next(watcher).await, expected);
     }
-    assert_eq!(fixture.rendered.load(SeqCst), 2);
+    assert_eq!(fixture.rendered.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_nobody_watches_is_not_rendered() {
+    let fixture = Fixture::start(&["a", "a"]).await;
+    let mut gone = fixture.subscribe(2);
+    assert!(gone.next().now_or_never().is_none(), "nothing was missed");
+    fixture.append(&["a"]).await;
+    drop(gone);
+    fixture.append(&["a"]).await;
+    assert_eq!(fixture.rendered.load(SeqCst), 1);
+    let mut back = fixture.subscribe(2);
+    assert_eq!(next(&mut back).await, patch("<main>[1, 2, 3, 4]</main>", 4));
+    fixture.append(&["a"]).await;
+    assert_eq!(
+        next(&mut back).await,
+        patch("<i>5</i>", 4) + &patch("<b>5</b>", 5)
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 //! the reason and with what was typed. When Datastar posts them, it gets the
 //! same as patches, on a 200, because it ignores the bodies of all others.
 
+use std::sync::Arc;
+
 use axum::Form;
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
@@ -36,7 +38,7 @@ pub(super) struct TodoForm {
 
 /// `POST /todos`
 pub(super) async fn create(
-    State(todos): State<Todos>,
+    State(todos): State<Arc<Todos>>,
     client: Client,
     origin: RequestOrigin,
     form: ProblemForm<TodoForm>,
@@ -60,7 +62,7 @@ pub(super) async fn create(
 
 /// `POST /todos/{id}/{action}`
 pub(super) async fn act(
-    State(todos): State<Todos>,
+    State(todos): State<Arc<Todos>>,
     path: Result<Path<(String, String)>, PathRejection>,
     client: Client,
     origin: RequestOrigin,

@@ -51,6 +51,8 @@ async fn the_whole_list_comes_first_and_then_every_change() {
 #[tokio::test]
 async fn who_comes_back_gets_what_was_missed() {
     let app = TestApp::init().await;
+    // What nobody watches is not rendered, and not kept.
+    let _somebody = app.stream(STREAM, None).await;
     for text in ["One", "Two", "Three"] {
         app.create(text).await;
     }
