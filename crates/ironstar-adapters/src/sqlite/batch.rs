@@ -1,10 +1,13 @@
 //! Many appends in one transaction, each checked by itself.
 //!
 //! sqlx crosses to SQLite's thread for every statement, so a batch is made of
-//! as few as there can be: one that begins and reads where everything is, and
-//! one that inserts and commits.
+//! as few as there can be. Mostly it is one: callers know where their streams
+//! are, so their events are numbered as if that were so, and SQLite refuses the
+//! whole transaction if it is not (triggers of the table see to that). Then, and
+//! when callers do not know, it is two: one that begins and reads where
+//! everything is, and one that inserts and commits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, ExpectedSequence, Position, Sequence, StreamAppend,
@@ -29,7 +32,7 @@ const BEGIN: &str = "
     BEGIN IMMEDIATE;
     SELECT (SELECT coalesce(max(id), 0) FROM events), (
         SELECT json_group_array(json_array(stream.key, event.sequence, event.id))
-        FROM json_each(?1) AS stream
+        FROM jsonb_each(?1) AS stream
         JOIN events AS event ON event.id = (
             SELECT id FROM events
             WHERE aggregate_type = stream.value ->> 0 AND aggregate_id = stream.value ->> 1
@@ -37,38 +40,31 @@ const BEGIN: &str = "
         )
     )";
 
-/// Inserts the batch's events, given as JSON arrays in column order, and
-/// commits.
-const INSERT_AND_COMMIT: &str = "
-    INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type, schema_version,
-                        payload, metadata, created_at)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-           value ->> 6, value ->> 7, ?2
-    FROM json_each(?1);
-    COMMIT";
+/// Inserts the batch's events (?1) and commands (?3), given as JSON arrays in
+/// column order, and commits. SQLite refuses events that do not go on where
+/// their stream and the log end.
+macro_rules! insert_and_commit {
+    ($begin:literal) => {
+        concat!(
+            $begin,
+            "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
+                                 schema_version, payload, metadata, created_at)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                    value ->> 6, value ->> 7, ?2
+             FROM jsonb_each(?1);
+             INSERT INTO commands (key, request, answer, created_at)
+             SELECT value ->> 0, value ->> 1, value ->> 2, ?2 FROM jsonb_each(?3);
+             COMMIT"
+        )
+    };
+}
 
-/// Appends to one stream in one statement, which is a transaction of its own:
-/// checks, numbers and inserts the events, given as JSON arrays, if the stream's
-/// last sequence is ?5 (−1 for none, NULL for any).
-const APPEND_ALONE: &str = "
-    INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type, schema_version,
-                        payload, metadata, created_at)
-    SELECT head.id + event.key + 1, ?2, ?3, last.sequence + event.key + 1,
-           event.value ->> 0, event.value ->> 1, event.value ->> 2, event.value ->> 3, ?4
-    FROM (SELECT coalesce(max(id), 0) AS id FROM events) AS head,
-         (SELECT coalesce(max(sequence), -1) AS sequence FROM events
-          WHERE aggregate_type = ?2 AND aggregate_id = ?3) AS last,
-         json_each(?1) AS event
-    WHERE ?5 IS NULL OR last.sequence = ?5
-    RETURNING sequence, id";
+const BEGIN_INSERT_AND_COMMIT: &str = insert_and_commit!("BEGIN IMMEDIATE;");
+const INSERT_AND_COMMIT: &str = insert_and_commit!("");
 
 const SELECT_COMMANDS: &str = "
     SELECT key, request, answer FROM commands
-    WHERE key IN (SELECT value FROM json_each(?1))";
-
-const INSERT_COMMANDS: &str = "
-    INSERT INTO commands (key, request, answer, created_at)
-    SELECT value ->> 0, value ->> 1, value ->> 2, ?2 FROM json_each(?1)";
+    WHERE key IN (SELECT value FROM jsonb_each(?1))";
 
 /// A bounded number at a time, so that no batch waits for long.
 const SWEEP_COMMANDS: &str = "
@@ -113,21 +109,54 @@ struct Batch<'a> {
     new_commands: Vec<(&'a str, &'a str, String)>,
 }
 
-/// Commits all appends that can be. Returns everyone's answer, in order, once
-/// what was accepted is on disk. Commands from before `forget_before` are
-/// forgotten.
+/// What the last commit tells about the next.
+#[derive(Debug, Default)]
+pub(super) struct Foresight {
+    /// Where the log ended, if nobody else has written to it since.
+    head: Option<Position>,
+    /// How many batches are to be read first, since a guess was wrong.
+    doubts: u32,
+}
+
+/// For how many batches nothing is guessed after a wrong guess: where streams
+/// are fought over, every other guess would be.
+const DOUBTS: u32 = 16;
+
+/// SQLite's result code for rows that a constraint or a trigger refuses
+/// (<https://sqlite.org/rescode.html>), without its details.
+const SQLITE_CONSTRAINT: i32 = 19;
+
+/// Everyone's answer, in the order of the appends.
+type Answers = Vec<Result<Appended, AppendError>>;
+
+/// Commits all appends that can be. Returns the answers once what was accepted
+/// is on disk. Commands from before `forget_before` are forgotten.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     appends: &[Append],
     now: OffsetDateTime,
     forget_before: Option<OffsetDateTime>,
-) -> Result<Vec<Result<Appended, AppendError>>, BatchError> {
-    if let ([append], None) = (appends, forget_before)
-        && let Some(appended) = append_alone(connection, append, now).await?
-    {
-        return Ok(vec![Ok(appended)]);
+    foresight: &mut Foresight,
+) -> Result<Answers, BatchError> {
+    if forget_before.is_none() {
+        let guessed = guess(connection, appends, now, foresight).await;
+        match roll_back_if_failed(connection, guessed).await {
+            Ok(Some(answers)) => return Ok(answers),
+            Ok(None) => {}
+            Err(BatchError::Sqlite(error)) if is_refused(&error) => foresight.doubts = DOUBTS,
+            Err(error) => return Err(error),
+        }
     }
-    let outcome = transact(connection, appends, now, forget_before).await;
+    foresight.head = None;
+    let outcome = transact(connection, appends, now, forget_before, foresight).await;
+    roll_back_if_failed(connection, outcome).await
+}
+
+/// Leaves no transaction open.
+async fn roll_back_if_failed<T>(
+    connection: &mut SqliteConnection,
+    outcome: Result<T, BatchError>,
+) -> Result<T, BatchError> {
     if outcome.is_err()
         && let Err(error) = sqlx::query("ROLLBACK").execute(connection).await
     {
@@ -137,82 +166,85 @@ pub(super) async fn commit(
     outcome
 }
 
-/// Carries out an append that nobody shares a batch with, if it is a simple one
-/// and the stream is where it was expected.
-async fn append_alone(
-    connection: &mut SqliteConnection,
-    append: &Append,
-    now: OffsetDateTime,
-) -> Result<Option<Appended>, BatchError> {
-    let ([to], None) = (&append.streams[..], &append.command) else {
-        return Ok(None);
-    };
-    let expected = match to.expected {
-        ExpectedSequence::NoStream => Some(-1),
-        // What does not fit is a sequence that no stream has.
-        ExpectedSequence::Exact(last) => Some(i64::try_from(last.get()).unwrap_or(i64::MAX)),
-        ExpectedSequence::Any => None,
-    };
-    let events: Vec<(&str, u32, &str, String)> = to
-        .events
-        .iter()
-        .map(|event| {
-            let metadata = serde_json::to_string(&event.metadata)?;
-            let payload = event.payload.as_str();
-            Ok((&*event.event_type, event.schema_version, payload, metadata))
-        })
-        .collect::<Result<_, serde_json::Error>>()?;
-    let inserted: Vec<(i64, i64)> = sqlx::query_as(APPEND_ALONE)
-        .bind(serde_json::to_string(&events)?)
-        .bind(&to.stream.aggregate_type)
-        .bind(&to.stream.aggregate_id)
-        .bind(now.format(CREATED_AT)?)
-        .bind(expected)
-        .fetch_all(connection)
-        .await?;
-    Ok(inserted.into_iter().max().map(|(sequence, id)| Appended {
-        streams: vec![StreamHead {
-            stream: to.stream.clone(),
-            sequence: Some(Sequence::new(sequence.unsigned_abs())),
-            position: Position::new(id.unsigned_abs()),
-        }],
-    }))
+fn is_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_CONSTRAINT)
 }
 
+/// Commits the appends as if everything were where it is said to be, if enough
+/// is said.
+async fn guess(
+    connection: &mut SqliteConnection,
+    appends: &[Append],
+    now: OffsetDateTime,
+    foresight: &mut Foresight,
+) -> Result<Option<Answers>, BatchError> {
+    if foresight.doubts > 0 {
+        foresight.doubts -= 1;
+        return Ok(None);
+    }
+    let Some(mut batch) = Batch::guess(foresight.head, appends) else {
+        return Ok(None);
+    };
+    let answers = batch.place_all(appends)?;
+    batch
+        .commit(connection, BEGIN_INSERT_AND_COMMIT, now, foresight)
+        .await?;
+    Ok(Some(answers))
+}
+
+/// Reads where everything is, and commits the appends.
 async fn transact(
     connection: &mut SqliteConnection,
     appends: &[Append],
     now: OffsetDateTime,
     forget_before: Option<OffsetDateTime>,
-) -> Result<Vec<Result<Appended, AppendError>>, BatchError> {
+    foresight: &mut Foresight,
+) -> Result<Answers, BatchError> {
     let mut batch = Batch::begin(connection, appends).await?;
-    let answers = appends
-        .iter()
-        .map(|append| batch.place(append))
-        .collect::<Result<Vec<_>, _>>()?;
-    let created_at = now.format(CREATED_AT)?;
+    let answers = batch.place_all(appends)?;
     if let Some(forget_before) = forget_before {
         sqlx::query(SWEEP_COMMANDS)
             .bind(forget_before.format(CREATED_AT)?)
             .execute(&mut *connection)
             .await?;
     }
-    if !batch.new_commands.is_empty() {
-        sqlx::query(INSERT_COMMANDS)
-            .bind(serde_json::to_string(&batch.new_commands)?)
-            .bind(&created_at)
-            .execute(&mut *connection)
-            .await?;
-    }
-    sqlx::query(INSERT_AND_COMMIT)
-        .bind(serde_json::to_string(&batch.events)?)
-        .bind(&created_at)
-        .execute(connection)
+    batch
+        .commit(connection, INSERT_AND_COMMIT, now, foresight)
         .await?;
     Ok(answers)
 }
 
 impl<'a> Batch<'a> {
+    /// Where everything is, if callers are right; nothing, if they do not say.
+    fn guess(head: Option<Position>, appends: &'a [Append]) -> Option<Self> {
+        let mut batch = Self {
+            head: head?,
+            ..Self::default()
+        };
+        let mut said = HashSet::new();
+        for append in appends.iter().flat_map(|append| &append.streams) {
+            if append.events.is_empty() {
+                // Where it is left is where it is, which nobody has said.
+                return None;
+            }
+            if !said.insert(&append.stream) {
+                continue;
+            }
+            match append.expected {
+                ExpectedSequence::Any => return None,
+                ExpectedSequence::NoStream => {}
+                ExpectedSequence::Exact(last) => {
+                    batch
+                        .streams
+                        .insert(&append.stream, (last, Position::START));
+                }
+            }
+        }
+        Some(batch)
+    }
+
     async fn begin(
         connection: &mut SqliteConnection,
         appends: &'a [Append],
@@ -263,6 +295,29 @@ impl<'a> Batch<'a> {
                 self.commands.insert(key, (request, answer));
             }
         }
+        Ok(())
+    }
+
+    /// Adds everyone's events, or tells why not.
+    fn place_all(&mut self, appends: &'a [Append]) -> Result<Answers, serde_json::Error> {
+        appends.iter().map(|append| self.place(append)).collect()
+    }
+
+    /// Inserts and commits what has been added.
+    async fn commit(
+        self,
+        connection: &mut SqliteConnection,
+        statements: &'static str,
+        now: OffsetDateTime,
+        foresight: &mut Foresight,
+    ) -> Result<(), BatchError> {
+        sqlx::query(statements)
+            .bind(serde_json::to_string(&self.events)?)
+            .bind(now.format(CREATED_AT)?)
+            .bind(serde_json::to_string(&self.new_commands)?)
+            .execute(connection)
+            .await?;
+        foresight.head = Some(self.head);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{self, BatchError};
+use super::batch::{self, BatchError, Foresight};
 use super::file::OpenFile;
 use super::snapshots;
 
@@ -24,6 +24,9 @@ const QUEUE: usize = 4_096;
 
 /// How many appends are committed together at the most.
 const BATCH: usize = 512;
+
+/// How many appends are worth a sync. More may well come while it runs.
+const WORTHWHILE: usize = 64;
 
 /// How often old commands are swept, if there is something to commit.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -55,6 +58,7 @@ struct Task {
     clock: Arc<dyn Clock>,
     retention: Duration,
     swept_at: OffsetDateTime,
+    foresight: Foresight,
 }
 
 impl Writer {
@@ -73,6 +77,7 @@ impl Writer {
             clock,
             retention,
             swept_at: OffsetDateTime::UNIX_EPOCH,
+            foresight: Foresight::default(),
         };
         tokio::spawn(task.run(requests));
         Self { queue }
@@ -115,6 +120,22 @@ impl Writer {
     }
 }
 
+/// Waits while more requests come in, up to a batch that is worth its sync:
+/// whoever was answered just now may be about to ask again, and is better
+/// served by this batch than by the next.
+async fn wait_for_more(requests: &mpsc::Receiver<Request>, taken: usize) {
+    loop {
+        let waiting = requests.len();
+        if taken + waiting >= WORTHWHILE {
+            return;
+        }
+        tokio::task::yield_now().await;
+        if requests.len() == waiting {
+            return;
+        }
+    }
+}
+
 fn closed() -> StoreError {
     StoreError::unavailable("the event store has been closed")
 }
@@ -123,9 +144,7 @@ impl Task {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut taken = Vec::with_capacity(BATCH);
         while requests.recv_many(&mut taken, BATCH).await > 0 {
-            // Whoever was answered just now may be about to ask again, and is
-            // better served by this batch than by the next.
-            tokio::task::yield_now().await;
+            wait_for_more(&requests, taken.len()).await;
             while taken.len() < BATCH
                 && let Ok(request) = requests.try_recv()
             {
@@ -172,7 +191,17 @@ impl Task {
             .map(|waiting| (waiting.append, waiting.answer))
             .unzip();
         let outcome = match self.file.check() {
-            Ok(()) => batch::commit(&mut self.connection, &appends, now, forget_before).await,
+            Ok(()) => {
+                let foresight = &mut self.foresight;
+                batch::commit(
+                    &mut self.connection,
+                    &appends,
+                    now,
+                    forget_before,
+                    foresight,
+                )
+                .await
+            }
             Err(displaced) => Err(BatchError::from(displaced)),
         };
         let failure = match outcome {

@@ -135,7 +135,7 @@ async fn a_row_reads_as_the_design_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_immutable() {
+async fn rows_are_immutable_and_contiguous() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     append_one(&open(&url).await).await.expect("appended");
@@ -147,6 +147,10 @@ async fn rows_are_immutable() {
         "INSERT OR REPLACE INTO events SELECT * FROM events",
         "REPLACE INTO events SELECT id + 1, aggregate_type, aggregate_id, sequence, event_type,
              schema_version, '{}', metadata, created_at FROM events",
+        "INSERT INTO events SELECT id + 2, aggregate_type, aggregate_id, sequence + 1, event_type,
+             schema_version, payload, metadata, created_at FROM events",
+        "INSERT INTO events SELECT id + 1, aggregate_type, aggregate_id, sequence + 2, event_type,
+             schema_version, payload, metadata, created_at FROM events",
     ] {
         let refusal = sqlx::query(statement)
             .execute(&mut connection)
