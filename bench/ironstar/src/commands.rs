@@ -16,7 +16,7 @@ use ironstar_domain::TodoCommand;
 pub(crate) struct App {
     pub(crate) store: Arc<SqliteEventStore>,
     pub(crate) todos: TodoService,
-    bus: Arc<ZenohEventBus>,
+    pub(crate) bus: Arc<ZenohEventBus>,
 }
 
 impl App {

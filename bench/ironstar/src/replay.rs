@@ -1,21 +1,20 @@
-//! From the log to folded states, and a plain scan of the same rows with the
+//! From the log through the feed to folded states, and a plain scan of the same rows with the
 //! same decoding.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::Context;
+use futures::StreamExt;
 use futures::future::try_join_all;
-use ironstar_app::{CommandContext, decode};
+use ironstar_app::{CommandContext, EventFeed, FeedOptions, decode};
 use ironstar_domain::{Aggregate, TodoCommand, TodoEvent, TodoId, TodoState};
-use ironstar_ports::{EventStore, Position};
+use ironstar_ports::Position;
 use tokio::runtime::Runtime;
 
 use crate::ceiling;
 use crate::commands::{App, create};
-
-/// How many events are read at a time.
-const PAGE: usize = 1_024;
 
 /// How many clients fill the log.
 const CLIENTS: u64 = 256;
@@ -23,23 +22,22 @@ const CLIENTS: u64 = 256;
 pub(crate) async fn measure(path: &Path, events: u64) -> anyhow::Result<f64> {
     fill(path, events).await?;
     let app = App::open(path).await?;
+    let options = FeedOptions::default();
+    let feed = EventFeed::start(app.store.clone(), &*app.bus, options).await?;
     let start = Instant::now();
     let mut states: HashMap<TodoId, TodoState> = HashMap::new();
     let mut last = Position::START;
-    loop {
-        let page = app.store.load_after(last, PAGE).await?;
-        for envelope in &page {
-            let (id, event) = decode::<TodoState>(envelope)?;
-            let state = states.entry(id).or_default();
-            *state = std::mem::take(state).apply(&event);
-            last = envelope.position;
-        }
-        if page.len() < PAGE {
-            break;
-        }
+    let mut log = feed.subscribe(last);
+    while last < feed.head() {
+        let envelope = log.next().await.context("the feed goes on")??;
+        let (id, event) = decode::<TodoState>(&envelope)?;
+        let state = states.entry(id).or_default();
+        *state = std::mem::take(state).apply(&event);
+        last = envelope.position;
     }
     let figure = last.get() as f64 / start.elapsed().as_secs_f64();
     anyhow::ensure!(last.get() >= events && !states.is_empty());
+    feed.stop();
     app.close().await?;
     Ok(figure)
 }

@@ -6,7 +6,8 @@
 //! store, so the bus can delay an event but not lose, double or reorder one.
 //! It keeps the newest events in memory for all consumers. A consumer that is
 //! further behind reads from the store by itself until it has caught up, so a
-//! slow one holds nobody up and takes no memory.
+//! slow one holds nobody up and takes no memory but for a few pages. Positions
+//! are contiguous, so it knows where those begin, and has them read in advance.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,8 +20,11 @@ use ironstar_ports::{
     Subscription,
 };
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
+
+/// How many pages a consumer that is behind has read in advance.
+const AHEAD: usize = 3;
 
 /// Follows the log for any number of consumers.
 #[derive(Clone, Debug)]
@@ -131,6 +135,7 @@ impl EventFeed {
             head: self.head.clone(),
             last: after,
             ready: VecDeque::new(),
+            ahead: VecDeque::new(),
         };
         stream::unfold(consumer, |mut consumer| async move {
             consumer.next().await.map(|event| (event, consumer))
@@ -251,7 +256,12 @@ struct Consumer {
     head: watch::Receiver<Position>,
     last: Position,
     ready: VecDeque<Arc<Envelope>>,
+    /// The pages that come next, while they are read.
+    ahead: VecDeque<JoinHandle<Page>>,
 }
+
+/// A page of events, which goes on where it should.
+type Page = Result<VecDeque<Arc<Envelope>>, FeedError>;
 
 impl Consumer {
     async fn next(&mut self) -> Option<Result<Arc<Envelope>, FeedError>> {
@@ -271,15 +281,42 @@ impl Consumer {
         }
     }
 
-    async fn read(&self) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
+    async fn read(&mut self) -> Page {
         let recent = self
             .tail
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .after(self.last, self.options.page);
-        match recent {
-            Some(recent) => Ok(recent),
+        if let Some(recent) = recent {
+            self.ahead.clear();
+            return Ok(recent);
+        }
+        self.read_ahead();
+        let page = match self.ahead.pop_front() {
+            Some(page) => page.await.map_err(StoreError::unavailable)?,
             None => read_page(&*self.store, self.last, self.options.page).await,
+        };
+        let is_whole = matches!(&page, Ok(page) if page.len() == self.options.page);
+        if !is_whole {
+            // What comes next begins elsewhere than was thought.
+            self.ahead.clear();
+        }
+        page
+    }
+
+    /// Has the next pages read, as far as there are whole ones.
+    fn read_ahead(&mut self) {
+        let head = self.head.borrow().get();
+        let page = self.options.page as u64;
+        while self.ahead.len() < AHEAD {
+            let first = self.last.get() + self.ahead.len() as u64 * page;
+            if first + page > head {
+                return;
+            }
+            let (store, limit) = (Arc::clone(&self.store), self.options.page);
+            self.ahead.push_back(tokio::spawn(async move {
+                read_page(&*store, Position::new(first), limit).await
+            }));
         }
     }
 }
@@ -302,11 +339,7 @@ impl Tail {
 }
 
 /// Reads a page, and makes sure that it goes on where it should.
-async fn read_page(
-    store: &dyn EventStore,
-    mut last: Position,
-    limit: usize,
-) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
+async fn read_page(store: &dyn EventStore, mut last: Position, limit: usize) -> Page {
     let page = store.load_after(last, limit).await?;
     for envelope in &page {
         if envelope.position != last.next() {
