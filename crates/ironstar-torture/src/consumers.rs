@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What memory may grow by in the second half: a fifth, and what an allocator needs.
 const GROWTH: f64 = 1.2;
-const SLACK_KIB: f64 = 8.0 * 1_024.0;
+const SLACK_KIB: f64 = 16.0 * 1_024.0;
 
 const PATHS: [&str; 2] = ["/api/events?after=0", "/api/sse/todos"];
 

@@ -188,6 +188,12 @@ async fn guess(
         return Ok(None);
     };
     let answers = batch.place_all(appends)?;
+    if answers.iter().any(Result::is_err) {
+        // Two of them contradict each other. SQLite only tells who is right of
+        // those that get an event.
+        foresight.doubts = DOUBTS;
+        return Ok(None);
+    }
     batch
         .commit(connection, BEGIN_INSERT_AND_COMMIT, now, foresight)
         .await?;

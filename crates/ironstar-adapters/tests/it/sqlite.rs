@@ -239,6 +239,34 @@ async fn an_append_goes_on_when_its_caller_is_gone() {
     assert_eq!(last.position.get(), sequence.get() + 1);
 }
 
+/// One of three that are committed together is wrong about a stream, and is
+/// refused for another reason; what it believed must not count for the third.
+#[tokio::test]
+async fn what_one_caller_believes_is_not_held_against_another() {
+    let directory = TempDir::new().expect("a directory");
+    let store = open(&url(&directory)).await;
+    for _ in 0..3 {
+        append_one(&store).await.expect("appended");
+    }
+    let to =
+        |id: &str, expected| Append::to_stream(StreamId::new("Todo", id), expected, vec![event()]);
+    let exact = |sequence| ExpectedSequence::Exact(Sequence::new(sequence));
+    let mut wrong = to("2", ExpectedSequence::NoStream);
+    wrong.streams.extend(to("1", exact(0)).streams);
+    let (first, refused, right) = tokio::join!(
+        store.append(to("2", ExpectedSequence::NoStream)),
+        store.append(wrong),
+        store.append(to("1", exact(2))),
+    );
+    first.expect("it is the first");
+    assert!(
+        matches!(refused, Err(AppendError::Conflict { .. })),
+        "{refused:?}"
+    );
+    let right = right.expect("it is where it was expected");
+    assert_eq!(right.streams[0].sequence, Some(Sequence::new(3)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_batch_fails_its_callers_and_nobody_after_them() {
     let directory = TempDir::new().expect("a directory");
