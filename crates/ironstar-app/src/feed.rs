@@ -293,7 +293,9 @@ impl Consumer {
         }
         self.read_ahead();
         let page = match self.ahead.pop_front() {
-            Some(page) => page.await.map_err(StoreError::unavailable)?,
+            Some(page) => page
+                .await
+                .unwrap_or_else(|error| Err(StoreError::unavailable(error).into())),
             None => read_page(&*self.store, self.last, self.options.page).await,
         };
         let is_whole = matches!(&page, Ok(page) if page.len() == self.options.page);

@@ -12,7 +12,7 @@ use ironstar_ports::{
 use sqlx::sqlite::SqlitePool;
 
 use super::database::SqliteDatabase;
-use super::rows::{self, SELECT_COMMAND, SELECT_LOG, SELECT_STREAM, integer};
+use super::rows::{self, Read, SELECT_COMMAND, integer};
 use super::snapshots;
 use super::writer::Writer;
 
@@ -47,6 +47,43 @@ impl SqliteEventStore {
         self.readers.close().await;
         self.writer.close().await
     }
+
+    /// Reads events up to the first that is damaged, which is the last result.
+    async fn one_by_one(&self, positions: Vec<i64>) -> Result<Vec<Read>, StoreError> {
+        let mut events = Vec::new();
+        for id in positions {
+            let page: Vec<u8> = sqlx::query_scalar(rows::EVENT.page)
+                .bind(id)
+                .fetch_one(&self.readers)
+                .await
+                .map_err(StoreError::unavailable)?;
+            match rows::envelopes(&page) {
+                Ok(event) => events.extend(event),
+                Err(error) => {
+                    events.push(Err(StoreError::Damaged {
+                        position: Position::new(id.unsigned_abs()),
+                        source: error.into(),
+                    }));
+                    break;
+                }
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// The events before the first that is damaged. Whoever goes on from there comes
+/// across that one next, and is told.
+fn until_damaged(events: Vec<Read>) -> Result<Vec<Envelope>, StoreError> {
+    let mut page = Vec::with_capacity(events.len());
+    for event in events {
+        match event {
+            Ok(event) => page.push(event),
+            Err(error) if page.is_empty() => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(page)
 }
 
 #[async_trait]
@@ -77,16 +114,32 @@ impl EventStore for SqliteEventStore {
         after: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let from = after.map_or(Sequence::FIRST, Sequence::next);
-        let page: String = sqlx::query_scalar(SELECT_STREAM)
-            .bind(&stream.aggregate_type)
-            .bind(&stream.aggregate_id)
-            .bind(integer(from.get()))
-            .bind(integer(limit as u64))
+        let from = integer(after.map_or(Sequence::FIRST, Sequence::next).get());
+        let limit = integer(limit as u64);
+        let StreamId {
+            aggregate_type,
+            aggregate_id,
+        } = stream;
+        let page: Vec<u8> = sqlx::query_scalar(rows::STREAM.page)
+            .bind(aggregate_type)
+            .bind(aggregate_id)
+            .bind(from)
+            .bind(limit)
             .fetch_one(&self.readers)
             .await
             .map_err(StoreError::unavailable)?;
-        rows::envelopes(&page)?.collect()
+        if let Ok(events) = rows::envelopes(&page) {
+            return events.into_iter().collect();
+        }
+        let positions = sqlx::query_scalar(rows::STREAM.positions)
+            .bind(aggregate_type)
+            .bind(aggregate_id)
+            .bind(from)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::unavailable)?;
+        self.one_by_one(positions).await?.into_iter().collect()
     }
 
     async fn load_after(
@@ -94,22 +147,23 @@ impl EventStore for SqliteEventStore {
         position: Position,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let page: String = sqlx::query_scalar(SELECT_LOG)
-            .bind(integer(position.get()))
-            .bind(integer(limit as u64))
+        let (after, limit) = (integer(position.get()), integer(limit as u64));
+        let page: Vec<u8> = sqlx::query_scalar(rows::LOG.page)
+            .bind(after)
+            .bind(limit)
             .fetch_one(&self.readers)
             .await
             .map_err(StoreError::unavailable)?;
-        let mut events = Vec::new();
-        for envelope in rows::envelopes(&page)? {
-            match envelope {
-                Ok(envelope) => events.push(envelope),
-                Err(error) if events.is_empty() => return Err(error),
-                // Whoever goes on from here comes across it next.
-                Err(_) => break,
-            }
+        if let Ok(events) = rows::envelopes(&page) {
+            return until_damaged(events);
         }
-        Ok(events)
+        let positions = sqlx::query_scalar(rows::LOG.positions)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::unavailable)?;
+        until_damaged(self.one_by_one(positions).await?)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

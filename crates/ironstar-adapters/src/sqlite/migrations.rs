@@ -66,21 +66,34 @@ pub async fn migration_status(url: &SqliteUrl) -> Result<Vec<Migration>, OpenErr
         .collect())
 }
 
+/// How often migrations are tried when others apply them at the same time: each
+/// time at least one is.
+const ATTEMPTS: u32 = 8;
+
 /// Applies what is missing.
 pub(super) async fn run(
     url: &SqliteUrl,
     connection: &mut SqliteConnection,
 ) -> Result<(), OpenError> {
-    MIGRATOR.run(connection).await.map_err(|error| {
-        let path = url.path().to_owned();
-        if let MigrateError::VersionMissing(version) = error {
-            return OpenError::NewerSchema { path, version };
+    let mut attempts = 1;
+    let error = loop {
+        match MIGRATOR.run(&mut *connection).await {
+            Ok(()) => return Ok(()),
+            // Another process may have been quicker with the very same.
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
+                if attempts < ATTEMPTS =>
+            {
+                attempts += 1;
+            }
+            Err(error) => break error,
         }
-        OpenError::Migration {
-            path,
-            source: error,
-        }
-    })
+    };
+    let path = url.path().to_owned();
+    if let MigrateError::VersionMissing(version) = error {
+        return Err(OpenError::NewerSchema { path, version });
+    }
+    let source = error;
+    Err(OpenError::Migration { path, source })
 }
 
 async fn applied_versions(url: &SqliteUrl) -> Result<HashSet<i64>, OpenError> {

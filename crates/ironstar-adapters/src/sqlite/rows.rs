@@ -9,17 +9,28 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A page of events: a `SELECT` of theirs, in order.
-macro_rules! page_of {
+/// Some of the events, in order: as a page, or only their positions.
+#[derive(Debug)]
+pub(super) struct Select {
+    /// One row of JSON, as bytes, since damaged text may not be text.
+    pub(super) page: &'static str,
+    /// One row for each.
+    pub(super) positions: &'static str,
+}
+
+macro_rules! select {
     ($which:literal) => {
-        concat!(
-            "SELECT json_group_array(json_array(
-                 id, aggregate_type, aggregate_id, sequence, event_type, schema_version,
-                 payload, metadata, created_at))
-             FROM (SELECT * FROM events ",
-            $which,
-            ")"
-        )
+        Select {
+            page: concat!(
+                "SELECT CAST(json_group_array(json_array(
+                     id, aggregate_type, aggregate_id, sequence, event_type, schema_version,
+                     payload, metadata, created_at)) AS BLOB)
+                 FROM (SELECT * FROM events ",
+                $which,
+                ")"
+            ),
+            positions: concat!("SELECT id FROM events ", $which),
+        }
     };
 }
 
@@ -27,13 +38,16 @@ macro_rules! page_of {
 // case the number matters for the plan; behind a plus sign it does not.
 
 /// One stream's events, from a sequence.
-pub(super) const SELECT_STREAM: &str = page_of!(
+pub(super) const STREAM: Select = select!(
     "WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3
      ORDER BY sequence LIMIT +?4"
 );
 
 /// The log's events, after a position.
-pub(super) const SELECT_LOG: &str = page_of!("WHERE id > ?1 ORDER BY id LIMIT +?2");
+pub(super) const LOG: Select = select!("WHERE id > ?1 ORDER BY id LIMIT +?2");
+
+/// One event.
+pub(super) const EVENT: Select = select!("WHERE id = ?1");
 
 /// What is known of a command.
 pub(super) const SELECT_COMMAND: &str = "SELECT request, answer FROM commands WHERE key = ?1";
@@ -52,16 +66,20 @@ struct EventRow(
     String,
 );
 
-/// Reads what [`SELECT_STREAM`] or [`SELECT_LOG`] return. Whatever is wrong with
-/// an event is reported with its position.
-pub(super) fn envelopes(
-    page: &str,
-) -> Result<impl Iterator<Item = Result<Envelope, StoreError>>, StoreError> {
-    let rows: Vec<EventRow> = serde_json::from_str(page).map_err(StoreError::unavailable)?;
-    Ok(rows.into_iter().map(|row| {
-        let position = Position::new(u64::try_from(row.0).map_err(StoreError::unavailable)?);
-        decode(row, position).map_err(|source| StoreError::Damaged { position, source })
-    }))
+/// An event, or what is wrong with it.
+pub(super) type Read = Result<Envelope, StoreError>;
+
+/// Reads a page. If one event is so damaged that the page is not even JSON, the
+/// events have to be read one by one.
+pub(super) fn envelopes(page: &[u8]) -> Result<Vec<Read>, serde_json::Error> {
+    let rows: Vec<EventRow> = serde_json::from_slice(page)?;
+    Ok(rows.into_iter().map(envelope).collect())
+}
+
+/// Whatever is wrong with an event is reported with its position.
+fn envelope(row: EventRow) -> Read {
+    let position = Position::new(u64::try_from(row.0).map_err(StoreError::unavailable)?);
+    decode(row, position).map_err(|source| StoreError::Damaged { position, source })
 }
 
 type DecodeError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,9 +1,11 @@
 //! Snapshots, one row for each stream.
 
-use ironstar_ports::{Payload, Position, Sequence, Snapshot, StreamId};
+use std::collections::HashMap;
+
+use ironstar_ports::{Payload, PayloadError, Position, Sequence, Snapshot, StreamId};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::rows::integer;
+use super::file::Displaced;
 
 const SELECT: &str = "
     SELECT sequence, position, fingerprint, state FROM snapshots
@@ -12,7 +14,8 @@ const SELECT: &str = "
 const REPLACE: &str = "
     INSERT OR REPLACE INTO snapshots
         (aggregate_type, aggregate_id, sequence, position, fingerprint, state)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+    FROM jsonb_each(?1)";
 
 /// Why a snapshot was not saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +23,11 @@ pub(super) enum SnapshotError {
     #[error(transparent)]
     Sqlite(#[from] sqlx::Error),
     #[error(transparent)]
-    NotJson(#[from] ironstar_ports::PayloadError),
+    NotAState(#[from] PayloadError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
 }
 
 pub(super) async fn load(
@@ -44,18 +51,30 @@ pub(super) async fn load(
     }))
 }
 
-/// A transaction of its own.
+/// Saves the last of each stream, in a transaction of its own.
 pub(super) async fn save(
     connection: &mut SqliteConnection,
-    snapshot: &Snapshot,
+    snapshots: &[Snapshot],
 ) -> Result<(), SnapshotError> {
+    let last: HashMap<&StreamId, &Snapshot> = snapshots
+        .iter()
+        .map(|snapshot| (&snapshot.stream, snapshot))
+        .collect();
+    let rows: Vec<_> = last
+        .into_values()
+        .map(|snapshot| {
+            (
+                &snapshot.stream.aggregate_type,
+                &snapshot.stream.aggregate_id,
+                snapshot.sequence,
+                snapshot.position,
+                &snapshot.fingerprint,
+                snapshot.state.as_str(),
+            )
+        })
+        .collect();
     sqlx::query(REPLACE)
-        .bind(&snapshot.stream.aggregate_type)
-        .bind(&snapshot.stream.aggregate_id)
-        .bind(integer(snapshot.sequence.get()))
-        .bind(integer(snapshot.position.get()))
-        .bind(&snapshot.fingerprint)
-        .bind(snapshot.state.as_str())
+        .bind(serde_json::to_string(&rows)?)
         .execute(connection)
         .await?;
     Ok(())

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{self, BatchError, Foresight};
 use super::file::OpenFile;
-use super::snapshots;
+use super::snapshots::{self, SnapshotError};
 
 /// How many appends may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -163,15 +163,8 @@ impl Task {
             if !batch.is_empty() {
                 self.commit(batch).await;
             }
-            for (snapshot, answer) in saves {
-                let saved = match self.file.check() {
-                    Ok(()) => snapshots::save(&mut self.connection, &snapshot)
-                        .await
-                        .map_err(StoreError::unavailable),
-                    Err(displaced) => Err(StoreError::unavailable(displaced)),
-                };
-                // Whoever saves one need not wait for it.
-                let _ = answer.send(saved);
+            if !saves.is_empty() {
+                self.save(saves).await;
             }
             if let Some(answer) = close {
                 let closed = self.connection.close().await;
@@ -179,6 +172,20 @@ impl Task {
                 let _ = answer.send(closed.map_err(StoreError::unavailable));
                 return;
             }
+        }
+    }
+
+    /// Saves snapshots and answers everyone.
+    async fn save(&mut self, saves: Vec<(Snapshot, oneshot::Sender<Result<(), StoreError>>)>) {
+        let (snapshots, waiting): (Vec<_>, Vec<_>) = saves.into_iter().unzip();
+        let saved = match self.file.check() {
+            Ok(()) => snapshots::save(&mut self.connection, &snapshots).await,
+            Err(displaced) => Err(SnapshotError::from(displaced)),
+        };
+        let saved = saved.map_err(Arc::new);
+        for waiting in waiting {
+            // Whoever saves one need not wait for it.
+            let _ = waiting.send(saved.clone().map_err(StoreError::unavailable));
         }
     }
 

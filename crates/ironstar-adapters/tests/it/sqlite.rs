@@ -162,29 +162,34 @@ async fn rows_are_immutable_and_contiguous() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_event_is_reported_with_its_position() {
-    let directory = TempDir::new().expect("a directory");
-    let url = url(&directory);
-    let store = open(&url).await;
-    append_one(&store).await.expect("appended");
-    append_one(&store).await.expect("appended");
-
-    let mut connection = raw(url.path()).await;
-    sqlx::raw_sql(
-        "DROP TRIGGER events_are_never_updated;
-         UPDATE events SET metadata = '{}' WHERE id = 2;",
-    )
-    .execute(&mut connection)
-    .await
-    .expect("damaged");
-    let sound = store.load_after(Position::START, 10).await.expect("read");
-    assert_eq!(sound.len(), 1, "what comes before it can be read");
-    let stream = StreamId::new("Todo", "1");
-    for error in [
-        store.load_after(Position::new(1), 10).await,
-        store.load_stream(&stream, None, 10).await,
+    // Text of the wrong shape, and text that is none.
+    for damage in [
+        "UPDATE events SET metadata = '{}' WHERE id = 2",
+        "UPDATE events SET payload = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE id = 2",
     ] {
-        let error = error.expect_err("damaged");
-        assert_eq!(error.to_string(), "the event at position 2 is damaged");
+        let directory = TempDir::new().expect("a directory");
+        let url = url(&directory);
+        let store = open(&url).await;
+        append_one(&store).await.expect("appended");
+        append_one(&store).await.expect("appended");
+
+        let mut connection = raw(url.path()).await;
+        for statement in ["DROP TRIGGER events_are_never_updated", damage] {
+            sqlx::raw_sql(statement)
+                .execute(&mut connection)
+                .await
+                .expect("damaged");
+        }
+        let sound = store.load_after(Position::START, 10).await.expect("read");
+        assert_eq!(sound.len(), 1, "what comes before it can be read");
+        let stream = StreamId::new("Todo", "1");
+        for error in [
+            store.load_after(Position::new(1), 10).await,
+            store.load_stream(&stream, None, 10).await,
+        ] {
+            let error = error.expect_err("damaged");
+            assert_eq!(error.to_string(), "the event at position 2 is damaged");
+        }
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) async fn expect_exact(store: Store) -> Verdict {
     conflict(&store, stream(1), exact(0), last).await?;
     conflict(&store, stream(1), exact(2), last).await?;
     append(&store, stream(1), exact(1), some_events(1)).await?;
-    Ok(())
+    conflict(&store, stream(2), exact(u64::MAX), None).await
 }
 
 /// `Any` is always met.
