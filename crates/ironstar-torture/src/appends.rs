@@ -136,9 +136,11 @@ impl Client {
                         return;
                     }
                 }
-                // It was there all the same. Which of its streams are where is
-                // unknown, so others take their place.
-                Err(AppendError::Conflict { .. }) if has_failed && !mark.has_key => {
+                // It failed, and is there all the same. Others take the place of
+                // its streams, of which it is unknown where they are.
+                Err(AppendError::Conflict { .. })
+                    if has_failed && !mark.has_key && self.is_there(mark, &append).await =>
+                {
                     self.generation += 1;
                     self.streams = vec![None; STREAMS];
                     return;
@@ -154,6 +156,25 @@ impl Client {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Whether an append has left an event in one of its streams.
+    async fn is_there(&self, mark: Mark, append: &Append) -> bool {
+        for to in &append.streams {
+            let events = loop {
+                match self.store.load_stream(&to.stream, None, usize::MAX).await {
+                    Ok(events) => break events,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            };
+            let is_its = |event: &Envelope| {
+                serde_json::from_str::<Mark>(event.payload.as_str()).is_ok_and(|of| of == mark)
+            };
+            if events.iter().any(is_its) {
+                return true;
+            }
+        }
+        false
     }
 
     async fn acknowledge(&mut self, mark: Mark, append: Append, appended: Appended) {

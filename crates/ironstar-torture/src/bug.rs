@@ -3,13 +3,14 @@
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, Outcome,
-    Position, Sequence, StoreError, StreamHead, StreamId,
+    Position, Sequence, StoreError, StreamId,
 };
+
+use crate::early::EarlyStore;
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,17 +83,20 @@ impl FromStr for Bug {
 }
 
 /// The store, with the bug if there is one.
-pub(crate) fn plant(bug: Option<Bug>, store: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
-    match bug {
+pub(crate) async fn plant(
+    bug: Option<Bug>,
+    store: Arc<dyn EventStore>,
+) -> anyhow::Result<Arc<dyn EventStore>> {
+    Ok(match bug {
         None => store,
+        Some(Bug::AcknowledgesBeforeCommit) => Arc::new(EarlyStore::before(store).await?),
         Some(bug) => Arc::new(BuggyStore {
             bug,
             inner: store,
             calls: AtomicU64::new(0),
-            promised: Mutex::default(),
             remembered: Mutex::default(),
         }),
-    }
+    })
 }
 
 /// A store with a bug.
@@ -101,12 +105,8 @@ struct BuggyStore {
     bug: Bug,
     inner: Arc<dyn EventStore>,
     calls: AtomicU64,
-    promised: Mutex<Position>,
     remembered: Mutex<Vec<Vec<u8>>>,
 }
-
-/// How late a commit comes after its answer.
-const LATE: Duration = Duration::from_millis(20);
 
 /// How much is remembered of each append.
 const REMEMBERED: usize = 64 * 1024;
@@ -116,44 +116,14 @@ impl BuggyStore {
         self.calls.fetch_add(1, Relaxed) % 7 == 6
     }
 
-    /// Answers what a new stream would get, and appends later.
-    async fn append_later(&self, append: Append) -> Result<Appended, AppendError> {
-        let [to] = &append.streams[..] else {
-            return self.inner.append(append).await;
-        };
-        if to.expected != ExpectedSequence::NoStream {
-            // It may be about one that is not there yet.
-            tokio::time::sleep(2 * LATE).await;
-            return self.inner.append(append).await;
-        }
-        let head = self.inner.head().await?;
-        let position = {
-            let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
-            *promised = promised.max(head).next();
-            *promised
-        };
-        let answer = StreamHead {
-            stream: to.stream.clone(),
-            sequence: Some(Sequence::FIRST),
-            position,
-        };
-        let inner = Arc::clone(&self.inner);
-        tokio::spawn(async move {
-            tokio::time::sleep(LATE).await;
-            // Nobody is left to be told of a failure: that is the bug.
-            let _ = inner.append(append).await;
-        });
-        Ok(Appended {
-            streams: vec![answer],
-        })
-    }
-
     async fn append_one_by_one(&self, append: Append) -> Result<Appended, AppendError> {
         let mut streams = Vec::new();
+        let (mut left, mut command) = (append.streams.len(), append.command);
         for to in append.streams {
+            left -= 1;
             let one = Append {
                 streams: vec![to],
-                command: None,
+                command: if left == 0 { command.take() } else { None },
             };
             streams.extend(self.inner.append(one).await?.streams);
         }
@@ -165,9 +135,12 @@ impl BuggyStore {
 impl EventStore for BuggyStore {
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
         match self.bug {
-            Bug::AcknowledgesBeforeCommit => return self.append_later(append).await,
             Bug::SplitsAppends => return self.append_one_by_one(append).await,
-            Bug::ForgetsKeys => append.command = None,
+            Bug::ForgetsKeys => {
+                if append.streams.iter().any(|to| !to.events.is_empty()) {
+                    append.command = None;
+                }
+            }
             Bug::IgnoresExpectedSequence => {
                 for to in &mut append.streams {
                     to.expected = ExpectedSequence::Any;
@@ -179,6 +152,7 @@ impl EventStore for BuggyStore {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(vec![1; REMEMBERED]),
             Bug::AcknowledgesBeforeSync
+            | Bug::AcknowledgesBeforeCommit
             | Bug::ReadsStaleStreams
             | Bug::SkipsEvents
             | Bug::TrustsHints => {}

@@ -26,8 +26,15 @@ use crate::{Bug, Findings, Plan};
 const EVENTS: u64 = 2_000;
 const WRITERS: u64 = 4;
 
-/// After how many events the consumers begin.
-const STARTS: [u64; 5] = [0, 1, 500, 1_500, EVENTS - 1];
+/// When the log has how many events a consumer begins, and after which.
+const STARTS: [(u64, u64); 6] = [
+    (0, 0),
+    (0, 1),
+    (500, 500),
+    (700, 0),
+    (1_500, 1_200),
+    (EVENTS - 1, EVENTS - 1),
+];
 
 /// The longest that an event may take, many times the poll.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,7 +57,7 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     let end = Instant::now() + plan.time;
     while Instant::now() < end && !findings.is_enough() {
         let log = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
-        let store = plant(plan.bug, log);
+        let store = plant(plan.bug, log).await?;
         let bus = Arc::new(FaultyBus::new(random.u64(..)));
         let mut options = OPTIONS;
         if plan.bug == Some(Bug::TrustsHints) {
@@ -58,8 +65,8 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
         }
         let feed = EventFeed::start(Arc::clone(&store), &*bus, options).await?;
         let mut consumers = JoinSet::new();
-        for after in STARTS {
-            consumers.spawn(consume(feed.clone(), after, random.fork()));
+        for (begin, after) in STARTS {
+            consumers.spawn(consume(feed.clone(), begin, after, random.fork()));
         }
         let mut writers = JoinSet::new();
         for _ in 0..WRITERS {
@@ -110,9 +117,21 @@ async fn write(
     Ok(())
 }
 
-/// Takes the events after a position, some of them slowly. Returns how many, or
-/// what is wrong with them.
-async fn consume(feed: EventFeed, after: u64, mut random: fastrand::Rng) -> Result<u64, String> {
+/// Takes the events after a position, some of them slowly, once the log has got
+/// so far. Returns how many, or what is wrong with them.
+async fn consume(
+    feed: EventFeed,
+    begin: u64,
+    after: u64,
+    mut random: fastrand::Rng,
+) -> Result<u64, String> {
+    let start = Instant::now();
+    while feed.head() < Position::new(begin) {
+        if start.elapsed() > PATIENCE {
+            return Err(format!("event {begin} does not come within {PATIENCE:?}"));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let dawdles = random.bool();
     let mut events = feed.subscribe(Position::new(after));
     for expected in after + 1..=EVENTS {
@@ -131,7 +150,10 @@ async fn consume(feed: EventFeed, after: u64, mut random: fastrand::Rng) -> Resu
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    Ok(EVENTS - after)
+    match tokio::time::timeout(2 * OPTIONS.poll, events.next()).await {
+        Err(_) => Ok(EVENTS - after),
+        Ok(more) => Err(format!("after the last event comes {more:?}")),
+    }
 }
 
 /// A bus that loses, doubles, holds back and reorders messages, by a seed.

@@ -47,6 +47,9 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
                 break;
             }
         }
+        if witness.len() == 0 {
+            findings.found("the server acknowledges nothing");
+        }
         findings.did("commands acknowledged", witness.len() as u64);
     }
     Ok(findings)
@@ -70,7 +73,9 @@ async fn run_until_killed(
         })
         .collect();
     tokio::time::sleep(pause).await;
-    server.kill()?;
+    if let Some(status) = server.kill()? {
+        findings.found(format!("the server ended by itself: {status}"));
+    }
     let mut clients = Vec::new();
     for client in running {
         match client.await.context("a client")? {
@@ -80,7 +85,7 @@ async fn run_until_killed(
                     findings.found(violation);
                 }
             }
-            Err(refused) => findings.found(refused.to_string()),
+            Err(refused) => findings.found(format!("{refused:#}")),
         }
     }
     Ok(clients)

@@ -17,6 +17,7 @@ mod bug;
 pub mod bus;
 pub mod consumers;
 mod disk;
+mod early;
 mod history;
 pub mod kill;
 pub mod power;

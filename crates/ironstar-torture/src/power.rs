@@ -79,8 +79,9 @@ impl Episode {
         disk.fail(sound);
         let witness = Arc::new(Witness::default());
         let mut clients = JoinSet::new();
+        let planted = plant(bug, store.clone()).await?;
         for number in 0..CLIENTS {
-            let store = plant(bug, store.clone());
+            let store = Arc::clone(&planted);
             let client = Client::new(number, store, Arc::clone(&witness), random.u64(..));
             clients.spawn(client.run());
         }

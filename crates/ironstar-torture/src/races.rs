@@ -45,7 +45,7 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
         let clock = Arc::new(SystemClock);
         let sqlite = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
         let sqlite = Arc::new(sqlite);
-        let store = plant(plan.bug, sqlite.clone());
+        let store = plant(plan.bug, sqlite.clone()).await?;
         let operations = race(&store, &sqlite, &mut random).await?;
         let log = read(&*sqlite).await?;
         sqlite.close().await?;

@@ -35,12 +35,18 @@ pub(super) fn bugs() {
 }
 
 /// Whether the check made of the bug what it was expected to.
-pub(super) fn bug(check: &str, bug: Bug, expectation: Expectation, found: Option<&String>) -> bool {
+pub(super) fn bug(check: &str, bug: Bug, expectation: Expectation, found: &[String]) -> bool {
     let (is_expected, outcome) = match (expectation, found) {
-        (Expectation::Caught, Some(found)) => (true, format!("caught: {found}")),
-        (Expectation::Caught, None) => (false, "NOT CAUGHT".to_owned()),
-        (Expectation::Missed(why), None) => (true, format!("missed, as expected: {why}")),
-        (Expectation::Missed(_), Some(found)) => (false, format!("NOT EXPECTED: {found}")),
+        (Expectation::Caught(words), found) => {
+            let is_it = |found: &&String| words.iter().any(|words| found.contains(words));
+            match (found.iter().find(is_it), found.first()) {
+                (Some(found), _) => (true, format!("caught: {found}")),
+                (None, Some(other)) => (false, format!("NOT CAUGHT, but this was: {other}")),
+                (None, None) => (false, "NOT CAUGHT".to_owned()),
+            }
+        }
+        (Expectation::Missed(why), []) => (true, format!("missed, as expected: {why}")),
+        (Expectation::Missed(_), [found, ..]) => (false, format!("NOT EXPECTED: {found}")),
     };
     println!("    {check}, {}: {outcome}", bug.name());
     is_expected

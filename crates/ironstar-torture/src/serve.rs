@@ -36,7 +36,7 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
     let clock = Arc::new(SystemClock);
     let store = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
-    let store = plant(Some(bug), Arc::new(store));
+    let store = plant(Some(bug), Arc::new(store)).await?;
     let bus = Arc::new(MemoryEventBus::new());
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let snapshots = Arc::new(MemorySnapshotStore::new());

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use anyhow::{Context, bail};
 use reqwest::Client;
@@ -34,6 +36,7 @@ pub(crate) struct Server {
     process: Child,
     url: String,
     http: Client,
+    is_killed: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -71,6 +74,7 @@ impl Server {
             url: url.to_owned(),
             process,
             http: Client::new(),
+            is_killed: Arc::default(),
         })
     }
 
@@ -86,14 +90,17 @@ impl Server {
         Commands {
             http: self.http.clone(),
             url: format!("{}/api/commands/todo", self.url),
+            is_killed: Arc::clone(&self.is_killed),
         }
     }
 
-    /// `kill -9`
-    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+    /// `kill -9`. Returns how it ended if that was before.
+    pub(crate) fn kill(mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let ended = self.process.try_wait()?;
+        self.is_killed.store(true, SeqCst);
         self.process.kill()?;
         self.process.wait()?;
-        Ok(())
+        Ok(ended)
     }
 }
 
@@ -110,10 +117,11 @@ impl Drop for Server {
 pub(crate) struct Commands {
     http: Client,
     url: String,
+    is_killed: Arc<AtomicBool>,
 }
 
 impl Commands {
-    /// Sends a command. Nothing comes back if the server is gone.
+    /// Sends a command. Nothing comes back from a server that is killed.
     pub(crate) async fn send(&self, request: &Request) -> anyhow::Result<Option<Answer>> {
         let response = self
             .http
@@ -123,12 +131,18 @@ impl Commands {
             .json(&request.body)
             .send()
             .await;
-        let Ok(response) = response else {
-            return Ok(None);
+        let answered = async {
+            let response = response?;
+            let status = response.status();
+            Ok((status, response.json::<Value>().await?))
         };
-        let status = response.status();
-        let Ok(answer) = response.json::<Value>().await else {
-            return Ok(None);
+        let (status, answer) = match answered.await {
+            Ok(answered) => answered,
+            Err(_) if self.is_killed.load(SeqCst) => return Ok(None),
+            Err(error) => {
+                let error: reqwest::Error = error;
+                return Err(error).context("a server that nobody has killed does not answer");
+            }
         };
         let number = |name: &str| answer[name].as_u64();
         match (
