@@ -4,6 +4,16 @@
 //! a multi-threaded runtime. That a rule can fail is proven too: for each there
 //! is a deliberately broken adapter that breaks just that rule.
 
+/// A rule, with its name and the function that checks it.
+macro_rules! rule {
+    ($name:literal, $check:path) => {
+        Rule {
+            name: $name,
+            check: |subject| $check(subject).boxed(),
+        }
+    };
+}
+
 pub mod event_bus;
 pub mod event_store;
 pub mod snapshot_store;

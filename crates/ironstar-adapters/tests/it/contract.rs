@@ -1,5 +1,6 @@
 //! Runs contract rules, each on a fresh adapter and under a deadline.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use ironstar_ports::contract::Rule;
@@ -16,16 +17,20 @@ pub(crate) async fn passes<S>(rules: &[Rule<S>], fresh: impl AsyncFn() -> S) {
     assert_eq!(violations(rules, DEADLINE, fresh).await, []);
 }
 
-/// Runs every rule, and names those that were broken.
-pub(crate) async fn broken_rules<S>(
+/// Runs every rule on every mutant: each must break its rule, and no other.
+pub(crate) async fn each_breaks_its_rule_and_no_other<S, M: Copy + Debug>(
     rules: &[Rule<S>],
-    fresh: impl AsyncFn() -> S,
-) -> Vec<&'static str> {
-    violations(rules, MUTANT_DEADLINE, fresh)
-        .await
-        .into_iter()
-        .map(|(rule, _)| rule)
-        .collect()
+    mutants: &[(&str, M)],
+    with: impl Fn(M) -> S,
+) {
+    let names: Vec<&str> = rules.iter().map(|rule| rule.name).collect();
+    let covered: Vec<&str> = mutants.iter().map(|(rule, _)| *rule).collect();
+    assert_eq!(covered, names);
+    for &(rule, mutation) in mutants {
+        let violations = violations(rules, MUTANT_DEADLINE, async || with(mutation)).await;
+        let broken: Vec<&str> = violations.into_iter().map(|(rule, _)| rule).collect();
+        assert_eq!(broken, [rule], "{mutation:?}");
+    }
 }
 
 async fn violations<S>(

@@ -11,26 +11,11 @@ type Bus = Arc<dyn EventBus>;
 
 /// Every rule, in reading order.
 pub const RULES: &[Rule<Bus>] = &[
-    Rule {
-        name: "delivers-what-matches",
-        check: |bus| delivers_what_matches(bus).boxed(),
-    },
-    Rule {
-        name: "every-subscriber",
-        check: |bus| every_subscriber(bus).boxed(),
-    },
-    Rule {
-        name: "publisher-order",
-        check: |bus| publisher_order(bus).boxed(),
-    },
-    Rule {
-        name: "never-blocks",
-        check: |bus| never_blocks(bus).boxed(),
-    },
-    Rule {
-        name: "drop-harms-nobody",
-        check: |bus| drop_harms_nobody(bus).boxed(),
-    },
+    rule!("delivers-what-matches", delivers_what_matches),
+    rule!("every-subscriber", every_subscriber),
+    rule!("publisher-order", publisher_order),
+    rule!("never-blocks", never_blocks),
+    rule!("drop-harms-nobody", drop_harms_nobody),
 ];
 
 /// A subscriber gets the messages whose keys match its expression, whole, and

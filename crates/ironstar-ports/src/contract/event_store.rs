@@ -15,51 +15,41 @@ use crate::EventStore;
 
 type Store = Arc<dyn EventStore>;
 
-/// Names a rule after its function.
-macro_rules! rule {
-    ($module:ident :: $function:ident, $name:literal) => {
-        Rule {
-            name: $name,
-            check: |store| $module::$function(store).boxed(),
-        }
-    };
-}
-
 /// Every rule, in reading order.
 pub const RULES: &[Rule<Store>] = &[
-    rule!(appending::empty_store, "empty-store"),
-    rule!(appending::round_trip, "round-trip"),
-    rule!(appending::sequences, "sequences"),
-    rule!(appending::positions, "positions"),
-    rule!(appending::expect_no_stream, "expect-no-stream"),
-    rule!(appending::expect_exact, "expect-exact"),
-    rule!(appending::expect_any, "expect-any"),
+    rule!("empty-store", appending::empty_store),
+    rule!("round-trip", appending::round_trip),
+    rule!("sequences", appending::sequences),
+    rule!("positions", appending::positions),
+    rule!("expect-no-stream", appending::expect_no_stream),
+    rule!("expect-exact", appending::expect_exact),
+    rule!("expect-any", appending::expect_any),
     rule!(
-        appending::conflict_appends_nothing,
-        "conflict-appends-nothing"
+        "conflict-appends-nothing",
+        appending::conflict_appends_nothing
     ),
-    rule!(appending::empty_append, "empty-append"),
-    rule!(appending::several_streams, "several-streams"),
-    rule!(appending::all_or_none, "all-or-none"),
-    rule!(appending::immutable, "immutable"),
-    rule!(concurrency::one_winner, "one-winner"),
+    rule!("empty-append", appending::empty_append),
+    rule!("several-streams", appending::several_streams),
+    rule!("all-or-none", appending::all_or_none),
+    rule!("immutable", appending::immutable),
+    rule!("one-winner", concurrency::one_winner),
     rule!(
-        concurrency::contiguous_under_contention,
-        "contiguous-under-contention"
+        "contiguous-under-contention",
+        concurrency::contiguous_under_contention
     ),
-    rule!(concurrency::visible_in_order, "visible-in-order"),
-    rule!(reading::stream_paging, "stream-paging"),
-    rule!(reading::log_paging, "log-paging"),
-    rule!(commands::answers_again, "command-answers-again"),
-    rule!(commands::outcome_is_known, "command-outcome-is-known"),
-    rule!(commands::key_is_not_reused, "command-key-is-not-reused"),
+    rule!("visible-in-order", concurrency::visible_in_order),
+    rule!("stream-paging", reading::stream_paging),
+    rule!("log-paging", reading::log_paging),
+    rule!("command-answers-again", commands::answers_again),
+    rule!("command-outcome-is-known", commands::outcome_is_known),
+    rule!("command-key-is-not-reused", commands::key_is_not_reused),
     rule!(
-        commands::nothing_to_change,
-        "command-with-nothing-to-change"
+        "command-with-nothing-to-change",
+        commands::nothing_to_change
     ),
     rule!(
-        commands::refusal_is_not_recorded,
-        "command-refusal-is-not-recorded"
+        "command-refusal-is-not-recorded",
+        commands::refusal_is_not_recorded
     ),
-    rule!(commands::one_of_many, "command-sent-many-times-at-once"),
+    rule!("command-sent-many-times-at-once", commands::one_of_many),
 ];

@@ -11,18 +11,9 @@ type Store = Arc<dyn SnapshotStore>;
 
 /// Every rule, in reading order.
 pub const RULES: &[Rule<Store>] = &[
-    Rule {
-        name: "snapshot-round-trip",
-        check: |store| round_trip(store).boxed(),
-    },
-    Rule {
-        name: "snapshot-of-each-stream",
-        check: |store| of_each_stream(store).boxed(),
-    },
-    Rule {
-        name: "snapshot-saved-last",
-        check: |store| saved_last(store).boxed(),
-    },
+    rule!("snapshot-round-trip", round_trip),
+    rule!("snapshot-of-each-stream", of_each_stream),
+    rule!("snapshot-saved-last", saved_last),
 ];
 
 /// What was saved is what is loaded.

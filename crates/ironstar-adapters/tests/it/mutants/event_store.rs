@@ -13,7 +13,7 @@ use ironstar_ports::{
     ExpectedSequence, IdSource, Outcome, Position, Sequence, StoreError, StreamAppend, StreamId,
 };
 
-use crate::contract::broken_rules;
+use crate::contract::each_breaks_its_rule_and_no_other;
 
 /// Each rule, and what is broken to see it fail.
 const MUTANTS: &[(&str, Mutation)] = &[
@@ -83,13 +83,7 @@ enum Mutation {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mutant_breaks_its_rule_and_no_other() {
-    let rules: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
-    let covered: Vec<&str> = MUTANTS.iter().map(|(rule, _)| *rule).collect();
-    assert_eq!(covered, rules);
-    for &(rule, mutation) in MUTANTS {
-        let broken = broken_rules(RULES, async || Mutant::with(mutation)).await;
-        assert_eq!(broken, [rule], "{mutation:?}");
-    }
+    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
 }
 
 /// A store with one mutation.

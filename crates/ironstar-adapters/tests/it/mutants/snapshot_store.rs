@@ -7,7 +7,7 @@ use ironstar_adapters::memory::MemorySnapshotStore;
 use ironstar_ports::contract::snapshot_store::RULES;
 use ironstar_ports::{Snapshot, SnapshotStore, StoreError, StreamId};
 
-use crate::contract::broken_rules;
+use crate::contract::each_breaks_its_rule_and_no_other;
 
 /// Each rule, and what is broken to see it fail.
 const MUTANTS: &[(&str, Mutation)] = &[
@@ -25,17 +25,7 @@ enum Mutation {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mutant_breaks_its_rule_and_no_other() {
-    let rules: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
-    let covered: Vec<&str> = MUTANTS.iter().map(|(rule, _)| *rule).collect();
-    assert_eq!(covered, rules);
-    for &(rule, mutation) in MUTANTS {
-        let broken = broken_rules(RULES, async || {
-            let inner = MemorySnapshotStore::new();
-            Arc::new(Mutant { mutation, inner }) as Arc<dyn SnapshotStore>
-        })
-        .await;
-        assert_eq!(broken, [rule], "{mutation:?}");
-    }
+    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
 }
 
 /// A snapshot store with one mutation.
@@ -46,6 +36,13 @@ struct Mutant {
 }
 
 impl Mutant {
+    fn with(mutation: Mutation) -> Arc<dyn SnapshotStore> {
+        Arc::new(Self {
+            mutation,
+            inner: MemorySnapshotStore::new(),
+        })
+    }
+
     /// What the store takes for the stream.
     fn stream(&self, stream: &StreamId) -> StreamId {
         match self.mutation {
