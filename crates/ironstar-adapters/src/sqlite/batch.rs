@@ -40,27 +40,34 @@ const BEGIN: &str = "
         )
     )";
 
-/// Inserts the batch's events (?1) and commands (?3), given as JSON arrays in
-/// column order, and commits. SQLite refuses events that do not go on where
-/// their stream and the log end.
+/// Inserts events (?1), given as JSON arrays in column order. SQLite refuses
+/// those that do not go on where their stream and the log end.
+macro_rules! insert_events {
+    () => {
+        "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
+                             schema_version, payload, metadata, created_at)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                value ->> 6, value ->> 7, ?2
+         FROM jsonb_each(?1);"
+    };
+}
+
+/// Inserts commands (?3), too, and commits.
 macro_rules! insert_and_commit {
-    ($begin:literal) => {
+    () => {
         concat!(
-            $begin,
-            "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
-                                 schema_version, payload, metadata, created_at)
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-                    value ->> 6, value ->> 7, ?2
-             FROM jsonb_each(?1);
-             INSERT INTO commands (key, request, answer, created_at)
+            insert_events!(),
+            "INSERT INTO commands (key, request, answer, created_at)
              SELECT value ->> 0, value ->> 1, value ->> 2, ?2 FROM jsonb_each(?3);
              COMMIT"
         )
     };
 }
 
-const BEGIN_INSERT_AND_COMMIT: &str = insert_and_commit!("BEGIN IMMEDIATE;");
-const INSERT_AND_COMMIT: &str = insert_and_commit!("");
+/// A transaction of its own.
+const INSERT: &str = insert_events!();
+const BEGIN_INSERT_AND_COMMIT: &str = concat!("BEGIN IMMEDIATE;", insert_and_commit!());
+const INSERT_AND_COMMIT: &str = insert_and_commit!();
 
 const SELECT_COMMANDS: &str = "
     SELECT key, request, answer FROM commands
@@ -194,9 +201,12 @@ async fn guess(
         foresight.doubts = DOUBTS;
         return Ok(None);
     }
-    batch
-        .commit(connection, BEGIN_INSERT_AND_COMMIT, now, foresight)
-        .await?;
+    let statements = if batch.new_commands.is_empty() {
+        INSERT
+    } else {
+        BEGIN_INSERT_AND_COMMIT
+    };
+    batch.commit(connection, statements, now, foresight).await?;
     Ok(Some(answers))
 }
 
