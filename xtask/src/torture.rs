@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .status()
         .context("cannot run the torture")?;
     if !tortured.success() {
-        bail!("not everything is as it should be");
+        bail!("the torture failed; what it printed says why");
     }
     Ok(())
 }
