@@ -49,7 +49,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .filter(|measurement| arguments.wants(measurement))
         .collect();
     if chosen.is_empty() {
-        bail!("no measurement has such a name");
+        let mut names: Vec<&str> = MEASUREMENTS.iter().map(|one| one.name).collect();
+        names.dedup();
+        bail!(
+            "no measurement has such a name; there are: {}",
+            names.join("; ")
+        );
     }
     let root: PathBuf = MetadataCommand::new()
         .no_deps()

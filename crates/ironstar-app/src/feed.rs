@@ -298,6 +298,7 @@ impl Consumer {
                 .unwrap_or_else(|error| Err(StoreError::unavailable(error).into())),
             None => read_page(&*self.store, self.last, self.options.page).await,
         };
+        let page = page.and_then(|page| goes_on(self.last, page));
         let is_whole = matches!(&page, Ok(page) if page.len() == self.options.page);
         if !is_whole {
             // What comes next begins elsewhere than was thought.
@@ -341,8 +342,13 @@ impl Tail {
 }
 
 /// Reads a page, and makes sure that it goes on where it should.
-async fn read_page(store: &dyn EventStore, mut last: Position, limit: usize) -> Page {
+async fn read_page(store: &dyn EventStore, last: Position, limit: usize) -> Page {
     let page = store.load_after(last, limit).await?;
+    goes_on(last, page.into_iter().map(Arc::new).collect())
+}
+
+/// A page, if it goes on after a position without a gap.
+fn goes_on(mut last: Position, page: VecDeque<Arc<Envelope>>) -> Page {
     for envelope in &page {
         if envelope.position != last.next() {
             return Err(FeedError::Gap {
@@ -352,5 +358,5 @@ async fn read_page(store: &dyn EventStore, mut last: Position, limit: usize) -> 
         }
         last = envelope.position;
     }
-    Ok(page.into_iter().map(Arc::new).collect())
+    Ok(page)
 }

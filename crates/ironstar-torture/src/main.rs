@@ -162,11 +162,15 @@ async fn main() -> ExitCode {
 
 /// Whether everything is as it should be.
 async fn torture(run: &Run) -> anyhow::Result<bool> {
-    let is_chosen = |check: &&Check| {
-        run.names.is_empty() || run.names.iter().any(|name| check.name.contains(&**name))
+    let is_named = |check: &&Check| {
+        let mut names = run.names.iter().map(|name| name.to_lowercase());
+        run.names.is_empty() || names.any(|name| check.name.contains(&name))
     };
-    let checks: Vec<&Check> = CHECKS.iter().filter(is_chosen).collect();
-    anyhow::ensure!(!checks.is_empty(), "no check has such a name");
+    let checks: Vec<&Check> = CHECKS.iter().filter(is_named).collect();
+    if checks.is_empty() {
+        let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
+        anyhow::bail!("no check has such a name; there are: {}", names.join(", "));
+    }
     anyhow::ensure!(run.minutes > 0.0, "the minutes must be more than none");
     let shares: f64 = checks.iter().map(|check| check.share).sum();
     report::start(run.seed, run.minutes);

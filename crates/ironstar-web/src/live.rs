@@ -2,10 +2,10 @@
 //!
 //! Each change is rendered once, when its event arrives, and every browser gets
 //! the same bytes; what happens while nobody watches is not rendered at all. The
-//! newest changes are kept, so a browser that comes back
-//! gets what it has missed; one that has been away for longer, or is slower
-//! than the changes come, gets the whole view instead. So what a browser costs
-//! does not grow with how far it is behind.
+//! newest changes are kept, so a browser that comes back gets what it has
+//! missed; one that has been away for longer, or is slower than the changes
+//! come, gets the whole view instead. So what a browser costs does not grow with
+//! how far it is behind.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

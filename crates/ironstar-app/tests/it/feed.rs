@@ -134,6 +134,36 @@ async fn doubled_stale_and_foreign_hints_change_nothing() {
     assert!(events.next().now_or_never().is_none(), "there is no more");
 }
 
+/// The pages behind one that failed were read in advance, and must not take
+/// its place.
+#[tokio::test]
+async fn a_store_that_fails_now_and_then_costs_time_and_no_event() {
+    const EVENTS: u64 = 200;
+
+    for one_in in 2..8 {
+        let store = Arc::new(TestStore::failing(memory_store(), one_in));
+        append(&*store, EVENTS as usize).await;
+        let feed = EventFeed::start(store, &*memory_bus(), HINTS_ONLY)
+            .await
+            .expect("started");
+        let mut events = feed.subscribe(Position::START);
+        let (mut last, mut failures) = (0, 0);
+        while last < EVENTS {
+            match events.next().await.expect("the stream goes on") {
+                Ok(event) => {
+                    assert_eq!(event.position, Position::new(last + 1), "one in {one_in}");
+                    last += 1;
+                }
+                Err(error) => {
+                    assert!(!error.is_permanent(), "one in {one_in}: {error}");
+                    failures += 1;
+                }
+            }
+        }
+        assert!(failures > 0, "one in {one_in}");
+    }
+}
+
 #[tokio::test]
 async fn stopping_ends_every_stream() {
     let (store, bus) = (memory_store(), memory_bus());

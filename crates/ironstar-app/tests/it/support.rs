@@ -74,6 +74,9 @@ pub(crate) struct TestStore {
     inner: Arc<MemoryEventStore>,
     streamed: AtomicU64,
     hidden: Position,
+    /// One in about so many reads of the log fails; 0 for none.
+    failing: u64,
+    reads: AtomicU64,
     meddle: Option<Meddle>,
     meddlings: AtomicU64,
 }
@@ -84,6 +87,8 @@ impl TestStore {
             inner,
             streamed: AtomicU64::new(0),
             hidden: Position::START,
+            failing: 0,
+            reads: AtomicU64::new(0),
             meddle: None,
             meddlings: AtomicU64::new(0),
         }
@@ -93,6 +98,14 @@ impl TestStore {
     pub(crate) fn with_a_gap(inner: Arc<MemoryEventStore>) -> Self {
         Self {
             hidden: Position::new(1),
+            ..Self::counting(inner)
+        }
+    }
+
+    /// One in about so many reads of the log fails.
+    pub(crate) fn failing(inner: Arc<MemoryEventStore>, one_in: u64) -> Self {
+        Self {
+            failing: one_in,
             ..Self::counting(inner)
         }
     }
@@ -145,6 +158,10 @@ impl EventStore for TestStore {
         position: Position,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
+        let reads = self.reads.fetch_add(1, SeqCst) + 1;
+        if self.failing > 0 && scattered(reads).is_multiple_of(self.failing) {
+            return Err(StoreError::unavailable("now and then"));
+        }
         self.inner
             .load_after(position.max(self.hidden), limit)
             .await
@@ -153,6 +170,11 @@ impl EventStore for TestStore {
     async fn head(&self) -> Result<Position, StoreError> {
         self.inner.head().await
     }
+}
+
+/// Numbers without a rhythm: Knuth's multiplicative hash.
+fn scattered(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
 /// A snapshot store that is broken.

@@ -17,7 +17,9 @@ fn chromium(test: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = named.or_else(|| {
         env::split_paths(&path)
-            .flat_map(|folder| ["chromium", "google-chrome"].map(|name| folder.join(name)))
+            .flat_map(|folder| {
+                ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name))
+            })
             .find(|candidate| candidate.is_file())
     });
     if found.is_none() {
