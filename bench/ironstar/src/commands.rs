@@ -49,6 +49,7 @@ impl App {
 pub(crate) fn create(number: u64) -> anyhow::Result<TodoCommand> {
     Ok(TodoCommand::Create {
         text: format!("Todo number {number}").parse()?,
+        list: ListId::SHARED,
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use ironstar_adapters::sqlite::SqliteEventStore;
-use ironstar_domain::{Aggregate, DomainEvent, TodoEvent, TodoState};
+use ironstar_domain::{ListId, Aggregate, DomainEvent, TodoEvent, TodoState};
 use ironstar_ports::{
     Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Sequence, StreamAppend,
     StreamId,
@@ -128,7 +128,8 @@ fn new_stream() -> StreamId {
 
 fn created(number: u64) -> anyhow::Result<NewEvent> {
     let text = format!("Todo number {number}").parse()?;
-    event(&TodoEvent::Created { text })
+    let list = ListId::SHARED;
+    event(&TodoEvent::Created { text, list })
 }
 
 fn event(event: &TodoEvent) -> anyhow::Result<NewEvent> {

@@ -4,11 +4,12 @@
 //! files: it is handed what it needs, and passes the contract suites of
 //! `ironstar-ports`.
 //!
-//! - [`sqlite`]: the log in one SQLite file.
+//! - [`sqlite`]: the log in one SQLite file, and read models.
 //! - [`zenoh`]: the bus on Zenoh.
-//! - [`memory`]: both in memory, for tests.
+//! - [`memory`]: all of it in memory, for tests.
 //! - [`system`]: the real clock and real ids.
 
+mod builds;
 pub mod memory;
 pub mod sqlite;
 pub mod system;

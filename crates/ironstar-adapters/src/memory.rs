@@ -5,8 +5,10 @@
 
 mod event_bus;
 mod event_store;
+mod projection_store;
 mod snapshot_store;
 
 pub use event_bus::MemoryEventBus;
 pub use event_store::MemoryEventStore;
+pub use projection_store::MemoryProjectionStore;
 pub use snapshot_store::MemorySnapshotStore;

@@ -1,15 +1,20 @@
-//! The log in one SQLite file.
+//! The log in one SQLite file, and the read models that are made of it.
 //!
-//! SQLite runs with a write-ahead log and `synchronous=FULL`, so what has been
-//! committed survives a power cut. One task owns the one connection that
-//! writes; reads have connections of their own, which cannot write.
+//! SQLite runs with a write-ahead log, and with `synchronous=FULL` for events,
+//! so those that have been committed survive a power cut. One task owns the one
+//! connection that writes; reads have connections of their own, which cannot
+//! write.
 
 mod batch;
+mod builds;
 mod connection;
 mod database;
+mod documents;
+mod durability;
 mod event_store;
 mod file;
 mod migrations;
+mod projection_store;
 mod rows;
 mod snapshots;
 mod url;
@@ -19,4 +24,5 @@ pub use connection::OpenError;
 pub use database::SqliteDatabase;
 pub use event_store::{DEFAULT_COMMAND_RETENTION, SqliteEventStore};
 pub use migrations::{Migration, migrate, migration_status};
+pub use projection_store::SqliteProjectionStore;
 pub use url::{SqliteUrl, UrlError};

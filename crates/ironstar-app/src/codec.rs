@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use ironstar_domain::{Aggregate, DomainEvent};
+use ironstar_domain::{Aggregate, DomainEvent, schema};
 use ironstar_ports::{Envelope, Metadata, NewEvent, Payload, PayloadError, Position};
 
 /// A stored event that is not what its name says. It is never skipped.
@@ -22,12 +22,13 @@ pub struct DecodeError {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// Reads a stored event as one of an aggregate's: which aggregate it happened
-/// to, and what.
+/// Reads a stored event, of any age, as one of an aggregate's: which aggregate
+/// it happened to, and what.
 ///
 /// # Errors
 ///
-/// If the stream's id or the payload is not what the aggregate writes.
+/// If the stream's id or the payload is not what the aggregate writes, or ever
+/// wrote.
 pub fn decode<A: Aggregate>(envelope: &Envelope) -> Result<(A::Id, A::Event), DecodeError> {
     let error = |source| DecodeError {
         position: envelope.position,
@@ -40,12 +41,12 @@ pub fn decode<A: Aggregate>(envelope: &Envelope) -> Result<(A::Id, A::Event), De
         .aggregate_id
         .parse()
         .map_err(|_| error(format!("not an id: {:?}", envelope.stream.aggregate_id).into()))?;
-    let event: A::Event =
-        serde_json::from_str(envelope.payload.as_str()).map_err(|source| error(source.into()))?;
-    if event.event_type() != envelope.event_type {
-        let named = format!("its payload is a {:?} event", event.event_type());
-        return Err(error(named.into()));
-    }
+    let event = schema::read(
+        &envelope.event_type,
+        envelope.schema_version,
+        envelope.payload.as_str(),
+    )
+    .map_err(|source| error(source.into()))?;
     Ok((id, event))
 }
 

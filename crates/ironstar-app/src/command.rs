@@ -1,18 +1,22 @@
 //! From a command to durable events.
 
+mod many;
+
 use std::sync::Arc;
 
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
     Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StoreError,
-    StreamHead, StreamId,
+    StreamAppend, StreamHead, StreamId,
 };
 
 use crate::codec::{DecodeError, decode, encode};
 use crate::finish::finish;
 use crate::snapshots::{Snapshots, is_due};
 use crate::warm::WarmStates;
+
+pub use many::AcceptedOnAll;
 
 /// How many events of a stream are read at a time.
 const PAGE: usize = 512;
@@ -39,6 +43,17 @@ pub struct CommandContext {
     pub origin: Origin,
     /// Makes a retry answer what was answered before.
     pub record: Option<CommandRecord>,
+    /// Another aggregate that must still be where it was when it was looked at.
+    pub guard: Option<StreamHead>,
+}
+
+/// An aggregate's state, and where its stream was then.
+#[derive(Clone, Debug)]
+pub struct Seen<A> {
+    /// The state.
+    pub state: A,
+    /// Where the stream was.
+    pub head: StreamHead,
 }
 
 /// Where a command has left its aggregate.
@@ -73,6 +88,12 @@ pub enum CommandError<E> {
     Contended {
         /// How often it was tried.
         attempts: u32,
+    },
+    /// The aggregate that guards the command has changed.
+    #[error("{guard} has changed at the same time; try again")]
+    GuardChanged {
+        /// Which one.
+        guard: StreamId,
     },
     /// The key of the command belongs to another one.
     #[error("the key of this command was used for another command before; choose a new one")]
@@ -154,17 +175,31 @@ impl CommandHandler {
         outcome
     }
 
-    /// What was answered to the same command before.
-    async fn answer_again<E>(
+    /// What was answered to the same command before, if it was carried out.
+    ///
+    /// # Errors
+    ///
+    /// If its key belongs to another command, or the store does not work.
+    pub async fn answer_again<E>(
         &self,
         context: &CommandContext,
     ) -> Result<Option<Accepted>, CommandError<E>> {
+        let known = self.known(context).await?;
+        let first = known.and_then(|appended| appended.streams.into_iter().next());
+        Ok(first.map(Accepted::at))
+    }
+
+    /// What the same command has appended before.
+    async fn known<E>(
+        &self,
+        context: &CommandContext,
+    ) -> Result<Option<Appended>, CommandError<E>> {
         let Some(record) = &context.record else {
             return Ok(None);
         };
         match self.store.outcome(&record.key).await? {
             None => Ok(None),
-            Some(known) if known.request == record.request => Ok(accepted(known.appended)),
+            Some(known) if known.request == record.request => Ok(Some(known.appended)),
             Some(_) => Err(CommandError::KeyReused),
         }
     }
@@ -194,26 +229,47 @@ impl CommandHandler {
             let mut append = Append::to_stream(
                 loaded.head.stream.clone(),
                 ExpectedSequence::after(loaded.head.sequence),
-                self.encode(&events, &context.origin)?,
+                self.encode(&loaded.state, &events, &context.origin)?,
             );
+            append.streams.extend(context.guard.as_ref().map(guarding));
             append.command.clone_from(&context.record);
             match self.append_and_hint(append).await {
                 Ok(appended) => {
                     return Ok(self.keep(loaded, &events, appended));
                 }
-                Err(AppendError::Conflict { .. }) => {
+                Err(AppendError::Conflict { stream, .. }) if stream == loaded.head.stream => {
                     attempts += 1;
                     self.catch_up(&mut loaded).await?;
                 }
-                Err(AppendError::KeyReused) => return Err(CommandError::KeyReused),
-                Err(AppendError::Overloaded) => return Err(CommandError::Overloaded),
-                Err(AppendError::Store(error)) => return Err(error.into()),
-                Err(error @ AppendError::Empty) => {
-                    return Err(StoreError::unavailable(error).into());
-                }
+                Err(error) => return Err(not_appended(error)),
             }
         }
         Err(CommandError::Contended { attempts })
+    }
+
+    /// An aggregate as it is now. `E` is the error of whoever looks at it, which
+    /// may be another aggregate.
+    ///
+    /// # Errors
+    ///
+    /// If its history cannot be read.
+    pub async fn see<A: Aggregate, E>(&self, id: &A::Id) -> Result<Seen<A>, CommandError<E>> {
+        let mut loaded = self.recall::<A>(id);
+        self.catch_up(&mut loaded).await?;
+        self.warm.put(loaded.state.clone(), loaded.head.clone());
+        Ok(Seen {
+            state: loaded.state,
+            head: loaded.head,
+        })
+    }
+
+    /// The position of the last event there is.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub async fn head<E>(&self) -> Result<Position, CommandError<E>> {
+        Ok(self.store.head().await?)
     }
 
     /// The aggregate as it is in memory; if it is not there, as if nothing had
@@ -233,10 +289,10 @@ impl CommandHandler {
     }
 
     /// Reads what has happened since.
-    async fn catch_up<A: Aggregate>(
+    async fn catch_up<A: Aggregate, E>(
         &self,
         loaded: &mut Loaded<A>,
-    ) -> Result<(), CommandError<A::Error>> {
+    ) -> Result<(), CommandError<E>> {
         if loaded.head.sequence.is_none()
             && let Some((state, head)) = self
                 .snapshots
@@ -274,17 +330,25 @@ impl CommandHandler {
         }
     }
 
-    fn encode<E: ironstar_domain::DomainEvent>(
+    /// Makes the events that were decided in a state ready to be stored.
+    fn encode<A: Aggregate>(
         &self,
-        events: &[E],
+        state: &A,
+        events: &[A::Event],
         origin: &Origin,
     ) -> Result<Vec<NewEvent>, PayloadError> {
+        // Events that bring an aggregate into being tell what it is part of.
+        let parent = state
+            .parent()
+            .or_else(|| events.iter().fold(state.clone(), A::apply).parent())
+            .map(|parent| StreamId::new(parent.aggregate_type, parent.aggregate_id));
         events
             .iter()
             .map(|event| {
                 let metadata = Metadata {
                     event_id: self.ids.next_id(),
                     origin: origin.clone(),
+                    parent: parent.clone(),
                 };
                 encode(event, metadata)
             })
@@ -321,11 +385,7 @@ impl CommandHandler {
     async fn append_and_hint(&self, append: Append) -> Result<Appended, AppendError> {
         let (store, bus) = (Arc::clone(&self.store), Arc::clone(&self.bus));
         finish(async move {
-            let keys: Vec<Key> = append
-                .streams
-                .iter()
-                .map(|append| Key::of_stream(&append.stream))
-                .collect();
+            let keys: Vec<Key> = append.streams.iter().flat_map(keys).collect();
             let appended = store.append(append).await?;
             let hint = appended.position().to_string();
             for key in keys {
@@ -344,6 +404,36 @@ impl CommandHandler {
     }
 }
 
+/// The part of an append that makes sure that an aggregate has not changed.
+fn guarding(guard: &StreamHead) -> StreamAppend {
+    StreamAppend {
+        stream: guard.stream.clone(),
+        expected: ExpectedSequence::after(guard.sequence),
+        events: Vec::new(),
+    }
+}
+
+/// Why a command had no effect, if not because of its own aggregate.
+fn not_appended<E>(error: AppendError) -> CommandError<E> {
+    match error {
+        AppendError::Conflict { stream, .. } => CommandError::GuardChanged { guard: stream },
+        AppendError::KeyReused => CommandError::KeyReused,
+        AppendError::Overloaded => CommandError::Overloaded,
+        AppendError::Store(error) => error.into(),
+        error @ AppendError::Empty => StoreError::unavailable(error).into(),
+    }
+}
+
+/// Where to tell of an append: to who follows its stream, and to who follows
+/// what it is part of.
+fn keys(append: &StreamAppend) -> impl Iterator<Item = Key> {
+    let parent = append.events.first();
+    let part = parent
+        .and_then(|event| event.metadata.parent.as_ref())
+        .map(|parent| Key::of_part(parent, &append.stream));
+    std::iter::once(Key::of_stream(&append.stream)).chain(part)
+}
+
 impl Accepted {
     fn at(head: StreamHead) -> Self {
         Self {
@@ -352,11 +442,6 @@ impl Accepted {
             position: head.position,
         }
     }
-}
-
-/// The answer to a command on one aggregate.
-fn accepted(appended: Appended) -> Option<Accepted> {
-    appended.streams.into_iter().next().map(Accepted::at)
 }
 
 impl<A: Aggregate> Loaded<A> {

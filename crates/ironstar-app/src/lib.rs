@@ -6,18 +6,23 @@
 //!
 //! - [`CommandHandler`]: load, fold, decide, append, hint; for any aggregate.
 //! - [`EventFeed`]: the log as a stream that catches up and then goes on live.
-//! - [`mod@todo`]: the todo's use cases. A new aggregate is one more module beside
-//!   it.
+//! - [`mod@projection`]: read models, kept up to date and built anew.
+//! - [`mod@todo`] and [`mod@list`]: the use cases of the aggregates. A new one is one
+//!   more module beside them.
 
 mod codec;
 mod command;
 mod feed;
 mod finish;
+pub mod list;
+pub mod projection;
 mod snapshots;
 pub mod todo;
 mod warm;
 
 pub use codec::{DecodeError, decode};
-pub use command::{Accepted, CommandContext, CommandError, CommandHandler};
+pub use command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Seen};
 pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
-pub use todo::{TodoChange, TodoItem, TodoList, TodoService};
+pub use list::ListService;
+pub use projection::{Projection, Projections, ReadModel};
+pub use todo::TodoService;

@@ -10,7 +10,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Fingerprint;
+use crate::schema::schema_of;
+use crate::{EventSchema, Fingerprint};
 
 /// A consistency boundary: a state folded from its own events, that decides
 /// commands.
@@ -55,6 +56,12 @@ pub trait Aggregate:
     #[must_use]
     fn apply(self, event: &Self::Event) -> Self;
 
+    /// The aggregate that this one is part of, as a todo is part of a list. Who
+    /// follows that one also hears of this one.
+    fn parent(&self) -> Option<Parent> {
+        None
+    }
+
     /// The state after a history.
     #[must_use]
     fn fold<'a>(events: impl IntoIterator<Item = &'a Self::Event>) -> Self {
@@ -66,12 +73,36 @@ pub trait Aggregate:
 pub trait DomainEvent:
     Clone + Debug + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static
 {
-    /// The stored name, in snake case, equal to the payload's `type` tag.
+    /// Every event type there is, with the shapes that it has had.
+    const SCHEMAS: &'static [EventSchema];
+
+    /// The stored name, in snake case, equal to the payload's `type` tag, and
+    /// one of [`SCHEMAS`](Self::SCHEMAS).
     fn event_type(&self) -> &'static str;
 
     /// The version of the payload's shape, counted from 1 for each event type.
     fn schema_version(&self) -> u32 {
-        1
+        schema_of::<Self>(self.event_type()).map_or(1, EventSchema::version)
+    }
+}
+
+/// Names an aggregate that others are part of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Parent {
+    /// Its type.
+    pub aggregate_type: &'static str,
+    /// Its id, in its written form.
+    pub aggregate_id: String,
+}
+
+impl Parent {
+    /// The aggregate with this id.
+    #[must_use]
+    pub fn of<A: Aggregate>(id: &A::Id) -> Self {
+        Self {
+            aggregate_type: A::TYPE,
+            aggregate_id: id.to_string(),
+        }
     }
 }
 

@@ -6,17 +6,26 @@
 //! decision is tested without a mock.
 //!
 //! - [`Aggregate`] is the shape of a decision: `handle` and `apply`.
-//! - [`mod@todo`] is the aggregate of the application. A new aggregate is one more
-//!   module beside it.
+//! - [`mod@schema`] reads events of any age.
+//! - [`mod@todo`] and [`mod@list`] are the aggregates of the application. A new one
+//!   is one more module beside them.
 //! - [`test_kit`] is given/when/then for any aggregate.
 
 mod aggregate;
 mod fingerprint;
+mod line;
+pub mod list;
+pub mod schema;
 pub mod test_kit;
 pub mod todo;
 
-pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind};
+pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind, Parent};
 pub use fingerprint::Fingerprint;
+pub use line::LineError;
+pub use list::{
+    ListCommand, ListError, ListEvent, ListId, ListIdError, ListName, ListNameError, ListState,
+};
+pub use schema::{EventError, EventSchema, UpcastError};
 pub use todo::{
     TodoCommand, TodoError, TodoEvent, TodoId, TodoIdError, TodoState, TodoText, TodoTextError,
 };

@@ -1,115 +1,126 @@
-//! Given/when/then: a decision, tested without mocks.
+//! What a test of an aggregate says, in few words: its decisions, its old
+//! events, and what holds for every aggregate.
+//!
+//! A failed expectation is reported at the line that states it, with what was
+//! given and a difference line by line. Nothing here depends on a library for
+//! property tests: commands and events come from whichever one there is.
+//!
+//! # Decisions
+//!
+//! [`given`] events, [`when`](Given::when) a command,
+//! [`then`](Decision::then) other events; or a refusal, or nothing.
 //!
 //! ```
 //! use ironstar_domain::test_kit::given;
-//! use ironstar_domain::{TodoCommand, TodoError, TodoEvent, TodoState};
+//! use ironstar_domain::{ListCommand, ListError, ListEvent, ListName, ListState};
 //!
-//! let text = "Buy milk".parse().expect("a valid text");
-//! given::<TodoState>([TodoEvent::Created { text }])
-//!     .when(TodoCommand::Complete)
-//!     .then([TodoEvent::Completed])
-//!     .and_when(TodoCommand::Complete)
-//!     .then_refused(TodoError::AlreadyCompleted);
+//! let name: ListName = "Groceries".parse().expect("a valid name");
+//! given::<ListState>([ListEvent::Created { name: name.clone() }])
+//!     .when(ListCommand::Rename { name: name.clone() })
+//!     .then_nothing()
+//!     .and([ListEvent::Archived])
+//!     .when(ListCommand::Archive)
+//!     .then_refused(ListError::Archived)
+//!     .and_when(ListCommand::Restore)
+//!     .then([ListEvent::Restored])
+//!     .and_state(ListState::Open { name });
 //! ```
 //!
-//! A failed expectation is reported at the line that states it.
+//! # Old events
+//!
+//! What was [`stored`] long ago [reads](Stored::reads_as) as an event of today,
+//! or [is refused](Stored::is_refused).
+//!
+//! ```
+//! use ironstar_domain::test_kit::stored;
+//! use ironstar_domain::{ListId, TodoEvent};
+//!
+//! stored("created", 1, r#"{"type": "created", "text": "Buy milk"}"#).reads_as(
+//!     TodoEvent::Created {
+//!         text: "Buy milk".parse().expect("a valid text"),
+//!         list: ListId::SHARED,
+//!     },
+//! );
+//! stored::<TodoEvent>("created", 3, "{}")
+//!     .is_refused_as("version 2 is the newest that is known; run a newer ironstar");
+//! ```
+//!
+//! # Golden files
+//!
+//! Every version of every event type has a file that says how it was stored,
+//! and how it reads today. [`check_golden_files`] keeps the code to them, so
+//! that no shape changes by accident.
+//!
+//! ```
+//! use ironstar_domain::test_kit::{check_golden_files, history};
+//! use ironstar_domain::{ListCommand, ListEvent, ListName, ListState};
+//!
+//! let name = |name: &str| name.parse::<ListName>().expect("a valid name");
+//! let samples = history::<ListState>([
+//!     ListCommand::Create { name: name("Groceries") },
+//!     ListCommand::Rename { name: name("Food") },
+//!     ListCommand::Archive,
+//!     ListCommand::Restore,
+//! ]);
+//! check_golden_files::<ListEvent>(
+//!     &[
+//!         ("created", 1, include_str!("golden/List/created.v1.json")),
+//!         ("renamed", 1, include_str!("golden/List/renamed.v1.json")),
+//!         ("archived", 1, include_str!("golden/List/archived.v1.json")),
+//!         ("restored", 1, include_str!("golden/List/restored.v1.json")),
+//!     ],
+//!     samples,
+//! );
+//! ```
+//!
+//! # Properties
+//!
+//! [`check_laws`] states what holds for every aggregate, whatever it is asked;
+//! [`history`] makes histories that can have happened.
+//!
+//! ```
+//! use ironstar_domain::test_kit::{check_laws, history};
+//! use ironstar_domain::{Aggregate, ListCommand, ListState};
+//! use proptest::prelude::*;
+//!
+//! fn any_command() -> impl Strategy<Value = ListCommand> {
+//!     let name = || "[ab]".prop_map(|name| name.parse().expect("a valid name"));
+//!     prop_oneof![
+//!         name().prop_map(|name| ListCommand::Create { name }),
+//!         name().prop_map(|name| ListCommand::Rename { name }),
+//!         Just(ListCommand::Archive),
+//!         Just(ListCommand::Restore),
+//!     ]
+//! }
+//!
+//! proptest!(|(commands in prop::collection::vec(any_command(), 0..20))| {
+//!     check_laws::<ListState>(commands);
+//! });
+//!
+//! let any_history =
+//!     prop::collection::vec(any_command(), 0..20).prop_map(history::<ListState>);
+//! proptest!(|(events in any_history)| {
+//!     let created = ListState::fold(&events) != ListState::NotCreated;
+//!     prop_assert_eq!(created, !events.is_empty());
+//! });
+//! ```
 
-use crate::Aggregate;
+mod decisions;
+mod difference;
+mod golden;
+mod histories;
+mod laws;
+mod report;
+mod shape;
+mod stored;
 
-/// Starts from what has already happened.
-#[must_use]
-pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
-    Given {
-        history: events.into_iter().collect(),
-    }
-}
-
-/// A history, waiting for a command.
-#[derive(Debug)]
-pub struct Given<A: Aggregate> {
-    history: Vec<A::Event>,
-}
-
-impl<A: Aggregate> Given<A> {
-    /// Puts a command to the aggregate.
-    #[must_use]
-    pub fn when(self, command: A::Command) -> Decision<A> {
-        let outcome = A::fold(&self.history).handle(&command);
-        Decision {
-            history: self.history,
-            command,
-            outcome,
-        }
-    }
-}
-
-/// What the aggregate decided, waiting for an expectation.
-#[derive(Debug)]
-pub struct Decision<A: Aggregate> {
-    history: Vec<A::Event>,
-    command: A::Command,
-    outcome: Result<Vec<A::Event>, A::Error>,
-}
-
-impl<A: Aggregate> Decision<A> {
-    /// Expects exactly these events.
-    ///
-    /// # Panics
-    ///
-    /// If the aggregate decided anything else.
-    #[track_caller]
-    pub fn then(self, events: impl IntoIterator<Item = A::Event>) -> Decided<A> {
-        self.expect(Ok(events.into_iter().collect()))
-    }
-
-    /// Expects that the command changes nothing.
-    ///
-    /// # Panics
-    ///
-    /// If the aggregate decided anything else.
-    #[track_caller]
-    pub fn then_nothing(self) -> Decided<A> {
-        self.expect(Ok(Vec::new()))
-    }
-
-    /// Expects a refusal, for exactly this reason.
-    ///
-    /// # Panics
-    ///
-    /// If the aggregate decided anything else.
-    #[track_caller]
-    pub fn then_refused(self, error: A::Error) -> Decided<A> {
-        self.expect(Err(error))
-    }
-
-    #[track_caller]
-    fn expect(self, expected: Result<Vec<A::Event>, A::Error>) -> Decided<A> {
-        assert!(
-            self.outcome == expected,
-            "given {:#?}\nwhen {:?}\nexpected {expected:#?}\n but got {:#?}",
-            self.history,
-            self.command,
-            self.outcome,
-        );
-        let mut history = self.history;
-        history.extend(self.outcome.into_iter().flatten());
-        Decided { history }
-    }
-}
-
-/// A decision that met its expectation; its events are now history.
-#[derive(Debug)]
-pub struct Decided<A: Aggregate> {
-    history: Vec<A::Event>,
-}
-
-impl<A: Aggregate> Decided<A> {
-    /// Puts a further command to the aggregate.
-    #[must_use]
-    pub fn and_when(self, command: A::Command) -> Decision<A> {
-        given(self.history).when(command)
-    }
-}
+pub use decisions::{Decided, Decision, Given, given};
+pub use golden::check_golden_files;
+pub use histories::history;
+pub use laws::check_laws;
+pub use stored::{Stored, stored};
 
 #[cfg(test)]
-mod tests;
+mod failure;
+#[cfg(test)]
+mod toy;

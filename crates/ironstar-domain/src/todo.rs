@@ -7,9 +7,14 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, Fingerprint};
+use crate::line::{self, LineError};
+use crate::list::{ListId, ListState};
+use crate::{
+    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Parent, UpcastError,
+};
 
 /// Identifies a todo.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -30,6 +35,9 @@ pub enum TodoCommand {
     Create {
         /// What it says.
         text: TodoText,
+        /// The list that it belongs to: the shared one, unless another is named.
+        #[serde(default)]
+        list: ListId,
     },
     /// Make it say something else, done or not.
     Rename {
@@ -48,10 +56,12 @@ pub enum TodoCommand {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TodoEvent {
-    /// It came into being.
+    /// It came into being. Version 1 did not name a list.
     Created {
         /// What it says.
         text: TodoText,
+        /// The list that it belongs to.
+        list: ListId,
     },
     /// It says something else.
     Renamed {
@@ -77,11 +87,15 @@ pub enum TodoState {
     Active {
         /// What it says.
         text: TodoText,
+        /// The list that it belongs to.
+        list: ListId,
     },
     /// Done.
     Completed {
         /// What it says.
         text: TodoText,
+        /// The list that it belongs to.
+        list: ListId,
     },
     /// Gone. Its id is never used again.
     Deleted,
@@ -102,27 +116,18 @@ pub enum TodoError {
     /// It is not done, so there is nothing to reopen.
     #[error("this todo is not completed")]
     NotCompleted,
+    /// There is no such list as it is to belong to.
+    #[error("there is no such list")]
+    NoSuchList,
+    /// The list that it is to belong to takes no new todos.
+    #[error("this list is archived; restore it first")]
+    ListArchived,
 }
 
 /// Why a text is not a [`TodoText`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum TodoTextError {
-    /// Nothing visible is left after trimming.
-    #[error("the text of a todo must not be empty")]
-    Empty,
-    /// More than [`TodoText::MAX_CHARS`] characters are left after trimming.
-    #[error("the text of a todo has at most {max} characters; this one has {chars}", max = TodoText::MAX_CHARS)]
-    TooLong {
-        /// How many there are.
-        chars: usize,
-    },
-    /// One of the characters is a control character, such as a line break.
-    #[error("the text of a todo must be one line without control characters; this one has U+{:04X}", u32::from(*.character))]
-    ControlCharacter {
-        /// The first such character.
-        character: char,
-    },
-}
+#[error("the text of a todo {0}")]
+pub struct TodoTextError(pub LineError);
 
 /// Why a text is not a [`TodoId`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -131,7 +136,11 @@ pub struct TodoIdError;
 
 impl Aggregate for TodoState {
     const TYPE: &'static str = "Todo";
-    const FINGERPRINT: Fingerprint = Fingerprint::of(&[include_str!("todo.rs")]);
+    const FINGERPRINT: Fingerprint = Fingerprint::of(&[
+        include_str!("todo.rs"),
+        include_str!("line.rs"),
+        include_str!("list/id.rs"),
+    ]);
 
     type Id = TodoId;
     type Command = TodoCommand;
@@ -142,9 +151,10 @@ impl Aggregate for TodoState {
         use {TodoCommand as C, TodoError as E, TodoEvent as Happened};
 
         match (self, command) {
-            (Self::NotCreated, C::Create { text }) => {
-                Ok(vec![Happened::Created { text: text.clone() }])
-            }
+            (Self::NotCreated, C::Create { text, list }) => Ok(vec![Happened::Created {
+                text: text.clone(),
+                list: *list,
+            }]),
             (Self::Active { .. } | Self::Completed { .. } | Self::Deleted, C::Create { .. }) => {
                 Err(E::AlreadyExists)
             }
@@ -153,7 +163,7 @@ impl Aggregate for TodoState {
                 C::Rename { .. } | C::Complete | C::Reopen | C::Delete,
             ) => Err(E::NotFound),
             (
-                Self::Active { text: current } | Self::Completed { text: current },
+                Self::Active { text: current, .. } | Self::Completed { text: current, .. },
                 C::Rename { text },
             ) => {
                 if text == current {
@@ -176,15 +186,20 @@ impl Aggregate for TodoState {
         use TodoEvent as Happened;
 
         match (self, event) {
-            (Self::NotCreated, Happened::Created { text }) => Self::Active { text: text.clone() },
-            (Self::Active { .. }, Happened::Renamed { text }) => {
-                Self::Active { text: text.clone() }
-            }
-            (Self::Completed { .. }, Happened::Renamed { text }) => {
-                Self::Completed { text: text.clone() }
-            }
-            (Self::Active { text }, Happened::Completed) => Self::Completed { text },
-            (Self::Completed { text }, Happened::Reopened) => Self::Active { text },
+            (Self::NotCreated, Happened::Created { text, list }) => Self::Active {
+                text: text.clone(),
+                list: *list,
+            },
+            (Self::Active { list, .. }, Happened::Renamed { text }) => Self::Active {
+                text: text.clone(),
+                list,
+            },
+            (Self::Completed { list, .. }, Happened::Renamed { text }) => Self::Completed {
+                text: text.clone(),
+                list,
+            },
+            (Self::Active { text, list }, Happened::Completed) => Self::Completed { text, list },
+            (Self::Completed { text, list }, Happened::Reopened) => Self::Active { text, list },
             (Self::Active { .. } | Self::Completed { .. }, Happened::Deleted) => Self::Deleted,
             (
                 state @ (Self::Active { .. } | Self::Completed { .. } | Self::Deleted),
@@ -201,9 +216,26 @@ impl Aggregate for TodoState {
             | (state @ Self::Active { .. }, Happened::Reopened) => state,
         }
     }
+
+    fn parent(&self) -> Option<Parent> {
+        match self {
+            Self::Active { list, .. } | Self::Completed { list, .. } => {
+                Some(Parent::of::<ListState>(list))
+            }
+            Self::NotCreated | Self::Deleted => None,
+        }
+    }
 }
 
 impl DomainEvent for TodoEvent {
+    const SCHEMAS: &'static [EventSchema] = &[
+        EventSchema::lifted("created", &[created_belongs_to_a_list]),
+        EventSchema::new("renamed"),
+        EventSchema::new("completed"),
+        EventSchema::new("reopened"),
+        EventSchema::new("deleted"),
+    ];
+
     fn event_type(&self) -> &'static str {
         match self {
             Self::Created { .. } => "created",
@@ -215,13 +247,20 @@ impl DomainEvent for TodoEvent {
     }
 }
 
+/// From version 1 to version 2: before there were lists, all was shared.
+fn created_belongs_to_a_list(fields: &mut Map<String, Value>) -> Result<(), UpcastError> {
+    fields.insert("list".to_owned(), ListId::SHARED.to_string().into());
+    Ok(())
+}
+
 impl DomainError for TodoError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound => ErrorKind::NotFound,
-            Self::AlreadyExists | Self::AlreadyCompleted | Self::NotCompleted => {
-                ErrorKind::Conflict
-            }
+            Self::NotFound | Self::NoSuchList => ErrorKind::NotFound,
+            Self::AlreadyExists
+            | Self::AlreadyCompleted
+            | Self::NotCompleted
+            | Self::ListArchived => ErrorKind::Conflict,
         }
     }
 
@@ -231,6 +270,8 @@ impl DomainError for TodoError {
             Self::NotFound => "todo-not-found",
             Self::AlreadyCompleted => "todo-already-completed",
             Self::NotCompleted => "todo-not-completed",
+            Self::NoSuchList => "list-not-found",
+            Self::ListArchived => "list-archived",
         }
     }
 }
@@ -292,18 +333,9 @@ impl FromStr for TodoText {
     type Err = TodoTextError;
 
     fn from_str(text: &str) -> Result<Self, TodoTextError> {
-        let text = text.trim();
-        if text.chars().all(is_blank) {
-            return Err(TodoTextError::Empty);
-        }
-        if let Some(character) = text.chars().find(|c| c.is_control()) {
-            return Err(TodoTextError::ControlCharacter { character });
-        }
-        let chars = text.chars().count();
-        if chars > Self::MAX_CHARS {
-            return Err(TodoTextError::TooLong { chars });
-        }
-        Ok(Self(text.to_owned()))
+        line::parse(text, Self::MAX_CHARS)
+            .map(Self)
+            .map_err(TodoTextError)
     }
 }
 
@@ -325,22 +357,6 @@ impl Display for TodoText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// Whether a character alone shows nothing: white space, and what only shapes
-/// the text around it (Unicode's general category Cf).
-fn is_blank(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-        )
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ macro_rules! rule {
 
 pub mod event_bus;
 pub mod event_store;
+pub mod projection_store;
 pub mod snapshot_store;
 
 use futures::future::BoxFuture;
@@ -55,4 +56,18 @@ fn equal<T: std::fmt::Debug + PartialEq>(what: &str, actual: T, expected: T) -> 
 /// A violation because something that must work did not.
 fn failed<E: std::fmt::Debug>(what: &'static str) -> impl Fn(E) -> Violation {
     move |error| Violation(format!("{what}: {error:?}"))
+}
+
+/// Gives way, so that an adapter whose futures are always ready is used by
+/// many at once too.
+async fn let_others_run() {
+    let mut yielded = false;
+    futures::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }

@@ -77,6 +77,10 @@ pub struct Metadata {
     /// Where the event comes from.
     #[serde(flatten)]
     pub origin: Origin,
+    /// The aggregate that the event's own is part of, if it is, as a todo is
+    /// part of a list. Written as `List/shared`.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "parent")]
+    pub parent: Option<StreamId>,
 }
 
 /// Where events come from: what was asked, by whom, and because of what.
@@ -105,6 +109,8 @@ struct FlatMetadata {
     causation_id: Option<String>,
     actor: Option<String>,
     traceparent: Option<String>,
+    #[serde(default, with = "parent")]
+    parent: Option<StreamId>,
 }
 
 /// One JSON value, kept as the text it was written as.
@@ -183,6 +189,7 @@ impl From<FlatMetadata> for Metadata {
                 actor: flat.actor,
                 traceparent: flat.traceparent,
             },
+            parent: flat.parent,
         }
     }
 }
@@ -194,6 +201,46 @@ impl Metadata {
         Self {
             event_id,
             origin: Origin::default(),
+            parent: None,
+        }
+    }
+}
+
+/// How a parent is written.
+mod parent {
+    use std::borrow::Cow;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::StreamId;
+
+    pub(super) fn serialize<S: Serializer>(
+        parent: &Option<StreamId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = parent
+            .as_ref()
+            .map(|parent| format!("{}/{}", parent.aggregate_type, parent.aggregate_id));
+        written.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<StreamId>, D::Error> {
+        let written: Option<Cow<'_, str>> = Option::deserialize(deserializer)?;
+        let parent = |written: &str| {
+            let (aggregate_type, aggregate_id) = written.split_once('/')?;
+            Some(StreamId::new(aggregate_type, aggregate_id))
+        };
+        let Some(written) = written else {
+            return Ok(None);
+        };
+        match parent(&written) {
+            Some(parent) => Ok(Some(parent)),
+            None => Err(D::Error::custom(
+                "a parent is a type and an id, joined by '/'",
+            )),
         }
     }
 }

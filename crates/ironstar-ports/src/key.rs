@@ -55,6 +55,20 @@ impl Key {
         ))
     }
 
+    /// Where hints about a part of an aggregate go, beside where they go anyway:
+    /// `events/{parent's type}/{parent's id}/{type}/{id}`. So whoever follows
+    /// `events/{parent's type}/{parent's id}/**` hears of an aggregate and of all
+    /// that is part of it.
+    #[must_use]
+    pub fn of_part(parent: &StreamId, stream: &StreamId) -> Self {
+        Self(format!(
+            "{}/{}/{}",
+            Self::of_stream(parent),
+            encode(&stream.aggregate_type),
+            encode(&stream.aggregate_id)
+        ))
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -82,6 +96,13 @@ impl KeyExpr {
     #[must_use]
     pub fn of_stream(stream: &StreamId) -> Self {
         Self(Key::of_stream(stream).0)
+    }
+
+    /// The events of one aggregate and of all that is part of it:
+    /// `events/{type}/{id}/**`.
+    #[must_use]
+    pub fn of_whole(stream: &StreamId) -> Self {
+        Self(format!("{}/{MANY}", Key::of_stream(stream)))
     }
 
     /// The expression as text.

@@ -7,6 +7,7 @@
 //!
 //! - [`EventStore`]: the log. The truth.
 //! - [`SnapshotStore`]: states, so that long streams need not be read whole.
+//! - [`ProjectionStore`]: read models, and how far each has got.
 //! - [`EventBus`]: hints that something is new. Never the truth.
 //! - [`Clock`] and [`IdSource`]: time and randomness, injected.
 //! - `contract` (feature `contract`): what every adapter must prove.
@@ -15,6 +16,7 @@ mod event;
 mod event_bus;
 mod event_store;
 mod key;
+mod projection_store;
 mod snapshot_store;
 mod system;
 
@@ -30,5 +32,10 @@ pub use event_store::{
     ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
 };
 pub use key::{Key, KeyExpr, KeyExprError};
+pub use projection_store::{
+    Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
+    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Place, ProjectionStore, Skipped,
+    UpdateError,
+};
 pub use snapshot_store::{Snapshot, SnapshotStore};
 pub use system::{Clock, IdSource};

@@ -10,7 +10,7 @@ use axum::Router;
 use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
 use ironstar_web::Services;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -42,20 +42,21 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         bus.clone(),
         Arc::new(SystemIdSource),
     );
-    let starting = ironstar_web::router(Services {
+    let projections = Projections::new(
+        Arc::new(store.projections()),
+        store.clone(),
+        feed.clone(),
+        Arc::new(SystemClock),
+    );
+    let router = ironstar_web::router(Services {
         commands,
         feed: feed.clone(),
         store: store.clone(),
+        projections,
         shutdown: shutdown.clone(),
     });
-    tokio::select! {
-        router = starting => {
-            announce(&listener, config)?;
-            serve(listener, router, shutdown).await?;
-        }
-        // A long log may take its time to be read; who stops us need not wait.
-        () = shutdown.clone().cancelled_owned() => {}
-    }
+    announce(&listener, config)?;
+    serve(listener, router, shutdown).await?;
     feed.stop();
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;

@@ -13,7 +13,7 @@ use ironstar_adapters::memory::MemoryEventBus;
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::{CommandContext, CommandError, CommandHandler, decode};
-use ironstar_domain::{TodoCommand, TodoId, TodoState};
+use ironstar_domain::{ListId, TodoCommand, TodoId, TodoState};
 use ironstar_ports::{EventStore, Origin, Position, Sequence};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -131,7 +131,10 @@ impl Client {
         let id = TodoId::new(Uuid::from_u128(todo as u128));
         let text = ["Tea", "Milk"][self.random.usize(0..2)].parse()?;
         let command = match self.random.u8(0..20) {
-            0..4 => TodoCommand::Create { text },
+            0..4 => TodoCommand::Create {
+                text,
+                list: ListId::SHARED,
+            },
             4..9 => TodoCommand::Rename { text },
             9..14 => TodoCommand::Complete,
             14..19 => TodoCommand::Reopen,
@@ -145,7 +148,7 @@ impl Client {
                 correlation_id: Some(number.to_string()),
                 ..Origin::default()
             },
-            record: None,
+            ..CommandContext::default()
         };
         let invoked = self.clock.fetch_add(1, SeqCst);
         let answer = self

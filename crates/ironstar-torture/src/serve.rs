@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
 use ironstar_web::Services;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,19 +35,21 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     }
     let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
     let clock = Arc::new(SystemClock);
-    let store = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
+    let store = SqliteEventStore::new(database, clock.clone(), DEFAULT_COMMAND_RETENTION);
+    let documents = Arc::new(store.projections());
     let store = plant(Some(bug), Arc::new(store)).await?;
     let bus = Arc::new(MemoryEventBus::new());
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let snapshots = Arc::new(MemorySnapshotStore::new());
     let commands = CommandHandler::new(store.clone(), snapshots, bus, Arc::new(SystemIdSource));
+    let projections = Projections::new(documents, store.clone(), feed.clone(), clock);
     let router = ironstar_web::router(Services {
         commands,
         feed,
         store,
+        projections,
         shutdown: CancellationToken::new(),
-    })
-    .await;
+    });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("ironstar is ready at http://{}", listener.local_addr()?);
     axum::serve(listener, router).await?;

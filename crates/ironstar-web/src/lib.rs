@@ -5,16 +5,19 @@
 //! the application layer, and pages show what its read models say.
 //!
 //! - [`router`] puts everything together.
-//! - `todo` is the todo's page, forms, commands and live view. A new aggregate
-//!   is one more module beside it, and one line in [`router`].
-//! - `live` renders each change once and shares the bytes with every browser.
+//! - `todo` and `list` are the pages, forms, commands and live views of the
+//!   aggregates. A new one is one more module beside them, and one line in
+//!   [`router`].
+//! - `live` draws each change once and shares the bytes with every browser.
 //! - `problem` is the one policy for errors.
 
 mod assets;
 mod command;
 mod events;
 mod headers;
+mod icon;
 mod layout;
+mod list;
 mod live;
 mod origin;
 mod problem;
@@ -27,7 +30,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use ironstar_app::{CommandHandler, EventFeed};
+use ironstar_app::{CommandHandler, EventFeed, Projections};
 use ironstar_ports::EventStore;
 use tokio_util::sync::CancellationToken;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
@@ -47,15 +50,17 @@ pub struct Services {
     pub feed: EventFeed,
     /// The log.
     pub store: Arc<dyn EventStore>,
+    /// What pages show of the log.
+    pub projections: Projections,
     /// Ends every open stream, so that clients reconnect elsewhere.
     pub shutdown: CancellationToken,
 }
 
-/// Every route of the application. Returns once its live views have caught up
-/// with the log.
-pub async fn router(services: Services) -> Router {
+/// Every route of the application.
+pub fn router(services: Services) -> Router {
     Router::new()
-        .merge(todo::routes(&services).await)
+        .merge(todo::routes(&services))
+        .merge(list::routes(&services))
         .merge(events::routes(services))
         .merge(assets::routes())
         .fallback(async || Problem::no_such_page())

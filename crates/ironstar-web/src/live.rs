@@ -1,229 +1,277 @@
-//! A view of the log that many browsers watch.
+//! A view of a read model that many browsers watch.
 //!
-//! Each change is rendered once, when its event arrives, and every browser gets
-//! the same bytes; what happens while nobody watches is not rendered at all. The
-//! newest changes are kept, so a browser that comes back gets what it has
-//! missed; one that has been away for longer, or is slower than the changes
+//! Each change is drawn once, when the read model has taken it in, and every
+//! browser gets the same bytes; what happens while nobody watches is not drawn at
+//! all. The newest changes are kept, so a browser that comes back gets what it
+//! has missed; one that has been away for longer, or is slower than the changes
 //! come, gets the whole view instead. So what a browser costs does not grow with
 //! how far it is behind.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
-use futures::{Stream, StreamExt, stream};
-use ironstar_app::{DecodeError, EventFeed};
-use ironstar_ports::{Envelope, Position};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use ironstar_app::projection::{Changes, News, Projection, ReadError, ReadModel};
+use ironstar_ports::Position;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::sse;
 
 /// How many changes are kept for browsers that come back.
 const KEPT: usize = 1_024;
 
-/// How long to wait before a feed that has failed is asked again.
+/// How long to wait before a read model that cannot be read is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What a page shows, as a fold over the log.
-pub(crate) trait View: Send + Sync + 'static {
-    /// What an event changes about it.
-    type Change;
+/// What a page shows of a read model.
+pub(crate) trait View: Debug + Send + Sync + 'static {
+    /// What makes the read model.
+    type Projection: Projection;
 
-    /// Takes an event into account. Most events are none of a view's business.
-    fn apply(&mut self, event: &Envelope) -> Result<Option<Self::Change>, DecodeError>;
+    /// What brings a browser from before these changes to after them. Most
+    /// changes are none of a view's business.
+    fn draw(&self, changes: &Changes<<Self::Projection as Projection>::Document>) -> Drawing;
 
-    /// The patches that bring a browser from before the change to now. All but
-    /// the last may be applied twice: a connection that breaks in between makes
-    /// the browser ask for all of them again.
-    fn render_change(&self, change: &Self::Change) -> Vec<PatchElements>;
-
-    /// The patch that brings any browser to now.
-    fn render_whole(&self) -> PatchElements;
+    /// What brings any browser to now, and when that is.
+    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>>;
 }
 
-/// A view that follows the log.
+/// How a view shows what has changed.
 #[derive(Debug)]
-pub(crate) struct LiveView<V> {
-    shared: Arc<Mutex<Shared<V>>>,
-    position: watch::Receiver<Position>,
+pub(crate) enum Drawing {
+    /// It shows nothing of it.
+    Nothing,
+    /// By these patches. All but the last may be applied twice: a connection
+    /// that breaks in between makes the browser ask for all of them again.
+    Patches(Vec<PatchElements>),
+    /// By being drawn anew.
+    Whole,
 }
 
-/// The view has come across an event that it cannot read, and has stopped.
-#[derive(Debug, thiserror::Error)]
-#[error("a live view has stopped at an event that it cannot read")]
-pub(crate) struct Stopped;
-
+/// The views that somebody watches, by what they show.
 #[derive(Debug)]
-struct Shared<V> {
+pub(crate) struct LiveViews<K, V: View> {
+    model: ReadModel<V::Projection>,
+    views: Mutex<HashMap<K, Weak<LiveView<V>>>>,
+}
+
+/// A view that somebody watches.
+#[derive(Debug)]
+struct LiveView<V> {
     view: V,
+    shared: Mutex<Shared>,
+    /// The whole view, once somebody has asked for it; and the generation of
+    /// changes that it is of.
+    whole: tokio::sync::Mutex<Option<(u64, Position, Bytes)>>,
+    changed: watch::Sender<()>,
+    /// Ends the task that keeps the view up to date.
+    _watched: DropGuard,
+}
+
+#[derive(Debug)]
+struct Shared {
     /// What the view has taken into account.
     position: Position,
     /// The newest changes, with the positions that they lead to.
     changes: VecDeque<(Position, Bytes)>,
     /// Whoever has seen less than this needs the whole view.
     floor: Position,
-    /// The whole view at `position`, once somebody has asked for it.
-    whole: Option<Bytes>,
-    watchers: usize,
+    /// Counts whatever changes the whole view.
+    generation: u64,
+}
+
+/// What a browser has missed.
+enum Missed {
+    Nothing,
+    Changes(Position, Bytes),
+    TooMuch,
+}
+
+impl<K: Clone + Eq + Hash, V: View> LiveViews<K, V> {
+    /// The views of a read model, none of which is watched yet.
+    pub(crate) fn new(model: ReadModel<V::Projection>) -> Self {
+        Self {
+            model,
+            views: Mutex::default(),
+        }
+    }
+
+    /// The frames for a browser that has seen a view up to a position, or
+    /// nothing: what it has missed, then what happens.
+    pub(crate) fn watch(
+        &self,
+        key: &K,
+        make: impl FnOnce() -> V,
+        seen: Option<Position>,
+    ) -> BoxStream<'static, Bytes> {
+        let view = self.view(key, make);
+        let position = lock(&view.shared).position;
+        // What is beyond the log was seen of another one.
+        let seen = seen.filter(|seen| *seen <= position);
+        stream::unfold((view, seen), |(view, seen)| async move {
+            let (reached, frames) = view.after(seen).await?;
+            Some((frames, (view, Some(reached))))
+        })
+        .boxed()
+    }
+
+    fn view(&self, key: &K, make: impl FnOnce() -> V) -> Arc<LiveView<V>> {
+        let mut views = lock(&self.views);
+        if let Some(view) = views.get(key).and_then(Weak::upgrade) {
+            return view;
+        }
+        let view = LiveView::start(make(), &self.model);
+        views.retain(|_, view| view.strong_count() > 0);
+        views.insert(key.clone(), Arc::downgrade(&view));
+        view
+    }
 }
 
 impl<V: View> LiveView<V> {
-    /// Starts a view, and returns once it has caught up with the feed, or has
-    /// stopped.
-    pub(crate) async fn start(view: V, feed: &EventFeed) -> Self {
-        let (sender, position) = watch::channel(Position::START);
-        let shared = Arc::new(Mutex::new(Shared {
+    /// Starts to keep a view up to date, for as long as somebody holds it.
+    fn start(view: V, model: &ReadModel<V::Projection>) -> Arc<Self> {
+        // First listen, then look: what happens in between is heard.
+        let news = model.news();
+        let position = model.position();
+        let unwatched = CancellationToken::new();
+        let this = Arc::new(Self {
             view,
-            position: Position::START,
-            changes: VecDeque::new(),
-            floor: Position::START,
-            whole: None,
-            watchers: 0,
-        }));
-        tokio::spawn(follow(feed.clone(), Arc::clone(&shared), sender));
-        let view = Self { shared, position };
-        // A view that has stopped says so to whoever asks it.
-        let _ = view.reach(feed.head()).await;
-        view
-    }
-
-    /// Waits until the view has taken a position into account.
-    pub(crate) async fn reach(&self, position: Position) -> Result<(), Stopped> {
-        self.position
-            .clone()
-            .wait_for(|reached| *reached >= position)
-            .await
-            .map(|_| ())
-            .map_err(|_| Stopped)
-    }
-
-    /// Looks at the view.
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&V) -> T) -> T {
-        look(&lock(&self.shared).view)
-    }
-
-    /// The frames for a browser that has seen the view up to a position, or
-    /// nothing: what it has missed, then what happens.
-    pub(crate) fn subscribe(
-        &self,
-        seen: Option<Position>,
-    ) -> impl Stream<Item = Bytes> + Send + use<V> {
-        let watcher = Watcher::of(self);
-        stream::unfold((watcher, seen), |(mut watcher, seen)| async move {
-            let (reached, frames) = watcher.after(seen).await?;
-            Some((frames, (watcher, Some(reached))))
-        })
-    }
-}
-
-/// One who watches a view, for as long as this lives.
-struct Watcher<V> {
-    shared: Arc<Mutex<Shared<V>>>,
-    position: watch::Receiver<Position>,
-}
-
-impl<V: View> Watcher<V> {
-    fn of(view: &LiveView<V>) -> Self {
-        lock(&view.shared).watchers += 1;
-        Self {
-            shared: Arc::clone(&view.shared),
-            position: view.position.clone(),
+            shared: Mutex::new(Shared {
+                position,
+                changes: VecDeque::new(),
+                floor: position,
+                generation: 0,
+            }),
+            whole: tokio::sync::Mutex::default(),
+            changed: watch::Sender::new(()),
+            _watched: unwatched.clone().drop_guard(),
+        });
+        if let Some(news) = news {
+            let following = follow(Arc::downgrade(&this), model.clone(), news);
+            tokio::spawn(async move { unwatched.run_until_cancelled(following).await });
         }
+        this
     }
 
     /// Waits for what comes after a position. Returns the frames, and where
     /// they lead.
-    async fn after(&mut self, seen: Option<Position>) -> Option<(Position, Bytes)> {
+    async fn after(&self, seen: Option<Position>) -> Option<(Position, Bytes)> {
+        let mut changed = self.changed.subscribe();
         loop {
-            self.position.borrow_and_update();
-            let next = lock(&self.shared).after(seen);
-            if next.is_some() {
-                return next;
+            changed.borrow_and_update();
+            let missed = lock(&self.shared).missed(seen);
+            match missed {
+                Missed::Changes(position, frames) => return Some((position, frames)),
+                Missed::Nothing => changed.changed().await.ok()?,
+                Missed::TooMuch => match self.whole().await {
+                    Ok(whole) => return Some(whole),
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a live view cannot be drawn; trying again"
+                        );
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
             }
-            self.position.changed().await.ok()?;
         }
     }
-}
 
-impl<V> Drop for Watcher<V> {
-    fn drop(&mut self) {
-        lock(&self.shared).watchers -= 1;
+    /// The whole view, drawn once for all who need it.
+    async fn whole(&self) -> Result<(Position, Bytes), ReadError> {
+        let mut whole = self.whole.lock().await;
+        let (generation, floor) = {
+            let shared = lock(&self.shared);
+            (shared.generation, shared.floor)
+        };
+        if let Some((of, position, bytes)) = &*whole
+            && *of == generation
+        {
+            return Ok((*position, bytes.clone()));
+        }
+        let (position, patch) = self.view.draw_whole().await?;
+        // What the floor stands for was stored before the view heard of it.
+        let position = position.max(floor);
+        let bytes: Bytes = sse::datastar_frame(patch, Some(position)).into();
+        *whole = Some((generation, position, bytes.clone()));
+        Ok((position, bytes))
+    }
+
+    fn take(&self, news: &News<<V::Projection as Projection>::Document>) {
+        match news {
+            News::Changed(changes) => {
+                let drawing = self.view.draw(changes);
+                lock(&self.shared).take(changes.to, &drawing);
+            }
+            News::Jumped(position) => lock(&self.shared).jump(*position),
+        }
+        self.changed.send_replace(());
     }
 }
 
-/// The task that keeps a view up to date.
+/// Keeps a view up to date.
 async fn follow<V: View>(
-    feed: EventFeed,
-    shared: Arc<Mutex<Shared<V>>>,
-    position: watch::Sender<Position>,
+    view: Weak<LiveView<V>>,
+    model: ReadModel<V::Projection>,
+    mut news: Receiver<News<<V::Projection as Projection>::Document>>,
 ) {
-    let mut events = feed.subscribe(Position::START);
-    while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) if error.is_permanent() => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a live view has stopped"
-                );
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a live view cannot read the log; trying again"
-                );
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
+    loop {
+        let heard = match news.recv().await {
+            Ok(heard) => heard,
+            Err(RecvError::Lagged(_)) => News::Jumped(model.position()),
+            Err(RecvError::Closed) => return,
         };
-        if let Err(error) = lock(&shared).apply(&event) {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a live view has stopped"
-            );
+        let Some(view) = view.upgrade() else {
+            return;
+        };
+        view.take(&heard);
+    }
+}
+
+impl Shared {
+    fn take(&mut self, to: Position, drawing: &Drawing) {
+        if to <= self.position {
+            // It was part of where this view began.
             return;
         }
-        position.send_replace(event.position);
-    }
-}
-
-impl<V: View> Shared<V> {
-    /// Takes an event into account, and keeps what it changes if somebody
-    /// watches.
-    fn apply(&mut self, event: &Envelope) -> Result<(), DecodeError> {
-        let change = self.view.apply(event)?;
         let before = self.position;
-        self.position = event.position;
-        let Some(change) = change else {
-            return Ok(());
-        };
-        self.whole = None;
-        if self.watchers == 0 {
-            self.changes.clear();
-            self.floor = event.position;
-            return Ok(());
+        self.position = to;
+        match drawing {
+            Drawing::Nothing => {}
+            Drawing::Patches(patches) => {
+                self.generation += 1;
+                self.changes.push_back((to, frames(patches, before, to)));
+                if self.changes.len() > KEPT
+                    && let Some((position, _)) = self.changes.pop_front()
+                {
+                    self.floor = position;
+                }
+            }
+            Drawing::Whole => self.jump(to),
         }
-        let patches = self.view.render_change(&change);
-        self.keep(frames(&patches, before, event.position));
-        Ok(())
     }
 
-    fn keep(&mut self, change: Bytes) {
-        self.changes.push_back((self.position, change));
-        if self.changes.len() > KEPT
-            && let Some((position, _)) = self.changes.pop_front()
-        {
-            self.floor = position;
-        }
+    fn jump(&mut self, position: Position) {
+        self.generation += 1;
+        self.changes.clear();
+        self.position = position;
+        self.floor = position;
     }
 
     /// What a browser needs that has seen this much, and where that brings it.
-    fn after(&mut self, seen: Option<Position>) -> Option<(Position, Bytes)> {
-        let Some(seen) = seen.filter(|seen| (self.floor..=self.position).contains(seen)) else {
-            return Some((self.position, self.whole()));
+    fn missed(&self, seen: Option<Position>) -> Missed {
+        let Some(seen) = seen.filter(|seen| *seen >= self.floor) else {
+            return Missed::TooMuch;
         };
         let first = self
             .changes
@@ -234,20 +282,13 @@ impl<V: View> Shared<V> {
             .map(|(_, bytes)| bytes)
             .collect();
         match missed[..] {
-            [] => None,
-            [only] => Some((self.position, only.clone())),
-            _ => Some((
-                self.position,
-                missed.into_iter().flatten().copied().collect(),
-            )),
+            [] => Missed::Nothing,
+            [only] => Missed::Changes(self.position, only.clone()),
+            _ => {
+                let frames = missed.into_iter().flatten().copied().collect();
+                Missed::Changes(self.position, frames)
+            }
         }
-    }
-
-    fn whole(&mut self) -> Bytes {
-        let (view, position) = (&self.view, self.position);
-        self.whole
-            .get_or_insert_with(|| sse::datastar_frame(view.render_whole(), Some(position)).into())
-            .clone()
     }
 }
 
@@ -267,9 +308,9 @@ fn frames(patches: &[PatchElements], before: Position, after: Position) -> Bytes
         .into()
 }
 
-fn lock<V>(shared: &Mutex<Shared<V>>) -> MutexGuard<'_, Shared<V>> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics between the changes that belong together.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

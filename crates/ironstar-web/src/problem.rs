@@ -15,7 +15,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
-use ironstar_domain::{DomainError, ErrorKind};
+use ironstar_app::projection::{Behind, ReadError};
+use ironstar_app::todo::ListWideError;
+use ironstar_domain::{DomainError, ErrorKind, ListError};
 use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
 
@@ -52,6 +54,12 @@ impl Problem {
             "no-such-page",
             "there is nothing at this address",
         )
+    }
+
+    /// There is no list with this id.
+    pub(crate) fn no_such_list() -> Self {
+        let error = ListError::NotFound;
+        Self::new(StatusCode::NOT_FOUND, error.code(), error.to_string())
     }
 
     /// The address exists, but not for this method.
@@ -138,6 +146,9 @@ impl<E: DomainError> From<CommandError<E>> for Problem {
             CommandError::Contended { .. } => {
                 Self::new(StatusCode::CONFLICT, "contended", error.to_string())
             }
+            CommandError::GuardChanged { .. } => {
+                Self::new(StatusCode::CONFLICT, "contended", error.to_string())
+            }
             CommandError::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "command-key-reused",
@@ -167,6 +178,45 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::from_store(&error)
+    }
+}
+
+impl From<Behind> for Problem {
+    fn from(behind: Behind) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "behind",
+            format!("{behind}; try again in a moment"),
+        )
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match &error {
+            ReadError::NotBuilt { .. } | ReadError::OtherVersion { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "being-built",
+                "what is shown here is still being put together; try again in a moment",
+            ),
+            ReadError::Damaged { .. } => Self::unreadable(&error),
+            ReadError::Store(error) => Self::from_store(error),
+        }
+    }
+}
+
+impl From<ListWideError> for Problem {
+    fn from(error: ListWideError) -> Self {
+        match error {
+            ListWideError::TooMany => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "too-many",
+                error.to_string(),
+            ),
+            ListWideError::Behind(behind) => behind.into(),
+            ListWideError::Read(error) => error.into(),
+            ListWideError::Command(error) => error.into(),
+        }
     }
 }
 

@@ -1,115 +1,115 @@
-//! The todo's routes: its page, its forms, its commands for programs, and its
-//! live view.
+//! The todo's routes: its pages, its forms, its commands and queries for
+//! programs, and its live views.
 //!
 //! Every action goes through the same use case. A browser without JavaScript
 //! posts a form and is sent back to the page; Datastar posts the same form and
 //! gets patches; a program posts JSON and gets JSON.
 
 mod form;
+mod location;
+mod page;
+mod program;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
-use ironstar_app::TodoService;
-use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState};
+use ironstar_app::projection::{Behind, ReadError};
+use ironstar_app::todo::{TodoLists, TodoPage};
+use ironstar_app::{ListService, TodoService};
+use ironstar_ports::Position;
 
 use crate::Services;
-use crate::command::{CommandRequest, CommandResponse};
-use crate::live::{LiveView, Stopped};
-use crate::origin::RequestOrigin;
+use crate::live::LiveViews;
 use crate::problem::Problem;
 use crate::sse::{self, LastEventId};
 
+use location::{Asked, Location};
 use view::TodoView;
 
-/// How long a page waits for the view to catch up with the log.
+/// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// The routes of this module.
-pub(crate) async fn routes(services: &Services) -> Router {
+pub(crate) fn routes(services: &Services) -> Router {
+    let model = services.projections.model();
+    let lists = TodoLists::new(model.clone());
     let todos = Arc::new(Todos {
-        service: TodoService::new(services.commands.clone()),
+        service: TodoService::new(services.commands.clone(), lists),
+        lists: ListService::new(services.commands.clone(), services.projections.model()),
         services: services.clone(),
-        view: LiveView::start(TodoView::default(), &services.feed).await,
+        views: LiveViews::new(model),
     });
     Router::new()
-        .route("/", get(page))
+        .route("/", get(page::shared))
+        .route("/active", get(page::shared_active))
+        .route("/completed", get(page::shared_completed))
+        .route("/lists/{id}", get(page::list))
+        .route("/lists/{id}/{word}", get(page::list_part))
         .route("/todos", post(form::create))
+        .route("/todos/{action}", post(form::act_on_list))
         .route("/todos/{id}/{action}", post(form::act))
-        .route("/api/commands/todo", post(command))
+        .route("/api/todos", get(program::query))
+        .route("/api/commands/todo", post(program::command))
+        .route("/api/commands/todos", post(program::command_on_list))
         .route("/api/sse/todos", get(live))
         .with_state(todos)
 }
 
 /// What the handlers work on.
+#[derive(Debug)]
 struct Todos {
     service: TodoService,
+    lists: ListService,
     services: Services,
-    view: LiveView<TodoView>,
+    views: LiveViews<Location, TodoView>,
 }
 
 impl Todos {
-    /// Waits until the view shows what has been acknowledged by now, so that
-    /// whoever has just changed something sees it.
-    async fn catch_up(&self) -> Result<(), Problem> {
-        let head = self.services.store.head().await?;
-        match tokio::time::timeout(CATCH_UP, self.view.reach(head)).await {
-            Ok(reached) => reached.map_err(|error: Stopped| Problem::unreadable(&error)),
-            Err(late) => Err(Problem::unavailable(&late)),
-        }
+    /// Waits until the read models show what has been stored up to a position,
+    /// or up to now, so that whoever has just changed something sees it.
+    async fn catch_up(&self, at_least: Option<Position>) -> Result<Result<(), Behind>, Problem> {
+        let position = match at_least {
+            Some(position) => position,
+            None => self.services.store.head().await?,
+        };
+        let (todos, lists) = tokio::join!(
+            self.service.lists().reach(position, CATCH_UP),
+            self.lists.model().reach(position, CATCH_UP),
+        );
+        Ok(todos.and(lists))
+    }
+
+    /// Up to `limit` todos of a location.
+    async fn page(&self, location: Location, limit: usize) -> Result<TodoPage, ReadError> {
+        let Location { list, show, after } = location;
+        self.service.lists().page(list, show, after, limit).await
     }
 }
 
-/// `GET /`
-async fn page(State(todos): State<Arc<Todos>>) -> Result<Response, Problem> {
-    todos.catch_up().await?;
-    Ok(todos.view.read(|view| view.page(None)))
-}
-
-/// `GET /api/sse/todos`: Datastar patches, the whole list first.
+/// `GET /api/sse/todos`: Datastar patches, the whole view first.
 async fn live(
     State(todos): State<Arc<Todos>>,
     last_event_id: LastEventId,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    todos.catch_up().await?;
+    // Who has seen something expects to go on from there.
+    if let Err(behind) = todos.catch_up(asked.at_least).await? {
+        tracing::debug!(%behind, "a live view begins before what is stored");
+    }
     let seen = match last_event_id {
         LastEventId::At(position) => Some(position),
         LastEventId::Absent | LastEventId::Unreadable => None,
     };
-    let frames = todos.view.subscribe(seen);
-    Ok(sse::respond(frames, todos.services.shutdown.clone()))
-}
-
-/// `POST /api/commands/todo`
-async fn command(
-    State(todos): State<Arc<Todos>>,
-    origin: RequestOrigin,
-    request: CommandRequest<TodoId, TodoCommand>,
-) -> Result<Json<CommandResponse>, Problem> {
-    let context = request.context(TodoState::TYPE, origin)?;
-    let id = match (request.id, &request.command) {
-        (Some(id), _) => id,
-        (None, TodoCommand::Create { .. }) => todos.service.next_id(),
-        (
-            None,
-            TodoCommand::Rename { .. }
-            | TodoCommand::Complete
-            | TodoCommand::Reopen
-            | TodoCommand::Delete,
-        ) => {
-            let detail = "the 'id' of the todo is missing";
-            return Err(Problem::invalid("invalid-value", detail));
-        }
+    let location = asked.location;
+    let view = || TodoView {
+        location,
+        lists: todos.service.lists().clone(),
     };
-    let accepted = todos
-        .service
-        .execute(id, &request.command, &context)
-        .await?;
-    Ok(CommandResponse::ok(accepted))
+    let frames = todos.views.watch(&location, view, seen);
+    Ok(sse::respond(frames, todos.services.shutdown.clone()))
 }

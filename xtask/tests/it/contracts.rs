@@ -12,7 +12,13 @@ fn the_page_lists_the_rules_in_order() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
-    let mutants = ["event_store", "snapshot_store", "event_bus"].map(|port| {
+    let ports = [
+        "event_store",
+        "snapshot_store",
+        "projection_store",
+        "event_bus",
+    ];
+    let mutants = ports.map(|port| {
         read(&format!(
             "crates/ironstar-adapters/tests/it/mutants/{port}.rs"
         ))

@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
+use super::durability::{NotDurable, roll_back_if_failed};
 use super::file::Displaced;
 
 /// UTC to the millisecond, as RFC 3339 has it.
@@ -89,6 +90,8 @@ pub(super) enum BatchError {
     Time(#[from] time::error::Format),
     #[error(transparent)]
     Displaced(#[from] Displaced),
+    #[error(transparent)]
+    NotDurable(#[from] NotDurable),
 }
 
 /// One event to be inserted, in column order.
@@ -134,7 +137,7 @@ const DOUBTS: u32 = 16;
 const SQLITE_CONSTRAINT: i32 = 19;
 
 /// Everyone's answer, in the order of the appends.
-type Answers = Vec<Result<Appended, AppendError>>;
+pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
 /// Commits all appends that can be. Returns the answers once what was accepted
 /// is on disk. Commands from before `forget_before` are forgotten.
@@ -157,20 +160,6 @@ pub(super) async fn commit(
     foresight.head = None;
     let outcome = transact(connection, appends, now, forget_before, foresight).await;
     roll_back_if_failed(connection, outcome).await
-}
-
-/// Leaves no transaction open.
-async fn roll_back_if_failed<T>(
-    connection: &mut SqliteConnection,
-    outcome: Result<T, BatchError>,
-) -> Result<T, BatchError> {
-    if outcome.is_err()
-        && let Err(error) = sqlx::query("ROLLBACK").execute(connection).await
-    {
-        // Expected when SQLite has rolled back by itself, as on a full disk.
-        tracing::debug!(%error, "there was nothing to roll back");
-    }
-    outcome
 }
 
 fn is_refused(error: &sqlx::Error) -> bool {

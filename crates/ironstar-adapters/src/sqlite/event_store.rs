@@ -12,6 +12,7 @@ use ironstar_ports::{
 use sqlx::sqlite::SqlitePool;
 
 use super::database::SqliteDatabase;
+use super::projection_store::SqliteProjectionStore;
 use super::rows::{self, Read, SELECT_COMMAND, integer};
 use super::snapshots;
 use super::writer::Writer;
@@ -34,6 +35,15 @@ impl SqliteEventStore {
         Self {
             writer: Writer::start(database.writer, database.file, clock, retention),
             readers: database.readers,
+        }
+    }
+
+    /// The read models in the same file. They are closed with the log.
+    #[must_use]
+    pub fn projections(&self) -> SqliteProjectionStore {
+        SqliteProjectionStore {
+            writer: self.writer.clone(),
+            readers: self.readers.clone(),
         }
     }
 

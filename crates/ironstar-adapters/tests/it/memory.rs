@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
+use ironstar_adapters::memory::{
+    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySnapshotStore,
+};
 use ironstar_adapters::system::SystemClock;
-use ironstar_ports::contract::{event_bus, event_store, snapshot_store};
-use ironstar_ports::{EventBus, EventStore, SnapshotStore};
+use ironstar_ports::contract::{event_bus, event_store, projection_store, snapshot_store};
+use ironstar_ports::{EventBus, EventStore, ProjectionStore, SnapshotStore};
 
 use crate::contract::passes;
 
@@ -19,6 +21,14 @@ async fn the_event_store_keeps_the_contract() {
 async fn the_snapshot_store_keeps_the_contract() {
     passes(snapshot_store::RULES, async || {
         Arc::new(MemorySnapshotStore::new()) as Arc<dyn SnapshotStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_projection_store_keeps_the_contract() {
+    passes(projection_store::RULES, async || {
+        Arc::new(MemoryProjectionStore::new()) as Arc<dyn ProjectionStore>
     })
     .await;
 }

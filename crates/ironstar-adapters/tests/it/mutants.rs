@@ -3,4 +3,5 @@
 
 mod event_bus;
 mod event_store;
+mod projection_store;
 mod snapshot_store;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use ironstar_app::{CommandContext, CommandError, CommandHandler};
 use ironstar_domain::{
-    Aggregate, DomainEvent, TodoCommand, TodoError, TodoEvent, TodoId, TodoState,
+    Aggregate, DomainEvent, ListId, TodoCommand, TodoError, TodoEvent, TodoId, TodoState,
 };
 use ironstar_ports::{
     Append, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
@@ -18,6 +18,7 @@ const ID: TodoId = TodoId::new(Uuid::from_u128(7));
 fn create() -> TodoCommand {
     TodoCommand::Create {
         text: "Buy milk".parse().expect("valid"),
+        list: ListId::SHARED,
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
 use ironstar_app::{CommandContext, CommandHandler};
-use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState};
+use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
 use ironstar_ports::{Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
 use uuid::Uuid;
 
@@ -36,7 +36,14 @@ async fn long_stream(snapshots: &Arc<MemorySnapshotStore>) -> Arc<MemoryEventSto
     let store = memory_store();
     let commands = handler_with(store.clone(), snapshots.clone());
     let text = "Take 0".parse().expect("valid");
-    execute(&commands, TodoCommand::Create { text }).await;
+    execute(
+        &commands,
+        TodoCommand::Create {
+            text,
+            list: ListId::SHARED,
+        },
+    )
+    .await;
     for number in 1..LENGTH {
         execute(&commands, rename(number)).await;
     }
@@ -64,7 +71,7 @@ async fn a_long_stream_is_read_from_its_snapshot() {
     assert_eq!(snapshot.position, Position::new(640));
     assert_eq!(
         snapshot.state.as_str(),
-        r#"{"state":"active","text":"Take 639"}"#
+        r#"{"state":"active","text":"Take 639","list":"shared"}"#
     );
 
     let store = Arc::new(TestStore::counting(store));

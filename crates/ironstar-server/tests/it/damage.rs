@@ -1,13 +1,13 @@
 //! What a server does with a log that is damaged.
 
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::process::{Server, database, rows};
 
 #[tokio::test]
-async fn a_damaged_event_stops_the_page_and_nothing_else() {
+async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     server.create("Sound").await;
@@ -20,16 +20,37 @@ async fn a_damaged_event_stops_the_page_and_nothing_else() {
         rows(&database(&directory), statement).await;
     }
 
+    // As if the read model had to be made anew.
+    for statement in [
+        "DELETE FROM documents",
+        "UPDATE projections SET checkpoint = 0",
+    ] {
+        rows(&database(&directory), statement).await;
+    }
+
     let server = Server::start(&directory);
     let page = server
         .client
         .get(&server.url)
+        .header("accept", "text/html")
         .send()
         .await
         .expect("an answer");
-    assert_eq!(page.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    let problem: Value = page.json().await.expect("JSON");
-    assert_eq!(problem["type"], "/problems/unreadable-history");
+    assert_eq!(page.status(), StatusCode::OK);
+    let page = page.text().await.expect("text");
+    assert!(page.contains("Sound"), "what comes before it is shown");
+    assert!(page.contains("This page may be out of date"), "{page}");
+    let builds = rows(
+        &database(&directory),
+        "SELECT checkpoint, name, failure ->> 'position', failure ->> 'event_type', state
+         FROM projections ORDER BY name",
+    )
+    .await;
+    let stuck = |name: &str| {
+        let [name, event_type, state] = [name, "unreadable", "live"].map(str::to_owned);
+        (1, name, 2, event_type, state)
+    };
+    assert_eq!(builds, [stuck("lists"), stuck("todos")]);
 
     let (status, problem) = server
         .command(&json!({"type": "complete", "id": damaged}))

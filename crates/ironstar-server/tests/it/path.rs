@@ -38,7 +38,7 @@ async fn a_todo_reaches_the_disk_and_every_stream() {
             "Todo".to_owned(),
             0,
             "created".to_owned(),
-            r#"{"type":"created","text":"Buy milk"}"#.to_owned()
+            r#"{"type":"created","text":"Buy milk","list":"shared"}"#.to_owned()
         )]
     );
 }

@@ -1,4 +1,4 @@
-use ironstar_domain::{TodoCommand, TodoError, TodoEvent, TodoId};
+use ironstar_domain::{ListId, TodoCommand, TodoError, TodoEvent, TodoId};
 use uuid::Uuid;
 
 use super::{Operation, Outcome, Stored, examine};
@@ -25,12 +25,25 @@ fn accepted(sequence: u64) -> Outcome {
 
 fn create(times: (u64, u64)) -> Operation {
     let text = "Buy milk".parse().expect("valid");
-    operation(TodoCommand::Create { text }, times, accepted(0))
+    operation(
+        TodoCommand::Create {
+            text,
+            list: ListId::SHARED,
+        },
+        times,
+        accepted(0),
+    )
 }
 
 fn created() -> Stored {
     let text = "Buy milk".parse().expect("valid");
-    stored(TodoEvent::Created { text }, 0)
+    stored(
+        TodoEvent::Created {
+            text,
+            list: ListId::SHARED,
+        },
+        0,
+    )
 }
 
 fn stored(event: TodoEvent, author: usize) -> Stored {

@@ -4,76 +4,137 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
-use futures::{FutureExt, Stream, StreamExt};
-use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemoryProjectionStore};
 use ironstar_adapters::system::SystemClock;
-use ironstar_app::{DecodeError, EventFeed, FeedOptions, decode};
-use ironstar_domain::TodoState;
+use ironstar_app::projection::{
+    Changes, Documents, FoldError, Projection, Projections, ReadError, ReadModel,
+};
+use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
-    Append, Envelope, EventBus, EventStore, ExpectedSequence, Key, Metadata, NewEvent, Payload,
-    Position, StreamId,
+    Append, BuildState, BuildUpdate, DocumentPage, Envelope, EventBus, EventStore,
+    ExpectedSequence, Key, Metadata, NewEvent, Payload, Place, Position, ProjectionStore, StreamId,
 };
 use uuid::Uuid;
 
-use super::{KEPT, LiveView, View};
+use super::{Drawing, KEPT, LiveViews, View};
 
-/// Shows the numbers of the events that are not called `silent`.
-#[derive(Default)]
-struct Numbers {
-    shown: Vec<u64>,
-    rendered: Arc<AtomicUsize>,
+/// Lists the numbers of the events that are not called `silent`.
+#[derive(Debug)]
+struct Numbers;
+
+impl Projection for Numbers {
+    const NAME: &'static str = "numbers";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &["Number"];
+
+    type Document = u64;
+
+    fn fold(event: &Envelope, documents: &mut Documents<u64>) -> Result<(), FoldError> {
+        let number = event.position.get();
+        match &*event.event_type {
+            "silent" => Ok(()),
+            _ => documents.put(number.to_string(), number),
+        }
+    }
+
+    fn place(number: &u64) -> Option<Place> {
+        Some(Place {
+            collection: "numbers".to_owned(),
+            sort: format!("{number:020}"),
+        })
+    }
 }
 
-impl View for Numbers {
-    type Change = u64;
+/// Shows the numbers. One of them is shown by drawing all anew.
+#[derive(Debug)]
+struct NumbersView {
+    model: ReadModel<Numbers>,
+    redrawn_at: u64,
+    drawn: Arc<AtomicUsize>,
+    drawn_whole: Arc<AtomicUsize>,
+}
 
-    fn apply(&mut self, event: &Envelope) -> Result<Option<u64>, DecodeError> {
-        if event.event_type == "silent" {
-            return Ok(None);
+impl View for NumbersView {
+    type Projection = Numbers;
+
+    fn draw(&self, changes: &Changes<u64>) -> Drawing {
+        self.drawn.fetch_add(1, SeqCst);
+        let documents = changes.documents.values();
+        let mut numbers: Vec<u64> = documents
+            .flat_map(|number| number.after.as_deref())
+            .copied()
+            .collect();
+        numbers.sort_unstable();
+        if numbers.contains(&self.redrawn_at) {
+            return Drawing::Whole;
         }
-        if event.event_type == "unreadable" {
-            decode::<TodoState>(event)?;
-        }
-        self.shown.push(event.position.get());
-        Ok(Some(event.position.get()))
+        let numbers = numbers.iter().map(|number| format!("<b>{number}</b>"));
+        let first = PatchElements::new("<i></i>".to_owned());
+        Drawing::Patches(vec![first, PatchElements::new(numbers.collect::<String>())])
     }
 
-    fn render_change(&self, number: &u64) -> Vec<PatchElements> {
-        self.rendered.fetch_add(1, SeqCst);
-        vec![
-            PatchElements::new(format!("<i>{}</i>", self.shown.len())),
-            PatchElements::new(format!("<b>{number}</b>")),
-        ]
-    }
-
-    fn render_whole(&self) -> PatchElements {
-        PatchElements::new(format!("<main>{:?}</main>", self.shown))
+    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
+        self.drawn_whole.fetch_add(1, SeqCst);
+        let page = DocumentPage {
+            collections: vec!["numbers".to_owned()],
+            after: None,
+            limit: 10_000,
+        };
+        async {
+            let found = self.model.find(vec![], Some(page)).await?;
+            let numbers: Vec<u64> = found.page.into_iter().map(|(_, number)| number).collect();
+            let whole = PatchElements::new(format!("<main>{numbers:?}</main>"));
+            Ok((found.position, whole))
+        }
+        .boxed()
     }
 }
 
 struct Fixture {
     store: Arc<MemoryEventStore>,
     bus: Arc<MemoryEventBus>,
-    rendered: Arc<AtomicUsize>,
-    view: LiveView<Numbers>,
+    documents: Arc<MemoryProjectionStore>,
+    model: ReadModel<Numbers>,
+    views: LiveViews<(), NumbersView>,
+    drawn: Arc<AtomicUsize>,
+    drawn_whole: Arc<AtomicUsize>,
+    redrawn_at: u64,
 }
+
+type Frames = BoxStream<'static, Bytes>;
 
 impl Fixture {
     async fn start(events: &[&str]) -> Self {
         let store = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
         let bus = Arc::new(MemoryEventBus::new());
-        append(&store, events).await;
+        let head = append(&store, events).await;
         let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default())
             .await
             .expect("a feed");
-        let numbers = Numbers::default();
-        let rendered = Arc::clone(&numbers.rendered);
-        Self {
+        let documents = Arc::new(MemoryProjectionStore::new());
+        let clock = Arc::new(SystemClock);
+        let projections = Projections::new(documents.clone(), store.clone(), feed, clock);
+        let model = projections.model::<Numbers>();
+        let fixture = Self {
             store,
             bus,
-            rendered,
-            view: LiveView::start(numbers, &feed).await,
-        }
+            documents,
+            views: LiveViews::new(model.clone()),
+            model,
+            drawn: Arc::default(),
+            drawn_whole: Arc::default(),
+            redrawn_at: 0,
+        };
+        fixture.reach(head).await;
+        fixture
+    }
+
+    async fn reach(&self, position: Position) {
+        let reached = self.model.reach(position, Duration::from_secs(30)).await;
+        reached.expect("the read model goes on");
     }
 
     async fn append(&self, events: &[&str]) {
@@ -83,11 +144,17 @@ impl Fixture {
             .publish(&key, head.to_string().as_bytes())
             .await
             .expect("published");
-        self.view.reach(head).await.expect("the view goes on");
+        self.reach(head).await;
     }
 
-    fn subscribe(&self, seen: u64) -> impl Stream<Item = Bytes> + Unpin + use<> {
-        Box::pin(self.view.subscribe(Some(Position::new(seen))))
+    fn watch(&self, seen: Option<u64>) -> Frames {
+        let view = || NumbersView {
+            model: self.model.clone(),
+            redrawn_at: self.redrawn_at,
+            drawn: Arc::clone(&self.drawn),
+            drawn_whole: Arc::clone(&self.drawn_whole),
+        };
+        self.views.watch(&(), view, seen.map(Position::new))
     }
 }
 
@@ -110,7 +177,7 @@ async fn append(store: &MemoryEventStore, events: &[&str]) -> Position {
         .position()
 }
 
-async fn next(frames: &mut (impl Stream<Item = Bytes> + Unpin)) -> String {
+async fn next(frames: &mut Frames) -> String {
     let frame = tokio::time::timeout(Duration::from_secs(30), frames.next())
         .await
         .expect("a frame comes")
@@ -122,64 +189,80 @@ fn patch(elements: &str, id: u64) -> String {
     format!("event: datastar-patch-elements\ndata: elements {elements}\nid: {id}\n\n")
 }
 
+fn change(elements: &str, before: u64, after: u64) -> String {
+    patch("<i></i>", before) + &patch(elements, after)
+}
+
 #[tokio::test]
 async fn the_whole_view_comes_first_and_then_every_change() {
     let fixture = Fixture::start(&["a", "a"]).await;
-    let mut frames = Box::pin(fixture.view.subscribe(None));
+    let mut frames = fixture.watch(None);
     assert_eq!(next(&mut frames).await, patch("<main>[1, 2]</main>", 2));
     fixture.append(&["a"]).await;
-    assert_eq!(
-        next(&mut frames).await,
-        patch("<i>3</i>", 2) + &patch("<b>3</b>", 3)
-    );
+    assert_eq!(next(&mut frames).await, change("<b>3</b>", 2, 3));
     assert!(frames.next().now_or_never().is_none(), "there is no more");
 }
 
 #[tokio::test]
 async fn who_comes_back_gets_what_was_missed_and_nothing_else() {
     let fixture = Fixture::start(&["a"]).await;
-    let _somebody = fixture.subscribe(1);
-    fixture.append(&["a", "silent", "a"]).await;
-    let mut frames = fixture.subscribe(1);
-    assert_eq!(
-        next(&mut frames).await,
-        [
-            patch("<i>2</i>", 1),
-            patch("<b>2</b>", 2),
-            // The third event changes nothing, and has been seen all the same.
-            patch("<i>3</i>", 3),
-            patch("<b>4</b>", 4)
-        ]
-        .concat()
-    );
-    let mut frames = fixture.subscribe(4);
+    let mut somebody = fixture.watch(Some(1));
+    fixture.append(&["a"]).await;
+    fixture.append(&["silent"]).await;
+    fixture.append(&["a", "a"]).await;
+    let missed = change("<b>2</b>", 1, 2) + &change("<b>4</b><b>5</b>", 2, 5);
+    let mut seen = next(&mut somebody).await;
+    while seen.len() < missed.len() {
+        seen += &next(&mut somebody).await;
+    }
+    assert_eq!(seen, missed);
+    assert_eq!(next(&mut fixture.watch(Some(1))).await, missed);
+    let mut frames = fixture.watch(Some(5));
     assert!(frames.next().now_or_never().is_none(), "nothing was missed");
-    fixture.append(&["silent", "a"]).await;
-    assert_eq!(
-        next(&mut frames).await,
-        patch("<i>4</i>", 5) + &patch("<b>6</b>", 6)
-    );
+    fixture.append(&["silent", "silent", "a"]).await;
+    assert_eq!(next(&mut frames).await, change("<b>8</b>", 5, 8));
+}
+
+#[tokio::test]
+async fn a_view_may_be_drawn_anew() {
+    let mut fixture = Fixture::start(&["a"]).await;
+    fixture.redrawn_at = 3;
+    let mut frames = fixture.watch(Some(1));
+    fixture.append(&["a"]).await;
+    assert_eq!(next(&mut frames).await, change("<b>2</b>", 1, 2));
+    fixture.append(&["a"]).await;
+    assert_eq!(next(&mut frames).await, patch("<main>[1, 2, 3]</main>", 3));
+    fixture.append(&["a"]).await;
+    assert_eq!(next(&mut frames).await, change("<b>4</b>", 3, 4));
 }
 
 #[tokio::test]
 async fn who_claims_to_have_seen_the_future_gets_the_whole_view() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut frames = fixture.subscribe(2);
+    let mut frames = fixture.watch(Some(2));
     assert_eq!(next(&mut frames).await, patch("<main>[1]</main>", 1));
 }
 
 #[tokio::test]
 async fn who_was_away_for_too_long_gets_the_whole_view() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut slow = fixture.subscribe(1);
+    let mut slow = fixture.watch(Some(1));
     for _ in 0..KEPT {
         fixture.append(&["a"]).await;
     }
     let last = KEPT as u64 + 1;
-    let frame = next(&mut fixture.subscribe(1)).await;
-    assert!(frame.starts_with(&patch("<i>2</i>", 1)), "all is kept");
+    // Who comes back just in time. The view may not have heard of the last yet.
+    let mut back = fixture.watch(Some(1));
+    let all = next(&mut back).await;
+    assert!(all.starts_with(&change("<b>2</b>", 1, 2)), "all is kept");
     fixture.append(&["a"]).await;
-    for frames in [&mut slow, &mut fixture.subscribe(1)] {
+    loop {
+        let frame = next(&mut back).await;
+        if frame.ends_with(&format!("id: {}\n\n", last + 1)) {
+            break;
+        }
+    }
+    for frames in [&mut slow, &mut fixture.watch(Some(1))] {
         let frame = next(frames).await;
         assert!(frame.contains("<main>[1, 2, 3, "), "the first is forgotten");
         assert!(frame.ends_with(&format!("id: {}\n\n", last + 1)));
@@ -187,43 +270,64 @@ async fn who_was_away_for_too_long_gets_the_whole_view() {
 }
 
 #[tokio::test]
-async fn a_change_is_rendered_once_however_many_watch() {
+async fn a_change_is_drawn_once_however_many_watch() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut watchers: Vec<_> = (0..100).map(|_| fixture.subscribe(1)).collect();
-    fixture.append(&["a"]).await;
-    let expected = next(&mut fixture.subscribe(1)).await;
+    let mut watchers: Vec<Frames> = (0..100).map(|_| fixture.watch(None)).collect();
     for watcher in &mut watchers {
-        assert_eq!(next(watcher).await, expected);
+        assert_eq!(next(watcher).await, patch("<main>[1]</main>", 1));
     }
-    assert_eq!(fixture.rendered.load(SeqCst), 1);
+    assert_eq!(fixture.drawn_whole.load(SeqCst), 1);
+    fixture.append(&["a"]).await;
+    for watcher in &mut watchers {
+        assert_eq!(next(watcher).await, change("<b>2</b>", 1, 2));
+    }
+    assert_eq!(fixture.drawn.load(SeqCst), 1);
 }
 
 #[tokio::test]
-async fn what_nobody_watches_is_not_rendered() {
+async fn what_nobody_watches_is_not_drawn() {
     let fixture = Fixture::start(&["a", "a"]).await;
-    let mut gone = fixture.subscribe(2);
+    let mut gone = fixture.watch(Some(2));
     assert!(gone.next().now_or_never().is_none(), "nothing was missed");
     fixture.append(&["a"]).await;
+    next(&mut gone).await;
     drop(gone);
     fixture.append(&["a"]).await;
-    assert_eq!(fixture.rendered.load(SeqCst), 1);
-    let mut back = fixture.subscribe(2);
+    assert_eq!(fixture.drawn.load(SeqCst), 1);
+    let mut back = fixture.watch(Some(2));
     assert_eq!(next(&mut back).await, patch("<main>[1, 2, 3, 4]</main>", 4));
     fixture.append(&["a"]).await;
-    assert_eq!(
-        next(&mut back).await,
-        patch("<i>5</i>", 4) + &patch("<b>5</b>", 5)
-    );
+    assert_eq!(next(&mut back).await, change("<b>5</b>", 4, 5));
 }
 
 #[tokio::test]
-async fn an_unreadable_event_stops_the_view_and_says_so() {
-    let fixture = Fixture::start(&["a", "unreadable"]).await;
-    let reached = fixture.view.reach(Position::new(2)).await;
-    reached.expect_err("it has stopped");
-    let frames = fixture.view.subscribe(Some(Position::new(1)));
-    let end = tokio::time::timeout(Duration::from_secs(30), Box::pin(frames).next())
-        .await
-        .expect("it ends");
-    assert_eq!(end, None, "streams end, so that clients come back");
+async fn another_read_model_is_drawn_anew() {
+    let fixture = Fixture::start(&["a"]).await;
+    let mut frames = fixture.watch(None);
+    assert_eq!(next(&mut frames).await, patch("<main>[1]</main>", 1));
+    // A rebuild, as an operator asks for it.
+    fixture.documents.begin("numbers", 1).await.expect("begun");
+    loop {
+        let builds = fixture.documents.builds().await.expect("builds");
+        if let [only] = &builds[..]
+            && only.id.get() == 2
+            && only.state == BuildState::Live
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    fixture.append(&["a"]).await;
+    let mut seen = next(&mut frames).await;
+    while !seen.contains("2") {
+        seen = next(&mut frames).await;
+    }
+    assert!(
+        seen.contains("<main>[1, 2]</main>") || seen.contains("<b>2</b>"),
+        "{seen}"
+    );
+    let discarded = fixture
+        .documents
+        .update(ironstar_ports::BuildId::new(1), BuildUpdate::Retry);
+    discarded.await.expect_err("the old one has ended");
 }

@@ -13,10 +13,13 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::{PatchElements, PatchSignals};
 use ironstar_app::CommandContext;
+use ironstar_app::todo::{ListWide, ListWideError};
 use ironstar_domain::{TodoCommand, TodoId, TodoText};
 use serde::Deserialize;
 
 use super::Todos;
+use super::location::{Asked, Location};
+use super::page;
 use super::view::{self, Refused, Typed};
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
@@ -41,13 +44,19 @@ pub(super) async fn create(
     State(todos): State<Arc<Todos>>,
     client: Client,
     origin: RequestOrigin,
+    asked: Asked,
     form: ProblemForm<TodoForm>,
 ) -> Response {
+    let at = asked.location;
     let typed = form.0.clone().unwrap_or_default().text;
     let outcome = match form.0.and_then(|form| parse_text(&form.text)) {
         Ok(text) => {
             let id = todos.service.next_id();
-            carry_out(&todos, id, TodoCommand::Create { text }, origin).await
+            let command = TodoCommand::Create {
+                text,
+                list: at.list,
+            };
+            carry_out(&todos, id, command, origin).await
         }
         Err(problem) => Err(problem),
     };
@@ -57,7 +66,7 @@ pub(super) async fn create(
     };
     // What was typed has become a todo, so the field is free for the next.
     let done = datastar_frame(PatchSignals::new(view::EMPTY_FIELD), None);
-    respond(&todos, client, outcome.map_err(refused), &done).await
+    respond(&todos, client, at, outcome.map_err(refused), &done).await
 }
 
 /// `POST /todos/{id}/{action}`
@@ -66,6 +75,7 @@ pub(super) async fn act(
     path: Result<Path<(String, String)>, PathRejection>,
     client: Client,
     origin: RequestOrigin,
+    asked: Asked,
     form: ProblemForm<TodoForm>,
 ) -> Response {
     let Ok(Path((id, action))) = path else {
@@ -81,21 +91,50 @@ pub(super) async fn act(
         .and_then(|command| Ok((parse_id(&id)?, command)));
     let (outcome, done) = match parsed {
         Ok((id, command)) => {
-            let done = done(id, &command);
+            let done = done(id, &command, asked.location);
             (carry_out(&todos, id, command, origin).await, done)
         }
         Err(problem) => (Err(problem), String::new()),
     };
     let refused = |problem| Refused { problem, typed };
-    respond(&todos, client, outcome.map_err(refused), &done).await
+    let outcome = outcome.map_err(refused);
+    respond(&todos, client, asked.location, outcome, &done).await
+}
+
+/// `POST /todos/{action}`
+pub(super) async fn act_on_list(
+    State(todos): State<Arc<Todos>>,
+    path: Result<Path<String>, PathRejection>,
+    client: Client,
+    origin: RequestOrigin,
+    asked: Asked,
+) -> Response {
+    let command = match path.as_ref().map(|Path(action)| &**action) {
+        Ok("complete-all") => ListWide::CompleteAll,
+        Ok("reopen-all") => ListWide::ReopenAll,
+        Ok("clear-completed") => ListWide::ClearCompleted,
+        Ok(_) | Err(_) => return Problem::no_such_page().into_response(),
+    };
+    let context = CommandContext {
+        origin: origin.origin,
+        ..CommandContext::default()
+    };
+    let list = asked.location.list;
+    let outcome = todos.service.execute_on_list(list, command, &context).await;
+    let refused = |error: ListWideError| Refused {
+        problem: error.into(),
+        typed: Typed::Nothing,
+    };
+    let outcome = outcome.map(|_| ()).map_err(refused);
+    respond(&todos, client, asked.location, outcome, "").await
 }
 
 /// What a browser needs once a command was carried out, beside what everybody
 /// gets.
-fn done(id: TodoId, command: &TodoCommand) -> String {
+fn done(id: TodoId, command: &TodoCommand, at: Location) -> String {
     match command {
         TodoCommand::Rename { text } => {
-            let editor = view::closed_editor(id, text).into_string();
+            let editor = view::closed_editor(id, text, at).into_string();
             datastar_frame(PatchElements::new(editor), None)
         }
         TodoCommand::Create { .. }
@@ -122,21 +161,24 @@ async fn carry_out(
 async fn respond(
     todos: &Todos,
     client: Client,
+    at: Location,
     outcome: Result<(), Refused>,
     done: &str,
 ) -> Response {
     match (client, outcome) {
-        (Client::Plain, Ok(())) => Redirect::to("/").into_response(),
-        (Client::Plain, Err(refused)) => {
-            if let Err(problem) = todos.catch_up().await {
-                return problem.into_response();
-            }
-            let status = refused.problem.status;
-            (status, todos.view.read(|view| view.page(Some(&refused)))).into_response()
-        }
+        (Client::Plain, Ok(())) => Redirect::to(&at.page()).into_response(),
+        (Client::Plain, Err(refused)) => match draw_refused(todos, at, &refused).await {
+            Ok(page) => (refused.problem.status, page).into_response(),
+            Err(problem) => problem.into_response(),
+        },
         (Client::Datastar, Ok(())) => patches(&format!("{}{done}", notice(None))),
         (Client::Datastar, Err(refused)) => patches(&notice(Some(&refused))),
     }
+}
+
+async fn draw_refused(todos: &Todos, at: Location, refused: &Refused) -> Result<Response, Problem> {
+    let behind = todos.catch_up(None).await?;
+    page::draw(todos, at, behind.is_err(), Some(refused)).await
 }
 
 /// The patch that shows why something was refused, or that nothing was.

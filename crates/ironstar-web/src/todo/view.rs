@@ -1,23 +1,31 @@
-//! What the page shows: the list of todos as HTML, whole and in patches.
+//! What the pages of todos show, whole and in patches.
 //!
 //! No text of a user ever gets into a `data-*` attribute: those hold code. The
-//! forms name their own addresses, so every expression is a constant.
+//! forms name their own addresses, so every expression is a constant, but for
+//! the one that follows the page: that names a list by its id.
 
 use axum::response::Response;
 use datastar::consts::ElementPatchMode;
 use datastar::prelude::PatchElements;
-use ironstar_app::{DecodeError, TodoChange, TodoItem, TodoList};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ironstar_app::list::ListItem;
+use ironstar_app::projection::{Changed, Changes, ReadError};
+use ironstar_app::todo::{
+    Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoPage, TodoProjection, counts_key,
+};
 use ironstar_domain::{TodoId, TodoText};
-use ironstar_ports::Envelope;
-use maud::{Markup, PreEscaped, html};
+use ironstar_ports::Position;
+use maud::{Markup, html};
 
+use super::location::Location;
+use crate::icon::{check, cross, pencil, star};
 use crate::layout;
-use crate::live::View;
+use crate::live::{Drawing, View};
 use crate::problem::Problem;
 
-/// Opens the live stream, and opens it again whenever it ends.
-const FOLLOW: &str = "@get('/api/sse/todos', {retry: 'always', retryInterval: 500, \
-                      retryMaxWait: 5000, retryMaxCount: Infinity})";
+/// How many todos a page shows.
+pub(super) const PAGE: usize = 500;
 
 /// Posts the form that it stands on.
 const POST_FORM: &str = "@post(el.action, {contentType: 'form'})";
@@ -66,91 +74,292 @@ impl Refused {
     }
 }
 
-/// The list of todos, as pages show it.
-#[derive(Debug, Default)]
-pub(super) struct TodoView {
-    list: TodoList,
+/// What stands above a list.
+#[derive(Debug)]
+pub(super) struct Heading {
+    title: String,
+    note: &'static str,
+    is_archived: bool,
 }
 
-impl TodoView {
-    /// The whole page, with what was typed and why it was refused, if so.
-    pub(super) fn page(&self, refused: Option<&Refused>) -> Response {
-        let typed = refused.map_or("", Refused::new_todo);
-        let content = html! {
-            main.app data-init=(FOLLOW) {
-                header.masthead {
-                    (star())
-                    h1 { "todos" }
-                    p { "Shared by everyone who has this page open." }
-                }
-                form.composer action="/todos" method="post" data-on:submit=(POST_FORM) {
+impl Heading {
+    pub(super) fn shared() -> Self {
+        Self {
+            title: "todos".to_owned(),
+            note: "Shared by everyone who has this page open.",
+            is_archived: false,
+        }
+    }
+
+    pub(super) fn of(list: &ListItem) -> Self {
+        let note = if list.archived {
+            "Archived: it takes no new todos until it is restored."
+        } else {
+            "Shared by everyone who has this address."
+        };
+        Self {
+            title: list.name.to_string(),
+            note,
+            is_archived: list.archived,
+        }
+    }
+}
+
+/// A part of a list, and what is in it.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) location: Location,
+    pub(super) page: TodoPage,
+}
+
+/// The whole page, with what was typed and why it was refused, if so.
+pub(super) fn page(
+    heading: &Heading,
+    shown: &Shown,
+    is_behind: bool,
+    refused: Option<&Refused>,
+) -> Response {
+    let at = shown.location;
+    let typed = refused.map_or("", Refused::new_todo);
+    let content = html! {
+        main.app data-init=(follow(at)) {
+            header.masthead {
+                (star())
+                h1 dir="auto" { (heading.title) }
+                p { (heading.note) " " a href="/lists" { "All lists" } }
+            }
+            @if !heading.is_archived {
+                form.composer action={ "/todos" (at) } method="post" data-on:submit=(POST_FORM) {
                     input.new-todo name="text" data-bind="_text" value=(typed)
                         aria-label="New todo" aria-describedby="notice"
                         placeholder="What needs to be done?" autocomplete="off" dir="auto" autofocus;
                     button.add { "Add" }
                 }
-                (notice(refused))
-                (self.section(refused))
             }
-        };
-        layout::page("ironstar · todos", &content)
-    }
+            (notice(refused))
+            @if is_behind {
+                p.behind role="status" { "This page may be out of date: the newest changes are still being worked in." }
+            }
+            (section(shown, refused))
+        }
+    };
+    layout::page(&format!("ironstar · {}", heading.title), &content)
+}
 
-    /// The part of the page that the log decides.
-    fn section(&self, refused: Option<&Refused>) -> Markup {
-        html! {
-            section #todos aria-label="Todos" {
-                ul #todo-list .todo-list {
-                    @for todo in self.list.iter() {
-                        (item(todo, refused.and_then(|refused| refused.rename_of(todo.id))))
-                    }
+/// Opens the live stream, and opens it again whenever it ends.
+fn follow(at: Location) -> String {
+    format!(
+        "@get('/api/sse/todos{at}', {{retry: 'always', retryInterval: 500, \
+         retryMaxWait: 5000, retryMaxCount: Infinity}})"
+    )
+}
+
+/// The part of the page that the log decides.
+fn section(shown: &Shown, refused: Option<&Refused>) -> Markup {
+    let Shown { location: at, page } = shown;
+    html! {
+        section #todos aria-label="Todos" {
+            ul #todo-list .todo-list {
+                @for todo in &page.todos {
+                    (item(todo, *at, refused.and_then(|refused| refused.rename_of(todo.id))))
                 }
-                p.empty { "Nothing to do. Add your first todo above." }
-                (self.summary())
             }
+            p.empty { (nothing(*at)) }
+            @if let Some(next) = page.next {
+                @let next = Location { after: Some(next), ..*at };
+                p.more { a href=(next.page()) { "Next page" } }
+            }
+            (summary(*at, page.counts))
         }
     }
+}
 
-    fn summary(&self) -> Markup {
-        let active = self.list.active();
-        let noun = if active == 1 { "item" } else { "items" };
-        html! {
-            footer #todo-summary .summary hidden[self.list.is_empty()] {
-                p.todo-count { strong { (active) } " " (noun) " left" }
+/// What stands there if there is nothing to show.
+fn nothing(at: Location) -> &'static str {
+    match (at.show, at.after) {
+        (_, Some(_)) => "There are no more.",
+        (Show::All, None) => "Nothing to do. Add your first todo above.",
+        (Show::Active, None) => "Nothing left to do.",
+        (Show::Completed, None) => "Nothing is done yet.",
+    }
+}
+
+/// The counts, the filters, and what can be done to all todos at once.
+fn summary(at: Location, counts: TodoCounts) -> Markup {
+    let noun = if counts.active == 1 { "item" } else { "items" };
+    let all = Location::of(at.list);
+    html! {
+        footer #todo-summary .summary hidden[counts.all() == 0] {
+            p.todo-count { strong { (counts.active) } " " (noun) " left" }
+            nav.filters aria-label="Filter" {
+                @for (show, label) in [(Show::All, "All"), (Show::Active, "Active"), (Show::Completed, "Completed")] {
+                    a href=(all.showing(show).page()) aria-current=[(show == at.show).then_some("page")] { (label) }
+                }
+            }
+            div.at-once {
+                @if counts.active > 0 { (at_once("complete-all", "Complete all", at)) }
+                @else { (at_once("reopen-all", "Reopen all", at)) }
+                @if counts.completed > 0 { (at_once("clear-completed", "Clear completed", at)) }
             }
         }
     }
 }
 
-impl View for TodoView {
-    type Change = TodoChange;
-
-    fn apply(&mut self, event: &Envelope) -> Result<Option<TodoChange>, DecodeError> {
-        self.list.apply(event)
+/// A button that does something to all todos of a list.
+fn at_once(action: &str, label: &str, at: Location) -> Markup {
+    html! {
+        form action={ "/todos/" (action) (at) } method="post" data-on:submit=(POST_FORM) {
+            button class=(action) { (label) }
+        }
     }
+}
 
-    fn render_change(&self, change: &TodoChange) -> Vec<PatchElements> {
-        let summary = self.summary();
-        match change {
-            TodoChange::Added(todo) => vec![
-                PatchElements::new(summary.into_string()),
-                PatchElements::new(item(todo, None).into_string())
+/// A part of a list that somebody watches.
+#[derive(Debug)]
+pub(super) struct TodoView {
+    pub(super) location: Location,
+    pub(super) lists: TodoLists,
+}
+
+/// What has changed about the todos that a view shows.
+#[derive(Debug, Default)]
+struct Difference<'a> {
+    counts: Option<TodoCounts>,
+    /// In no order yet.
+    added: Vec<&'a TodoItem>,
+    changed: Vec<&'a TodoItem>,
+    removed: Vec<&'a TodoItem>,
+    /// Some have come into view that are not new.
+    is_mixed: bool,
+}
+
+impl View for TodoView {
+    type Projection = TodoProjection;
+
+    fn draw(&self, changes: &Changes<TodoDocument>) -> Drawing {
+        let mut difference = self.difference(changes);
+        let Some(shown) = difference.counts.map(|counts| self.shown(counts)) else {
+            let Difference {
+                added,
+                changed,
+                removed,
+                is_mixed,
+                ..
+            } = difference;
+            return match (&*added, &*removed, is_mixed, &*changed) {
+                ([], [], false, []) => Drawing::Nothing,
+                ([], [], false, changed) => Drawing::Patches(vec![self.items(changed, None)]),
+                _ => Drawing::Whole,
+            };
+        };
+        let (added, removed) = (difference.added.len(), difference.removed.len());
+        let most = (shown + removed as u64).max(shown);
+        let moves = added + removed > 0;
+        let fits = self.location.after.is_none() && most <= PAGE as u64;
+        if difference.is_mixed || (moves && !fits) {
+            return Drawing::Whole;
+        }
+        let summary = difference
+            .counts
+            .map(|counts| summary(self.location, counts));
+        let mut patches = vec![self.items(&difference.changed, summary)];
+        for todo in &difference.removed {
+            patches.push(PatchElements::new_remove(format!(
+                "#{}",
+                element_id(todo.id)
+            )));
+        }
+        if added > 0 {
+            difference.added.sort_by_key(|todo| todo.created);
+            // Not idempotent, so it comes last.
+            patches.push(
+                self.items(&difference.added, None)
                     .selector("#todo-list")
                     .mode(ElementPatchMode::Append),
-            ],
-            TodoChange::Changed(todo) => {
-                let both = html! { (item(todo, None)) (summary) };
-                vec![PatchElements::new(both.into_string())]
-            }
-            TodoChange::Removed(id) => vec![
-                PatchElements::new(summary.into_string()),
-                PatchElements::new_remove(format!("#{}", element_id(*id))),
-            ],
+            );
+        }
+        Drawing::Patches(patches)
+    }
+
+    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
+        async move {
+            let Location { list, show, after } = self.location;
+            let page = self.lists.page(list, show, after, PAGE).await?;
+            let position = page.position;
+            let shown = Shown {
+                location: self.location,
+                page,
+            };
+            let whole = section(&shown, None).into_string();
+            Ok((position, PatchElements::new(whole)))
+        }
+        .boxed()
+    }
+}
+
+impl TodoView {
+    /// How many todos there are to show.
+    fn shown(&self, counts: TodoCounts) -> u64 {
+        match self.location.show {
+            Show::All => counts.all(),
+            Show::Active => counts.active,
+            Show::Completed => counts.completed,
         }
     }
 
-    fn render_whole(&self) -> PatchElements {
-        PatchElements::new(self.section(None).into_string())
+    fn difference<'a>(&self, changes: &'a Changes<TodoDocument>) -> Difference<'a> {
+        let Location { list, show, .. } = self.location;
+        let counts = counts_key(list);
+        let mut difference = Difference::default();
+        for (key, document) in &changes.documents {
+            if *key == counts {
+                let after = document.after.as_deref().cloned();
+                let after = after.and_then(TodoDocument::counts);
+                difference.counts = Some(after.unwrap_or_default());
+            }
+            let (was, is) = todos(document);
+            let is_here = |todo: &&TodoItem| todo.list == list && shows(show, todo);
+            match (was.filter(is_here), is.filter(is_here)) {
+                (None, None) => {}
+                (None, Some(todo)) if was.is_none() => difference.added.push(todo),
+                (None, Some(_)) => difference.is_mixed = true,
+                (Some(_), Some(todo)) => difference.changed.push(todo),
+                (Some(todo), None) => difference.removed.push(todo),
+            }
+        }
+        difference
+    }
+
+    /// The patch that shows these todos as they are, and more.
+    fn items(&self, todos: &[&TodoItem], more: Option<Markup>) -> PatchElements {
+        let items = html! {
+            @for todo in todos { (item(todo, self.location, None)) }
+            @if let Some(more) = more { (more) }
+        };
+        PatchElements::new(items.into_string())
+    }
+}
+
+/// The todo that a document was, and the one that it is.
+fn todos(document: &Changed<TodoDocument>) -> (Option<&TodoItem>, Option<&TodoItem>) {
+    (
+        of(document.before.as_deref()),
+        of(document.after.as_deref()),
+    )
+}
+
+fn of(document: Option<&TodoDocument>) -> Option<&TodoItem> {
+    match document? {
+        TodoDocument::Todo(todo) => Some(todo),
+        TodoDocument::Counts(_) => None,
+    }
+}
+
+fn shows(show: Show, todo: &TodoItem) -> bool {
+    match show {
+        Show::All => true,
+        Show::Active => !todo.completed,
+        Show::Completed => todo.completed,
     }
 }
 
@@ -164,18 +373,18 @@ pub(super) fn notice(refused: Option<&Refused>) -> Markup {
 }
 
 /// A todo in the list; with its editor open, if a draft of it was refused.
-fn item(todo: &TodoItem, draft: Option<&str>) -> Markup {
+fn item(todo: &TodoItem, at: Location, draft: Option<&str>) -> Markup {
     let text = todo.text.as_str();
     let toggle = if todo.completed { "reopen" } else { "complete" };
     html! {
         li id=(element_id(todo.id)) class=[todo.completed.then_some("completed")] {
-            form action=(path(todo.id, toggle)) method="post" data-on:submit=(POST_FORM) {
+            form action=(path(todo.id, toggle, at)) method="post" data-on:submit=(POST_FORM) {
                 button.toggle role="checkbox" aria-checked=(todo.completed) aria-label=(text) { (check()) }
             }
             span.text dir="auto" { (text) }
             // What others do to the todo leaves an open editor and its draft alone.
-            (editor(todo.id, text, draft, Some("open"), Some("value")))
-            form action=(path(todo.id, "delete")) method="post" data-on:submit=(POST_FORM) {
+            (editor(todo.id, text, at, draft, Some("open"), Some("value")))
+            form action=(path(todo.id, "delete", at)) method="post" data-on:submit=(POST_FORM) {
                 button.destroy aria-label={ "Delete " (text) } title="Delete" { (cross()) }
             }
         }
@@ -183,8 +392,8 @@ fn item(todo: &TodoItem, draft: Option<&str>) -> Markup {
 }
 
 /// The editor of a todo, as it is once its form was carried out: closed.
-pub(super) fn closed_editor(id: TodoId, text: &TodoText) -> Markup {
-    editor(id, text.as_str(), None, None, None)
+pub(super) fn closed_editor(id: TodoId, text: &TodoText, at: Location) -> Markup {
+    editor(id, text.as_str(), at, None, None, None)
 }
 
 /// An editor, and which attributes of it and of its field a patch leaves as
@@ -192,6 +401,7 @@ pub(super) fn closed_editor(id: TodoId, text: &TodoText) -> Markup {
 fn editor(
     id: TodoId,
     text: &str,
+    at: Location,
     draft: Option<&str>,
     keep: Option<&str>,
     keep_field: Option<&str>,
@@ -200,7 +410,7 @@ fn editor(
         details.editor id=(format!("editor-{id}")) open[draft.is_some()]
             data-on:toggle=(BEGIN_TO_EDIT) data-preserve-attr=[keep] {
             summary aria-label={ "Edit " (text) } title="Edit" { (pencil()) }
-            form action=(path(id, "rename")) method="post" data-on:submit=(POST_FORM) {
+            form action=(path(id, "rename", at)) method="post" data-on:submit=(POST_FORM) {
                 input.edit name="text" value=(draft.unwrap_or(text)) required dir="auto"
                     data-preserve-attr=[keep_field] aria-label={ "New text for " (text) }
                     autocomplete="off";
@@ -210,36 +420,10 @@ fn editor(
     }
 }
 
-fn path(id: TodoId, action: &str) -> String {
-    format!("/todos/{id}/{action}")
+fn path(id: TodoId, action: &str, at: Location) -> String {
+    format!("/todos/{id}/{action}{at}")
 }
 
 fn element_id(id: TodoId) -> String {
     format!("todo-{id}")
-}
-
-fn star() -> Markup {
-    icon(
-        "star",
-        "M16 3l3.5 9L29 13.4l-7.3 6.4L24 29l-8-5-8 5 2.3-9.2L3 13.4 12.5 12z",
-    )
-}
-
-fn check() -> Markup {
-    icon("check", "M8 17l6 6 11-14")
-}
-
-fn pencil() -> Markup {
-    icon("pencil", "M6 26l2-7L21 6l5 5-13 13zM18 9l5 5")
-}
-
-fn cross() -> Markup {
-    icon("cross", "M8 8l16 16M24 8L8 24")
-}
-
-fn icon(name: &str, path: &str) -> Markup {
-    let class = PreEscaped(format!("icon {name}"));
-    html! {
-        svg class=(class) viewBox="0 0 32 32" aria-hidden="true" { path d=(path) {} }
-    }
 }

@@ -11,9 +11,11 @@ use axum::response::Response;
 use eventsource_stream::{Event, EventStream, Eventsource};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
+use ironstar_adapters::memory::{
+    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySnapshotStore,
+};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
 use ironstar_ports::{EventStore, Position};
 use ironstar_web::Services;
 use serde_json::Value;
@@ -43,7 +45,14 @@ impl TestApp {
             .await
             .expect("a feed");
         let shutdown = CancellationToken::new();
+        let projections = Projections::new(
+            Arc::new(MemoryProjectionStore::new()),
+            store.clone(),
+            feed.clone(),
+            Arc::new(SystemClock),
+        );
         let services = Services {
+            projections,
             commands: CommandHandler::new(
                 spoil(store.clone()),
                 Arc::new(MemorySnapshotStore::new()),
@@ -57,7 +66,7 @@ impl TestApp {
         Self {
             store,
             shutdown,
-            router: ironstar_web::router(services).await,
+            router: ironstar_web::router(services),
         }
     }
 
@@ -78,7 +87,13 @@ impl TestApp {
             .body(body.into())
             .expect("a request");
         let response = self.send(request).await;
-        (response.status(), json(response).await)
+        let (status, answer) = (response.status(), json(response).await);
+        if let Some(position) = answer["position"].as_u64() {
+            // Changes that come close together may be shown as one.
+            let seen = self.get(&format!("/api/todos?at_least={position}")).await;
+            assert_eq!(seen.status(), StatusCode::OK);
+        }
+        (status, answer)
     }
 
     /// Creates a todo, and returns its id.

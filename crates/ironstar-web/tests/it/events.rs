@@ -24,11 +24,12 @@ async fn events_are_sent_as_envelopes() {
     assert_eq!(envelope["aggregate_id"], id);
     assert_eq!(envelope["sequence"], 0);
     assert_eq!(envelope["event_type"], "created");
-    assert_eq!(envelope["schema_version"], 1);
+    assert_eq!(envelope["schema_version"], 2);
     assert_eq!(
         envelope["payload"],
-        json!({"type": "created", "text": "Buy milk"})
+        json!({"type": "created", "text": "Buy milk", "list": "shared"})
     );
+    assert_eq!(envelope["metadata"]["parent"], "List/shared");
     assert!(envelope["metadata"]["event_id"].is_string());
     assert!(
         envelope["created_at"]

@@ -7,7 +7,7 @@ use super::support::{
     NoStream, append, exact, last_sequence, log, position_numbers, sequence_numbers, some_events,
     stream, stream_events,
 };
-use crate::contract::{Verdict, Violation, equal, failed};
+use crate::contract::{Verdict, Violation, equal, failed, let_others_run};
 use crate::{Append, AppendError, ExpectedSequence, Position, StreamId};
 
 /// Of many who expect the same sequence at once, one wins.
@@ -97,18 +97,4 @@ async fn contend(store: &Store) -> Result<u64, Violation> {
         let_others_run().await;
     }
     Ok(won)
-}
-
-/// Gives way, so that an adapter whose futures are always ready is used by
-/// many at once too.
-async fn let_others_run() {
-    let mut yielded = false;
-    futures::future::poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return std::task::Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
 }

@@ -29,6 +29,7 @@ pub(super) fn event(event_type: &str, payload: serde_json::Value) -> NewEvent {
                 actor: Some("Ada".to_owned()),
                 traceparent: None,
             },
+            parent: Some(StreamId::new("Parent", "1/2")),
         },
     }
 }

@@ -1,0 +1,54 @@
+//! What updates make of builds: the same on every technology.
+
+use ironstar_ports::{Build, BuildState, BuildUpdate, Position, Skipped, UpdateError};
+
+/// The build after an update; nothing, if it has ended. `live` is how far the
+/// live build of its projection has got, if there is one.
+pub(crate) fn updated(
+    mut build: Build,
+    update: BuildUpdate,
+    live: Option<Position>,
+) -> Result<Option<Build>, UpdateError> {
+    match update {
+        BuildUpdate::Promote => {
+            require(build.state == BuildState::Building)?;
+            if let Some(live) = live
+                && build.checkpoint < live
+            {
+                return Err(UpdateError::Behind { live });
+            }
+            build.state = BuildState::Live;
+        }
+        BuildUpdate::Cancel => {
+            require(build.state == BuildState::Building)?;
+            build.state = BuildState::Cancelled;
+        }
+        BuildUpdate::Discard => {
+            require(build.state != BuildState::Live)?;
+            return Ok(None);
+        }
+        BuildUpdate::Fail(failure) => build.failure = Some(failure),
+        BuildUpdate::Retry => build.failure = None,
+        BuildUpdate::Skip(position) => skip(&mut build, position)?,
+    }
+    Ok(Some(build))
+}
+
+fn require(is_in_state: bool) -> Result<(), UpdateError> {
+    is_in_state.then_some(()).ok_or(UpdateError::WrongState)
+}
+
+fn skip(build: &mut Build, position: Position) -> Result<(), UpdateError> {
+    let failure = build
+        .failure
+        .take_if(|failure| failure.position == position)
+        .ok_or(UpdateError::WrongState)?;
+    build.skipped.retain(|skipped| skipped.position != position);
+    build.skipped.push(Skipped {
+        position,
+        event_type: failure.event_type,
+        reason: failure.reason,
+    });
+    build.skipped.sort_by_key(|skipped| skipped.position);
+    Ok(())
+}

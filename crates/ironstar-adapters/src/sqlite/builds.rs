@@ -1,0 +1,251 @@
+//! Builds of projections, one row for each.
+
+use ironstar_ports::{
+    Build, BuildId, BuildState, BuildUpdate, Failure, Position, Skipped, StoreError, UpdateError,
+};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::durability::roll_back_if_failed;
+use super::rows::integer;
+use crate::builds::updated;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, version, state, checkpoint, failure, skipped FROM projections ",
+            $rest
+        )
+    };
+}
+
+/// By name, the live one first.
+const SELECT_ALL: &str = select!("WHERE state <> 'ended' ORDER BY name, state <> 'live'");
+
+/// Begins, and reads the build under way of a projection (?1).
+const BEGIN_WITH_UNDER_WAY: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    select!("WHERE name = ?1 AND state IN ('building', 'cancelled')")
+);
+
+/// Begins, and reads a build (?1).
+const BEGIN_WITH: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    select!("WHERE id = ?1 AND state <> 'ended'")
+);
+
+const SELECT_LIVE: &str = select!("WHERE name = ?1 AND state = 'live'");
+
+const INSERT: &str = "
+    INSERT INTO projections (name, version, state, checkpoint, skipped)
+    VALUES (?1, ?2, 'building', 0, '[]')
+    RETURNING id, name, version, state, checkpoint, failure, skipped";
+
+const END: &str = "UPDATE projections SET state = 'ended' WHERE id = ?1";
+
+const UPDATE_AND_COMMIT: &str = "
+    UPDATE projections SET state = ?2, failure = ?3, skipped = ?4 WHERE id = ?1;
+    COMMIT";
+
+/// The first build that has ended, if any.
+const SELECT_ENDED: &str = "SELECT id FROM projections WHERE state = 'ended' LIMIT 1";
+
+/// A bounded number at a time, so that no append waits for long.
+const SWEEP_DOCUMENTS: &str = "
+    DELETE FROM documents
+    WHERE projection = ?1 AND key IN (SELECT key FROM documents WHERE projection = ?1 LIMIT 1000)";
+
+/// Once it has no documents.
+const SWEEP_BUILD: &str = "
+    DELETE FROM projections
+    WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM documents WHERE projection = ?1)";
+
+/// Why a build could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BuildError {
+    #[error(transparent)]
+    Sqlite(#[from] sqlx::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("a build has the version {0}")]
+    Version(i64),
+    #[error("a build is in the state {0:?}")]
+    State(String),
+}
+
+impl From<BuildError> for StoreError {
+    fn from(error: BuildError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<BuildError> for UpdateError {
+    fn from(error: BuildError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// A build, in column order.
+type BuildRow = (i64, String, i64, String, i64, Option<String>, String);
+
+/// All that have not ended.
+pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<Build>, BuildError> {
+    let rows: Vec<BuildRow> = sqlx::query_as(SELECT_ALL).fetch_all(readers).await?;
+    rows.into_iter().map(build).collect()
+}
+
+/// Goes on with the build under way, or has one begin.
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    name: &str,
+    version: u32,
+) -> Result<Build, BuildError> {
+    let begun = transact_begin(connection, name, version).await;
+    roll_back_if_failed(connection, begun).await
+}
+
+async fn transact_begin(
+    connection: &mut SqliteConnection,
+    name: &str,
+    version: u32,
+) -> Result<Build, BuildError> {
+    let under_way: Option<BuildRow> = sqlx::query_as(BEGIN_WITH_UNDER_WAY)
+        .bind(name)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let mut begun = match under_way.map(build).transpose()? {
+        Some(build) if build.version == version => build,
+        under_way => {
+            if let Some(other) = under_way {
+                end(connection, other.id).await?;
+            }
+            let begun: BuildRow = sqlx::query_as(INSERT)
+                .bind(name)
+                .bind(version)
+                .fetch_one(&mut *connection)
+                .await?;
+            build(begun)?
+        }
+    };
+    begun.state = BuildState::Building;
+    write_and_commit(connection, &begun).await?;
+    Ok(begun)
+}
+
+/// Changes what becomes of a build.
+pub(super) async fn update(
+    connection: &mut SqliteConnection,
+    id: BuildId,
+    update: BuildUpdate,
+) -> Result<(), UpdateError> {
+    let updated = transact_update(connection, id, update).await;
+    roll_back_if_failed(connection, updated).await
+}
+
+async fn transact_update(
+    connection: &mut SqliteConnection,
+    id: BuildId,
+    update: BuildUpdate,
+) -> Result<(), UpdateError> {
+    let row: Option<BuildRow> = sqlx::query_as(BEGIN_WITH)
+        .bind(integer(id.get()))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(BuildError::from)?;
+    let before = build(row.ok_or(UpdateError::NoSuchBuild)?)?;
+    let live: Option<BuildRow> = sqlx::query_as(SELECT_LIVE)
+        .bind(&before.name)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(BuildError::from)?;
+    let live = live.map(build).transpose()?;
+    let is_promoted = update == BuildUpdate::Promote;
+    let updated = updated(before, update, live.as_ref().map(|live| live.checkpoint))?;
+    if let Some(live) = live
+        && is_promoted
+    {
+        end(connection, live.id).await?;
+    }
+    if let Some(updated) = updated {
+        write_and_commit(connection, &updated).await?;
+    } else {
+        end(connection, id).await?;
+        let committed = sqlx::query("COMMIT").execute(connection).await;
+        committed.map_err(BuildError::from)?;
+    }
+    Ok(())
+}
+
+async fn end(connection: &mut SqliteConnection, id: BuildId) -> Result<(), BuildError> {
+    sqlx::query(END)
+        .bind(integer(id.get()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn write_and_commit(
+    connection: &mut SqliteConnection,
+    build: &Build,
+) -> Result<(), BuildError> {
+    let failure = build.failure.as_ref().map(serde_json::to_string);
+    sqlx::query(UPDATE_AND_COMMIT)
+        .bind(integer(build.id.get()))
+        .bind(state_text(build.state))
+        .bind(failure.transpose()?)
+        .bind(serde_json::to_string(&build.skipped)?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Deletes some documents of a build that has ended, or the build if that was
+/// all of them. Returns whether there may be more to do.
+pub(super) async fn sweep(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let ended: Option<i64> = sqlx::query_scalar(SELECT_ENDED)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(ended) = ended else {
+        return Ok(false);
+    };
+    for statement in [SWEEP_DOCUMENTS, SWEEP_BUILD] {
+        sqlx::query(statement)
+            .bind(ended)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(true)
+}
+
+fn build(row: BuildRow) -> Result<Build, BuildError> {
+    let (id, name, version, state, checkpoint, failure, skipped) = row;
+    let failure: Option<Failure> = failure
+        .map(|failure| serde_json::from_str(&failure))
+        .transpose()?;
+    let skipped: Vec<Skipped> = serde_json::from_str(&skipped)?;
+    Ok(Build {
+        id: BuildId::new(id.unsigned_abs()),
+        name,
+        version: u32::try_from(version).map_err(|_| BuildError::Version(version))?,
+        state: parse_state(state)?,
+        checkpoint: Position::new(checkpoint.unsigned_abs()),
+        failure,
+        skipped,
+    })
+}
+
+fn state_text(state: BuildState) -> &'static str {
+    match state {
+        BuildState::Building => "building",
+        BuildState::Cancelled => "cancelled",
+        BuildState::Live => "live",
+    }
+}
+
+fn parse_state(text: String) -> Result<BuildState, BuildError> {
+    match &*text {
+        "building" => Ok(BuildState::Building),
+        "cancelled" => Ok(BuildState::Cancelled),
+        "live" => Ok(BuildState::Live),
+        _ => Err(BuildError::State(text)),
+    }
+}

@@ -1,0 +1,265 @@
+//! Documents of read models, one row for each, and the checkpoints that they
+//! belong to.
+
+use std::fmt::Write;
+
+use ironstar_ports::{
+    BuildId, CommitError, Document, DocumentBatch, DocumentChange, DocumentPage, DocumentQuery,
+    DocumentSource, Found, Payload, PayloadError, Place, Position, StoreError,
+};
+use serde::Deserialize;
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::durability::roll_back_if_failed;
+use super::rows::integer;
+
+/// Begins, and moves a build's (?1) checkpoint from ?2 to ?3, if it is there.
+const BEGIN_AND_MOVE: &str = "
+    BEGIN IMMEDIATE;
+    UPDATE projections SET checkpoint = ?3, failure = NULL
+    WHERE id = ?1 AND checkpoint = ?2 AND state IN ('building', 'live')
+    RETURNING id";
+
+/// Puts documents (?2), given as JSON arrays in column order, removes those
+/// with some keys (?3), and commits.
+const CHANGE_AND_COMMIT: &str = "
+    INSERT INTO documents (projection, key, collection, sort, body)
+    SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?2) WHERE true
+    ON CONFLICT DO UPDATE
+    SET collection = excluded.collection, sort = excluded.sort, body = excluded.body;
+    DELETE FROM documents
+    WHERE projection = ?1 AND key IN (SELECT value FROM jsonb_each(?3));
+    COMMIT";
+
+const SELECT_CHECKPOINT: &str = "
+    SELECT checkpoint FROM projections WHERE id = ?1 AND state IN ('building', 'live')";
+
+/// What a query answers with, all of it in one row: what it is made of, and two
+/// JSON arrays of documents, as bytes, since damaged text may not be text.
+const FIND: &str = "
+    SELECT id, version, checkpoint, CAST(({keyed}) AS BLOB), CAST(({page}) AS BLOB)
+    FROM projections WHERE {source}";
+
+const NOTHING: &str = "'[]'";
+
+/// The documents with some keys (?2).
+const KEYED: &str = "
+    SELECT json_group_array(json_array(key, collection, sort, body)) FROM documents
+    WHERE projection = projections.id AND key IN (SELECT value FROM jsonb_each(?2))";
+
+/// Up to ?3 of the documents that are listed in some collections.
+const PAGE: &str = "
+    SELECT json_group_array(json_array(key, collection, sort, body))
+    FROM ({collections} ORDER BY sort, key LIMIT +?3)";
+
+/// The documents of one collection. Each is read in order, from the index, and
+/// SQLite merges them as far as the limit.
+const COLLECTION: &str = "
+    SELECT key, collection, sort, body FROM documents
+    WHERE projection = projections.id AND collection = ?";
+
+/// Those after a place.
+const AFTER: &str = " AND (sort, key) > (?4, ?5)";
+
+/// The number of the parameter that the first collection is.
+const FIRST_COLLECTION: usize = 6;
+
+/// Why documents could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DocumentError {
+    #[error(transparent)]
+    Sqlite(#[from] sqlx::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    NotABody(#[from] PayloadError),
+    #[error("a build has the version {0}")]
+    Version(i64),
+}
+
+impl From<DocumentError> for StoreError {
+    fn from(error: DocumentError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<DocumentError> for CommitError {
+    fn from(error: DocumentError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// A document, in column order.
+#[derive(Debug, Deserialize)]
+struct DocumentRow(String, Option<String>, Option<String>, String);
+
+/// What [`FIND`] answers with, in column order.
+type FoundRow = (i64, i64, i64, Vec<u8>, Vec<u8>);
+
+/// Changes documents and moves the checkpoint, in a transaction of its own.
+pub(super) async fn commit(
+    connection: &mut SqliteConnection,
+    batch: &DocumentBatch,
+) -> Result<(), CommitError> {
+    let committed = transact(connection, batch).await;
+    roll_back_if_failed(connection, committed).await
+}
+
+async fn transact(
+    connection: &mut SqliteConnection,
+    batch: &DocumentBatch,
+) -> Result<(), CommitError> {
+    let (mut puts, mut removals) = (Vec::new(), Vec::new());
+    for change in &batch.changes {
+        match change {
+            DocumentChange::Put(document) => puts.push(put_row(document)),
+            DocumentChange::Remove(key) => removals.push(&**key),
+        }
+    }
+    let json = |error: serde_json::Error| DocumentError::from(error);
+    let puts = serde_json::to_string(&puts).map_err(json)?;
+    let removals = serde_json::to_string(&removals).map_err(json)?;
+    if !begin_and_move(connection, batch).await? {
+        return Err(why_not(connection, batch.build).await?);
+    }
+    sqlx::query(CHANGE_AND_COMMIT)
+        .bind(integer(batch.build.get()))
+        .bind(puts)
+        .bind(removals)
+        .execute(connection)
+        .await
+        .map_err(DocumentError::from)?;
+    Ok(())
+}
+
+fn put_row(document: &Document) -> (&str, Option<&str>, Option<&str>, &str) {
+    let place = document.place.as_ref();
+    (
+        &document.key,
+        place.map(|place| &*place.collection),
+        place.map(|place| &*place.sort),
+        document.body.as_str(),
+    )
+}
+
+/// Whether the checkpoint was where it is said to be.
+async fn begin_and_move(
+    connection: &mut SqliteConnection,
+    batch: &DocumentBatch,
+) -> Result<bool, DocumentError> {
+    let moved: Option<i64> = sqlx::query_scalar(BEGIN_AND_MOVE)
+        .bind(integer(batch.build.get()))
+        .bind(integer(batch.from.get()))
+        .bind(integer(batch.to.get()))
+        .fetch_optional(connection)
+        .await?;
+    Ok(moved.is_some())
+}
+
+async fn why_not(
+    connection: &mut SqliteConnection,
+    build: BuildId,
+) -> Result<CommitError, DocumentError> {
+    let checkpoint: Option<i64> = sqlx::query_scalar(SELECT_CHECKPOINT)
+        .bind(integer(build.get()))
+        .fetch_optional(connection)
+        .await?;
+    Ok(match checkpoint {
+        Some(checkpoint) => CommitError::Moved {
+            checkpoint: Position::new(checkpoint.unsigned_abs()),
+        },
+        None => CommitError::Ended,
+    })
+}
+
+/// Finds documents. One statement, so all of it is of the same moment.
+pub(super) async fn find(
+    readers: &SqlitePool,
+    source: &DocumentSource,
+    query: &DocumentQuery,
+) -> Result<Option<Found>, DocumentError> {
+    let page = query.page.as_ref();
+    let after = page.and_then(|page| page.after.as_ref());
+    // What the statement is made of are constants and numbers.
+    let statement = AssertSqlSafe(find_statement(source, query));
+    let mut find = sqlx::query_as(statement);
+    find = match source {
+        DocumentSource::Live(name) => find.bind(name),
+        DocumentSource::Build(id) => find.bind(integer(id.get())),
+    };
+    find = find
+        .bind(serde_json::to_string(&query.keys)?)
+        .bind(integer(page.map_or(0, |page| page.limit as u64)))
+        .bind(after.map(|(sort, _)| sort))
+        .bind(after.map(|(_, key)| key));
+    for collection in page.iter().flat_map(|page| &page.collections) {
+        find = find.bind(collection);
+    }
+    let row: Option<FoundRow> = find.fetch_optional(readers).await?;
+    let Some((id, version, checkpoint, keyed, page)) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Found {
+        build: BuildId::new(id.unsigned_abs()),
+        version: u32::try_from(version).map_err(|_| DocumentError::Version(version))?,
+        checkpoint: Position::new(checkpoint.unsigned_abs()),
+        keyed: documents(&keyed)?,
+        page: documents(&page)?,
+    }))
+}
+
+/// The statement for a query. It differs by what is asked for, and by the
+/// number of collections, but not by what they are.
+fn find_statement(source: &DocumentSource, query: &DocumentQuery) -> String {
+    let source = match source {
+        DocumentSource::Live(_) => "name = ?1 AND state = 'live'",
+        DocumentSource::Build(_) => "id = ?1 AND state <> 'ended'",
+    };
+    let keyed = if query.keys.is_empty() {
+        NOTHING
+    } else {
+        KEYED
+    };
+    let page = query
+        .page
+        .as_ref()
+        .filter(|page| !page.collections.is_empty());
+    let page = page.map(page_statement);
+    FIND.replace("{source}", source)
+        .replace("{keyed}", keyed)
+        .replace("{page}", page.as_deref().unwrap_or(NOTHING))
+}
+
+fn page_statement(page: &DocumentPage) -> String {
+    let mut collections = String::new();
+    for index in 0..page.collections.len() {
+        if index > 0 {
+            collections.push_str(" UNION ALL ");
+        }
+        let number = FIRST_COLLECTION + index;
+        write!(collections, "{COLLECTION}{number}").expect("a string takes any text");
+        if page.after.is_some() {
+            collections.push_str(AFTER);
+        }
+    }
+    PAGE.replace("{collections}", &collections)
+}
+
+fn documents(rows: &[u8]) -> Result<Vec<Document>, DocumentError> {
+    let rows: Vec<DocumentRow> = serde_json::from_slice(rows)?;
+    rows.into_iter().map(document).collect()
+}
+
+fn document(row: DocumentRow) -> Result<Document, DocumentError> {
+    let DocumentRow(key, collection, sort, body) = row;
+    let place = collection.zip(sort);
+    Ok(Document {
+        key,
+        place: place.map(|(collection, sort)| Place { collection, sort }),
+        body: Payload::from_text(body)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! What the task does, in rounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironstar_ports::{
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, DocumentBatch,
+    Snapshot, StoreError, UpdateError,
+};
+use sqlx::sqlite::SqliteConnection;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+
+use super::{Answer, Project, Request};
+use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
+use crate::sqlite::durability::WriteConnection;
+use crate::sqlite::file::OpenFile;
+use crate::sqlite::snapshots::{self, SnapshotError};
+use crate::sqlite::{builds, documents};
+
+/// How many appends are committed together at the most.
+const BATCH: usize = 512;
+
+/// How many appends are worth a sync. More may well come while it runs.
+const WORTHWHILE: usize = 64;
+
+/// How often old commands are swept, if there is something to commit.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The task's own.
+pub(super) struct Task {
+    connection: WriteConnection,
+    file: OpenFile,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    swept_at: OffsetDateTime,
+    foresight: Foresight,
+    /// Whether there may be builds that have ended.
+    has_ended_builds: bool,
+}
+
+/// What one round does, in this order.
+#[derive(Default)]
+struct Round {
+    appends: Vec<(Append, Answer<Appended, AppendError>)>,
+    saves: Vec<(Snapshot, Answer<(), StoreError>)>,
+    projects: Vec<Project>,
+    close: Option<Answer<(), StoreError>>,
+}
+
+/// Waits while more requests come in, up to a batch that is worth its sync:
+/// whoever was answered just now may be about to ask again, and is better
+/// served by this batch than by the next.
+async fn wait_for_more(requests: &mpsc::Receiver<Request>, taken: usize) {
+    loop {
+        let waiting = requests.len();
+        if taken + waiting >= WORTHWHILE {
+            return;
+        }
+        tokio::task::yield_now().await;
+        if requests.len() == waiting {
+            return;
+        }
+    }
+}
+
+impl Task {
+    pub(super) fn new(
+        connection: SqliteConnection,
+        file: OpenFile,
+        clock: Arc<dyn Clock>,
+        retention: Duration,
+    ) -> Self {
+        Self {
+            connection: WriteConnection::new(connection),
+            file,
+            clock,
+            retention,
+            swept_at: OffsetDateTime::UNIX_EPOCH,
+            foresight: Foresight::default(),
+            has_ended_builds: true,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut taken = Vec::with_capacity(BATCH);
+        loop {
+            self.sweep_builds(&requests).await;
+            if requests.recv_many(&mut taken, BATCH).await == 0 {
+                return;
+            }
+            wait_for_more(&requests, taken.len()).await;
+            while taken.len() < BATCH
+                && let Ok(request) = requests.try_recv()
+            {
+                taken.push(request);
+            }
+            let round = Round::of(taken.drain(..));
+            if !round.appends.is_empty() {
+                self.append(round.appends).await;
+            }
+            if !round.saves.is_empty() {
+                self.save(round.saves).await;
+            }
+            for project in round.projects {
+                self.project(project).await;
+            }
+            if let Some(answer) = round.close {
+                let closed = self.connection.close().await;
+                // Whoever asked may have stopped waiting; the file is closed.
+                let _ = answer.send(closed.map_err(StoreError::unavailable));
+                return;
+            }
+        }
+    }
+
+    /// Commits appends and answers everyone.
+    async fn append(&mut self, appends: Vec<(Append, Answer<Appended, AppendError>)>) {
+        let (appends, waiting): (Vec<_>, Vec<_>) = appends.into_iter().unzip();
+        let failure = match self.commit_appends(&appends).await {
+            Ok(answers) => {
+                for (waiting, answer) in waiting.into_iter().zip(answers) {
+                    // A caller that went away needs no answer.
+                    let _ = waiting.send(answer);
+                }
+                return;
+            }
+            Err(failure) => Arc::new(failure),
+        };
+        tracing::error!(
+            error = &failure as &dyn std::error::Error,
+            appends = appends.len(),
+            "a batch of appends failed"
+        );
+        for waiting in waiting {
+            let answer = Err(StoreError::unavailable(Arc::clone(&failure)).into());
+            // A caller that went away needs no answer.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
+        let now = self.clock.now();
+        let forget_before = (now - self.swept_at > SWEEP_INTERVAL).then(|| now - self.retention);
+        self.file.check()?;
+        let connection = self.connection.durable().await?;
+        let foresight = &mut self.foresight;
+        let answers = batch::commit(connection, appends, now, forget_before, foresight).await?;
+        if forget_before.is_some() {
+            self.swept_at = now;
+        }
+        Ok(answers)
+    }
+
+    /// Saves snapshots and answers everyone.
+    async fn save(&mut self, saves: Vec<(Snapshot, Answer<(), StoreError>)>) {
+        let (snapshots, waiting): (Vec<_>, Vec<_>) = saves.into_iter().unzip();
+        let saved = self.save_all(&snapshots).await.map_err(Arc::new);
+        for waiting in waiting {
+            // Whoever saves one need not wait for it.
+            let _ = waiting.send(saved.clone().map_err(StoreError::unavailable));
+        }
+    }
+
+    async fn save_all(&mut self, snapshots: &[Snapshot]) -> Result<(), SnapshotError> {
+        self.file.check()?;
+        snapshots::save(self.connection.relaxed().await?, snapshots).await
+    }
+
+    /// Changes a read model and answers. Whoever asked may have stopped waiting.
+    async fn project(&mut self, project: Project) {
+        match project {
+            Project::Begin(name, version, answer) => {
+                let _ = answer.send(self.begin(&name, version).await);
+            }
+            Project::Update(build, update, answer) => {
+                let _ = answer.send(self.update(build, update).await);
+            }
+            Project::Commit(batch, answer) => {
+                let _ = answer.send(self.commit(&batch).await);
+            }
+        }
+    }
+
+    async fn begin(&mut self, name: &str, version: u32) -> Result<Build, StoreError> {
+        self.has_ended_builds = true;
+        Ok(builds::begin(self.relaxed().await?, name, version).await?)
+    }
+
+    async fn update(&mut self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        self.has_ended_builds = true;
+        builds::update(self.relaxed().await?, build, update).await
+    }
+
+    async fn commit(&mut self, batch: &DocumentBatch) -> Result<(), CommitError> {
+        documents::commit(self.relaxed().await?, batch).await
+    }
+
+    /// The connection, for what can be made anew.
+    async fn relaxed(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.file.check().map_err(StoreError::unavailable)?;
+        let connection = self.connection.relaxed().await;
+        connection.map_err(StoreError::unavailable)
+    }
+
+    /// Sweeps builds that have ended, a little at a time, until there are no
+    /// more or there is something else to do.
+    async fn sweep_builds(&mut self, requests: &mpsc::Receiver<Request>) {
+        while self.has_ended_builds && requests.is_empty() && !requests.is_closed() {
+            let swept = self.sweep_some().await;
+            self.has_ended_builds = swept.unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "builds that have ended were not swept; they will be with the next"
+                );
+                false
+            });
+        }
+    }
+
+    /// Returns whether there may be more.
+    async fn sweep_some(&mut self) -> Result<bool, StoreError> {
+        let swept = builds::sweep(self.relaxed().await?).await;
+        swept.map_err(StoreError::unavailable)
+    }
+}
+
+impl Round {
+    fn of(requests: impl Iterator<Item = Request>) -> Self {
+        let mut round = Self::default();
+        for request in requests {
+            match request {
+                Request::Append(append, answer) => round.appends.push((append, answer)),
+                Request::Save(snapshot, answer) => round.saves.push((snapshot, answer)),
+                Request::Project(project) => round.projects.push(project),
+                Request::Close(answer) => round.close = Some(answer),
+            }
+        }
+        round
+    }
+}

@@ -1,0 +1,471 @@
+//! Broken projection stores, each around one that works.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::MemoryProjectionStore;
+use ironstar_ports::contract::projection_store::RULES;
+use ironstar_ports::{
+    Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
+    DocumentPage, DocumentQuery, DocumentSource, Found, Position, ProjectionStore, StoreError,
+    UpdateError,
+};
+
+use crate::contract::each_breaks_its_rule_and_no_other;
+
+/// Each rule, and what is broken to see it fail.
+const MUTANTS: &[(&str, Mutation)] = &[
+    ("document-round-trip", Mutation::ForgetsTheSortText),
+    ("document-put-again", Mutation::ListsWhereItWas),
+    ("document-removed", Mutation::RemovesNothing),
+    ("documents-by-key", Mutation::FindsTheFirstKeyOnly),
+    ("documents-of-each-build", Mutation::FindsInAnyBuild),
+    ("commit-moves-the-checkpoint", Mutation::IgnoresEmptyCommits),
+    ("commit-from-elsewhere", Mutation::WritesBeforeItChecks),
+    ("commit-one-winner", Mutation::ChecksBeforeItWrites),
+    ("commit-seen-whole", Mutation::ReadsInTwoSteps),
+    ("commit-to-what-has-stopped", Mutation::CommitsToCancelled),
+    ("build-begins-empty", Mutation::BeginsAtOne),
+    ("build-goes-on", Mutation::BeginsAnew),
+    ("build-goes-on-after-all", Mutation::BeginsAnewIfCancelled),
+    (
+        "build-of-another-version",
+        Mutation::GoesOnWithAnotherVersion,
+    ),
+    ("build-numbers", Mutation::ReusesNumbers),
+    ("builds-in-order", Mutation::ListsByNumber),
+    ("build-cancelled", Mutation::CancelsTwice),
+    ("build-discarded", Mutation::DiscardsTheLive),
+    ("build-that-has-ended", Mutation::FindsWhatHasEnded),
+    ("promote-the-first", Mutation::FindsTheFirstToBe),
+    ("promote-the-next", Mutation::FindsTheFormer),
+    ("promote-not-behind", Mutation::PromotesWhatIsBehind),
+    ("promote-what-is-under-way", Mutation::PromotesCancelled),
+    ("failure-reported", Mutation::KeepsTheFirstFailure),
+    ("failure-over", Mutation::FailsForEver),
+    ("failure-skipped", Mutation::TellsTheLastSkippedFirst),
+    ("failure-of-that-position", Mutation::SkipsAnything),
+    ("page-in-order", Mutation::IgnoresCase),
+    ("page-after-a-place", Mutation::PageIncludesAfter),
+    ("page-limit", Mutation::PageIgnoresLimit),
+    (
+        "page-of-several-collections",
+        Mutation::PagesOneAfterAnother,
+    ),
+];
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mutation {
+    ForgetsTheSortText,
+    ListsWhereItWas,
+    RemovesNothing,
+    FindsTheFirstKeyOnly,
+    FindsInAnyBuild,
+    IgnoresEmptyCommits,
+    WritesBeforeItChecks,
+    ChecksBeforeItWrites,
+    ReadsInTwoSteps,
+    CommitsToCancelled,
+    BeginsAtOne,
+    BeginsAnew,
+    BeginsAnewIfCancelled,
+    GoesOnWithAnotherVersion,
+    ReusesNumbers,
+    ListsByNumber,
+    CancelsTwice,
+    DiscardsTheLive,
+    FindsWhatHasEnded,
+    FindsTheFirstToBe,
+    FindsTheFormer,
+    PromotesWhatIsBehind,
+    PromotesCancelled,
+    KeepsTheFirstFailure,
+    FailsForEver,
+    TellsTheLastSkippedFirst,
+    SkipsAnything,
+    IgnoresCase,
+    PageIncludesAfter,
+    PageIgnoresLimit,
+    PagesOneAfterAnother,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mutant_breaks_its_rule_and_no_other() {
+    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
+}
+
+/// A store with one mutation.
+#[derive(Debug)]
+struct Mutant {
+    mutation: Mutation,
+    inner: MemoryProjectionStore,
+    /// Builds that were discarded, but not by the inner store.
+    hidden: Mutex<HashSet<BuildId>>,
+    /// What was found in a build before it ended.
+    ended: Mutex<Option<Found>>,
+}
+
+impl Mutant {
+    fn with(mutation: Mutation) -> Arc<dyn ProjectionStore> {
+        Arc::new(Self {
+            mutation,
+            inner: MemoryProjectionStore::new(),
+            hidden: Mutex::default(),
+            ended: Mutex::default(),
+        })
+    }
+
+    fn is(&self, mutation: Mutation) -> bool {
+        self.mutation == mutation
+    }
+
+    fn is_hidden(&self, build: BuildId) -> bool {
+        self.hidden.lock().expect("the lock").contains(&build)
+    }
+
+    async fn build(&self, id: BuildId) -> Option<Build> {
+        let mut builds = self.inner.builds().await.expect("read").into_iter();
+        builds.find(|build| build.id == id)
+    }
+
+    /// The live build of a projection, or the other one.
+    async fn build_of(&self, name: &str, is_live: bool) -> Option<Build> {
+        let mut builds = self.inner.builds().await.expect("read").into_iter();
+        builds.find(|build| build.name == name && (build.state == BuildState::Live) == is_live)
+    }
+
+    async fn inner_find(&self, build: BuildId, query: &DocumentQuery) -> Option<Found> {
+        let source = DocumentSource::Build(build);
+        self.inner.find(&source, query).await.expect("read")
+    }
+
+    /// What the mutation does before a build begins or goes on. Returns the
+    /// version that it takes it for.
+    async fn before_begin(&self, under_way: &Build, version: u32) -> u32 {
+        let is_cancelled = under_way.state == BuildState::Cancelled;
+        let is_ended = self.is(Mutation::BeginsAnew) && !is_cancelled
+            || self.is(Mutation::BeginsAnewIfCancelled) && is_cancelled;
+        if is_ended {
+            let discarded = self.inner.update(under_way.id, BuildUpdate::Discard).await;
+            discarded.expect("discarded");
+        }
+        if self.is(Mutation::GoesOnWithAnotherVersion) {
+            return under_way.version;
+        }
+        self.hidden.lock().expect("the lock").remove(&under_way.id);
+        version
+    }
+
+    /// An update with a mutation that is about its kind; nothing if it is not.
+    async fn update_mutated(&self, build: &Build, update: &BuildUpdate) -> Option<()> {
+        let id = build.id;
+        let is_cancelled = build.state == BuildState::Cancelled;
+        match update {
+            BuildUpdate::Promote => {
+                self.before_promotion(build).await;
+                None
+            }
+            BuildUpdate::Cancel => (self.is(Mutation::CancelsTwice) && is_cancelled).then_some(()),
+            BuildUpdate::Discard => {
+                if self.is(Mutation::FindsWhatHasEnded) {
+                    self.keep(id).await;
+                }
+                if self.is(Mutation::ReusesNumbers) && build.state == BuildState::Building {
+                    self.hidden.lock().expect("the lock").insert(id);
+                    return Some(());
+                }
+                let is_live = build.state == BuildState::Live;
+                (self.is(Mutation::DiscardsTheLive) && is_live).then_some(())
+            }
+            BuildUpdate::Fail(_) => {
+                let is_ignored = self.is(Mutation::KeepsTheFirstFailure);
+                (is_ignored && build.failure.is_some()).then_some(())
+            }
+            BuildUpdate::Skip(position) => {
+                let failed = build.failure.as_ref().map(|failure| failure.position);
+                (self.is(Mutation::SkipsAnything) && failed != Some(*position)).then_some(())
+            }
+            BuildUpdate::Retry => None,
+        }
+    }
+
+    async fn before_promotion(&self, build: &Build) {
+        let live = self.build_of(&build.name, true).await;
+        if self.is(Mutation::FindsTheFormer)
+            && let Some(live) = &live
+        {
+            self.keep(live.id).await;
+        }
+        if self.is(Mutation::PromotesCancelled) && build.state == BuildState::Cancelled {
+            let resumed = self.inner.begin(&build.name, build.version).await;
+            resumed.expect("it goes on");
+        }
+        if self.is(Mutation::PromotesWhatIsBehind)
+            && let Some(live) = &live
+            && live.checkpoint > build.checkpoint
+        {
+            let moved = self.inner.commit(DocumentBatch {
+                build: build.id,
+                from: build.checkpoint,
+                to: live.checkpoint,
+                changes: vec![],
+            });
+            moved.await.expect("moved");
+        }
+    }
+
+    /// Keeps what is found in a build that is about to end.
+    async fn keep(&self, build: BuildId) {
+        let found = self.inner_find(build, &DocumentQuery::default()).await;
+        *self.ended.lock().expect("the lock") = found;
+    }
+
+    /// What the mutation makes of a commit before the store sees it.
+    async fn distort(&self, batch: &mut DocumentBatch) {
+        if self.is(Mutation::RemovesNothing) {
+            let is_put = |change: &DocumentChange| matches!(change, DocumentChange::Put(_));
+            batch.changes.retain(is_put);
+        }
+        if self.is(Mutation::ListsWhereItWas) {
+            for change in &mut batch.changes {
+                if let DocumentChange::Put(document) = change
+                    && document.place.is_none()
+                {
+                    *document = self.where_it_was(batch.build, document.clone()).await;
+                }
+            }
+        }
+        if self.is(Mutation::ChecksBeforeItWrites)
+            && let Some(build) = self.build(batch.build).await
+            && build.checkpoint == batch.from
+        {
+            tokio::task::yield_now().await;
+            let now = self.build(batch.build).await.expect("it has not ended");
+            batch.from = now.checkpoint;
+        }
+    }
+
+    async fn where_it_was(&self, build: BuildId, document: Document) -> Document {
+        let query = DocumentQuery {
+            keys: vec![document.key.clone()],
+            page: None,
+        };
+        let found = self.inner_find(build, &query).await;
+        let before = found.into_iter().flat_map(|found| found.keyed).next();
+        let place = before.and_then(|before| before.place);
+        Document { place, ..document }
+    }
+
+    /// What the mutation does to a commit that was refused.
+    async fn after_refusal(
+        &self,
+        mut batch: DocumentBatch,
+        refusal: CommitError,
+    ) -> Result<(), CommitError> {
+        let build = self.build(batch.build).await;
+        if let CommitError::Moved { checkpoint } = refusal
+            && self.is(Mutation::WritesBeforeItChecks)
+        {
+            (batch.from, batch.to) = (checkpoint, checkpoint);
+            self.inner.commit(batch).await.expect("written");
+        } else if self.is(Mutation::CommitsToCancelled)
+            && let Some(build) = build
+            && build.state == BuildState::Cancelled
+        {
+            let resumed = self.inner.begin(&build.name, build.version).await;
+            let committed = self.inner.commit(batch).await;
+            self.inner
+                .update(build.id, BuildUpdate::Cancel)
+                .await
+                .expect("cancelled");
+            return resumed
+                .map(|_| ())
+                .map_err(CommitError::from)
+                .and(committed);
+        }
+        Err(refusal)
+    }
+
+    /// What the mutation makes of a query before the store sees it. Pages of
+    /// several collections have a mutation of their own.
+    fn distort_query(&self, query: &mut DocumentQuery) {
+        if self.is(Mutation::FindsTheFirstKeyOnly) {
+            query.keys.truncate(1);
+        }
+        if let Some(page) = &mut query.page
+            && page.collections.len() == 1
+        {
+            if self.is(Mutation::PageIgnoresLimit) {
+                page.limit = usize::MAX;
+            }
+            if self.is(Mutation::PageIncludesAfter) {
+                page.after = None;
+            }
+        }
+    }
+
+    /// What the mutation makes of what was found.
+    async fn distort_found(&self, found: &mut Found, query: &DocumentQuery) {
+        if self.is(Mutation::ForgetsTheSortText) {
+            for place in found
+                .keyed
+                .iter_mut()
+                .filter_map(|found| found.place.as_mut())
+            {
+                place.sort.clear();
+            }
+        }
+        if self.is(Mutation::FindsInAnyBuild) && !query.keys.is_empty() {
+            for build in self.inner.builds().await.expect("read") {
+                let any = self
+                    .inner_find(build.id, query)
+                    .await
+                    .expect("it is listed");
+                if !any.keyed.is_empty() {
+                    found.keyed = any.keyed;
+                }
+            }
+        }
+        if self.is(Mutation::ReadsInTwoSteps) {
+            tokio::task::yield_now().await;
+            let later = self
+                .inner_find(found.build, query)
+                .await
+                .expect("it goes on");
+            found.page = later.page;
+        }
+        if self.is(Mutation::IgnoresCase) {
+            found
+                .page
+                .sort_by_key(|found| (sort(found).to_lowercase(), found.key.clone()));
+        }
+        if let Some(page) = &query.page {
+            self.distort_page(found, page).await;
+        }
+    }
+
+    async fn distort_page(&self, found: &mut Found, page: &DocumentPage) {
+        if self.is(Mutation::PagesOneAfterAnother) {
+            found.page.clear();
+            for collection in &page.collections {
+                let mut page = page.clone();
+                page.collections = vec![collection.clone()];
+                let page = DocumentQuery {
+                    keys: vec![],
+                    page: Some(page),
+                };
+                let one = self.inner_find(found.build, &page).await;
+                found.page.extend(one.expect("it goes on").page);
+            }
+            found.page.truncate(page.limit);
+        }
+    }
+
+    async fn find_ended(&self, source: &DocumentSource) -> Option<Found> {
+        match source {
+            DocumentSource::Build(id) => {
+                let ended = self.ended.lock().expect("the lock").clone();
+                ended.filter(|ended| ended.build == *id)
+            }
+            DocumentSource::Live(name) if self.is(Mutation::FindsTheFirstToBe) => {
+                let build = self.build_of(name, false).await?;
+                self.inner_find(build.id, &DocumentQuery::default()).await
+            }
+            DocumentSource::Live(_) => None,
+        }
+    }
+}
+
+fn sort(document: &Document) -> &str {
+    document.place.as_ref().map_or("", |place| &*place.sort)
+}
+
+#[async_trait]
+impl ProjectionStore for Mutant {
+    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
+        let mut builds = self.inner.builds().await?;
+        builds.retain(|build| !self.is_hidden(build.id));
+        if self.is(Mutation::ListsByNumber) {
+            builds.sort_by_key(|build| build.id);
+        }
+        if self.is(Mutation::TellsTheLastSkippedFirst) {
+            for build in &mut builds {
+                build.skipped.reverse();
+            }
+        }
+        Ok(builds)
+    }
+
+    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
+        let mut taken_for = version;
+        if let Some(under_way) = self.build_of(name, false).await {
+            taken_for = self.before_begin(&under_way, version).await;
+        }
+        let mut build = self.inner.begin(name, taken_for).await?;
+        if self.is(Mutation::BeginsAtOne) && build.checkpoint == Position::START {
+            build.checkpoint = Position::new(1);
+        }
+        Ok(build)
+    }
+
+    async fn update(&self, id: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        if self.is_hidden(id) {
+            return Err(UpdateError::NoSuchBuild);
+        }
+        if let Some(build) = self.build(id).await
+            && let Some(()) = self.update_mutated(&build, &update).await
+        {
+            return Ok(());
+        }
+        self.inner.update(id, update).await
+    }
+
+    async fn commit(&self, mut batch: DocumentBatch) -> Result<(), CommitError> {
+        if self.is_hidden(batch.build) {
+            return Err(CommitError::Ended);
+        }
+        if self.is(Mutation::IgnoresEmptyCommits) && batch.changes.is_empty() {
+            return Ok(());
+        }
+        self.distort(&mut batch).await;
+        let failure = self
+            .build(batch.build)
+            .await
+            .and_then(|build| build.failure);
+        if let Err(refusal) = self.inner.commit(batch.clone()).await {
+            return self.after_refusal(batch, refusal).await;
+        }
+        if self.is(Mutation::FailsForEver)
+            && let Some(failure) = failure
+        {
+            let failed = self.inner.update(batch.build, BuildUpdate::Fail(failure));
+            failed.await.expect("it fails again");
+        }
+        Ok(())
+    }
+
+    async fn find(
+        &self,
+        source: &DocumentSource,
+        query: &DocumentQuery,
+    ) -> Result<Option<Found>, StoreError> {
+        let mut distorted = query.clone();
+        self.distort_query(&mut distorted);
+        let found = self.inner.find(source, &distorted).await?;
+        let Some(mut found) = found.filter(|found| !self.is_hidden(found.build)) else {
+            return Ok(self.find_ended(source).await);
+        };
+        self.distort_found(&mut found, &distorted).await;
+        if let Some(page) = &query.page
+            && self.is(Mutation::PageIncludesAfter)
+            && page.collections.len() == 1
+            && let Some((after, key)) = &page.after
+        {
+            found
+                .page
+                .retain(|found| (sort(found), &*found.key) >= (&**after, &**key));
+        }
+        Ok(Some(found))
+    }
+}

@@ -1,0 +1,159 @@
+//! One command on many aggregates, in one append.
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use ironstar_domain::Aggregate;
+use ironstar_ports::{Append, AppendError, Appended, ExpectedSequence, Position, StreamAppend};
+
+use super::{ATTEMPTS, CommandContext, CommandError, CommandHandler, Loaded, not_appended};
+
+/// How many streams are read at once.
+const READERS: usize = 4;
+
+/// What a command has done to many aggregates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AcceptedOnAll {
+    /// How many of them it has changed.
+    pub changed: usize,
+    /// The position of the last event; of the whole log, if nothing changed.
+    pub position: Position,
+}
+
+/// The aggregates that change, and what happens to them.
+type Decisions<A> = Vec<(usize, Vec<<A as Aggregate>::Event>)>;
+
+impl CommandHandler {
+    /// Decides a command on each of these aggregates, and stores what follows,
+    /// all or nothing. Those that refuse it are left out: of the others, it does
+    /// what it says.
+    ///
+    /// # Errors
+    ///
+    /// See [`CommandError`]; none is a refusal.
+    pub async fn execute_on_all<A: Aggregate>(
+        &self,
+        ids: &[A::Id],
+        command: &A::Command,
+        context: &CommandContext,
+    ) -> Result<AcceptedOnAll, CommandError<A::Error>> {
+        let mut all = self.load_all::<A>(ids).await?;
+        for _ in 0..ATTEMPTS {
+            let decisions = decide_all(&all, command);
+            if decisions.is_empty() && context.record.is_none() {
+                let position = self.store.head().await?;
+                return Ok(AcceptedOnAll {
+                    changed: 0,
+                    position,
+                });
+            }
+            let append = self.append_of(&all, &decisions, context)?;
+            match self.append_and_hint(append).await {
+                Ok(appended) => return self.accept_all(all, decisions, appended).await,
+                Err(AppendError::Conflict { .. }) => all = self.load_all::<A>(ids).await?,
+                Err(error) => return Err(not_appended(error)),
+            }
+        }
+        Err(CommandError::Contended { attempts: ATTEMPTS })
+    }
+
+    /// What was answered to the same command before, if it was carried out.
+    ///
+    /// # Errors
+    ///
+    /// If its key belongs to another command, or the store does not work.
+    pub async fn answer_again_on_all<E>(
+        &self,
+        context: &CommandContext,
+    ) -> Result<Option<AcceptedOnAll>, CommandError<E>> {
+        match self.known(context).await? {
+            Some(appended) => Ok(Some(self.accepted_on_all(&appended).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The aggregates as they are now.
+    async fn load_all<A: Aggregate>(
+        &self,
+        ids: &[A::Id],
+    ) -> Result<Vec<Loaded<A>>, CommandError<A::Error>> {
+        // Boxed, since the compiler cannot tell that futures of all lifetimes are `Send`.
+        let loading: Vec<BoxFuture<'_, _>> =
+            ids.iter().map(|id| self.load_one(id).boxed()).collect();
+        stream::iter(loading).buffered(READERS).try_collect().await
+    }
+
+    async fn load_one<A: Aggregate>(
+        &self,
+        id: &A::Id,
+    ) -> Result<Loaded<A>, CommandError<A::Error>> {
+        let mut loaded = self.recall::<A>(id);
+        self.catch_up(&mut loaded).await?;
+        Ok(loaded)
+    }
+
+    fn append_of<A: Aggregate>(
+        &self,
+        all: &[Loaded<A>],
+        decisions: &Decisions<A>,
+        context: &CommandContext,
+    ) -> Result<Append, CommandError<A::Error>> {
+        let stream = |(index, events): &(usize, Vec<A::Event>)| {
+            let loaded = &all[*index];
+            Ok(StreamAppend {
+                stream: loaded.head.stream.clone(),
+                expected: ExpectedSequence::after(loaded.head.sequence),
+                events: self.encode(&loaded.state, events, &context.origin)?,
+            })
+        };
+        let streams: Result<Vec<_>, CommandError<A::Error>> =
+            decisions.iter().map(stream).collect();
+        Ok(Append {
+            streams: streams?,
+            command: context.record.clone(),
+        })
+    }
+
+    /// Keeps the states that the events lead to.
+    async fn accept_all<A: Aggregate>(
+        &self,
+        mut all: Vec<Loaded<A>>,
+        decisions: Decisions<A>,
+        appended: Appended,
+    ) -> Result<AcceptedOnAll, CommandError<A::Error>> {
+        let accepted = self.accepted_on_all(&appended).await?;
+        for ((index, events), head) in decisions.into_iter().zip(appended.streams) {
+            let loaded = &mut all[index];
+            let loaded = Loaded {
+                state: std::mem::take(&mut loaded.state),
+                head: loaded.head.clone(),
+                is_fresh: true,
+            };
+            let appended = Appended {
+                streams: vec![head],
+            };
+            self.keep(loaded, &events, appended);
+        }
+        Ok(accepted)
+    }
+
+    async fn accepted_on_all<E>(
+        &self,
+        appended: &Appended,
+    ) -> Result<AcceptedOnAll, CommandError<E>> {
+        let changed = appended.streams.len();
+        let position = match changed {
+            0 => self.store.head().await?,
+            _ => appended.position(),
+        };
+        Ok(AcceptedOnAll { changed, position })
+    }
+}
+
+/// What follows from a command, for those that it changes.
+fn decide_all<A: Aggregate>(all: &[Loaded<A>], command: &A::Command) -> Decisions<A> {
+    all.iter()
+        .enumerate()
+        .filter_map(|(index, loaded)| Some((index, loaded.state.handle(command).ok()?)))
+        .filter(|(_, events)| !events.is_empty())
+        .collect()
+}

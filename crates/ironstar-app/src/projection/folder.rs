@@ -1,0 +1,252 @@
+//! Folds events into the documents of one build, and has them stored.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use ironstar_ports::{
+    Build, BuildId, CommitError, Document, DocumentBatch, DocumentChange, DocumentQuery,
+    DocumentSource, Envelope, Failure, Payload, Position, ProjectionStore, StoreError,
+};
+use time::OffsetDateTime;
+
+use super::documents::Documents;
+use super::follower::Changes;
+use super::{FoldError, Projection};
+
+/// One build of a projection, on its way through the log.
+#[derive(Debug)]
+pub(super) struct Folder<P: Projection> {
+    pub(super) build: BuildId,
+    skipped: HashSet<Position>,
+    /// How far the build is stored.
+    checkpoint: Position,
+    /// How far the log has been folded: not behind the checkpoint.
+    position: Position,
+    documents: Documents<P::Document>,
+}
+
+/// Why a build does not go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Halt {
+    /// It cannot get over this event.
+    #[error("the {event_type:?} event at position {position} cannot be folded: {reason}")]
+    Stuck {
+        position: Position,
+        event_type: String,
+        reason: String,
+    },
+    /// Somebody else moves it on, too.
+    #[error("the build is moved on by somebody else")]
+    Moved,
+    /// It has ended, or was cancelled.
+    #[error("the build has ended")]
+    Ended,
+    /// The store does not work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<P: Projection> Folder<P> {
+    /// Goes on where a build is. At the most so many of its documents are kept
+    /// in memory.
+    pub(super) fn new(build: &Build, most: NonZeroUsize) -> Self {
+        let skipped: HashSet<Position> = build
+            .skipped
+            .iter()
+            .map(|skipped| skipped.position)
+            .collect();
+        // An event that is left out may be one that cannot even be read.
+        let mut position = build.checkpoint;
+        while skipped.contains(&position.next()) {
+            position = position.next();
+        }
+        Self {
+            build: build.id,
+            skipped,
+            checkpoint: build.checkpoint,
+            position,
+            documents: Documents::new(most, build.checkpoint == Position::START),
+        }
+    }
+
+    /// How far the log has been folded.
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How many positions have been folded since the build was stored.
+    pub(super) fn unstored(&self) -> u64 {
+        self.position.get() - self.checkpoint.get()
+    }
+
+    /// Whether documents have changed since the build was stored.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.documents.changed().is_empty()
+    }
+
+    /// Folds events, which are those that come next. If one of them cannot be
+    /// folded, those before it have been.
+    pub(super) async fn fold(
+        &mut self,
+        store: &dyn ProjectionStore,
+        events: &[Arc<Envelope>],
+    ) -> Result<(), Halt> {
+        let mut rest = events;
+        while let Some((event, after)) = rest.split_first() {
+            match self.fold_one(event) {
+                Ok(()) => {
+                    self.documents.keep_edits();
+                    self.position = event.position;
+                    rest = after;
+                }
+                Err(FoldError::NotLoaded(key)) => {
+                    self.documents.undo_edits();
+                    let keys = self.missing(key, after);
+                    self.load(store, keys).await?;
+                }
+                Err(source) => {
+                    self.documents.undo_edits();
+                    return Err(Halt::Stuck {
+                        position: event.position,
+                        event_type: event.event_type.clone(),
+                        reason: chain(&source),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fold_one(&mut self, event: &Envelope) -> Result<(), FoldError> {
+        let is_ours = P::AGGREGATES.contains(&&*event.stream.aggregate_type);
+        if !is_ours || self.skipped.contains(&event.position) {
+            return Ok(());
+        }
+        P::fold(event, &mut self.documents)
+    }
+
+    /// The keys of what has to be loaded: the one that was missed, and those
+    /// that the events after it are going to miss, as far as that can be told.
+    fn missing(&mut self, first: String, events: &[Arc<Envelope>]) -> Vec<String> {
+        let mut keys = HashSet::from([first]);
+        for event in events {
+            if let Err(FoldError::NotLoaded(key)) = self.fold_one(event) {
+                keys.insert(key);
+            }
+            self.documents.undo_edits();
+        }
+        keys.into_iter().collect()
+    }
+
+    async fn load(&mut self, store: &dyn ProjectionStore, keys: Vec<String>) -> Result<(), Halt> {
+        let source = DocumentSource::Build(self.build);
+        let query = DocumentQuery { keys, page: None };
+        let found = store.find(&source, &query).await?.ok_or(Halt::Ended)?;
+        if found.checkpoint != self.checkpoint {
+            // These documents are of another moment.
+            return Err(Halt::Moved);
+        }
+        for key in query.keys {
+            self.documents.load(key, None);
+        }
+        for document in found.keyed {
+            let body = serde_json::from_str(document.body.as_str());
+            let body = body.map_err(StoreError::unavailable)?;
+            self.documents.load(document.key, Some(body));
+        }
+        Ok(())
+    }
+
+    /// Has stored what was folded. Returns what has changed.
+    pub(super) async fn commit(
+        &mut self,
+        store: &dyn ProjectionStore,
+    ) -> Result<Changes<P::Document>, Halt> {
+        let batch = DocumentBatch {
+            build: self.build,
+            from: self.checkpoint,
+            to: self.position,
+            changes: self.changes()?,
+        };
+        store.commit(batch).await.map_err(|error| match error {
+            CommitError::Moved { .. } => Halt::Moved,
+            CommitError::Ended => Halt::Ended,
+            CommitError::Store(error) => Halt::Store(error),
+        })?;
+        let from = self.checkpoint;
+        self.checkpoint = self.position;
+        let mut documents = self.documents.stored();
+        documents.retain(|_, document| document.before != document.after);
+        Ok(Changes {
+            from,
+            to: self.position,
+            documents,
+        })
+    }
+
+    /// What the store has to change.
+    fn changes(&self) -> Result<Vec<DocumentChange>, StoreError> {
+        let changed = self.documents.changed().iter();
+        changed
+            .filter(|(_, document)| document.before != document.after)
+            .map(|(key, document)| {
+                let Some(document) = &document.after else {
+                    return Ok(DocumentChange::Remove(key.clone()));
+                };
+                Ok(DocumentChange::Put(Document {
+                    key: key.clone(),
+                    place: P::place(document),
+                    body: Payload::of(&**document).map_err(StoreError::unavailable)?,
+                }))
+            })
+            .collect()
+    }
+}
+
+impl Halt {
+    /// Why the log cannot be read any further.
+    pub(super) fn unread(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged { position, source } => Self::Stuck {
+                position,
+                event_type: "unreadable".to_owned(),
+                reason: chain(&*source),
+            },
+            error @ StoreError::Unavailable(_) => Self::Store(error),
+        }
+    }
+
+    /// What the store keeps of an event that a build does not get over.
+    pub(super) fn failure(&self, build: &Build, now: OffsetDateTime) -> Option<Failure> {
+        let Self::Stuck {
+            position,
+            event_type,
+            reason,
+        } = self
+        else {
+            return None;
+        };
+        let before = build.failure.as_ref();
+        let before = before.filter(|before| before.position == *position);
+        Some(Failure {
+            position: *position,
+            event_type: event_type.clone(),
+            reason: reason.clone(),
+            attempts: before.map_or(0, |before| before.attempts) + 1,
+            failed_at: now,
+        })
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}

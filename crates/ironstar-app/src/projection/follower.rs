@@ -1,0 +1,184 @@
+//! Keeps the live build of a projection up to date.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use ironstar_ports::{Build, Envelope, Position, ProjectionStore};
+use tokio::sync::{broadcast, watch};
+use tokio::time::timeout;
+
+use super::Projection;
+use super::documents::Changed;
+use super::folder::{Folder, Halt};
+use crate::{EventFeed, FeedError};
+
+/// How many documents are kept in memory.
+const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
+
+/// How many events are folded before their documents are stored.
+const BATCH: usize = 512;
+
+/// How many positions without a change to any document may go by before the
+/// checkpoint is stored; and for how long, when nothing more happens.
+const UNSTORED: u64 = 1_024;
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What the events of a batch have changed about a read model.
+#[derive(Debug)]
+pub struct Changes<D> {
+    /// After this position.
+    pub from: Position,
+    /// Up to this one.
+    pub to: Position,
+    /// The documents that are not what they were.
+    pub documents: HashMap<String, Changed<D>>,
+}
+
+/// What happens to a read model.
+#[derive(Debug)]
+pub enum News<D> {
+    /// These events have changed these documents.
+    Changed(Arc<Changes<D>>),
+    /// It is as of this position now, and nobody says what has changed.
+    Jumped(Position),
+}
+
+impl<D> Clone for News<D> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Changed(changes) => Self::Changed(Arc::clone(changes)),
+            Self::Jumped(position) => Self::Jumped(*position),
+        }
+    }
+}
+
+/// Tells whoever wants to know how far a read model has got.
+#[derive(Debug)]
+pub(super) struct Announcer<D> {
+    pub(super) reached: watch::Sender<Reached>,
+    pub(super) news: broadcast::Sender<News<D>>,
+}
+
+/// How far a read model has got.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Reached {
+    /// `None`: there is none yet.
+    pub(super) position: Option<Position>,
+    /// Whether an event is in the way.
+    pub(super) is_stuck: bool,
+}
+
+impl<D> Announcer<D> {
+    fn announce(&self, news: News<D>, position: Position) {
+        // First the news, so that who sees the position finds them waiting.
+        // Nobody may be listening.
+        let _ = self.news.send(news);
+        self.reach(position);
+    }
+
+    fn reach(&self, position: Position) {
+        self.reached.send_replace(Reached {
+            position: Some(position),
+            is_stuck: false,
+        });
+    }
+
+    /// Tells that it does not get any further for now.
+    pub(super) fn stick(&self) {
+        self.reached.send_modify(|reached| reached.is_stuck = true);
+    }
+}
+
+/// Why a build is no longer followed.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// Something is in the way.
+    Halted(Halt),
+    /// The log goes on elsewhere than it should.
+    Feed(FeedError),
+    /// The feed has ended, and so does everything.
+    Stopped,
+}
+
+/// Follows the log with a build until something is in the way.
+pub(super) async fn follow<P: Projection>(
+    build: &Build,
+    feed: &EventFeed,
+    store: &dyn ProjectionStore,
+    announcer: &Announcer<P::Document>,
+) -> Left {
+    let mut folder = Folder::<P>::new(build, DOCUMENTS);
+    let mut events = feed.subscribe(folder.position());
+    announcer.announce(News::Jumped(folder.position()), folder.position());
+    loop {
+        let (batch, failure) = match next_batch(&mut events, folder.unstored() > 0).await {
+            Some(batch) => batch,
+            None => return Left::Stopped,
+        };
+        let folded = folder.fold(store, &batch).await;
+        if let Err(halt) = store_and_announce(&mut folder, store, announcer, batch.len()).await {
+            return Left::Halted(halt);
+        }
+        if let Err(halt) = folded {
+            return Left::Halted(halt);
+        }
+        match failure {
+            None => {}
+            Some(FeedError::Store(error)) => return Left::Halted(Halt::unread(error)),
+            Some(error @ FeedError::Gap { .. }) => return Left::Feed(error),
+        }
+    }
+}
+
+/// Has stored what was folded, if it is worth it, and tells of it.
+async fn store_and_announce<P: Projection>(
+    folder: &mut Folder<P>,
+    store: &dyn ProjectionStore,
+    announcer: &Announcer<P::Document>,
+    folded: usize,
+) -> Result<(), Halt> {
+    let is_idle = folded == 0;
+    let is_due = folder.has_changes() || folder.unstored() >= UNSTORED || is_idle;
+    if is_due && folder.unstored() > 0 {
+        let changes = folder.commit(store).await?;
+        if !changes.documents.is_empty() {
+            announcer.announce(News::Changed(Arc::new(changes)), folder.position());
+            return Ok(());
+        }
+    }
+    announcer.reach(folder.position());
+    Ok(())
+}
+
+/// The events that are there, once there is one; none, if nothing happens for a
+/// while and somebody `is_waiting` for that. Also the error that comes after
+/// them, if one does. Nothing, if there will never be any.
+async fn next_batch(
+    events: &mut BoxStream<'static, Result<Arc<Envelope>, FeedError>>,
+    is_waiting: bool,
+) -> Option<(Vec<Arc<Envelope>>, Option<FeedError>)> {
+    let mut batch = Vec::new();
+    let first = if is_waiting {
+        match timeout(IDLE, events.next()).await {
+            Ok(first) => first,
+            Err(_) => return Some((batch, None)),
+        }
+    } else {
+        events.next().await
+    };
+    let mut next = Some(first?);
+    while let Some(event) = next.take() {
+        match event {
+            Ok(event) => batch.push(event),
+            Err(error) => return Some((batch, Some(error))),
+        }
+        if batch.len() < BATCH {
+            next = events.next().now_or_never().flatten();
+        }
+    }
+    Some((batch, None))
+}

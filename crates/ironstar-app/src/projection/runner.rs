@@ -1,0 +1,286 @@
+//! Runs projections side by side: keeps the live build of each up to date, and
+//! builds new ones beside it.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ironstar_ports::{
+    Build, BuildState, BuildUpdate, Clock, EventStore, ProjectionStore, StoreError,
+};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::build::{BuildError, build};
+use super::folder::Halt;
+use super::follower::{Announcer, Left, Reached, follow};
+use super::{Projection, ReadModel};
+use crate::EventFeed;
+
+/// How often builds are looked at: whether there is one to do, and whether
+/// somebody has decided what becomes of one that does not get on.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long to wait before what has failed is tried again: at first, and at the
+/// most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How much news a listener may be behind.
+const NEWS: usize = 1_024;
+
+/// Runs projections on a feed.
+#[derive(Clone, Debug)]
+pub struct Projections {
+    store: Arc<dyn ProjectionStore>,
+    events: Arc<dyn EventStore>,
+    feed: EventFeed,
+    clock: Arc<dyn Clock>,
+    /// The read models of those that run, by projection.
+    running: Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>>,
+}
+
+impl Projections {
+    /// Runs projections of this log, on this store.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn ProjectionStore>,
+        events: Arc<dyn EventStore>,
+        feed: EventFeed,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            store,
+            events,
+            feed,
+            clock,
+            running: Arc::default(),
+        }
+    }
+
+    /// The read model of a projection, which is started if nobody has asked for
+    /// it before.
+    #[must_use]
+    pub fn model<P: Projection>(&self) -> ReadModel<P> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = running
+            .entry(TypeId::of::<P>())
+            .or_insert_with(|| Box::new(self.start::<P>()))
+            .downcast_ref::<ReadModel<P>>();
+        model.expect("it is kept under its own type").clone()
+    }
+
+    /// Starts a projection. It runs until the feed is stopped.
+    #[must_use]
+    pub fn start<P: Projection>(&self) -> ReadModel<P> {
+        let (reached, position) = watch::channel(Reached::default());
+        let (news, _) = broadcast::channel(NEWS);
+        let model = ReadModel::new(Arc::clone(&self.store), position, news.downgrade());
+        let announcer = Announcer { reached, news };
+        let runner = self.clone();
+        let built = Arc::new(Notify::new());
+        let building = tokio::spawn(runner.clone().keep_building::<P>(Arc::clone(&built)));
+        tokio::spawn(runner.keep_following::<P>(announcer, built, building));
+        model
+    }
+
+    /// Keeps the live build up to date.
+    async fn keep_following<P: Projection>(
+        self,
+        announcer: Announcer<P::Document>,
+        built: Arc<Notify>,
+        building: JoinHandle<()>,
+    ) {
+        loop {
+            let live = self.look::<P>().await.into_iter().find(is_live::<P>);
+            let Some(live) = live else {
+                // It is being built, here or elsewhere.
+                let _ = timeout(LOOK, built.notified()).await;
+                continue;
+            };
+            match follow::<P>(&live, &self.feed, &*self.store, &announcer).await {
+                Left::Stopped => break,
+                Left::Halted(Halt::Moved | Halt::Ended) => {
+                    tracing::info!(projection = P::NAME, "another read model is live now");
+                }
+                Left::Halted(halt) => {
+                    announcer.stick();
+                    self.wait_after::<P>(&live, halt).await;
+                }
+                Left::Feed(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        projection = P::NAME,
+                        "a projection cannot read the log; trying again"
+                    );
+                    sleep(FIRST_PAUSE).await;
+                }
+            }
+        }
+        building.abort();
+    }
+
+    /// Does the builds that there are to do.
+    async fn keep_building<P: Projection>(self, built: Arc<Notify>) {
+        loop {
+            if let Some(build) = self.build_to_do::<P>().await {
+                self.build_one::<P>(&build).await;
+                built.notify_one();
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// The build that is under way, or that has to begin because there is no
+    /// read model of this version.
+    async fn build_to_do<P: Projection>(&self) -> Option<Build> {
+        let builds = self.look::<P>().await;
+        let is_todo =
+            |build: &&Build| build.version == P::VERSION && build.state == BuildState::Building;
+        let todo = builds.iter().find(is_todo);
+        if todo.is_some() || builds.iter().any(is_live::<P>) {
+            return todo.cloned();
+        }
+        if builds
+            .iter()
+            .any(|build| build.state == BuildState::Cancelled && build.version == P::VERSION)
+        {
+            // Whoever has stopped it decides when it goes on.
+            return None;
+        }
+        match self.store.begin(P::NAME, P::VERSION).await {
+            Ok(build) => {
+                tracing::info!(
+                    projection = P::NAME,
+                    version = P::VERSION,
+                    "building a read model"
+                );
+                Some(build)
+            }
+            Err(error) => {
+                log_store::<P>(&error);
+                None
+            }
+        }
+    }
+
+    async fn build_one<P: Projection>(&self, todo: &Build) {
+        let built = build::<P>(
+            todo,
+            Arc::clone(&self.events),
+            &*self.store,
+            &*self.clock,
+            |progress| {
+                tracing::debug!(projection = P::NAME, ?progress, "building a read model");
+            },
+        )
+        .await;
+        match built {
+            Ok(()) => tracing::info!(
+                projection = P::NAME,
+                version = P::VERSION,
+                "a read model was built, and is live"
+            ),
+            Err(BuildError::Stuck { .. }) => {
+                let attempts = todo.failure.as_ref().map_or(0, |failure| failure.attempts);
+                tracing::error!(
+                    error = built
+                        .as_ref()
+                        .err()
+                        .map(|error| error as &dyn std::error::Error),
+                    projection = P::NAME,
+                    "a read model cannot be built; trying again later"
+                );
+                self.wait_for_decision::<P>(todo, attempts + 1).await;
+            }
+            Err(BuildError::Store(error)) => {
+                log_store::<P>(&error);
+                sleep(FIRST_PAUSE).await;
+            }
+            // Whoever builds it will be done some time.
+            Err(BuildError::Moved | BuildError::Ended) => sleep(FIRST_PAUSE).await,
+        }
+    }
+
+    /// Reports why the live build does not get on, and waits until it is worth
+    /// trying again.
+    async fn wait_after<P: Projection>(&self, build: &Build, halt: Halt) {
+        tracing::error!(
+            error = &halt as &dyn std::error::Error,
+            projection = P::NAME,
+            "a projection has stopped; trying again later"
+        );
+        let failure = halt.failure(build, self.clock.now());
+        let Some(failure) = failure else {
+            sleep(FIRST_PAUSE).await;
+            return;
+        };
+        let attempts = failure.attempts;
+        let reported = self
+            .store
+            .update(build.id, BuildUpdate::Fail(failure))
+            .await;
+        if let Err(error) = reported {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                projection = P::NAME,
+                "what has failed was not written down"
+            );
+            sleep(FIRST_PAUSE).await;
+            return;
+        }
+        self.wait_for_decision::<P>(build, attempts).await;
+    }
+
+    /// Waits after a failure that was reported: longer each time, and not at
+    /// all once somebody has decided what to do.
+    async fn wait_for_decision<P: Projection>(&self, build: &Build, attempts: u32) {
+        let doublings = attempts.saturating_sub(1).min(16);
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << doublings)
+            .min(LONGEST_PAUSE);
+        let is_undecided = async || {
+            let builds = self.look::<P>().await;
+            let mut this = builds.into_iter().filter(|now| now.id == build.id);
+            this.any(|now| now.failure.is_some())
+        };
+        let decided = async {
+            while is_undecided().await {
+                sleep(LOOK).await;
+            }
+        };
+        // Either way it is tried again.
+        let _ = timeout(pause, decided).await;
+    }
+
+    /// The projection's builds, once the store can be read.
+    async fn look<P: Projection>(&self) -> Vec<Build> {
+        loop {
+            match self.store.builds().await {
+                Ok(mut builds) => {
+                    builds.retain(|build| build.name == P::NAME);
+                    return builds;
+                }
+                Err(error) => {
+                    log_store::<P>(&error);
+                    sleep(FIRST_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a build is what queries see, and made by this very code.
+fn is_live<P: Projection>(build: &Build) -> bool {
+    build.state == BuildState::Live && build.version == P::VERSION
+}
+
+fn log_store<P: Projection>(error: &StoreError) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        projection = P::NAME,
+        "the store of a projection does not work; trying again"
+    );
+}

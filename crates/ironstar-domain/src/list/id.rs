@@ -1,0 +1,100 @@
+//! Which list.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Identifies a list: `shared`, which is always there, or the UUID of one that
+/// somebody has created.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct ListId(Uuid);
+
+/// Why a text is not a [`ListId`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the id of a list must be 'shared' or a UUID, such as 019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
+)]
+pub struct ListIdError;
+
+const SHARED: &str = "shared";
+
+impl ListId {
+    /// The list that everybody has, and that todos belong to unless another is
+    /// named. It was never created, and stays as it is.
+    pub const SHARED: Self = Self(Uuid::nil());
+
+    /// Whether this is [`ListId::SHARED`].
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        self == Self::SHARED
+    }
+}
+
+impl From<Uuid> for ListId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl FromStr for ListId {
+    type Err = ListIdError;
+
+    fn from_str(text: &str) -> Result<Self, ListIdError> {
+        if text == SHARED {
+            return Ok(Self::SHARED);
+        }
+        let id = Uuid::try_parse(text).map(Self).map_err(|_| ListIdError)?;
+        // One list, one name.
+        if id.is_shared() {
+            Err(ListIdError)
+        } else {
+            Ok(id)
+        }
+    }
+}
+
+impl TryFrom<String> for ListId {
+    type Error = ListIdError;
+
+    fn try_from(text: String) -> Result<Self, ListIdError> {
+        text.parse()
+    }
+}
+
+impl From<ListId> for String {
+    fn from(id: ListId) -> Self {
+        id.to_string()
+    }
+}
+
+impl Display for ListId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_shared() {
+            return f.write_str(SHARED);
+        }
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ListId, ListIdError};
+
+    #[test]
+    fn an_id_is_shared_or_a_uuid() {
+        for written in ["shared", "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"] {
+            let id: ListId = written.parse().expect("an id");
+            assert_eq!(id.to_string(), written);
+            assert_eq!(id.is_shared(), written == "shared");
+        }
+        let nil = "00000000-0000-0000-0000-000000000000";
+        for malformed in ["", "Shared", "1", "../../etc", nil] {
+            assert_eq!(malformed.parse::<ListId>(), Err(ListIdError), "{malformed}");
+        }
+    }
+}

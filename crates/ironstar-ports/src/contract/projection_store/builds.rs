@@ -1,0 +1,192 @@
+//! What holds for builds, from their beginning to their end.
+
+use super::Store;
+use super::support::{
+    NAME, OPEN, advance, begin, begin_of, build, builds, by_keys, commit, failure, find, find_in,
+    in_wrong_state, list, lists, live, page, put, says, stands, states, update,
+};
+use crate::contract::{Verdict, Violation, equal};
+use crate::{
+    Build, BuildId, BuildState, BuildUpdate, DocumentQuery, DocumentSource, Found, Position,
+    UpdateError,
+};
+
+/// At first there are no builds. One begins at the start, and without
+/// documents.
+pub(super) async fn begins_empty(store: Store) -> Verdict {
+    equal("builds", builds(&store).await?, vec![])?;
+    let begun = begin_of(&store, NAME, 7).await?;
+    let expected = Build {
+        id: begun.id,
+        name: NAME.to_owned(),
+        version: 7,
+        state: BuildState::Building,
+        checkpoint: Position::START,
+        failure: None,
+        skipped: vec![],
+    };
+    equal("the build", &begun, &expected)?;
+    let expected = Found {
+        build: begun.id,
+        version: 7,
+        checkpoint: Position::START,
+        keyed: vec![],
+        page: vec![],
+    };
+    equal("builds", builds(&store).await?, vec![begun])?;
+    let mut query = page(&[OPEN], None, 9);
+    query.keys = vec!["a".to_owned()];
+    let found = find_in(&store, expected.build, query).await?;
+    equal("what is found", found, expected)
+}
+
+/// A build under way goes on when it is begun again, as it is.
+pub(super) async fn goes_on(store: Store) -> Verdict {
+    let id = begin(&store, 1).await?;
+    advance(&store, id, 0, 5).await?;
+    update(&store, id, BuildUpdate::Fail(failure(6))).await?;
+    let before = build(&store, id).await?;
+    equal(
+        "begun again",
+        begin_of(&store, NAME, 1).await?,
+        before.clone(),
+    )?;
+    equal("builds", builds(&store).await?, vec![before])?;
+    says(&store, id, "at", Some("5")).await
+}
+
+/// So does one that was cancelled.
+pub(super) async fn goes_on_after_all(store: Store) -> Verdict {
+    let id = begin(&store, 1).await?;
+    advance(&store, id, 0, 5).await?;
+    let before = build(&store, id).await?;
+    update(&store, id, BuildUpdate::Cancel).await?;
+    equal(
+        "begun again",
+        begin_of(&store, NAME, 1).await?,
+        before.clone(),
+    )?;
+    equal("builds", builds(&store).await?, vec![before])?;
+    says(&store, id, "at", Some("5")).await?;
+    advance(&store, id, 5, 6).await
+}
+
+/// A build under way ends when one of another version begins, which begins
+/// anew. The live one stays.
+pub(super) async fn of_another_version(store: Store) -> Verdict {
+    let live = live(&store, 3).await?;
+    let first = begin(&store, 4).await?;
+    let changes = vec![put("a", "1"), list("b", OPEN, "1")];
+    commit(&store, first, 0, 5, changes).await?;
+    let second = begin(&store, 3).await?;
+    let expected = vec![(live, BuildState::Live), (second, BuildState::Building)];
+    equal("builds", states(&store).await?, expected)?;
+    stands(&store, second, BuildState::Building, 0).await?;
+    says(&store, second, "a", None).await?;
+    lists(&store, second, page(&[OPEN], None, 9), &[]).await?;
+    update(&store, second, BuildUpdate::Cancel).await?;
+    let third = begin(&store, 4).await?;
+    let expected = vec![(live, BuildState::Live), (third, BuildState::Building)];
+    equal("builds", states(&store).await?, expected)
+}
+
+/// No number is used twice.
+pub(super) async fn numbers(store: Store) -> Verdict {
+    let mut ids = vec![live(&store, 1).await?];
+    for other in ["a", "b", "c"] {
+        let build = begin(&store, 1).await?;
+        update(&store, build, BuildUpdate::Discard).await?;
+        ids.push(build);
+        ids.push(begin_of(&store, other, 1).await?.id);
+    }
+    ids.push(begin(&store, 1).await?);
+    ids.sort_unstable();
+    ids.dedup();
+    equal("how many numbers", ids.len(), 8)
+}
+
+/// Builds are listed by name, and the live one comes first. Those that have
+/// ended are not listed.
+pub(super) async fn in_order(store: Store) -> Verdict {
+    for name in ["d", "b", "c", "a"] {
+        begin_of(&store, name, 1).await?;
+    }
+    for build in builds(&store).await? {
+        match &*build.name {
+            "b" | "c" => update(&store, build.id, BuildUpdate::Promote).await?,
+            "d" => update(&store, build.id, BuildUpdate::Discard).await?,
+            _ => {}
+        }
+    }
+    begin_of(&store, "b", 1).await?;
+    let builds = builds(&store).await?;
+    let listed: Vec<_> = builds
+        .iter()
+        .map(|build| (&*build.name, build.state))
+        .collect();
+    let expected = vec![
+        ("a", BuildState::Building),
+        ("b", BuildState::Live),
+        ("b", BuildState::Building),
+        ("c", BuildState::Live),
+    ];
+    equal("builds", listed, expected)
+}
+
+/// What is under way can be cancelled, and keeps what it has. Nothing else can.
+pub(super) async fn cancelled(store: Store) -> Verdict {
+    let build = begin(&store, 1).await?;
+    advance(&store, build, 0, 5).await?;
+    update(&store, build, BuildUpdate::Cancel).await?;
+    stands(&store, build, BuildState::Cancelled, 5).await?;
+    says(&store, build, "at", Some("5")).await?;
+    in_wrong_state(&store, build, BuildUpdate::Cancel).await?;
+    let other = begin_of(&store, "other", 1).await?.id;
+    update(&store, other, BuildUpdate::Promote).await?;
+    in_wrong_state(&store, other, BuildUpdate::Cancel).await?;
+    stands(&store, other, BuildState::Live, 0).await
+}
+
+/// What is not live can be discarded.
+pub(super) async fn discarded(store: Store) -> Verdict {
+    let live = live(&store, 1).await?;
+    in_wrong_state(&store, live, BuildUpdate::Discard).await?;
+    let under_way = begin(&store, 1).await?;
+    update(&store, under_way, BuildUpdate::Discard).await?;
+    let cancelled = begin(&store, 1).await?;
+    update(&store, cancelled, BuildUpdate::Cancel).await?;
+    update(&store, cancelled, BuildUpdate::Discard).await?;
+    let expected = vec![(live, BuildState::Live)];
+    equal("builds", states(&store).await?, expected)
+}
+
+/// A build that has ended is not found and cannot be updated, as if it had never
+/// been.
+pub(super) async fn that_has_ended(store: Store) -> Verdict {
+    let ended = begin(&store, 1).await?;
+    advance(&store, ended, 0, 5).await?;
+    update(&store, ended, BuildUpdate::Discard).await?;
+    let unknown = BuildId::new(ended.get() + 100);
+    for build in [ended, unknown] {
+        for query in [DocumentQuery::default(), by_keys(&["at"])] {
+            let found = find(&store, DocumentSource::Build(build), query).await?;
+            equal("what is found", found, None)?;
+        }
+        for update in [
+            BuildUpdate::Promote,
+            BuildUpdate::Cancel,
+            BuildUpdate::Discard,
+            BuildUpdate::Fail(failure(1)),
+            BuildUpdate::Retry,
+            BuildUpdate::Skip(Position::new(1)),
+        ] {
+            let answer = store.update(build, update).await;
+            if !matches!(answer, Err(UpdateError::NoSuchBuild)) {
+                return Err(Violation(format!(
+                    "there is no build {build}, but: {answer:?}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}

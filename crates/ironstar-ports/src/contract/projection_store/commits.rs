@@ -1,0 +1,120 @@
+//! What holds for commits.
+
+use futures::future::join_all;
+
+use super::Store;
+use super::support::{
+    OPEN, advance, batch, begin, bodies, build, commit, document, failure, find_in, has_stopped,
+    moved, page, put, says, stands, update,
+};
+use crate::contract::{Verdict, equal, let_others_run};
+use crate::{BuildId, BuildState, BuildUpdate, DocumentChange, DocumentQuery, Position};
+
+/// A commit moves the checkpoint, also one that changes nothing else.
+pub(super) async fn moves_the_checkpoint(store: Store) -> Verdict {
+    let build = begin(&store, 1).await?;
+    for (from, to, changes) in [
+        (0, 3, vec![put("a", "1")]),
+        (3, 7, vec![]),
+        (7, 7, vec![put("a", "2")]),
+        (7, 9, vec![]),
+    ] {
+        commit(&store, build, from, to, changes).await?;
+        stands(&store, build, BuildState::Building, to).await?;
+        let found = find_in(&store, build, DocumentQuery::default()).await?;
+        equal("the checkpoint found", found.checkpoint, Position::new(to))?;
+    }
+    says(&store, build, "a", Some("2")).await
+}
+
+/// A commit from where the checkpoint is not changes nothing, and tells where
+/// it is.
+pub(super) async fn from_elsewhere(store: Store) -> Verdict {
+    let id = begin(&store, 1).await?;
+    advance(&store, id, 0, 5).await?;
+    update(&store, id, BuildUpdate::Fail(failure(6))).await?;
+    for from in [0, 4, 6] {
+        let changes = vec![put("at", "9"), put("new", "9")];
+        let answer = store.commit(batch(id, from, 9, changes)).await;
+        equal("the checkpoint", moved(answer)?, Position::new(5))?;
+        stands(&store, id, BuildState::Building, 5).await?;
+        says(&store, id, "at", Some("5")).await?;
+        says(&store, id, "new", None).await?;
+        let failed = build(&store, id).await?.failure;
+        equal("the failure", failed, Some(failure(6)))?;
+    }
+    Ok(())
+}
+
+/// Of many who commit from the same checkpoint at once, one wins.
+pub(super) async fn one_winner(store: Store) -> Verdict {
+    let build = begin(&store, 1).await?;
+    for from in 0..8 {
+        let commits = (0..16).map(|rival| {
+            let changes = vec![put(&format!("{from}-{rival}"), "{}")];
+            store.commit(batch(build, from, from + 1, changes))
+        });
+        let mut winners = 0;
+        for answer in join_all(commits).await {
+            if answer.is_ok() {
+                winners += 1;
+            } else {
+                moved(answer)?;
+            }
+        }
+        equal("winners", winners, 1)?;
+        stands(&store, build, BuildState::Building, from + 1).await?;
+    }
+    Ok(())
+}
+
+/// Whoever looks while somebody commits sees all of a commit or nothing of it:
+/// what is found belongs to the checkpoint that it is found with.
+pub(super) async fn seen_whole(store: Store) -> Verdict {
+    const LAST: u64 = 100;
+
+    let build = begin(&store, 1).await?;
+    let look = async {
+        loop {
+            let mut query = page(&[OPEN], None, 9);
+            query.keys = vec!["a".to_owned()];
+            let found = find_in(&store, build, query).await?;
+            let at = found.checkpoint.get().to_string();
+            let expected = if at == "0" { vec![] } else { vec![&*at] };
+            equal("by key", bodies(&found.keyed), expected.clone())?;
+            equal("the page", bodies(&found.page), expected)?;
+            if found.checkpoint.get() == LAST {
+                return Ok(());
+            }
+            let_others_run().await;
+        }
+    };
+    let (seen, written) = futures::join!(look, write(&store, build, LAST));
+    written.and(seen)
+}
+
+/// Commits one position at a time, with documents that say which.
+async fn write(store: &Store, build: BuildId, last: u64) -> Verdict {
+    for from in 0..last {
+        let body = (from + 1).to_string();
+        let listed = DocumentChange::Put(document("b", Some((OPEN, "")), &body));
+        commit(store, build, from, from + 1, vec![put("a", &body), listed]).await?;
+        let_others_run().await;
+    }
+    Ok(())
+}
+
+/// A build that was cancelled or has ended takes no commit, and neither does
+/// one that never was.
+pub(super) async fn to_what_has_stopped(store: Store) -> Verdict {
+    let build = begin(&store, 1).await?;
+    advance(&store, build, 0, 5).await?;
+    let batch = |build| batch(build, 5, 6, vec![put("at", "6")]);
+    has_stopped(&store, batch(BuildId::new(build.get() + 100))).await?;
+    update(&store, build, BuildUpdate::Cancel).await?;
+    has_stopped(&store, batch(build)).await?;
+    stands(&store, build, BuildState::Cancelled, 5).await?;
+    says(&store, build, "at", Some("5")).await?;
+    update(&store, build, BuildUpdate::Discard).await?;
+    has_stopped(&store, batch(build)).await
+}

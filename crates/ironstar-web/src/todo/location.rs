@@ -1,0 +1,176 @@
+//! Which part of which list a page shows, and where that is.
+
+use std::fmt::{self, Display};
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use ironstar_app::todo::Show;
+use ironstar_domain::ListId;
+use ironstar_ports::Position;
+use serde::Deserialize;
+
+use crate::problem::Problem;
+use crate::sse::parse_position;
+
+/// A part of a list. As text it is a query, such as `?list=…&show=active`, from
+/// which it can be read again; empty for the whole shared list.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Location {
+    pub(super) list: ListId,
+    pub(super) show: Show,
+    /// After the todo that was created at this position.
+    pub(super) after: Option<Position>,
+}
+
+/// What a query may say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    list: Option<String>,
+    show: Option<String>,
+    after: Option<String>,
+    at_least: Option<String>,
+    limit: Option<String>,
+}
+
+/// What a request asks to see.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) location: Location,
+    /// The position that must be part of the answer; `None`: whatever is stored
+    /// by now.
+    pub(super) at_least: Option<Position>,
+    /// How many todos, at the most.
+    pub(super) limit: Option<usize>,
+}
+
+impl Location {
+    /// The whole of a list.
+    pub(super) fn of(list: ListId) -> Self {
+        Self {
+            list,
+            ..Self::default()
+        }
+    }
+
+    /// The same part, of these todos only, from the first.
+    pub(super) fn showing(self, show: Show) -> Self {
+        Self {
+            show,
+            after: None,
+            ..self
+        }
+    }
+
+    /// The page that shows it.
+    pub(super) fn page(self) -> String {
+        let list = match self.list {
+            ListId::SHARED => String::new(),
+            list => format!("/lists/{list}"),
+        };
+        let path = match self.show {
+            Show::All => list,
+            Show::Active => format!("{list}/active"),
+            Show::Completed => format!("{list}/completed"),
+        };
+        let path = if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path
+        };
+        match self.after {
+            Some(after) => format!("{path}?after={after}"),
+            None => path,
+        }
+    }
+}
+
+impl Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = (!self.list.is_shared()).then(|| format!("list={}", self.list));
+        let show = (self.show != Show::All).then(|| format!("show={}", name(self.show)));
+        let after = self.after.map(|after| format!("after={after}"));
+        let fields: Vec<String> = [list, show, after].into_iter().flatten().collect();
+        if fields.is_empty() {
+            return Ok(());
+        }
+        write!(f, "?{}", fields.join("&"))
+    }
+}
+
+/// How todos that are shown are called.
+pub(super) fn name(show: Show) -> &'static str {
+    match show {
+        Show::All => "all",
+        Show::Active => "active",
+        Show::Completed => "completed",
+    }
+}
+
+/// The todos that are called so.
+pub(super) fn parse_show(name: &str) -> Option<Show> {
+    let all = [Show::All, Show::Active, Show::Completed];
+    all.into_iter().find(|show| self::name(*show) == name)
+}
+
+impl Said {
+    fn read(self) -> Result<Asked, Problem> {
+        let refuse = |detail: String| Problem::invalid("invalid-value", detail);
+        let position = |name: &str, text: Option<String>| {
+            text.map(|text| {
+                parse_position(&text)
+                    .ok_or_else(|| refuse(format!("'{name}' must be a position, such as 42")))
+            })
+            .transpose()
+        };
+        let list = match self.list {
+            None => ListId::SHARED,
+            Some(list) => list.parse().map_err(|error| refuse(format!("{error}")))?,
+        };
+        let show = match self.show.as_deref() {
+            None => Show::All,
+            Some(show) => parse_show(show).ok_or_else(|| {
+                refuse("'show' must be 'all', 'active' or 'completed'".to_owned())
+            })?,
+        };
+        let limit = self
+            .limit
+            .map(|limit| {
+                let limit = limit
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=MOST).contains(limit));
+                limit.ok_or_else(|| refuse(format!("'limit' must be a number from 1 to {MOST}")))
+            })
+            .transpose()?;
+        Ok(Asked {
+            location: Location {
+                list,
+                show,
+                after: position("after", self.after)?,
+            },
+            at_least: position("at_least", self.at_least)?,
+            limit,
+        })
+    }
+}
+
+/// The most todos that an answer may hold.
+const MOST: usize = 1_000;
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let said: Result<Query<Said>, QueryRejection> =
+            Query::from_request_parts(parts, state).await;
+        let Query(said) = said.map_err(|_| {
+            Problem::invalid(
+                "invalid-value",
+                "the query has the parameters 'list', 'show', 'after', 'limit' and 'at_least', once each",
+            )
+        })?;
+        said.read()
+    }
+}

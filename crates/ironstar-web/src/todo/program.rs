@@ -1,0 +1,130 @@
+//! Todos for programs: JSON in, JSON out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use ironstar_app::AcceptedOnAll;
+use ironstar_app::todo::{ListWide, TodoCounts, TodoItem};
+use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
+use ironstar_ports::Position;
+use serde::{Deserialize, Serialize};
+
+use super::Todos;
+use super::location::Asked;
+use crate::command::{CommandRequest, CommandResponse};
+use crate::origin::RequestOrigin;
+use crate::problem::Problem;
+
+/// How many todos an answer holds unless told otherwise.
+const LIMIT: usize = 100;
+
+/// A part of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct QueryResponse {
+    /// What it is made of: all events up to here.
+    position: Position,
+    list: ListId,
+    counts: TodoCounts,
+    todos: Vec<TodoItem>,
+    /// What `after` is for the next page, if there is one.
+    next: Option<Position>,
+}
+
+/// `GET /api/todos?list=…&show=…&after=…&limit=…&at_least=…`
+pub(super) async fn query(
+    State(todos): State<Arc<Todos>>,
+    asked: Asked,
+) -> Result<Json<QueryResponse>, Problem> {
+    if let Err(behind) = todos.catch_up(asked.at_least).await? {
+        return Err(behind.into());
+    }
+    let list = asked.location.list;
+    if !list.is_shared() && todos.lists.list(list).await?.is_none() {
+        return Err(Problem::no_such_list());
+    }
+    let page = todos
+        .page(asked.location, asked.limit.unwrap_or(LIMIT))
+        .await?;
+    Ok(Json(QueryResponse {
+        position: page.position,
+        list,
+        counts: page.counts,
+        todos: page.todos,
+        next: page.next,
+    }))
+}
+
+/// `POST /api/commands/todo`
+pub(super) async fn command(
+    State(todos): State<Arc<Todos>>,
+    origin: RequestOrigin,
+    request: CommandRequest<TodoId, TodoCommand>,
+) -> Result<Json<CommandResponse>, Problem> {
+    let context = request.context(TodoState::TYPE, origin)?;
+    let id = match (request.id, &request.command) {
+        (Some(id), _) => id,
+        (None, TodoCommand::Create { .. }) => todos.service.next_id(),
+        (
+            None,
+            TodoCommand::Rename { .. }
+            | TodoCommand::Complete
+            | TodoCommand::Reopen
+            | TodoCommand::Delete,
+        ) => {
+            let detail = "the 'id' of the todo is missing";
+            return Err(Problem::invalid("invalid-value", detail));
+        }
+    };
+    let accepted = todos
+        .service
+        .execute(id, &request.command, &context)
+        .await?;
+    Ok(CommandResponse::ok(accepted))
+}
+
+/// A command on the todos of a list, as it is sent.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ListWideCommand {
+    CompleteAll,
+    ReopenAll,
+    ClearCompleted,
+}
+
+/// The answer to a command on the todos of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct ListWideResponse {
+    status: &'static str,
+    /// How many todos it has changed.
+    changed: usize,
+    position: Position,
+}
+
+/// `POST /api/commands/todos`
+pub(super) async fn command_on_list(
+    State(todos): State<Arc<Todos>>,
+    origin: RequestOrigin,
+    request: CommandRequest<ListId, ListWideCommand>,
+) -> Result<Json<ListWideResponse>, Problem> {
+    let context = request.context("Todo list", origin)?;
+    if context.expected.is_some() {
+        let detail = "in 'expected_sequence': a command on many todos has no such field";
+        return Err(Problem::invalid("invalid-value", detail));
+    }
+    let list = request.id.unwrap_or_default();
+    let command = match request.command {
+        ListWideCommand::CompleteAll => ListWide::CompleteAll,
+        ListWideCommand::ReopenAll => ListWide::ReopenAll,
+        ListWideCommand::ClearCompleted => ListWide::ClearCompleted,
+    };
+    let AcceptedOnAll { changed, position } = todos
+        .service
+        .execute_on_list(list, command, &context)
+        .await?;
+    Ok(Json(ListWideResponse {
+        status: "ok",
+        changed,
+        position,
+    }))
+}
