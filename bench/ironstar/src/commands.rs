@@ -9,13 +9,13 @@ use futures::future::try_join_all;
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
-use ironstar_app::{CommandContext, CommandHandler, TodoService};
-use ironstar_domain::TodoCommand;
+use ironstar_app::{CommandContext, CommandHandler};
+use ironstar_domain::{ListId, TodoCommand, TodoId, TodoState};
 
 /// An application without a web layer.
 pub(crate) struct App {
     pub(crate) store: Arc<SqliteEventStore>,
-    pub(crate) todos: TodoService,
+    pub(crate) commands: CommandHandler,
     pub(crate) bus: Arc<ZenohEventBus>,
 }
 
@@ -34,9 +34,18 @@ impl App {
         );
         Ok(Self {
             store,
-            todos: TodoService::new(commands),
+            commands,
             bus,
         })
+    }
+
+    /// An id for a new todo.
+    pub(crate) fn next_id(&self) -> TodoId {
+        self.commands.next_id().into()
+    }
+
+    pub(crate) async fn execute(&self, id: TodoId, command: &TodoCommand) -> anyhow::Result<()> {
+        execute(&self.commands, id, command).await
     }
 
     pub(crate) async fn close(self) -> anyhow::Result<()> {
@@ -66,21 +75,30 @@ pub(crate) async fn measure(path: &Path, clients: usize, time: Duration) -> anyh
 async fn run(app: &App, clients: usize, time: Duration) -> anyhow::Result<u64> {
     let end = Instant::now() + time;
     let clients = (0..clients).map(|_| {
-        let todos = app.todos.clone();
-        tokio::spawn(client(todos, end))
+        let commands = app.commands.clone();
+        tokio::spawn(client(commands, end))
     });
     let counts = try_join_all(clients).await?;
     counts.into_iter().sum()
 }
 
-async fn client(todos: TodoService, end: Instant) -> anyhow::Result<u64> {
-    let context = CommandContext::default();
+async fn client(handler: CommandHandler, end: Instant) -> anyhow::Result<u64> {
     let mut commands = 0;
     while Instant::now() < end {
-        let id = todos.next_id();
-        todos.execute(id, &create(commands)?, &context).await?;
-        todos.execute(id, &TodoCommand::Complete, &context).await?;
+        let id = handler.next_id().into();
+        execute(&handler, id, &create(commands)?).await?;
+        execute(&handler, id, &TodoCommand::Complete).await?;
         commands += 2;
     }
     Ok(commands)
+}
+
+async fn execute(
+    handler: &CommandHandler,
+    id: TodoId,
+    command: &TodoCommand,
+) -> anyhow::Result<()> {
+    let context = CommandContext::default();
+    handler.execute::<TodoState>(&id, command, &context).await?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use ironstar_adapters::sqlite::SqliteEventStore;
-use ironstar_domain::{ListId, Aggregate, DomainEvent, TodoEvent, TodoState};
+use ironstar_domain::{Aggregate, DomainEvent, ListId, TodoEvent, TodoState};
 use ironstar_ports::{
     Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Sequence, StreamAppend,
     StreamId,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use futures::StreamExt;
 use futures::future::try_join_all;
-use ironstar_app::{CommandContext, EventFeed, FeedOptions, decode};
+use ironstar_app::{EventFeed, FeedOptions, decode};
 use ironstar_domain::{Aggregate, TodoCommand, TodoEvent, TodoId, TodoState};
 use ironstar_ports::Position;
 use tokio::runtime::Runtime;
@@ -67,12 +67,11 @@ async fn fill(path: &Path, events: u64) -> anyhow::Result<()> {
     let app = App::open(path).await?;
     let rounds = events.div_ceil(CLIENTS * 2);
     let clients = (0..CLIENTS).map(|_| async {
-        let context = CommandContext::default();
         for round in 0..rounds {
-            let id = app.todos.next_id();
-            app.todos.execute(id, &create(round)?, &context).await?;
+            let id = app.next_id();
+            app.execute(id, &create(round)?).await?;
             let complete = TodoCommand::Complete;
-            app.todos.execute(id, &complete, &context).await?;
+            app.execute(id, &complete).await?;
         }
         anyhow::Ok(())
     });

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use ironstar_app::CommandContext;
 use ironstar_domain::{TodoCommand, TodoId};
 
 use crate::commands::{App, create};
@@ -25,7 +24,7 @@ pub(crate) async fn measure(path: &Path, length: u64, time: Duration) -> anyhow:
     let start = Instant::now();
     let mut commands = 0;
     while start.elapsed() < time {
-        execute(&app, id, &rename(length + commands)?).await?;
+        app.execute(id, &rename(length + commands)?).await?;
         commands += 1;
     }
     let figure = commands as f64 / start.elapsed().as_secs_f64();
@@ -43,7 +42,7 @@ pub(crate) async fn measure_cold(path: &Path, length: u64) -> anyhow::Result<Fig
         let app = App::open(path).await?;
         let command = rename(length)?;
         let start = Instant::now();
-        execute(&app, id, &command).await?;
+        app.execute(id, &command).await?;
         times.push(start.elapsed());
         app.close().await?;
     }
@@ -53,10 +52,10 @@ pub(crate) async fn measure_cold(path: &Path, length: u64) -> anyhow::Result<Fig
 
 /// Writes a stream of this length, by commands.
 async fn write(app: &App, length: u64) -> anyhow::Result<TodoId> {
-    let id = app.todos.next_id();
-    execute(app, id, &create(0)?).await?;
+    let id = app.next_id();
+    app.execute(id, &create(0)?).await?;
     for number in 1..length {
-        execute(app, id, &rename(number)?).await?;
+        app.execute(id, &rename(number)?).await?;
     }
     Ok(id)
 }
@@ -64,10 +63,4 @@ async fn write(app: &App, length: u64) -> anyhow::Result<TodoId> {
 fn rename(number: u64) -> anyhow::Result<TodoCommand> {
     let text = format!("Take {number}").parse()?;
     Ok(TodoCommand::Rename { text })
-}
-
-async fn execute(app: &App, id: TodoId, command: &TodoCommand) -> anyhow::Result<()> {
-    let context = CommandContext::default();
-    app.todos.execute(id, command, &context).await?;
-    Ok(())
 }
