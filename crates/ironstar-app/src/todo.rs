@@ -5,8 +5,8 @@ mod lists;
 
 use std::time::Duration;
 
-use ironstar_domain::{ListId, ListState, TodoCommand, TodoError, TodoId, TodoState};
-use ironstar_ports::StreamHead;
+use ironstar_domain::{Aggregate, ListId, ListState, TodoCommand, TodoError, TodoId, TodoState};
+use ironstar_ports::{Envelope, StreamHead, StreamId};
 
 use crate::projection::{Behind, ReadError};
 use crate::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler};
@@ -57,6 +57,21 @@ pub enum ListWideError {
     /// The command had no effect.
     #[error(transparent)]
     Command(#[from] CommandError<TodoError>),
+}
+
+/// The aggregate that an event's own is part of, if it is.
+///
+/// Before there were lists, events did not say; all todos were in the shared
+/// one.
+#[must_use]
+pub fn parent_of(event: &Envelope) -> Option<StreamId> {
+    let is_todo = event.stream.aggregate_type == TodoState::TYPE;
+    let shared = || StreamId::new(ListState::TYPE, ListId::SHARED.to_string());
+    event
+        .metadata
+        .parent
+        .clone()
+        .or_else(|| is_todo.then(shared))
 }
 
 impl TodoService {

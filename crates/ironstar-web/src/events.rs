@@ -8,6 +8,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures::{StreamExt, future, stream};
 use ironstar_app::FeedError;
+use ironstar_app::todo::parent_of;
 use ironstar_ports::{Envelope, Key, KeyExpr, Position};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -101,7 +102,10 @@ fn log_failure(event: &Result<Arc<Envelope>, FeedError>) -> bool {
 }
 
 fn render(event: &Envelope, keys: &KeyExpr) -> Option<Bytes> {
-    if !keys.matches(&Key::of_stream(&event.stream)) {
+    let is_wanted = keys.matches(&Key::of_stream(&event.stream))
+        || parent_of(event)
+            .is_some_and(|parent| keys.matches(&Key::of_part(&parent, &event.stream)));
+    if !is_wanted {
         let is_milestone = event.position.get().is_multiple_of(MILESTONE);
         return is_milestone.then(|| sse::progress(event.position));
     }

@@ -74,6 +74,8 @@ async fn a_stream_is_filtered_by_key() {
         ("events/Todo/**".to_owned(), vec!["1", "2", "3", "4"]),
         (format!("events/*/{one}"), vec!["1", "3"]),
         ("**".to_owned(), vec!["1", "2", "3", "4"]),
+        ("events/List/shared/**".to_owned(), vec!["1", "2", "3", "4"]),
+        (format!("events/List/*/Todo/{two}"), vec!["2", "4"]),
     ] {
         let mut events = app
             .stream(&format!("/api/events?key={key}&after=0"), None)

@@ -1,0 +1,311 @@
+use axum::http::{Request, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, json as body, text};
+
+/// Creates a list, and returns its id.
+async fn list(app: &TestApp, name: &str) -> String {
+    let (status, answer) = post(app, "list", json!({"type": "create", "name": name})).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    answer["id"].as_str().expect("an id").to_owned()
+}
+
+async fn post(app: &TestApp, what: &str, command: Value) -> (StatusCode, Value) {
+    let request = Request::post(format!("/api/commands/{what}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(command.to_string().into())
+        .expect("a request");
+    let response = app.send(request).await;
+    (response.status(), body(response).await)
+}
+
+async fn todo(app: &TestApp, list: &str, text: &str) -> String {
+    let command = json!({"type": "create", "text": text, "list": list});
+    let (status, answer) = app.command(command.to_string()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    answer["id"].as_str().expect("an id").to_owned()
+}
+
+async fn complete(app: &TestApp, id: &str) {
+    let command = json!({"type": "complete", "id": id});
+    assert_eq!(app.command(command.to_string()).await.0, StatusCode::OK);
+}
+
+async fn query(app: &TestApp, query: &str) -> Value {
+    let response = app.get(&format!("/api/todos?{query}")).await;
+    assert_eq!(response.status(), StatusCode::OK, "{query}");
+    body(response).await
+}
+
+fn texts(answer: &Value) -> Vec<&str> {
+    let todos = answer["todos"].as_array().expect("todos");
+    todos
+        .iter()
+        .map(|todo| todo["text"].as_str().expect("text"))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_list_has_its_own_page_todos_and_stream() {
+    let app = TestApp::init().await;
+    let shopping = list(&app, "Shopping").await;
+    app.create("Shared").await;
+    let page = format!("/lists/{shopping}");
+    let mut stream = app
+        .stream(&format!("/api/sse/todos?list={shopping}"), None)
+        .await;
+    let whole = stream.next().await;
+    assert!(!whole.data.contains("Shared"), "{}", whole.data);
+    todo(&app, &shopping, "Milk").await;
+    let summary = stream.next().await;
+    assert!(summary.data.contains("<strong>1</strong> item left"));
+    assert!(stream.next().await.data.contains(">Milk<"));
+
+    let shown = text(app.get(&page).await).await;
+    assert!(shown.contains("<h1 dir=\"auto\">Shopping</h1>"), "{shown}");
+    assert!(shown.contains(">Milk<") && !shown.contains(">Shared<"));
+    let shared = text(app.get("/").await).await;
+    assert!(shared.contains(">Shared<") && !shared.contains(">Milk<"));
+    // What happens in another list is none of this stream's business.
+    app.create("Shared, too").await;
+    todo(&app, &shopping, "Bread").await;
+    assert!(stream.next().await.data.contains("<strong>2</strong>"));
+    assert!(stream.next().await.data.contains(">Bread<"));
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_there_is_not_found() {
+    let app = TestApp::init().await;
+    let unknown = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
+    for path in [
+        format!("/lists/{unknown}"),
+        format!("/lists/{unknown}/active"),
+        format!("/api/todos?list={unknown}"),
+        "/lists/42".to_owned(),
+        "/lists/shared/all".to_owned(),
+        "/lists/shared/paint".to_owned(),
+    ] {
+        assert_eq!(
+            app.get(&path).await.status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
+    }
+    let create = json!({"type": "create", "text": "Milk", "list": unknown});
+    let (status, problem) = app.command(create.to_string()).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(problem["type"], "/problems/list-not-found");
+    assert_eq!(app.get("/lists/shared").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_archived_list_takes_no_new_todos_until_it_is_restored() {
+    let app = TestApp::init().await;
+    let id = list(&app, "Shopping").await;
+    todo(&app, &id, "Milk").await;
+    let archive = json!({"type": "archive", "id": id});
+    assert_eq!(post(&app, "list", archive.clone()).await.0, StatusCode::OK);
+    assert_eq!(post(&app, "list", archive).await.0, StatusCode::CONFLICT);
+    let create = json!({"type": "create", "text": "Bread", "list": id});
+    let (status, problem) = app.command(create.to_string()).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!(problem["type"], "/problems/list-archived");
+    let page = text(app.get(&format!("/lists/{id}")).await).await;
+    assert!(page.contains("Archived") && !page.contains("new-todo"));
+    let restore = json!({"type": "restore", "id": id});
+    assert_eq!(post(&app, "list", restore).await.0, StatusCode::OK);
+    todo(&app, &id, "Bread").await;
+}
+
+#[tokio::test]
+async fn the_shared_list_stays_as_it_is() {
+    let app = TestApp::init().await;
+    for command in [
+        json!({"type": "archive", "id": "shared"}),
+        json!({"type": "create", "id": "shared", "name": "Mine"}),
+    ] {
+        let (status, problem) = post(&app, "list", command).await;
+        assert_eq!(status, StatusCode::CONFLICT);
+        assert_eq!(problem["type"], "/problems/list-shared");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_shown_in_part_and_in_pages() {
+    let app = TestApp::init().await;
+    for number in 1..=5 {
+        let id = app.create(&format!("Todo {number}")).await;
+        if number % 2 == 0 {
+            complete(&app, &id).await;
+        }
+    }
+    let active = text(app.get("/active").await).await;
+    assert!(active.contains(">Todo 1<") && !active.contains(">Todo 2<"));
+    assert!(
+        active.contains("href=\"/active\" aria-current=\"page\""),
+        "{active}"
+    );
+    let completed = text(app.get("/completed").await).await;
+    assert!(completed.contains(">Todo 2<") && !completed.contains(">Todo 1<"));
+
+    let all = query(&app, "").await;
+    assert_eq!(
+        texts(&all),
+        ["Todo 1", "Todo 2", "Todo 3", "Todo 4", "Todo 5"]
+    );
+    assert_eq!(all["counts"], json!({"active": 3, "completed": 2}));
+    assert_eq!(all["next"], Value::Null);
+    let first = query(&app, "limit=2").await;
+    assert_eq!(texts(&first), ["Todo 1", "Todo 2"]);
+    let second = query(&app, &format!("limit=2&after={}", first["next"])).await;
+    assert_eq!(texts(&second), ["Todo 3", "Todo 4"]);
+    let third = query(&app, &format!("limit=2&after={}", second["next"])).await;
+    assert_eq!(
+        (texts(&third), &third["next"]),
+        (vec!["Todo 5"], &Value::Null)
+    );
+    assert_eq!(
+        texts(&query(&app, "show=completed").await),
+        ["Todo 2", "Todo 4"]
+    );
+    for bad in [
+        "limit=0",
+        "limit=1001",
+        "show=none",
+        "list=x",
+        "after=x",
+        "lst=shared",
+        "at_least=-1",
+    ] {
+        let response = app.get(&format!("/api/todos?{bad}")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_waits_for_a_position_and_not_for_ever() {
+    let app = TestApp::init().await;
+    app.create("One").await;
+    let response = app.get("/api/todos?at_least=2").await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    assert_eq!(body(response).await["type"], "/problems/behind");
+    let (late, _) = tokio::join!(query(&app, "at_least=2"), app.create("Two"));
+    assert_eq!(texts(&late), ["One", "Two"]);
+}
+
+#[tokio::test]
+async fn a_filtered_stream_shows_what_comes_into_view() {
+    let app = TestApp::init().await;
+    let milk = app.create("Milk").await;
+    app.create("Bread").await;
+    let mut active = app.stream("/api/sse/todos?show=active", None).await;
+    active.next().await;
+    complete(&app, &milk).await;
+    assert!(
+        active
+            .next()
+            .await
+            .data
+            .contains("<strong>1</strong> item left")
+    );
+    let removed = active.next().await;
+    assert!(removed.data.contains("mode remove"), "{}", removed.data);
+    let reopen = json!({"type": "reopen", "id": milk});
+    app.command(reopen.to_string()).await;
+    let whole = active.next().await;
+    assert!(
+        whole.data.contains("<section id=\"todos\""),
+        "{}",
+        whole.data
+    );
+    assert!(whole.data.find(">Milk<") < whole.data.find(">Bread<"));
+}
+
+#[tokio::test]
+async fn commands_on_a_list_are_one_append() {
+    let app = TestApp::init().await;
+    let shopping = list(&app, "Shopping").await;
+    app.create("Shared").await;
+    for text in ["Milk", "Bread", "Tea"] {
+        todo(&app, &shopping, text).await;
+    }
+    let (status, answer) = post(
+        &app,
+        "todos",
+        json!({"type": "complete_all", "id": shopping}),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer, json!({"status": "ok", "changed": 3, "position": 8}));
+    let shown = query(&app, &format!("list={shopping}&at_least=8")).await;
+    assert_eq!(shown["counts"], json!({"active": 0, "completed": 3}));
+    assert_eq!(
+        query(&app, "").await["counts"],
+        json!({"active": 1, "completed": 0})
+    );
+
+    let again = json!({"type": "clear_completed", "id": shopping, "command_id": "once"});
+    for _ in 0..2 {
+        let (status, answer) = post(&app, "todos", again.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(
+            answer,
+            json!({"status": "ok", "changed": 3, "position": 11})
+        );
+    }
+    let (status, answer) = post(&app, "todos", json!({"type": "reopen_all"})).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer["changed"], 0);
+    let (status, _) = post(
+        &app,
+        "todos",
+        json!({"type": "reopen_all", "expected_sequence": 1}),
+    )
+    .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn forms_act_on_their_own_list_and_lead_back_to_it() {
+    let app = TestApp::init().await;
+    let form = async |path: &str, body: &str| {
+        let request = Request::post(path).header(header::ACCEPT, "text/html");
+        let response = app.form(request, body.to_owned()).await;
+        let location = response.headers().get(header::LOCATION).cloned();
+        let location = location.map(|to| to.to_str().expect("text").to_owned());
+        (response.status(), location, text(response).await)
+    };
+    let (status, location, _) = form("/lists", "name=Shopping").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let page = location.expect("the list's page");
+    let id = page.strip_prefix("/lists/").expect("an id").to_owned();
+    let at = format!("?list={id}&show=active");
+    let back = Some(format!("{page}/active"));
+    assert_eq!(form(&format!("/todos{at}"), "text=Milk").await.1, back);
+    assert_eq!(form(&format!("/todos/complete-all{at}"), "").await.1, back);
+    assert!(form("/todos/paint", "").await.0 == StatusCode::NOT_FOUND);
+    let (status, _, refused) = form(&format!("/todos{at}"), "text=").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(refused.contains("Shopping") && refused.contains("must not be empty"));
+
+    let (_, location, _) = form(&format!("{page}/rename"), "name=Groceries").await;
+    assert_eq!(location.as_deref(), Some("/lists"));
+    assert_eq!(
+        form(&format!("{page}/archive"), "").await.0,
+        StatusCode::SEE_OTHER
+    );
+    let lists = text(app.get("/lists").await).await;
+    assert!(
+        lists.contains("Groceries") && lists.contains("Restore"),
+        "{lists}"
+    );
+    assert_eq!(
+        form(&format!("{page}/restore"), "").await.0,
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(form("/lists", "name=").await.0, StatusCode::BAD_REQUEST);
+    let all = body(app.get("/api/lists").await).await;
+    assert_eq!(all["open"][0]["name"], "Groceries");
+    assert_eq!(all["archived"], json!([]));
+}
