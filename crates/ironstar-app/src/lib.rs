@@ -26,3 +26,9 @@ pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
 pub use list::ListService;
 pub use projection::{Projection, Projections, ReadModel};
 pub use todo::TodoService;
+
+/// Every projection of the application, so that an operator can name it.
+pub const PROJECTIONS: &[projection::Registered] = &[
+    projection::Registered::of::<todo::TodoProjection>(),
+    projection::Registered::of::<list::ListProjection>(),
+];

@@ -18,6 +18,7 @@ mod documents;
 mod folder;
 mod follower;
 mod read_model;
+mod registered;
 mod runner;
 
 use std::fmt::Debug;
@@ -32,6 +33,7 @@ pub use build::{BuildError, Progress, build};
 pub use documents::{Changed, Documents};
 pub use follower::{Changes, News};
 pub use read_model::{Behind, ReadError, ReadModel, Snapshot};
+pub use registered::{BuildJob, Registered};
 pub use runner::Projections;
 
 /// What a projection makes of the log.

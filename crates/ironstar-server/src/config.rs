@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
 
 /// Serves a live todo list, with its history in one SQLite file.
@@ -15,6 +15,10 @@ use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
     after_help = "RUST_LOG says what is logged, such as 'debug' or 'info,ironstar_app=trace'."
 )]
 pub(crate) struct Config {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+
     /// The IP address and port to listen on
     #[arg(
         long,
@@ -30,7 +34,8 @@ pub(crate) struct Config {
         env = "DATABASE_URL",
         default_value = "sqlite:ironstar.db",
         value_name = "URL",
-        hide_env_values = true
+        hide_env_values = true,
+        global = true
     )]
     pub(crate) database_url: DatabaseUrl,
 
@@ -59,6 +64,49 @@ impl Config {
     pub(crate) fn command_retention(&self) -> Duration {
         Duration::from_secs(u64::from(self.command_retention_hours) * 60 * 60)
     }
+}
+
+/// What the program does instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Looks after the read models that pages are made of, also while a server
+    /// runs
+    #[command(subcommand)]
+    Projections(ProjectionsTask),
+}
+
+/// What can be done about projections.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ProjectionsTask {
+    /// Lists the projections, and which version of each is live
+    List,
+    /// Shows how far each has got, what is being built, what has failed, and
+    /// what was left out
+    Status,
+    /// Builds a new read model beside the live one, which goes on serving until
+    /// the new one takes its place; goes on if it was cancelled before (Ctrl-C
+    /// cancels)
+    Rebuild {
+        /// The projection
+        name: String,
+    },
+    /// Stops a build; 'rebuild' goes on with it
+    Cancel {
+        /// The projection
+        name: String,
+    },
+    /// Tries at once what has failed, rather than when it is due
+    Retry {
+        /// The projection
+        name: String,
+    },
+    /// Leaves out the event that has failed, for good
+    Skip {
+        /// The projection
+        name: String,
+        /// The position of the event, as 'status' shows it
+        position: u64,
+    },
 }
 
 /// How the log is written.

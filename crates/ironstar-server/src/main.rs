@@ -1,7 +1,9 @@
 //! The ironstar server. It only puts together what the other crates provide:
-//! configuration, telemetry, wiring, and an orderly end.
+//! configuration, telemetry, wiring, and an orderly end; and what operators do
+//! about read models.
 
 mod config;
+mod projections;
 mod server;
 mod shutdown;
 mod telemetry;
@@ -10,13 +12,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::config::Config;
+use crate::config::{Config, Task};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
     telemetry::init(config.log_format);
-    match server::run(&config).await {
+    let outcome = match &config.task {
+        None => server::run(&config).await,
+        Some(Task::Projections(task)) => projections::run(&config, task).await,
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             explain(&error);

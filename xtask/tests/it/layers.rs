@@ -88,6 +88,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clap",
             "ironstar-adapters",
             "ironstar-app",
+            "ironstar-ports",
             "ironstar-web",
             "tokio",
             "tokio-util",

@@ -1,0 +1,381 @@
+//! What an operator can do about projections, also while a server runs: both
+//! meet in the database.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::system::SystemClock;
+use ironstar_app::PROJECTIONS;
+use ironstar_app::projection::{BuildError, BuildJob, Progress, Registered};
+use ironstar_ports::{
+    Build, BuildId, BuildState, BuildUpdate, EventStore, Position, ProjectionStore, UpdateError,
+};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::config::{Config, ProjectionsTask};
+
+/// How often a build is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a server gets to take a build on before it is done here.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often progress is shown where lines cannot be overwritten.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+
+/// The database, as far as this needs it.
+struct Open {
+    log: Arc<SqliteEventStore>,
+    builds: Arc<dyn ProjectionStore>,
+}
+
+/// Does what is asked.
+pub(crate) async fn run(config: &Config, task: &ProjectionsTask) -> anyhow::Result<()> {
+    let url = &config.database_url.0;
+    ensure!(
+        url.path().exists(),
+        "there is no database {}; name it with --database-url",
+        url.path().display()
+    );
+    let database = SqliteDatabase::open(url).await?;
+    let clock = Arc::new(SystemClock);
+    let log = Arc::new(SqliteEventStore::new(
+        database,
+        clock,
+        config.command_retention(),
+    ));
+    let open = Open {
+        builds: Arc::new(log.projections()),
+        log,
+    };
+    let outcome = open.run(task).await;
+    open.log.close().await?;
+    outcome
+}
+
+impl Open {
+    async fn run(&self, task: &ProjectionsTask) -> anyhow::Result<()> {
+        match task {
+            ProjectionsTask::List => self.list().await,
+            ProjectionsTask::Status => self.status().await,
+            ProjectionsTask::Rebuild { name } => self.rebuild(registered(name)?).await,
+            ProjectionsTask::Cancel { name } => self.cancel(name).await,
+            ProjectionsTask::Retry { name } => self.retry(name).await,
+            ProjectionsTask::Skip { name, position } => {
+                self.skip(name, Position::new(*position)).await
+            }
+        }
+    }
+
+    async fn list(&self) -> anyhow::Result<()> {
+        let builds = self.builds.builds().await?;
+        say(&format!("{:<12} {:>7}  live", "projection", "version"));
+        for Registered { name, version, .. } in PROJECTIONS {
+            let is_live = |build: &&Build| build.name == *name && build.state == BuildState::Live;
+            let live = match builds.iter().find(is_live) {
+                Some(live) => format!("version {}", live.version),
+                None => "not yet".to_owned(),
+            };
+            say(&format!("{name:<12} {version:>7}  {live}"));
+        }
+        Ok(())
+    }
+
+    async fn status(&self) -> anyhow::Result<()> {
+        let head = self.log.head().await?;
+        let builds = self.builds.builds().await?;
+        say(&format!("the log ends at position {head}"));
+        for build in &builds {
+            let state = match build.state {
+                BuildState::Live => "live",
+                BuildState::Building => "under way",
+                BuildState::Cancelled => "cancelled",
+            };
+            let (name, version) = (&build.name, build.version);
+            let done = share(build.checkpoint, head);
+            say(&format!(
+                "{name}, version {version}: {state}, at position {} ({done} %)",
+                build.checkpoint
+            ));
+            if let Some(failure) = &build.failure {
+                say(&format!(
+                    "    stuck at position {}, a {:?} event: {} (tried {} times, last at {})",
+                    failure.position,
+                    failure.event_type,
+                    failure.reason,
+                    failure.attempts,
+                    failure.failed_at,
+                ));
+            }
+            for skipped in &build.skipped {
+                say(&format!(
+                    "    left out position {}, a {:?} event: {}",
+                    skipped.position, skipped.event_type, skipped.reason
+                ));
+            }
+        }
+        if builds.is_empty() {
+            say("nothing is built yet; a server does that when it starts");
+        }
+        Ok(())
+    }
+
+    /// Has a read model built, by a server if one runs, and waits for that.
+    async fn rebuild(&self, projection: &'static Registered) -> anyhow::Result<()> {
+        let build = self
+            .builds
+            .begin(projection.name, projection.version)
+            .await?;
+        let name = projection.name;
+        let mut shown = Shown::from(build.checkpoint);
+        let start = Instant::now();
+        let outcome = tokio::select! {
+            outcome = self.see_to_it(projection, &build, &mut shown) => outcome,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.context("cannot listen for Ctrl-C")?;
+                self.cancel_build(name, build.id).await
+            }
+        };
+        shown.end();
+        outcome?;
+        let seconds = start.elapsed().as_secs_f64();
+        match self.find(name, |now| now.id == build.id).await? {
+            Some(now) if now.state == BuildState::Live => {
+                say(&format!(
+                    "{name}: the new read model is live, after {seconds:.1} s"
+                ));
+                Ok(())
+            }
+            Some(now) => {
+                let at = now.checkpoint;
+                bail!("{name}: cancelled at position {at}; 'projections rebuild {name}' goes on")
+            }
+            None => bail!("{name}: another build has taken the place of this one"),
+        }
+    }
+
+    /// Waits until a build is not under way any more; does it here if nobody
+    /// else does.
+    async fn see_to_it(
+        &self,
+        projection: &'static Registered,
+        build: &Build,
+        shown: &mut Shown,
+    ) -> anyhow::Result<()> {
+        let mut moved = (build.checkpoint, Instant::now());
+        loop {
+            let now = self.find(projection.name, |now| now.id == build.id).await?;
+            let Some(now) = now.filter(|now| now.state == BuildState::Building) else {
+                return Ok(());
+            };
+            if let Some(failure) = now.failure {
+                let (name, position) = (projection.name, failure.position);
+                bail!(
+                    "{name}: stuck at position {position}, a {:?} event: {}; mend it and \
+                     'projections retry {name}', or leave it out with \
+                     'projections skip {name} {position}', and rebuild again",
+                    failure.event_type,
+                    failure.reason
+                );
+            }
+            shown.show(
+                projection.name,
+                now.checkpoint,
+                self.log.head().await?,
+                None,
+            );
+            if now.checkpoint > moved.0 {
+                moved = (now.checkpoint, Instant::now());
+            }
+            if moved.1.elapsed() > PATIENCE {
+                self.build_here(projection, now, shown).await?;
+                moved.1 = Instant::now();
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn build_here(
+        &self,
+        projection: &'static Registered,
+        build: Build,
+        shown: &mut Shown,
+    ) -> anyhow::Result<()> {
+        let (tell, mut told) = watch::channel(None::<Progress>);
+        let job = BuildJob {
+            build,
+            events: self.log.clone(),
+            store: Arc::clone(&self.builds),
+            clock: Arc::new(SystemClock),
+            tell: Box::new(move |progress| {
+                tell.send_replace(Some(progress));
+            }),
+        };
+        let building = projection.build(job);
+        tokio::pin!(building);
+        let built = loop {
+            tokio::select! {
+                built = &mut building => break built,
+                Ok(()) = told.changed() => {
+                    if let Some(progress) = *told.borrow_and_update() {
+                        let Progress { position, head, left } = progress;
+                        shown.show(projection.name, position, head, left);
+                    }
+                }
+            }
+        };
+        match built {
+            // What has become of it is in the database.
+            Ok(()) | Err(BuildError::Moved | BuildError::Ended | BuildError::Stuck { .. }) => {
+                Ok(())
+            }
+            Err(BuildError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    async fn cancel(&self, name: &str) -> anyhow::Result<()> {
+        let name = registered(name)?.name;
+        let build = self
+            .find(name, |build| build.state == BuildState::Building)
+            .await?;
+        let build = build.ok_or_else(|| anyhow!("{name}: no build is under way"))?;
+        self.cancel_build(name, build.id).await?;
+        say(&format!(
+            "{name}: cancelled; 'projections rebuild {name}' goes on"
+        ));
+        Ok(())
+    }
+
+    async fn cancel_build(&self, name: &str, build: BuildId) -> anyhow::Result<()> {
+        match self.builds.update(build, BuildUpdate::Cancel).await {
+            Ok(()) => Ok(()),
+            Err(UpdateError::NoSuchBuild | UpdateError::WrongState) => {
+                bail!("{name}: too late, the build is not under way any more")
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn retry(&self, name: &str) -> anyhow::Result<()> {
+        let name = registered(name)?.name;
+        let failed = self.find(name, |build| build.failure.is_some()).await?;
+        let failed = failed.ok_or_else(|| anyhow!("{name}: nothing has failed"))?;
+        self.builds.update(failed.id, BuildUpdate::Retry).await?;
+        say(&format!("{name}: a server that runs tries again now"));
+        Ok(())
+    }
+
+    async fn skip(&self, name: &str, position: Position) -> anyhow::Result<()> {
+        let name = registered(name)?.name;
+        let has_failed = |build: &Build| {
+            let failure = build.failure.as_ref();
+            failure.is_some_and(|failure| failure.position == position)
+        };
+        let failed = self.find(name, has_failed).await?;
+        let failed =
+            failed.ok_or_else(|| anyhow!("{name}: nothing has failed at position {position}"))?;
+        self.builds
+            .update(failed.id, BuildUpdate::Skip(position))
+            .await?;
+        say(&format!(
+            "{name}: the event at position {position} is left out"
+        ));
+        Ok(())
+    }
+
+    /// The first of a projection's builds that is meant.
+    async fn find(
+        &self,
+        name: &str,
+        is_meant: impl Fn(&Build) -> bool,
+    ) -> anyhow::Result<Option<Build>> {
+        let builds = self.builds.builds().await?;
+        let mut builds = builds.into_iter().filter(|build| build.name == name);
+        Ok(builds.find(is_meant))
+    }
+}
+
+fn registered(name: &str) -> anyhow::Result<&'static Registered> {
+    let found = PROJECTIONS
+        .iter()
+        .find(|projection| projection.name == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = PROJECTIONS
+            .iter()
+            .map(|projection| projection.name)
+            .collect();
+        anyhow!(
+            "there is no projection {name:?}; there are: {}",
+            names.join(", ")
+        )
+    })
+}
+
+/// How much of the log has been processed, in per cent.
+fn share(position: Position, head: Position) -> u64 {
+    let all = head.get().max(position.get());
+    (position.get() * 100).checked_div(all).unwrap_or(100)
+}
+
+/// The progress that the operator sees.
+struct Shown {
+    from: Position,
+    since: Instant,
+    line_at: Option<Instant>,
+}
+
+impl Shown {
+    fn from(from: Position) -> Self {
+        Self {
+            from,
+            since: Instant::now(),
+            line_at: None,
+        }
+    }
+
+    fn show(&mut self, name: &str, position: Position, head: Position, left: Option<Duration>) {
+        let is_terminal = stderr().is_terminal();
+        let is_due = self.line_at.is_none_or(|at| at.elapsed() >= LINE_EVERY);
+        if !is_terminal && !is_due {
+            return;
+        }
+        self.line_at = Some(Instant::now());
+        let left = left.or_else(|| self.left(position, head));
+        let left = left.map_or(String::new(), |left| {
+            format!(", {} s left", left.as_secs_f64().ceil())
+        });
+        let line = format!(
+            "{name}: position {position} of {head} ({} %){left}",
+            share(position, head)
+        );
+        let (before, after) = if is_terminal {
+            ("\r\x1b[K", "")
+        } else {
+            ("", "\n")
+        };
+        // Progress that cannot be shown is no reason to stop.
+        let _ = write!(stderr(), "{before}{line}{after}");
+    }
+
+    /// How long it will take, if it goes on as it did.
+    fn left(&self, position: Position, head: Position) -> Option<Duration> {
+        let done = position.get().saturating_sub(self.from.get());
+        let todo = head.get().saturating_sub(position.get());
+        (done > 0).then(|| self.since.elapsed().mul_f64(todo as f64 / done as f64))
+    }
+
+    fn end(&self) {
+        if self.line_at.is_some() && stderr().is_terminal() {
+            let _ = writeln!(stderr());
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the operator asked for")]
+fn say(line: &str) {
+    println!("{line}");
+}
