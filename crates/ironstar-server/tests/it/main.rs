@@ -7,5 +7,6 @@ mod damage;
 mod kill;
 mod path;
 mod process;
+mod projections;
 mod refusal;
 mod shutdown;

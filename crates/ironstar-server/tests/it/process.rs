@@ -99,7 +99,10 @@ impl Server {
         Self {
             url: url.to_owned(),
             process,
-            client: Client::new(),
+            client: Client::builder()
+                .read_timeout(DEADLINE)
+                .build()
+                .expect("a client"),
         }
     }
 
@@ -160,6 +163,16 @@ impl Server {
         let mut stderr = self.process.stderr.take().expect("its log");
         stderr.read_to_string(&mut log).expect("text");
         (status, log)
+    }
+
+    /// Stops reading the log.
+    pub(crate) fn close_log(&mut self) {
+        drop(self.process.stderr.take());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn status(&mut self) -> ExitStatus {
+        wait(&mut self.process)
     }
 
     /// Ends the server in good order.

@@ -45,3 +45,15 @@ async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() 
     assert!(status.success(), "{log}");
     assert!(start.elapsed() < Duration::from_secs(5));
 }
+
+/// Who reads the log may go away first, and must not take the server's last
+/// word for its failure.
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_does_not_keep_the_server_from_ending() {
+    let directory = TempDir::new().expect("a directory");
+    let mut server = Server::start(&directory);
+    server.close_log();
+    server.create("Goes on").await;
+    server.signal("TERM");
+    assert!(server.status().success());
+}

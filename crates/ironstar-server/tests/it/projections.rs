@@ -1,0 +1,248 @@
+//! What operators do about projections, with the real program.
+
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::process::{Server, database, database_url, run_to_end, server};
+
+fn projections(directory: &TempDir, task: &[&str]) -> Output {
+    let url = database_url(directory);
+    let mut command = server();
+    command
+        .arg("projections")
+        .args(task)
+        .args(["--database-url", &url]);
+    run_to_end(&mut command)
+}
+
+/// What a task that succeeds says.
+fn said(directory: &TempDir, task: &[&str]) -> String {
+    let output = projections(directory, task);
+    assert!(output.status.success(), "{task:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Why a task does not succeed.
+fn refused(directory: &TempDir, task: &[&str]) -> String {
+    let output = projections(directory, task);
+    assert_eq!(output.status.code(), Some(1), "{task:?}: {output:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+async fn connect(directory: &TempDir) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(database(directory))
+        .create_if_missing(true);
+    options.connect().await.expect("a database")
+}
+
+async fn change(directory: &TempDir, statements: &[&'static str]) {
+    let mut connection = connect(directory).await;
+    for statement in statements {
+        let done = sqlx::query(*statement).execute(&mut connection).await;
+        done.expect(statement);
+    }
+}
+
+async fn todos(server: &Server, query: &str) -> Value {
+    let url = format!("{}/api/todos?{query}", server.url);
+    let response = server.client.get(url).send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK);
+    response.json().await.expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_under_load_fails_no_request_and_changes_nothing() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Arc::new(Server::start(&directory));
+    let mut ids = Vec::new();
+    for number in 0..50 {
+        ids.push(server.create(&format!("Todo {number}")).await);
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let load = {
+        let (server, done) = (Arc::clone(&server), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut rounds = 0;
+            while !done.load(SeqCst) {
+                for id in &ids {
+                    let text = format!("Round {rounds}");
+                    let rename = json!({"type": "rename", "id": id, "text": text});
+                    assert_eq!(server.command(&rename).await.0, StatusCode::OK);
+                    todos(&server, "limit=5").await;
+                }
+                rounds += 1;
+            }
+            rounds
+        })
+    };
+    for _ in 0..3 {
+        let said = said(&directory, &["rebuild", "todos"]);
+        assert!(
+            said.starts_with("todos: the new read model is live"),
+            "{said}"
+        );
+    }
+    done.store(true, SeqCst);
+    assert!(load.await.expect("no request has failed") > 0);
+    let before = todos(&server, "").await;
+    said(&directory, &["rebuild", "todos"]);
+    assert_eq!(todos(&server, "").await, before);
+    let status = said(&directory, &["status"]);
+    assert_eq!(
+        status.matches("todos, version 1: live").count(),
+        1,
+        "{status}"
+    );
+    assert!(!status.contains("under way"), "{status}");
+}
+
+#[tokio::test]
+async fn a_read_model_is_rebuilt_without_a_server_too() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    server.create("Buy milk").await;
+    todos(&server, "").await;
+    server.stop();
+    change(
+        &directory,
+        &["UPDATE documents SET body = json_set(body, '$.text', 'Spoilt')"],
+    )
+    .await;
+    let said = said(&directory, &["rebuild", "todos"]);
+    assert!(
+        said.starts_with("todos: the new read model is live"),
+        "{said}"
+    );
+    let server = Server::start(&directory);
+    assert_eq!(todos(&server, "").await["todos"][0]["text"], "Buy milk");
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    let id = server.create("Sound").await;
+    todos(&server, "").await;
+    server.stop();
+    // As if a newer ironstar had been here.
+    change(
+        &directory,
+        &["INSERT INTO events
+           SELECT 2, aggregate_type, aggregate_id, 1, 'painted', 1, '{\"type\":\"painted\"}',
+                  metadata, created_at FROM events"],
+    )
+    .await;
+    let server = Server::start(&directory);
+    let list = json!({"type": "create", "text": "Other todos go on"});
+    assert_eq!(server.command(&list).await.0, StatusCode::OK);
+    let rename = json!({"type": "rename", "id": id, "text": "x"});
+    let (status, problem) = server.command(&rename).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{problem}");
+    assert_eq!(problem["type"], "/problems/unreadable-history");
+    let url = format!("{}/api/todos", server.url);
+    let behind = server.client.get(url).send().await.expect("an answer");
+    assert_eq!(behind.status(), StatusCode::SERVICE_UNAVAILABLE);
+
+    let status = said(&directory, &["status"]);
+    let reason = "stuck at position 2, a \"painted\" event: the \"painted\" event (schema version 1) \
+                  at position 2 cannot be read: no event of this type is known (tried ";
+    assert!(status.contains(reason), "{status}");
+    assert!(
+        status.contains("lists, version 1: live, at position"),
+        "{status}"
+    );
+    let stuck = refused(&directory, &["skip", "todos", "3"]);
+    assert!(
+        stuck.contains("nothing has failed at position 3"),
+        "{stuck}"
+    );
+    said(&directory, &["retry", "todos"]);
+    loop {
+        // It fails again, and only then can it be left out.
+        let skip = projections(&directory, &["skip", "todos", "2"]);
+        if skip.status.success() {
+            break;
+        }
+    }
+    while !said(&directory, &["status"]).contains("todos, version 1: live, at position 3") {}
+    let shown = todos(&server, "").await;
+    assert_eq!(shown["todos"][1]["text"], "Other todos go on");
+    let status = said(&directory, &["status"]);
+    assert!(
+        status.contains("left out position 2, a \"painted\" event"),
+        "{status}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_explained() {
+    let directory = TempDir::new().expect("a directory");
+    let nowhere = refused(&directory, &["status"]);
+    assert!(nowhere.contains("there is no database"), "{nowhere}");
+    assert!(!database(&directory).exists());
+    let server = Server::start(&directory);
+    todos(&server, "").await;
+    server.stop();
+    let unknown = refused(&directory, &["rebuild", "nope"]);
+    assert!(unknown.contains("there is no projection \"nope\"; there are: todos, lists"));
+    let idle = refused(&directory, &["cancel", "todos"]);
+    assert!(idle.contains("todos: no build is under way"), "{idle}");
+    let sound = refused(&directory, &["retry", "todos"]);
+    assert!(sound.contains("todos: nothing has failed"), "{sound}");
+    let list = said(&directory, &["list"]);
+    assert!(list.contains("todos              1  version 1"), "{list}");
+}
+
+/// The first release had one table, and todos that named no list.
+#[tokio::test]
+async fn a_database_of_the_first_schema_opens_and_is_served() {
+    let directory = TempDir::new().expect("a directory");
+    let mut first = sqlx::migrate!("../../migrations/sqlite");
+    first.migrations.to_mut().truncate(1);
+    let mut connection = connect(&directory).await;
+    first.run(&mut connection).await.expect("the first schema");
+    let id = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
+    for (position, event_type, payload) in [
+        (1, "created", r#"{"type":"created","text":"Buy milk"}"#),
+        (2, "completed", r#"{"type":"completed"}"#),
+    ] {
+        sqlx::query(
+            "INSERT INTO events VALUES (?1, 'Todo', ?2, ?1 - 1, ?3, 1, ?4, ?5,
+                                        '2026-11-20T10:00:00.000Z')",
+        )
+        .bind(position)
+        .bind(id)
+        .bind(event_type)
+        .bind(payload)
+        .bind(format!(r#"{{"event_id":"{id}"}}"#))
+        .execute(&mut connection)
+        .await
+        .expect("an event");
+    }
+    drop(connection);
+
+    let server = Server::start(&directory);
+    let shown = todos(&server, "at_least=2").await;
+    assert_eq!(shown["todos"][0]["text"], "Buy milk");
+    assert_eq!(shown["todos"][0]["list"], "shared");
+    assert_eq!(shown["counts"], json!({"active": 0, "completed": 1}));
+    let reopen = json!({"type": "reopen", "id": id});
+    let (status, answer) = server.command(&reopen).await;
+    assert_eq!((status, &answer["sequence"]), (StatusCode::OK, &json!(2)));
+    let page = server.client.get(&server.url).send().await.expect("a page");
+    assert!(page.text().await.expect("text").contains(">Buy milk<"));
+    let mut events = server
+        .stream("/api/events?after=0&key=events/List/shared/**")
+        .await;
+    for position in ["1", "2", "3"] {
+        assert_eq!(events.next().await.id, position);
+    }
+}
