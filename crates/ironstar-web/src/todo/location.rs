@@ -24,7 +24,7 @@ pub(super) struct Location {
 }
 
 /// What a query may say.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Said {
     list: Option<String>,
@@ -32,6 +32,9 @@ struct Said {
     after: Option<String>,
     at_least: Option<String>,
     limit: Option<String>,
+    /// The page's signals, which Datastar sends along with every GET.
+    #[serde(rename = "datastar")]
+    _signals: Option<serde::de::IgnoredAny>,
 }
 
 /// What a request asks to see.

@@ -10,7 +10,9 @@ const STREAM: &str = "/api/sse/todos";
 async fn the_whole_list_comes_first_and_then_every_change() {
     let app = TestApp::init().await;
     let milk = app.create("Buy milk").await;
-    let mut events = app.stream(STREAM, None).await;
+    // As Datastar asks for it.
+    let path = format!("{STREAM}?datastar=%7B%7D");
+    let mut events = app.stream(&path, None).await;
     let whole = events.next().await;
     assert_eq!(
         (&*whole.event, &*whole.id),
