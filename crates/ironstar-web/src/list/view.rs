@@ -14,7 +14,7 @@ pub(super) fn page(lists: &AllLists) -> Response {
             header.masthead {
                 (star())
                 h1 { "lists" }
-                p { "Every list has an address of its own. Whoever knows it can take part." }
+                p { "Every list has a page of its own, and everyone can take part." }
             }
             form.composer action="/lists" method="post" {
                 input.new-todo name="name" aria-label="Name of a new list" required
@@ -22,7 +22,7 @@ pub(super) fn page(lists: &AllLists) -> Response {
                 button.add { "Create" }
             }
             section #lists aria-label="Lists" {
-                ul.todo-list {
+                ul.todo-list.lists {
                     li { span.text { a href="/" { "todos" } " " small { "shared by everyone" } } }
                     @for list in &lists.open { (item(list)) }
                 }
@@ -30,7 +30,7 @@ pub(super) fn page(lists: &AllLists) -> Response {
             @if !lists.archived.is_empty() {
                 section.archived aria-label="Archived lists" {
                     h2 { "Archived" }
-                    ul.todo-list {
+                    ul.todo-list.lists {
                         @for list in &lists.archived { (item(list)) }
                     }
                 }

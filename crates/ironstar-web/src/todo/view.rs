@@ -95,7 +95,7 @@ impl Heading {
         let note = if list.archived {
             "Archived: it takes no new todos until it is restored."
         } else {
-            "Shared by everyone who has this address."
+            "A list that everyone shares."
         };
         Self {
             title: list.name.to_string(),
