@@ -1,22 +1,25 @@
 //! The log in one SQLite file, and the read models that are made of it.
 //!
-//! SQLite runs with a write-ahead log, and with `synchronous=FULL` for events,
-//! so those that have been committed survive a power cut. One task owns the one
-//! connection that writes; reads have connections of their own, which cannot
-//! write.
+//! SQLite runs with a write-ahead log and `synchronous=FULL`, so what has been
+//! committed survives a power cut. That goes for read models and snapshots too,
+//! although they could be made anew: what is in the log unsynced before an event
+//! can be lost when a sync fails, and takes the event with it.
+//!
+//! One task owns the one connection that writes; reads have connections of their
+//! own, which cannot write.
 
 mod batch;
 mod builds;
 mod connection;
 mod database;
 mod documents;
-mod durability;
 mod event_store;
 mod file;
 mod migrations;
 mod projection_store;
 mod rows;
 mod snapshots;
+mod transaction;
 mod url;
 mod writer;
 

@@ -59,6 +59,10 @@ impl Witness {
     }
 
     /// Has the clients end once they have an answer.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
     pub(crate) fn end(&self) {
         self.is_over.store(true, Relaxed);
     }

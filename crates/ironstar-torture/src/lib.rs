@@ -15,6 +15,7 @@
 mod appends;
 mod bug;
 pub mod bus;
+mod checkpoints;
 pub mod consumers;
 mod disk;
 mod early;
@@ -22,6 +23,7 @@ mod history;
 pub mod kill;
 pub mod power;
 pub mod races;
+mod read_model;
 mod serve;
 mod server;
 mod todos;

@@ -15,10 +15,11 @@ use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, Sqlit
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::EventStore;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::appends::{Client, Witness, examine};
 use crate::bug::plant;
+use crate::checkpoints;
 use crate::disk::{Disk, Faults, Image};
 use crate::vfs::Mount;
 use crate::{Bug, Findings, Plan};
@@ -58,6 +59,7 @@ struct Episode {
     store: Arc<SqliteEventStore>,
     witness: Arc<Witness>,
     clients: JoinSet<()>,
+    projecting: JoinHandle<u64>,
     _mount: Mount,
 }
 
@@ -85,8 +87,10 @@ impl Episode {
             let client = Client::new(number, store, Arc::clone(&witness), random.u64(..));
             clients.spawn(client.run());
         }
+        let projecting = checkpoints::run(Arc::clone(&store), Arc::clone(&witness));
         Ok(Self {
             random,
+            projecting: tokio::spawn(projecting),
             disk,
             sound,
             _folder: folder,
@@ -153,6 +157,8 @@ impl Episode {
         while let Some(client) = self.clients.join_next().await {
             client.context("a client")?;
         }
+        let commits = (&mut self.projecting).await.context("the read model")?;
+        findings.did("read models stored", commits);
         for violation in self.witness.violations() {
             findings.found(violation);
         }
@@ -187,7 +193,12 @@ impl Episode {
                 return Ok(());
             }
         };
-        match examine(&store, &self.witness, acknowledged).await {
+        let examined = async {
+            let mut violations = examine(&store, &self.witness, acknowledged).await?;
+            violations.extend(checkpoints::examine(&store).await?);
+            anyhow::Ok(violations)
+        };
+        match examined.await {
             Ok(violations) => {
                 for violation in violations {
                     findings.found(format!("after a power cut: {violation}"));

@@ -12,6 +12,7 @@ use ironstar_domain::{Aggregate, TodoId, TodoState};
 use ironstar_ports::{EventStore, Position};
 use serde_json::json;
 
+use crate::read_model;
 use crate::server::{Answer, Commands, DATABASE, Request};
 
 /// What was answered to which key.
@@ -107,7 +108,8 @@ impl Client {
 pub(crate) async fn examine(folder: &Path, witness: &Witness) -> anyhow::Result<Vec<String>> {
     let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
     let store = SqliteEventStore::new(database, Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION);
-    let violations = examine_log(&store, witness).await?;
+    let mut violations = examine_log(&store, witness).await?;
+    violations.extend(read_model::examine(&store, &store.projections()).await?);
     store.close().await?;
     Ok(violations)
 }

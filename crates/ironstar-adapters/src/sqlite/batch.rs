@@ -19,8 +19,8 @@ use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-use super::durability::{NotDurable, roll_back_if_failed};
 use super::file::Displaced;
+use super::transaction::roll_back_if_failed;
 
 /// UTC to the millisecond, as RFC 3339 has it.
 const CREATED_AT: StaticFormatDescription =
@@ -90,8 +90,6 @@ pub(super) enum BatchError {
     Time(#[from] time::error::Format),
     #[error(transparent)]
     Displaced(#[from] Displaced),
-    #[error(transparent)]
-    NotDurable(#[from] NotDurable),
 }
 
 /// One event to be inserted, in column order.

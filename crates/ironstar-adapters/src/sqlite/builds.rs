@@ -5,8 +5,8 @@ use ironstar_ports::{
 };
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::durability::roll_back_if_failed;
 use super::rows::integer;
+use super::transaction::roll_back_if_failed;
 use crate::builds::updated;
 
 macro_rules! select {

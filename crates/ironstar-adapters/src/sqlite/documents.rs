@@ -11,8 +11,8 @@ use serde::Deserialize;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::durability::roll_back_if_failed;
 use super::rows::integer;
+use super::transaction::roll_back_if_failed;
 
 /// Begins, and moves a build's (?1) checkpoint from ?2 to ?3, if it is there.
 const BEGIN_AND_MOVE: &str = "

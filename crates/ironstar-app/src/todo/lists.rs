@@ -154,8 +154,9 @@ impl TodoLists {
 }
 
 impl Show {
-    /// Where these todos are listed.
-    fn collections(self, list: ListId) -> Vec<String> {
+    /// The collections that these todos of a list are in.
+    #[must_use]
+    pub fn collections(self, list: ListId) -> Vec<String> {
         let active = || collection(list, false);
         let completed = || collection(list, true);
         match self {

@@ -7,13 +7,13 @@ use ironstar_ports::{
     Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, DocumentBatch,
     Snapshot, StoreError, UpdateError,
 };
+use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{Answer, Project, Request};
 use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
-use crate::sqlite::durability::WriteConnection;
 use crate::sqlite::file::OpenFile;
 use crate::sqlite::snapshots::{self, SnapshotError};
 use crate::sqlite::{builds, documents};
@@ -29,7 +29,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The task's own.
 pub(super) struct Task {
-    connection: WriteConnection,
+    connection: SqliteConnection,
     file: OpenFile,
     clock: Arc<dyn Clock>,
     retention: Duration,
@@ -72,7 +72,7 @@ impl Task {
         retention: Duration,
     ) -> Self {
         Self {
-            connection: WriteConnection::new(connection),
+            connection,
             file,
             clock,
             retention,
@@ -143,8 +143,7 @@ impl Task {
         let now = self.clock.now();
         let forget_before = (now - self.swept_at > SWEEP_INTERVAL).then(|| now - self.retention);
         self.file.check()?;
-        let connection = self.connection.durable().await?;
-        let foresight = &mut self.foresight;
+        let (connection, foresight) = (&mut self.connection, &mut self.foresight);
         let answers = batch::commit(connection, appends, now, forget_before, foresight).await?;
         if forget_before.is_some() {
             self.swept_at = now;
@@ -164,7 +163,7 @@ impl Task {
 
     async fn save_all(&mut self, snapshots: &[Snapshot]) -> Result<(), SnapshotError> {
         self.file.check()?;
-        snapshots::save(self.connection.relaxed().await?, snapshots).await
+        snapshots::save(&mut self.connection, snapshots).await
     }
 
     /// Changes a read model and answers. Whoever asked may have stopped waiting.
@@ -184,23 +183,22 @@ impl Task {
 
     async fn begin(&mut self, name: &str, version: u32) -> Result<Build, StoreError> {
         self.has_ended_builds = true;
-        Ok(builds::begin(self.relaxed().await?, name, version).await?)
+        Ok(builds::begin(self.checked()?, name, version).await?)
     }
 
     async fn update(&mut self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
         self.has_ended_builds = true;
-        builds::update(self.relaxed().await?, build, update).await
+        builds::update(self.checked()?, build, update).await
     }
 
     async fn commit(&mut self, batch: &DocumentBatch) -> Result<(), CommitError> {
-        documents::commit(self.relaxed().await?, batch).await
+        documents::commit(self.checked()?, batch).await
     }
 
-    /// The connection, for what can be made anew.
-    async fn relaxed(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    /// The connection, if the file is still the one that it was opened on.
+    fn checked(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         self.file.check().map_err(StoreError::unavailable)?;
-        let connection = self.connection.relaxed().await;
-        connection.map_err(StoreError::unavailable)
+        Ok(&mut self.connection)
     }
 
     /// Sweeps builds that have ended, a little at a time, until there are no
@@ -220,7 +218,7 @@ impl Task {
 
     /// Returns whether there may be more.
     async fn sweep_some(&mut self) -> Result<bool, StoreError> {
-        let swept = builds::sweep(self.relaxed().await?).await;
+        let swept = builds::sweep(self.checked()?).await;
         swept.map_err(StoreError::unavailable)
     }
 }
