@@ -91,15 +91,17 @@ impl<D> Announcer<D> {
 
     fn reach(&self, position: Position) {
         self.reached.send_modify(|reached| {
+            // What is tried again from the same place is still in the way.
+            reached.is_stuck &= reached.position >= Some(position);
             reached.position = reached.position.max(Some(position));
-            reached.is_stuck = false;
         });
     }
 
     /// Tells whether an event is in the way.
     pub(super) fn stick(&self, is_stuck: bool) {
-        self.reached
-            .send_if_modified(|reached| std::mem::replace(&mut reached.is_stuck, is_stuck) != is_stuck);
+        self.reached.send_if_modified(|reached| {
+            std::mem::replace(&mut reached.is_stuck, is_stuck) != is_stuck
+        });
     }
 }
 

@@ -62,9 +62,8 @@ impl<P: Projection> View<P> {
                 (place.collection == collection).then_some((place.sort, key, document))
             })
             .collect();
-        listed.sort_by(|(sort, key, _), (other, other_key, _)| {
-            (sort, key).cmp(&(other, other_key))
-        });
+        listed
+            .sort_by(|(sort, key, _), (other, other_key, _)| (sort, key).cmp(&(other, other_key)));
         listed.into_iter().map(|(.., document)| document).collect()
     }
 
@@ -180,13 +179,13 @@ fn fold_cold<P: Projection>(log: &[Envelope]) -> (Kept<P>, Option<(Position, Str
         let mut loaded = HashSet::new();
         while let Err(error) = P::fold(event, &mut documents) {
             documents.undo_edits();
-            match error {
-                FoldError::NotLoaded(key) if loaded.insert(key.clone()) => {
-                    let document = kept.get(&key).cloned();
-                    documents.load(key, document);
-                }
-                error => return (kept, Some((event.position, chain(&error)))),
+            if let FoldError::NotLoaded(key) = &error
+                && loaded.insert(key.clone())
+            {
+                documents.load(key.clone(), kept.get(key).cloned());
+                continue;
             }
+            return (kept, Some((event.position, chain(&error))));
         }
         documents.keep_edits();
         take_over::<P>(&mut kept, &documents);

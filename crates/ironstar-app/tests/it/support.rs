@@ -1,4 +1,6 @@
-//! A log and a bus to test on.
+//! A log, a bus and projections to test on.
+
+mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -13,6 +15,10 @@ use ironstar_ports::{
     Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
 };
 use uuid::Uuid;
+
+pub(crate) use world::{
+    SOON, Tally, TallyProjection, TestProjectionStore, World, count, cure, folds, tally,
+};
 
 pub(crate) fn memory_store() -> Arc<MemoryEventStore> {
     Arc::new(MemoryEventStore::new(Arc::new(SystemClock)))
