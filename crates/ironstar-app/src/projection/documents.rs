@@ -172,3 +172,6 @@ impl<D> Debug for Documents<D> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

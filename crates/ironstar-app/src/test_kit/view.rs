@@ -224,3 +224,6 @@ fn or_nothing(lines: Vec<String>) -> String {
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("\n    {line}")).collect()
 }
+
+#[cfg(test)]
+mod tests;
