@@ -176,7 +176,7 @@ async fn a_build_tells_how_far_it_has_got() {
     let build = world.store.begin("tally", 1).await.expect("begun");
     let (job, told) = job(&world, build, |_| {});
     Registered::of::<First>().build(job).await.expect("built");
-    let told = told.lock().expect("nobody has panicked");
+    let told = told.lock().expect("nobody has panicked").clone();
     let positions: Vec<u64> = told
         .iter()
         .map(|progress| progress.position.get())
@@ -221,7 +221,7 @@ async fn a_build_that_was_cancelled_goes_on_where_it_was() {
     let (goes_on, told) = job(&world, build, |_| {});
     registered.build(goes_on).await.expect("built");
     assert_eq!(folds() - before, 10_000 - 4_096, "from where it was");
-    let told = told.lock().expect("nobody has panicked");
+    let told = told.lock().expect("nobody has panicked").clone();
     assert_eq!(told[0].position, Position::new(4_096));
     let model = world.projections.start::<First>();
     world.settled(&model).await;

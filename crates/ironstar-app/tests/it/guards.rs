@@ -138,10 +138,11 @@ fn to_list(event: &ListEvent) -> Append {
 }
 
 fn refusal<T: std::fmt::Debug>(outcome: Result<T, CommandError<TodoError>>) -> TodoError {
-    match outcome.expect_err("refused") {
-        CommandError::Refused(refusal) => refusal,
-        other => panic!("{other:?}"),
-    }
+    let error = outcome.expect_err("refused");
+    let CommandError::Refused(refusal) = error else {
+        panic!("{error:?}");
+    };
+    refusal
 }
 
 #[tokio::test(start_paused = true)]

@@ -199,6 +199,47 @@ async fn the_first_build_can_be_stuck_too() {
     assert_eq!(count(&model, "a").await, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_damaged_event_is_in_the_way_until_it_is_left_out() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    world.feed.stop();
+    world.happens("a", "quiet").await;
+    let damaged = world.happens("a", "happened").await;
+    world.happens("a", "happened").await;
+    let later = world.damaged(damaged).await;
+    let model = later.projections.start::<Fragile>();
+    let failure = failure(&later, 2).await;
+    assert_eq!(
+        (failure.position, &*failure.event_type, &*failure.reason),
+        (damaged, "unreadable", "it is torn")
+    );
+    let build = later.builds::<Fragile>().await.remove(0);
+    let skip = BuildUpdate::Skip(damaged);
+    later.store.update(build.id, skip).await.expect("skipped");
+    later
+        .builds_when::<Fragile>(|builds| builds[0].checkpoint > damaged)
+        .await;
+    later.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 2);
+    // Another read model meets it again, and does not take the place of this
+    // one before somebody has decided anew.
+    let rebuilt = later.store.begin("tally", 1).await.expect("begun");
+    let builds = later
+        .builds_when::<Fragile>(|builds| builds.iter().any(|build| build.failure.is_some()))
+        .await;
+    assert_eq!(builds[0].id, build.id);
+    let skip = BuildUpdate::Skip(damaged);
+    later.store.update(rebuilt.id, skip).await.expect("skipped");
+    later
+        .builds_when::<Fragile>(|builds| builds[0].id == rebuilt.id)
+        .await;
+    later.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 2);
+}
+
 /// A todo's event that nobody can read.
 async fn paint(world: &World, todo: TodoId) {
     let event = NewEvent {

@@ -18,7 +18,7 @@ use ironstar_ports::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{memory_bus, memory_store};
+use super::{TestStore, memory_bus, memory_store};
 
 /// Longer than anything takes; these tests are on paused time.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -33,20 +33,33 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::on(memory_store(), Arc::default()).await
+        let events = memory_store();
+        Self::on(events.clone(), events, Arc::default()).await
     }
 
     /// Another process on the same log and store, or the same one later.
     pub(crate) async fn again(&self) -> Self {
-        Self::on(Arc::clone(&self.events), Arc::clone(&self.store)).await
+        let events = Arc::clone(&self.events);
+        Self::on(events.clone(), events, Arc::clone(&self.store)).await
     }
 
-    async fn on(events: Arc<MemoryEventStore>, store: Arc<TestProjectionStore>) -> Self {
-        let feed = EventFeed::start(events.clone(), &*memory_bus(), FeedOptions::default())
+    /// The same, later, when the event at a position has been damaged.
+    pub(crate) async fn damaged(&self, position: Position) -> Self {
+        let events = Arc::clone(&self.events);
+        let damaged = Arc::new(TestStore::damaged(events.clone(), position));
+        Self::on(events, damaged, Arc::clone(&self.store)).await
+    }
+
+    async fn on(
+        events: Arc<MemoryEventStore>,
+        log: Arc<dyn EventStore>,
+        store: Arc<TestProjectionStore>,
+    ) -> Self {
+        let feed = EventFeed::start(log.clone(), &*memory_bus(), FeedOptions::default())
             .await
             .expect("started");
         let clock = Arc::new(SystemClock);
-        let projections = Projections::new(store.clone(), events.clone(), feed.clone(), clock);
+        let projections = Projections::new(store.clone(), log, feed.clone(), clock);
         Self {
             events,
             store,
