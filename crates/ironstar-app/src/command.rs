@@ -385,7 +385,10 @@ impl CommandHandler {
     async fn append_and_hint(&self, append: Append) -> Result<Appended, AppendError> {
         let (store, bus) = (Arc::clone(&self.store), Arc::clone(&self.bus));
         finish(async move {
-            let keys: Vec<Key> = append.streams.iter().flat_map(keys).collect();
+            // What only guards the others has not changed.
+            let changed = append.streams.iter();
+            let changed = changed.filter(|append| !append.events.is_empty());
+            let keys: Vec<Key> = changed.flat_map(keys).collect();
             let appended = store.append(append).await?;
             let hint = appended.position().to_string();
             for key in keys {

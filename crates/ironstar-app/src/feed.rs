@@ -140,7 +140,15 @@ impl EventFeed {
         stream::unfold(consumer, |mut consumer| async move {
             consumer.next().await.map(|event| (event, consumer))
         })
+        // Who has been told that it has ended may ask again.
+        .fuse()
         .boxed()
+    }
+
+    /// Waits until the feed is stopped.
+    pub(crate) async fn stopped(&self) {
+        let mut head = self.head.clone();
+        while head.changed().await.is_ok() {}
     }
 
     /// Stops following: every stream ends once it has delivered what it has.

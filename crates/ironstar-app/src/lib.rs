@@ -9,6 +9,7 @@
 //! - [`mod@projection`]: read models, kept up to date and built anew.
 //! - [`mod@todo`] and [`mod@list`]: the use cases of the aggregates. A new one is one
 //!   more module beside them.
+//! - [`mod@test_kit`] tests what a projection makes of events.
 
 mod codec;
 mod command;
@@ -17,6 +18,7 @@ mod finish;
 pub mod list;
 pub mod projection;
 mod snapshots;
+pub mod test_kit;
 pub mod todo;
 mod warm;
 

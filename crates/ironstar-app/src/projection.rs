@@ -31,6 +31,7 @@ use crate::DecodeError;
 
 pub use build::{BuildError, Progress, build};
 pub use documents::{Changed, Documents};
+pub(crate) use folder::chain;
 pub use follower::{Changes, News};
 pub use read_model::{Behind, ReadError, ReadModel, Snapshot};
 pub use registered::{BuildJob, Registered};

@@ -115,6 +115,7 @@ mod shape;
 mod stored;
 
 pub use decisions::{Decided, Decision, Given, given};
+pub use difference::difference;
 pub use golden::check_golden_files;
 pub use histories::history;
 pub use laws::check_laws;

@@ -16,8 +16,10 @@ use super::FoldError;
 /// loaded, and the event folded again.
 pub struct Documents<D> {
     /// What is as it is stored: the ones used last, also those that are known
-    /// not to exist.
+    /// not to exist. There are more than `most` only until the event at hand has
+    /// been folded: it may need them all.
     stored: LruCache<String, Option<Arc<D>>>,
+    most: usize,
     /// Whether what is not in `stored` does not exist.
     is_complete: bool,
     /// What has changed since it was stored.
@@ -49,7 +51,8 @@ impl<D: Clone> Documents<D> {
     /// which none are in memory.
     pub(crate) fn new(most: NonZeroUsize, is_new: bool) -> Self {
         Self {
-            stored: LruCache::new(most),
+            stored: LruCache::unbounded(),
+            most: most.get(),
             is_complete: is_new,
             changed: HashMap::new(),
             edits: Vec::new(),
@@ -114,6 +117,7 @@ impl<D: Clone> Documents<D> {
                 self.changed.insert(key, Changed { before, after });
             }
         }
+        self.forget_surplus();
     }
 
     /// The event at hand has not been folded.
@@ -137,6 +141,7 @@ impl<D: Clone> Documents<D> {
         for (key, document) in &changed {
             self.remember(key.clone(), document.after.clone());
         }
+        self.forget_surplus();
         changed
     }
 
@@ -145,12 +150,16 @@ impl<D: Clone> Documents<D> {
             self.stored.pop(&key);
             return;
         }
-        let is_room = self.stored.len() < self.stored.cap().get();
-        if !is_room && !self.stored.contains(&key) {
-            // What is pushed out exists, and will not be found here.
+        self.stored.put(key, document);
+    }
+
+    /// Forgets the documents that have not been used for longest.
+    fn forget_surplus(&mut self) {
+        while self.stored.len() > self.most {
+            // It may exist, and will not be found here.
+            self.stored.pop_lru();
             self.is_complete = false;
         }
-        self.stored.put(key, document);
     }
 }
 
@@ -163,3 +172,6 @@ impl<D> Debug for Documents<D> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use ironstar_ports::{Build, Envelope, Position, ProjectionStore};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::timeout;
 
 use super::Projection;
@@ -80,16 +80,28 @@ impl<D> Announcer<D> {
         self.reach(position);
     }
 
+    /// Tells of a read model that is as of this position. It may have been
+    /// further: events that change nothing move a position before they move a
+    /// checkpoint. Its documents are the same ones, so it still counts as there.
+    fn jump(&self, position: Position) {
+        let reached = self.reached.borrow().position;
+        let position = reached.map_or(position, |reached| reached.max(position));
+        self.announce(News::Jumped(position), position);
+    }
+
     fn reach(&self, position: Position) {
-        self.reached.send_replace(Reached {
-            position: Some(position),
-            is_stuck: false,
+        self.reached.send_modify(|reached| {
+            // What is tried again from the same place is still in the way.
+            reached.is_stuck &= reached.position >= Some(position);
+            reached.position = reached.position.max(Some(position));
         });
     }
 
-    /// Tells that it does not get any further for now.
-    pub(super) fn stick(&self) {
-        self.reached.send_modify(|reached| reached.is_stuck = true);
+    /// Tells whether an event is in the way.
+    pub(super) fn stick(&self, is_stuck: bool) {
+        self.reached.send_if_modified(|reached| {
+            std::mem::replace(&mut reached.is_stuck, is_stuck) != is_stuck
+        });
     }
 }
 
@@ -104,23 +116,31 @@ pub(super) enum Left {
     Stopped,
 }
 
-/// Follows the log with a build until something is in the way.
+/// Follows the log with a build until something is in the way, or another has
+/// been `built`.
 pub(super) async fn follow<P: Projection>(
     build: &Build,
     feed: &EventFeed,
     store: &dyn ProjectionStore,
     announcer: &Announcer<P::Document>,
+    built: &Notify,
 ) -> Left {
     let mut folder = Folder::<P>::new(build, DOCUMENTS);
     let mut events = feed.subscribe(folder.position());
-    announcer.announce(News::Jumped(folder.position()), folder.position());
+    announcer.jump(folder.position());
     loop {
-        let (batch, failure) = match next_batch(&mut events, folder.unstored() > 0).await {
-            Some(batch) => batch,
-            None => return Left::Stopped,
+        let batch = tokio::select! {
+            batch = next_batch(&mut events, folder.unstored() > 0) => batch,
+            () = built.notified() => return Left::Halted(Halt::Ended),
+        };
+        let Some((batch, failure)) = batch else {
+            return Left::Stopped;
         };
         let folded = folder.fold(store, &batch).await;
-        if let Err(halt) = store_and_announce(&mut folder, store, announcer, batch.len()).await {
+        // Whoever decides to leave an event out does so at the checkpoint, which
+        // has to be right before it.
+        let is_last = batch.is_empty() || folded.is_err() || failure.is_some();
+        if let Err(halt) = store_and_announce(&mut folder, store, announcer, is_last).await {
             return Left::Halted(halt);
         }
         if let Err(halt) = folded {
@@ -134,15 +154,15 @@ pub(super) async fn follow<P: Projection>(
     }
 }
 
-/// Has stored what was folded, if it is worth it, and tells of it.
+/// Has stored what was folded, if it is worth it or `is_last` for now, and tells
+/// of it.
 async fn store_and_announce<P: Projection>(
     folder: &mut Folder<P>,
     store: &dyn ProjectionStore,
     announcer: &Announcer<P::Document>,
-    folded: usize,
+    is_last: bool,
 ) -> Result<(), Halt> {
-    let is_idle = folded == 0;
-    let is_due = folder.has_changes() || folder.unstored() >= UNSTORED || is_idle;
+    let is_due = folder.has_changes() || folder.unstored() >= UNSTORED || is_last;
     if is_due && folder.unstored() > 0 {
         let changes = folder.commit(store).await?;
         if !changes.documents.is_empty() {

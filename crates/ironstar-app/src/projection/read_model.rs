@@ -173,9 +173,15 @@ impl<P: Projection> ReadModel<P> {
                 )
                 .collect::<Result<Vec<_>, _>>()
         };
+        let position = if found.version == P::VERSION {
+            found.checkpoint.max(reached)
+        } else {
+            // What changes nothing for this version may for the other one.
+            found.checkpoint
+        };
         Ok(Snapshot {
             build: found.build,
-            position: found.checkpoint.max(reached),
+            position,
             keyed: read(found.keyed)?,
             page: read(found.page)?,
         })

@@ -93,40 +93,85 @@ impl Projections {
         built: Arc<Notify>,
         building: JoinHandle<()>,
     ) {
-        loop {
-            let live = self.look::<P>().await.into_iter().find(is_live::<P>);
-            let Some(live) = live else {
-                // It is being built, here or elsewhere.
-                let _ = timeout(LOOK, built.notified()).await;
-                continue;
-            };
-            match follow::<P>(&live, &self.feed, &*self.store, &announcer).await {
-                Left::Stopped => break,
-                Left::Halted(Halt::Moved | Halt::Ended) => {
-                    tracing::info!(projection = P::NAME, "another read model is live now");
-                }
-                Left::Halted(halt) => {
-                    announcer.stick();
-                    self.wait_after::<P>(&live, halt).await;
-                }
-                Left::Feed(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        projection = P::NAME,
-                        "a projection cannot read the log; trying again"
-                    );
-                    sleep(FIRST_PAUSE).await;
-                }
+        while let Some(live) = self
+            .unless_stopped(self.live::<P>(&announcer, &built))
+            .await
+        {
+            let left = follow::<P>(&live, &self.feed, &*self.store, &announcer, &built).await;
+            if matches!(left, Left::Stopped) {
+                break;
+            }
+            let waiting = self.wait_after_leaving::<P>(&live, left, &announcer);
+            if self.unless_stopped(waiting).await.is_none() {
+                break;
             }
         }
         building.abort();
     }
 
+    /// The live build, once there is one.
+    async fn live<P: Projection>(
+        &self,
+        announcer: &Announcer<P::Document>,
+        built: &Notify,
+    ) -> Build {
+        loop {
+            let builds = self.look::<P>().await;
+            let has_failed = |build: &Build| build.version == P::VERSION && build.failure.is_some();
+            let is_stuck = builds.iter().any(has_failed);
+            if let Some(live) = builds.into_iter().find(is_live::<P>) {
+                return live;
+            }
+            // It is being built, here or elsewhere.
+            announcer.stick(is_stuck);
+            let _ = timeout(LOOK, built.notified()).await;
+        }
+    }
+
+    /// Waits until it is worth following again.
+    async fn wait_after_leaving<P: Projection>(
+        &self,
+        live: &Build,
+        left: Left,
+        announcer: &Announcer<P::Document>,
+    ) {
+        match left {
+            Left::Stopped => {}
+            Left::Halted(Halt::Moved | Halt::Ended) => {
+                tracing::info!(projection = P::NAME, "another read model is live now");
+            }
+            Left::Halted(halt) => {
+                if matches!(halt, Halt::Stuck { .. }) {
+                    announcer.stick(true);
+                }
+                self.wait_after::<P>(live, halt).await;
+            }
+            Left::Feed(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    projection = P::NAME,
+                    "a projection cannot read the log; trying again"
+                );
+                sleep(FIRST_PAUSE).await;
+            }
+        }
+    }
+
+    /// What a future comes to, unless the feed is stopped before.
+    async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            outcome = future => Some(outcome),
+            () = self.feed.stopped() => None,
+        }
+    }
+
     /// Does the builds that there are to do.
     async fn keep_building<P: Projection>(self, built: Arc<Notify>) {
+        let mut has_had_one = false;
         loop {
-            if let Some(build) = self.build_to_do::<P>().await {
-                self.build_one::<P>(&build).await;
+            if let Some(build) = self.build_to_do::<P>(&mut has_had_one).await
+                && self.build_one::<P>(&build).await
+            {
                 built.notify_one();
             }
             sleep(LOOK).await;
@@ -135,23 +180,30 @@ impl Projections {
 
     /// The build that is under way, or that has to begin because there is no
     /// read model of this version.
-    async fn build_to_do<P: Projection>(&self) -> Option<Build> {
+    ///
+    /// A version that `has_had_one` and was replaced by another gives way:
+    /// otherwise processes with different versions of the code, side by side on
+    /// one store, would replace each other's read models for ever.
+    async fn build_to_do<P: Projection>(&self, has_had_one: &mut bool) -> Option<Build> {
         let builds = self.look::<P>().await;
+        let is_ours = |build: &Build| build.version == P::VERSION;
+        let gives_way = *has_had_one && !builds.iter().all(is_ours);
+        *has_had_one |= builds.iter().any(is_ours);
         let is_todo =
             |build: &&Build| build.version == P::VERSION && build.state == BuildState::Building;
         let todo = builds.iter().find(is_todo);
         if todo.is_some() || builds.iter().any(is_live::<P>) {
             return todo.cloned();
         }
-        if builds
-            .iter()
-            .any(|build| build.state == BuildState::Cancelled && build.version == P::VERSION)
-        {
-            // Whoever has stopped it decides when it goes on.
+        let is_cancelled =
+            |build: &Build| build.version == P::VERSION && build.state == BuildState::Cancelled;
+        if gives_way || builds.iter().any(is_cancelled) {
+            // Whoever has stopped or replaced it decides when it goes on.
             return None;
         }
         match self.store.begin(P::NAME, P::VERSION).await {
             Ok(build) => {
+                *has_had_one = true;
                 tracing::info!(
                     projection = P::NAME,
                     version = P::VERSION,
@@ -166,7 +218,8 @@ impl Projections {
         }
     }
 
-    async fn build_one<P: Projection>(&self, todo: &Build) {
+    /// Whether it has become the live one.
+    async fn build_one<P: Projection>(&self, todo: &Build) -> bool {
         let built = build::<P>(
             todo,
             Arc::clone(&self.events),
@@ -177,6 +230,7 @@ impl Projections {
             },
         )
         .await;
+        let is_live = built.is_ok();
         match built {
             Ok(()) => tracing::info!(
                 projection = P::NAME,
@@ -202,6 +256,7 @@ impl Projections {
             // Whoever builds it will be done some time.
             Err(BuildError::Moved | BuildError::Ended) => sleep(FIRST_PAUSE).await,
         }
+        is_live
     }
 
     /// Reports why the live build does not get on, and waits until it is worth

@@ -1,6 +1,12 @@
 //! The use cases, on adapters in memory, and on ones that misbehave.
 
+mod builds;
 mod command;
 mod feed;
+mod guards;
+mod lists;
+mod many;
+mod projections;
 mod snapshots;
+mod stuck;
 mod support;

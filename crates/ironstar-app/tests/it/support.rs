@@ -1,4 +1,6 @@
-//! A log and a bus to test on.
+//! A log, a bus and projections to test on.
+
+mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -13,6 +15,8 @@ use ironstar_ports::{
     Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
 };
 use uuid::Uuid;
+
+pub(crate) use world::{SOON, Tally, TallyProjection, World, count, cure, folds, tally};
 
 pub(crate) fn memory_store() -> Arc<MemoryEventStore> {
     Arc::new(MemoryEventStore::new(Arc::new(SystemClock)))
@@ -76,6 +80,8 @@ pub(crate) struct TestStore {
     hidden: Position,
     /// One in about so many reads of the log fails; 0 for none.
     failing: u64,
+    /// What cannot be read.
+    damaged: Option<Position>,
     reads: AtomicU64,
     meddle: Option<Meddle>,
     meddlings: AtomicU64,
@@ -88,6 +94,7 @@ impl TestStore {
             streamed: AtomicU64::new(0),
             hidden: Position::START,
             failing: 0,
+            damaged: None,
             reads: AtomicU64::new(0),
             meddle: None,
             meddlings: AtomicU64::new(0),
@@ -106,6 +113,14 @@ impl TestStore {
     pub(crate) fn failing(inner: Arc<MemoryEventStore>, one_in: u64) -> Self {
         Self {
             failing: one_in,
+            ..Self::counting(inner)
+        }
+    }
+
+    /// The event at this position cannot be read.
+    pub(crate) fn damaged(inner: Arc<MemoryEventStore>, position: Position) -> Self {
+        Self {
+            damaged: Some(position),
             ..Self::counting(inner)
         }
     }
@@ -162,9 +177,18 @@ impl EventStore for TestStore {
         if self.failing > 0 && scattered(reads).is_multiple_of(self.failing) {
             return Err(StoreError::unavailable("now and then"));
         }
-        self.inner
-            .load_after(position.max(self.hidden), limit)
-            .await
+        let after = position.max(self.hidden);
+        let mut page = self.inner.load_after(after, limit).await?;
+        if self.damaged == Some(position.next()) {
+            return Err(StoreError::Damaged {
+                position: position.next(),
+                source: "it is torn".into(),
+            });
+        }
+        if let Some(damaged) = self.damaged.filter(|damaged| *damaged > position) {
+            page.retain(|event| event.position < damaged);
+        }
+        Ok(page)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -2,7 +2,8 @@
 
 /// The lines of both texts: `-` before those that only the expected text has,
 /// `+` before those that only the other one has, nothing before common ones.
-pub(super) fn difference(expected: &str, got: &str) -> String {
+#[must_use]
+pub fn difference(expected: &str, got: &str) -> String {
     let expected: Vec<&str> = expected.lines().collect();
     let got: Vec<&str> = got.lines().collect();
     let common = common_lengths(&expected, &got);

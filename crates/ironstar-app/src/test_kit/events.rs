@@ -1,0 +1,121 @@
+//! What has happened.
+
+use std::fmt::Display;
+
+use ironstar_domain::{Aggregate, DomainEvent};
+use ironstar_ports::{Envelope, Metadata, NewEvent, Payload, Position, Sequence, StreamId};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::View;
+use crate::Projection;
+use crate::codec::encode;
+
+/// An event of some stream, which gets its place in the log when it is given.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    stream: StreamId,
+    event: NewEvent,
+}
+
+/// What has happened, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    pub(super) log: Vec<Envelope>,
+}
+
+/// An event that has happened to an aggregate.
+///
+/// # Panics
+///
+/// If it has no stored form.
+#[must_use]
+pub fn happened<A: Aggregate>(id: A::Id, event: A::Event) -> Happened {
+    let stored = encode(&event, Metadata::new(Uuid::nil()));
+    Happened {
+        stream: StreamId::new(A::TYPE, id.to_string()),
+        event: stored.unwrap_or_else(|error| panic!("{}: {error}", event.event_type())),
+    }
+}
+
+/// An event of an aggregate as it was stored. The payload is a
+/// `serde_json::Value` or the text of one.
+///
+/// # Panics
+///
+/// If the text is not JSON.
+#[must_use]
+pub fn stored<A: Aggregate>(
+    id: A::Id,
+    event_type: &str,
+    schema_version: u32,
+    payload: impl Display,
+) -> Happened {
+    let payload = Payload::from_text(payload.to_string());
+    Happened {
+        stream: StreamId::new(A::TYPE, id.to_string()),
+        event: NewEvent {
+            event_type: event_type.to_owned(),
+            schema_version,
+            payload: payload.unwrap_or_else(|error| panic!("{event_type}: {error}")),
+            metadata: Metadata::new(Uuid::nil()),
+        },
+    }
+}
+
+/// Starts from what has happened: the first event is at position 1.
+#[must_use]
+pub fn given(events: impl IntoIterator<Item = Happened>) -> Given {
+    Given::default().and(events)
+}
+
+impl Given {
+    /// Further events happen.
+    #[must_use]
+    pub fn and(mut self, events: impl IntoIterator<Item = Happened>) -> Self {
+        for event in events {
+            let envelope = self.place(event);
+            self.log.push(envelope);
+        }
+        self
+    }
+
+    /// The events, as a store would give them.
+    #[must_use]
+    pub fn log(&self) -> &[Envelope] {
+        &self.log
+    }
+
+    /// What a projection makes of them.
+    ///
+    /// # Panics
+    ///
+    /// If that depends on which documents are in memory.
+    #[must_use]
+    #[track_caller]
+    pub fn view<P: Projection>(self) -> View<P> {
+        View::of(self)
+    }
+
+    fn place(&self, happened: Happened) -> Envelope {
+        let mut before = self.log.iter().rev();
+        let last = before
+            .find(|event| event.stream == happened.stream)
+            .map(|event| event.sequence);
+        let position = Position::new(self.log.len() as u64).next();
+        let metadata = Metadata {
+            event_id: Uuid::from_u128(position.get().into()),
+            ..happened.event.metadata
+        };
+        Envelope {
+            position,
+            stream: happened.stream,
+            sequence: last.map_or(Sequence::FIRST, Sequence::next),
+            event_type: happened.event.event_type,
+            schema_version: happened.event.schema_version,
+            payload: happened.event.payload,
+            metadata,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Read models that are built beside those that are live.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt;
+use ironstar_adapters::system::SystemClock;
+use ironstar_app::projection::{BuildError, BuildJob, News, Progress, Registered};
+use ironstar_ports::{Build, BuildState, BuildUpdate, EventStore, Position, ProjectionStore};
+
+use crate::support::{Tally, TallyProjection, World, count, folds, tally};
+
+type First = TallyProjection<1>;
+type Second = TallyProjection<2>;
+
+fn version(tally: Option<Tally>) -> Option<u32> {
+    tally.map(|tally| tally.version)
+}
+
+/// A world in which the first version is live, and something has happened.
+async fn world_of_first() -> World {
+    let world = World::new().await;
+    let first = world.projections.start::<First>();
+    for _ in 0..10 {
+        world.happens("a", "happened").await;
+    }
+    world.settled(&first).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_is_built_beside_the_old_one_and_takes_its_place() {
+    let world = world_of_first().await;
+    world.feed.stop();
+    let later = world.again().await;
+    // It begins, and somebody stops it for now.
+    let begun = later.store.begin("tally", 2).await.expect("begun");
+    later
+        .store
+        .update(begun.id, BuildUpdate::Cancel)
+        .await
+        .expect("cancelled");
+    let second = later.projections.start::<Second>();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let old = tally(&second, "a").await.expect("the old one serves");
+    assert_eq!((old.version, old.count), (1, 10));
+    later.store.begin("tally", 2).await.expect("goes on");
+    later.settled(&second).await;
+    let new = tally(&second, "a").await.expect("the new one serves");
+    assert_eq!((new.version, new.count), (2, 10));
+    let builds = later.builds::<Second>().await;
+    assert_eq!(builds.len(), 1, "the old one has ended: {builds:#?}");
+    assert_eq!(
+        (builds[0].id, builds[0].state),
+        (begun.id, BuildState::Live)
+    );
+}
+
+/// As in a deployment: otherwise they would replace each other for ever.
+#[tokio::test(start_paused = true)]
+async fn the_old_version_gives_way_where_both_run() {
+    let world = world_of_first().await;
+    let later = world.again().await;
+    let second = later.projections.start::<Second>();
+    later.settled(&second).await;
+    let begun = later.builds::<Second>().await[0].id;
+    for _ in 0..100 {
+        world.happens("a", "happened").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let builds = later.builds::<Second>().await;
+        assert_eq!(builds.len(), 1, "{builds:#?}");
+        assert_eq!(builds[0].id, begun, "it is still the same");
+    }
+    later.settled(&second).await;
+    assert_eq!(count(&second, "a").await, 110);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_old_version_can_be_gone_back_to() {
+    let world = world_of_first().await;
+    world.feed.stop();
+    let later = world.again().await;
+    later.settled(&later.projections.start::<Second>()).await;
+    later.feed.stop();
+    let back = later.again().await;
+    let first = back.projections.start::<First>();
+    back.settled(&first).await;
+    assert_eq!(version(tally(&first, "a").await), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_loses_and_doubles_nothing_while_things_happen() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let mut happened = 0;
+    for round in 0..30_u64 {
+        world.store.begin("tally", 1).await.expect("begun");
+        for number in 0..20 {
+            world.happens("a", "happened").await;
+            happened += 1;
+            // Now and then the follower is ahead of what it has stored.
+            world.happens("b", ["quiet", "happened"][number % 2]).await;
+            tokio::time::sleep(Duration::from_millis(round * 7)).await;
+        }
+        world.settled(&model).await;
+        assert_eq!(count(&model, "a").await, happened);
+        assert_eq!(count(&model, "b").await, happened / 2);
+    }
+    let builds = world.builds_when::<First>(|builds| builds.len() == 1).await;
+    assert!(builds[0].id.get() > 5, "{builds:#?}");
+}
+
+/// Otherwise who watches would see the old documents until something happens.
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_is_told_of_when_nothing_else_happens() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut news = model.news().expect("it runs");
+    let rebuilt = world.store.begin("tally", 1).await.expect("begun");
+    world
+        .builds_when::<First>(|builds| builds[0].id == rebuilt.id)
+        .await;
+    let told = tokio::time::timeout(Duration::from_secs(1), news.recv()).await;
+    let told = told.expect("in time").expect("told");
+    assert!(
+        matches!(told, News::Jumped(position) if position == Position::new(1)),
+        "{told:?}"
+    );
+    assert!(news.recv().now_or_never().is_none(), "once");
+}
+
+/// What a build has told.
+type Told = Arc<Mutex<Vec<Progress>>>;
+
+/// A job that calls a function after each step, with what it has told so far.
+fn job(
+    world: &World,
+    build: Build,
+    mut then: impl FnMut(&[Progress]) + Send + 'static,
+) -> (BuildJob, Told) {
+    let told = Told::default();
+    let tell = {
+        let told = Arc::clone(&told);
+        move |progress| {
+            let mut told = told.lock().expect("nobody has panicked");
+            told.push(progress);
+            then(&told);
+        }
+    };
+    let job = BuildJob {
+        build,
+        events: world.events.clone(),
+        store: world.store.clone(),
+        clock: Arc::new(SystemClock),
+        tell: Box::new(tell),
+    };
+    (job, told)
+}
+
+/// A world with more events than are read at a time.
+async fn long_log() -> World {
+    let world = World::new().await;
+    for number in 0..10_000 {
+        world.happens(&format!("{}", number % 10), "happened").await;
+    }
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_tells_how_far_it_has_got() {
+    let world = long_log().await;
+    let build = world.store.begin("tally", 1).await.expect("begun");
+    let (job, told) = job(&world, build, |_| {});
+    Registered::of::<First>().build(job).await.expect("built");
+    let told = told.lock().expect("nobody has panicked").clone();
+    let positions: Vec<u64> = told
+        .iter()
+        .map(|progress| progress.position.get())
+        .collect();
+    assert_eq!(positions, [0, 4_096, 8_192]);
+    let head = Position::new(10_000);
+    assert!(
+        told.iter().all(|progress| progress.head == head),
+        "{told:?}"
+    );
+    assert_eq!(told[0].left, None);
+    assert!(told[1].left.is_some());
+    let builds = world.builds::<First>().await;
+    assert_eq!(
+        (builds[0].state, builds[0].checkpoint),
+        (BuildState::Live, head)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_was_cancelled_goes_on_where_it_was() {
+    let world = long_log().await;
+    let build = world.store.begin("tally", 1).await.expect("begun");
+    let (id, store) = (build.id, world.store.clone());
+    let (cancelled, _) = job(&world, build, move |told| {
+        if told.len() == 2 {
+            let cancelled = store.update(id, BuildUpdate::Cancel).now_or_never();
+            cancelled.expect("at once").expect("it was under way");
+        }
+    });
+    let registered = Registered::of::<First>();
+    let error = registered.build(cancelled).await.expect_err("cancelled");
+    assert!(matches!(error, BuildError::Ended), "{error}");
+    let stopped = world.builds::<First>().await.remove(0);
+    assert_eq!(
+        (stopped.state, stopped.checkpoint),
+        (BuildState::Cancelled, Position::new(4_096))
+    );
+    let before = folds();
+    let build = world.store.begin("tally", 1).await.expect("goes on");
+    assert_eq!((build.id, build.checkpoint), (id, Position::new(4_096)));
+    let (goes_on, told) = job(&world, build, |_| {});
+    registered.build(goes_on).await.expect("built");
+    assert_eq!(folds() - before, 10_000 - 4_096, "from where it was");
+    let told = told.lock().expect("nobody has panicked").clone();
+    assert_eq!(told[0].position, Position::new(4_096));
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    assert_eq!(count(&model, "3").await, 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_is_as_far_as_the_live_one_when_it_takes_its_place() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    let build = world.store.begin("tally", 1).await.expect("begun");
+    let id = build.id;
+    let events = world.events.clone();
+    let (job, _) = job(&world, build, |_| {});
+    let building = Registered::of::<First>();
+    let (built, ()) = tokio::join!(building.build(job), async {
+        for _ in 0..50 {
+            world.happens("a", "happened").await;
+            world.settled(&model).await;
+        }
+    });
+    // The runner may have built it first.
+    assert!(
+        matches!(built, Ok(()) | Err(BuildError::Ended | BuildError::Moved)),
+        "{built:?}"
+    );
+    world
+        .builds_when::<First>(|builds| builds.len() == 1 && builds[0].id == id)
+        .await;
+    world.settled(&model).await;
+    assert_eq!(events.head().await.expect("read"), Position::new(51));
+    assert_eq!(count(&model, "a").await, 51);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_build_says_so_and_the_live_one_stays() {
+    let world = World::new().await;
+    world.happens("a", "happened").await;
+    let poison = world.happens("a", "poison").await;
+    let build = world.store.begin("tally", 1).await.expect("begun");
+    let (job, _) = job(&world, build, |_| {});
+    let error = Registered::of::<First>()
+        .build(job)
+        .await
+        .expect_err("stuck");
+    assert!(
+        matches!(&error, BuildError::Stuck { position, event_type, .. }
+            if *position == poison && event_type == "poison"),
+        "{error}"
+    );
+    let build = world.builds::<First>().await.remove(0);
+    let failure = build.failure.expect("it is kept");
+    assert_eq!((failure.position, failure.attempts), (poison, 1));
+    assert_eq!(
+        (build.state, build.checkpoint),
+        (BuildState::Building, Position::new(1))
+    );
+}

@@ -1,0 +1,291 @@
+//! Todos are created in lists that are in use, and say which they belong to.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
+use ironstar_adapters::system::SystemIdSource;
+use ironstar_app::todo::{TodoLists, TodoService, parent_of};
+use ironstar_app::{CommandContext, CommandError, CommandHandler, ListService};
+use ironstar_domain::{
+    Aggregate, DomainEvent, ListCommand, ListError, ListEvent, ListId, ListState, TodoCommand,
+    TodoError, TodoId, TodoState,
+};
+use ironstar_ports::{
+    Append, BusError, CommandRecord, EventBus, EventStore, ExpectedSequence, Key, KeyExpr,
+    Metadata, NewEvent, Payload, Position, StreamId, Subscription,
+};
+use uuid::Uuid;
+
+use crate::support::{TestStore, World};
+
+const TODO: TodoId = TodoId::new(Uuid::from_u128(7));
+
+/// Remembers what was hinted at, and delivers nothing.
+#[derive(Debug)]
+struct RememberingBus {
+    inner: MemoryEventBus,
+    keys: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl EventBus for RememberingBus {
+    async fn publish(&self, key: &Key, _: &[u8]) -> Result<(), BusError> {
+        let mut keys = self.keys.lock().expect("nobody has panicked");
+        keys.push(key.as_str().to_owned());
+        Ok(())
+    }
+
+    async fn subscribe(&self, keys: &KeyExpr) -> Result<Subscription, BusError> {
+        self.inner.subscribe(keys).await
+    }
+}
+
+/// The services of an application.
+struct App {
+    world: World,
+    bus: Arc<RememberingBus>,
+    todos: TodoService,
+    lists: ListService,
+}
+
+impl App {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let events = world.events.clone();
+        Self::on(world, events)
+    }
+
+    fn on(world: World, events: Arc<dyn EventStore>) -> Self {
+        let bus = Arc::new(RememberingBus {
+            inner: MemoryEventBus::new(),
+            keys: Mutex::default(),
+        });
+        let commands = CommandHandler::new(
+            events,
+            Arc::new(MemorySnapshotStore::new()),
+            bus.clone(),
+            Arc::new(SystemIdSource),
+        );
+        let model = TodoLists::new(world.projections.model());
+        let todos = TodoService::new(commands.clone(), model);
+        let lists = ListService::new(commands, world.projections.model());
+        Self {
+            world,
+            bus,
+            todos,
+            lists,
+        }
+    }
+
+    /// Somebody gets in first each time a todo is appended, a number of times.
+    async fn meddled(self, times: u64, meddle: fn(&StreamId) -> Append) -> Self {
+        let store = TestStore::meddled(self.world.events.clone(), times, meddle);
+        Self::on(self.world, Arc::new(store))
+    }
+
+    async fn list(&self, command: ListCommand) {
+        let context = CommandContext::default();
+        self.lists
+            .execute(list(), &command, &context)
+            .await
+            .expect("accepted");
+    }
+
+    async fn create(&self, list: ListId) -> Result<Position, CommandError<TodoError>> {
+        self.todo(create(list), &CommandContext::default()).await
+    }
+
+    async fn todo(
+        &self,
+        command: TodoCommand,
+        context: &CommandContext,
+    ) -> Result<Position, CommandError<TodoError>> {
+        let accepted = self.todos.execute(TODO, &command, context).await?;
+        Ok(accepted.position)
+    }
+}
+
+fn list() -> ListId {
+    Uuid::from_u128(1).into()
+}
+
+fn create(list: ListId) -> TodoCommand {
+    let text = "Buy milk".parse().expect("valid");
+    TodoCommand::Create { text, list }
+}
+
+fn create_list() -> ListCommand {
+    let name = "Groceries".parse().expect("valid");
+    ListCommand::Create { name }
+}
+
+fn rename_list() -> ListCommand {
+    let name = "Food".parse().expect("valid");
+    ListCommand::Rename { name }
+}
+
+/// Something happens to the list.
+fn to_list(event: &ListEvent) -> Append {
+    let event = NewEvent {
+        event_type: event.event_type().to_owned(),
+        schema_version: event.schema_version(),
+        payload: Payload::of(event).expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    let stream = StreamId::new(ListState::TYPE, list().to_string());
+    Append::to_stream(stream, ExpectedSequence::Any, vec![event])
+}
+
+fn refusal<T: std::fmt::Debug>(outcome: Result<T, CommandError<TodoError>>) -> TodoError {
+    let error = outcome.expect_err("refused");
+    let CommandError::Refused(refusal) = error else {
+        panic!("{error:?}");
+    };
+    refusal
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_todo_needs_a_list_that_is_in_use() {
+    let app = App::new().await;
+    assert_eq!(refusal(app.create(list()).await), TodoError::NoSuchList);
+    app.list(create_list()).await;
+    app.list(ListCommand::Archive).await;
+    assert_eq!(refusal(app.create(list()).await), TodoError::ListArchived);
+    app.list(ListCommand::Restore).await;
+    assert_eq!(app.create(list()).await.expect("created"), Position::new(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shared_list_is_always_there_and_stays_as_it_is() {
+    let app = App::new().await;
+    app.create(ListId::SHARED).await.expect("created");
+    let context = CommandContext::default();
+    for command in [create_list(), rename_list(), ListCommand::Archive] {
+        let refused = app.lists.execute(ListId::SHARED, &command, &context).await;
+        let refused = refused.expect_err("it stays as it is");
+        assert!(
+            matches!(refused, CommandError::Refused(ListError::Shared)),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn todos_of_a_list_that_was_archived_go_on() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    app.create(list()).await.expect("created");
+    app.list(ListCommand::Archive).await;
+    let context = CommandContext::default();
+    app.todo(TodoCommand::Complete, &context)
+        .await
+        .expect("completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_archived_at_the_last_moment_takes_no_todo() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    let app = app.meddled(1, |_| to_list(&ListEvent::Archived)).await;
+    assert_eq!(refusal(app.create(list()).await), TodoError::ListArchived);
+    let head = app.world.events.head().await.expect("read");
+    assert_eq!(head, Position::new(2), "the todo is not there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_renamed_at_the_last_moment_takes_the_todo() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    let renamed = |_: &StreamId| {
+        let name = "Food".parse().expect("valid");
+        to_list(&ListEvent::Renamed { name })
+    };
+    let app = app.meddled(3, renamed).await;
+    assert_eq!(app.create(list()).await.expect("created"), Position::new(5));
+    let other = App::new().await;
+    other.list(create_list()).await;
+    let other = other.meddled(u64::MAX, renamed).await;
+    let error = other
+        .create(list())
+        .await
+        .expect_err("it never stands still");
+    assert!(
+        matches!(&error, CommandError::GuardChanged { guard } if guard.aggregate_type == "List"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_that_is_sent_again_is_answered_as_before() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    let context = CommandContext {
+        record: Some(CommandRecord {
+            key: "key".parse().expect("a key"),
+            request: "create".to_owned(),
+        }),
+        ..CommandContext::default()
+    };
+    let first = app.todo(create(list()), &context).await.expect("created");
+    let again = app.todo(create(list()), &context).await.expect("as before");
+    // Also when the list would not take it any more.
+    app.list(ListCommand::Archive).await;
+    let later = app.todo(create(list()), &context).await.expect("as before");
+    assert_eq!((again, later), (first, first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_event_of_a_todo_says_what_it_is_part_of_and_is_hinted_at_on_both_keys() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    app.bus.keys.lock().expect("nobody has panicked").clear();
+    let context = CommandContext::default();
+    let text = "Tea".parse().expect("valid");
+    let commands = [
+        create(list()),
+        TodoCommand::Rename { text },
+        TodoCommand::Complete,
+        TodoCommand::Reopen,
+        TodoCommand::Delete,
+    ];
+    let parent = StreamId::new(ListState::TYPE, list().to_string());
+    let stream = StreamId::new(TodoState::TYPE, TODO.to_string());
+    let both = [Key::of_stream(&stream), Key::of_part(&parent, &stream)];
+    for command in commands {
+        let position = app.todo(command, &context).await.expect("accepted");
+        let before = Position::new(position.get() - 1);
+        let events = app.world.events.load_after(before, 9).await.expect("read");
+        assert_eq!(events.len(), 1);
+        assert_eq!(
+            events[0].metadata.parent,
+            Some(parent.clone()),
+            "{events:?}"
+        );
+        assert_eq!(parent_of(&events[0]), Some(parent.clone()));
+        let keys = std::mem::take(&mut *app.bus.keys.lock().expect("nobody has panicked"));
+        let mut expected = both.each_ref().map(Key::as_str);
+        let mut told: Vec<&str> = keys.iter().map(|key| &**key).collect();
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_hinted_at_when_something_happens_to_it_and_only_then() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    let guard = StreamId::new(ListState::TYPE, list().to_string());
+    let guard = Key::of_stream(&guard);
+    let told = || {
+        let mut keys = app.bus.keys.lock().expect("nobody has panicked");
+        std::mem::take(&mut *keys)
+    };
+    assert_eq!(told(), [guard.as_str()]);
+    app.create(list()).await.expect("created");
+    assert!(
+        !told().contains(&guard.as_str().to_owned()),
+        "it is only looked at"
+    );
+}

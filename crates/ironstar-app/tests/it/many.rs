@@ -1,0 +1,338 @@
+//! One command on many aggregates.
+
+use std::sync::Arc;
+
+use ironstar_app::todo::{
+    ListWide, ListWideError, MOST_AT_ONCE, Show, TodoCounts, TodoLists, TodoService,
+};
+use ironstar_app::{AcceptedOnAll, CommandContext, CommandError};
+use ironstar_domain::{Aggregate, DomainEvent, ListId, TodoCommand, TodoEvent, TodoId, TodoState};
+use ironstar_ports::{
+    Append, CommandRecord, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload,
+    Position, StreamAppend, StreamId,
+};
+use uuid::Uuid;
+
+use crate::support::{Meddle, TestStore, World, handler};
+
+fn id(number: u128) -> TodoId {
+    TodoId::new(Uuid::from_u128(number))
+}
+
+fn stream(id: TodoId) -> StreamId {
+    StreamId::new(TodoState::TYPE, id.to_string())
+}
+
+fn created(list: ListId) -> TodoEvent {
+    let text = "Buy milk".parse().expect("valid");
+    TodoEvent::Created { text, list }
+}
+
+fn events(stream: StreamId, events: &[TodoEvent]) -> StreamAppend {
+    let event = |event: &TodoEvent| NewEvent {
+        event_type: event.event_type().to_owned(),
+        schema_version: event.schema_version(),
+        payload: Payload::of(event).expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    StreamAppend {
+        stream,
+        expected: ExpectedSequence::Any,
+        events: events.iter().map(event).collect(),
+    }
+}
+
+/// Somebody else deletes the todo.
+fn delete(stream: &StreamId) -> Append {
+    Append {
+        streams: vec![events(stream.clone(), &[TodoEvent::Deleted])],
+        command: None,
+    }
+}
+
+/// Somebody else renames the todo.
+fn rename(stream: &StreamId) -> Append {
+    let text = "Tea".parse().expect("valid");
+    Append {
+        streams: vec![events(stream.clone(), &[TodoEvent::Renamed { text }])],
+        command: None,
+    }
+}
+
+/// Todos that are there: as many, in this order.
+async fn create(world: &World, numbers: impl IntoIterator<Item = u128>, list: ListId) {
+    let created = [created(list)];
+    let streams = numbers
+        .into_iter()
+        .map(|number| events(stream(id(number)), &created));
+    let append = Append {
+        streams: streams.collect(),
+        command: None,
+    };
+    world.events.append(append).await.expect("appended");
+}
+
+fn service(world: &World, events: Arc<dyn EventStore>) -> TodoService {
+    let lists = TodoLists::new(world.projections.model());
+    TodoService::new(handler(events), lists)
+}
+
+fn meddled(world: &World, times: u64, meddle: Meddle) -> TodoService {
+    let store = TestStore::meddled(world.events.clone(), times, meddle);
+    service(world, Arc::new(store))
+}
+
+async fn log(world: &World, after: u64) -> Vec<Envelope> {
+    let after = Position::new(after);
+    world.events.load_after(after, 100).await.expect("read")
+}
+
+/// Which events there are after a position: whose, and what.
+async fn happened(world: &World, after: u64) -> Vec<(String, String)> {
+    let log = log(world, after).await.into_iter();
+    log.map(|event| (event.stream.aggregate_id, event.event_type))
+        .collect()
+}
+
+fn all(numbers: &[u128], event_type: &str) -> Vec<(String, String)> {
+    let ids = numbers.iter().map(|number| id(*number).to_string());
+    ids.map(|id| (id, event_type.to_owned())).collect()
+}
+
+fn recorded(request: &str) -> CommandContext {
+    CommandContext {
+        record: Some(CommandRecord {
+            key: "key".parse().expect("a key"),
+            request: request.to_owned(),
+        }),
+        ..CommandContext::default()
+    }
+}
+
+fn accepted(changed: usize, position: u64) -> AcceptedOnAll {
+    let position = Position::new(position);
+    AcceptedOnAll { changed, position }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
+    let world = World::new().await;
+    let list = Uuid::from_u128(1).into();
+    create(&world, [1, 2, 3], list).await;
+    create(&world, [4], ListId::SHARED).await;
+    let service = service(&world, world.events.clone());
+    let context = CommandContext::default();
+    service
+        .execute(id(2), &TodoCommand::Complete, &context)
+        .await
+        .expect("completed");
+    let completed = service
+        .execute_on_list(list, ListWide::CompleteAll, &context)
+        .await;
+    assert_eq!(completed.expect("accepted"), accepted(2, 7));
+    assert_eq!(happened(&world, 5).await, all(&[1, 3], "completed"));
+
+    let again = service
+        .execute_on_list(list, ListWide::CompleteAll, &context)
+        .await;
+    assert_eq!(again.expect("accepted"), accepted(0, 7));
+    service
+        .execute(id(2), &TodoCommand::Reopen, &context)
+        .await
+        .expect("reopened");
+    let cleared = service
+        .execute_on_list(list, ListWide::ClearCompleted, &context)
+        .await;
+    assert_eq!(cleared.expect("accepted"), accepted(2, 10));
+    assert_eq!(happened(&world, 8).await, all(&[1, 3], "deleted"));
+
+    service
+        .execute(id(2), &TodoCommand::Complete, &context)
+        .await
+        .expect("completed");
+    let reopened = service
+        .execute_on_list(list, ListWide::ReopenAll, &context)
+        .await;
+    assert_eq!(reopened.expect("accepted"), accepted(1, 12));
+    world.settled(service.lists().model()).await;
+    let page = service
+        .lists()
+        .page(list, Show::All, None, 10)
+        .await
+        .expect("read");
+    assert_eq!(
+        page.counts,
+        TodoCounts {
+            active: 1,
+            completed: 0
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_many_say_what_they_are_part_of() {
+    let world = World::new().await;
+    let list: ListId = Uuid::from_u128(1).into();
+    create(&world, [1, 2], list).await;
+    let service = service(&world, world.events.clone());
+    let context = CommandContext::default();
+    for command in [ListWide::CompleteAll, ListWide::ClearCompleted] {
+        service
+            .execute_on_list(list, command, &context)
+            .await
+            .expect("accepted");
+    }
+    let parent = StreamId::new("List", list.to_string());
+    let log = log(&world, 2).await;
+    assert_eq!(log.len(), 4);
+    for event in log {
+        assert_eq!(event.metadata.parent, Some(parent.clone()), "{event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_refuse_are_left_out() {
+    let world = World::new().await;
+    create(&world, [1, 2, 3], ListId::SHARED).await;
+    let commands = handler(world.events.clone());
+    let context = CommandContext::default();
+    let complete = TodoCommand::Complete;
+    commands
+        .execute::<TodoState>(&id(2), &complete, &context)
+        .await
+        .expect("completed");
+    // One is completed, one has never been, and one is not changed.
+    let ids = [1, 2, 3, 9].map(id);
+    let completed = commands
+        .execute_on_all::<TodoState>(&ids, &complete, &context)
+        .await;
+    assert_eq!(completed.expect("accepted"), accepted(2, 6));
+    // What was decided is known: the next command needs no refusal to find out.
+    let text = "Buy milk".parse().expect("valid");
+    let same = TodoCommand::Rename { text };
+    let renamed = commands
+        .execute_on_all::<TodoState>(&ids, &same, &context)
+        .await;
+    assert_eq!(renamed.expect("accepted"), accepted(0, 6));
+    let nobody = commands
+        .execute_on_all::<TodoState>(&[], &complete, &context)
+        .await;
+    assert_eq!(nobody.expect("accepted"), accepted(0, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_race_is_decided_anew_for_all() {
+    let world = World::new().await;
+    create(&world, [1, 2, 3], ListId::SHARED).await;
+    let service = meddled(&world, 3, rename);
+    let context = CommandContext::default();
+    let completed = service
+        .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+        .await;
+    assert_eq!(completed.expect("accepted"), accepted(3, 9));
+    assert_eq!(happened(&world, 6).await, all(&[1, 2, 3], "completed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_deleted_in_between_is_left_out() {
+    let world = World::new().await;
+    create(&world, [1, 2, 3], ListId::SHARED).await;
+    let service = meddled(&world, 1, delete);
+    let context = CommandContext::default();
+    let completed = service
+        .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+        .await;
+    assert_eq!(completed.expect("accepted"), accepted(2, 6));
+    assert_eq!(happened(&world, 4).await, all(&[2, 3], "completed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_race_that_is_lost_all_the_time_changes_nothing() {
+    let world = World::new().await;
+    create(&world, [1, 2], ListId::SHARED).await;
+    let service = meddled(&world, u64::MAX, rename);
+    let context = CommandContext::default();
+    let error = service
+        .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+        .await
+        .expect_err("always late");
+    assert!(
+        matches!(
+            error,
+            ListWideError::Command(CommandError::Contended { .. })
+        ),
+        "{error}"
+    );
+    let happened = happened(&world, 0).await;
+    assert!(
+        happened
+            .iter()
+            .all(|(_, event_type)| event_type != "completed")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_is_sent_again_is_answered_as_before() {
+    let world = World::new().await;
+    create(&world, [1, 2], ListId::SHARED).await;
+    let service = service(&world, world.events.clone());
+    let complete = async |context: &CommandContext| {
+        service
+            .execute_on_list(ListId::SHARED, ListWide::CompleteAll, context)
+            .await
+    };
+    let first = complete(&recorded("complete")).await.expect("accepted");
+    assert_eq!(first, accepted(2, 4));
+    // By now there is something else to complete.
+    create(&world, [3], ListId::SHARED).await;
+    assert_eq!(
+        complete(&recorded("complete")).await.expect("accepted"),
+        first
+    );
+    assert_eq!(happened(&world, 5).await, []);
+    let error = complete(&recorded("another"))
+        .await
+        .expect_err("it is another");
+    assert!(
+        matches!(error, ListWideError::Command(CommandError::KeyReused)),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nothing_changed_is_answered_again_too() {
+    let world = World::new().await;
+    let service = service(&world, world.events.clone());
+    let complete = async || {
+        let context = recorded("complete");
+        service
+            .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+            .await
+    };
+    assert_eq!(complete().await.expect("accepted"), accepted(0, 0));
+    create(&world, [1], ListId::SHARED).await;
+    assert_eq!(complete().await.expect("accepted"), accepted(0, 1));
+    assert_eq!(happened(&world, 1).await, [], "it was carried out before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_at_once_are_refused() {
+    let world = World::new().await;
+    let most = MOST_AT_ONCE as u128;
+    create(&world, 0..=most, ListId::SHARED).await;
+    let service = service(&world, world.events.clone());
+    world.settled(service.lists().model()).await;
+    let context = CommandContext::default();
+    let complete = async || {
+        service
+            .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+            .await
+    };
+    let error = complete().await.expect_err("one too many");
+    assert!(matches!(error, ListWideError::TooMany), "{error}");
+    service
+        .execute(id(most), &TodoCommand::Delete, &context)
+        .await
+        .expect("deleted");
+    assert_eq!(complete().await.expect("accepted").changed, MOST_AT_ONCE);
+}

@@ -1,0 +1,357 @@
+//! A projection that runs: how it starts, goes on, and what it tells.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use futures::FutureExt;
+use ironstar_app::projection::{Behind, News};
+use ironstar_ports::Position;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::time::Instant;
+
+use crate::support::{SOON, Tally, TallyProjection, World, count, folds, tally};
+
+type First = TallyProjection<1>;
+
+/// A change of one document: its key, and how often something had happened to
+/// it before and after.
+type Change = (String, u64, u64);
+
+/// The news that wait, in order. They have to go on where those before them
+/// ended.
+fn changes(news: &mut Receiver<News<Tally>>) -> Vec<Change> {
+    let mut told = Vec::new();
+    let mut last: Option<Position> = None;
+    loop {
+        match news.try_recv() {
+            Ok(News::Jumped(position)) => {
+                assert!(last <= Some(position), "from {last:?} back to {position}");
+                last = Some(position);
+            }
+            Ok(News::Changed(changes)) => {
+                assert!(last.is_none_or(|last| last <= changes.to), "{changes:?}");
+                last = Some(changes.to);
+                let mut keys: Vec<&String> = changes.documents.keys().collect();
+                keys.sort();
+                for key in keys {
+                    let changed = &changes.documents[key];
+                    let count = |tally: &Option<std::sync::Arc<Tally>>| {
+                        tally.as_ref().map_or(0, |tally| tally.count)
+                    };
+                    told.push((key.clone(), count(&changed.before), count(&changed.after)));
+                }
+            }
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return told,
+            Err(TryRecvError::Lagged(_)) => panic!("some are lost"),
+        }
+    }
+}
+
+fn change(key: &str, before: u64, after: u64) -> Change {
+    (key.to_owned(), before, after)
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_an_empty_log_there_is_an_empty_read_model() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    model
+        .reach(Position::START, SOON)
+        .await
+        .expect("it is there");
+    let found = model.find(vec!["a".to_owned()], None).await.expect("read");
+    assert_eq!((found.position, found.keyed), (Position::START, vec![]));
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_happened_before_is_folded_once() {
+    let world = World::new().await;
+    for _ in 0..5_000 {
+        world.happens("a", "happened").await;
+    }
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    assert_eq!((count(&model, "a").await, folds()), (5_000, 5_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_goes_on_from_the_checkpoint() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    for id in ["a", "b", "a"] {
+        world.happens(id, "happened").await;
+    }
+    world.settled(&model).await;
+    world.feed.stop();
+    world.happens("a", "happened").await;
+
+    let later = world.again().await;
+    let model = later.projections.start::<First>();
+    later.settled(&model).await;
+    assert_eq!((count(&model, "a").await, folds()), (3, 4));
+    assert_eq!(later.builds::<First>().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_nothing_is_not_folded_again_and_again_either() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let last = world.happens("a", "quiet").await;
+    model.reach(last, SOON).await.expect("it gets there");
+    let found = model.find(Vec::new(), None).await.expect("read");
+    assert_eq!(
+        found.position, last,
+        "it is known to be as of this position"
+    );
+    let stored =
+        |position| world.builds_when::<First>(move |builds| builds[0].checkpoint == position);
+    stored(last).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_when_it_is_there() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let wanted = Position::new(2);
+    let waiting = tokio::spawn({
+        let model = model.clone();
+        async move { model.reach(wanted, SOON).await }
+    });
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    assert!(!waiting.is_finished(), "one event is missing");
+    world.happens("a", "happened").await;
+    waiting.await.expect("no panic").expect("it got there");
+    assert_eq!(
+        count(&model, "a").await,
+        2,
+        "what was waited for can be read"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_vain_is_told_how_far_it_got() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    let actual = world.happens("a", "happened").await;
+    world.settled(&model).await;
+    let (wanted, started) = (Position::new(9), Instant::now());
+    let within = Duration::from_millis(300);
+    let behind = model.reach(wanted, within).await.expect_err("it cannot");
+    assert_eq!(behind, Behind { wanted, actual });
+    assert!(started.elapsed() >= within, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_have_each_change_once_and_in_order() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let mut news = model.news().expect("it runs");
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    assert_eq!(changes(&mut news), [change("a", 0, 1)]);
+    world.happens("a", "happened").await;
+    world.happens("b", "happened").await;
+    world.happens("b", "quiet").await;
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    assert_eq!(changes(&mut news), [change("a", 1, 3), change("b", 0, 1)]);
+    world.happens("a", "quiet").await;
+    world.settled(&model).await;
+    assert_eq!(changes(&mut news), [], "nothing has changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_now_and_then_costs_time_and_no_change() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let mut news = model.news().expect("it runs");
+    let mut told = Vec::new();
+    for round in 1..=8 {
+        world.store.failing_commits.store(round % 3, SeqCst);
+        world.store.failing_finds.store(round % 2, SeqCst);
+        world.store.failing_looks.store(round % 4, SeqCst);
+        world.store.conflicts.store(round % 5, SeqCst);
+        world.happens("a", "happened").await;
+        world.happens(&format!("only {round}"), "happened").await;
+        world.settled(&model).await;
+        told.extend(changes(&mut news));
+        world.store.failing_finds.store(0, SeqCst);
+        assert_eq!(count(&model, "a").await, round);
+    }
+    let of_a = told.iter().filter(|(key, ..)| key == "a");
+    let expected: Vec<Change> = (1..=8).map(|n| change("a", n - 1, n)).collect();
+    assert!(of_a.eq(&expected), "{told:#?}");
+    assert_eq!(told.len(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost_is_a_jump_and_nothing_is_folded_twice() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let mut news = model.news().expect("it runs");
+    world.store.unanswered_commits.store(1, SeqCst);
+    let last = world.happens("a", "happened").await;
+    world.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 1);
+    let jumped = news.try_recv().expect("told");
+    assert!(
+        matches!(jumped, News::Jumped(position) if position == last),
+        "{jumped:?}"
+    );
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    assert_eq!(changes(&mut news), [change("a", 1, 2)]);
+}
+
+/// A position without a change is announced before it is stored; who has seen
+/// it must not see the read model fall behind it.
+#[tokio::test(start_paused = true)]
+async fn positions_never_go_backwards() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let reached = world.happens("a", "quiet").await;
+    world.settled(&model).await;
+    assert_eq!(world.builds::<First>().await[0].checkpoint, Position::START);
+    let mut news = model.news().expect("it runs");
+    world.store.failing_commits.store(3, SeqCst);
+    world.happens("a", "happened").await;
+    let deadline = Instant::now() + SOON;
+    while count(&model, "a").await == 0 {
+        assert!(Instant::now() < deadline, "it never gets there");
+        assert!(model.position() >= reached, "{}", model.position());
+        let found = model.find(Vec::new(), None).await.expect("read");
+        assert!(found.position >= reached, "{}", found.position);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.settled(&model).await;
+    assert_eq!(changes(&mut news), [change("a", 0, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_store_is_not_in_the_way_for_good() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    world.store.failing_commits.store(1, SeqCst);
+    world.happens("a", "happened").await;
+    while world.store.failing_commits.load(SeqCst) > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It has failed, and waits before it tries again.
+    world.settled(&model).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_keep_one_read_model() {
+    let one = World::new().await;
+    let other = one.again().await;
+    let models = [
+        one.projections.start::<First>(),
+        other.projections.start::<First>(),
+    ];
+    for round in 1..=50 {
+        one.happens("a", "happened").await;
+        one.happens("b", ["happened", "quiet"][round % 2]).await;
+        if round % 10 == 0 {
+            one.settled(&models[0]).await;
+            one.settled(&models[1]).await;
+            for model in &models {
+                let of_a = tally(model, "a").await.expect("it is there");
+                assert_eq!(of_a.count, round as u64);
+                assert_eq!(count(model, "b").await, round as u64 / 2);
+            }
+        }
+    }
+    assert_eq!(one.builds::<First>().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_read_model_is_shared_by_all_who_ask_for_it() {
+    let world = World::new().await;
+    let models = [
+        world.projections.model::<First>(),
+        world.projections.clone().model::<First>(),
+    ];
+    world.happens("a", "happened").await;
+    for model in &models {
+        world.settled(model).await;
+    }
+    assert_eq!(folds(), 1);
+}
+
+/// Its tasks end: the last sender of news goes away, and nobody looks at the
+/// store any more.
+async fn expect_end(world: &World, model: &ironstar_app::ReadModel<First>) {
+    world.feed.stop();
+    let ended = async {
+        while model.news().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, ended).await.expect("it ends");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let looks = world.store.looks.load(SeqCst);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.store.looks.load(SeqCst), looks, "somebody looks on");
+    let waiting = model.reach(Position::new(99), SOON).now_or_never();
+    waiting.expect("nobody to wait for").expect_err("not there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_the_feed() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    expect_end(&world, &model).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_the_feed_while_there_is_something_to_fold() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        world.happens("a", "happened").await;
+    }
+    let model = world.projections.start::<First>();
+    model.reach(Position::new(3), SOON).await.expect("built");
+    world.happens("a", "happened").await;
+    // The feed has seen it, and the projection has not yet, when it stops.
+    while world.feed.head() < Position::new(4) {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    expect_end(&world, &model).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_the_feed_when_there_is_no_read_model() {
+    let world = World::new().await;
+    world.happens("a", "poison").await;
+    let model = world.projections.start::<First>();
+    world
+        .builds_when::<First>(|builds| builds.iter().any(|build| build.failure.is_some()))
+        .await;
+    expect_end(&world, &model).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_the_feed_when_it_is_stuck() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    world.happens("a", "poison").await;
+    world
+        .builds_when::<First>(|builds| builds[0].failure.is_some())
+        .await;
+    expect_end(&world, &model).await;
+}

@@ -1,0 +1,290 @@
+//! Events that a projection cannot digest.
+
+use std::time::Duration;
+
+use ironstar_app::CommandContext;
+use ironstar_app::CommandError;
+use ironstar_app::list::ListProjection;
+use ironstar_app::projection::{Behind, ReadError};
+use ironstar_app::todo::TodoProjection;
+use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
+use ironstar_ports::{
+    Append, BuildState, BuildUpdate, EventStore, ExpectedSequence, Failure, Metadata, NewEvent,
+    Payload, Position, ProjectionStore, StreamId,
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::support::{SOON, TallyProjection, World, count, cure, handler};
+
+type Fragile = TallyProjection<1>;
+type Robust = TallyProjection<1, true>;
+
+/// The failure of the live build, once it was tried so often.
+async fn failure(world: &World, attempts: u32) -> Failure {
+    let has_failed = |failure: &Failure| failure.attempts >= attempts;
+    let builds = world
+        .builds_when::<Fragile>(|builds| builds[0].failure.as_ref().is_some_and(has_failed))
+        .await;
+    builds[0].failure.clone().expect("it has failed")
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_stops_and_says_where_and_the_others_go_on() {
+    let world = World::new().await;
+    let fragile = world.projections.start::<Fragile>();
+    let robust = world.projections.start::<Robust>();
+    world.settled(&fragile).await;
+    world.happens("a", "happened").await;
+    // What changes nothing is stored, too, before it stops.
+    let before = world.happens("b", "quiet").await;
+    let poison = world.happens("a", "poison").await;
+    world.happens("a", "happened").await;
+    let failure = failure(&world, 1).await;
+    assert_eq!(
+        (failure.position, &*failure.event_type, &*failure.reason),
+        (poison, "poison", "it is poison")
+    );
+    assert_eq!(count(&fragile, "a").await, 1, "what is before it is there");
+    let build = &world.builds::<Fragile>().await[0];
+    assert_eq!((build.state, build.checkpoint), (BuildState::Live, before));
+    world.settled(&robust).await;
+    assert_eq!(count(&robust, "a").await, 3);
+    assert_eq!(world.builds::<Robust>().await[0].failure, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_will_not_come() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.settled(&model).await;
+    let poison = world.happens("a", "poison").await;
+    let waiting = Instant::now();
+    let behind = model.reach(poison, 30 * SOON).await.expect_err("stuck");
+    let actual = Position::START;
+    assert_eq!(
+        behind,
+        Behind {
+            wanted: poison,
+            actual
+        }
+    );
+    assert!(waiting.elapsed() < SOON, "{:?}", waiting.elapsed());
+    // While it tries again and again, it answers at once.
+    for _ in 0..400 {
+        let asked = Instant::now();
+        model.reach(poison, SOON).await.expect_err("stuck");
+        assert_eq!(asked.elapsed(), Duration::ZERO);
+        tokio::time::sleep(Duration::from_millis(499)).await;
+    }
+    model.reach(actual, SOON).await.expect("it has got there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_tries_again_later_and_later() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.settled(&model).await;
+    world.happens("a", "poison").await;
+    failure(&world, 1).await;
+    let mut last = Instant::now();
+    let mut pauses = Vec::new();
+    for attempts in 2..=9 {
+        failure(&world, attempts).await;
+        pauses.push(last.elapsed().as_secs_f64().round() as u64);
+        last = Instant::now();
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+    cure();
+    world
+        .builds_when::<Fragile>(|builds| builds[0].failure.is_none())
+        .await;
+    world.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 1);
+    assert_eq!(world.builds::<Fragile>().await[0].failure, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_decision_it_is_tried_at_once() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.settled(&model).await;
+    world.happens("a", "happened").await;
+    let poison = world.happens("a", "poison").await;
+    world.happens("a", "happened").await;
+    failure(&world, 8).await;
+    let build = world.builds::<Fragile>().await[0].id;
+    let decided = Instant::now();
+    world
+        .store
+        .update(build, BuildUpdate::Retry)
+        .await
+        .expect("retried");
+    let again = failure(&world, 1).await;
+    assert_eq!((again.position, again.attempts), (poison, 1));
+    world
+        .store
+        .update(build, BuildUpdate::Skip(poison))
+        .await
+        .expect("skipped");
+    while model.position() < poison {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.settled(&model).await;
+    assert!(
+        decided.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        decided.elapsed()
+    );
+    assert_eq!(count(&model, "a").await, 2, "all but what was left out");
+    let build = &world.builds::<Fragile>().await[0];
+    assert_eq!((&build.failure, build.skipped.len()), (&None, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_out_stays_out_after_a_restart() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.settled(&model).await;
+    let poison = world.happens("a", "poison").await;
+    failure(&world, 1).await;
+    world.feed.stop();
+    let build = world.builds::<Fragile>().await[0].id;
+    world
+        .store
+        .update(build, BuildUpdate::Skip(poison))
+        .await
+        .expect("skipped");
+    world.happens("a", "happened").await;
+    let later = world.again().await;
+    let model = later.projections.start::<Fragile>();
+    later.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_build_can_be_stuck_too() {
+    let world = World::new().await;
+    world.happens("a", "happened").await;
+    let poison = world.happens("a", "poison").await;
+    let model = world.projections.start::<Fragile>();
+    let build = world
+        .builds_when::<Fragile>(|builds| builds.iter().any(|build| build.failure.is_some()))
+        .await
+        .remove(0);
+    assert_eq!(
+        (build.state, build.checkpoint),
+        (BuildState::Building, Position::new(1))
+    );
+    let unbuilt = model.find(Vec::new(), None).await.expect_err("not yet");
+    assert!(
+        matches!(unbuilt, ReadError::NotBuilt { name: "tally" }),
+        "{unbuilt}"
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let asked = Instant::now();
+    model.reach(poison, 30 * SOON).await.expect_err("stuck");
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+    failure(&world, 3).await;
+    world
+        .store
+        .update(build.id, BuildUpdate::Skip(poison))
+        .await
+        .expect("skipped");
+    world
+        .builds_when::<Fragile>(|builds| builds[0].state == BuildState::Live)
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_event_is_in_the_way_until_it_is_left_out() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    world.feed.stop();
+    world.happens("a", "quiet").await;
+    let damaged = world.happens("a", "happened").await;
+    world.happens("a", "happened").await;
+    let later = world.damaged(damaged).await;
+    let model = later.projections.start::<Fragile>();
+    let failure = failure(&later, 2).await;
+    assert_eq!(
+        (failure.position, &*failure.event_type, &*failure.reason),
+        (damaged, "unreadable", "it is torn")
+    );
+    let build = later.builds::<Fragile>().await.remove(0);
+    let skip = BuildUpdate::Skip(damaged);
+    later.store.update(build.id, skip).await.expect("skipped");
+    later
+        .builds_when::<Fragile>(|builds| builds[0].checkpoint > damaged)
+        .await;
+    later.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 2);
+    // Another read model meets it again, and does not take the place of this
+    // one before somebody has decided anew.
+    let rebuilt = later.store.begin("tally", 1).await.expect("begun");
+    let builds = later
+        .builds_when::<Fragile>(|builds| builds.iter().any(|build| build.failure.is_some()))
+        .await;
+    assert_eq!(builds[0].id, build.id);
+    let skip = BuildUpdate::Skip(damaged);
+    later.store.update(rebuilt.id, skip).await.expect("skipped");
+    later
+        .builds_when::<Fragile>(|builds| builds[0].id == rebuilt.id)
+        .await;
+    later.settled(&model).await;
+    assert_eq!(count(&model, "a").await, 2);
+}
+
+/// A todo's event that nobody can read.
+async fn paint(world: &World, todo: TodoId) {
+    let event = NewEvent {
+        event_type: "painted".to_owned(),
+        schema_version: 1,
+        payload: Payload::from_text(r#"{"type":"painted"}"#.to_owned()).expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    let stream = StreamId::new(TodoState::TYPE, todo.to_string());
+    let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event]);
+    world.events.append(append).await.expect("appended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_on_a_damaged_stream_are_refused_and_others_are_not() {
+    let world = World::new().await;
+    let todos = world.projections.model::<TodoProjection>();
+    let lists = world.projections.model::<ListProjection>();
+    world.settled(&todos).await;
+    let [damaged, other] = [7, 8].map(|number| TodoId::new(Uuid::from_u128(number)));
+    paint(&world, damaged).await;
+    let commands = handler(world.events.clone());
+    let context = CommandContext::default();
+    let create = TodoCommand::Create {
+        text: "Buy milk".parse().expect("valid"),
+        list: ListId::SHARED,
+    };
+    let refused = commands
+        .execute::<TodoState>(&damaged, &create, &context)
+        .await;
+    let refused = refused.expect_err("its history cannot be read");
+    assert!(matches!(refused, CommandError::Unreadable(_)), "{refused}");
+    commands
+        .execute::<TodoState>(&other, &create, &context)
+        .await
+        .expect("created");
+    world.settled(&lists).await;
+    let head = world.events.head().await.expect("read");
+    todos.reach(head, SOON).await.expect_err("stuck");
+    let builds = world.builds::<TodoProjection>().await;
+    let failure = builds[0].failure.as_ref().expect("it has failed");
+    assert_eq!(&*failure.event_type, "painted");
+    assert!(
+        failure.reason.contains("no event of this type"),
+        "{}",
+        failure.reason
+    );
+}
