@@ -2,6 +2,7 @@
 //! and the tasks themselves.
 
 mod contracts;
+mod guide;
 mod layers;
 mod layout;
 mod migrate;

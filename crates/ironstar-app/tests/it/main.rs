@@ -3,6 +3,7 @@
 mod builds;
 mod command;
 mod feed;
+mod first_aggregate;
 mod guards;
 mod lists;
 mod many;

@@ -1,0 +1,266 @@
+//! The code of `docs/FIRST_AGGREGATE.md`, piece by piece. A test of `xtask` makes
+//! sure that the page shows just this.
+
+use ironstar_app::projection::{Documents, FoldError, Projection};
+use ironstar_app::test_kit::{happened, stored};
+use ironstar_app::{CommandContext, CommandError, CommandHandler, decode};
+use ironstar_domain::test_kit::{check_laws, given};
+use ironstar_domain::{
+    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, UpcastError,
+};
+use ironstar_ports::{Envelope, Place};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::support::{handler, memory_store};
+
+// What happens to a book, and what can be asked of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum BookEvent {
+    Added { title: String, shelf: String },
+    Lent { to: String },
+    Returned,
+}
+
+#[derive(Clone, Debug)]
+pub enum BookCommand {
+    Add { title: String, shelf: String },
+    Lend { to: String },
+    Return,
+}
+
+// What it is, as far as decisions need to know.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub enum BookState {
+    #[default]
+    Unknown,
+    In,
+    Out {
+        with: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum BookError {
+    #[error("there is no such book")]
+    NotFound,
+    #[error("this book is in the library already")]
+    AlreadyAdded,
+    #[error("{0} has this book")]
+    Out(String),
+    #[error("this book is in")]
+    In,
+}
+
+// The decisions.
+impl Aggregate for BookState {
+    const TYPE: &'static str = "Book";
+    const FINGERPRINT: Fingerprint = Fingerprint::of(&[include_str!("first_aggregate.rs")]);
+
+    type Id = Uuid;
+    type Command = BookCommand;
+    type Event = BookEvent;
+    type Error = BookError;
+
+    fn handle(&self, command: &BookCommand) -> Result<Vec<BookEvent>, BookError> {
+        match (self, command.clone()) {
+            (Self::Unknown, BookCommand::Add { title, shelf }) => {
+                Ok(vec![BookEvent::Added { title, shelf }])
+            }
+            (Self::Unknown, BookCommand::Lend { .. } | BookCommand::Return) => {
+                Err(BookError::NotFound)
+            }
+            (Self::In | Self::Out { .. }, BookCommand::Add { .. }) => Err(BookError::AlreadyAdded),
+            (Self::In, BookCommand::Lend { to }) => Ok(vec![BookEvent::Lent { to }]),
+            (Self::In, BookCommand::Return) => Err(BookError::In),
+            (Self::Out { with }, BookCommand::Lend { .. }) => Err(BookError::Out(with.clone())),
+            (Self::Out { .. }, BookCommand::Return) => Ok(vec![BookEvent::Returned]),
+        }
+    }
+
+    fn apply(self, event: &BookEvent) -> Self {
+        match (self, event) {
+            (Self::Unknown, BookEvent::Added { .. }) => Self::In,
+            (Self::In, BookEvent::Lent { to }) => Self::Out { with: to.clone() },
+            (Self::Out { .. }, BookEvent::Returned) => Self::In,
+            (state, BookEvent::Added { .. } | BookEvent::Lent { .. } | BookEvent::Returned) => {
+                state
+            }
+        }
+    }
+}
+
+impl DomainEvent for BookEvent {
+    const SCHEMAS: &'static [EventSchema] = &[
+        EventSchema::lifted("added", &[added_has_a_shelf]),
+        EventSchema::new("lent"),
+        EventSchema::new("returned"),
+    ];
+
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::Added { .. } => "added",
+            Self::Lent { .. } => "lent",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+impl DomainError for BookError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound => ErrorKind::NotFound,
+            Self::AlreadyAdded | Self::Out(_) | Self::In => ErrorKind::Conflict,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "book-not-found",
+            Self::AlreadyAdded => "book-already-added",
+            Self::Out(_) => "book-out",
+            Self::In => "book-in",
+        }
+    }
+}
+
+// From version 1 to version 2 of `added`.
+fn added_has_a_shelf(fields: &mut Map<String, Value>) -> Result<(), UpcastError> {
+    fields.insert("shelf".to_owned(), "unsorted".into());
+    Ok(())
+}
+
+fn emma() -> BookEvent {
+    BookEvent::Added {
+        title: "Emma".to_owned(),
+        shelf: "novels".to_owned(),
+    }
+}
+
+fn lend(to: &str) -> BookCommand {
+    BookCommand::Lend { to: to.to_owned() }
+}
+
+fn lent(to: &str) -> BookEvent {
+    BookEvent::Lent { to: to.to_owned() }
+}
+
+#[test]
+fn a_book_is_lent_to_one_at_a_time() {
+    given::<BookState>([emma()])
+        .when(lend("Ada"))
+        .then([lent("Ada")])
+        .and_when(lend("Bob"))
+        .then_refused(BookError::Out("Ada".to_owned()))
+        .and([BookEvent::Returned])
+        .when(lend("Bob"))
+        .then([lent("Bob")]);
+}
+
+#[test]
+fn whatever_is_asked_of_a_book_keeps_the_laws() {
+    check_laws::<BookState>([
+        BookCommand::Add {
+            title: "Emma".to_owned(),
+            shelf: "novels".to_owned(),
+        },
+        lend("Ada"),
+        lend("Bob"),
+        BookCommand::Return,
+    ]);
+}
+
+// Who has which book.
+#[derive(Debug)]
+pub struct LoanProjection;
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Loan {
+    title: String,
+    with: Option<String>,
+}
+
+impl Projection for LoanProjection {
+    const NAME: &'static str = "loans";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &[BookState::TYPE];
+
+    type Document = Loan;
+
+    fn fold(event: &Envelope, documents: &mut Documents<Loan>) -> Result<(), FoldError> {
+        let (id, happened) = decode::<BookState>(event)?;
+        let key = id.to_string();
+        let loan = match (documents.get(&key)?.cloned(), happened) {
+            (None, BookEvent::Added { title, .. }) => Loan { title, with: None },
+            (Some(loan), BookEvent::Lent { to }) => Loan {
+                with: Some(to),
+                ..loan
+            },
+            (Some(loan), BookEvent::Returned) => Loan { with: None, ..loan },
+            (Some(_), BookEvent::Added { .. })
+            | (None, BookEvent::Lent { .. } | BookEvent::Returned) => return Ok(()),
+        };
+        documents.put(key, loan)
+    }
+
+    fn place(loan: &Loan) -> Option<Place> {
+        loan.with.as_ref().map(|with| Place {
+            collection: "out".to_owned(),
+            sort: with.clone(),
+        })
+    }
+}
+
+#[test]
+fn a_book_that_is_out_is_listed_with_who_has_it() {
+    let id = Uuid::from_u128(7);
+    let loan = |with: Option<&str>| Loan {
+        title: "Emma".to_owned(),
+        with: with.map(str::to_owned),
+    };
+    let view = ironstar_app::test_kit::given([
+        happened::<BookState>(id, emma()),
+        happened::<BookState>(id, lent("Ada")),
+    ])
+    .view::<LoanProjection>()
+    .then([(id.to_string(), loan(Some("Ada")))]);
+    assert_eq!(view.listed("out"), [&loan(Some("Ada"))]);
+    view.and([happened::<BookState>(id, BookEvent::Returned)])
+        .then([(id.to_string(), loan(None))]);
+}
+
+#[test]
+fn a_book_from_before_there_were_shelves_is_still_a_book() {
+    let id = Uuid::from_u128(7);
+    let old = r#"{"type":"added","title":"Emma"}"#;
+    let loan = Loan {
+        title: "Emma".to_owned(),
+        with: None,
+    };
+    ironstar_app::test_kit::given([stored::<BookState>(id, "added", 1, old)])
+        .view::<LoanProjection>()
+        .then([(id.to_string(), loan)]);
+}
+
+// The use case.
+async fn borrow(
+    commands: &CommandHandler,
+    book: Uuid,
+    who: &str,
+) -> Result<(), CommandError<BookError>> {
+    let context = CommandContext::default();
+    commands
+        .execute::<BookState>(&book, &lend(who), &context)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_book_that_nobody_has_added_is_not_lent() {
+    let commands = handler(memory_store());
+    let refused = borrow(&commands, Uuid::from_u128(7), "Ada").await;
+    let refused = refused.expect_err("there is no such book");
+    assert_eq!(refused.to_string(), "there is no such book");
+}
