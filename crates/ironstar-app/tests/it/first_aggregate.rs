@@ -18,14 +18,14 @@ use crate::support::{handler, memory_store};
 // What happens to a book, and what can be asked of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum BookEvent {
+enum BookEvent {
     Added { title: String, shelf: String },
     Lent { to: String },
     Returned,
 }
 
 #[derive(Clone, Debug)]
-pub enum BookCommand {
+enum BookCommand {
     Add { title: String, shelf: String },
     Lend { to: String },
     Return,
@@ -33,7 +33,7 @@ pub enum BookCommand {
 
 // What it is, as far as decisions need to know.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub enum BookState {
+enum BookState {
     #[default]
     Unknown,
     In,
@@ -43,7 +43,7 @@ pub enum BookState {
 }
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum BookError {
+enum BookError {
     #[error("there is no such book")]
     NotFound,
     #[error("this book is in the library already")]
@@ -174,10 +174,10 @@ fn whatever_is_asked_of_a_book_keeps_the_laws() {
 
 // Who has which book.
 #[derive(Debug)]
-pub struct LoanProjection;
+struct LoanProjection;
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Loan {
+struct Loan {
     title: String,
     with: Option<String>,
 }
