@@ -192,6 +192,7 @@ impl Open {
                 moved = (now.checkpoint, Instant::now());
             }
             if moved.1.elapsed() > PATIENCE {
+                // No server has taken it on.
                 self.build_here(projection, now, shown).await?;
                 moved.1 = Instant::now();
             }

@@ -27,6 +27,10 @@ use crate::problem::Problem;
 /// How many todos a page shows.
 pub(super) const PAGE: usize = 500;
 
+/// How many todos are patched one by one; a page where more have changed is
+/// drawn anew.
+const PATCHED: usize = 100;
+
 /// Posts the form that it stands on.
 const POST_FORM: &str = "@post(el.action, {contentType: 'form'})";
 
@@ -233,11 +237,21 @@ struct Difference<'a> {
     is_mixed: bool,
 }
 
+impl Difference<'_> {
+    /// How many todos have changed.
+    fn len(&self) -> usize {
+        self.added.len() + self.changed.len() + self.removed.len()
+    }
+}
+
 impl View for TodoView {
     type Projection = TodoProjection;
 
     fn draw(&self, changes: &Changes<TodoDocument>) -> Drawing {
         let mut difference = self.difference(changes);
+        if difference.len() > PATCHED {
+            return Drawing::Whole;
+        }
         let Some(shown) = difference.counts.map(|counts| self.shown(counts)) else {
             let Difference {
                 added,

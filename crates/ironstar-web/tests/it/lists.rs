@@ -267,6 +267,22 @@ async fn commands_on_a_list_are_one_append() {
 }
 
 #[tokio::test]
+async fn where_much_has_changed_the_page_is_drawn_anew() {
+    let app = TestApp::init().await;
+    for number in 0..101 {
+        app.create(&format!("Todo {number}")).await;
+    }
+    let mut stream = app.stream("/api/sse/todos", None).await;
+    stream.next().await;
+    let (_, answer) = post(&app, "todos", json!({"type": "complete_all"})).await;
+    assert_eq!(answer["changed"], 101);
+    let whole = stream.next().await;
+    assert_eq!(whole.id, "202");
+    assert!(whole.data.contains("<section id=\"todos\""));
+    assert_eq!(whole.data.matches("aria-checked=\"true\"").count(), 101);
+}
+
+#[tokio::test]
 async fn forms_act_on_their_own_list_and_lead_back_to_it() {
     let app = TestApp::init().await;
     let form = async |path: &str, body: &str| {

@@ -1,0 +1,82 @@
+import { expect, test } from "../fixtures.js";
+
+test("a list has todos of its own, for everyone who opens it", async ({ visit }) => {
+  const ada = await visit();
+  await ada.add("Shared by all");
+  await ada.shows("Shared by all");
+  await ada.page.getByRole("link", { name: "All lists" }).click();
+  await ada.page.getByRole("textbox", { name: "Name of a new list" }).fill("Groceries");
+  await ada.page.getByRole("button", { name: "Create" }).click();
+  await expect(ada.page.getByRole("heading", { level: 1 })).toHaveText("Groceries");
+  await expect(ada.page).toHaveTitle("ironstar · Groceries");
+  await ada.shows();
+
+  const bob = await visit();
+  await bob.page.goto(ada.page.url());
+  await ada.add("Milk");
+  await bob.shows("Milk");
+  await bob.add("Bread");
+  await ada.shows("Milk", "Bread");
+  await bob.page.goto(new URL("/", ada.page.url()).href);
+  await bob.shows("Shared by all");
+});
+
+test("parts of a list are pages that follow what others do", async ({ server, visit }) => {
+  const { id } = await server.command({ type: "create", text: "Milk" });
+  await server.command({ type: "create", text: "Bread" });
+  const active = await visit();
+  await active.page.getByRole("link", { name: "Active" }).click();
+  await expect(active.page).toHaveURL(/\/active$/);
+  await active.shows("Milk", "Bread");
+  const completed = await visit();
+  await completed.page.getByRole("link", { name: "Completed" }).click();
+  await expect(completed.page.getByText("Nothing is done yet.")).toBeVisible();
+
+  await server.command({ type: "complete", id });
+  await active.shows("Bread");
+  await completed.shows("Milk");
+  await completed.toggle("Milk").click();
+  await active.shows("Milk", "Bread");
+  await completed.shows();
+  await active.page.reload();
+  await active.shows("Milk", "Bread");
+});
+
+for (const javaScriptEnabled of [true, false]) {
+  const how = javaScriptEnabled ? "with" : "without";
+  test(`all todos are done, undone and cleared at once, ${how} JavaScript`, async ({ visit }) => {
+    const page = await visit({ javaScriptEnabled });
+    for (const text of ["Milk", "Bread", "Tea"]) {
+      await page.add(text);
+    }
+    await page.shows("Milk", "Bread", "Tea");
+    const button = (name) => page.page.getByRole("button", { name, exact: true });
+    await expect(button("Clear completed")).toHaveCount(0);
+    await button("Complete all").click();
+    await expect(page.count).toHaveText("0 items left");
+    await button("Reopen all").click();
+    await expect(page.count).toHaveText("3 items left");
+    await page.toggle("Bread").click();
+    await expect(page.count).toHaveText("2 items left");
+    await button("Clear completed").click();
+    await page.shows("Milk", "Tea");
+  });
+}
+
+test("lists are renamed, archived and restored", async ({ visit }) => {
+  const { page } = await visit({ javaScriptEnabled: false });
+  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("textbox", { name: "Name of a new list" }).fill("Plans");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("link", { name: "All lists" }).click();
+  await page.locator("summary").click();
+  await page.getByRole("textbox", { name: "New name for Plans" }).fill("Old plans");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Archive Old plans" }).click();
+  await page.getByRole("link", { name: "Old plans" }).click();
+  await expect(page.getByText("it takes no new todos until it is restored")).toBeVisible();
+  await expect(page.getByRole("textbox", { name: "New todo" })).toHaveCount(0);
+  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("button", { name: "Restore Old plans" }).click();
+  await expect(page.getByRole("button", { name: "Archive Old plans" })).toBeVisible();
+});
