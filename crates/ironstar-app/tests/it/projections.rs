@@ -229,6 +229,7 @@ async fn positions_never_go_backwards() {
     world.settled(&model).await;
     assert_eq!(world.builds::<First>().await[0].checkpoint, Position::START);
     let mut news = model.news().expect("it runs");
+    let mut jumps = model.news().expect("it runs");
     world.store.failing_commits.store(3, SeqCst);
     world.happens("a", "happened").await;
     let deadline = Instant::now() + SOON;
@@ -245,6 +246,9 @@ async fn positions_never_go_backwards() {
     }
     world.settled(&model).await;
     assert_eq!(changes(&mut news), [change("a", 0, 1)]);
+    while let Ok(News::Jumped(position)) = jumps.try_recv() {
+        assert!(position >= reached, "{position}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
