@@ -9,6 +9,7 @@ use ironstar_ports::{
     UpdateError,
 };
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::Projection;
 use super::folder::{Folder, Halt};
@@ -18,6 +19,9 @@ const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(262_144).expect("it is not zer
 
 /// How many events are read, folded and stored at a time.
 const PAGE: usize = 4_096;
+
+/// How long to wait for events that the live build has seen.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How far a build has got.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,7 +99,13 @@ pub async fn build<P: Projection>(
         }
         match store.update(build.id, BuildUpdate::Promote).await {
             Ok(()) => return Ok(()),
-            Err(UpdateError::Behind { live }) => head = live,
+            Err(UpdateError::Behind { live }) => {
+                head = live;
+                if page.is_empty() {
+                    // The live one has seen events that cannot be read here yet.
+                    sleep(PAUSE).await;
+                }
+            }
             Err(UpdateError::NoSuchBuild | UpdateError::WrongState) => {
                 return Err(BuildError::Ended);
             }

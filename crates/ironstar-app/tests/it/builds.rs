@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::projection::{BuildError, BuildJob, News, Progress, Registered};
-use ironstar_ports::{Build, BuildState, BuildUpdate, EventStore, Position, ProjectionStore};
+use ironstar_ports::{
+    Build, BuildState, BuildUpdate, DocumentBatch, EventStore, Position, ProjectionStore,
+};
 
 use crate::support::{Tally, TallyProjection, World, count, folds, tally};
 
@@ -256,6 +258,39 @@ async fn a_build_is_as_far_as_the_live_one_when_it_takes_its_place() {
     world.settled(&model).await;
     assert_eq!(events.head().await.expect("read"), Position::new(51));
     assert_eq!(count(&model, "a").await, 51);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_is_behind_goes_on_until_it_is_not() {
+    let world = World::new().await;
+    world.happens("a", "happened").await;
+    let live = world.store.begin("tally", 1).await.expect("begun");
+    let first = job(&world, live.clone(), |_| {}).0;
+    let registered = Registered::of::<First>();
+    registered.build(first).await.expect("built");
+    let build = world.store.begin("tally", 1).await.expect("begun");
+    let id = build.id;
+    // The live one sees another event before this one does.
+    let further = DocumentBatch {
+        build: live.id,
+        from: Position::new(1),
+        to: Position::new(2),
+        changes: Vec::new(),
+    };
+    world.store.commit(further).await.expect("stored");
+    let (second, told) = job(&world, build, |_| {});
+    let happens = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        world.happens("a", "happened").await;
+    };
+    let (built, ()) = tokio::join!(registered.build(second), happens);
+    built.expect("built");
+    let builds = world.builds::<First>().await;
+    assert_eq!((builds.len(), builds[0].id), (1, id));
+    assert_eq!(builds[0].checkpoint, Position::new(2));
+    let told = told.lock().expect("nobody has panicked").clone();
+    assert!(told.is_sorted_by_key(|progress| progress.position));
+    assert_eq!(told[1].head, Position::new(2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,6 +178,10 @@ async fn stopping_ends_every_stream() {
         .await
         .expect("it ends");
     assert!(end.is_none());
+    assert!(
+        events.next().await.is_none(),
+        "who asks again is told again"
+    );
 }
 
 #[tokio::test]

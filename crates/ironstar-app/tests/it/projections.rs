@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use ironstar_app::projection::{Behind, News};
-use ironstar_ports::Position;
+use ironstar_ports::{EventStore, Position};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::Instant;
@@ -164,6 +164,7 @@ async fn news_have_each_change_once_and_in_order() {
     world.settled(&model).await;
     assert_eq!(changes(&mut news), [change("a", 1, 3), change("b", 0, 1)]);
     world.happens("a", "quiet").await;
+    world.happens("a", "same").await;
     world.settled(&model).await;
     assert_eq!(changes(&mut news), [], "nothing has changed");
 }
@@ -220,10 +221,15 @@ async fn positions_never_go_backwards() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    let reached = world.happens("a", "quiet").await;
+    // More than are folded at a time, and fewer than are stored unasked.
+    for _ in 0..700 {
+        world.happens("a", "quiet").await;
+    }
+    let reached = world.events.head().await.expect("read");
     world.settled(&model).await;
     assert_eq!(world.builds::<First>().await[0].checkpoint, Position::START);
     let mut news = model.news().expect("it runs");
+    let mut jumps = model.news().expect("it runs");
     world.store.failing_commits.store(3, SeqCst);
     world.happens("a", "happened").await;
     let deadline = Instant::now() + SOON;
@@ -232,10 +238,17 @@ async fn positions_never_go_backwards() {
         assert!(model.position() >= reached, "{}", model.position());
         let found = model.find(Vec::new(), None).await.expect("read");
         assert!(found.position >= reached, "{}", found.position);
+        for _ in 0..100 {
+            assert!(model.position() >= reached, "{}", model.position());
+            tokio::task::yield_now().await;
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     world.settled(&model).await;
     assert_eq!(changes(&mut news), [change("a", 0, 1)]);
+    while let Ok(News::Jumped(position)) = jumps.try_recv() {
+        assert!(position >= reached, "{position}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

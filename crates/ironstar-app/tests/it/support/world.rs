@@ -135,7 +135,8 @@ pub(crate) fn cure() {
 }
 
 /// Counts what has happened to each thing. A `poison` event cannot be folded,
-/// unless it is the robust one; a `quiet` one changes nothing.
+/// unless it is the robust one; a `quiet` one changes nothing, and a `same` one
+/// puts what is there.
 #[derive(Debug)]
 pub(crate) struct TallyProjection<const VERSION: u32, const ROBUST: bool = false>;
 
@@ -156,10 +157,14 @@ impl<const VERSION: u32, const ROBUST: bool> Projection for TallyProjection<VERS
 
     fn fold(event: &Envelope, documents: &mut Documents<Tally>) -> Result<(), FoldError> {
         let key = &event.stream.aggregate_id;
-        let before = documents.get(key)?.map_or(0, |tally| tally.count);
+        let before = documents.get(key)?.cloned();
         if event.event_type == "quiet" {
             return Ok(());
         }
+        if let ("same", Some(same)) = (&*event.event_type, &before) {
+            return documents.put(key.as_str(), same.clone());
+        }
+        let before = before.map_or(0, |tally| tally.count);
         let after = Tally {
             version: VERSION,
             count: before + 1,
