@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use ironstar_ports::{Build, Envelope, Position, ProjectionStore};
 use tokio::sync::{Notify, broadcast, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Projection;
 use super::documents::Changed;
@@ -20,7 +20,12 @@ use crate::{EventFeed, FeedError};
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
 
 /// How many events are folded before their documents are stored.
-const BATCH: usize = 512;
+const BATCH: usize = 1_024;
+
+/// How long a batch takes at the least, unless it is full. Who acts alone is shown
+/// at once; where much happens, what comes within this time is stored together,
+/// since every commit waits for the disk, and appends wait for it.
+const PACE: Duration = Duration::from_millis(10);
 
 /// How many positions without a change to any document may go by before the
 /// checkpoint is stored; and for how long, when nothing more happens.
@@ -128,14 +133,16 @@ pub(super) async fn follow<P: Projection>(
     let mut folder = Folder::<P>::new(build, DOCUMENTS);
     let mut events = feed.subscribe(folder.position());
     announcer.jump(folder.position());
+    let mut not_before = Instant::now();
     loop {
         let batch = tokio::select! {
-            batch = next_batch(&mut events, folder.unstored() > 0) => batch,
+            batch = next_batch(&mut events, folder.unstored() > 0, not_before) => batch,
             () = built.notified() => return Left::Halted(Halt::Ended),
         };
         let Some((batch, failure)) = batch else {
             return Left::Stopped;
         };
+        not_before = Instant::now() + PACE;
         let folded = folder.fold(store, &batch).await;
         // Whoever decides to leave an event out does so at the checkpoint, which
         // has to be right before it.
@@ -174,12 +181,14 @@ async fn store_and_announce<P: Projection>(
     Ok(())
 }
 
-/// The events that are there, once there is one; none, if nothing happens for a
+/// The events that are there, once there is one, but `not_before` a time unless
+/// they are as many as a batch may have; none, if nothing happens for a
 /// while and somebody `is_waiting` for that. Also the error that comes after
 /// them, if one does. Nothing, if there will never be any.
 async fn next_batch(
     events: &mut BoxStream<'static, Result<Arc<Envelope>, FeedError>>,
     is_waiting: bool,
+    not_before: Instant,
 ) -> Option<(Vec<Arc<Envelope>>, Option<FeedError>)> {
     let mut batch = Vec::new();
     let first = if is_waiting {
@@ -198,6 +207,10 @@ async fn next_batch(
         }
         if batch.len() < BATCH {
             next = events.next().now_or_never().flatten();
+            if next.is_none() && Instant::now() < not_before {
+                sleep_until(not_before).await;
+                next = events.next().now_or_never().flatten();
+            }
         }
     }
     Some((batch, None))

@@ -368,3 +368,30 @@ async fn it_ends_with_the_feed_when_it_is_stuck() {
         .await;
     expect_end(&world, &model).await;
 }
+
+/// Who acts alone is shown at once; where much happens, it is stored together.
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_stored_together_and_the_first_of_it_at_once() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut news = model.news().expect("it runs");
+    let start = Instant::now();
+    let first = world.happens_loudly("a", "counted").await;
+    model.reach(first, SOON).await.expect("reached");
+    assert!(
+        start.elapsed() < Duration::from_millis(2),
+        "{:?}",
+        start.elapsed()
+    );
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        world.happens_loudly("a", "counted").await;
+    }
+    world.settled(&model).await;
+    let told = changes(&mut news);
+    assert_eq!(told.first(), Some(&change("a", 0, 1)));
+    assert!((3..=6).contains(&told.len()), "{told:?}");
+    assert_eq!(told.last().map(|(_, _, after)| *after), Some(31));
+}

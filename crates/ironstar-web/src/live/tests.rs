@@ -243,7 +243,7 @@ async fn who_claims_to_have_seen_the_future_gets_the_whole_view() {
     assert_eq!(next(&mut frames).await, patch("<main>[1]</main>", 1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_was_away_for_too_long_gets_the_whole_view() {
     let fixture = Fixture::start(&["a"]).await;
     let mut slow = fixture.watch(Some(1));

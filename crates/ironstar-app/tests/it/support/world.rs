@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ironstar_adapters::memory::{MemoryEventStore, MemoryProjectionStore};
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemoryProjectionStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::projection::{Documents, FoldError, Projection, Projections, ReadModel};
 use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
     Append, Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource,
-    Envelope, EventStore, ExpectedSequence, Found, Metadata, NewEvent, Payload, Place, Position,
-    ProjectionStore, StoreError, StreamId, UpdateError,
+    Envelope, EventBus, EventStore, ExpectedSequence, Found, Key, Metadata, NewEvent, Payload,
+    Place, Position, ProjectionStore, StoreError, StreamId, UpdateError,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<TestProjectionStore>,
     pub(crate) feed: EventFeed,
     pub(crate) projections: Projections,
+    bus: Arc<MemoryEventBus>,
 }
 
 impl World {
@@ -55,7 +56,8 @@ impl World {
         log: Arc<dyn EventStore>,
         store: Arc<TestProjectionStore>,
     ) -> Self {
-        let feed = EventFeed::start(log.clone(), &*memory_bus(), FeedOptions::default())
+        let bus = memory_bus();
+        let feed = EventFeed::start(log.clone(), &*bus, FeedOptions::default())
             .await
             .expect("started");
         let clock = Arc::new(SystemClock);
@@ -65,7 +67,20 @@ impl World {
             store,
             feed,
             projections,
+            bus,
         }
+    }
+
+    /// Something happens, and the bus hints at it.
+    pub(crate) async fn happens_loudly(&self, id: &str, event_type: &str) -> Position {
+        let position = self.happens(id, event_type).await;
+        let key = Key::of_stream(&StreamId::new("Test", id));
+        let hinted = self
+            .bus
+            .publish(&key, position.to_string().as_bytes())
+            .await;
+        hinted.expect("the bus works");
+        position
     }
 
     /// Something happens.
