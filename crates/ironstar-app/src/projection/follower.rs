@@ -22,10 +22,12 @@ const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero
 /// How many events are folded before their documents are stored.
 const BATCH: usize = 1_024;
 
-/// How long a batch takes at the least, unless it is full. Who acts alone is shown
-/// at once; where much happens, what comes within this time is stored together,
-/// since every commit waits for the disk, and appends wait for it.
-const PACE: Duration = Duration::from_millis(10);
+/// How many times as long as it took to store a batch, nothing more is stored,
+/// unless a batch is full; and how long that is at the most. Every commit waits
+/// for the disk, and appends wait for it. So whoever acts alone is shown at once,
+/// and where much happens it is stored together.
+const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// How many positions without a change to any document may go by before the
 /// checkpoint is stored; and for how long, when nothing more happens.
@@ -142,7 +144,7 @@ pub(super) async fn follow<P: Projection>(
         let Some((batch, failure)) = batch else {
             return Left::Stopped;
         };
-        not_before = Instant::now() + PACE;
+        let start = Instant::now();
         let folded = folder.fold(store, &batch).await;
         // Whoever decides to leave an event out does so at the checkpoint, which
         // has to be right before it.
@@ -150,6 +152,7 @@ pub(super) async fn follow<P: Projection>(
         if let Err(halt) = store_and_announce(&mut folder, store, announcer, is_last).await {
             return Left::Halted(halt);
         }
+        not_before = Instant::now() + (start.elapsed() * REST).min(LONGEST_REST);
         if let Err(halt) = folded {
             return Left::Halted(halt);
         }

@@ -375,7 +375,7 @@ async fn a_burst_is_stored_together_and_the_first_of_it_at_once() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.store.commit_ms.store(2, SeqCst);
     let mut news = model.news().expect("it runs");
     let start = Instant::now();
     let first = world.happens_loudly("a", "counted").await;

@@ -223,6 +223,8 @@ pub(crate) struct TestProjectionStore {
     pub(crate) failing_looks: AtomicU64,
     /// Commits that are done, and reported as failures.
     pub(crate) unanswered_commits: AtomicU64,
+    /// How many milliseconds a commit takes.
+    pub(crate) commit_ms: AtomicU64,
     /// Commits that are not done, since the checkpoint is said to be elsewhere.
     pub(crate) conflicts: AtomicU64,
     /// How many documents were put or removed.
@@ -270,6 +272,8 @@ impl ProjectionStore for TestProjectionStore {
             let checkpoint = batch.from;
             return Err(CommitError::Moved { checkpoint });
         }
+        let pause = Duration::from_millis(self.commit_ms.load(SeqCst));
+        tokio::time::sleep(pause).await;
         let changes = batch.changes.len() as u64;
         self.inner.commit(batch).await?;
         self.changes.fetch_add(changes, SeqCst);
