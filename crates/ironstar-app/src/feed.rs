@@ -269,7 +269,7 @@ struct Consumer {
 }
 
 /// A page of events, which goes on where it should.
-type Page = Result<VecDeque<Arc<Envelope>>, FeedError>;
+pub(crate) type Page = Result<VecDeque<Arc<Envelope>>, FeedError>;
 
 impl Consumer {
     async fn next(&mut self) -> Option<Result<Arc<Envelope>, FeedError>> {
@@ -350,7 +350,7 @@ impl Tail {
 }
 
 /// Reads a page, and makes sure that it goes on where it should.
-async fn read_page(store: &dyn EventStore, last: Position, limit: usize) -> Page {
+pub(crate) async fn read_page(store: &dyn EventStore, last: Position, limit: usize) -> Page {
     let page = store.load_after(last, limit).await?;
     goes_on(last, page.into_iter().map(Arc::new).collect())
 }

@@ -1,5 +1,7 @@
 //! One command on many aggregates, in one append.
 
+use std::collections::HashSet;
+
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use ironstar_domain::Aggregate;
@@ -149,10 +151,12 @@ impl CommandHandler {
     }
 }
 
-/// What follows from a command, for those that it changes.
+/// What follows from a command, for those that it changes; once for each.
 fn decide_all<A: Aggregate>(all: &[Loaded<A>], command: &A::Command) -> Decisions<A> {
+    let mut streams = HashSet::new();
     all.iter()
         .enumerate()
+        .filter(|(_, loaded)| streams.insert(&loaded.head.stream))
         .filter_map(|(index, loaded)| Some((index, loaded.state.handle(command).ok()?)))
         .filter(|(_, events)| !events.is_empty())
         .collect()

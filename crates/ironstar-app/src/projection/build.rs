@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::Projection;
 use super::folder::{Folder, Halt};
+use crate::feed::{FeedError, read_page};
 
 /// How many documents are kept in memory.
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(262_144).expect("it is not zero");
@@ -97,10 +98,18 @@ pub async fn build<P: Projection>(
             head = head.max(last);
             continue;
         }
+        if last < head {
+            // There is more, which was not to be had just now; what is wrong with
+            // it, if so, the next page tells.
+            if page.is_empty() {
+                sleep(PAUSE).await;
+            }
+            continue;
+        }
         match store.update(build.id, BuildUpdate::Promote).await {
             Ok(()) => return Ok(()),
             Err(UpdateError::Behind { live }) => {
-                head = live;
+                head = head.max(live);
                 if page.is_empty() {
                     // The live one has seen events that cannot be read here yet.
                     sleep(PAUSE).await;
@@ -121,8 +130,11 @@ fn read(
 ) -> JoinHandle<Result<Vec<Arc<Envelope>>, StoreError>> {
     let events = Arc::clone(events);
     tokio::spawn(async move {
-        let page = events.load_after(after, PAGE).await?;
-        Ok(page.into_iter().map(Arc::new).collect())
+        match read_page(&*events, after, PAGE).await {
+            Ok(page) => Ok(page.into()),
+            Err(FeedError::Store(error)) => Err(error),
+            Err(gap @ FeedError::Gap { .. }) => Err(StoreError::unavailable(gap)),
+        }
     })
 }
 

@@ -1,8 +1,9 @@
 //! Folds events into the documents of one build, and has them stored.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ironstar_ports::{
@@ -101,18 +102,19 @@ impl<P: Projection> Folder<P> {
                     self.position = event.position;
                     rest = after;
                 }
-                Err(FoldError::NotLoaded(key)) => {
+                Err(FoldError::NotLoaded(key)) if self.documents.get(&key).is_err() => {
                     self.documents.undo_edits();
-                    let keys = self.missing(key, after);
-                    self.load(store, keys).await?;
+                    let keys = self.missing(key.clone(), after);
+                    let damage = self.load(store, keys).await?;
+                    // That of others counts once they are needed.
+                    if let Some(damage) = damage.get(&key) {
+                        let words = format!("the document {key:?} cannot be read: {damage}");
+                        return Err(stuck(event, words));
+                    }
                 }
                 Err(source) => {
                     self.documents.undo_edits();
-                    return Err(Halt::Stuck {
-                        position: event.position,
-                        event_type: event.event_type.clone(),
-                        reason: chain(&source),
-                    });
+                    return Err(stuck(event, chain(&source)));
                 }
             }
         }
@@ -124,7 +126,17 @@ impl<P: Projection> Folder<P> {
         if !is_ours || self.skipped.contains(&event.position) {
             return Ok(());
         }
-        P::fold(event, &mut self.documents)
+        // A panic would end the projection without a word to its operator. What it
+        // leaves behind are edits, which are undone.
+        let fold = AssertUnwindSafe(|| P::fold(event, &mut self.documents));
+        catch_unwind(fold).unwrap_or_else(|panic| {
+            let words = panic.downcast_ref::<&str>().copied();
+            let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            let words = words.unwrap_or("without a word");
+            Err(FoldError::Senseless(format!(
+                "the projection panicked: {words}"
+            )))
+        })
     }
 
     /// The keys of what has to be loaded: the one that was missed, and those
@@ -140,7 +152,12 @@ impl<P: Projection> Folder<P> {
         keys.into_iter().collect()
     }
 
-    async fn load(&mut self, store: &dyn ProjectionStore, keys: Vec<String>) -> Result<(), Halt> {
+    /// Loads documents. Returns what is wrong with those that cannot be read.
+    async fn load(
+        &mut self,
+        store: &dyn ProjectionStore,
+        keys: Vec<String>,
+    ) -> Result<HashMap<String, serde_json::Error>, Halt> {
         let source = DocumentSource::Build(self.build);
         let query = DocumentQuery { keys, page: None };
         let found = store.find(&source, &query).await?.ok_or(Halt::Ended)?;
@@ -148,15 +165,20 @@ impl<P: Projection> Folder<P> {
             // These documents are of another moment.
             return Err(Halt::Moved);
         }
+        let found = found.keyed.into_iter();
+        let mut found: HashMap<_, _> = found.map(|found| (found.key, found.body)).collect();
+        let mut damage = HashMap::new();
         for key in query.keys {
-            self.documents.load(key, None);
+            let body = found.remove(&key);
+            match body.map(|body| serde_json::from_str(body.as_str())) {
+                None => self.documents.load(key, None),
+                Some(Ok(document)) => self.documents.load(key, Some(document)),
+                Some(Err(error)) => {
+                    damage.insert(key, error);
+                }
+            }
         }
-        for document in found.keyed {
-            let body = serde_json::from_str(document.body.as_str());
-            let body = body.map_err(StoreError::unavailable)?;
-            self.documents.load(document.key, Some(body));
-        }
-        Ok(())
+        Ok(damage)
     }
 
     /// Has stored what was folded. Returns what has changed.
@@ -202,6 +224,14 @@ impl<P: Projection> Folder<P> {
                 }))
             })
             .collect()
+    }
+}
+
+fn stuck(event: &Envelope, reason: String) -> Halt {
+    Halt::Stuck {
+        position: event.position,
+        event_type: event.event_type.clone(),
+        reason,
     }
 }
 

@@ -336,3 +336,23 @@ async fn too_many_at_once_are_refused() {
         .expect("deleted");
     assert_eq!(complete().await.expect("accepted").changed, MOST_AT_ONCE);
 }
+
+#[tokio::test]
+async fn who_is_named_twice_changes_once() {
+    let store = crate::support::memory_store();
+    let create = events(stream(id(1)), &[created(ListId::SHARED)]);
+    let append = Append {
+        streams: vec![create],
+        command: None,
+    };
+    store.append(append).await.expect("appended");
+    let accepted = handler(store)
+        .execute_on_all::<TodoState>(
+            &[id(1), id(1)],
+            &TodoCommand::Complete,
+            &CommandContext::default(),
+        )
+        .await
+        .expect("accepted");
+    assert_eq!(accepted.changed, 1);
+}

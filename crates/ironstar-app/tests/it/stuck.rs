@@ -288,3 +288,30 @@ async fn commands_on_a_damaged_stream_are_refused_and_others_are_not() {
         failure.reason
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_projection_that_panics_is_stuck_as_one_that_fails() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.settled(&model).await;
+    let poison = world.happens("fragile", "poison").await;
+    model.reach(poison, 30 * SOON).await.expect_err("stuck");
+    let failure = failure(&world, 1).await;
+    assert_eq!(failure.position, poison);
+    assert_eq!(failure.reason, "the projection panicked: it fell apart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_build_does_not_end_before_a_damaged_event() {
+    let world = World::new().await;
+    world.happens("a", "happened").await;
+    let damaged = world.happens("a", "happened").await;
+    let last = world.happens("a", "happened").await;
+    let world = world.damaged(damaged).await;
+    let model = world.projections.start::<Fragile>();
+    model.reach(last, 30 * SOON).await.expect_err("stuck");
+    let failure = failure(&world, 1).await;
+    assert_eq!(failure.position, damaged);
+    let builds = world.builds::<Fragile>().await;
+    assert_eq!(builds[0].state, BuildState::Building);
+}

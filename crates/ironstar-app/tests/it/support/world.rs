@@ -150,7 +150,7 @@ pub(crate) fn cure() {
 }
 
 /// Counts what has happened to each thing. A `poison` event cannot be folded,
-/// unless it is the robust one; a `quiet` one changes nothing, and a `same` one
+/// unless it is the robust one, and of what is `fragile` one panics; a `quiet` one changes nothing, and a `same` one
 /// puts what is there.
 #[derive(Debug)]
 pub(crate) struct TallyProjection<const VERSION: u32, const ROBUST: bool = false>;
@@ -188,6 +188,7 @@ impl<const VERSION: u32, const ROBUST: bool> Projection for TallyProjection<VERS
         documents.put(key.as_str(), after)?;
         if event.event_type == "poison" && !ROBUST && !CURED.get() {
             // What was put is undone.
+            assert!(key != "fragile", "it fell apart");
             return Err(FoldError::Senseless("it is poison".to_owned()));
         }
         FOLDS.set(FOLDS.get() + 1);
