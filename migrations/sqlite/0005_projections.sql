@@ -1,5 +1,4 @@
--- Read models. Each is made from the events and can be made anew, so these
--- tables need not be as durable as the log.
+-- Read models. Each is made from the events and can be made anew at any time.
 
 -- What a version of a projection's code makes of the log.
 CREATE TABLE projections (

@@ -9,7 +9,8 @@
 //!   place, tries again, and says which event it cannot digest.
 //! - When the version of its code changes, or on request, a new read model is
 //!   built beside the live one, which goes on serving until the new one takes
-//!   its place.
+//!   its place. One of another version stands still meanwhile, since the code
+//!   that made it is gone.
 //!
 //! [`ReadModel`] is what the rest of the application sees.
 

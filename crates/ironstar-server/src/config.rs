@@ -100,7 +100,7 @@ pub(crate) enum ProjectionsTask {
         /// The projection
         name: String,
     },
-    /// Leaves out the event that has failed, for good
+    /// Leaves out the event that has failed; a rebuild comes across it again
     Skip {
         /// The projection
         name: String,

@@ -27,8 +27,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::sse;
 
-/// How many changes are kept for browsers that come back.
+/// How many changes are kept for browsers that come back, and how many bytes at
+/// the most. Who has missed more gets the whole view.
 const KEPT: usize = 1_024;
+const KEPT_BYTES: usize = 1024 * 1024;
 
 /// How long to wait before a read model that cannot be read is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -84,6 +86,8 @@ struct Shared {
     position: Position,
     /// The newest changes, with the positions that they lead to.
     changes: VecDeque<(Position, Bytes)>,
+    /// How many bytes they have.
+    bytes: usize,
     /// Whoever has seen less than this needs the whole view.
     floor: Position,
     /// Counts whatever changes the whole view.
@@ -149,6 +153,7 @@ impl<V: View> LiveView<V> {
             shared: Mutex::new(Shared {
                 position,
                 changes: VecDeque::new(),
+                bytes: 0,
                 floor: position,
                 generation: 0,
             }),
@@ -250,10 +255,13 @@ impl Shared {
             Drawing::Nothing => {}
             Drawing::Patches(patches) => {
                 self.generation += 1;
-                self.changes.push_back((to, frames(patches, before, to)));
-                if self.changes.len() > KEPT
-                    && let Some((position, _)) = self.changes.pop_front()
+                let frames = frames(patches, before, to);
+                self.bytes += frames.len();
+                self.changes.push_back((to, frames));
+                while (self.changes.len() > KEPT || self.bytes > KEPT_BYTES)
+                    && let Some((position, forgotten)) = self.changes.pop_front()
                 {
+                    self.bytes -= forgotten.len();
                     self.floor = position;
                 }
             }
@@ -264,6 +272,7 @@ impl Shared {
     fn jump(&mut self, position: Position) {
         self.generation += 1;
         self.changes.clear();
+        self.bytes = 0;
         self.position = position;
         self.floor = position;
     }
@@ -285,8 +294,8 @@ impl Shared {
             [] => Missed::Nothing,
             [only] => Missed::Changes(self.position, only.clone()),
             _ => {
-                let frames = missed.into_iter().flatten().copied().collect();
-                Missed::Changes(self.position, frames)
+                let missed: Vec<&[u8]> = missed.into_iter().map(AsRef::as_ref).collect();
+                Missed::Changes(self.position, missed.concat().into())
             }
         }
     }

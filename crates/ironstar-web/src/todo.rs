@@ -21,6 +21,7 @@ use axum::routing::{get, post};
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::{TodoLists, TodoPage};
 use ironstar_app::{ListService, TodoService};
+use ironstar_domain::ListId;
 use ironstar_ports::Position;
 
 use crate::Services;
@@ -72,16 +73,29 @@ struct Todos {
 impl Todos {
     /// Waits until the read models show what has been stored up to a position,
     /// or up to now, so that whoever has just changed something sees it.
-    async fn catch_up(&self, at_least: Option<Position>) -> Result<Result<(), Behind>, Problem> {
+    async fn catch_up(
+        &self,
+        list: ListId,
+        at_least: Option<Position>,
+    ) -> Result<Result<(), Behind>, Problem> {
         let position = match at_least {
             Some(position) => position,
             None => self.services.store.head().await?,
         };
-        let (todos, lists) = tokio::join!(
-            self.service.lists().reach(position, CATCH_UP),
-            self.lists.model().reach(position, CATCH_UP),
-        );
+        let todos = self.service.lists().reach(position, CATCH_UP);
+        if list.is_shared() {
+            return Ok(todos.await);
+        }
+        let (todos, lists) = tokio::join!(todos, self.lists.model().reach(position, CATCH_UP));
         Ok(todos.and(lists))
+    }
+
+    /// Refuses a list that is not there.
+    async fn expect_list(&self, list: ListId) -> Result<(), Problem> {
+        if list.is_shared() || self.lists.list(list).await?.is_some() {
+            return Ok(());
+        }
+        Err(Problem::no_such_list())
     }
 
     /// Up to `limit` todos of a location.
@@ -98,7 +112,7 @@ async fn live(
     asked: Asked,
 ) -> Result<Response, Problem> {
     // Who has seen something expects to go on from there.
-    if let Err(behind) = todos.catch_up(asked.at_least).await? {
+    if let Err(behind) = todos.catch_up(asked.location.list, asked.at_least).await? {
         tracing::debug!(%behind, "a live view begins before what is stored");
     }
     let seen = match last_event_id {
@@ -106,6 +120,7 @@ async fn live(
         LastEventId::Absent | LastEventId::Unreadable => None,
     };
     let location = asked.location;
+    todos.expect_list(location.list).await?;
     let view = || TodoView {
         location,
         lists: todos.service.lists().clone(),

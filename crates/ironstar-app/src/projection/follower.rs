@@ -81,10 +81,11 @@ pub(super) struct Reached {
 
 impl<D> Announcer<D> {
     fn announce(&self, news: News<D>, position: Position) {
-        // First the news, so that who sees the position finds them waiting.
+        // First the position: who begins to listen in between has missed the
+        // news, and finds that it is there already.
+        self.reach(position);
         // Nobody may be listening.
         let _ = self.news.send(news);
-        self.reach(position);
     }
 
     /// Tells of a read model that is as of this position. It may have been

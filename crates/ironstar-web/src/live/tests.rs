@@ -19,7 +19,7 @@ use ironstar_ports::{
 };
 use uuid::Uuid;
 
-use super::{Drawing, KEPT, LiveViews, View};
+use super::{Drawing, KEPT, KEPT_BYTES, LiveViews, View};
 
 /// Lists the numbers of the events that are not called `silent`.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ impl Projection for Numbers {
 struct NumbersView {
     model: ReadModel<Numbers>,
     redrawn_at: u64,
+    weight: usize,
     drawn: Arc<AtomicUsize>,
     drawn_whole: Arc<AtomicUsize>,
 }
@@ -73,7 +74,9 @@ impl View for NumbersView {
         }
         let numbers = numbers.iter().map(|number| format!("<b>{number}</b>"));
         let first = PatchElements::new("<i></i>".to_owned());
-        Drawing::Patches(vec![first, PatchElements::new(numbers.collect::<String>())])
+        let weight = "x".repeat(self.weight);
+        let numbers = numbers.collect::<String>() + &weight;
+        Drawing::Patches(vec![first, PatchElements::new(numbers)])
     }
 
     fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
@@ -102,6 +105,7 @@ struct Fixture {
     drawn: Arc<AtomicUsize>,
     drawn_whole: Arc<AtomicUsize>,
     redrawn_at: u64,
+    weight: usize,
 }
 
 type Frames = BoxStream<'static, Bytes>;
@@ -127,6 +131,7 @@ impl Fixture {
             drawn: Arc::default(),
             drawn_whole: Arc::default(),
             redrawn_at: 0,
+            weight: 0,
         };
         fixture.reach(head).await;
         fixture
@@ -151,6 +156,7 @@ impl Fixture {
         let view = || NumbersView {
             model: self.model.clone(),
             redrawn_at: self.redrawn_at,
+            weight: self.weight,
             drawn: Arc::clone(&self.drawn),
             drawn_whole: Arc::clone(&self.drawn_whole),
         };
@@ -330,4 +336,24 @@ async fn another_read_model_is_drawn_anew() {
         .documents
         .update(ironstar_ports::BuildId::new(1), BuildUpdate::Retry);
     discarded.await.expect_err("the old one has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_are_large_are_not_all_kept() {
+    let mut fixture = Fixture::start(&["a"]).await;
+    fixture.weight = KEPT_BYTES / 4;
+    let mut slow = fixture.watch(Some(1));
+    for _ in 0..3 {
+        fixture.append(&["a"]).await;
+    }
+    let kept = next(&mut slow).await;
+    assert!(
+        kept.starts_with(&change("<b>2</b>", 1, 2)[..40]),
+        "all is kept"
+    );
+    for _ in 0..5 {
+        fixture.append(&["a"]).await;
+    }
+    let whole = next(&mut fixture.watch(Some(4))).await;
+    assert!(whole.contains("<main>"), "the first is forgotten");
 }

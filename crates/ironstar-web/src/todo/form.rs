@@ -177,7 +177,7 @@ async fn respond(
 }
 
 async fn draw_refused(todos: &Todos, at: Location, refused: &Refused) -> Result<Response, Problem> {
-    let behind = todos.catch_up(None).await?;
+    let behind = todos.catch_up(at.list, None).await?;
     page::draw(todos, at, behind.is_err(), Some(refused)).await
 }
 

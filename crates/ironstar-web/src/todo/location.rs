@@ -8,7 +8,6 @@ use axum::http::request::Parts;
 use ironstar_app::todo::Show;
 use ironstar_domain::ListId;
 use ironstar_ports::Position;
-use serde::Deserialize;
 
 use crate::problem::Problem;
 use crate::sse::parse_position;
@@ -24,17 +23,13 @@ pub(super) struct Location {
 }
 
 /// What a query may say.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default)]
 struct Said {
     list: Option<String>,
     show: Option<String>,
     after: Option<String>,
     at_least: Option<String>,
     limit: Option<String>,
-    /// The page's signals, which Datastar sends along with every GET.
-    #[serde(rename = "datastar")]
-    _signals: Option<serde::de::IgnoredAny>,
 }
 
 /// What a request asks to see.
@@ -118,6 +113,30 @@ pub(super) fn parse_show(name: &str) -> Option<Show> {
 }
 
 impl Said {
+    /// Sorts out the parameters of a query. What nobody knows is refused if the
+    /// query `is_strict`, as a program's is: one that is misspelt must not go
+    /// unnoticed. Addresses of pages go through many hands, which add to them.
+    fn of(parameters: Vec<(String, String)>, is_strict: bool) -> Option<Self> {
+        let mut said = Self::default();
+        for (name, value) in parameters {
+            let field = match &*name {
+                "list" => &mut said.list,
+                "show" => &mut said.show,
+                "after" => &mut said.after,
+                "at_least" => &mut said.at_least,
+                "limit" => &mut said.limit,
+                // The page's signals, which Datastar sends along with every GET.
+                "datastar" => continue,
+                _ if is_strict => return None,
+                _ => continue,
+            };
+            if field.replace(value).is_some() {
+                return None;
+            }
+        }
+        Some(said)
+    }
+
     fn read(self) -> Result<Asked, Problem> {
         let refuse = |detail: String| Problem::invalid("invalid-value", detail);
         let position = |name: &str, text: Option<String>| {
@@ -166,14 +185,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let said: Result<Query<Said>, QueryRejection> =
-            Query::from_request_parts(parts, state).await;
-        let Query(said) = said.map_err(|_| {
+        let refused = || {
             Problem::invalid(
                 "invalid-value",
                 "the query has the parameters 'list', 'show', 'after', 'limit' and 'at_least', once each",
             )
-        })?;
+        };
+        let is_strict = parts.uri.path().starts_with("/api/");
+        let parameters: Result<Query<Vec<(String, String)>>, QueryRejection> =
+            Query::from_request_parts(parts, state).await;
+        let Query(parameters) = parameters.map_err(|_| refused())?;
+        let said = Said::of(parameters, is_strict).ok_or_else(refused)?;
         said.read()
     }
 }

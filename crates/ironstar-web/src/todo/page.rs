@@ -64,7 +64,7 @@ async fn show(todos: &Todos, list: ListId, show: Show, asked: Asked) -> Result<R
         show,
         after: asked.location.after,
     };
-    let behind = todos.catch_up(asked.at_least).await?;
+    let behind = todos.catch_up(list, asked.at_least).await?;
     draw(todos, location, behind.is_err(), None).await
 }
 

@@ -36,13 +36,11 @@ pub(super) async fn query(
     State(todos): State<Arc<Todos>>,
     asked: Asked,
 ) -> Result<Json<QueryResponse>, Problem> {
-    if let Err(behind) = todos.catch_up(asked.at_least).await? {
+    if let Err(behind) = todos.catch_up(asked.location.list, asked.at_least).await? {
         return Err(behind.into());
     }
     let list = asked.location.list;
-    if !list.is_shared() && todos.lists.list(list).await?.is_none() {
-        return Err(Problem::no_such_list());
-    }
+    todos.expect_list(list).await?;
     let page = todos
         .page(asked.location, asked.limit.unwrap_or(LIMIT))
         .await?;
@@ -113,6 +111,10 @@ pub(super) async fn command_on_list(
         return Err(Problem::invalid("invalid-value", detail));
     }
     let list = request.id.unwrap_or_default();
+    if let Err(behind) = todos.catch_up(list, None).await? {
+        return Err(behind.into());
+    }
+    todos.expect_list(list).await?;
     let command = match request.command {
         ListWideCommand::CompleteAll => ListWide::CompleteAll,
         ListWideCommand::ReopenAll => ListWide::ReopenAll,

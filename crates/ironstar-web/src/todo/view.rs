@@ -269,9 +269,15 @@ impl View for TodoView {
         let (added, removed) = (difference.added.len(), difference.removed.len());
         let most = (shown + removed as u64).max(shown);
         let moves = added + removed > 0;
-        let fits = self.location.after.is_none() && most <= PAGE as u64;
-        if difference.is_mixed || (moves && !fits) {
+        let is_first = self.location.after.is_none();
+        let fits = is_first && most <= PAGE as u64;
+        // What is added behind a page that is full is counted, and not shown.
+        let is_behind = is_first && removed == 0 && shown - (added as u64) > PAGE as u64;
+        if difference.is_mixed || (moves && !fits && !is_behind) {
             return Drawing::Whole;
+        }
+        if is_behind {
+            difference.added.clear();
         }
         let summary = difference
             .counts
@@ -283,7 +289,7 @@ impl View for TodoView {
                 element_id(todo.id)
             )));
         }
-        if added > 0 {
+        if !difference.added.is_empty() {
             difference.added.sort_by_key(|todo| todo.created);
             // Not idempotent, so it comes last.
             patches.push(

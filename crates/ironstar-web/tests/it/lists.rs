@@ -91,6 +91,10 @@ async fn a_list_that_is_not_there_is_not_found() {
             "{path}"
         );
     }
+    let stream = app.get(&format!("/api/sse/todos?list={unknown}")).await;
+    assert_eq!(stream.status(), StatusCode::NOT_FOUND);
+    let all = json!({"type": "complete_all", "id": unknown});
+    assert_eq!(post(&app, "todos", all).await.0, StatusCode::NOT_FOUND);
     let create = json!({"type": "create", "text": "Milk", "list": unknown});
     let (status, problem) = app.command(create.to_string()).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
@@ -180,6 +184,11 @@ async fn a_list_is_shown_in_part_and_in_pages() {
         let response = app.get(&format!("/api/todos?{bad}")).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
     }
+    let twice = app.get("/api/todos?show=all&show=all").await;
+    assert_eq!(twice.status(), StatusCode::BAD_REQUEST);
+    // What others add to the address of a page is none of its business.
+    let page = app.get("/active?utm_source=somewhere").await;
+    assert_eq!(page.status(), StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
@@ -280,6 +289,22 @@ async fn where_much_has_changed_the_page_is_drawn_anew() {
     assert_eq!(whole.id, "202");
     assert!(whole.data.contains("<section id=\"todos\""));
     assert_eq!(whole.data.matches("aria-checked=\"true\"").count(), 101);
+}
+
+#[tokio::test]
+async fn what_is_added_behind_a_full_page_is_counted_and_not_shown() {
+    let app = TestApp::init().await;
+    for number in 0..501 {
+        app.create(&format!("Todo {number}")).await;
+    }
+    let mut stream = app.stream("/api/sse/todos", None).await;
+    let whole = stream.next().await;
+    assert!(whole.data.contains("Todo 499") && !whole.data.contains("Todo 500"));
+    app.create("Behind").await;
+    let summary = stream.next().await;
+    assert!(summary.data.contains("<strong>502</strong> items left"));
+    assert!(!summary.data.contains("<li"), "{}", summary.data);
+    assert_eq!(summary.id, "502", "the change is complete");
 }
 
 #[tokio::test]

@@ -192,7 +192,10 @@ impl Task {
     }
 
     async fn commit(&mut self, batch: &DocumentBatch) -> Result<(), CommitError> {
-        documents::commit(self.checked()?, batch).await
+        let committed = documents::commit(self.checked()?, batch).await;
+        // Another process may have had it replaced, and have no time to sweep.
+        self.has_ended_builds |= matches!(committed, Err(CommitError::Ended));
+        committed
     }
 
     /// The connection, if the file is still the one that it was opened on.
