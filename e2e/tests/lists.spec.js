@@ -48,6 +48,9 @@ for (const javaScriptEnabled of [true, false]) {
     const page = await visit({ javaScriptEnabled });
     for (const text of ["Milk", "Bread", "Tea"]) {
       await page.add(text);
+      // The answer clears the field.
+      await expect(page.item(text)).toBeVisible();
+      await expect(page.field).toHaveValue("");
     }
     await page.shows("Milk", "Bread", "Tea");
     const button = (name) => page.page.getByRole("button", { name, exact: true });
