@@ -58,11 +58,11 @@ impl Witness {
         self.failures.load(Relaxed)
     }
 
-    /// Has the clients end once they have an answer.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Relaxed)
     }
 
+    /// Has the clients end once they have an answer.
     pub(crate) fn end(&self) {
         self.is_over.store(true, Relaxed);
     }

@@ -267,7 +267,7 @@ impl View for TodoView {
             };
         };
         let (added, removed) = (difference.added.len(), difference.removed.len());
-        let most = (shown + removed as u64).max(shown);
+        let most = shown + removed as u64;
         let moves = added + removed > 0;
         let is_first = self.location.after.is_none();
         let fits = is_first && most <= PAGE as u64;
