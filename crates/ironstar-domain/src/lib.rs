@@ -9,6 +9,7 @@
 //! - [`mod@schema`] reads events of any age.
 //! - [`mod@todo`] and [`mod@list`] are the aggregates of the application. A new one
 //!   is one more module beside them.
+//! - [`mod@step`] is what becomes of what a process manager asks for.
 //! - [`test_kit`] is given/when/then for any aggregate.
 
 mod aggregate;
@@ -16,6 +17,7 @@ mod fingerprint;
 mod line;
 pub mod list;
 pub mod schema;
+pub mod step;
 pub mod test_kit;
 pub mod todo;
 
@@ -26,6 +28,7 @@ pub use list::{
     ListCommand, ListError, ListEvent, ListId, ListIdError, ListName, ListNameError, ListState,
 };
 pub use schema::{EventError, EventSchema, UpcastError};
+pub use step::{StepCommand, StepError, StepEvent, StepId, StepIdError, StepState};
 pub use todo::{
     TodoCommand, TodoError, TodoEvent, TodoId, TodoIdError, TodoState, TodoText, TodoTextError,
 };

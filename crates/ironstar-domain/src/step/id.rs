@@ -1,0 +1,158 @@
+//! Which step.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Identifies a step by what it follows from: the process manager, the position
+/// of the event that it has reacted to, and the number of the step in that
+/// reaction, from 0. Written as `archive-done-lists/120.0`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StepId {
+    process: String,
+    position: u64,
+    index: u32,
+}
+
+/// Why a text is not a [`StepId`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the id of a step is a name, a position and a number, such as archive-done-lists/120.0")]
+pub struct StepIdError;
+
+impl StepId {
+    /// The step of a process manager with this number that follows from the
+    /// event at this position.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not in kebab case: small letters and digits, in words
+    /// that are joined by `-`.
+    pub fn new(process: &str, position: u64, index: u32) -> Result<Self, StepIdError> {
+        let is_word = |word: &str| {
+            let mut letters = word.bytes();
+            !word.is_empty()
+                && letters.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        if !process.split('-').all(is_word) {
+            return Err(StepIdError);
+        }
+        Ok(Self {
+            process: process.to_owned(),
+            position,
+            index,
+        })
+    }
+
+    /// The name of the process manager.
+    #[must_use]
+    pub fn process(&self) -> &str {
+        &self.process
+    }
+
+    /// The position of the event that it follows from.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The number of the step among those that follow from the same event.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+}
+
+impl FromStr for StepId {
+    type Err = StepIdError;
+
+    fn from_str(text: &str) -> Result<Self, StepIdError> {
+        let (process, numbers) = text.split_once('/').ok_or(StepIdError)?;
+        let (position, index) = numbers.split_once('.').ok_or(StepIdError)?;
+        let id = Self::new(
+            process,
+            position.parse().map_err(|_| StepIdError)?,
+            index.parse().map_err(|_| StepIdError)?,
+        )?;
+        // One step, one name.
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(StepIdError)
+        }
+    }
+}
+
+impl TryFrom<String> for StepId {
+    type Error = StepIdError;
+
+    fn try_from(text: String) -> Result<Self, StepIdError> {
+        text.parse()
+    }
+}
+
+impl From<StepId> for String {
+    fn from(id: StepId) -> Self {
+        id.to_string()
+    }
+}
+
+impl Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}.{}", self.process, self.position, self.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{StepId, StepIdError};
+
+    #[test]
+    fn an_id_is_a_name_a_position_and_a_number() {
+        let id: StepId = "archive-done-lists/120.1".parse().expect("an id");
+        assert_eq!(Ok(&id), StepId::new("archive-done-lists", 120, 1).as_ref());
+        assert_eq!(
+            (id.process(), id.position(), id.index()),
+            ("archive-done-lists", 120, 1)
+        );
+    }
+
+    #[test]
+    fn anything_else_is_not_an_id() {
+        for malformed in [
+            "",
+            "archive",
+            "archive/1",
+            "archive/1.",
+            "archive/.1",
+            "archive/01.0",
+            "archive/+1.0",
+            "archive/1.0.0",
+            "archive/-1.0",
+            "/1.0",
+            "-/1.0",
+            "archive-/1.0",
+            "Archive/1.0",
+            "a b/1.0",
+            "a/b/1.0",
+            "archive/1.4294967296",
+        ] {
+            assert_eq!(malformed.parse::<StepId>(), Err(StepIdError), "{malformed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_read_as_it_was_written(
+            process in "[a-z0-9]{1,5}(-[a-z0-9]{1,5}){0,2}",
+            position: u64,
+            index: u32,
+        ) {
+            let id = StepId::new(&process, position, index).expect("in kebab case");
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+}
