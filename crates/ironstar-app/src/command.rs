@@ -43,8 +43,9 @@ pub struct CommandContext {
     pub origin: Origin,
     /// Makes a retry answer what was answered before.
     pub record: Option<CommandRecord>,
-    /// Another aggregate that must still be where it was when it was looked at.
-    pub guard: Option<StreamHead>,
+    /// What goes to other streams together with what follows from the command;
+    /// or nothing, and they must only be where they were.
+    pub also: Vec<StreamAppend>,
 }
 
 /// An aggregate's state, and where its stream was then.
@@ -89,11 +90,11 @@ pub enum CommandError<E> {
         /// How often it was tried.
         attempts: u32,
     },
-    /// The aggregate that guards the command has changed.
-    #[error("{guard} has changed at the same time; try again")]
-    GuardChanged {
+    /// Another stream that the command depends on is not where it was.
+    #[error("{stream} has changed at the same time; try again")]
+    OtherChanged {
         /// Which one.
-        guard: StreamId,
+        stream: StreamId,
     },
     /// The key of the command belongs to another one.
     #[error("the key of this command was used for another command before; choose a new one")]
@@ -223,7 +224,7 @@ impl CommandHandler {
                 }
                 decision => decision?,
             };
-            if events.is_empty() && context.record.is_none() {
+            if events.is_empty() && context.is_done_without_events() {
                 return Ok(loaded.accepted());
             }
             let mut append = Append::to_stream(
@@ -231,7 +232,7 @@ impl CommandHandler {
                 ExpectedSequence::after(loaded.head.sequence),
                 self.encode(&loaded.state, &events, &context.origin)?,
             );
-            append.streams.extend(context.guard.as_ref().map(guarding));
+            append.streams.extend(context.also.iter().cloned());
             append.command.clone_from(&context.record);
             match self.append_and_hint(append).await {
                 Ok(appended) => {
@@ -260,6 +261,25 @@ impl CommandHandler {
         Ok(Seen {
             state: loaded.state,
             head: loaded.head,
+        })
+    }
+
+    /// The first event of an aggregate, to be stored together with what follows
+    /// from another one's command: see [`CommandContext::also`].
+    ///
+    /// # Errors
+    ///
+    /// If it has no stored form.
+    pub fn first_event<A: Aggregate>(
+        &self,
+        id: &A::Id,
+        event: &A::Event,
+        origin: &Origin,
+    ) -> Result<StreamAppend, PayloadError> {
+        Ok(StreamAppend {
+            stream: StreamId::new(A::TYPE, id.to_string()),
+            expected: ExpectedSequence::NoStream,
+            events: self.encode(&A::default(), std::slice::from_ref(event), origin)?,
         })
     }
 
@@ -407,19 +427,10 @@ impl CommandHandler {
     }
 }
 
-/// The part of an append that makes sure that an aggregate has not changed.
-fn guarding(guard: &StreamHead) -> StreamAppend {
-    StreamAppend {
-        stream: guard.stream.clone(),
-        expected: ExpectedSequence::after(guard.sequence),
-        events: Vec::new(),
-    }
-}
-
 /// Why a command had no effect, if not because of its own aggregate.
 fn not_appended<E>(error: AppendError) -> CommandError<E> {
     match error {
-        AppendError::Conflict { stream, .. } => CommandError::GuardChanged { guard: stream },
+        AppendError::Conflict { stream, .. } => CommandError::OtherChanged { stream },
         AppendError::KeyReused => CommandError::KeyReused,
         AppendError::Overloaded => CommandError::Overloaded,
         AppendError::Store(error) => error.into(),
@@ -435,6 +446,18 @@ fn keys(append: &StreamAppend) -> impl Iterator<Item = Key> {
         .and_then(|event| event.metadata.parent.as_ref())
         .map(|parent| Key::of_part(parent, &append.stream));
     std::iter::once(Key::of_stream(&append.stream)).chain(part)
+}
+
+impl CommandContext {
+    /// Whether there is nothing to store if the command changes nothing.
+    fn is_done_without_events(&self) -> bool {
+        self.record.is_none() && self.also.iter().all(|also| also.events.is_empty())
+    }
+
+    /// Whether a stream is one of those that go with the command.
+    fn depends_on(&self, stream: &StreamId) -> bool {
+        self.also.iter().any(|also| also.stream == *stream)
+    }
 }
 
 impl Accepted {

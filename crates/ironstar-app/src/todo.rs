@@ -6,7 +6,7 @@ mod lists;
 use std::time::Duration;
 
 use ironstar_domain::{Aggregate, ListId, ListState, TodoCommand, TodoError, TodoId, TodoState};
-use ironstar_ports::{Envelope, StreamHead, StreamId};
+use ironstar_ports::{Envelope, StreamAppend, StreamId};
 
 use crate::projection::{Behind, ReadError};
 use crate::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler};
@@ -123,10 +123,8 @@ impl TodoService {
             attempts += 1;
             let outcome = match self.guard(list).await {
                 Ok(guard) => {
-                    let context = CommandContext {
-                        guard: Some(guard),
-                        ..context.clone()
-                    };
+                    let mut context = context.clone();
+                    context.also.push(guard);
                     self.commands
                         .execute::<TodoState>(&id, command, &context)
                         .await
@@ -137,7 +135,8 @@ impl TodoService {
                 },
             };
             match outcome {
-                Err(CommandError::GuardChanged { .. }) if attempts < ATTEMPTS => {}
+                Err(CommandError::OtherChanged { stream })
+                    if stream.aggregate_type == ListState::TYPE && attempts < ATTEMPTS => {}
                 outcome => return outcome,
             }
         }
@@ -177,10 +176,10 @@ impl TodoService {
     }
 
     /// A list that takes new todos, as it is now.
-    async fn guard(&self, list: ListId) -> Result<StreamHead, CommandError<TodoError>> {
+    async fn guard(&self, list: ListId) -> Result<StreamAppend, CommandError<TodoError>> {
         let seen = self.commands.see::<ListState, _>(&list).await?;
         match seen.state {
-            ListState::Open { .. } => Ok(seen.head),
+            ListState::Open { .. } => Ok(StreamAppend::guard(&seen.head)),
             ListState::NotCreated => Err(CommandError::Refused(TodoError::NoSuchList)),
             ListState::Archived { .. } => Err(CommandError::Refused(TodoError::ListArchived)),
         }

@@ -236,6 +236,19 @@ impl Append {
     }
 }
 
+impl StreamAppend {
+    /// No events: the others are only appended if a stream is still where it
+    /// was.
+    #[must_use]
+    pub fn guard(head: &StreamHead) -> Self {
+        Self {
+            stream: head.stream.clone(),
+            expected: ExpectedSequence::after(head.sequence),
+            events: Vec::new(),
+        }
+    }
+}
+
 impl Appended {
     /// The position of the last event of all its streams.
     #[must_use]

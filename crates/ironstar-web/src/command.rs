@@ -113,7 +113,7 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
                 ..origin.origin
             },
             record: key.map(|key| CommandRecord { key, request }),
-            guard: None,
+            also: Vec::new(),
         })
     }
 }

@@ -146,7 +146,7 @@ impl<E: DomainError> From<CommandError<E>> for Problem {
             CommandError::Contended { .. } => {
                 Self::new(StatusCode::CONFLICT, "contended", error.to_string())
             }
-            CommandError::GuardChanged { .. } => {
+            CommandError::OtherChanged { .. } => {
                 Self::new(StatusCode::CONFLICT, "contended", error.to_string())
             }
             CommandError::KeyReused => Self::new(

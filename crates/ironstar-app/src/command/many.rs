@@ -41,7 +41,7 @@ impl CommandHandler {
         let mut all = self.load_all::<A>(ids).await?;
         for _ in 0..ATTEMPTS {
             let decisions = decide_all(&all, command);
-            if decisions.is_empty() && context.record.is_none() {
+            if decisions.is_empty() && context.is_done_without_events() {
                 let position = self.store.head().await?;
                 return Ok(AcceptedOnAll {
                     changed: 0,
@@ -50,8 +50,12 @@ impl CommandHandler {
             }
             let append = self.append_of(&all, &decisions, context)?;
             match self.append_and_hint(append).await {
-                Ok(appended) => return self.accept_all(all, decisions, appended).await,
-                Err(AppendError::Conflict { .. }) => all = self.load_all::<A>(ids).await?,
+                Ok(appended) => {
+                    return self.accept_all(all, decisions, appended, context).await;
+                }
+                Err(AppendError::Conflict { stream, .. }) if !context.depends_on(&stream) => {
+                    all = self.load_all::<A>(ids).await?;
+                }
                 Err(error) => return Err(not_appended(error)),
             }
         }
@@ -68,7 +72,7 @@ impl CommandHandler {
         context: &CommandContext,
     ) -> Result<Option<AcceptedOnAll>, CommandError<E>> {
         match self.known(context).await? {
-            Some(appended) => Ok(Some(self.accepted_on_all(&appended).await?)),
+            Some(appended) => Ok(Some(self.accepted_on_all(&appended, context).await?)),
             None => Ok(None),
         }
     }
@@ -107,8 +111,9 @@ impl CommandHandler {
                 events: self.encode(&loaded.state, events, &context.origin)?,
             })
         };
+        let also = context.also.iter().cloned().map(Ok);
         let streams: Result<Vec<_>, CommandError<A::Error>> =
-            decisions.iter().map(stream).collect();
+            decisions.iter().map(stream).chain(also).collect();
         Ok(Append {
             streams: streams?,
             command: context.record.clone(),
@@ -121,8 +126,9 @@ impl CommandHandler {
         mut all: Vec<Loaded<A>>,
         decisions: Decisions<A>,
         appended: Appended,
+        context: &CommandContext,
     ) -> Result<AcceptedOnAll, CommandError<A::Error>> {
-        let accepted = self.accepted_on_all(&appended).await?;
+        let accepted = self.accepted_on_all(&appended, context).await?;
         for ((index, events), head) in decisions.into_iter().zip(appended.streams) {
             let loaded = &mut all[index];
             let loaded = Loaded {
@@ -141,8 +147,9 @@ impl CommandHandler {
     async fn accepted_on_all<E>(
         &self,
         appended: &Appended,
+        context: &CommandContext,
     ) -> Result<AcceptedOnAll, CommandError<E>> {
-        let changed = appended.streams.len();
+        let changed = appended.streams.len().saturating_sub(context.also.len());
         let position = match changed {
             0 => self.store.head().await?,
             _ => appended.position(),

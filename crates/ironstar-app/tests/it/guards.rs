@@ -211,7 +211,7 @@ async fn a_list_that_is_renamed_at_the_last_moment_takes_the_todo() {
         .await
         .expect_err("it never stands still");
     assert!(
-        matches!(&error, CommandError::GuardChanged { guard } if guard.aggregate_type == "List"),
+        matches!(&error, CommandError::OtherChanged { stream } if stream.aggregate_type == "List"),
         "{error}"
     );
 }
