@@ -7,15 +7,17 @@
 //! - [`CommandHandler`]: load, fold, decide, append, hint; for any aggregate.
 //! - [`EventFeed`]: the log as a stream that catches up and then goes on live.
 //! - [`mod@projection`]: read models, kept up to date and built anew.
+//! - [`mod@process`]: what follows from events, at once or after a while.
 //! - [`mod@todo`] and [`mod@list`]: the use cases of the aggregates. A new one is one
 //!   more module beside them.
-//! - [`mod@test_kit`] tests what a projection makes of events.
+//! - [`mod@test_kit`] tests what projections and process managers make of events.
 
 mod codec;
 mod command;
 mod feed;
 mod finish;
 pub mod list;
+pub mod process;
 pub mod projection;
 mod snapshots;
 pub mod test_kit;
@@ -26,11 +28,13 @@ pub use codec::{DecodeError, decode};
 pub use command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Seen};
 pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
 pub use list::ListService;
+pub use process::ProcessManager;
 pub use projection::{Projection, Projections, ReadModel};
 pub use todo::TodoService;
 
-/// Every projection of the application, so that an operator can name it.
+/// Every projection of the application, and every process manager, so that an operator can name it.
 pub const PROJECTIONS: &[projection::Registered] = &[
     projection::Registered::of::<todo::TodoProjection>(),
     projection::Registered::of::<list::ListProjection>(),
+    projection::Registered::of::<process::Process<list::ArchiveDoneLists>>(),
 ];

@@ -1,4 +1,7 @@
-//! The list's use cases: its commands, and which lists there are.
+//! The list's use cases: its commands, which lists there are, and when one is
+//! put away by itself.
+
+mod archiving;
 
 use ironstar_domain::{Aggregate, ListCommand, ListError, ListEvent, ListId, ListName, ListState};
 use ironstar_ports::{DocumentPage, Envelope, Place, Position};
@@ -7,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::decode;
 use crate::projection::{Documents, FoldError, Projection, ReadError, ReadModel};
 use crate::{Accepted, CommandContext, CommandError, CommandHandler};
+
+pub use archiving::{ArchiveDoneLists, Archiving, ListProgress, ListStep};
 
 /// Carries out what is asked of lists.
 #[derive(Clone, Debug)]

@@ -66,6 +66,11 @@ pub trait Projection: Debug + Send + Sync + 'static {
     /// If the event cannot be read, or its documents not be had.
     fn fold(event: &Envelope, documents: &mut Documents<Self::Document>) -> Result<(), FoldError>;
 
+    /// Whether it is about events of aggregates of this type.
+    fn is_about(aggregate_type: &str) -> bool {
+        Self::AGGREGATES.contains(&aggregate_type)
+    }
+
     /// Where a document is listed, if it is.
     fn place(document: &Self::Document) -> Option<Place>;
 }

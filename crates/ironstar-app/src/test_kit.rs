@@ -1,5 +1,5 @@
-//! What a test of a projection says, in few words: what has happened, and which
-//! documents that makes.
+//! What a test of a projection or of a process manager says, in few words: what
+//! has happened, and which documents that makes, or what is asked for then.
 //!
 //! It is the other half of the domain's `test_kit`, and knows as little of tasks
 //! and stores as that one does. Positions, sequences and ids of events are the
@@ -50,9 +50,40 @@
 //!     .view::<ListProjection>()
 //!     .then_stuck(1);
 //! ```
+//!
+//! # Process managers
+//!
+//! [`given`] events, a [process manager](Given::process)
+//! [asks for](Plan::then_asks) commands, or [waits](Plan::then_waits) before it
+//! does. Time passes by saying that what waits [is due](Plan::and_due).
+//!
+//! ```
+//! use ironstar_app::list::{ArchiveDoneLists, ListStep};
+//! use ironstar_app::test_kit::{given, happened};
+//! use ironstar_domain::{ListEvent, ListId, ListState, TodoEvent, TodoState};
+//! use time::macros::datetime;
+//!
+//! let list: ListId = "00000000-0000-0000-0000-000000000007".parse().expect("an id");
+//! let todo = "00000000-0000-0000-0000-000000000008".parse().expect("an id");
+//! let created = ListEvent::Created { name: "Groceries".parse().expect("a name") };
+//! let todo = |event| happened::<TodoState>(todo, event).part_of::<ListState>(list);
+//! let text = "Buy milk".parse().expect("a text");
+//! let noon = datetime!(2026-11-24 12:00 UTC);
+//!
+//! given([happened::<ListState>(list, created), todo(TodoEvent::Created { text, list })])
+//!     .process::<ArchiveDoneLists>()
+//!     .then_nothing()
+//!     .and([todo(TodoEvent::Completed).at(noon)])
+//!     .then_asks([])
+//!     .then_waits([(noon, ListStep::Archive(list))])
+//!     .and_due()
+//!     .then_nothing();
+//! ```
 
 mod events;
+mod plan;
 mod view;
 
 pub use events::{Given, Happened, given, happened, stored};
+pub use plan::Plan;
 pub use view::View;

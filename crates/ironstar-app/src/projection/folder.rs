@@ -122,7 +122,7 @@ impl<P: Projection> Folder<P> {
     }
 
     fn fold_one(&mut self, event: &Envelope) -> Result<(), FoldError> {
-        let is_ours = P::AGGREGATES.contains(&&*event.stream.aggregate_type);
+        let is_ours = P::is_about(&event.stream.aggregate_type);
         if !is_ours || self.skipped.contains(&event.position) {
             return Ok(());
         }

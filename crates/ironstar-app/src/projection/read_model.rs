@@ -109,6 +109,12 @@ impl<P: Projection> ReadModel<P> {
         self.reached.borrow().position.unwrap_or_default()
     }
 
+    /// Whether it is kept up to date: there is one, and this very code has made
+    /// it.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.reached.borrow().position.is_some()
+    }
+
     /// Waits until there is one and it has got to a position, so that whoever
     /// has just changed something sees it.
     ///

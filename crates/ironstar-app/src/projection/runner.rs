@@ -35,9 +35,9 @@ const NEWS: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct Projections {
     store: Arc<dyn ProjectionStore>,
-    events: Arc<dyn EventStore>,
+    pub(crate) events: Arc<dyn EventStore>,
     feed: EventFeed,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// The read models of those that run, by projection.
     running: Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>>,
 }

@@ -2,20 +2,43 @@
 
 use std::fmt::Display;
 
-use ironstar_domain::{Aggregate, DomainEvent};
+use ironstar_domain::{Aggregate, DomainEvent, StepId};
 use ironstar_ports::{Envelope, Metadata, NewEvent, Payload, Position, Sequence, StreamId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::View;
-use crate::Projection;
+use super::{Plan, View};
 use crate::codec::encode;
+use crate::{ProcessManager, Projection};
 
 /// An event of some stream, which gets its place in the log when it is given.
 #[derive(Clone, Debug)]
 pub struct Happened {
     stream: StreamId,
     event: NewEvent,
+    at: OffsetDateTime,
+}
+
+impl Happened {
+    /// It happens at this time. Otherwise, it is 1970.
+    #[must_use]
+    pub fn at(self, at: OffsetDateTime) -> Self {
+        Self { at, ..self }
+    }
+
+    /// The aggregate that it happens to is part of another one.
+    #[must_use]
+    pub fn part_of<A: Aggregate>(mut self, parent: A::Id) -> Self {
+        self.event.metadata.parent = Some(StreamId::new(A::TYPE, parent.to_string()));
+        self
+    }
+
+    /// It happens because a step of a process manager is carried out.
+    #[must_use]
+    pub fn because_of(mut self, step: &StepId) -> Self {
+        self.event.metadata.origin.causation_id = Some(step.to_string());
+        self
+    }
 }
 
 /// What has happened, in order.
@@ -35,6 +58,7 @@ pub fn happened<A: Aggregate>(id: A::Id, event: A::Event) -> Happened {
     Happened {
         stream: StreamId::new(A::TYPE, id.to_string()),
         event: stored.unwrap_or_else(|error| panic!("{}: {error}", event.event_type())),
+        at: OffsetDateTime::UNIX_EPOCH,
     }
 }
 
@@ -60,6 +84,7 @@ pub fn stored<A: Aggregate>(
             payload: payload.unwrap_or_else(|error| panic!("{event_type}: {error}")),
             metadata: Metadata::new(Uuid::nil()),
         },
+        at: OffsetDateTime::UNIX_EPOCH,
     }
 }
 
@@ -97,6 +122,17 @@ impl Given {
         View::of(self)
     }
 
+    /// What a process manager asks for because of them.
+    ///
+    /// # Panics
+    ///
+    /// If that depends on which parts of its state are in memory.
+    #[must_use]
+    #[track_caller]
+    pub fn process<M: ProcessManager>(self) -> Plan<M> {
+        Plan::of(self)
+    }
+
     fn place(&self, happened: Happened) -> Envelope {
         let mut before = self.log.iter().rev();
         let last = before
@@ -115,7 +151,7 @@ impl Given {
             schema_version: happened.event.schema_version,
             payload: happened.event.payload,
             metadata,
-            created_at: OffsetDateTime::UNIX_EPOCH,
+            created_at: happened.at,
         }
     }
 }

@@ -79,10 +79,7 @@ impl<P: Projection> View<P> {
     ) -> Self {
         let documents = documents.into_iter();
         let expected: Kept<P> = documents.map(|(key, body)| (key.into(), body)).collect();
-        if let Some((position, reason)) = &self.stuck {
-            let found = format!("stuck at position {position}: {reason}");
-            self.fail("an event cannot be folded", &told(&expected), &found);
-        }
+        self.fail_if_stuck(&told(&expected));
         if self.documents != expected {
             self.fail(
                 "the projection holds other documents",
@@ -138,7 +135,15 @@ impl<P: Projection> View<P> {
     }
 
     #[track_caller]
-    fn fail(&self, headline: &str, expected: &str, found: &str) -> ! {
+    pub(super) fn fail_if_stuck(&self, expected: &str) {
+        if let Some((position, reason)) = &self.stuck {
+            let found = format!("stuck at position {position}: {reason}");
+            self.fail("an event cannot be folded", expected, &found);
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn fail(&self, headline: &str, expected: &str, found: &str) -> ! {
         let events = self.past.log.iter().map(|event| {
             let (position, stream, payload) = (event.position, &event.stream, &event.payload);
             let (name, version) = (&event.event_type, event.schema_version);
@@ -195,7 +200,7 @@ fn fold_cold<P: Projection>(log: &[Envelope]) -> (Kept<P>, Option<(Position, Str
 
 fn of_interest<P: Projection>(log: &[Envelope]) -> impl Iterator<Item = &Envelope> {
     log.iter()
-        .filter(|event| P::AGGREGATES.contains(&&*event.stream.aggregate_type))
+        .filter(|event| P::is_about(&event.stream.aggregate_type))
 }
 
 fn take_over<P: Projection>(kept: &mut Kept<P>, documents: &Documents<P::Document>) {

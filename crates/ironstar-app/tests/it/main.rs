@@ -7,6 +7,7 @@ mod first_aggregate;
 mod guards;
 mod lists;
 mod many;
+mod processes;
 mod projections;
 mod snapshots;
 mod stuck;

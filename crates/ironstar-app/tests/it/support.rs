@@ -16,7 +16,9 @@ use ironstar_ports::{
 };
 use uuid::Uuid;
 
-pub(crate) use world::{SOON, Tally, TallyProjection, World, count, cure, folds, tally};
+pub(crate) use world::{
+    SOON, Tally, TallyProjection, TestProjectionStore, World, count, cure, folds, tally,
+};
 
 pub(crate) fn memory_store() -> Arc<MemoryEventStore> {
     Arc::new(MemoryEventStore::new(Arc::new(SystemClock)))

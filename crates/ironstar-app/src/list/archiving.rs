@@ -1,0 +1,200 @@
+//! Archives lists that are done: all their todos are completed, and nothing has
+//! happened to them for a while.
+
+use ironstar_domain::{
+    Aggregate, ListCommand, ListEvent, ListId, ListState, StepId, TodoEvent, TodoState,
+};
+use ironstar_ports::{Envelope, Position};
+use serde::{Deserialize, Serialize};
+
+use super::ListService;
+use crate::CommandContext;
+use crate::codec::decode;
+use crate::process::{Executor, NotExecuted, ProcessManager, Reaction, State};
+use crate::projection::FoldError;
+use crate::todo::parent_of;
+
+/// The process manager. A list is done when it has todos and all of them are
+/// completed; the shared list never is.
+///
+/// What happens to a list or a todo of it just when its time is up may come
+/// before the list is archived, and not be known yet. Then the list is restored
+/// at once.
+#[derive(Debug)]
+pub struct ArchiveDoneLists;
+
+/// What the process manager knows.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Archiving {
+    /// Of a list.
+    List(ListProgress),
+    /// Of a todo that is not deleted.
+    Todo {
+        /// Whether it is completed.
+        completed: bool,
+    },
+}
+
+/// How far a list is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ListProgress {
+    /// How many of its todos are not completed.
+    pub active: u64,
+    /// How many are.
+    pub completed: u64,
+    /// Whether it is archived.
+    pub archived: bool,
+    /// The position of the event since which it waits to be archived, if it is
+    /// done.
+    pub waits_since: Option<Position>,
+}
+
+/// What is to be done with a list.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListStep {
+    /// It is done.
+    Archive(ListId),
+    /// It was not done after all.
+    Restore(ListId),
+}
+
+impl ProcessManager for ArchiveDoneLists {
+    const NAME: &'static str = "archive-done-lists";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &[ListState::TYPE, TodoState::TYPE];
+
+    type State = Archiving;
+    type Command = ListStep;
+
+    fn react(
+        event: &Envelope,
+        state: &mut State<'_, Archiving, ListStep>,
+    ) -> Result<Reaction<ListStep>, FoldError> {
+        let Some(id) = list_of(event)? else {
+            return Ok(Reaction::nothing());
+        };
+        let key = format!("list/{id}");
+        let before = state.get(&key)?.and_then(Archiving::list);
+        let before = before.unwrap_or_default();
+        let mut list = before;
+        let mut was_touched = false;
+        if event.stream.aggregate_type == TodoState::TYPE {
+            count(event, &mut list, state)?;
+        } else {
+            match decode::<ListState>(event)?.1 {
+                ListEvent::Archived => {
+                    list.archived = true;
+                    let archived_since = step_position(event);
+                    was_touched = archived_since.is_some() && archived_since != before.waits_since;
+                }
+                ListEvent::Restored => list.archived = false,
+                ListEvent::Created { .. } | ListEvent::Renamed { .. } => {}
+            }
+        }
+        let waits = list.is_done() && !list.archived;
+        list.waits_since = waits.then_some(event.position);
+        state.put(&key, Archiving::List(list))?;
+        let timer = id.to_string();
+        let mut reaction = Reaction::nothing();
+        if was_touched {
+            reaction = reaction.and(ListStep::Restore(id));
+        }
+        if waits {
+            reaction = reaction.and_later(timer, event.created_at, ListStep::Archive(id));
+        } else if before.waits_since.is_some() {
+            reaction = reaction.and_never(timer);
+        }
+        Ok(reaction)
+    }
+}
+
+impl Executor<ListStep> for ListService {
+    async fn execute(&self, step: &ListStep, context: &CommandContext) -> Result<(), NotExecuted> {
+        let (id, command) = match step {
+            ListStep::Archive(id) => (*id, ListCommand::Archive),
+            ListStep::Restore(id) => (*id, ListCommand::Restore),
+        };
+        self.execute(id, &command, context).await?;
+        Ok(())
+    }
+}
+
+/// The list that an event is about, unless that is the shared one.
+fn list_of(event: &Envelope) -> Result<Option<ListId>, FoldError> {
+    let list = parent_of(event).unwrap_or_else(|| event.stream.clone());
+    let id: Result<ListId, _> = list.aggregate_id.parse();
+    let id = id.map_err(|error| FoldError::Senseless(format!("{list}: {error}")))?;
+    Ok((!id.is_shared()).then_some(id))
+}
+
+/// The position that a list was archived for, if the process manager did it.
+fn step_position(event: &Envelope) -> Option<Position> {
+    let step: StepId = event.metadata.origin.causation_id.as_ref()?.parse().ok()?;
+    (step.process() == ArchiveDoneLists::NAME).then(|| Position::new(step.position()))
+}
+
+/// Counts a todo that something has happened to.
+fn count(
+    event: &Envelope,
+    list: &mut ListProgress,
+    state: &mut State<'_, Archiving, ListStep>,
+) -> Result<(), FoldError> {
+    let (id, happened) = decode::<TodoState>(event)?;
+    let key = format!("todo/{id}");
+    let before = state.get(&key)?.and_then(Archiving::completed);
+    let after = match happened {
+        TodoEvent::Created { .. } | TodoEvent::Reopened => Some(false),
+        TodoEvent::Completed => Some(true),
+        TodoEvent::Renamed { .. } => before,
+        TodoEvent::Deleted => None,
+    };
+    if let Some(completed) = before {
+        let count = list.count(completed);
+        *count = count.checked_sub(1).ok_or_else(|| {
+            FoldError::Senseless(format!("the counts of its list miss the todo {id}"))
+        })?;
+    }
+    match after {
+        Some(completed) => {
+            *list.count(completed) += 1;
+            state.put(&key, Archiving::Todo { completed })
+        }
+        None => state.remove(&key),
+    }
+}
+
+impl Archiving {
+    fn list(&self) -> Option<ListProgress> {
+        match self {
+            Self::List(list) => Some(*list),
+            Self::Todo { .. } => None,
+        }
+    }
+
+    fn completed(&self) -> Option<bool> {
+        match self {
+            Self::Todo { completed } => Some(*completed),
+            Self::List(_) => None,
+        }
+    }
+}
+
+impl ListProgress {
+    /// Whether it has todos, and all of them are completed.
+    fn is_done(self) -> bool {
+        self.active == 0 && self.completed > 0
+    }
+
+    fn count(&mut self, completed: bool) -> &mut u64 {
+        if completed {
+            &mut self.completed
+        } else {
+            &mut self.active
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+use ironstar_domain::{ListEvent, ListId, ListState, StepId, TodoEvent, TodoId, TodoState};
+use ironstar_ports::Position;
+use proptest::prelude::*;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::{ArchiveDoneLists, Archiving, ListProgress, ListStep};
+use crate::test_kit::{Happened, Plan, given, happened, stored};
+
+fn id() -> ListId {
+    Uuid::from_u128(7).into()
+}
+
+/// So many seconds after the beginning.
+fn at(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds)
+}
+
+fn list(event: ListEvent) -> Happened {
+    happened::<ListState>(id(), event)
+}
+
+fn todo(number: u128, event: TodoEvent) -> Happened {
+    happened::<TodoState>(Uuid::from_u128(number).into(), event).part_of::<ListState>(id())
+}
+
+fn name(name: &str) -> ListEvent {
+    ListEvent::Renamed {
+        name: name.parse().expect("a name"),
+    }
+}
+
+fn created() -> Happened {
+    list(ListEvent::Created {
+        name: "Groceries".parse().expect("a name"),
+    })
+}
+
+fn added(number: u128) -> Happened {
+    let text = "Buy milk".parse().expect("a text");
+    todo(number, TodoEvent::Created { text, list: id() })
+}
+
+/// A list with one todo, which was completed in the third event, after ten
+/// seconds.
+fn done() -> Plan<ArchiveDoneLists> {
+    given([
+        created(),
+        added(1),
+        todo(1, TodoEvent::Completed).at(at(10)),
+    ])
+    .process::<ArchiveDoneLists>()
+    .then_asks([])
+    .then_waits([(at(10), ListStep::Archive(id()))])
+}
+
+fn archived_because_of(position: u64) -> Happened {
+    let step = StepId::new("archive-done-lists", position, 0).expect("an id");
+    list(ListEvent::Archived).because_of(&step)
+}
+
+#[test]
+fn a_list_waits_once_all_its_todos_are_completed() {
+    given([created(), added(1), added(2)])
+        .process::<ArchiveDoneLists>()
+        .then_nothing()
+        .and([todo(1, TodoEvent::Completed).at(at(10))])
+        .then_nothing()
+        .and([todo(2, TodoEvent::Completed).at(at(20))])
+        .then_asks([])
+        .then_waits([(at(20), ListStep::Archive(id()))])
+        .and_due()
+        .then_nothing();
+}
+
+#[test]
+fn whatever_happens_to_it_it_waits_from_then_on() {
+    let text = "Buy bread".parse().expect("a text");
+    done()
+        .and([todo(1, TodoEvent::Renamed { text }).at(at(20))])
+        .then_waits([(at(20), ListStep::Archive(id()))])
+        .and([list(name("Food")).at(at(30))])
+        .then_waits([(at(30), ListStep::Archive(id()))])
+        .and([added(2).at(at(40))])
+        .then_nothing()
+        .and([todo(2, TodoEvent::Deleted).at(at(50))])
+        .then_asks([])
+        .then_waits([(at(50), ListStep::Archive(id()))]);
+}
+
+#[test]
+fn what_is_not_done_does_not_wait() {
+    done().and([todo(1, TodoEvent::Reopened)]).then_nothing();
+    done().and([added(2)]).then_nothing();
+    // A list without todos may be about to get some.
+    done().and([todo(1, TodoEvent::Deleted)]).then_nothing();
+    done().and([list(ListEvent::Archived)]).then_nothing();
+}
+
+#[test]
+fn a_list_that_is_restored_waits_anew() {
+    done()
+        .and([list(ListEvent::Archived)])
+        .then_nothing()
+        .and([list(ListEvent::Restored).at(at(60))])
+        .then_asks([])
+        .then_waits([(at(60), ListStep::Archive(id()))]);
+}
+
+#[test]
+fn a_list_that_was_archived_in_time_stays_so() {
+    done()
+        .and([archived_because_of(3)])
+        .and_due()
+        .then_nothing();
+}
+
+#[test]
+fn a_list_that_was_touched_just_before_it_was_archived_is_restored() {
+    // What was done for the third event did not know of the fourth.
+    for touched in [added(2), todo(1, TodoEvent::Reopened), list(name("Food"))] {
+        done()
+            .and([touched, archived_because_of(3)])
+            .then_asks([ListStep::Restore(id())])
+            .then_waits([])
+            .and_carried_out()
+            .then_nothing();
+    }
+}
+
+#[test]
+fn the_shared_list_never_waits() {
+    let text = "Buy milk".parse().expect("a text");
+    let todo = |event| happened::<TodoState>(TodoId::from(Uuid::from_u128(1)), event);
+    let plan = given([
+        todo(TodoEvent::Created {
+            text,
+            list: ListId::SHARED,
+        }),
+        todo(TodoEvent::Completed),
+    ])
+    .process::<ArchiveDoneLists>()
+    .then_nothing();
+    assert_eq!(plan.state("list/shared"), None);
+}
+
+#[test]
+fn it_keeps_count() {
+    let plan = done().and([added(2), added(3), todo(3, TodoEvent::Completed)]);
+    let progress = |active, completed, waits_since: Option<u64>| {
+        Some(Archiving::List(ListProgress {
+            active,
+            completed,
+            archived: false,
+            waits_since: waits_since.map(Position::new),
+        }))
+    };
+    let key = format!("list/{}", id());
+    assert_eq!(plan.state(&key).cloned(), progress(1, 2, None));
+    let plan = plan.and([todo(2, TodoEvent::Deleted)]);
+    assert_eq!(plan.state(&key).cloned(), progress(0, 2, Some(7)));
+    let deleted = format!("todo/{}", Uuid::from_u128(2));
+    assert_eq!(plan.state(&deleted), None);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_stops_it() {
+    let painted = stored::<ListState>(id(), "painted", 1, "{}");
+    given([created(), painted])
+        .process::<ArchiveDoneLists>()
+        .then_stuck(2);
+}
+
+proptest! {
+    /// Whatever happens, and in whatever order: at most one thing waits, and it
+    /// does if and only if the list is done.
+    #[test]
+    fn a_list_waits_if_and_only_if_it_is_done(
+        choices in prop::collection::vec((0_u8..6, 1_u128..4), 0..30),
+    ) {
+        let mut todos = std::collections::BTreeMap::new();
+        let mut is_archived = false;
+        let mut events = vec![created()];
+        let mut touched = None;
+        for (choice, number) in choices {
+            let before = todos.get(&number).copied();
+            let event = match (choice, before) {
+                (0, None) => {
+                    todos.insert(number, false);
+                    added(number)
+                }
+                (1, Some(false)) => {
+                    todos.insert(number, true);
+                    todo(number, TodoEvent::Completed)
+                }
+                (2, Some(true)) => {
+                    todos.insert(number, false);
+                    todo(number, TodoEvent::Reopened)
+                }
+                (3, Some(_)) => {
+                    todos.remove(&number);
+                    todo(number, TodoEvent::Deleted)
+                }
+                (4, _) => {
+                    is_archived = !is_archived;
+                    list(if is_archived { ListEvent::Archived } else { ListEvent::Restored })
+                }
+                (5, _) if !is_archived => list(name("Food")),
+                _ => continue,
+            };
+            let now = at(events.len() as i64);
+            events.push(event.at(now));
+            touched = Some(now);
+        }
+        let is_done = !is_archived && !todos.is_empty() && todos.values().all(|done| *done);
+        let waits = touched.filter(|_| is_done);
+        given(events)
+            .process::<ArchiveDoneLists>()
+            .then_asks([])
+            .then_waits(waits.map(|since| (since, ListStep::Archive(id()))));
+    }
+}

@@ -1,0 +1,235 @@
+//! What a process manager knows, and what it has asked for: documents that are
+//! folded from the log.
+
+use std::fmt::{self, Debug};
+
+use ironstar_domain::{Aggregate, StepEvent, StepId, StepState};
+use ironstar_ports::{Envelope, Place};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Asked, ProcessManager};
+use crate::codec::decode;
+use crate::projection::{Documents, FoldError};
+
+/// The collection of steps that are to be taken at once, in the order in which
+/// they were asked for.
+pub(crate) const STEPS: &str = "steps";
+
+/// The collection of steps that wait, in the order in which that began.
+pub(crate) const TIMERS: &str = "timers";
+
+/// A document of a process manager.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ProcessDocument<S, C> {
+    /// A part of its state.
+    State {
+        /// That part.
+        state: S,
+    },
+    /// Something that is to be done.
+    Step(Step<C>),
+    /// What waits under a name.
+    Timer {
+        /// The step that does.
+        step: StepId,
+    },
+}
+
+/// Something that is to be done.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Step<C> {
+    /// Which step.
+    pub id: StepId,
+    /// What is to be done.
+    pub command: C,
+    /// What it waits for, if it does.
+    pub timer: Option<Timer>,
+    /// What the event that it follows from belongs to.
+    pub correlation_id: Option<String>,
+}
+
+/// What a step waits for.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Timer {
+    /// Its name.
+    pub name: String,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+}
+
+/// The state of a process manager while it reacts to an event. Not all of it is
+/// in memory; see [`Documents`].
+pub struct State<'a, S, C> {
+    documents: &'a mut Documents<ProcessDocument<S, C>>,
+}
+
+impl<S: Clone, C: Clone> State<'_, S, C> {
+    /// The part with this key, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If it has to be loaded first.
+    pub fn get(&mut self, key: &str) -> Result<Option<&S>, FoldError> {
+        match self.documents.get(&state_key(key))? {
+            Some(ProcessDocument::State { state }) => Ok(Some(state)),
+            None | Some(ProcessDocument::Step(_) | ProcessDocument::Timer { .. }) => Ok(None),
+        }
+    }
+
+    /// Puts a part under a key, in place of the one that is there.
+    ///
+    /// # Errors
+    ///
+    /// If the one that is there has to be loaded first.
+    pub fn put(&mut self, key: &str, state: S) -> Result<(), FoldError> {
+        self.documents
+            .put(state_key(key), ProcessDocument::State { state })
+    }
+
+    /// Removes the part with this key.
+    ///
+    /// # Errors
+    ///
+    /// If it has to be loaded first.
+    pub fn remove(&mut self, key: &str) -> Result<(), FoldError> {
+        self.documents.remove(state_key(key))
+    }
+}
+
+impl<S, C> Debug for State<'_, S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+impl<S, C> ProcessDocument<S, C> {
+    /// The step, if it is one.
+    pub(crate) fn step(self) -> Option<Step<C>> {
+        match self {
+            Self::Step(step) => Some(step),
+            Self::State { .. } | Self::Timer { .. } => None,
+        }
+    }
+
+    /// Where it is listed.
+    pub(super) fn place(&self) -> Option<Place> {
+        let Self::Step(step) = self else {
+            return None;
+        };
+        let (collection, first) = match &step.timer {
+            None => (STEPS, step.id.position().into()),
+            // No later than the year 9999, and none before 1970 is of interest.
+            Some(timer) => (TIMERS, timer.since.unix_timestamp_nanos().max(0)),
+        };
+        Some(Place {
+            collection: collection.to_owned(),
+            sort: format!("{first:020}.{:010}", step.id.index()),
+        })
+    }
+}
+
+/// The documents of one process manager.
+type Plan<M> =
+    Documents<ProcessDocument<<M as ProcessManager>::State, <M as ProcessManager>::Command>>;
+
+pub(super) fn fold<M: ProcessManager>(
+    event: &Envelope,
+    plan: &mut Plan<M>,
+) -> Result<(), FoldError> {
+    if event.stream.aggregate_type == StepState::TYPE {
+        finish::<M>(event, plan)?;
+    }
+    if !M::AGGREGATES.contains(&&*event.stream.aggregate_type) {
+        return Ok(());
+    }
+    let mut state = State { documents: plan };
+    let reaction = M::react(event, &mut state)?;
+    for (index, asked) in reaction.asked.into_iter().enumerate() {
+        ask::<M>(event, index, asked, plan)?;
+    }
+    Ok(())
+}
+
+/// A step is over.
+fn finish<M: ProcessManager>(event: &Envelope, plan: &mut Plan<M>) -> Result<(), FoldError> {
+    let (id, happened) = decode::<StepState>(event)?;
+    match happened {
+        StepEvent::CarriedOut | StepEvent::Refused { .. } if id.process() == M::NAME => {
+            forget::<M>(&id, plan)
+        }
+        StepEvent::CarriedOut | StepEvent::Refused { .. } => Ok(()),
+    }
+}
+
+/// A step is not to be taken any more. It may not be there: its timer may have
+/// been set anew at the last moment.
+fn forget<M: ProcessManager>(id: &StepId, plan: &mut Plan<M>) -> Result<(), FoldError> {
+    let key = step_key(id);
+    let Some(step) = plan.get(&key)?.cloned().and_then(ProcessDocument::step) else {
+        return Ok(());
+    };
+    if let Some(timer) = &step.timer {
+        plan.remove(timer_key(&timer.name))?;
+    }
+    plan.remove(key)
+}
+
+/// Something is to be done.
+fn ask<M: ProcessManager>(
+    event: &Envelope,
+    index: usize,
+    asked: Asked<M::Command>,
+    plan: &mut Plan<M>,
+) -> Result<(), FoldError> {
+    let (timer, command) = match asked {
+        Asked::Now(command) => (None, command),
+        Asked::Never { timer } => return cancel::<M>(&timer, plan),
+        Asked::Later {
+            timer,
+            since,
+            command,
+        } => {
+            cancel::<M>(&timer, plan)?;
+            (Some(Timer { name: timer, since }), command)
+        }
+    };
+    let index = u32::try_from(index).ok();
+    let id = index.and_then(|index| StepId::new(M::NAME, event.position.get(), index).ok());
+    let id = id.ok_or_else(|| {
+        FoldError::Senseless(format!("{:?} cannot have a step with this number", M::NAME))
+    })?;
+    if let Some(timer) = &timer {
+        let step = id.clone();
+        plan.put(timer_key(&timer.name), ProcessDocument::Timer { step })?;
+    }
+    let step = Step {
+        id,
+        command,
+        timer,
+        correlation_id: event.metadata.origin.correlation_id.clone(),
+    };
+    plan.put(step_key(&step.id), ProcessDocument::Step(step))
+}
+
+/// What waits under a name is not to be done.
+fn cancel<M: ProcessManager>(timer: &str, plan: &mut Plan<M>) -> Result<(), FoldError> {
+    match plan.get(&timer_key(timer))?.cloned() {
+        Some(ProcessDocument::Timer { step }) => forget::<M>(&step, plan),
+        None | Some(ProcessDocument::State { .. } | ProcessDocument::Step(_)) => Ok(()),
+    }
+}
+
+fn state_key(key: &str) -> String {
+    format!("state/{key}")
+}
+
+fn timer_key(name: &str) -> String {
+    format!("timer/{name}")
+}
+
+fn step_key(id: &StepId) -> String {
+    format!("step/{}.{}", id.position(), id.index())
+}

@@ -1,0 +1,163 @@
+use std::panic::catch_unwind;
+
+use ironstar_domain::{Aggregate, ListEvent, ListId, ListState, StepState};
+use ironstar_ports::Envelope;
+use time::OffsetDateTime;
+
+use crate::process::{ProcessManager, Reaction, State};
+use crate::projection::FoldError;
+use crate::test_kit::{Happened, Plan, given, happened, stored};
+
+/// Asks for a number for every event, waits after a rename, and forgets it when
+/// the list is archived.
+#[derive(Debug)]
+struct Counting;
+
+impl ProcessManager for Counting {
+    const NAME: &'static str = "counting";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &[ListState::TYPE];
+
+    type State = u64;
+    type Command = String;
+
+    fn react(
+        event: &Envelope,
+        state: &mut State<'_, u64, String>,
+    ) -> Result<Reaction<String>, FoldError> {
+        let count = state.get("count")?.copied().unwrap_or_default() + 1;
+        state.put("count", count)?;
+        let reaction = Reaction::nothing().and(format!("say {count}"));
+        Ok(match &*event.event_type {
+            "renamed" => reaction.and_later("rename", event.created_at, format!("late {count}")),
+            "archived" => reaction.and_never("rename"),
+            "restored" => return Err(FoldError::Senseless("not this".to_owned())),
+            _ => reaction,
+        })
+    }
+}
+
+fn list(event: ListEvent) -> Happened {
+    happened::<ListState>(ListId::SHARED, event)
+}
+
+fn renamed() -> Happened {
+    let name = "Food".parse().expect("a name");
+    list(ListEvent::Renamed { name })
+}
+
+fn late(number: u64) -> (OffsetDateTime, String) {
+    (OffsetDateTime::UNIX_EPOCH, format!("late {number}"))
+}
+
+fn one() -> Plan<Counting> {
+    given([renamed()]).process::<Counting>()
+}
+
+fn failure_of(check: fn()) -> String {
+    let panic = catch_unwind(check).expect_err("the check has to fail");
+    *panic.downcast::<String>().expect("a panic with a text")
+}
+
+#[test]
+fn steps_are_there_until_they_are_over() {
+    let plan = one()
+        .then_asks(["say 1".to_owned()])
+        .then_waits([late(1)])
+        .and([renamed()])
+        .then_asks(["say 1".to_owned(), "say 2".to_owned()])
+        .then_waits([late(2)])
+        .and_carried_out()
+        .then_asks([])
+        .then_waits([late(2)])
+        .and_due()
+        .then_nothing();
+    assert_eq!(plan.state("count"), Some(&2));
+    assert_eq!(plan.state("other"), None);
+}
+
+#[test]
+fn a_step_is_named_by_the_event_and_its_number() {
+    let plan = one();
+    let step = plan.steps().into_iter().map(|(id, _)| id.to_string());
+    assert!(step.eq(["counting/1.0"]));
+    let timer = plan.timers().into_iter().map(|(id, ..)| id.to_string());
+    assert!(timer.eq(["counting/1.1"]));
+}
+
+#[test]
+fn what_is_cancelled_does_not_wait() {
+    one()
+        .and_carried_out()
+        .and([list(ListEvent::Archived)])
+        .and_carried_out()
+        .then_nothing();
+}
+
+#[test]
+fn a_timer_that_was_set_anew_is_not_over_with_the_one_before() {
+    let id = one().timers().remove(0).0;
+    let over = happened::<StepState>(id, ironstar_domain::StepEvent::CarriedOut);
+    one()
+        .and([renamed(), over])
+        .then_waits([late(2)])
+        .and([list(ListEvent::Archived)])
+        .then_waits([]);
+}
+
+#[test]
+fn steps_of_others_are_none_of_its_business() {
+    let other = "other/1.0".parse().expect("an id");
+    let over = happened::<StepState>(other, ironstar_domain::StepEvent::CarriedOut);
+    one().and([over]).then_asks(["say 1".to_owned()]);
+}
+
+#[test]
+fn a_refused_step_is_over_too() {
+    let id = one().steps().remove(0).0;
+    let reason = "no".to_owned();
+    let refused = happened::<StepState>(id, ironstar_domain::StepEvent::Refused { reason });
+    one().and([refused]).then_asks([]);
+}
+
+#[test]
+fn something_else_is_told_line_by_line() {
+    let told = failure_of(|| {
+        one().then_asks(["say 2".to_owned()]);
+    });
+    for part in [
+        "the process manager asks for something else\ngiven:\n    1: List shared renamed v1",
+        "-     \"say 2\",\n    +     \"say 1\",",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let told = failure_of(|| {
+        one().then_waits([]);
+    });
+    assert!(told.contains("waits for something else"), "{told}");
+    assert!(told.contains("+         \"late 1\""), "{told}");
+}
+
+#[test]
+fn an_event_that_cannot_be_reacted_to_is_told() {
+    let stuck = || one().and([list(ListEvent::Restored)]);
+    assert_eq!(stuck().then_stuck(2), "not this");
+    let told = failure_of(|| {
+        one()
+            .and([list(ListEvent::Restored)])
+            .then_asks(["say 1".to_owned()]);
+    });
+    assert!(told.contains("stuck at position 2: not this"), "{told}");
+    let told = failure_of(|| {
+        one().and([list(ListEvent::Restored)]).then_waits([late(1)]);
+    });
+    assert!(told.contains("stuck at position 2: not this"), "{told}");
+}
+
+#[test]
+fn a_step_that_cannot_be_read_stops_it() {
+    let id = "counting/1.0".parse().expect("an id");
+    one()
+        .and([stored::<StepState>(id, "painted", 1, "{}")])
+        .then_stuck(2);
+}

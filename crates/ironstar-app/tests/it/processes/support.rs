@@ -1,0 +1,381 @@
+//! Servers that run process managers on the same log, on paused time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
+use ironstar_adapters::system::SystemIdSource;
+use ironstar_app::list::{ArchiveDoneLists, ListStep};
+use ironstar_app::process::{Executor, NotExecuted, Reaction, State};
+use ironstar_app::projection::{FoldError, Projection};
+use ironstar_app::{
+    CommandContext, CommandHandler, EventFeed, FeedOptions, ListService, ProcessManager,
+    Projections, decode,
+};
+use ironstar_domain::{
+    Aggregate, ListCommand, ListId, ListState, StepState, TodoCommand, TodoEvent, TodoId, TodoState,
+};
+use ironstar_ports::{
+    Append, AppendError, Appended, Build, Clock, CommandKey, Envelope, EventStore,
+    ExpectedSequence, Metadata, NewEvent, Origin, Outcome, Payload, Position, ProjectionStore,
+    Sequence, StoreError, StreamId,
+};
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+use crate::support::{TestProjectionStore, memory_bus};
+
+/// A clock that goes with the time of the test.
+#[derive(Debug)]
+struct PausedClock {
+    since: Instant,
+}
+
+impl Clock for PausedClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + self.since.elapsed()
+    }
+}
+
+/// What outlives a server.
+pub(super) struct World {
+    pub(super) events: Arc<MemoryEventStore>,
+    pub(super) documents: Arc<TestProjectionStore>,
+    clock: Arc<PausedClock>,
+}
+
+/// A server.
+pub(super) struct Node {
+    pub(super) commands: CommandHandler,
+    pub(super) lists: ListService,
+    projections: Projections,
+    feed: EventFeed,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let since = Instant::now();
+        let clock = Arc::new(PausedClock { since });
+        Self {
+            events: Arc::new(MemoryEventStore::new(clock.clone())),
+            documents: Arc::default(),
+            clock,
+        }
+    }
+
+    pub(super) async fn node(&self) -> Node {
+        self.node_on(self.events.clone()).await
+    }
+
+    /// A server that sees the log through another store.
+    pub(super) async fn node_on(&self, events: Arc<dyn EventStore>) -> Node {
+        let bus = memory_bus();
+        let feed = EventFeed::start(events.clone(), &*bus, FeedOptions::default());
+        let feed = feed.await.expect("started");
+        let snapshots = Arc::new(MemorySnapshotStore::new());
+        let ids = Arc::new(SystemIdSource);
+        let commands = CommandHandler::new(events.clone(), snapshots, bus, ids);
+        let documents = self.documents.clone();
+        let projections = Projections::new(documents, events, feed.clone(), self.clock.clone());
+        Node {
+            lists: ListService::new(commands.clone(), projections.model()),
+            commands,
+            projections,
+            feed,
+        }
+    }
+
+    pub(super) async fn log(&self) -> Vec<Envelope> {
+        let log = self.events.load_after(Position::START, usize::MAX).await;
+        log.expect("read")
+    }
+
+    /// How many events of a type there are.
+    pub(super) async fn count(&self, event_type: &str) -> usize {
+        let log = self.log().await;
+        log.iter()
+            .filter(|event| event.event_type == event_type)
+            .count()
+    }
+
+    /// Waits until so many steps are over.
+    pub(super) async fn until_over(&self, steps: usize) {
+        let over = async {
+            while self
+                .log()
+                .await
+                .iter()
+                .filter(|event| event.stream.aggregate_type == StepState::TYPE)
+                .count()
+                < steps
+            {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(600), over)
+            .await
+            .expect("they are over some time");
+    }
+
+    /// What became of an aggregate.
+    pub(super) async fn state<A: Aggregate>(&self, id: A::Id) -> A {
+        let stream = StreamId::new(A::TYPE, id.to_string());
+        let events = self.events.load_stream(&stream, None, usize::MAX).await;
+        let events = events.expect("read");
+        events.iter().fold(A::default(), |state, event| {
+            state.apply(&decode::<A>(event).expect("it can be read").1)
+        })
+    }
+
+    /// The builds of a projection, the live one first.
+    pub(super) async fn builds<P: Projection>(&self) -> Vec<Build> {
+        let mut builds = self.documents.builds().await.expect("read");
+        builds.retain(|build| build.name == P::NAME);
+        builds
+    }
+
+    /// Todos appear, without any server.
+    pub(super) async fn create_todos(&self, count: usize) {
+        for _ in 0..count {
+            self.node().await.create_todo(ListId::SHARED).await;
+        }
+    }
+
+    /// Something happens to some list that nobody can read.
+    pub(super) async fn painted_list(&self) -> Position {
+        let painted = NewEvent {
+            event_type: "painted".to_owned(),
+            schema_version: 1,
+            payload: Payload::from_text("{}".to_owned()).expect("JSON"),
+            metadata: Metadata::new(Uuid::nil()),
+        };
+        let stream = StreamId::new(ListState::TYPE, Uuid::from_u128(9).to_string());
+        let append = Append::to_stream(stream, ExpectedSequence::NoStream, vec![painted]);
+        self.events
+            .append(append)
+            .await
+            .expect("appended")
+            .position()
+    }
+}
+
+impl Node {
+    /// Runs the process manager that completes todos, in a manner.
+    pub(super) fn run(&self, manner: Manner) {
+        let commands = self.commands.clone();
+        let completer = Completer { commands, manner };
+        self.projections
+            .manage::<Completing, _>(self.commands.clone(), completer, Duration::ZERO);
+    }
+
+    pub(super) fn archive_after(&self, patience: Duration) {
+        self.archive_with(self.lists.clone(), patience);
+    }
+
+    pub(super) fn archive_with(&self, executor: impl Executor<ListStep>, patience: Duration) {
+        self.projections
+            .manage::<ArchiveDoneLists, _>(self.commands.clone(), executor, patience);
+    }
+
+    pub(super) fn stop(self) {
+        self.feed.stop();
+    }
+
+    pub(super) async fn create_todo(&self, list: ListId) -> TodoId {
+        let id = self.commands.next_id().into();
+        let text = "Buy milk".parse().expect("a text");
+        self.on_todo(id, TodoCommand::Create { text, list }).await;
+        id
+    }
+
+    pub(super) async fn on_todo(&self, id: TodoId, command: TodoCommand) {
+        let context = request();
+        let done = self.commands.execute::<TodoState>(&id, &command, &context);
+        done.await.expect("accepted");
+    }
+
+    pub(super) async fn on_list(&self, id: ListId, command: ListCommand) {
+        let context = request();
+        let done = self.lists.execute(id, &command, &context);
+        done.await.expect("accepted");
+    }
+
+    /// A list whose only todo is completed.
+    pub(super) async fn done_list(&self) -> ListId {
+        let list = self.lists.next_id();
+        let name = "Groceries".parse().expect("a name");
+        self.on_list(list, ListCommand::Create { name }).await;
+        let todo = self.create_todo(list).await;
+        self.on_todo(todo, TodoCommand::Complete).await;
+        list
+    }
+}
+
+fn request() -> CommandContext {
+    CommandContext {
+        origin: Origin {
+            correlation_id: Some("the request".to_owned()),
+            ..Origin::default()
+        },
+        ..CommandContext::default()
+    }
+}
+
+/// What has happened to what, in words.
+pub(super) fn words(log: &[Envelope]) -> Vec<String> {
+    log.iter()
+        .map(|event| format!("{} {}", event.stream, event.event_type))
+        .collect()
+}
+
+/// Asks for every new todo to be completed.
+#[derive(Debug)]
+pub(super) struct Completing;
+
+impl ProcessManager for Completing {
+    const NAME: &'static str = "completing";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &[TodoState::TYPE];
+
+    type State = ();
+    type Command = TodoId;
+
+    fn react(
+        event: &Envelope,
+        _: &mut State<'_, (), TodoId>,
+    ) -> Result<Reaction<TodoId>, FoldError> {
+        let (id, happened) = decode::<TodoState>(event)?;
+        Ok(match happened {
+            TodoEvent::Created { .. } => Reaction::nothing().and(id),
+            TodoEvent::Renamed { .. }
+            | TodoEvent::Completed
+            | TodoEvent::Reopened
+            | TodoEvent::Deleted => Reaction::nothing(),
+        })
+    }
+}
+
+/// How todos are completed.
+pub(super) enum Manner {
+    /// At once.
+    Eager,
+    /// Others get a word in before and after.
+    Slow(Duration),
+    /// This one cannot be, so many times; the second time by a panic.
+    Brittle {
+        todo: TodoId,
+        times: u64,
+        tried: Arc<AtomicU64>,
+    },
+    /// None is there.
+    Refusing { tried: Arc<AtomicU64> },
+}
+
+struct Completer {
+    commands: CommandHandler,
+    manner: Manner,
+}
+
+impl Executor<TodoId> for Completer {
+    async fn execute(&self, todo: &TodoId, context: &CommandContext) -> Result<(), NotExecuted> {
+        let mut todo = *todo;
+        match &self.manner {
+            Manner::Eager => {}
+            Manner::Slow(pause) => sleep(*pause).await,
+            Manner::Brittle {
+                todo: brittle,
+                times,
+                tried,
+            } => {
+                if todo == *brittle {
+                    let before = tried.fetch_add(1, SeqCst);
+                    assert!(before != 1, "it breaks");
+                    if before < *times {
+                        return Err(NotExecuted::Failed("not now".into()));
+                    }
+                }
+            }
+            Manner::Refusing { tried } => {
+                tried.fetch_add(1, SeqCst);
+                todo = TodoId::new(Uuid::from_u128(1));
+            }
+        }
+        self.commands
+            .execute::<TodoState>(&todo, &TodoCommand::Complete, context)
+            .await?;
+        if let Manner::Slow(pause) = &self.manner {
+            sleep(*pause).await;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the todo of a list again, just before the list is archived.
+pub(super) struct Touching {
+    pub(super) commands: CommandHandler,
+    pub(super) lists: ListService,
+    pub(super) todo: TodoId,
+}
+
+impl Executor<ListStep> for Touching {
+    async fn execute(&self, step: &ListStep, context: &CommandContext) -> Result<(), NotExecuted> {
+        if matches!(step, ListStep::Archive(_)) {
+            let (reopen, context) = (TodoCommand::Reopen, request());
+            let reopened = self
+                .commands
+                .execute::<TodoState>(&self.todo, &reopen, &context);
+            reopened.await?;
+        }
+        Executor::execute(&self.lists, step, context).await
+    }
+}
+
+/// A log that does what it is asked, and says that it has not, when a step is
+/// part of it; so many times.
+#[derive(Debug)]
+pub(super) struct UnansweringStore {
+    pub(super) inner: Arc<MemoryEventStore>,
+    pub(super) times: AtomicU64,
+}
+
+#[async_trait]
+impl EventStore for UnansweringStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let mut streams = append.streams.iter();
+        let is_step = streams.any(|append| append.stream.aggregate_type == StepState::TYPE);
+        let appended = self.inner.append(append).await?;
+        let left = |times: u64| times.checked_sub(1);
+        if is_step && self.times.fetch_update(SeqCst, SeqCst, left).is_ok() {
+            return Err(StoreError::unavailable("the answer is lost").into());
+        }
+        Ok(appended)
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.inner.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.inner.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.inner.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+}
