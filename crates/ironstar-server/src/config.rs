@@ -49,6 +49,17 @@ pub(crate) struct Config {
     )]
     command_retention_hours: u32,
 
+    /// How long a list whose todos are all completed waits, while nothing
+    /// happens to it, before it is archived by itself: a time such as '30days'
+    /// or '12h', or 'never'
+    #[arg(
+        long,
+        env = "IRONSTAR_ARCHIVE_DONE_LISTS_AFTER",
+        default_value = "30days",
+        value_name = "TIME"
+    )]
+    pub(crate) archive_done_lists_after: Patience,
+
     /// How the log on standard error is written
     #[arg(
         long,
@@ -118,6 +129,21 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// How long to wait before something is done, if it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Patience(pub(crate) Option<Duration>);
+
+impl FromStr for Patience {
+    type Err = humantime::DurationError;
+
+    fn from_str(time: &str) -> Result<Self, humantime::DurationError> {
+        if time == "never" {
+            return Ok(Self(None));
+        }
+        humantime::parse_duration(time).map(|time| Self(Some(time)))
+    }
+}
+
 /// Where the log of events is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct DatabaseUrl(pub(crate) SqliteUrl);
@@ -132,12 +158,32 @@ impl FromStr for DatabaseUrl {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::time::Duration;
 
-    use super::Config;
+    use clap::{CommandFactory, Parser};
+
+    use super::{Config, Patience};
 
     #[test]
     fn the_options_are_consistent() {
         Config::command().debug_assert();
+    }
+
+    #[test]
+    fn a_patience_is_a_time_or_never() {
+        let days = |days: u64| Patience(Some(Duration::from_secs(days * 24 * 60 * 60)));
+        let parsed = |time: &str| {
+            let option = format!("--archive-done-lists-after={time}");
+            Config::try_parse_from(["ironstar-server", &option])
+                .map(|config| config.archive_done_lists_after)
+        };
+        assert_eq!(parsed("30days").expect("a time"), days(30));
+        assert_eq!(parsed("2d").expect("a time"), days(2));
+        assert_eq!(parsed("never").expect("a time"), Patience(None));
+        for malformed in ["", "30", "soon", "-1d"] {
+            parsed(malformed).expect_err(malformed);
+        }
+        let default = Config::try_parse_from(["ironstar-server"]).expect("defaults");
+        assert_eq!(default.archive_done_lists_after, days(30));
     }
 }

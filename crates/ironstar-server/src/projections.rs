@@ -73,14 +73,16 @@ impl Open {
 
     async fn list(&self) -> anyhow::Result<()> {
         let builds = self.builds.builds().await?;
-        say(&format!("{:<12} {:>7}  live", "projection", "version"));
+        let names = PROJECTIONS.iter().map(|projection| projection.name.len());
+        let width = names.max().unwrap_or_default().max("projection".len());
+        say(&format!("{:<width$} {:>7}  live", "projection", "version"));
         for Registered { name, version, .. } in PROJECTIONS {
             let is_live = |build: &&Build| build.name == *name && build.state == BuildState::Live;
             let live = match builds.iter().find(is_live) {
                 Some(live) => format!("version {}", live.version),
                 None => "not yet".to_owned(),
             };
-            say(&format!("{name:<12} {version:>7}  {live}"));
+            say(&format!("{name:<width$} {version:>7}  {live}"));
         }
         Ok(())
     }

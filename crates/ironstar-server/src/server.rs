@@ -10,7 +10,8 @@ use axum::Router;
 use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
+use ironstar_app::list::ArchiveDoneLists;
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
 use ironstar_web::Services;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         feed.clone(),
         Arc::new(SystemClock),
     );
+    manage_processes(&commands, &projections, config);
     let router = ironstar_web::router(Services {
         commands,
         feed: feed.clone(),
@@ -62,6 +64,14 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     within_close("the store", store.close()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts the process managers that the operator wants.
+fn manage_processes(commands: &CommandHandler, projections: &Projections, config: &Config) {
+    if let Some(patience) = config.archive_done_lists_after.0 {
+        let lists = ListService::new(commands.clone(), projections.model());
+        projections.manage::<ArchiveDoneLists, _>(commands.clone(), lists, patience);
+    }
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -86,6 +86,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "anyhow",
             "axum",
             "clap",
+            "humantime",
             "ironstar-adapters",
             "ironstar-app",
             "ironstar-ports",

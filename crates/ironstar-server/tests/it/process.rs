@@ -29,6 +29,8 @@ pub(crate) fn server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ironstar-server"));
     for variable in [
         "DATABASE_URL",
+        "IRONSTAR_ARCHIVE_DONE_LISTS_AFTER",
+        "IRONSTAR_COMMAND_RETENTION_HOURS",
         "IRONSTAR_LISTEN",
         "IRONSTAR_LOG_FORMAT",
         "RUST_LOG",

@@ -198,7 +198,14 @@ async fn what_cannot_be_done_is_explained() {
     let sound = refused(&directory, &["retry", "todos"]);
     assert!(sound.contains("todos: nothing has failed"), "{sound}");
     let list = said(&directory, &["list"]);
-    assert!(list.contains("todos              1  version 1"), "{list}");
+    assert!(
+        list.contains("todos                    1  version 1"),
+        "{list}"
+    );
+    assert!(
+        list.contains("archive-done-lists       1  version 1"),
+        "{list}"
+    );
 }
 
 /// The first release had one table, and todos that named no list.
