@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::server::{Commands, Request, Server};
+use crate::server::{Commands, Recipient, Request, Server};
 use crate::{Findings, Plan};
 
 /// How many write, never read, and come and go.
@@ -131,7 +131,8 @@ async fn write(load: Arc<Load>, commands: Commands, number: usize) -> anyhow::Re
             (Some(id), _) => json!({"type": "reopen", "id": id}),
         };
         let key = format!("{number}-{count}");
-        let request = Request { key, body };
+        let to = Recipient::Todo;
+        let request = Request { key, to, body };
         let answer = tokio::time::timeout(PATIENCE, commands.send(&request))
             .await
             .with_context(|| format!("a command takes longer than {PATIENCE:?}"))??

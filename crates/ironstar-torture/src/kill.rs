@@ -14,11 +14,16 @@ use crate::server::Server;
 use crate::todos::{Client, Witness, examine};
 use crate::{Findings, Plan};
 
-/// How many send commands at once.
+/// How many send commands at once; every fourth of them makes lists.
 const CLIENTS: usize = 8;
 
 /// How often one database is used: it is read in full after each kill.
 const KILLS: usize = 8;
+
+/// How long the server gets to do what follows from what has happened, at first
+/// and at the most.
+const FIRST_REST: Duration = Duration::from_millis(500);
+const LONGEST_REST: Duration = Duration::from_secs(16);
 
 /// Does its worst to a server.
 ///
@@ -33,13 +38,21 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
         let folder = TempDir::new()?;
         let witness = Witness::default();
         let mut clients: Vec<Client> = (0..CLIENTS)
-            .map(|number| Client::new(number.to_string(), witness.clone(), random.u64(..)))
+            .map(|number| {
+                let makes_lists = number % 4 == 0;
+                Client::new(
+                    number.to_string(),
+                    makes_lists,
+                    witness.clone(),
+                    random.u64(..),
+                )
+            })
             .collect();
         for _ in 0..KILLS {
             let server = Server::start(server, folder.path(), plan.bug)?;
             let pause = Duration::from_millis(random.u64(20..500));
             clients = run_until_killed(server, clients, pause, &mut findings).await?;
-            for violation in examine(folder.path(), &witness).await? {
+            for violation in examine(folder.path(), &witness).await?.violations {
                 findings.found(format!("after a kill: {violation}"));
             }
             findings.did("kills", 1);
@@ -51,8 +64,37 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
             findings.found("the server acknowledges nothing");
         }
         findings.did("commands acknowledged", witness.len() as u64);
+        finish(plan, server, folder.path(), &witness, &mut findings).await?;
     }
     Ok(findings)
+}
+
+/// Lets the server do what follows from what has happened, until nothing is left
+/// to do.
+async fn finish(
+    plan: &Plan,
+    server: &Path,
+    folder: &Path,
+    witness: &Witness,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let mut rest = FIRST_REST;
+    loop {
+        let server = Server::start(server, folder, plan.bug)?;
+        tokio::time::sleep(rest).await;
+        server.kill()?;
+        let examined = examine(folder, witness).await?;
+        rest *= 2;
+        let is_finished = examined.unfinished.is_empty();
+        if !is_finished && rest < LONGEST_REST && examined.violations.is_empty() {
+            continue;
+        }
+        for violation in examined.violations.into_iter().chain(examined.unfinished) {
+            findings.found(format!("at the end: {violation}"));
+        }
+        findings.did("steps of a process manager", examined.steps);
+        return Ok(());
+    }
 }
 
 /// Lets clients send commands, and kills the server wherever it is by then.

@@ -22,6 +22,7 @@ mod early;
 mod history;
 pub mod kill;
 pub mod power;
+mod processes;
 pub mod races;
 mod read_model;
 mod serve;

@@ -13,8 +13,8 @@ use ironstar_ports::{
 /// How many events are read at a time.
 const PAGE: usize = 4_096;
 
-/// Everything that is wrong with the live read model of todos, all of which are
-/// in the shared list. There may be none yet.
+/// Everything that is wrong with the live read model of todos, as far as these
+/// are in the shared list. There may be none yet.
 pub(crate) async fn examine(
     log: &dyn EventStore,
     store: &dyn ProjectionStore,
@@ -82,6 +82,9 @@ async fn fold(log: &dyn EventStore, to: Position) -> anyhow::Result<Expected> {
                 break 'log;
             }
             last = envelope.position;
+            if envelope.stream.aggregate_type != TodoState::TYPE {
+                continue;
+            }
             let (id, event) = decode::<TodoState>(envelope)?;
             let (_, state) = states
                 .entry(id)
@@ -100,6 +103,9 @@ async fn fold(log: &dyn EventStore, to: Position) -> anyhow::Result<Expected> {
             TodoState::Completed { text, list } => (text, list, true),
             TodoState::NotCreated | TodoState::Deleted => continue,
         };
+        if !list.is_shared() {
+            continue;
+        }
         counts.active += u64::from(!completed);
         counts.completed += u64::from(completed);
         todos.push(TodoItem {

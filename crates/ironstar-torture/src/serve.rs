@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
+use ironstar_app::list::ArchiveDoneLists;
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
 use ironstar_web::Services;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +45,8 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     let snapshots = Arc::new(MemorySnapshotStore::new());
     let commands = CommandHandler::new(store.clone(), snapshots, bus, Arc::new(SystemIdSource));
     let projections = Projections::new(documents, store.clone(), feed.clone(), clock);
+    let lists = ListService::new(commands.clone(), projections.model());
+    projections.manage::<ArchiveDoneLists, _>(commands.clone(), lists, Duration::ZERO);
     let router = ironstar_web::router(Services {
         commands,
         feed,

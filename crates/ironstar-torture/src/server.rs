@@ -15,14 +15,22 @@ use crate::Bug;
 /// The name of the database in its folder.
 pub(crate) const DATABASE: &str = "ironstar.db";
 
-/// What is asked of a todo, with what makes it happen once.
+/// What is asked of a todo or a list, with what makes it happen once.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) key: String,
+    pub(crate) to: Recipient,
     pub(crate) body: Value,
 }
 
-/// Where a command has left its todo.
+/// Who a command is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Recipient {
+    Todo,
+    List,
+}
+
+/// Where a command has left its todo or list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) id: String,
@@ -48,6 +56,7 @@ impl Server {
                 let mut command = Command::new(program);
                 let url = format!("sqlite:{}", folder.join(DATABASE).display());
                 command.args(["--listen", "127.0.0.1:0", "--database-url", &url]);
+                command.args(["--archive-done-lists-after", "0s"]);
                 command
             }
             Some(bug) => {
@@ -89,7 +98,7 @@ impl Server {
     pub(crate) fn commands(&self) -> Commands {
         Commands {
             http: self.http.clone(),
-            url: format!("{}/api/commands/todo", self.url),
+            url: format!("{}/api/commands", self.url),
             is_killed: Arc::clone(&self.is_killed),
         }
     }
@@ -123,9 +132,13 @@ pub(crate) struct Commands {
 impl Commands {
     /// Sends a command. Nothing comes back from a server that is killed.
     pub(crate) async fn send(&self, request: &Request) -> anyhow::Result<Option<Answer>> {
+        let to = match request.to {
+            Recipient::Todo => "todo",
+            Recipient::List => "list",
+        };
         let response = self
             .http
-            .post(&self.url)
+            .post(format!("{}/{to}", self.url))
             .header("idempotency-key", &request.key)
             .header("x-request-id", &request.key)
             .json(&request.body)

@@ -1,5 +1,5 @@
-//! Commands on todos over HTTP, each with a key, a witness beside them, and what
-//! must be true of a log that they went to.
+//! Commands on todos and lists over HTTP, each with a key, a witness beside them,
+//! and what must be true of a log that they went to.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,8 +12,9 @@ use ironstar_domain::{Aggregate, TodoId, TodoState};
 use ironstar_ports::{EventStore, Position};
 use serde_json::json;
 
+use crate::processes::{Processes, step_of};
 use crate::read_model;
-use crate::server::{Answer, Commands, DATABASE, Request};
+use crate::server::{Answer, Commands, DATABASE, Recipient, Request};
 
 /// What was answered to which key.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +36,14 @@ impl Witness {
     }
 }
 
-/// One who creates todos and changes them, one command at a time.
+/// One who creates todos and changes them, one command at a time; in the shared
+/// list, or each in a list of its own.
 #[derive(Debug)]
 pub(crate) struct Client {
     name: String,
+    makes_lists: bool,
+    /// The list that it is about to put a todo into.
+    list: Option<String>,
     witness: Witness,
     random: fastrand::Rng,
     count: u64,
@@ -49,9 +54,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(name: String, witness: Witness, seed: u64) -> Self {
+    pub(crate) fn new(name: String, makes_lists: bool, witness: Witness, seed: u64) -> Self {
         Self {
             name,
+            makes_lists,
+            list: None,
             witness,
             random: fastrand::Rng::with_seed(seed),
             count: 0,
@@ -85,16 +92,27 @@ impl Client {
     fn next(&mut self) -> Request {
         self.count += 1;
         let key = format!("{}-{}", self.name, self.count);
-        let body = match &self.todo {
-            None => json!({"type": "create", "text": key}),
-            Some((id, false)) => json!({"type": "complete", "id": id}),
-            Some((id, true)) if self.random.bool() => json!({"type": "reopen", "id": id}),
-            Some((id, true)) => json!({"type": "rename", "id": id, "text": key}),
+        let mut to = Recipient::Todo;
+        let body = match (&self.todo, &self.list) {
+            (None, None) if self.makes_lists => {
+                to = Recipient::List;
+                json!({"type": "create", "name": key})
+            }
+            (None, None) => json!({"type": "create", "text": key}),
+            (None, Some(list)) => json!({"type": "create", "text": key, "list": list}),
+            (Some((id, false)), _) => json!({"type": "complete", "id": id}),
+            (Some((id, true)), _) if self.random.bool() => json!({"type": "reopen", "id": id}),
+            (Some((id, true)), _) => json!({"type": "rename", "id": id, "text": key}),
         };
-        Request { key, body }
+        Request { key, to, body }
     }
 
     fn advance(&mut self, request: &Request, answer: Answer) {
+        if request.to == Recipient::List {
+            self.list = Some(answer.id);
+            return;
+        }
+        self.list = None;
         self.todo = match request.body["type"].as_str() {
             Some("complete") => Some((answer.id, true)),
             Some("rename") => None,
@@ -103,24 +121,36 @@ impl Client {
     }
 }
 
-/// Everything that is wrong with the database in a folder, while no server has
-/// it open.
-pub(crate) async fn examine(folder: &Path, witness: &Witness) -> anyhow::Result<Vec<String>> {
-    let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
-    let store = SqliteEventStore::new(database, Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION);
-    let mut violations = examine_log(&store, witness).await?;
-    violations.extend(read_model::examine(&store, &store.projections()).await?);
-    store.close().await?;
-    Ok(violations)
+/// What there is in a database.
+#[derive(Debug, Default)]
+pub(crate) struct Examined {
+    /// Everything that is wrong with it.
+    pub(crate) violations: Vec<String>,
+    /// What a process manager still has to do.
+    pub(crate) unfinished: Vec<String>,
+    /// How many of its steps are over.
+    pub(crate) steps: u64,
 }
 
-async fn examine_log(store: &dyn EventStore, witness: &Witness) -> anyhow::Result<Vec<String>> {
+/// Looks into the database in a folder, while no server has it open.
+pub(crate) async fn examine(folder: &Path, witness: &Witness) -> anyhow::Result<Examined> {
+    let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
+    let store = SqliteEventStore::new(database, Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION);
+    let mut examined = examine_log(&store, witness).await?;
+    let read_model = read_model::examine(&store, &store.projections()).await?;
+    examined.violations.extend(read_model);
+    store.close().await?;
+    Ok(examined)
+}
+
+async fn examine_log(store: &dyn EventStore, witness: &Witness) -> anyhow::Result<Examined> {
     const PAGE: usize = 4_096;
 
     let mut violations = Vec::new();
     let mut todos: HashMap<TodoId, (TodoState, u64)> = HashMap::new();
     let mut by_key: HashMap<String, Answer> = HashMap::new();
     let mut last = Position::START;
+    let mut processes = Processes::default();
     loop {
         let page = store.load_after(last, PAGE).await?;
         for envelope in &page {
@@ -128,17 +158,23 @@ async fn examine_log(store: &dyn EventStore, witness: &Witness) -> anyhow::Resul
                 violations.push(format!("{} comes after {last}", envelope.position));
             }
             last = envelope.position;
-            let (id, event) = decode::<TodoState>(envelope)?;
-            let (state, length) = todos.entry(id).or_default();
-            let before = state.clone();
-            *state = std::mem::take(state).apply(&event);
-            if *state == before || envelope.sequence.get() != *length {
-                violations.push(format!("{event:?} at {last} cannot follow {before:?}"));
+            violations.extend(processes.see(envelope)?);
+            if envelope.stream.aggregate_type == TodoState::TYPE {
+                let (id, event) = decode::<TodoState>(envelope)?;
+                let (state, length) = todos.entry(id).or_default();
+                let before = state.clone();
+                *state = std::mem::take(state).apply(&event);
+                if *state == before || envelope.sequence.get() != *length {
+                    violations.push(format!("{event:?} at {last} cannot follow {before:?}"));
+                }
+                *length += 1;
             }
-            *length += 1;
+            if step_of(envelope).is_some() {
+                continue;
+            }
             let key = envelope.metadata.origin.correlation_id.clone();
             let answer = Answer {
-                id: id.to_string(),
+                id: envelope.stream.aggregate_id.clone(),
                 sequence: envelope.sequence.get(),
                 position: last.get(),
             };
@@ -162,5 +198,10 @@ async fn examine_log(store: &dyn EventStore, witness: &Witness) -> anyhow::Resul
             Some(_) => {}
         }
     }
-    Ok(violations)
+    violations.extend(processes.end());
+    Ok(Examined {
+        violations,
+        unfinished: processes.unfinished(),
+        steps: processes.over(),
+    })
 }
