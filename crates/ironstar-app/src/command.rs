@@ -1,5 +1,6 @@
 //! From a command to durable events.
 
+mod error;
 mod many;
 
 use std::sync::Arc;
@@ -7,15 +8,18 @@ use std::sync::Arc;
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
-    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StoreError,
-    StreamAppend, StreamHead, StreamId,
+    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StreamAppend,
+    StreamHead, StreamId,
 };
 
-use crate::codec::{DecodeError, decode, encode};
+use crate::codec::{decode, encode};
 use crate::finish::finish;
 use crate::snapshots::{Snapshots, is_due};
 use crate::warm::WarmStates;
 
+use error::not_appended;
+
+pub use error::CommandError;
 pub use many::AcceptedOnAll;
 
 /// How many events of a stream are read at a time.
@@ -68,49 +72,6 @@ pub struct Accepted {
     pub sequence: Option<Sequence>,
     /// The position of that event.
     pub position: Position,
-}
-
-/// Why a command had no effect.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError<E> {
-    /// The aggregate refuses it.
-    #[error(transparent)]
-    Refused(E),
-    /// The aggregate is not where the caller expects it to be.
-    #[error("{}", unexpected_words(*.expected, *.actual))]
-    Unexpected {
-        /// Where the caller expects it to be.
-        expected: Sequence,
-        /// The sequence of its last event, if it has any.
-        actual: Option<Sequence>,
-    },
-    /// Others kept changing the aggregate in between.
-    #[error("others changed it at the same time, {attempts} times in a row; try again")]
-    Contended {
-        /// How often it was tried.
-        attempts: u32,
-    },
-    /// Another stream that the command depends on is not where it was.
-    #[error("{stream} has changed at the same time; try again")]
-    OtherChanged {
-        /// Which one.
-        stream: StreamId,
-    },
-    /// The key of the command belongs to another one.
-    #[error("the key of this command was used for another command before; choose a new one")]
-    KeyReused,
-    /// There is more to do than the store can take on.
-    #[error("there is more to do than the server can take on; try again in a moment")]
-    Overloaded,
-    /// The aggregate's history cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] DecodeError),
-    /// An event has no stored form.
-    #[error("an event cannot be stored")]
-    Unwritable(#[from] PayloadError),
-    /// The store does not work.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// An aggregate, as far as its stream has been read.
@@ -427,17 +388,6 @@ impl CommandHandler {
     }
 }
 
-/// Why a command had no effect, if not because of its own aggregate.
-fn not_appended<E>(error: AppendError) -> CommandError<E> {
-    match error {
-        AppendError::Conflict { stream, .. } => CommandError::OtherChanged { stream },
-        AppendError::KeyReused => CommandError::KeyReused,
-        AppendError::Overloaded => CommandError::Overloaded,
-        AppendError::Store(error) => error.into(),
-        error @ AppendError::Empty => StoreError::unavailable(error).into(),
-    }
-}
-
 /// Where to tell of an append: to who follows its stream, and to who follows
 /// what it is part of.
 fn keys(append: &StreamAppend) -> impl Iterator<Item = Key> {
@@ -492,14 +442,5 @@ impl<A: Aggregate> Loaded<A> {
             Some(expected) => Err(CommandError::Unexpected { expected, actual }),
             None => Ok(events),
         }
-    }
-}
-
-fn unexpected_words(expected: Sequence, actual: Option<Sequence>) -> String {
-    match actual {
-        Some(actual) => {
-            format!("expected to find it at sequence {expected}, but it is at sequence {actual}")
-        }
-        None => format!("expected to find it at sequence {expected}, but nothing has happened yet"),
     }
 }

@@ -1,9 +1,12 @@
 //! The code of `docs/FIRST_AGGREGATE.md`, piece by piece. A test of `xtask` makes
 //! sure that the page shows just this.
 
-use ironstar_app::projection::{Documents, FoldError, Projection};
+use std::time::Duration;
+
+use ironstar_app::process::{Executor, NotExecuted, Reaction, State};
+use ironstar_app::projection::{Documents, FoldError, Projection, Projections};
 use ironstar_app::test_kit::{happened, stored};
-use ironstar_app::{CommandContext, CommandError, CommandHandler, decode};
+use ironstar_app::{CommandContext, CommandError, CommandHandler, ProcessManager, decode};
 use ironstar_domain::test_kit::{check_laws, given};
 use ironstar_domain::{
     Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, UpcastError,
@@ -11,9 +14,10 @@ use ironstar_domain::{
 use ironstar_ports::{Envelope, Place};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use time::macros::datetime;
 use uuid::Uuid;
 
-use crate::support::{handler, memory_store};
+use crate::support::{World, handler, memory_store};
 
 // What happens to a book, and what can be asked of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -263,4 +267,88 @@ async fn a_book_that_nobody_has_added_is_not_lent() {
     let refused = borrow(&commands, Uuid::from_u128(7), "Ada").await;
     let refused = refused.expect_err("there is no such book");
     assert_eq!(refused.to_string(), "there is no such book");
+}
+
+// What follows by itself: a book that has been out for long is called back.
+#[derive(Debug)]
+struct RecallLoans;
+
+impl ProcessManager for RecallLoans {
+    const NAME: &'static str = "recall-loans";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &[BookState::TYPE];
+
+    type State = ();
+    type Command = Uuid;
+
+    fn react(
+        event: &Envelope,
+        _state: &mut State<'_, (), Uuid>,
+    ) -> Result<Reaction<Uuid>, FoldError> {
+        let (book, happened) = decode::<BookState>(event)?;
+        let reaction = Reaction::nothing();
+        Ok(match happened {
+            BookEvent::Lent { .. } => reaction.and_later(book.to_string(), event.created_at, book),
+            BookEvent::Returned => reaction.and_never(book.to_string()),
+            BookEvent::Added { .. } => reaction,
+        })
+    }
+}
+
+#[test]
+fn a_book_that_is_out_is_waited_for_until_it_is_returned() {
+    let id = Uuid::from_u128(7);
+    let monday = datetime!(2026-11-23 12:00 UTC);
+    ironstar_app::test_kit::given([
+        happened::<BookState>(id, emma()),
+        happened::<BookState>(id, lent("Ada")).at(monday),
+    ])
+    .process::<RecallLoans>()
+    .then_waits([(monday, id)])
+    .and([happened::<BookState>(id, BookEvent::Returned)])
+    .then_nothing();
+}
+
+// How it is done.
+struct Librarian(CommandHandler);
+
+impl Executor<Uuid> for Librarian {
+    async fn execute(&self, book: &Uuid, context: &CommandContext) -> Result<(), NotExecuted> {
+        self.0
+            .execute::<BookState>(book, &BookCommand::Return, context)
+            .await?;
+        Ok(())
+    }
+}
+
+// How it is started: a book is called back after 28 days.
+fn recall_loans(projections: &Projections, commands: &CommandHandler) {
+    let librarian = Librarian(commands.clone());
+    let patience = Duration::from_secs(28 * 24 * 60 * 60);
+    projections.manage::<RecallLoans, _>(commands.clone(), librarian, patience);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_book_that_has_been_out_for_long_is_called_back() {
+    let world = World::new().await;
+    let commands = handler(world.events.clone());
+    let book = Uuid::from_u128(7);
+    let context = CommandContext::default();
+    let add = BookCommand::Add {
+        title: "Emma".to_owned(),
+        shelf: "novels".to_owned(),
+    };
+    let added = commands.execute::<BookState>(&book, &add, &context).await;
+    added.expect("it is new");
+    borrow(&commands, book, "Ada").await.expect("it is in");
+    recall_loans(&world.projections, &commands);
+    let seen = commands.see::<BookState, BookError>(&book).await;
+    assert_ne!(seen.expect("read").state, BookState::In);
+    let librarian = Librarian(commands.clone());
+    world
+        .projections
+        .manage::<RecallLoans, _>(commands.clone(), librarian, Duration::ZERO);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let seen = commands.see::<BookState, BookError>(&book).await;
+    assert_eq!(seen.expect("read").state, BookState::In);
 }

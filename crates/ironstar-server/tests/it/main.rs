@@ -7,6 +7,7 @@ mod damage;
 mod kill;
 mod path;
 mod process;
+mod processes;
 mod projections;
 mod refusal;
 mod shutdown;

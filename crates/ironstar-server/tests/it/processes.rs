@@ -1,0 +1,95 @@
+//! What follows by itself, with the real program.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::process::{DEADLINE, Server, database, database_url, rows, server};
+
+const STEPS: &str = "SELECT id, aggregate_type, sequence, event_type, payload FROM events
+     WHERE event_type = 'archived' OR aggregate_type = 'Step'";
+
+fn start(directory: &TempDir, patience: &str) -> Server {
+    let url = database_url(directory);
+    let options = [
+        "--database-url",
+        &url,
+        "--archive-done-lists-after",
+        patience,
+    ];
+    Server::start_with(server().args(options))
+}
+
+/// A list whose only todo is completed.
+async fn done_list(server: &Server) -> String {
+    let create = json!({"type": "create", "name": "Groceries"});
+    let url = format!("{}/api/commands/list", server.url);
+    let answer = server.client.post(url).json(&create).send().await;
+    let answer: Value = answer.expect("an answer").json().await.expect("JSON");
+    let list = answer["id"].as_str().expect("an id");
+    let create = json!({"type": "create", "text": "Buy milk", "list": list});
+    let (status, answer) = server.command(&create).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let complete = json!({"type": "complete", "id": answer["id"]});
+    assert_eq!(server.command(&complete).await.0, StatusCode::OK);
+    list.to_owned()
+}
+
+async fn archived(server: &Server) -> Vec<String> {
+    let url = format!("{}/api/lists", server.url);
+    let answer = server.client.get(url).send().await;
+    let answer: Value = answer.expect("an answer").json().await.expect("JSON");
+    let lists = answer["archived"].as_array().expect("lists").iter();
+    lists
+        .map(|list| list["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_done_list_is_archived_once_also_across_kills() {
+    let directory = TempDir::new().expect("a directory");
+    let server = start(&directory, "1s");
+    let list = done_list(&server).await;
+    server.signal("KILL");
+    server.wait();
+
+    let server = start(&directory, "1s");
+    let since = Instant::now();
+    while archived(&server).await != [list.clone()] {
+        assert!(since.elapsed() < DEADLINE, "it is never archived");
+        sleep(Duration::from_millis(20)).await;
+    }
+    server.signal("KILL");
+    server.wait();
+
+    let server = start(&directory, "0s");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(archived(&server).await, [list]);
+    let found = rows(&database(&directory), STEPS).await;
+    let found: Vec<_> = found
+        .iter()
+        .map(|(id, of, sequence, event, _)| (*id, &**of, *sequence, &**event))
+        .collect();
+    assert_eq!(
+        found,
+        [(4, "List", 1, "archived"), (5, "Step", 0, "carried_out")]
+    );
+}
+
+#[tokio::test]
+async fn no_list_is_archived_if_that_is_never_to_be() {
+    let directory = TempDir::new().expect("a directory");
+    let server = start(&directory, "never");
+    done_list(&server).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(archived(&server).await, Vec::<String>::new());
+    server.signal("KILL");
+    server.wait();
+    // By default, it takes 30 days.
+    let server = Server::start(&directory);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(archived(&server).await, Vec::<String>::new());
+}
