@@ -22,7 +22,10 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use ironstar_domain::{Aggregate, StepState};
-use ironstar_ports::{Envelope, Place};
+use ironstar_ports::{
+    BuildId, DocumentPage, DocumentQuery, DocumentSource, Envelope, Place, ProjectionStore,
+    StoreError,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -117,6 +120,46 @@ pub enum NotExecuted {
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// How many steps and timers a process manager has, at the most [`MOST`](Self::MOST)
+/// of each.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ToDo {
+    /// Steps that are to be taken at once.
+    pub steps: usize,
+    /// Steps that wait.
+    pub timers: usize,
+}
+
+impl ToDo {
+    /// Who has more is said to have so many.
+    pub const MOST: usize = 1_000;
+
+    /// What a build of a process manager has to do.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub async fn of(build: BuildId, store: &dyn ProjectionStore) -> Result<Self, StoreError> {
+        let count = async |collection: &str| {
+            let page = DocumentPage {
+                collections: vec![collection.to_owned()],
+                after: None,
+                limit: Self::MOST,
+            };
+            let query = DocumentQuery {
+                keys: Vec::new(),
+                page: Some(page),
+            };
+            let found = store.find(&DocumentSource::Build(build), &query).await?;
+            Ok(found.map_or(0, |found| found.page.len()))
+        };
+        Ok(Self {
+            steps: count(STEPS).await?,
+            timers: count(TIMERS).await?,
+        })
+    }
+}
+
 /// A process manager as a projection: of its state and of what is to be done.
 #[derive(Debug)]
 pub struct Process<M>(PhantomData<fn() -> M>);
@@ -172,6 +215,7 @@ impl<M: ProcessManager> Projection for Process<M> {
     const NAME: &'static str = M::NAME;
     const VERSION: u32 = M::VERSION;
     const AGGREGATES: &'static [&'static str] = M::AGGREGATES;
+    const IS_PROCESS: bool = true;
 
     type Document = ProcessDocument<M::State, M::Command>;
 

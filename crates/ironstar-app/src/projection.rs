@@ -53,6 +53,9 @@ pub trait Projection: Debug + Send + Sync + 'static {
     /// The types of the aggregates whose events it is about.
     const AGGREGATES: &'static [&'static str];
 
+    /// Whether it is what a process manager has to do.
+    const IS_PROCESS: bool = false;
+
     /// A document. One projection may have several sorts, as an `enum`.
     type Document: Clone + Debug + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static;
 
@@ -66,7 +69,7 @@ pub trait Projection: Debug + Send + Sync + 'static {
     /// If the event cannot be read, or its documents not be had.
     fn fold(event: &Envelope, documents: &mut Documents<Self::Document>) -> Result<(), FoldError>;
 
-    /// Whether it is about events of aggregates of this type.
+    /// Whether it takes note of events of aggregates of this type.
     fn is_about(aggregate_type: &str) -> bool {
         Self::AGGREGATES.contains(&aggregate_type)
     }

@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::PROJECTIONS;
+use ironstar_app::process::ToDo;
 use ironstar_app::projection::{BuildError, BuildJob, Progress, Registered};
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, EventStore, Position, ProjectionStore, UpdateError,
@@ -111,6 +112,17 @@ impl Open {
                     failure.reason,
                     failure.attempts,
                     failure.failed_at,
+                ));
+            }
+            if PROJECTIONS
+                .iter()
+                .any(|known| known.name == *name && known.is_process)
+            {
+                let ToDo { steps, timers } = ToDo::of(build.id, &*self.builds).await?;
+                say(&format!(
+                    "    has to take {} at once, and waits for {}",
+                    counted(steps, "step"),
+                    counted(timers, "timer")
                 ));
             }
             for skipped in &build.skipped {
@@ -316,6 +328,15 @@ fn registered(name: &str) -> anyhow::Result<&'static Registered> {
             names.join(", ")
         )
     })
+}
+
+/// So many of them, as far as they were counted.
+fn counted(count: usize, of: &str) -> String {
+    match count {
+        1 => format!("1 {of}"),
+        ToDo::MOST.. => format!("{} {of}s or more", ToDo::MOST),
+        _ => format!("{count} {of}s"),
+    }
 }
 
 /// How much of the log has been processed, in per cent.

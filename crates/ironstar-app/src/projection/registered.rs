@@ -17,6 +17,8 @@ pub struct Registered {
     pub name: &'static str,
     /// The version of its code.
     pub version: u32,
+    /// Whether it is what a process manager has to do.
+    pub is_process: bool,
     build: fn(BuildJob) -> BoxFuture<'static, Result<(), BuildError>>,
 }
 
@@ -41,6 +43,7 @@ impl Registered {
         Self {
             name: P::NAME,
             version: P::VERSION,
+            is_process: P::IS_PROCESS,
             build: run::<P>,
         }
     }

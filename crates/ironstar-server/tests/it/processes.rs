@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::process::{DEADLINE, Server, database, database_url, rows, server};
+use crate::process::{DEADLINE, Server, database, database_url, rows, run_to_end, server};
 
 const STEPS: &str = "SELECT id, aggregate_type, sequence, event_type, payload FROM events
      WHERE event_type = 'archived' OR aggregate_type = 'Step'";
@@ -38,6 +38,21 @@ async fn done_list(server: &Server) -> String {
     list.to_owned()
 }
 
+/// Waits until the status of the process manager says so.
+fn wait_for(directory: &TempDir, words: &str) {
+    let since = Instant::now();
+    loop {
+        let url = database_url(directory);
+        let status = ["projections", "status", "--database-url", &url];
+        let output = run_to_end(server().args(status));
+        let said = String::from_utf8(output.stdout).expect("text");
+        if said.contains(words) {
+            return;
+        }
+        assert!(since.elapsed() < DEADLINE, "{said}");
+    }
+}
+
 async fn archived(server: &Server) -> Vec<String> {
     let url = format!("{}/api/lists", server.url);
     let answer = server.client.get(url).send().await;
@@ -51,8 +66,9 @@ async fn archived(server: &Server) -> Vec<String> {
 #[tokio::test]
 async fn a_done_list_is_archived_once_also_across_kills() {
     let directory = TempDir::new().expect("a directory");
-    let server = start(&directory, "1s");
+    let server = start(&directory, "1h");
     let list = done_list(&server).await;
+    wait_for(&directory, "0 steps at once, and waits for 1 timer");
     server.signal("KILL");
     server.wait();
 
@@ -62,6 +78,7 @@ async fn a_done_list_is_archived_once_also_across_kills() {
         assert!(since.elapsed() < DEADLINE, "it is never archived");
         sleep(Duration::from_millis(20)).await;
     }
+    wait_for(&directory, "0 steps at once, and waits for 0 timers");
     server.signal("KILL");
     server.wait();
 
