@@ -2,6 +2,7 @@
 
 mod builds;
 mod command;
+mod damaged;
 mod feed;
 mod first_aggregate;
 mod guards;

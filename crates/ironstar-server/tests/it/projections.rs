@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::process::{Server, database, database_url, run_to_end, server};
 
-fn projections(directory: &TempDir, task: &[&str]) -> Output {
+pub(crate) fn projections(directory: &TempDir, task: &[&str]) -> Output {
     let url = database_url(directory);
     let mut command = server();
     command
@@ -23,7 +23,7 @@ fn projections(directory: &TempDir, task: &[&str]) -> Output {
 }
 
 /// What a task that succeeds says.
-fn said(directory: &TempDir, task: &[&str]) -> String {
+pub(crate) fn said(directory: &TempDir, task: &[&str]) -> String {
     let output = projections(directory, task);
     assert!(output.status.success(), "{task:?}: {output:?}");
     String::from_utf8(output.stdout).expect("text")
@@ -43,7 +43,7 @@ async fn connect(directory: &TempDir) -> SqliteConnection {
     options.connect().await.expect("a database")
 }
 
-async fn change(directory: &TempDir, statements: &[&'static str]) {
+pub(crate) async fn change(directory: &TempDir, statements: &[&'static str]) {
     let mut connection = connect(directory).await;
     for statement in statements {
         let done = sqlx::query(*statement).execute(&mut connection).await;
@@ -51,7 +51,7 @@ async fn change(directory: &TempDir, statements: &[&'static str]) {
     }
 }
 
-async fn todos(server: &Server, query: &str) -> Value {
+pub(crate) async fn todos(server: &Server, query: &str) -> Value {
     let url = format!("{}/api/todos?{query}", server.url);
     let response = server.client.get(url).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
