@@ -27,11 +27,21 @@ pub(crate) fn updated(
             require(build.state != BuildState::Live)?;
             return Ok(None);
         }
-        BuildUpdate::Fail(failure) => build.failure = Some(failure),
+        BuildUpdate::Fail(failure) => {
+            if !is_past(&build, failure.position) {
+                build.failure = Some(failure);
+            }
+        }
         BuildUpdate::Retry => build.failure = None,
         BuildUpdate::Skip(position) => skip(&mut build, position)?,
     }
     Ok(Some(build))
+}
+
+/// Whether a build has got past an event, or will without looking at it.
+fn is_past(build: &Build, position: Position) -> bool {
+    let mut skipped = build.skipped.iter().map(|skipped| skipped.position);
+    position <= build.checkpoint || skipped.any(|skipped| skipped == position)
 }
 
 fn require(is_in_state: bool) -> Result<(), UpdateError> {

@@ -46,6 +46,8 @@ pub const RULES: &[Rule<Store>] = &[
     rule!("failure-over", failures::over),
     rule!("failure-skipped", failures::skipped),
     rule!("failure-of-that-position", failures::of_that_position),
+    rule!("failure-of-what-is-skipped", failures::of_what_is_skipped),
+    rule!("failure-of-what-is-passed", failures::of_what_is_passed),
     rule!("page-in-order", pages::in_order),
     rule!("page-after-a-place", pages::after_a_place),
     rule!("page-limit", pages::limit),

@@ -8,8 +8,8 @@ use ironstar_adapters::memory::MemoryProjectionStore;
 use ironstar_ports::contract::projection_store::RULES;
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
-    DocumentPage, DocumentQuery, DocumentSource, Found, Position, ProjectionStore, StoreError,
-    UpdateError,
+    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Position, ProjectionStore,
+    Skipped, StoreError, UpdateError,
 };
 
 use crate::contract::each_breaks_its_rule_and_no_other;
@@ -46,6 +46,8 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("failure-over", Mutation::FailsForEver),
     ("failure-skipped", Mutation::TellsTheLastSkippedFirst),
     ("failure-of-that-position", Mutation::SkipsAnything),
+    ("failure-of-what-is-skipped", Mutation::FailsAtWhatIsSkipped),
+    ("failure-of-what-is-passed", Mutation::FailsAtWhatIsPassed),
     ("page-in-order", Mutation::IgnoresCase),
     ("page-after-a-place", Mutation::PageIncludesAfter),
     ("page-limit", Mutation::PageIgnoresLimit),
@@ -84,6 +86,8 @@ enum Mutation {
     FailsForEver,
     TellsTheLastSkippedFirst,
     SkipsAnything,
+    FailsAtWhatIsSkipped,
+    FailsAtWhatIsPassed,
     IgnoresCase,
     PageIncludesAfter,
     PageIgnoresLimit,
@@ -178,7 +182,8 @@ impl Mutant {
                 let is_live = build.state == BuildState::Live;
                 (self.is(Mutation::DiscardsTheLive) && is_live).then_some(())
             }
-            BuildUpdate::Fail(_) => {
+            BuildUpdate::Fail(failure) => {
+                self.before_failure(build, failure).await;
                 let is_ignored = self.is(Mutation::KeepsTheFirstFailure);
                 (is_ignored && build.failure.is_some()).then_some(())
             }
@@ -188,6 +193,30 @@ impl Mutant {
             }
             BuildUpdate::Retry => None,
         }
+    }
+
+    /// Has a failure that is late reported, as one at the event that comes next.
+    async fn before_failure(&self, build: &Build, failure: &Failure) {
+        let is_at = |skipped: &Skipped| skipped.position == failure.position;
+        let is_skipped = build.skipped.iter().any(is_at);
+        let is_passed = failure.position <= build.checkpoint;
+        if self.is(Mutation::FailsAtWhatIsSkipped) && is_skipped
+            || self.is(Mutation::FailsAtWhatIsPassed) && is_passed
+        {
+            self.fail(build, failure.clone()).await;
+        }
+    }
+
+    /// Has a failure reported that is not late, wherever it was.
+    async fn fail(&self, build: &Build, failure: Failure) {
+        let last = build.skipped.last().map(|skipped| skipped.position);
+        let position = build.checkpoint.max(last.unwrap_or_default()).next();
+        let failure = Failure {
+            position,
+            ..failure
+        };
+        let failed = self.inner.update(build.id, BuildUpdate::Fail(failure));
+        failed.await.expect("it fails");
     }
 
     async fn before_promotion(&self, build: &Build) {
@@ -429,18 +458,16 @@ impl ProjectionStore for Mutant {
             return Ok(());
         }
         self.distort(&mut batch).await;
-        let failure = self
-            .build(batch.build)
-            .await
-            .and_then(|build| build.failure);
+        let before = self.build(batch.build).await;
+        let failure = before.and_then(|build| build.failure);
         if let Err(refusal) = self.inner.commit(batch.clone()).await {
             return self.after_refusal(batch, refusal).await;
         }
         if self.is(Mutation::FailsForEver)
             && let Some(failure) = failure
+            && let Some(build) = self.build(batch.build).await
         {
-            let failed = self.inner.update(batch.build, BuildUpdate::Fail(failure));
-            failed.await.expect("it fails again");
+            self.fail(&build, failure).await;
         }
         Ok(())
     }

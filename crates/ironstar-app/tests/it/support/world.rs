@@ -231,6 +231,8 @@ pub(crate) struct TestProjectionStore {
     pub(crate) commit_ms: AtomicU64,
     /// Commits that are not done, since the checkpoint is said to be elsewhere.
     pub(crate) conflicts: AtomicU64,
+    /// Failures that are reported when somebody has just had their event left out.
+    pub(crate) late_failures: AtomicU64,
     /// How many documents were put or removed.
     pub(crate) changes: AtomicU64,
     /// How many finds there were.
@@ -267,6 +269,12 @@ impl ProjectionStore for TestProjectionStore {
     }
 
     async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        if let BuildUpdate::Fail(failure) = &update
+            && Self::takes(&self.late_failures)
+        {
+            let skip = BuildUpdate::Skip(failure.position);
+            self.inner.update(build, skip).await?;
+        }
         self.inner.update(build, update).await
     }
 
