@@ -183,6 +183,47 @@ async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
 }
 
 #[tokio::test]
+async fn whatever_has_failed_is_tried_again() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    todos(&server, "").await;
+    server.stop();
+    change(
+        &directory,
+        &[
+            "INSERT INTO projections (name, version, state, checkpoint, skipped)
+           SELECT name, version, 'building', 0, '[]' FROM projections",
+        ],
+    )
+    .await;
+    for failed in ["live", "building", ""] {
+        let mut connection = connect(&directory).await;
+        sqlx::query(
+            "UPDATE projections SET failure = json_object('position', 1, 'event_type', 'painted',
+                 'reason', 'no', 'attempts', 9, 'failed_at', '2026-11-20T10:00:00Z')
+             WHERE name = 'lists' OR ?1 IN (state, '')",
+        )
+        .bind(failed)
+        .execute(&mut connection)
+        .await
+        .expect("failed");
+        said(&directory, &["retry", "todos"]);
+        let status = said(&directory, &["status"]);
+        let stuck: Vec<&str> = status
+            .lines()
+            .zip(status.lines().skip(1))
+            .filter(|(_, reason)| reason.contains("stuck"))
+            .map(|(build, _)| build)
+            .collect();
+        assert!(
+            matches!(stuck[..], [live, other] if live.starts_with("lists, version 1: live")
+                && other.starts_with("lists, version 1: under way")),
+            "{failed:?}: {status}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_explained() {
     let directory = TempDir::new().expect("a directory");
     let nowhere = refused(&directory, &["status"]);
