@@ -3,6 +3,7 @@
 mod builds;
 mod command;
 mod damaged;
+mod documents;
 mod feed;
 mod first_aggregate;
 mod guards;
