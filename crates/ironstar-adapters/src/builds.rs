@@ -2,13 +2,13 @@
 
 use ironstar_ports::{Build, BuildState, BuildUpdate, Position, Skipped, UpdateError};
 
-/// The build after an update; nothing, if it has ended. `live` is how far the
-/// live build of its projection has got, if there is one.
+/// The build after an update. `live` is how far the live build of its projection
+/// has got, if there is one.
 pub(crate) fn updated(
     mut build: Build,
     update: BuildUpdate,
     live: Option<Position>,
-) -> Result<Option<Build>, UpdateError> {
+) -> Result<Build, UpdateError> {
     match update {
         BuildUpdate::Promote => {
             require(build.state == BuildState::Building)?;
@@ -23,10 +23,6 @@ pub(crate) fn updated(
             require(build.state == BuildState::Building)?;
             build.state = BuildState::Cancelled;
         }
-        BuildUpdate::Discard => {
-            require(build.state != BuildState::Live)?;
-            return Ok(None);
-        }
         BuildUpdate::Fail(failure) => {
             if !is_past(&build, failure.position) {
                 build.failure = Some(failure);
@@ -35,7 +31,7 @@ pub(crate) fn updated(
         BuildUpdate::Retry => build.failure = None,
         BuildUpdate::Skip(position) => skip(&mut build, position)?,
     }
-    Ok(Some(build))
+    Ok(build)
 }
 
 /// Whether a build has got past an event, or will without looking at it.

@@ -36,7 +36,6 @@ pub const RULES: &[Rule<Store>] = &[
     rule!("build-numbers", builds::numbers),
     rule!("builds-in-order", builds::in_order),
     rule!("build-cancelled", builds::cancelled),
-    rule!("build-discarded", builds::discarded),
     rule!("build-that-has-ended", builds::that_has_ended),
     rule!("promote-the-first", promotion::of_the_first),
     rule!("promote-the-next", promotion::of_the_next),
