@@ -2,13 +2,13 @@
 
 use ironstar_ports::{Build, BuildState, BuildUpdate, Position, Skipped, UpdateError};
 
-/// The build after an update; nothing, if it has ended. `live` is how far the
-/// live build of its projection has got, if there is one.
+/// The build after an update. `live` is how far the live build of its projection
+/// has got, if there is one.
 pub(crate) fn updated(
     mut build: Build,
     update: BuildUpdate,
     live: Option<Position>,
-) -> Result<Option<Build>, UpdateError> {
+) -> Result<Build, UpdateError> {
     match update {
         BuildUpdate::Promote => {
             require(build.state == BuildState::Building)?;
@@ -23,15 +23,21 @@ pub(crate) fn updated(
             require(build.state == BuildState::Building)?;
             build.state = BuildState::Cancelled;
         }
-        BuildUpdate::Discard => {
-            require(build.state != BuildState::Live)?;
-            return Ok(None);
+        BuildUpdate::Fail(failure) => {
+            if !is_past(&build, failure.position) {
+                build.failure = Some(failure);
+            }
         }
-        BuildUpdate::Fail(failure) => build.failure = Some(failure),
         BuildUpdate::Retry => build.failure = None,
         BuildUpdate::Skip(position) => skip(&mut build, position)?,
     }
-    Ok(Some(build))
+    Ok(build)
+}
+
+/// Whether a build has got past an event, or will without looking at it.
+fn is_past(build: &Build, position: Position) -> bool {
+    let mut skipped = build.skipped.iter().map(|skipped| skipped.position);
+    position <= build.checkpoint || skipped.any(|skipped| skipped == position)
 }
 
 fn require(is_in_state: bool) -> Result<(), UpdateError> {

@@ -8,9 +8,15 @@
 //! further behind reads from the store by itself until it has caught up, so a
 //! slow one holds nobody up and takes no memory but for a few pages. Positions
 //! are contiguous, so it knows where those begin, and has them read in advance.
+//!
+//! An event that is damaged stops whoever comes to it, and nobody else. The task
+//! goes on behind it, so that those who have decided to leave it out, and those
+//! who begin later, get what comes next. It keeps nothing of what is damaged: a
+//! consumer in front of it asks the store, each time anew, and gets past it only
+//! once it can be read.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, Fuse};
@@ -77,7 +83,8 @@ impl FeedError {
     }
 }
 
-/// The newest events, contiguous, up to the head.
+/// The newest events, contiguous, up to the head. It begins anew behind one that
+/// is damaged, so whoever is in front of that one does not find the next here.
 #[derive(Debug, Default)]
 struct Tail {
     events: VecDeque<Arc<Envelope>>,
@@ -115,14 +122,15 @@ impl EventFeed {
         })
     }
 
-    /// The last position that the feed has seen.
+    /// The last position that the feed has seen, be its event readable or not.
     #[must_use]
     pub fn head(&self) -> Position {
         *self.head.borrow()
     }
 
     /// The events after a position, for ever. After an error the stream goes on
-    /// where it was; it ends when the feed is stopped.
+    /// where it was: a damaged event is an error each time, until it is mended or
+    /// somebody subscribes from behind it. It ends when the feed is stopped.
     #[must_use]
     pub fn subscribe(
         &self,
@@ -194,10 +202,12 @@ impl Follower {
         let mut poll = interval(self.options.poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut end = Position::new(u64::MAX);
             tokio::select! {
                 hint = hints.next(), if !ended => match hint {
-                    Some(hint) => if !self.is_news(&hint, &mut hints) {
-                        continue;
+                    Some(hint) => match self.news(&hint, &mut hints) {
+                        Some(hinted) => end = hinted,
+                        None => continue,
                     },
                     None => {
                         ended = true;
@@ -206,7 +216,7 @@ impl Follower {
                 },
                 _ = poll.tick() => {}
             }
-            let outcome = self.catch_up().await;
+            let outcome = self.catch_up(end).await;
             if let Err(error) = &outcome
                 && !has_failed
             {
@@ -219,40 +229,57 @@ impl Follower {
         }
     }
 
-    /// Whether this hint, or one of those that wait behind it, is about an
-    /// event that is not in the tail. What is no hint at all may be one.
-    fn is_news(&self, hint: &BusMessage, hints: &mut Fuse<Subscription>) -> bool {
-        let head = *self.head.borrow();
-        let is_new = |hint: &BusMessage| {
-            std::str::from_utf8(&hint.payload)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .is_none_or(|position| Position::new(position) > head)
+    /// The last position that this hint and those that wait behind it are about,
+    /// if it is not in the tail. What is no hint at all may be about any.
+    fn news(&self, hint: &BusMessage, hints: &mut Fuse<Subscription>) -> Option<Position> {
+        let hinted = |hint: &BusMessage| {
+            let text = std::str::from_utf8(&hint.payload).ok();
+            Position::new(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
         };
-        let mut news = is_new(hint);
+        let mut last = hinted(hint);
         while let Some(Some(hint)) = hints.next().now_or_never() {
-            news |= is_new(&hint);
+            last = last.max(hinted(&hint));
         }
-        news
+        (last > *self.head.borrow()).then_some(last)
     }
 
-    async fn catch_up(&self) -> Result<(), FeedError> {
+    /// Reads what is new: at least up to a position, if the log has so much.
+    async fn catch_up(&self, end: Position) -> Result<(), FeedError> {
         loop {
             let last = *self.head.borrow();
-            let page = read_page(&*self.store, last, self.options.page).await?;
+            let page = match read_page(&*self.store, last, self.options.page).await {
+                Err(FeedError::Store(error @ StoreError::Damaged { .. })) => {
+                    self.go_past(last.next(), &error);
+                    continue;
+                }
+                page => page?,
+            };
             let read = page.len();
             if let Some(newest) = page.back() {
                 let head = newest.position;
-                self.tail
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .extend(page, self.options.tail);
+                self.tail().extend(page, self.options.tail);
                 self.head.send_replace(head);
             }
-            if read < self.options.page {
+            // A page that is not whole may end before an event that is damaged.
+            let is_end = read < self.options.page && *self.head.borrow() >= end;
+            if read == 0 || is_end {
                 return Ok(());
             }
         }
+    }
+
+    /// Goes on behind an event that cannot be read.
+    fn go_past(&self, damaged: Position, error: &StoreError) {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "whoever comes to this event is stopped; the feed goes on behind it"
+        );
+        self.tail().events.clear();
+        self.head.send_replace(damaged);
+    }
+
+    fn tail(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.tail.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -349,10 +376,18 @@ impl Tail {
     }
 }
 
-/// Reads a page, and makes sure that it goes on where it should.
+/// Reads a page, and makes sure that it goes on where it should, also with an
+/// event that is damaged.
 pub(crate) async fn read_page(store: &dyn EventStore, last: Position, limit: usize) -> Page {
-    let page = store.load_after(last, limit).await?;
-    goes_on(last, page.into_iter().map(Arc::new).collect())
+    match store.load_after(last, limit).await {
+        Err(StoreError::Damaged { position, .. }) if position != last.next() => {
+            Err(FeedError::Gap {
+                expected: last.next(),
+                found: position,
+            })
+        }
+        page => goes_on(last, page?.into_iter().map(Arc::new).collect()),
+    }
 }
 
 /// A page, if it goes on after a position without a gap.

@@ -139,9 +139,9 @@ pub enum BuildUpdate {
     Promote,
     /// A build under way stops, and may go on later.
     Cancel,
-    /// A build ends that is not live.
-    Discard,
     /// It does not get over an event. Takes the place of what failed before.
+    /// Changes nothing if that event is left out, or behind the checkpoint: then
+    /// whoever has failed there is late, and somebody has got past it.
     Fail(Failure),
     /// What failed is to be tried again: there is no failure for now.
     Retry,

@@ -106,7 +106,8 @@ pub(crate) enum ProjectionsTask {
         /// The projection
         name: String,
     },
-    /// Tries at once what has failed, rather than when it is due
+    /// Tries at once what has failed, rather than when it is due: the live read
+    /// model, the one under way, or both
     Retry {
         /// The projection
         name: String,

@@ -275,11 +275,20 @@ impl Open {
         }
     }
 
+    /// Has everything tried again that has failed: the live read model, the one
+    /// under way, or both.
     async fn retry(&self, name: &str) -> anyhow::Result<()> {
         let name = registered(name)?.name;
-        let failed = self.find(name, |build| build.failure.is_some()).await?;
-        let failed = failed.ok_or_else(|| anyhow!("{name}: nothing has failed"))?;
-        self.builds.update(failed.id, BuildUpdate::Retry).await?;
+        let mut failed = self.builds.builds().await?;
+        failed.retain(|build| build.name == name && build.failure.is_some());
+        ensure!(!failed.is_empty(), "{name}: nothing has failed");
+        for build in failed {
+            match self.builds.update(build.id, BuildUpdate::Retry).await {
+                // One that has ended meanwhile need not be tried again.
+                Ok(()) | Err(UpdateError::NoSuchBuild) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         say(&format!("{name}: a server that runs tries again now"));
         Ok(())
     }

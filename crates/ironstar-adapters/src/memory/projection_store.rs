@@ -96,13 +96,9 @@ impl State {
         {
             self.builds.remove(&live);
         }
-        if let Some(updated) = updated {
-            self.builds
-                .entry(id)
-                .and_modify(|kept| kept.build = updated);
-        } else {
-            self.builds.remove(&id);
-        }
+        self.builds
+            .entry(id)
+            .and_modify(|kept| kept.build = updated);
         Ok(())
     }
 

@@ -165,13 +165,7 @@ async fn transact_update(
     {
         end(connection, live.id).await?;
     }
-    if let Some(updated) = updated {
-        write_and_commit(connection, &updated).await?;
-    } else {
-        end(connection, id).await?;
-        let committed = sqlx::query("COMMIT").execute(connection).await;
-        committed.map_err(BuildError::from)?;
-    }
+    write_and_commit(connection, &updated).await?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use ironstar_ports::{Build, Envelope, Position, ProjectionStore};
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Projection;
@@ -124,23 +124,24 @@ pub(super) enum Left {
     Stopped,
 }
 
-/// Follows the log with a build until something is in the way, or another has
-/// been `built`.
+/// Follows the log with a build until something is in the way, or another is seen
+/// to have `replaced` it.
 pub(super) async fn follow<P: Projection>(
     build: &Build,
     feed: &EventFeed,
     store: &dyn ProjectionStore,
     announcer: &Announcer<P::Document>,
-    built: &Notify,
+    replaced: impl Future<Output = ()>,
 ) -> Left {
     let mut folder = Folder::<P>::new(build, DOCUMENTS);
     let mut events = feed.subscribe(folder.position());
     announcer.jump(folder.position());
     let mut not_before = Instant::now();
+    tokio::pin!(replaced);
     loop {
         let batch = tokio::select! {
             batch = next_batch(&mut events, folder.unstored() > 0, not_before) => batch,
-            () = built.notified() => return Left::Halted(Halt::Ended),
+            () = &mut replaced => return Left::Halted(Halt::Ended),
         };
         let Some((batch, failure)) = batch else {
             return Left::Stopped;

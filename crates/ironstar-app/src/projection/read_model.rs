@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{
-    BuildId, DocumentPage, DocumentQuery, DocumentSource, Position, ProjectionStore, StoreError,
+    DocumentPage, DocumentQuery, DocumentSource, Position, ProjectionStore, StoreError,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
@@ -25,8 +25,6 @@ pub struct ReadModel<P: Projection> {
 /// Documents, all as of the same position.
 #[derive(Clone, Debug)]
 pub struct Snapshot<D> {
-    /// The build that they are of.
-    pub build: BuildId,
     /// All events up to here are part of them, and no others.
     pub position: Position,
     /// The ones with the keys that were asked for, as far as there are any; in
@@ -186,7 +184,6 @@ impl<P: Projection> ReadModel<P> {
             found.checkpoint
         };
         Ok(Snapshot {
-            build: found.build,
             position,
             keyed: read(found.keyed)?,
             page: read(found.page)?,

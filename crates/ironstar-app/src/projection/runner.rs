@@ -3,13 +3,14 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ironstar_ports::{
-    Build, BuildState, BuildUpdate, Clock, EventStore, ProjectionStore, StoreError,
+    Build, BuildId, BuildState, BuildUpdate, Clock, EventStore, ProjectionStore, StoreError,
 };
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -19,8 +20,9 @@ use super::follower::{Announcer, Left, Reached, follow};
 use super::{Projection, ReadModel};
 use crate::EventFeed;
 
-/// How often builds are looked at: whether there is one to do, and whether
-/// somebody has decided what becomes of one that does not get on.
+/// How often builds are looked at: whether there is one to do, whether another
+/// process has made one live, and whether somebody has decided what becomes of
+/// one that does not get on.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How long to wait before what has failed is tried again: at first, and at the
@@ -30,6 +32,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How much news a listener may be behind.
 const NEWS: usize = 1_024;
+
+/// The build that was last seen to be live, of whichever version.
+type SeenLive = watch::Sender<Option<BuildId>>;
 
 /// Runs projections on a feed.
 #[derive(Clone, Debug)]
@@ -80,9 +85,9 @@ impl Projections {
         let model = ReadModel::new(Arc::clone(&self.store), position, news.downgrade());
         let announcer = Announcer { reached, news };
         let runner = self.clone();
-        let built = Arc::new(Notify::new());
-        let building = tokio::spawn(runner.clone().keep_building::<P>(Arc::clone(&built)));
-        tokio::spawn(runner.keep_following::<P>(announcer, built, building));
+        let live = Arc::new(watch::Sender::new(None));
+        let building = tokio::spawn(runner.clone().keep_building::<P>(Arc::clone(&live)));
+        tokio::spawn(runner.keep_following::<P>(announcer, live, building));
         model
     }
 
@@ -90,14 +95,16 @@ impl Projections {
     async fn keep_following<P: Projection>(
         self,
         announcer: Announcer<P::Document>,
-        built: Arc<Notify>,
+        seen_live: Arc<SeenLive>,
         building: JoinHandle<()>,
     ) {
+        let mut seen_live = seen_live.subscribe();
         while let Some(live) = self
-            .unless_stopped(self.live::<P>(&announcer, &built))
+            .unless_stopped(self.live::<P>(&announcer, &mut seen_live))
             .await
         {
-            let left = follow::<P>(&live, &self.feed, &*self.store, &announcer, &built).await;
+            let replaced = replaced(&live, &mut seen_live);
+            let left = follow::<P>(&live, &self.feed, &*self.store, &announcer, replaced).await;
             if matches!(left, Left::Stopped) {
                 break;
             }
@@ -113,7 +120,7 @@ impl Projections {
     async fn live<P: Projection>(
         &self,
         announcer: &Announcer<P::Document>,
-        built: &Notify,
+        seen_live: &mut watch::Receiver<Option<BuildId>>,
     ) -> Build {
         loop {
             let builds = self.look::<P>().await;
@@ -124,7 +131,7 @@ impl Projections {
             }
             // It is being built, here or elsewhere.
             announcer.stick(is_stuck);
-            let _ = timeout(LOOK, built.notified()).await;
+            let _ = timeout(LOOK, seen_live.changed()).await;
         }
     }
 
@@ -165,14 +172,17 @@ impl Projections {
         }
     }
 
-    /// Does the builds that there are to do.
-    async fn keep_building<P: Projection>(self, built: Arc<Notify>) {
+    /// Does the builds that there are to do, and tells which one is live.
+    async fn keep_building<P: Projection>(self, seen_live: Arc<SeenLive>) {
         let mut has_had_one = false;
         loop {
-            if let Some(build) = self.build_to_do::<P>(&mut has_had_one).await
+            let builds = self.look::<P>().await;
+            let mut live = builds.iter().filter(|it| it.state == BuildState::Live);
+            see(&seen_live, live.next().map(|live| live.id));
+            if let Some(build) = self.build_to_do::<P>(&builds, &mut has_had_one).await
                 && self.build_one::<P>(&build).await
             {
-                built.notify_one();
+                see(&seen_live, Some(build.id));
             }
             sleep(LOOK).await;
         }
@@ -184,8 +194,11 @@ impl Projections {
     /// A version that `has_had_one` and was replaced by another gives way:
     /// otherwise processes with different versions of the code, side by side on
     /// one store, would replace each other's read models for ever.
-    async fn build_to_do<P: Projection>(&self, has_had_one: &mut bool) -> Option<Build> {
-        let builds = self.look::<P>().await;
+    async fn build_to_do<P: Projection>(
+        &self,
+        builds: &[Build],
+        has_had_one: &mut bool,
+    ) -> Option<Build> {
         let is_ours = |build: &Build| build.version == P::VERSION;
         let gives_way = *has_had_one && !builds.iter().all(is_ours);
         *has_had_one |= builds.iter().any(is_ours);
@@ -330,6 +343,22 @@ impl Projections {
 /// Whether a build is what queries see, and made by this very code.
 fn is_live<P: Projection>(build: &Build) -> bool {
     build.state == BuildState::Live && build.version == P::VERSION
+}
+
+/// Tells which build is live, if that is news.
+fn see(seen_live: &SeenLive, live: Option<BuildId>) {
+    seen_live.send_if_modified(|seen| std::mem::replace(seen, live) != live);
+}
+
+/// Waits until another build is seen to be live than this one.
+async fn replaced(build: &Build, seen_live: &mut watch::Receiver<Option<BuildId>>) {
+    while seen_live.changed().await.is_ok() {
+        let live = *seen_live.borrow_and_update();
+        if live.is_some_and(|live| live != build.id) {
+            return;
+        }
+    }
+    pending().await
 }
 
 fn log_store<P: Projection>(error: &StoreError) {

@@ -1,5 +1,6 @@
 //! Read models that are built beside those that are live.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use ironstar_app::projection::{BuildError, BuildJob, News, Progress, Registered}
 use ironstar_ports::{
     Build, BuildState, BuildUpdate, DocumentBatch, EventStore, Position, ProjectionStore,
 };
+
+use tokio::time::Instant;
 
 use crate::support::{Tally, TallyProjection, World, count, folds, tally};
 
@@ -133,6 +136,78 @@ async fn a_rebuild_is_told_of_when_nothing_else_happens() {
         "{told:?}"
     );
     assert!(news.recv().now_or_never().is_none(), "once");
+}
+
+/// As an operator's rebuild is that no server takes on, or another server's.
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_by_another_process_is_told_of_when_nothing_else_happens() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    let mut news = model.news().expect("it runs");
+    for round in 1..=20 {
+        tokio::time::sleep(Duration::from_millis(5_000 + round * 37)).await;
+        assert!(news.recv().now_or_never().is_none(), "nothing has happened");
+        let build = world.store.begin("tally", 1).await.expect("begun");
+        let (job, _) = job(&world, build, |_| {});
+        Registered::of::<First>().build(job).await.expect("built");
+        let told = tokio::time::timeout(Duration::from_secs(1), news.recv()).await;
+        let told = told.expect("in time").expect("told");
+        assert!(
+            matches!(told, News::Jumped(position) if position == Position::new(round)),
+            "{told:?}"
+        );
+        // It is the new one that goes on, and at once.
+        world.happens_loudly("a", "happened").await;
+        world.settled(&model).await;
+        assert_eq!(count(&model, "a").await, round + 1);
+        let told = news.recv().now_or_never().expect("told").expect("news");
+        assert!(matches!(told, News::Changed(_)), "{told:?}");
+    }
+}
+
+/// It has been found out already when it is looked at next.
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_that_an_event_gives_away_is_told_of_once() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    // Between two looks.
+    tokio::time::sleep(Duration::from_millis(5_200)).await;
+    let mut news = model.news().expect("it runs");
+    let build = world.store.begin("tally", 1).await.expect("begun");
+    let (job, _) = job(&world, build, |_| {});
+    Registered::of::<First>().build(job).await.expect("built");
+    world.happens_loudly("a", "happened").await;
+    world.settled(&model).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut jumps = 0;
+    while let Some(told) = news.recv().now_or_never() {
+        jumps += u32::from(matches!(told.expect("news"), News::Jumped(_)));
+    }
+    assert_eq!((jumps, count(&model, "a").await), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_read_model_is_there_as_soon_as_it_is_built() {
+    let world = World::new().await;
+    world.happens("a", "happened").await;
+    let start = Instant::now();
+    world.settled(&world.projections.start::<First>()).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_look_whether_another_is_live_costs_little() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let looks = world.store.looks.load(SeqCst);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let looks = world.store.looks.load(SeqCst) - looks;
+    assert!(looks <= 201, "{looks} in 100 s");
 }
 
 /// What a build has told.

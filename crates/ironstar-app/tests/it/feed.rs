@@ -9,15 +9,15 @@ use ironstar_ports::{Envelope, EventBus, Key, Position, StreamId};
 use crate::support::{SilentBus, TestStore, append, memory_bus, memory_store};
 
 /// Nothing but a hint wakes such a feed within a test.
-const HINTS_ONLY: FeedOptions = FeedOptions {
+pub(crate) const HINTS_ONLY: FeedOptions = FeedOptions {
     tail: 8,
     page: 4,
     poll: Duration::from_secs(3_600),
 };
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-async fn hint(bus: &dyn EventBus, position: Position) {
+pub(crate) async fn hint(bus: &dyn EventBus, position: Position) {
     let key = Key::of_stream(&StreamId::new("Test", "1"));
     bus.publish(&key, position.to_string().as_bytes())
         .await
@@ -25,7 +25,7 @@ async fn hint(bus: &dyn EventBus, position: Position) {
 }
 
 /// Takes as many events as there are numbers, and expects these positions.
-async fn expect(
+pub(crate) async fn expect(
     events: &mut (impl Stream<Item = Result<Arc<Envelope>, FeedError>> + Unpin),
     positions: impl IntoIterator<Item = u64>,
 ) {

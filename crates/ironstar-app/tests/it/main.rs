@@ -2,6 +2,8 @@
 
 mod builds;
 mod command;
+mod damaged;
+mod documents;
 mod feed;
 mod first_aggregate;
 mod guards;

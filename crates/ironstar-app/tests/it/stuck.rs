@@ -1,5 +1,6 @@
 //! Events that a projection cannot digest.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use ironstar_app::CommandContext;
@@ -139,6 +140,28 @@ async fn after_a_decision_it_is_tried_at_once() {
     assert_eq!(count(&model, "a").await, 2, "all but what was left out");
     let build = &world.builds::<Fragile>().await[0];
     assert_eq!((&build.failure, build.skipped.len()), (&None, 1));
+}
+
+/// Otherwise it would be stuck, and wait, at an event that it need not look at.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_late_is_not_in_the_way_of_a_decision() {
+    let world = World::new().await;
+    let model = world.projections.start::<Fragile>();
+    world.settled(&model).await;
+    let poison = world.happens("a", "poison").await;
+    failure(&world, 8).await;
+    world.store.late_failures.store(1, SeqCst);
+    while world.store.late_failures.load(SeqCst) > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let decided = Instant::now();
+    world
+        .builds_when::<Fragile>(|builds| builds[0].checkpoint == poison)
+        .await;
+    let build = &world.builds::<Fragile>().await[0];
+    assert_eq!((&build.failure, build.skipped.len()), (&None, 1));
+    let within = Duration::from_secs(2);
+    assert!(decided.elapsed() < within, "{:?}", decided.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

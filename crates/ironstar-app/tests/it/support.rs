@@ -2,8 +2,9 @@
 
 mod world;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
@@ -83,7 +84,7 @@ pub(crate) struct TestStore {
     /// One in about so many reads of the log fails; 0 for none.
     failing: u64,
     /// What cannot be read.
-    damaged: Option<Position>,
+    damaged: Mutex<BTreeSet<Position>>,
     reads: AtomicU64,
     meddle: Option<Meddle>,
     meddlings: AtomicU64,
@@ -96,7 +97,7 @@ impl TestStore {
             streamed: AtomicU64::new(0),
             hidden: Position::START,
             failing: 0,
-            damaged: None,
+            damaged: Mutex::default(),
             reads: AtomicU64::new(0),
             meddle: None,
             meddlings: AtomicU64::new(0),
@@ -119,12 +120,10 @@ impl TestStore {
         }
     }
 
-    /// The event at this position cannot be read.
-    pub(crate) fn damaged(inner: Arc<MemoryEventStore>, position: Position) -> Self {
-        Self {
-            damaged: Some(position),
-            ..Self::counting(inner)
-        }
+    /// The events at these positions, and no others, cannot be read from now on.
+    pub(crate) fn damage(&self, positions: impl IntoIterator<Item = Position>) {
+        let mut damaged = self.damaged.lock().expect("nobody has panicked");
+        *damaged = positions.into_iter().collect();
     }
 
     /// Somebody else gets in first, a number of times.
@@ -181,14 +180,17 @@ impl EventStore for TestStore {
         }
         let after = position.max(self.hidden);
         let mut page = self.inner.load_after(after, limit).await?;
-        if self.damaged == Some(position.next()) {
-            return Err(StoreError::Damaged {
-                position: position.next(),
-                source: "it is torn".into(),
-            });
-        }
-        if let Some(damaged) = self.damaged.filter(|damaged| *damaged > position) {
-            page.retain(|event| event.position < damaged);
+        let damaged = self.damaged.lock().expect("nobody has panicked");
+        let is_damaged = |event: &Envelope| damaged.contains(&event.position);
+        match page.iter().position(is_damaged) {
+            None => {}
+            Some(0) => {
+                return Err(StoreError::Damaged {
+                    position: page[0].position,
+                    source: "it is torn".into(),
+                });
+            }
+            Some(sound) => page.truncate(sound),
         }
         Ok(page)
     }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::process::{Server, database, database_url, run_to_end, server};
 
-fn projections(directory: &TempDir, task: &[&str]) -> Output {
+pub(crate) fn projections(directory: &TempDir, task: &[&str]) -> Output {
     let url = database_url(directory);
     let mut command = server();
     command
@@ -23,7 +23,7 @@ fn projections(directory: &TempDir, task: &[&str]) -> Output {
 }
 
 /// What a task that succeeds says.
-fn said(directory: &TempDir, task: &[&str]) -> String {
+pub(crate) fn said(directory: &TempDir, task: &[&str]) -> String {
     let output = projections(directory, task);
     assert!(output.status.success(), "{task:?}: {output:?}");
     String::from_utf8(output.stdout).expect("text")
@@ -43,7 +43,7 @@ async fn connect(directory: &TempDir) -> SqliteConnection {
     options.connect().await.expect("a database")
 }
 
-async fn change(directory: &TempDir, statements: &[&'static str]) {
+pub(crate) async fn change(directory: &TempDir, statements: &[&'static str]) {
     let mut connection = connect(directory).await;
     for statement in statements {
         let done = sqlx::query(*statement).execute(&mut connection).await;
@@ -51,7 +51,7 @@ async fn change(directory: &TempDir, statements: &[&'static str]) {
     }
 }
 
-async fn todos(server: &Server, query: &str) -> Value {
+pub(crate) async fn todos(server: &Server, query: &str) -> Value {
     let url = format!("{}/api/todos?{query}", server.url);
     let response = server.client.get(url).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
@@ -180,6 +180,47 @@ async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
         status.contains("left out position 2, a \"painted\" event"),
         "{status}"
     );
+}
+
+#[tokio::test]
+async fn whatever_has_failed_is_tried_again() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    todos(&server, "").await;
+    server.stop();
+    change(
+        &directory,
+        &[
+            "INSERT INTO projections (name, version, state, checkpoint, skipped)
+           SELECT name, version, 'building', 0, '[]' FROM projections",
+        ],
+    )
+    .await;
+    for failed in ["live", "building", ""] {
+        let mut connection = connect(&directory).await;
+        sqlx::query(
+            "UPDATE projections SET failure = json_object('position', 1, 'event_type', 'painted',
+                 'reason', 'no', 'attempts', 9, 'failed_at', '2026-11-20T10:00:00Z')
+             WHERE name = 'lists' OR ?1 IN (state, '')",
+        )
+        .bind(failed)
+        .execute(&mut connection)
+        .await
+        .expect("failed");
+        said(&directory, &["retry", "todos"]);
+        let status = said(&directory, &["status"]);
+        let stuck: Vec<&str> = status
+            .lines()
+            .zip(status.lines().skip(1))
+            .filter(|(_, reason)| reason.contains("stuck"))
+            .map(|(build, _)| build)
+            .collect();
+        assert!(
+            matches!(stuck[..], [live, other] if live.starts_with("lists, version 1: live")
+                && other.starts_with("lists, version 1: under way")),
+            "{failed:?}: {status}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,19 +8,24 @@ use datastar::prelude::PatchElements;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemoryProjectionStore};
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::projection::{
-    Changes, Documents, FoldError, Projection, Projections, ReadError, ReadModel,
+    Changed, Changes, Documents, FoldError, News, Projection, Projections, ReadError, ReadModel,
 };
 use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
     Append, BuildState, BuildUpdate, DocumentPage, Envelope, EventBus, EventStore,
     ExpectedSequence, Key, Metadata, NewEvent, Payload, Place, Position, ProjectionStore, StreamId,
 };
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Drawing, KEPT, KEPT_BYTES, LiveViews, View};
+use super::{Drawing, KEPT, KEPT_BYTES, LiveView, LiveViews, Shared, View, follow};
+use slow_store::SlowStore;
+
+mod slow_store;
 
 /// Lists the numbers of the events that are not called `silent`.
 #[derive(Debug)]
@@ -99,7 +105,7 @@ impl View for NumbersView {
 struct Fixture {
     store: Arc<MemoryEventStore>,
     bus: Arc<MemoryEventBus>,
-    documents: Arc<MemoryProjectionStore>,
+    documents: Arc<SlowStore>,
     model: ReadModel<Numbers>,
     views: LiveViews<(), NumbersView>,
     drawn: Arc<AtomicUsize>,
@@ -118,7 +124,7 @@ impl Fixture {
         let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default())
             .await
             .expect("a feed");
-        let documents = Arc::new(MemoryProjectionStore::new());
+        let documents = Arc::new(SlowStore::new());
         let clock = Arc::new(SystemClock);
         let projections = Projections::new(documents.clone(), store.clone(), feed, clock);
         let model = projections.model::<Numbers>();
@@ -143,24 +149,34 @@ impl Fixture {
     }
 
     async fn append(&self, events: &[&str]) {
+        let head = self.append_only(events).await;
+        self.reach(head).await;
+    }
+
+    /// Does not wait for the read model.
+    async fn append_only(&self, events: &[&str]) -> Position {
         let head = append(&self.store, events).await;
         let key = Key::of_stream(&stream());
         self.bus
             .publish(&key, head.to_string().as_bytes())
             .await
             .expect("published");
-        self.reach(head).await;
+        head
     }
 
-    fn watch(&self, seen: Option<u64>) -> Frames {
-        let view = || NumbersView {
+    fn view(&self) -> NumbersView {
+        NumbersView {
             model: self.model.clone(),
             redrawn_at: self.redrawn_at,
             weight: self.weight,
             drawn: Arc::clone(&self.drawn),
             drawn_whole: Arc::clone(&self.drawn_whole),
-        };
-        self.views.watch(&(), view, seen.map(Position::new))
+        }
+    }
+
+    fn watch(&self, seen: Option<u64>) -> Frames {
+        let seen = seen.map(Position::new);
+        self.views.watch(&(), || self.view(), seen)
     }
 }
 
@@ -356,4 +372,80 @@ async fn changes_that_are_large_are_not_all_kept() {
     }
     let whole = next(&mut fixture.watch(Some(4))).await;
     assert!(whole.contains("<main>"), "the first is forgotten");
+}
+
+/// News of a number.
+fn news(number: u64) -> News<u64> {
+    let changed = Changed {
+        before: None,
+        after: Some(Arc::new(number)),
+    };
+    News::Changed(Arc::new(Changes {
+        from: Position::new(number - 1),
+        to: Position::new(number),
+        documents: HashMap::from([(number.to_string(), changed)]),
+    }))
+}
+
+#[tokio::test]
+async fn a_view_that_misses_news_is_drawn_anew() {
+    let fixture = Fixture::start(&["a", "a", "a"]).await;
+    let position = Position::new(1);
+    let view = Arc::new(LiveView {
+        view: fixture.view(),
+        shared: Mutex::new(Shared {
+            position,
+            changes: VecDeque::new(),
+            bytes: 0,
+            floor: position,
+            generation: 0,
+        }),
+        whole: tokio::sync::Mutex::default(),
+        changed: watch::Sender::new(()),
+        _watched: CancellationToken::new().drop_guard(),
+    });
+    let views = &fixture.views.views;
+    views
+        .lock()
+        .expect("the lock")
+        .insert((), Arc::downgrade(&view));
+    let mut frames = fixture.watch(Some(1));
+    assert!(frames.next().now_or_never().is_none(), "nothing was missed");
+    // There is room for the last only.
+    let (sender, receiver) = broadcast::channel(1);
+    for number in 2..=3 {
+        sender.send(news(number)).expect("somebody listens");
+    }
+    tokio::spawn(follow(
+        Arc::downgrade(&view),
+        fixture.model.clone(),
+        receiver,
+    ));
+    assert_eq!(next(&mut frames).await, patch("<main>[1, 2, 3]</main>", 3));
+    sender.send(news(4)).expect("somebody listens");
+    assert_eq!(next(&mut frames).await, change("<b>4</b>", 3, 4));
+}
+
+/// What is stored can be read a moment before anybody is told of it.
+#[tokio::test]
+async fn a_view_that_begins_before_news_are_told_loses_and_doubles_none() {
+    for seen in [None, Some(1)] {
+        let fixture = Fixture::start(&["a"]).await;
+        let held = fixture.documents.hold_commits().await;
+        let head = fixture.append_only(&["a"]).await;
+        fixture.documents.committed(head).await;
+        assert_eq!(fixture.model.position(), Position::new(1), "not told yet");
+        let mut frames = fixture.watch(seen);
+        if seen.is_none() {
+            assert_eq!(next(&mut frames).await, patch("<main>[1, 2]</main>", 2));
+        }
+        drop(held);
+        fixture.reach(head).await;
+        if seen.is_some() {
+            assert_eq!(next(&mut frames).await, change("<b>2</b>", 1, 2));
+        }
+        fixture.append(&["a"]).await;
+        assert_eq!(next(&mut frames).await, change("<b>3</b>", 2, 3));
+        assert!(frames.next().now_or_never().is_none(), "there is no more");
+    }
 }

@@ -1,6 +1,5 @@
 //! Broken projection stores, each around one that works.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -8,8 +7,8 @@ use ironstar_adapters::memory::MemoryProjectionStore;
 use ironstar_ports::contract::projection_store::RULES;
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
-    DocumentPage, DocumentQuery, DocumentSource, Found, Position, ProjectionStore, StoreError,
-    UpdateError,
+    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Position, ProjectionStore,
+    Skipped, StoreError, UpdateError,
 };
 
 use crate::contract::each_breaks_its_rule_and_no_other;
@@ -36,7 +35,6 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("build-numbers", Mutation::ReusesNumbers),
     ("builds-in-order", Mutation::ListsByNumber),
     ("build-cancelled", Mutation::CancelsTwice),
-    ("build-discarded", Mutation::DiscardsTheLive),
     ("build-that-has-ended", Mutation::FindsWhatHasEnded),
     ("promote-the-first", Mutation::FindsTheFirstToBe),
     ("promote-the-next", Mutation::FindsTheFormer),
@@ -46,6 +44,8 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("failure-over", Mutation::FailsForEver),
     ("failure-skipped", Mutation::TellsTheLastSkippedFirst),
     ("failure-of-that-position", Mutation::SkipsAnything),
+    ("failure-of-what-is-skipped", Mutation::FailsAtWhatIsSkipped),
+    ("failure-of-what-is-passed", Mutation::FailsAtWhatIsPassed),
     ("page-in-order", Mutation::IgnoresCase),
     ("page-after-a-place", Mutation::PageIncludesAfter),
     ("page-limit", Mutation::PageIgnoresLimit),
@@ -74,7 +74,6 @@ enum Mutation {
     ReusesNumbers,
     ListsByNumber,
     CancelsTwice,
-    DiscardsTheLive,
     FindsWhatHasEnded,
     FindsTheFirstToBe,
     FindsTheFormer,
@@ -84,6 +83,8 @@ enum Mutation {
     FailsForEver,
     TellsTheLastSkippedFirst,
     SkipsAnything,
+    FailsAtWhatIsSkipped,
+    FailsAtWhatIsPassed,
     IgnoresCase,
     PageIncludesAfter,
     PageIgnoresLimit,
@@ -100,8 +101,8 @@ async fn each_mutant_breaks_its_rule_and_no_other() {
 struct Mutant {
     mutation: Mutation,
     inner: MemoryProjectionStore,
-    /// Builds that were discarded, but not by the inner store.
-    hidden: Mutex<HashSet<BuildId>>,
+    /// A build that has ended, whose number is to be used again.
+    free: Mutex<Option<BuildId>>,
     /// What was found in a build before it ended.
     ended: Mutex<Option<Found>>,
 }
@@ -111,17 +112,13 @@ impl Mutant {
         Arc::new(Self {
             mutation,
             inner: MemoryProjectionStore::new(),
-            hidden: Mutex::default(),
+            free: Mutex::default(),
             ended: Mutex::default(),
         })
     }
 
     fn is(&self, mutation: Mutation) -> bool {
         self.mutation == mutation
-    }
-
-    fn is_hidden(&self, build: BuildId) -> bool {
-        self.hidden.lock().expect("the lock").contains(&build)
     }
 
     async fn build(&self, id: BuildId) -> Option<Build> {
@@ -147,19 +144,25 @@ impl Mutant {
         let is_ended = self.is(Mutation::BeginsAnew) && !is_cancelled
             || self.is(Mutation::BeginsAnewIfCancelled) && is_cancelled;
         if is_ended {
-            let discarded = self.inner.update(under_way.id, BuildUpdate::Discard).await;
-            discarded.expect("discarded");
+            let other = self.inner.begin(&under_way.name, version + 1).await;
+            other.expect("begun");
         }
-        if self.is(Mutation::GoesOnWithAnotherVersion) {
+        let live = self.build_of(&under_way.name, true).await;
+        let is_of_live = live.is_some_and(|live| live.version == version);
+        if self.is(Mutation::GoesOnWithAnotherVersion) && is_of_live {
             return under_way.version;
         }
-        self.hidden.lock().expect("the lock").remove(&under_way.id);
+        if under_way.version != version {
+            if self.is(Mutation::FindsWhatHasEnded) {
+                self.keep(under_way.id).await;
+            }
+            *self.free.lock().expect("the lock") = Some(under_way.id);
+        }
         version
     }
 
     /// An update with a mutation that is about its kind; nothing if it is not.
     async fn update_mutated(&self, build: &Build, update: &BuildUpdate) -> Option<()> {
-        let id = build.id;
         let is_cancelled = build.state == BuildState::Cancelled;
         match update {
             BuildUpdate::Promote => {
@@ -167,18 +170,8 @@ impl Mutant {
                 None
             }
             BuildUpdate::Cancel => (self.is(Mutation::CancelsTwice) && is_cancelled).then_some(()),
-            BuildUpdate::Discard => {
-                if self.is(Mutation::FindsWhatHasEnded) {
-                    self.keep(id).await;
-                }
-                if self.is(Mutation::ReusesNumbers) && build.state == BuildState::Building {
-                    self.hidden.lock().expect("the lock").insert(id);
-                    return Some(());
-                }
-                let is_live = build.state == BuildState::Live;
-                (self.is(Mutation::DiscardsTheLive) && is_live).then_some(())
-            }
-            BuildUpdate::Fail(_) => {
+            BuildUpdate::Fail(failure) => {
+                self.before_failure(build, failure).await;
                 let is_ignored = self.is(Mutation::KeepsTheFirstFailure);
                 (is_ignored && build.failure.is_some()).then_some(())
             }
@@ -188,6 +181,30 @@ impl Mutant {
             }
             BuildUpdate::Retry => None,
         }
+    }
+
+    /// Has a failure that is late reported, as one at the event that comes next.
+    async fn before_failure(&self, build: &Build, failure: &Failure) {
+        let is_at = |skipped: &Skipped| skipped.position == failure.position;
+        let is_skipped = build.skipped.iter().any(is_at);
+        let is_passed = failure.position <= build.checkpoint;
+        if self.is(Mutation::FailsAtWhatIsSkipped) && is_skipped
+            || self.is(Mutation::FailsAtWhatIsPassed) && is_passed
+        {
+            self.fail(build, failure.clone()).await;
+        }
+    }
+
+    /// Has a failure reported that is not late, wherever it was.
+    async fn fail(&self, build: &Build, failure: Failure) {
+        let last = build.skipped.last().map(|skipped| skipped.position);
+        let position = build.checkpoint.max(last.unwrap_or_default()).next();
+        let failure = Failure {
+            position,
+            ..failure
+        };
+        let failed = self.inner.update(build.id, BuildUpdate::Fail(failure));
+        failed.await.expect("it fails");
     }
 
     async fn before_promotion(&self, build: &Build) {
@@ -385,7 +402,6 @@ fn sort(document: &Document) -> &str {
 impl ProjectionStore for Mutant {
     async fn builds(&self) -> Result<Vec<Build>, StoreError> {
         let mut builds = self.inner.builds().await?;
-        builds.retain(|build| !self.is_hidden(build.id));
         if self.is(Mutation::ListsByNumber) {
             builds.sort_by_key(|build| build.id);
         }
@@ -399,6 +415,8 @@ impl ProjectionStore for Mutant {
 
     async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
         let mut taken_for = version;
+        let builds = self.inner.builds().await?;
+        let is_first = builds.iter().all(|build| build.name != name);
         if let Some(under_way) = self.build_of(name, false).await {
             taken_for = self.before_begin(&under_way, version).await;
         }
@@ -406,13 +424,16 @@ impl ProjectionStore for Mutant {
         if self.is(Mutation::BeginsAtOne) && build.checkpoint == Position::START {
             build.checkpoint = Position::new(1);
         }
+        if self.is(Mutation::ReusesNumbers)
+            && is_first
+            && let Some(free) = self.free.lock().expect("the lock").take()
+        {
+            build.id = free;
+        }
         Ok(build)
     }
 
     async fn update(&self, id: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        if self.is_hidden(id) {
-            return Err(UpdateError::NoSuchBuild);
-        }
         if let Some(build) = self.build(id).await
             && let Some(()) = self.update_mutated(&build, &update).await
         {
@@ -422,25 +443,20 @@ impl ProjectionStore for Mutant {
     }
 
     async fn commit(&self, mut batch: DocumentBatch) -> Result<(), CommitError> {
-        if self.is_hidden(batch.build) {
-            return Err(CommitError::Ended);
-        }
         if self.is(Mutation::IgnoresEmptyCommits) && batch.changes.is_empty() {
             return Ok(());
         }
         self.distort(&mut batch).await;
-        let failure = self
-            .build(batch.build)
-            .await
-            .and_then(|build| build.failure);
+        let before = self.build(batch.build).await;
+        let failure = before.and_then(|build| build.failure);
         if let Err(refusal) = self.inner.commit(batch.clone()).await {
             return self.after_refusal(batch, refusal).await;
         }
         if self.is(Mutation::FailsForEver)
             && let Some(failure) = failure
+            && let Some(build) = self.build(batch.build).await
         {
-            let failed = self.inner.update(batch.build, BuildUpdate::Fail(failure));
-            failed.await.expect("it fails again");
+            self.fail(&build, failure).await;
         }
         Ok(())
     }
@@ -453,7 +469,7 @@ impl ProjectionStore for Mutant {
         let mut distorted = query.clone();
         self.distort_query(&mut distorted);
         let found = self.inner.find(source, &distorted).await?;
-        let Some(mut found) = found.filter(|found| !self.is_hidden(found.build)) else {
+        let Some(mut found) = found else {
             return Ok(self.find_ended(source).await);
         };
         self.distort_found(&mut found, &distorted).await;

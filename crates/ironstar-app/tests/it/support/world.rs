@@ -26,6 +26,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// A log, a store, and projections that run on both.
 pub(crate) struct World {
     pub(crate) events: Arc<MemoryEventStore>,
+    /// The same events, as the feed and the projections read them.
+    pub(crate) log: Arc<TestStore>,
     pub(crate) store: Arc<TestProjectionStore>,
     pub(crate) feed: EventFeed,
     pub(crate) projections: Projections,
@@ -35,25 +37,25 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         let events = memory_store();
-        Self::on(events.clone(), events, Arc::default()).await
+        let log = Arc::new(TestStore::counting(events.clone()));
+        Self::on(events, log, Arc::default()).await
     }
 
     /// Another process on the same log and store, or the same one later.
     pub(crate) async fn again(&self) -> Self {
-        let events = Arc::clone(&self.events);
-        Self::on(events.clone(), events, Arc::clone(&self.store)).await
+        let log = Arc::clone(&self.log);
+        Self::on(Arc::clone(&self.events), log, Arc::clone(&self.store)).await
     }
 
     /// The same, later, when the event at a position has been damaged.
     pub(crate) async fn damaged(&self, position: Position) -> Self {
-        let events = Arc::clone(&self.events);
-        let damaged = Arc::new(TestStore::damaged(events.clone(), position));
-        Self::on(events, damaged, Arc::clone(&self.store)).await
+        self.log.damage([position]);
+        self.again().await
     }
 
     async fn on(
         events: Arc<MemoryEventStore>,
-        log: Arc<dyn EventStore>,
+        log: Arc<TestStore>,
         store: Arc<TestProjectionStore>,
     ) -> Self {
         let bus = memory_bus();
@@ -61,9 +63,10 @@ impl World {
             .await
             .expect("started");
         let clock = Arc::new(SystemClock);
-        let projections = Projections::new(store.clone(), log, feed.clone(), clock);
+        let projections = Projections::new(store.clone(), log.clone(), feed.clone(), clock);
         Self {
             events,
+            log,
             store,
             feed,
             projections,
@@ -228,6 +231,8 @@ pub(crate) struct TestProjectionStore {
     pub(crate) commit_ms: AtomicU64,
     /// Commits that are not done, since the checkpoint is said to be elsewhere.
     pub(crate) conflicts: AtomicU64,
+    /// Failures that are reported when somebody has just had their event left out.
+    pub(crate) late_failures: AtomicU64,
     /// How many documents were put or removed.
     pub(crate) changes: AtomicU64,
     /// How many finds there were.
@@ -264,6 +269,12 @@ impl ProjectionStore for TestProjectionStore {
     }
 
     async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        if let BuildUpdate::Fail(failure) = &update
+            && Self::takes(&self.late_failures)
+        {
+            let skip = BuildUpdate::Skip(failure.position);
+            self.inner.update(build, skip).await?;
+        }
         self.inner.update(build, update).await
     }
 

@@ -93,13 +93,12 @@ pub(super) async fn of_another_version(store: Store) -> Verdict {
 /// No number is used twice.
 pub(super) async fn numbers(store: Store) -> Verdict {
     let mut ids = vec![live(&store, 1).await?];
-    for other in ["a", "b", "c"] {
-        let build = begin(&store, 1).await?;
-        update(&store, build, BuildUpdate::Discard).await?;
-        ids.push(build);
+    for (version, other) in [(2, "a"), (3, "b"), (2, "c")] {
+        // The one before ends.
+        ids.push(begin(&store, version).await?);
         ids.push(begin_of(&store, other, 1).await?.id);
     }
-    ids.push(begin(&store, 1).await?);
+    ids.push(begin(&store, 3).await?);
     ids.sort_unstable();
     ids.dedup();
     equal("how many numbers", ids.len(), 8)
@@ -108,17 +107,18 @@ pub(super) async fn numbers(store: Store) -> Verdict {
 /// Builds are listed by name, and the live one comes first. Those that have
 /// ended are not listed.
 pub(super) async fn in_order(store: Store) -> Verdict {
-    for name in ["d", "b", "c", "a"] {
+    for name in ["b", "c", "a"] {
         begin_of(&store, name, 1).await?;
     }
     for build in builds(&store).await? {
         match &*build.name {
             "b" | "c" => update(&store, build.id, BuildUpdate::Promote).await?,
-            "d" => update(&store, build.id, BuildUpdate::Discard).await?,
             _ => {}
         }
     }
-    begin_of(&store, "b", 1).await?;
+    for version in [1, 2] {
+        begin_of(&store, "b", version).await?;
+    }
     let builds = builds(&store).await?;
     let listed: Vec<_> = builds
         .iter()
@@ -147,25 +147,12 @@ pub(super) async fn cancelled(store: Store) -> Verdict {
     stands(&store, other, BuildState::Live, 0).await
 }
 
-/// What is not live can be discarded.
-pub(super) async fn discarded(store: Store) -> Verdict {
-    let live = live(&store, 1).await?;
-    in_wrong_state(&store, live, BuildUpdate::Discard).await?;
-    let under_way = begin(&store, 1).await?;
-    update(&store, under_way, BuildUpdate::Discard).await?;
-    let cancelled = begin(&store, 1).await?;
-    update(&store, cancelled, BuildUpdate::Cancel).await?;
-    update(&store, cancelled, BuildUpdate::Discard).await?;
-    let expected = vec![(live, BuildState::Live)];
-    equal("builds", states(&store).await?, expected)
-}
-
 /// A build that has ended is not found and cannot be updated, as if it had never
 /// been.
 pub(super) async fn that_has_ended(store: Store) -> Verdict {
     let ended = begin(&store, 1).await?;
     advance(&store, ended, 0, 5).await?;
-    update(&store, ended, BuildUpdate::Discard).await?;
+    begin(&store, 2).await?;
     let unknown = BuildId::new(ended.get() + 100);
     for build in [ended, unknown] {
         for query in [DocumentQuery::default(), by_keys(&["at"])] {
@@ -175,7 +162,6 @@ pub(super) async fn that_has_ended(store: Store) -> Verdict {
         for update in [
             BuildUpdate::Promote,
             BuildUpdate::Cancel,
-            BuildUpdate::Discard,
             BuildUpdate::Fail(failure(1)),
             BuildUpdate::Retry,
             BuildUpdate::Skip(Position::new(1)),

@@ -115,6 +115,6 @@ pub(super) async fn to_what_has_stopped(store: Store) -> Verdict {
     has_stopped(&store, batch(build)).await?;
     stands(&store, build, BuildState::Cancelled, 5).await?;
     says(&store, build, "at", Some("5")).await?;
-    update(&store, build, BuildUpdate::Discard).await?;
+    begin(&store, 2).await?;
     has_stopped(&store, batch(build)).await
 }

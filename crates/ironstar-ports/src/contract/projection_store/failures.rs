@@ -67,6 +67,39 @@ pub(super) async fn of_that_position(store: Store) -> Verdict {
     equal("skipped", build(&store, id).await?.skipped, vec![])
 }
 
+/// A failure at an event that is left out is late, and changes nothing.
+pub(super) async fn of_what_is_skipped(store: Store) -> Verdict {
+    let id = begin(&store, 1).await?;
+    advance(&store, id, 0, 5).await?;
+    for position in [6, 8] {
+        update(&store, id, BuildUpdate::Fail(failure(position))).await?;
+        let skip = BuildUpdate::Skip(Position::new(position));
+        update(&store, id, skip).await?;
+    }
+    let before = build(&store, id).await?;
+    for position in [6, 8] {
+        update(&store, id, BuildUpdate::Fail(failure(position))).await?;
+        equal("the build", build(&store, id).await?, before.clone())?;
+    }
+    update(&store, id, BuildUpdate::Fail(failure(7))).await?;
+    update(&store, id, BuildUpdate::Fail(failure(8))).await?;
+    fails(&store, id, Some(failure(7))).await
+}
+
+/// So is one at an event that the checkpoint has got past.
+pub(super) async fn of_what_is_passed(store: Store) -> Verdict {
+    let id = begin(&store, 1).await?;
+    advance(&store, id, 0, 5).await?;
+    let before = build(&store, id).await?;
+    for position in [1, 5] {
+        update(&store, id, BuildUpdate::Fail(failure(position))).await?;
+        equal("the build", build(&store, id).await?, before.clone())?;
+    }
+    update(&store, id, BuildUpdate::Fail(failure(6))).await?;
+    update(&store, id, BuildUpdate::Fail(failure(5))).await?;
+    fails(&store, id, Some(failure(6))).await
+}
+
 async fn fails(store: &Store, id: BuildId, expected: Option<Failure>) -> Verdict {
     equal("the failure", build(store, id).await?.failure, expected)
 }
