@@ -192,7 +192,8 @@ async fn whatever_has_failed_is_tried_again() {
         &directory,
         &[
             "INSERT INTO projections (name, version, state, checkpoint, skipped)
-           SELECT name, version, 'building', 0, '[]' FROM projections",
+           SELECT name, version, 'building', 0, '[]' FROM projections
+           WHERE name IN ('lists', 'todos')",
         ],
     )
     .await;
@@ -201,7 +202,7 @@ async fn whatever_has_failed_is_tried_again() {
         sqlx::query(
             "UPDATE projections SET failure = json_object('position', 1, 'event_type', 'painted',
                  'reason', 'no', 'attempts', 9, 'failed_at', '2026-11-20T10:00:00Z')
-             WHERE name = 'lists' OR ?1 IN (state, '')",
+             WHERE name = 'lists' OR name = 'todos' AND ?1 IN (state, '')",
         )
         .bind(failed)
         .execute(&mut connection)
