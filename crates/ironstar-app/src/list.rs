@@ -11,7 +11,7 @@ use crate::codec::decode;
 use crate::projection::{Documents, FoldError, Projection, ReadError, ReadModel};
 use crate::{Accepted, CommandContext, CommandError, CommandHandler};
 
-pub use archiving::{ArchiveDoneLists, Archiving, ListProgress, ListStep};
+pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
 
 /// Carries out what is asked of lists.
 #[derive(Clone, Debug)]

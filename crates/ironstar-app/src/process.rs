@@ -9,8 +9,9 @@
 //! - A step is part of the append that it leads to, as an event of its own
 //!   stream, which has to be empty. So it is taken once, whatever happens in
 //!   between: a crash, a restart, a second server, a rebuild of the read model.
-//! - A step that cannot be taken now is tried again until it can. One that the
-//!   domain refuses is over, and the refusal is in the log, too.
+//! - A step that cannot be taken now is tried again until it can; others, also
+//!   later ones, are taken meanwhile. One that the domain refuses is over, and the
+//!   refusal is in the log, too.
 //! - A timer is a step that waits. Whatever the process does about it in the
 //!   meantime replaces or cancels it; when it is due it becomes a step like any
 //!   other.
@@ -45,8 +46,10 @@ pub trait ProcessManager: Debug + Send + Sync + 'static {
     const NAME: &'static str;
 
     /// The version of its code. Whoever changes what it makes of the log counts
-    /// it up, and its state is folded anew. Steps that are over stay so, as
-    /// long as a reaction keeps their order.
+    /// it up, and its state is folded anew. A step is known by the event that it
+    /// follows from and its number among what that is reacted to with (`and`,
+    /// `and_later`): who asks for something more asks for it last, or it is
+    /// taken for what was there before.
     const VERSION: u32;
 
     /// The types of the aggregates whose events it reacts to.
@@ -115,9 +118,12 @@ pub enum NotExecuted {
     /// It is refused.
     #[error("{0}")]
     Refused(String),
-    /// It has to be tried again.
+    /// It has to be tried again, later each time, while others are carried out.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing can be carried out for now.
+    #[error(transparent)]
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// How many steps and timers a process manager has, at the most [`MOST`](Self::MOST)
@@ -211,6 +217,24 @@ impl<C> Reaction<C> {
     }
 }
 
+impl<M: ProcessManager> Process<M> {
+    /// The name is a part of the ids of steps.
+    const HAS_A_NAME: () = {
+        let name = M::NAME.as_bytes();
+        let mut index = 0;
+        assert!(!name.is_empty(), "a process manager needs a name");
+        while index < name.len() {
+            let is_letter = name[index].is_ascii_lowercase() || name[index].is_ascii_digit();
+            let joins = name[index] == b'-' && index > 0 && index + 1 < name.len();
+            assert!(
+                is_letter || joins && name[index - 1] != b'-',
+                "the name of a process manager is in kebab case"
+            );
+            index += 1;
+        }
+    };
+}
+
 impl<M: ProcessManager> Projection for Process<M> {
     const NAME: &'static str = M::NAME;
     const VERSION: u32 = M::VERSION;
@@ -224,6 +248,7 @@ impl<M: ProcessManager> Projection for Process<M> {
     }
 
     fn fold(event: &Envelope, documents: &mut Documents<Self::Document>) -> Result<(), FoldError> {
+        let () = Self::HAS_A_NAME;
         plan::fold::<M>(event, documents)
     }
 
@@ -243,10 +268,12 @@ impl<E: std::error::Error + Send + Sync + 'static> From<CommandError<E>> for Not
             | CommandError::Contended { .. }
             | CommandError::OtherChanged { .. }
             | CommandError::KeyReused
-            | CommandError::Overloaded
             | CommandError::Unreadable(_)
             | CommandError::Unwritable(_)
-            | CommandError::Store(_) => Self::Failed(error.into()),
+            | CommandError::Store(StoreError::Damaged { .. }) => Self::Failed(error.into()),
+            CommandError::Overloaded | CommandError::Store(StoreError::Unavailable(_)) => {
+                Self::Unavailable(error.into())
+            }
         }
     }
 }

@@ -58,9 +58,10 @@
 //! does. Time passes by saying that what waits [is due](Plan::and_due).
 //!
 //! ```
-//! use ironstar_app::list::{ArchiveDoneLists, ListStep};
+//! use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};
 //! use ironstar_app::test_kit::{given, happened};
 //! use ironstar_domain::{ListEvent, ListId, ListState, TodoEvent, TodoState};
+//! use ironstar_ports::Sequence;
 //! use time::macros::datetime;
 //!
 //! let list: ListId = "00000000-0000-0000-0000-000000000007".parse().expect("an id");
@@ -69,13 +70,14 @@
 //! let todo = |event| happened::<TodoState>(todo, event).part_of::<ListState>(list);
 //! let text = "Buy milk".parse().expect("a text");
 //! let noon = datetime!(2026-11-24 12:00 UTC);
+//! let archive = ListStep::Archive(ListAt { list, sequence: Some(Sequence::FIRST) });
 //!
 //! given([happened::<ListState>(list, created), todo(TodoEvent::Created { text, list })])
 //!     .process::<ArchiveDoneLists>()
 //!     .then_nothing()
 //!     .and([todo(TodoEvent::Completed).at(noon)])
 //!     .then_asks([])
-//!     .then_waits([(noon, ListStep::Archive(list))])
+//!     .then_waits([(noon, archive)])
 //!     .and_due()
 //!     .then_nothing();
 //! ```

@@ -95,6 +95,10 @@ pub struct Origin {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// The step of a process manager that led to this, if one did. Nobody from
+    /// outside has a say in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// The trace that the request was part of, as W3C Trace Context's
     /// `traceparent` (<https://www.w3.org/TR/trace-context/#traceparent-header>).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +112,7 @@ struct FlatMetadata {
     correlation_id: Option<String>,
     causation_id: Option<String>,
     actor: Option<String>,
+    step: Option<String>,
     traceparent: Option<String>,
     #[serde(default, with = "parent")]
     parent: Option<StreamId>,
@@ -187,6 +192,7 @@ impl From<FlatMetadata> for Metadata {
                 correlation_id: flat.correlation_id,
                 causation_id: flat.causation_id,
                 actor: flat.actor,
+                step: flat.step,
                 traceparent: flat.traceparent,
             },
             parent: flat.parent,

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ironstar_app::decode;
-use ironstar_domain::{Aggregate, ListId, ListState, StepId, StepState, TodoId, TodoState};
+use ironstar_domain::{
+    Aggregate, ListEvent, ListId, ListState, StepId, StepState, TodoEvent, TodoId, TodoState,
+};
 use ironstar_ports::{Envelope, Position};
 
 /// What a log says of processes so far.
@@ -12,14 +14,18 @@ use ironstar_ports::{Envelope, Position};
 pub(crate) struct Processes {
     lists: BTreeMap<ListId, ListState>,
     todos: BTreeMap<TodoId, TodoState>,
+    /// The todos of each list; none is ever deleted here.
+    of_lists: BTreeMap<ListId, BTreeSet<TodoId>>,
     over: BTreeSet<StepId>,
+    /// Lists that were not done when they were archived.
+    undone: BTreeSet<ListId>,
     /// What was done because of a step that is not over yet, and where.
     done: Option<(StepId, Position)>,
 }
 
 /// The step that an event happened because of, if it did because of one.
 pub(crate) fn step_of(event: &Envelope) -> Option<StepId> {
-    event.metadata.origin.causation_id.as_ref()?.parse().ok()
+    event.metadata.origin.step.as_ref()?.parse().ok()
 }
 
 impl Processes {
@@ -48,14 +54,24 @@ impl Processes {
         self.done = step_of(event).map(|step| (step, position));
         if aggregate_type == ListState::TYPE {
             let (id, event) = decode::<ListState>(event)?;
+            let is_done = self.is_done(id);
             let before = self.lists.entry(id).or_default();
             let after = before.clone().apply(&event);
             if *before == after {
                 violations.push(format!("{event:?} at {position} cannot follow {before:?}"));
             }
             *before = after;
+            self.undone.remove(&id);
+            if event == ListEvent::Archived && !is_done {
+                self.undone.insert(id);
+            }
         } else {
             let (id, event) = decode::<TodoState>(event)?;
+            if let TodoEvent::Created { list, .. } = &event
+                && !list.is_shared()
+            {
+                self.of_lists.entry(*list).or_default().insert(id);
+            }
             let state = self.todos.entry(id).or_default();
             *state = std::mem::take(state).apply(&event);
         }
@@ -71,29 +87,23 @@ impl Processes {
     }
 
     /// What is still to be done: lists that are not archived although they are
-    /// done, or are although they are not.
+    /// done, or still are although they were not done then.
     pub(crate) fn unfinished(&self) -> Vec<String> {
-        let mut active: BTreeMap<ListId, bool> = BTreeMap::new();
-        for todo in self.todos.values() {
-            let (list, is_active) = match todo {
-                TodoState::Active { list, .. } => (list, true),
-                TodoState::Completed { list, .. } => (list, false),
-                TodoState::NotCreated | TodoState::Deleted => continue,
-            };
-            *active.entry(*list).or_default() |= is_active;
-        }
-        let mut unfinished = Vec::new();
-        for (id, list) in &self.lists {
-            let is_archived = matches!(list, ListState::Archived { .. });
-            let is_done = active.get(id).is_some_and(|is_active| !is_active);
-            if is_archived && !is_done {
-                unfinished.push(format!("the list {id} is archived, and is not done"));
-            }
-            if is_done && !is_archived {
-                unfinished.push(format!("the list {id} is done, and never archived"));
-            }
-        }
-        unfinished
+        let undone = self.undone.iter();
+        let undone = undone.map(|id| format!("the list {id} was archived, and was not done"));
+        let is_open = |list: &ListState| matches!(list, ListState::Open { .. });
+        let open = self.lists.iter().filter(|(_, list)| is_open(list));
+        let done = open.filter(|(id, _)| self.is_done(**id));
+        let done = done.map(|(id, _)| format!("the list {id} is done, and never archived"));
+        undone.chain(done).collect()
+    }
+
+    /// Whether a list has todos, and all of them are completed.
+    fn is_done(&self, list: ListId) -> bool {
+        let states = self.of_lists.get(&list).into_iter().flatten();
+        let states: Vec<&TodoState> = states.filter_map(|todo| self.todos.get(todo)).collect();
+        let is_completed = |todo: &&TodoState| matches!(todo, TodoState::Completed { .. });
+        !states.is_empty() && states.iter().all(is_completed)
     }
 
     /// How many steps are over.

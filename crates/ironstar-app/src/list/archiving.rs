@@ -4,22 +4,22 @@
 use ironstar_domain::{
     Aggregate, ListCommand, ListEvent, ListId, ListState, StepId, TodoEvent, TodoState,
 };
-use ironstar_ports::{Envelope, Position};
+use ironstar_ports::{Envelope, Sequence};
 use serde::{Deserialize, Serialize};
 
 use super::ListService;
-use crate::CommandContext;
 use crate::codec::decode;
 use crate::process::{Executor, NotExecuted, ProcessManager, Reaction, State};
 use crate::projection::FoldError;
 use crate::todo::parent_of;
+use crate::{CommandContext, CommandError};
 
 /// The process manager. A list is done when it has todos and all of them are
 /// completed; the shared list never is.
 ///
-/// What happens to a list or a todo of it just when its time is up may come
-/// before the list is archived, and not be known yet. Then the list is restored
-/// at once.
+/// What happens to a todo of a list just when its time is up may come before the
+/// list is archived, and not be known yet. If the list is not done then, it is
+/// restored at once, unless somebody does something else with it first.
 #[derive(Debug)]
 pub struct ArchiveDoneLists;
 
@@ -45,9 +45,10 @@ pub struct ListProgress {
     pub completed: u64,
     /// Whether it is archived.
     pub archived: bool,
-    /// The position of the event since which it waits to be archived, if it is
-    /// done.
-    pub waits_since: Option<Position>,
+    /// The sequence of the last event of the list itself.
+    pub sequence: Option<Sequence>,
+    /// Whether it waits to be archived.
+    pub waits: bool,
 }
 
 /// What is to be done with a list.
@@ -55,9 +56,18 @@ pub struct ListProgress {
 #[serde(rename_all = "snake_case")]
 pub enum ListStep {
     /// It is done.
-    Archive(ListId),
+    Archive(ListAt),
     /// It was not done after all.
-    Restore(ListId),
+    Restore(ListAt),
+}
+
+/// A list, as long as nothing else happens to it itself.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ListAt {
+    /// Which list.
+    pub list: ListId,
+    /// The sequence of its last event.
+    pub sequence: Option<Sequence>,
 }
 
 impl ProcessManager for ArchiveDoneLists {
@@ -79,31 +89,34 @@ impl ProcessManager for ArchiveDoneLists {
         let before = state.get(&key)?.and_then(Archiving::list);
         let before = before.unwrap_or_default();
         let mut list = before;
-        let mut was_touched = false;
+        let mut is_undone = false;
         if event.stream.aggregate_type == TodoState::TYPE {
             count(event, &mut list, state)?;
         } else {
+            list.sequence = Some(event.sequence);
             match decode::<ListState>(event)?.1 {
                 ListEvent::Archived => {
                     list.archived = true;
-                    let archived_since = step_position(event);
-                    was_touched = archived_since.is_some() && archived_since != before.waits_since;
+                    is_undone = is_of_this(event) && !list.is_done();
                 }
                 ListEvent::Restored => list.archived = false,
                 ListEvent::Created { .. } | ListEvent::Renamed { .. } => {}
             }
         }
-        let waits = list.is_done() && !list.archived;
-        list.waits_since = waits.then_some(event.position);
+        list.waits = list.is_done() && !list.archived;
         state.put(&key, Archiving::List(list))?;
         let timer = id.to_string();
+        let at = ListAt {
+            list: id,
+            sequence: list.sequence,
+        };
         let mut reaction = Reaction::nothing();
-        if was_touched {
-            reaction = reaction.and(ListStep::Restore(id));
+        if is_undone {
+            reaction = reaction.and(ListStep::Restore(at));
         }
-        if waits {
-            reaction = reaction.and_later(timer, event.created_at, ListStep::Archive(id));
-        } else if before.waits_since.is_some() {
+        if list.waits {
+            reaction = reaction.and_later(timer, event.created_at, ListStep::Archive(at));
+        } else if before.waits {
             reaction = reaction.and_never(timer);
         }
         Ok(reaction)
@@ -112,12 +125,22 @@ impl ProcessManager for ArchiveDoneLists {
 
 impl Executor<ListStep> for ListService {
     async fn execute(&self, step: &ListStep, context: &CommandContext) -> Result<(), NotExecuted> {
-        let (id, command) = match step {
-            ListStep::Archive(id) => (*id, ListCommand::Archive),
-            ListStep::Restore(id) => (*id, ListCommand::Restore),
+        let (at, command) = match step {
+            ListStep::Archive(at) => (*at, ListCommand::Archive),
+            ListStep::Restore(at) => (*at, ListCommand::Restore),
         };
-        self.execute(id, &command, context).await?;
-        Ok(())
+        let context = CommandContext {
+            expected: at.sequence,
+            ..context.clone()
+        };
+        match self.execute(at.list, &command, &context).await {
+            Ok(_) => Ok(()),
+            // Somebody has done something else with it.
+            Err(error @ CommandError::Unexpected { .. }) => {
+                Err(NotExecuted::Refused(error.to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -129,10 +152,11 @@ fn list_of(event: &Envelope) -> Result<Option<ListId>, FoldError> {
     Ok((!id.is_shared()).then_some(id))
 }
 
-/// The position that a list was archived for, if the process manager did it.
-fn step_position(event: &Envelope) -> Option<Position> {
-    let step: StepId = event.metadata.origin.causation_id.as_ref()?.parse().ok()?;
-    (step.process() == ArchiveDoneLists::NAME).then(|| Position::new(step.position()))
+/// Whether this process manager has led to an event.
+fn is_of_this(event: &Envelope) -> bool {
+    let step = event.metadata.origin.step.as_ref();
+    let step = step.and_then(|step| step.parse::<StepId>().ok());
+    step.is_some_and(|step| step.process() == ArchiveDoneLists::NAME)
 }
 
 /// Counts a todo that something has happened to.

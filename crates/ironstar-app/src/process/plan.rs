@@ -126,7 +126,7 @@ impl<S, C> ProcessDocument<S, C> {
         };
         Some(Place {
             collection: collection.to_owned(),
-            sort: format!("{first:020}.{:010}", step.id.index()),
+            sort: format!("{first:021}.{:010}", step.id.index()),
         })
     }
 }
@@ -147,20 +147,25 @@ pub(super) fn fold<M: ProcessManager>(
     }
     let mut state = State { documents: plan };
     let reaction = M::react(event, &mut state)?;
-    for (index, asked) in reaction.asked.into_iter().enumerate() {
+    let mut index = 0;
+    for asked in reaction.asked {
+        let is_step = !matches!(asked, Asked::Never { .. });
         ask::<M>(event, index, asked, plan)?;
+        index += u32::from(is_step);
     }
     Ok(())
 }
 
-/// A step is over.
+/// A step is over, if it is one of this process manager's. Those of others are
+/// none of its business, also if they cannot be read.
 fn finish<M: ProcessManager>(event: &Envelope, plan: &mut Plan<M>) -> Result<(), FoldError> {
+    let mut parts = event.stream.aggregate_id.split('/');
+    if parts.next() != Some(M::NAME) {
+        return Ok(());
+    }
     let (id, happened) = decode::<StepState>(event)?;
     match happened {
-        StepEvent::CarriedOut | StepEvent::Refused { .. } if id.process() == M::NAME => {
-            forget::<M>(&id, plan)
-        }
-        StepEvent::CarriedOut | StepEvent::Refused { .. } => Ok(()),
+        StepEvent::CarriedOut | StepEvent::Refused { .. } => forget::<M>(&id, plan),
     }
 }
 
@@ -180,7 +185,7 @@ fn forget<M: ProcessManager>(id: &StepId, plan: &mut Plan<M>) -> Result<(), Fold
 /// Something is to be done.
 fn ask<M: ProcessManager>(
     event: &Envelope,
-    index: usize,
+    index: u32,
     asked: Asked<M::Command>,
     plan: &mut Plan<M>,
 ) -> Result<(), FoldError> {
@@ -196,11 +201,8 @@ fn ask<M: ProcessManager>(
             (Some(Timer { name: timer, since }), command)
         }
     };
-    let index = u32::try_from(index).ok();
-    let id = index.and_then(|index| StepId::new(M::NAME, event.position.get(), index).ok());
-    let id = id.ok_or_else(|| {
-        FoldError::Senseless(format!("{:?} cannot have a step with this number", M::NAME))
-    })?;
+    let id = StepId::new(M::NAME, event.position.get(), index)
+        .map_err(|error| FoldError::Senseless(format!("{:?}: {error}", M::NAME)))?;
     if let Some(timer) = &timer {
         let step = id.clone();
         plan.put(timer_key(&timer.name), ProcessDocument::Timer { step })?;

@@ -2,6 +2,7 @@
 //! they are due.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,18 @@ use ironstar_domain::{StepCommand, StepEvent, StepId, StepState};
 use ironstar_ports::{Clock, DocumentPage, EventStore, Origin};
 use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::sleep;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Executor, NotExecuted, Process, ProcessManager, STEPS, Step, TIMERS};
-use crate::projection::{Projections, ReadError, ReadModel, chain};
+use crate::projection::{Projections, ReadError, ReadModel};
 use crate::{CommandContext, CommandError, CommandHandler};
 
-/// How many steps are read at a time.
-const PAGE: usize = 256;
+/// How many steps are read at a time, and taken before the next look.
+const PAGE: usize = 64;
+
+/// How long a step may take.
+const STEP: Duration = Duration::from_secs(60);
 
 /// How long to wait for the read model to be where the log is.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -40,23 +45,32 @@ struct Runner<M: ProcessManager, E> {
     failed: HashMap<StepId, Failed>,
 }
 
-/// A step that could not be taken.
+/// What could not be done.
 #[derive(Clone, Copy)]
 struct Failed {
     attempts: u32,
     /// When to try again.
-    again: OffsetDateTime,
+    again: Instant,
 }
 
-/// Steps that are due, and when the next one will be.
+/// Steps that are due, and how long it is until more may be.
 struct Due<C> {
     steps: Vec<Step<C>>,
-    next: Option<OffsetDateTime>,
+    pause: Duration,
+}
+
+/// Why a look at the steps was in vain.
+#[derive(Debug, thiserror::Error)]
+enum Vain {
+    #[error("the steps cannot be read")]
+    Read(#[from] ReadError),
+    #[error("no step can be carried out")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl Projections {
-    /// Runs a process manager until the feed is stopped. Its steps are carried
-    /// out by an executor, one after the other; its timers wait for as long as
+    /// Runs a process manager until the feed is stopped, in a task. Its steps are
+    /// carried out by an executor, one at a time; its timers wait for as long as
     /// the `patience` is. One that has to wait for different times is several
     /// process managers.
     ///
@@ -68,7 +82,7 @@ impl Projections {
         commands: CommandHandler,
         executor: E,
         patience: Duration,
-    ) {
+    ) -> JoinHandle<()> {
         let runner = Runner::<M, E> {
             model: self.model(),
             log: Arc::clone(&self.events),
@@ -78,77 +92,81 @@ impl Projections {
             patience,
             failed: HashMap::new(),
         };
-        tokio::spawn(runner.run());
+        tokio::spawn(runner.run())
     }
 }
 
 impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
     async fn run(mut self) {
+        let mut vain: Option<Failed> = None;
         // First listen, then look: what happens in between is heard.
         while let Some(mut news) = self.model.news() {
-            let pause = self.look().await.unwrap_or_else(|error| {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    process = M::NAME,
-                    "the steps of a process manager cannot be read; trying again"
-                );
-                FIRST_PAUSE
-            });
-            tokio::select! {
-                news = news.recv() => if matches!(news, Err(RecvError::Closed)) {
-                    return;
-                },
-                () = sleep(pause.min(LONGEST_PAUSE)) => {}
+            match self.look().await {
+                Ok(pause) if pause.is_zero() => vain = None,
+                Ok(pause) => {
+                    vain = None;
+                    tokio::select! {
+                        news = news.recv() => if matches!(news, Err(RecvError::Closed)) {
+                            return;
+                        },
+                        () = sleep(pause) => {}
+                    }
+                }
+                Err(_) if self.model.news().is_none() => return,
+                Err(error) => {
+                    let failed = Failed::after(vain);
+                    tracing::error!(
+                        error = &error as &dyn Error,
+                        process = M::NAME,
+                        attempts = failed.attempts,
+                        "a process manager does not get on; trying again later"
+                    );
+                    vain = Some(failed);
+                    sleep_until(failed.again).await;
+                }
             }
         }
     }
 
-    /// Takes every step that is due. Returns how long it is until the next one
-    /// will be.
-    async fn look(&mut self) -> Result<Duration, ReadError> {
-        let head = self.log.head().await?;
+    /// Takes steps that are due: some of those that are to be taken at once, or
+    /// else one that has waited. Returns how long it is until more may be.
+    async fn look(&mut self) -> Result<Duration, Vain> {
+        let head = self.log.head().await.map_err(ReadError::from)?;
         let is_caught_up = self.model.reach(head, CATCH_UP).await.is_ok();
         if !self.model.is_followed() {
             // What there is, if anything, was made by other code.
             return Ok(FIRST_PAUSE);
         }
-        let now = self.clock.now();
-        let mut due = self.due(STEPS, now).await?;
-        if is_caught_up {
-            let timers = self.due(TIMERS, now).await?;
-            due.steps.extend(timers.steps);
-            due.next = timers.next;
-        } else {
-            // What a timer waits for may have happened.
-            due.next = Some(now + FIRST_PAUSE);
+        let mut due = self.due(STEPS, PAGE).await?;
+        let mut pause = due.pause;
+        if due.steps.is_empty() && is_caught_up {
+            // What happens to one may be in the way of the next: nothing has
+            // happened by now that is not known.
+            due = self.due(TIMERS, 1).await?;
+            pause = pause.min(due.pause);
         }
-        let mut next = due.next;
-        let mut failed = HashMap::new();
+        if due.steps.is_empty() {
+            return Ok(if is_caught_up { pause } else { FIRST_PAUSE });
+        }
         for step in due.steps {
-            let before = self.failed.get(&step.id).copied();
-            let after = match before {
-                Some(failed) if failed.again > now => Some(failed),
-                _ => self.take(&step, before).await,
-            };
-            if let Some(after) = after {
-                next = Some(next.map_or(after.again, |next| next.min(after.again)));
-                failed.insert(step.id, after);
+            if self.model.news().is_none() {
+                break;
             }
+            match self.take(&step).await {
+                Ok(()) => self.failed.remove(&step.id),
+                Err(NotExecuted::Unavailable(error)) => return Err(Vain::Unavailable(error)),
+                Err(error) => self.fail(step.id, &error),
+            };
         }
-        self.failed = failed;
-        let left = next.map(|next| (next - self.clock.now()).try_into().unwrap_or_default());
-        Ok(left.unwrap_or(LONGEST_PAUSE))
+        Ok(Duration::ZERO)
     }
 
-    /// The steps of a collection that are due, in order.
-    async fn due(
-        &self,
-        collection: &str,
-        now: OffsetDateTime,
-    ) -> Result<Due<M::Command>, ReadError> {
+    /// The first steps of a collection that are due and have not just failed, in
+    /// order; at the most so many.
+    async fn due(&self, collection: &str, most: usize) -> Result<Due<M::Command>, ReadError> {
         let mut due = Due {
             steps: Vec::new(),
-            next: None,
+            pause: LONGEST_PAUSE,
         };
         let mut after = None;
         loop {
@@ -157,22 +175,35 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
                 after,
                 limit: PAGE,
             };
-            let found = self.model.find(Vec::new(), Some(page)).await?.page;
+            let found = self.model.find(Vec::new(), Some(page)).await?;
+            if found.version != M::VERSION {
+                return Ok(due);
+            }
+            let found = found.page;
             let is_last = found.len() < PAGE;
             after = found
                 .last()
                 .and_then(|(key, document)| Some((document.place()?.sort, key.clone())));
+            let (now, instant) = (self.clock.now(), Instant::now());
             for step in found
                 .into_iter()
                 .filter_map(|(_, document)| document.step())
             {
-                match self.is_due_at(&step) {
-                    Some(at) if at <= now => due.steps.push(step),
+                let at = self.is_due_at(&step);
+                if at.is_none_or(|at| at > now) {
                     // Those that come after it are not due before it.
-                    at => {
-                        due.next = at;
-                        return Ok(due);
+                    let left = at.and_then(|at| (at - now).try_into().ok());
+                    due.pause = due.pause.min(left.unwrap_or(LONGEST_PAUSE));
+                    return Ok(due);
+                }
+                match self.failed.get(&step.id) {
+                    Some(failed) if failed.again > instant => {
+                        due.pause = due.pause.min(failed.again - instant);
                     }
+                    _ => due.steps.push(step),
+                }
+                if due.steps.len() == most {
+                    return Ok(due);
                 }
             }
             if is_last {
@@ -189,44 +220,41 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         timer.since.checked_add(self.patience.try_into().ok()?)
     }
 
-    /// Takes a step. Tells when to try it again, if it is not over then.
-    async fn take(&self, step: &Step<M::Command>, before: Option<Failed>) -> Option<Failed> {
-        // Whoever carries it out may panic, which is no reason to stop.
+    /// Takes a step, whatever its executor does.
+    async fn take(&self, step: &Step<M::Command>) -> Result<(), NotExecuted> {
         let taking = AssertUnwindSafe(self.try_to_take(step)).catch_unwind();
-        let outcome = taking
-            .await
-            .unwrap_or_else(|_| Err(NotExecuted::Failed("the executor panicked".into())));
-        let error = match outcome {
-            Ok(()) => return None,
-            // The read model does not know yet.
-            Err(NotExecuted::Over) => None,
-            Err(NotExecuted::Refused(reason)) => Some(reason),
-            Err(NotExecuted::Failed(error)) => Some(chain(&*error)),
-        };
-        let attempts = before.map_or(0, |before| before.attempts) + 1;
-        let doublings = attempts.saturating_sub(1).min(16);
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << doublings)
-            .min(LONGEST_PAUSE);
-        if let Some(error) = error {
+        match timeout(STEP, taking).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(NotExecuted::Failed("the executor panicked".into())),
+            Err(late) => Err(NotExecuted::Failed(late.into())),
+        }
+    }
+
+    /// Takes note of a step that was not taken.
+    fn fail(&mut self, id: StepId, error: &NotExecuted) -> Option<Failed> {
+        let failed = Failed::after(self.failed.get(&id).copied());
+        // That it is over, the read model will know in a moment.
+        if !matches!(error, NotExecuted::Over) {
             tracing::error!(
-                error,
+                error = error as &dyn Error,
                 process = M::NAME,
-                step = %step.id,
-                attempts,
+                step = %id,
+                attempts = failed.attempts,
                 "a step of a process manager cannot be carried out; trying again later"
             );
         }
-        Some(Failed {
-            attempts,
-            again: self.clock.now() + pause,
-        })
+        // Those that are not there any more are not tried again.
+        let now = Instant::now();
+        self.failed
+            .retain(|_, failed| failed.again + 2 * LONGEST_PAUSE > now);
+        self.failed.insert(id, failed)
     }
 
     async fn try_to_take(&self, step: &Step<M::Command>) -> Result<(), NotExecuted> {
         let origin = Origin {
             correlation_id: step.correlation_id.clone(),
             causation_id: Some(step.id.to_string()),
+            step: Some(step.id.to_string()),
             ..Origin::default()
         };
         let over =
@@ -250,25 +278,42 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         reason: String,
         origin: Origin,
     ) -> Result<(), NotExecuted> {
-        tracing::info!(
-            reason,
-            process = M::NAME,
-            step = %step.id,
-            "a step of a process manager is refused"
-        );
         let context = CommandContext {
             origin,
             ..CommandContext::default()
         };
-        let refuse = StepCommand::Refuse { reason };
+        let refuse = StepCommand::Refuse {
+            reason: reason.clone(),
+        };
         let refused = self
             .commands
             .execute::<StepState>(&step.id, &refuse, &context)
             .await;
         match refused {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                tracing::info!(
+                    reason,
+                    process = M::NAME,
+                    step = %step.id,
+                    "a step of a process manager is refused"
+                );
+                Ok(())
+            }
             Err(CommandError::Refused(_)) => Err(NotExecuted::Over),
-            Err(error) => Err(NotExecuted::Failed(error.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Failed {
+    /// Once more.
+    fn after(before: Option<Self>) -> Self {
+        let attempts = before.map_or(0, |before| before.attempts) + 1;
+        let doublings = attempts.saturating_sub(1).min(16);
+        let pause = FIRST_PAUSE.saturating_mul(1 << doublings);
+        Self {
+            attempts,
+            again: Instant::now() + pause.min(LONGEST_PAUSE),
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct ReadModel<P: Projection> {
 /// Documents, all as of the same position.
 #[derive(Clone, Debug)]
 pub struct Snapshot<D> {
+    /// The version of the code that made them.
+    pub version: u32,
     /// All events up to here are part of them, and no others.
     pub position: Position,
     /// The ones with the keys that were asked for, as far as there are any; in
@@ -184,6 +186,7 @@ impl<P: Projection> ReadModel<P> {
             found.checkpoint
         };
         Ok(Snapshot {
+            version: found.version,
             position,
             keyed: read(found.keyed)?,
             page: read(found.page)?,

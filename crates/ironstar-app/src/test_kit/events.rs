@@ -36,7 +36,7 @@ impl Happened {
     /// It happens because a step of a process manager is carried out.
     #[must_use]
     pub fn because_of(mut self, step: &StepId) -> Self {
-        self.event.metadata.origin.causation_id = Some(step.to_string());
+        self.event.metadata.origin.step = Some(step.to_string());
         self
     }
 }

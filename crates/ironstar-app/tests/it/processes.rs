@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use ironstar_app::list::{ArchiveDoneLists, ListStep};
+use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};
 use ironstar_app::process::Process;
 use ironstar_app::{CommandContext, CommandError};
-use ironstar_domain::{ListCommand, ListId, ListState, StepEvent, StepId, StepState};
-use ironstar_ports::{Build, BuildState, BuildUpdate, Origin, Position, ProjectionStore, StreamId};
+use ironstar_domain::{Aggregate, ListCommand, ListId, ListState, StepEvent, StepId, StepState};
+use ironstar_ports::{
+    Build, BuildState, BuildUpdate, Origin, Position, ProjectionStore, Sequence, StreamId,
+};
 use tokio::time::{Instant, sleep};
 
-use support::{Completing, Manner, Touching, UnansweringStore, World, words};
+use support::{Completing, Manner, Slowly, Touching, UnansweringStore, World, words};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -93,7 +95,7 @@ async fn a_step_whose_answer_was_lost_is_not_taken_again() {
 async fn a_server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
     let world = World::new();
     world.create_todos(10).await;
-    for lifetime in (0..40).map(|step| Duration::from_micros(step * 137)) {
+    for lifetime in (0..40).map(|step| Duration::from_micros(step * 537)) {
         let node = world.node().await;
         // The executor gives way in the middle of what it does.
         node.run(Manner::Slow(Duration::from_micros(300)));
@@ -314,6 +316,7 @@ async fn a_list_that_is_touched_at_the_last_moment_is_restored() {
         commands: node.commands.clone(),
         lists: node.lists.clone(),
         todo: created.stream.aggregate_id.parse().expect("an id"),
+        insists: false,
     };
     node.archive_with(touching, HOUR);
     sleep(HOUR + MINUTE).await;
@@ -344,7 +347,9 @@ async fn no_timer_fires_while_it_is_not_known_what_has_happened() {
     node.done_list().await;
     sleep(MINUTE).await;
     // Nobody can tell what this was about, so the list may have been touched.
-    let position = world.painted_list().await;
+    let position = world
+        .painted(ListState::TYPE, "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e")
+        .await;
     sleep(2 * HOUR).await;
     assert_eq!(world.count("archived").await, 0);
     let builds = world.builds::<Process<ArchiveDoneLists>>().await;
@@ -363,7 +368,7 @@ async fn steps_wait_for_a_store_that_does_not_work() {
     let node = world.node().await;
     node.run(Manner::Eager);
     sleep(MINUTE).await;
-    world.documents.failing_finds.store(30, SeqCst);
+    world.documents.failing_finds.store(8, SeqCst);
     world.documents.failing_commits.store(5, SeqCst);
     world.create_todos(3).await;
     world.until_over(3).await;
@@ -372,20 +377,108 @@ async fn steps_wait_for_a_store_that_does_not_work() {
     assert_eq!(world.count("carried_out").await, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_touched_while_others_are_archived_is_not() {
+    let world = World::new();
+    let node = world.node().await;
+    let mut lists = Vec::new();
+    for _ in 0..100 {
+        lists.push(node.done_list().await);
+    }
+    node.archive_with(Slowly(node.lists.clone(), MINUTE / 100), HOUR);
+    sleep(HOUR + MINUTE / 2).await;
+    assert!(world.count("archived").await < 80, "they are not half done");
+    let last = lists.pop().expect("there are many");
+    node.create_todo(last).await;
+    sleep(HOUR).await;
+    assert_eq!(world.count("archived").await, 99);
+    assert_eq!(world.count("restored").await, 0);
+    let state = world.state::<ListState>(last).await;
+    assert!(matches!(state, ListState::Open { .. }), "{state:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_not_restored_once_somebody_has_done_something_with_it() {
+    let world = World::new();
+    let node = world.node().await;
+    let list = node.done_list().await;
+    let created = &world.log().await[1];
+    let touching = Touching {
+        commands: node.commands.clone(),
+        lists: node.lists.clone(),
+        todo: created.stream.aggregate_id.parse().expect("an id"),
+        insists: true,
+    };
+    node.archive_with(touching, HOUR);
+    sleep(HOUR + MINUTE).await;
+    let state = world.state::<ListState>(list).await;
+    assert!(matches!(state, ListState::Archived { .. }), "{state:?}");
+    assert_eq!(world.count("refused").await, 1);
+    assert_eq!(world.count("archived").await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_that_hangs_is_given_up_for_a_while() {
+    let world = World::new();
+    let node = world.node().await;
+    let first = node.create_todo(ListId::SHARED).await;
+    let tried = Arc::<AtomicU64>::default();
+    node.run(Manner::Hanging {
+        todo: first,
+        tried: tried.clone(),
+    });
+    node.create_todo(ListId::SHARED).await;
+    world.until_over(1).await;
+    world.until_over(2).await;
+    assert_eq!(tried.load(SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_of_others_that_cannot_be_read_are_none_of_its_business() {
+    let world = World::new();
+    let node = world.node().await;
+    node.run(Manner::Eager);
+    world.painted(StepState::TYPE, "other-process/1.0").await;
+    node.create_todo(ListId::SHARED).await;
+    world.until_over(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_something_cannot_pass_for_a_process_manager() {
+    let world = World::new();
+    let node = world.node().await;
+    node.archive_after(HOUR);
+    let list = node.lists.next_id();
+    let name = "Groceries".parse().expect("a name");
+    node.on_list(list, ListCommand::Create { name }).await;
+    let context = CommandContext {
+        origin: Origin {
+            causation_id: Some("archive-done-lists/1.0".to_owned()),
+            ..Origin::default()
+        },
+        ..CommandContext::default()
+    };
+    let archived = node.lists.execute(list, &ListCommand::Archive, &context);
+    archived.await.expect("accepted");
+    sleep(2 * HOUR).await;
+    assert_eq!(world.count("restored").await, 0);
+}
+
 #[test]
 fn the_commands_of_the_list_are_written_as_they_always_were() {
     let list: ListId = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
         .parse()
         .expect("an id");
+    let at = ListAt {
+        list,
+        sequence: Some(Sequence::new(3)),
+    };
+    let written = |step: &str| {
+        format!(r#"{{"{step}":{{"list":"019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e","sequence":3}}}}"#)
+    };
     for (step, written) in [
-        (
-            ListStep::Archive(list),
-            r#"{"archive":"019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"}"#,
-        ),
-        (
-            ListStep::Restore(list),
-            r#"{"restore":"019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"}"#,
-        ),
+        (ListStep::Archive(at), written("archive")),
+        (ListStep::Restore(at), written("restore")),
     ] {
         assert_eq!(serde_json::to_string(&step).expect("JSON"), written);
     }

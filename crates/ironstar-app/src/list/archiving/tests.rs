@@ -1,10 +1,10 @@
 use ironstar_domain::{ListEvent, ListId, ListState, StepId, TodoEvent, TodoId, TodoState};
-use ironstar_ports::Position;
+use ironstar_ports::Sequence;
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{ArchiveDoneLists, Archiving, ListProgress, ListStep};
+use super::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
 use crate::test_kit::{Happened, Plan, given, happened, stored};
 
 fn id() -> ListId {
@@ -41,6 +41,22 @@ fn added(number: u128) -> Happened {
     todo(number, TodoEvent::Created { text, list: id() })
 }
 
+/// The list, when its last event has this sequence.
+fn list_at(sequence: u64) -> ListAt {
+    ListAt {
+        list: id(),
+        sequence: Some(Sequence::new(sequence)),
+    }
+}
+
+fn archive(sequence: u64) -> ListStep {
+    ListStep::Archive(list_at(sequence))
+}
+
+fn restore(sequence: u64) -> ListStep {
+    ListStep::Restore(list_at(sequence))
+}
+
 /// A list with one todo, which was completed in the third event, after ten
 /// seconds.
 fn done() -> Plan<ArchiveDoneLists> {
@@ -51,7 +67,7 @@ fn done() -> Plan<ArchiveDoneLists> {
     ])
     .process::<ArchiveDoneLists>()
     .then_asks([])
-    .then_waits([(at(10), ListStep::Archive(id()))])
+    .then_waits([(at(10), archive(0))])
 }
 
 fn archived_because_of(position: u64) -> Happened {
@@ -68,7 +84,7 @@ fn a_list_waits_once_all_its_todos_are_completed() {
         .then_nothing()
         .and([todo(2, TodoEvent::Completed).at(at(20))])
         .then_asks([])
-        .then_waits([(at(20), ListStep::Archive(id()))])
+        .then_waits([(at(20), archive(0))])
         .and_due()
         .then_nothing();
 }
@@ -78,14 +94,14 @@ fn whatever_happens_to_it_it_waits_from_then_on() {
     let text = "Buy bread".parse().expect("a text");
     done()
         .and([todo(1, TodoEvent::Renamed { text }).at(at(20))])
-        .then_waits([(at(20), ListStep::Archive(id()))])
+        .then_waits([(at(20), archive(0))])
         .and([list(name("Food")).at(at(30))])
-        .then_waits([(at(30), ListStep::Archive(id()))])
+        .then_waits([(at(30), archive(1))])
         .and([added(2).at(at(40))])
         .then_nothing()
         .and([todo(2, TodoEvent::Deleted).at(at(50))])
         .then_asks([])
-        .then_waits([(at(50), ListStep::Archive(id()))]);
+        .then_waits([(at(50), archive(1))]);
 }
 
 #[test]
@@ -104,7 +120,7 @@ fn a_list_that_is_restored_waits_anew() {
         .then_nothing()
         .and([list(ListEvent::Restored).at(at(60))])
         .then_asks([])
-        .then_waits([(at(60), ListStep::Archive(id()))]);
+        .then_waits([(at(60), archive(2))]);
 }
 
 #[test]
@@ -116,14 +132,39 @@ fn a_list_that_was_archived_in_time_stays_so() {
 }
 
 #[test]
-fn a_list_that_was_touched_just_before_it_was_archived_is_restored() {
+fn a_list_that_was_not_done_any_more_when_it_was_archived_is_restored() {
     // What was done for the third event did not know of the fourth.
-    for touched in [added(2), todo(1, TodoEvent::Reopened), list(name("Food"))] {
+    for touched in [
+        added(2),
+        todo(1, TodoEvent::Reopened),
+        todo(1, TodoEvent::Deleted),
+    ] {
         done()
             .and([touched, archived_because_of(3)])
-            .then_asks([ListStep::Restore(id())])
+            .then_asks([restore(1)])
             .then_waits([])
             .and_carried_out()
+            .then_nothing();
+    }
+}
+
+#[test]
+fn a_list_that_was_still_done_stays_archived() {
+    let text = "Buy bread".parse().expect("a text");
+    done()
+        .and([todo(1, TodoEvent::Renamed { text }), archived_because_of(3)])
+        .then_nothing();
+}
+
+#[test]
+fn a_list_that_others_archive_stays_so() {
+    let other = StepId::new("other", 3, 0).expect("an id");
+    for archived in [
+        list(ListEvent::Archived),
+        list(ListEvent::Archived).because_of(&other),
+    ] {
+        done()
+            .and([todo(1, TodoEvent::Reopened), archived])
             .then_nothing();
     }
 }
@@ -147,18 +188,19 @@ fn the_shared_list_never_waits() {
 #[test]
 fn it_keeps_count() {
     let plan = done().and([added(2), added(3), todo(3, TodoEvent::Completed)]);
-    let progress = |active, completed, waits_since: Option<u64>| {
+    let progress = |active, completed, waits| {
         Some(Archiving::List(ListProgress {
             active,
             completed,
             archived: false,
-            waits_since: waits_since.map(Position::new),
+            sequence: Some(Sequence::new(0)),
+            waits,
         }))
     };
     let key = format!("list/{}", id());
-    assert_eq!(plan.state(&key).cloned(), progress(1, 2, None));
+    assert_eq!(plan.state(&key).cloned(), progress(1, 2, false));
     let plan = plan.and([todo(2, TodoEvent::Deleted)]);
-    assert_eq!(plan.state(&key).cloned(), progress(0, 2, Some(7)));
+    assert_eq!(plan.state(&key).cloned(), progress(0, 2, true));
     let deleted = format!("todo/{}", Uuid::from_u128(2));
     assert_eq!(plan.state(&deleted), None);
 }
@@ -182,6 +224,7 @@ proptest! {
         let mut is_archived = false;
         let mut events = vec![created()];
         let mut touched = None;
+        let mut sequence = 0;
         for (choice, number) in choices {
             let before = todos.get(&number).copied();
             let event = match (choice, before) {
@@ -208,6 +251,7 @@ proptest! {
                 (5, _) if !is_archived => list(name("Food")),
                 _ => continue,
             };
+            sequence += u64::from(choice >= 4);
             let now = at(events.len() as i64);
             events.push(event.at(now));
             touched = Some(now);
@@ -217,6 +261,6 @@ proptest! {
         given(events)
             .process::<ArchiveDoneLists>()
             .then_asks([])
-            .then_waits(waits.map(|since| (since, ListStep::Archive(id()))));
+            .then_waits(waits.map(|since| (since, archive(sequence))));
     }
 }

@@ -1,7 +1,7 @@
 //! Servers that run process managers on the same log, on paused time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use ironstar_app::{
     Projections, decode,
 };
 use ironstar_domain::{
-    Aggregate, ListCommand, ListId, ListState, StepState, TodoCommand, TodoEvent, TodoId, TodoState,
+    Aggregate, ListCommand, ListId, StepState, TodoCommand, TodoEvent, TodoId, TodoState,
 };
 use ironstar_ports::{
     Append, AppendError, Appended, Build, Clock, CommandKey, Envelope, EventStore,
@@ -23,6 +23,7 @@ use ironstar_ports::{
     Sequence, StoreError, StreamId,
 };
 use time::OffsetDateTime;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -53,6 +54,7 @@ pub(super) struct Node {
     pub(super) lists: ListService,
     projections: Projections,
     feed: EventFeed,
+    managers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             commands,
             projections,
             feed,
+            managers: Mutex::default(),
         }
     }
 
@@ -144,15 +147,15 @@ impl World {
         }
     }
 
-    /// Something happens to some list that nobody can read.
-    pub(super) async fn painted_list(&self) -> Position {
+    /// Something happens to something that nobody can read.
+    pub(super) async fn painted(&self, aggregate_type: &str, id: &str) -> Position {
         let painted = NewEvent {
             event_type: "painted".to_owned(),
             schema_version: 1,
             payload: Payload::from_text("{}".to_owned()).expect("JSON"),
             metadata: Metadata::new(Uuid::nil()),
         };
-        let stream = StreamId::new(ListState::TYPE, Uuid::from_u128(9).to_string());
+        let stream = StreamId::new(aggregate_type, id);
         let append = Append::to_stream(stream, ExpectedSequence::NoStream, vec![painted]);
         self.events
             .append(append)
@@ -167,8 +170,12 @@ impl Node {
     pub(super) fn run(&self, manner: Manner) {
         let commands = self.commands.clone();
         let completer = Completer { commands, manner };
-        self.projections
-            .manage::<Completing, _>(self.commands.clone(), completer, Duration::ZERO);
+        let manager = self.projections.manage::<Completing, _>(
+            self.commands.clone(),
+            completer,
+            Duration::ZERO,
+        );
+        self.keep(manager);
     }
 
     pub(super) fn archive_after(&self, patience: Duration) {
@@ -176,11 +183,21 @@ impl Node {
     }
 
     pub(super) fn archive_with(&self, executor: impl Executor<ListStep>, patience: Duration) {
-        self.projections
-            .manage::<ArchiveDoneLists, _>(self.commands.clone(), executor, patience);
+        let commands = self.commands.clone();
+        let projections = &self.projections;
+        self.keep(projections.manage::<ArchiveDoneLists, _>(commands, executor, patience));
     }
 
+    fn keep(&self, manager: JoinHandle<()>) {
+        let mut managers = self.managers.lock().expect("nobody has panicked");
+        managers.push(manager);
+    }
+
+    /// It is gone at once, in the middle of whatever it does.
     pub(super) fn stop(self) {
+        for manager in self.managers.into_inner().expect("nobody has panicked") {
+            manager.abort();
+        }
         self.feed.stop();
     }
 
@@ -272,6 +289,8 @@ pub(super) enum Manner {
     },
     /// None is there.
     Refusing { tried: Arc<AtomicU64> },
+    /// This one takes for ever, the first time.
+    Hanging { todo: TodoId, tried: Arc<AtomicU64> },
 }
 
 struct Completer {
@@ -298,6 +317,14 @@ impl Executor<TodoId> for Completer {
                     }
                 }
             }
+            Manner::Hanging {
+                todo: hanging,
+                tried,
+            } => {
+                if todo == *hanging && tried.fetch_add(1, SeqCst) == 0 {
+                    std::future::pending::<()>().await;
+                }
+            }
             Manner::Refusing { tried } => {
                 tried.fetch_add(1, SeqCst);
                 todo = TodoId::new(Uuid::from_u128(1));
@@ -313,11 +340,23 @@ impl Executor<TodoId> for Completer {
     }
 }
 
-/// Opens the todo of a list again, just before the list is archived.
+/// Takes its time.
+pub(super) struct Slowly(pub(super) ListService, pub(super) Duration);
+
+impl Executor<ListStep> for Slowly {
+    async fn execute(&self, step: &ListStep, context: &CommandContext) -> Result<(), NotExecuted> {
+        sleep(self.1).await;
+        Executor::execute(&self.0, step, context).await
+    }
+}
+
+/// Opens the todo of a list again, just before the list is archived; and, if it
+/// `insists`, restores and archives it just before it is restored.
 pub(super) struct Touching {
     pub(super) commands: CommandHandler,
     pub(super) lists: ListService,
     pub(super) todo: TodoId,
+    pub(super) insists: bool,
 }
 
 impl Executor<ListStep> for Touching {
@@ -328,6 +367,15 @@ impl Executor<ListStep> for Touching {
                 .commands
                 .execute::<TodoState>(&self.todo, &reopen, &context);
             reopened.await?;
+        }
+        if let ListStep::Restore(at) = step
+            && self.insists
+        {
+            for command in [ListCommand::Restore, ListCommand::Archive] {
+                let context = request();
+                let done = self.lists.execute(at.list, &command, &context).await;
+                done?;
+            }
         }
         Executor::execute(&self.lists, step, context).await
     }

@@ -27,6 +27,7 @@ pub(super) fn event(event_type: &str, payload: serde_json::Value) -> NewEvent {
                 correlation_id: Some("request-1".to_owned()),
                 causation_id: Some("command-1".to_owned()),
                 actor: Some("Ada".to_owned()),
+                step: Some("step-1".to_owned()),
                 traceparent: None,
             },
             parent: Some(StreamId::new("Parent", "1/2")),
