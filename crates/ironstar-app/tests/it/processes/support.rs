@@ -1,6 +1,6 @@
 //! Servers that run process managers on the same log, on paused time.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -382,16 +382,34 @@ impl Executor<ListStep> for Touching {
 }
 
 /// A log that does what it is asked, and says that it has not, when a step is
-/// part of it; so many times.
+/// part of it; so many times. While it is down, it does nothing.
 #[derive(Debug)]
 pub(super) struct UnansweringStore {
-    pub(super) inner: Arc<MemoryEventStore>,
-    pub(super) times: AtomicU64,
+    inner: Arc<MemoryEventStore>,
+    times: AtomicU64,
+    pub(super) is_down: AtomicBool,
+    /// How often it was to append something.
+    pub(super) asked: AtomicU64,
+}
+
+impl UnansweringStore {
+    pub(super) fn new(world: &World, times: u64) -> Self {
+        Self {
+            inner: world.events.clone(),
+            times: times.into(),
+            is_down: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+        }
+    }
 }
 
 #[async_trait]
 impl EventStore for UnansweringStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.asked.fetch_add(1, SeqCst);
+        if self.is_down.load(SeqCst) {
+            return Err(StoreError::unavailable("it is down").into());
+        }
         let mut streams = append.streams.iter();
         let is_step = streams.any(|append| append.stream.aggregate_type == StepState::TYPE);
         let appended = self.inner.append(append).await?;
