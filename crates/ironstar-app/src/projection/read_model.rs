@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{
-    DocumentPage, DocumentQuery, DocumentSource, Position, ProjectionStore, StoreError,
+    BuildId, DocumentPage, DocumentQuery, DocumentSource, Position, ProjectionStore, StoreError,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
@@ -25,6 +25,8 @@ pub struct ReadModel<P: Projection> {
 /// Documents, all as of the same position.
 #[derive(Clone, Debug)]
 pub struct Snapshot<D> {
+    /// The build that they are of.
+    pub build: BuildId,
     /// The version of the code that made them.
     pub version: u32,
     /// All events up to here are part of them, and no others.
@@ -186,6 +188,7 @@ impl<P: Projection> ReadModel<P> {
             found.checkpoint
         };
         Ok(Snapshot {
+            build: found.build,
             version: found.version,
             position,
             keyed: read(found.keyed)?,
