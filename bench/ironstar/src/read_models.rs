@@ -108,23 +108,26 @@ impl Projected {
             build.checkpoint == Position::START,
             "it goes on with another"
         );
-        let jumped = timeout(PATIENCE, async {
+        let live = timeout(PATIENCE, async {
             loop {
                 match news.recv().await {
-                    Ok(News::Jumped(position)) => return Ok(position),
+                    Ok(News::Jumped(_)) => {
+                        let found = self.todos.find(Vec::new(), None).await?;
+                        if found.build == build.id {
+                            return Ok(found);
+                        }
+                    }
                     Ok(News::Changed(_)) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => bail!("the projection has ended"),
                 }
             }
         });
-        let position = jumped.await.context("the rebuild takes for ever")??;
+        let live = live.await.context("the rebuild takes for ever")??;
         let (began, before) = self.log.first_read().context("nothing was read")?;
         let time = began.elapsed();
         let commands = self.commands.load(Ordering::Relaxed) - before;
-        let found = self.todos.find(Vec::new(), None).await?;
-        ensure!(found.build == build.id, "another build is live");
         Ok(Rebuilt {
-            events: position.get(),
+            events: live.position.get(),
             time,
             commands,
         })
