@@ -21,6 +21,13 @@ const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(262_144).expect("it is not zer
 /// How many events are read, folded and stored at a time.
 const PAGE: usize = 4_096;
 
+/// How many times as long as it took to store a page a build rests, while others
+/// write: at the most, and at least, since it is to get to the end of a log that
+/// goes on; and how long that is at the most.
+const MOST_REST: u32 = 9;
+const LEAST_REST: u32 = 1;
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
 /// How long to wait for events that the live build has seen.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -60,7 +67,8 @@ pub enum BuildError {
 }
 
 /// Builds a read model from where its build is to the end of the log, and makes
-/// it the live one. Tells how far it has got after every page.
+/// it the live one. Tells how far it has got at first, and after every page that is
+/// stored.
 ///
 /// # Errors
 ///
@@ -72,45 +80,44 @@ pub async fn build<P: Projection>(
     clock: &dyn Clock,
     mut tell: impl FnMut(Progress),
 ) -> Result<(), BuildError> {
-    let mut folder = Folder::<P>::new(build, DOCUMENTS);
-    let pace = Pace::from(folder.position());
     let mut head = events.head().await?;
-    let mut reading = read(&events, folder.position());
+    let mut work = Work::<P>::begin(build, events, head);
+    let speed = Speed::from(work.folder.checkpoint());
+    let mut told = work.folder.checkpoint();
+    tell(speed.progress(told, head));
     loop {
-        tell(pace.progress(folder.position(), head));
-        let page = match reading.await.map_err(StoreError::unavailable)? {
-            Ok(page) => page,
-            Err(error) => return Err(report(build, store, clock, Halt::unread(error)).await?),
+        let step = match work.step(store).await {
+            Ok(step) => step,
+            Err(halt) => return Err(report(build, store, clock, halt).await?),
         };
-        let last = page
-            .last()
-            .map_or(folder.position(), |event| event.position);
-        let is_whole = page.len() == PAGE;
-        reading = read(&events, last);
-        let folded = folder.fold(store, &page).await;
-        if folder.unstored() > 0 {
-            folder.commit(store).await.map_err(given_up)?;
+        // What was folded counts once it is stored.
+        let checkpoint = work.folder.checkpoint();
+        if checkpoint > told {
+            tell(speed.progress(checkpoint, head));
+            told = checkpoint;
         }
-        if let Err(halt) = folded {
-            return Err(report(build, store, clock, halt).await?);
-        }
-        if is_whole {
+        let last = work.folder.position();
+        if step.is_whole {
             head = head.max(last);
+            work.give_way(&step).await;
             continue;
         }
         if last < head {
             // There is more, which was not to be had just now; what is wrong with
             // it, if so, the next page tells.
-            if page.is_empty() {
+            if step.is_empty {
                 sleep(PAUSE).await;
             }
             continue;
+        }
+        if work.folder.unstored() > 0 {
+            work.folder.commit(store).await.map_err(given_up)?;
         }
         match store.update(build.id, BuildUpdate::Promote).await {
             Ok(()) => return Ok(()),
             Err(UpdateError::Behind { live }) => {
                 head = head.max(live);
-                if page.is_empty() {
+                if step.is_empty {
                     // The live one has seen events that cannot be read here yet.
                     sleep(PAUSE).await;
                 }
@@ -123,11 +130,121 @@ pub async fn build<P: Projection>(
     }
 }
 
+/// A build on its way: one page is read, the one before it is folded, and what
+/// came of the one before that is stored, all at the same time.
+struct Work<P: Projection> {
+    folder: Folder<P>,
+    events: Arc<dyn EventStore>,
+    /// Where the log ended when it was last looked at.
+    seen: Position,
+    /// How many times as long as it takes to store a page the build rests when
+    /// others write.
+    rest: u32,
+    /// The page that comes next, if it can be read already.
+    reading: Option<Reading>,
+}
+
+/// A page that is being read.
+type Reading = JoinHandle<Result<Vec<Arc<Envelope>>, StoreError>>;
+
+/// What a step has come across.
+struct Step {
+    /// Where the log ended meanwhile.
+    head: Position,
+    /// How long it took to store what was folded before.
+    storing: Duration,
+    is_whole: bool,
+    is_empty: bool,
+}
+
+impl<P: Projection> Work<P> {
+    fn begin(build: &Build, events: Arc<dyn EventStore>, head: Position) -> Self {
+        let folder = Folder::new(build, DOCUMENTS);
+        Self {
+            folder,
+            events,
+            seen: head,
+            rest: MOST_REST,
+            reading: None,
+        }
+    }
+
+    /// Stores what was folded, and folds the next page.
+    async fn step(&mut self, store: &dyn ProjectionStore) -> Result<Step, Halt> {
+        let folded_before = match self.folder.unstored() {
+            0 => None,
+            _ => Some(self.folder.take()?.0),
+        };
+        let start = Instant::now();
+        let storing = async {
+            if let Some(batch) = folded_before {
+                store.commit(batch).await?;
+            }
+            Ok::<_, Halt>(start.elapsed())
+        };
+        let events = Arc::clone(&self.events);
+        let folding = async {
+            let page = self.next_page().await.map_err(Halt::unread)?;
+            let missing = self.folder.fold_known(&page);
+            Ok::<_, Halt>((page, missing))
+        };
+        let (stored, folded, head) = tokio::join!(storing, folding, events.head());
+        let storing = stored?;
+        let (page, missing) = folded?;
+        let folded = match missing {
+            Ok(missing) => self.folder.fold_missing(store, &page, missing).await,
+            Err(halt) => Err(halt),
+        };
+        if let Err(halt) = folded {
+            // Who decides what becomes of the event looks at the checkpoint, which
+            // has to be right before it.
+            if self.folder.unstored() > 0 {
+                self.folder.commit(store).await?;
+            }
+            return Err(halt);
+        }
+        Ok(Step {
+            head: head?,
+            storing,
+            is_whole: page.len() == PAGE,
+            is_empty: page.is_empty(),
+        })
+    }
+
+    /// The next page. If it is whole, the one after it is read from now on; if
+    /// not, there is no more for now.
+    async fn next_page(&mut self) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let reading = self.reading.take();
+        let reading = reading.unwrap_or_else(|| read(&self.events, self.folder.position()));
+        let page = reading.await.map_err(StoreError::unavailable)??;
+        if let Some(last) = page.last()
+            && page.len() == PAGE
+        {
+            self.reading = Some(read(&self.events, last.position));
+        }
+        Ok(page)
+    }
+
+    /// Rests if others write, too, so that they wait less for what is stored
+    /// here: as long as can be, if the build is still to get to the end of the log
+    /// faster than that moves on.
+    async fn give_way(&mut self, step: &Step) {
+        let grown = step.head.get().saturating_sub(self.seen.get());
+        self.seen = self.seen.max(step.head);
+        if grown == 0 {
+            return;
+        }
+        self.rest = if PAGE as u64 > 2 * grown {
+            (self.rest + 1).min(MOST_REST)
+        } else {
+            (self.rest - 1).max(LEAST_REST)
+        };
+        sleep((step.storing * self.rest).min(LONGEST_REST)).await;
+    }
+}
+
 /// Has the events after a position read, while others are folded.
-fn read(
-    events: &Arc<dyn EventStore>,
-    after: Position,
-) -> JoinHandle<Result<Vec<Arc<Envelope>>, StoreError>> {
+fn read(events: &Arc<dyn EventStore>, after: Position) -> Reading {
     let events = Arc::clone(events);
     tokio::spawn(async move {
         match read_page(&*events, after, PAGE).await {
@@ -180,12 +297,12 @@ fn given_up(halt: Halt) -> BuildError {
 }
 
 /// How fast a build goes.
-struct Pace {
+struct Speed {
     from: Position,
     since: Instant,
 }
 
-impl Pace {
+impl Speed {
     fn from(from: Position) -> Self {
         let since = Instant::now();
         Self { from, since }
