@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ironstar_ports::{
-    Build, BuildUpdate, Clock, Envelope, EventStore, Position, ProjectionStore, StoreError,
-    UpdateError,
+    Build, BuildUpdate, Clock, DocumentBatch, Envelope, EventStore, Position, ProjectionStore,
+    StoreError, UpdateError,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -82,8 +82,8 @@ pub async fn build<P: Projection>(
 ) -> Result<(), BuildError> {
     let mut head = events.head().await?;
     let mut work = Work::<P>::begin(build, events, head);
-    let speed = Speed::from(work.folder.checkpoint());
-    let mut told = work.folder.checkpoint();
+    let speed = Speed::from(build.checkpoint);
+    let mut told = build.checkpoint;
     tell(speed.progress(told, head));
     loop {
         let step = match work.step(store).await {
@@ -91,10 +91,9 @@ pub async fn build<P: Projection>(
             Err(halt) => return Err(report(build, store, clock, halt).await?),
         };
         // What was folded counts once it is stored.
-        let checkpoint = work.folder.checkpoint();
-        if checkpoint > told {
-            tell(speed.progress(checkpoint, head));
-            told = checkpoint;
+        if work.stored > told {
+            told = work.stored;
+            tell(speed.progress(told, head));
         }
         let last = work.folder.position();
         if step.is_whole {
@@ -110,11 +109,13 @@ pub async fn build<P: Projection>(
             }
             continue;
         }
-        if work.folder.unstored() > 0 {
-            work.folder.commit(store).await.map_err(given_up)?;
-        }
+        work.store_all(store).await.map_err(given_up)?;
         match store.update(build.id, BuildUpdate::Promote).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                // To let go of many documents takes long, and nobody need wait.
+                tokio::task::spawn_blocking(move || drop(work));
+                return Ok(());
+            }
             Err(UpdateError::Behind { live }) => {
                 head = head.max(live);
                 if step.is_empty {
@@ -134,6 +135,10 @@ pub async fn build<P: Projection>(
 /// came of the one before that is stored, all at the same time.
 struct Work<P: Projection> {
     folder: Folder<P>,
+    /// What came of the last page, to be stored next.
+    folded: Option<DocumentBatch>,
+    /// How far the build is stored.
+    stored: Position,
     events: Arc<dyn EventStore>,
     /// Where the log ended when it was last looked at.
     seen: Position,
@@ -162,6 +167,8 @@ impl<P: Projection> Work<P> {
         let folder = Folder::new(build, DOCUMENTS);
         Self {
             folder,
+            folded: None,
+            stored: build.checkpoint,
             events,
             seen: head,
             rest: MOST_REST,
@@ -171,25 +178,28 @@ impl<P: Projection> Work<P> {
 
     /// Stores what was folded, and folds the next page.
     async fn step(&mut self, store: &dyn ProjectionStore) -> Result<Step, Halt> {
-        let folded_before = match self.folder.unstored() {
-            0 => None,
-            _ => Some(self.folder.take()?.0),
-        };
+        let folded_before = self.folded.take();
         let start = Instant::now();
         let storing = async {
+            let mut stored = None;
             if let Some(batch) = folded_before {
+                stored = Some(batch.to);
                 store.commit(batch).await?;
             }
-            Ok::<_, Halt>(start.elapsed())
+            Ok::<_, Halt>((stored, start.elapsed()))
         };
         let events = Arc::clone(&self.events);
         let folding = async {
             let page = self.next_page().await.map_err(Halt::unread)?;
             let missing = self.folder.fold_known(&page);
+            if let Ok(None) = missing {
+                self.finish_page()?;
+            }
             Ok::<_, Halt>((page, missing))
         };
         let (stored, folded, head) = tokio::join!(storing, folding, events.head());
-        let storing = stored?;
+        let (stored, storing) = stored?;
+        self.stored = stored.unwrap_or(self.stored);
         let (page, missing) = folded?;
         let folded = match missing {
             Ok(missing) => self.folder.fold_missing(store, &page, missing).await,
@@ -198,17 +208,35 @@ impl<P: Projection> Work<P> {
         if let Err(halt) = folded {
             // Who decides what becomes of the event looks at the checkpoint, which
             // has to be right before it.
-            if self.folder.unstored() > 0 {
-                self.folder.commit(store).await?;
-            }
+            self.store_all(store).await?;
             return Err(halt);
         }
+        self.finish_page()?;
         Ok(Step {
             head: head?,
             storing,
             is_whole: page.len() == PAGE,
             is_empty: page.is_empty(),
         })
+    }
+
+    /// Makes ready to be stored what has been folded since, if anything has.
+    fn finish_page(&mut self) -> Result<(), Halt> {
+        if self.folder.unstored() > 0 {
+            self.folded = Some(self.folder.take()?.0);
+        }
+        Ok(())
+    }
+
+    /// Stores what has been folded.
+    async fn store_all(&mut self, store: &dyn ProjectionStore) -> Result<(), Halt> {
+        self.finish_page()?;
+        if let Some(batch) = self.folded.take() {
+            let to = batch.to;
+            store.commit(batch).await?;
+            self.stored = to;
+        }
+        Ok(())
     }
 
     /// The next page. If it is whole, the one after it is read from now on; if
@@ -226,8 +254,8 @@ impl<P: Projection> Work<P> {
     }
 
     /// Rests if others write, too, so that they wait less for what is stored
-    /// here: as long as can be, if the build is still to get to the end of the log
-    /// faster than that moves on.
+    /// here: as long as can be, if the build is still to get on by two events while
+    /// the log grows by one.
     async fn give_way(&mut self, step: &Step) {
         let grown = step.head.get().saturating_sub(self.seen.get());
         self.seen = self.seen.max(step.head);

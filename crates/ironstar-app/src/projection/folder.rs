@@ -82,11 +82,6 @@ impl<P: Projection> Folder<P> {
         }
     }
 
-    /// How far the build is stored.
-    pub(super) fn checkpoint(&self) -> Position {
-        self.checkpoint
-    }
-
     /// How far the log has been folded.
     pub(super) fn position(&self) -> Position {
         self.position
