@@ -11,6 +11,7 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
 use ironstar_app::{CommandContext, CommandHandler};
 use ironstar_domain::{ListId, TodoCommand, TodoId, TodoState};
+use ironstar_ports::Position;
 
 /// An application without a web layer.
 pub(crate) struct App {
@@ -45,7 +46,8 @@ impl App {
     }
 
     pub(crate) async fn execute(&self, id: TodoId, command: &TodoCommand) -> anyhow::Result<()> {
-        execute(&self.commands, id, command).await
+        execute(&self.commands, id, command).await?;
+        Ok(())
     }
 
     pub(crate) async fn close(self) -> anyhow::Result<()> {
@@ -72,7 +74,8 @@ pub(crate) async fn measure(path: &Path, clients: usize, time: Duration) -> anyh
     Ok(figure)
 }
 
-async fn run(app: &App, clients: usize, time: Duration) -> anyhow::Result<u64> {
+/// How many commands so many clients carry out in a time.
+pub(crate) async fn run(app: &App, clients: usize, time: Duration) -> anyhow::Result<u64> {
     let end = Instant::now() + time;
     let clients = (0..clients).map(|_| {
         let commands = app.commands.clone();
@@ -93,12 +96,13 @@ async fn client(handler: CommandHandler, end: Instant) -> anyhow::Result<u64> {
     Ok(commands)
 }
 
-async fn execute(
+/// Carries out a command. Returns the position of what happened.
+pub(crate) async fn execute(
     handler: &CommandHandler,
     id: TodoId,
     command: &TodoCommand,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Position> {
     let context = CommandContext::default();
-    handler.execute::<TodoState>(&id, command, &context).await?;
-    Ok(())
+    let accepted = handler.execute::<TodoState>(&id, command, &context).await?;
+    Ok(accepted.position)
 }

@@ -8,6 +8,9 @@ mod commands;
 mod frames;
 mod growth;
 mod http;
+mod lag;
+mod read_models;
+mod rebuild;
 mod replay;
 mod server;
 mod soak;
@@ -65,6 +68,22 @@ enum What {
         #[arg(long)]
         events: u64,
     },
+    /// Events a second of a rebuild, while nothing else happens
+    Rebuild {
+        #[arg(long)]
+        events: u64,
+    },
+    /// Commands a second while read models are kept up to date, on a log that
+    /// holds so many events already; and while rebuilds run one after the other
+    Busy {
+        #[arg(long)]
+        events: u64,
+        #[arg(long)]
+        rebuilds: bool,
+    },
+    /// From a command's answer to the read model that shows it, at half the
+    /// maximum rate
+    Lag,
     /// Commands a second on one stream of this length, one at a time
     Stream {
         #[arg(long)]
@@ -104,6 +123,11 @@ fn main() -> anyhow::Result<()> {
         What::Ceiling { batch } => rate(ceiling::measure(&path, batch, time, &runtime)?),
         What::Replay { events } => rate(runtime.block_on(replay::measure(&path, events))?),
         What::Scan { events } => rate(replay::scan(&path, events, &runtime)?),
+        What::Rebuild { events } => rate(runtime.block_on(rebuild::measure(&path, events))?),
+        What::Busy { events, rebuilds } => {
+            runtime.block_on(rebuild::measure_busy(&path, events, rebuilds, time))?
+        }
+        What::Lag => runtime.block_on(lag::measure(&path, time))?,
         What::Stream { length } => rate(runtime.block_on(streams::measure(&path, length, time))?),
         What::Cold { length } => runtime.block_on(streams::measure_cold(&path, length))?,
         What::Append { events } => {

@@ -63,7 +63,7 @@ pub(crate) fn scan(path: &Path, events: u64, runtime: &Runtime) -> anyhow::Resul
 }
 
 /// Writes a log of at least so many events.
-async fn fill(path: &Path, events: u64) -> anyhow::Result<()> {
+pub(crate) async fn fill(path: &Path, events: u64) -> anyhow::Result<()> {
     let app = App::open(path).await?;
     let rounds = events.div_ceil(CLIENTS * 2);
     let clients = (0..CLIENTS).map(|_| async {

@@ -52,6 +52,15 @@ const CLIENTS_8: Run = (Program::Ironstar, &["commands", "--clients", "8"]);
 const CLIENTS_64: Run = (Program::Ironstar, &["commands", "--clients", "64"]);
 const CLIENTS_256: Run = (Program::Ironstar, &["commands", "--clients", "256"]);
 
+const SCAN_400K: Run = (Program::Ironstar, &["scan", "--events", "400000"]);
+const REBUILD: Run = (Program::Ironstar, &["rebuild", "--events", "400000"]);
+const BUSY: Run = (Program::Ironstar, &["busy", "--events", "400000"]);
+const BUSY_REBUILDING: Run = (
+    Program::Ironstar,
+    &["busy", "--events", "400000", "--rebuilds"],
+);
+const LAG: Run = (Program::Ironstar, &["lag"]);
+
 const LOAD: &[&str] = &["--seconds", "5", "http", "--connections", "64"];
 const HTTP: Run = (Program::Server, LOAD);
 const HTTP_BARE: Run = (Program::BareServer, LOAD);
@@ -118,6 +127,41 @@ pub(super) const MEASUREMENTS: &[Measurement] = &[
             (Program::Ironstar, &["scan", "--events", "200000"]),
             0.5,
         )
+    },
+    Measurement {
+        unit: "events/s",
+        ..rate(("rebuild", REBUILD), "plain scan", SCAN_400K, 0.4)
+    },
+    Measurement {
+        unit: "events/s",
+        value: (BUSY_REBUILDING, "rebuild_rate"),
+        goal: Goal::None,
+        ..rate(
+            ("rebuild while commands run", BUSY_REBUILDING),
+            "plain scan",
+            SCAN_400K,
+            0.0,
+        )
+    },
+    rate(
+        ("commands during a rebuild", BUSY_REBUILDING),
+        "without one",
+        BUSY,
+        0.8,
+    ),
+    Measurement {
+        value: (BUSY_REBUILDING, "rate_throughout"),
+        ..rate(
+            ("commands, rebuild after rebuild", BUSY_REBUILDING),
+            "without one",
+            BUSY,
+            0.8,
+        )
+    },
+    lag("projection lag, p50", "p50_ms", "command_p50_ms"),
+    Measurement {
+        goal: Goal::Value(50.0),
+        ..lag("projection lag, p99", "p99_ms", "command_p99_ms")
     },
     Measurement {
         effort: Effort::Long,
@@ -238,6 +282,14 @@ const fn time(
         goal: Goal::None,
         better: Better::Lower,
         effort: Effort::Short,
+    }
+}
+
+/// From a command's answer to the read model, at half the maximum rate.
+const fn lag(name: &'static str, figure: &'static str, command: &'static str) -> Measurement {
+    Measurement {
+        against_value: (LAG, command),
+        ..time(name, figure, LAG, "a command at that rate", LAG)
     }
 }
 

@@ -62,13 +62,13 @@ impl SqliteEventStore {
     async fn one_by_one(&self, positions: Vec<i64>) -> Result<Vec<Read>, StoreError> {
         let mut events = Vec::new();
         for id in positions {
-            let page: Vec<u8> = sqlx::query_scalar(rows::EVENT.page)
+            let event: Vec<u8> = sqlx::query_scalar(rows::EVENT)
                 .bind(id)
                 .fetch_one(&self.readers)
                 .await
                 .map_err(StoreError::unavailable)?;
-            match rows::envelopes(&page) {
-                Ok(event) => events.extend(event),
+            match rows::envelope_of_json(&event) {
+                Ok(event) => events.push(event),
                 Err(error) => {
                     events.push(Err(StoreError::Damaged {
                         position: Position::new(id.unsigned_abs()),
@@ -130,7 +130,7 @@ impl EventStore for SqliteEventStore {
             aggregate_type,
             aggregate_id,
         } = stream;
-        let page: Vec<u8> = sqlx::query_scalar(rows::STREAM.page)
+        let page: rows::Page = sqlx::query_as(rows::STREAM.page)
             .bind(aggregate_type)
             .bind(aggregate_id)
             .bind(from)
@@ -138,7 +138,7 @@ impl EventStore for SqliteEventStore {
             .fetch_one(&self.readers)
             .await
             .map_err(StoreError::unavailable)?;
-        if let Ok(events) = rows::envelopes(&page) {
+        if let Some(events) = rows::envelopes(page) {
             return events.into_iter().collect();
         }
         let positions = sqlx::query_scalar(rows::STREAM.positions)
@@ -158,13 +158,13 @@ impl EventStore for SqliteEventStore {
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
         let (after, limit) = (integer(position.get()), integer(limit as u64));
-        let page: Vec<u8> = sqlx::query_scalar(rows::LOG.page)
+        let page: rows::Page = sqlx::query_as(rows::LOG.page)
             .bind(after)
             .bind(limit)
             .fetch_one(&self.readers)
             .await
             .map_err(StoreError::unavailable)?;
-        if let Ok(events) = rows::envelopes(&page) {
+        if let Some(events) = rows::envelopes(page) {
             return until_damaged(events);
         }
         let positions = sqlx::query_scalar(rows::LOG.positions)

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use self::task::Task;
+use super::documents::Changes;
 use super::file::OpenFile;
 
 /// How many requests may wait for the writer.
@@ -44,7 +45,7 @@ enum Request {
 enum Project {
     Begin(String, u32, Answer<Build, StoreError>),
     Update(BuildId, BuildUpdate, Answer<(), UpdateError>),
-    Commit(DocumentBatch, Answer<(), CommitError>),
+    Commit(Changes, Answer<(), CommitError>),
 }
 
 /// Where the answer goes.
@@ -104,7 +105,8 @@ impl Writer {
 
     /// Has documents changed, and a checkpoint moved.
     pub(super) async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
-        self.ask(|answer| Request::Project(Project::Commit(batch, answer)))
+        let changes = Changes::of(&batch)?;
+        self.ask(|answer| Request::Project(Project::Commit(changes, answer)))
             .await
     }
 

@@ -1,3 +1,4 @@
+mod pages;
 mod projections;
 
 use std::path::Path;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ironstar_ports::{
-    Build, BuildUpdate, Clock, Envelope, EventStore, Position, ProjectionStore, StoreError,
-    UpdateError,
+    Build, BuildUpdate, Clock, DocumentBatch, Envelope, EventStore, Position, ProjectionStore,
+    StoreError, UpdateError,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -20,6 +20,13 @@ const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(262_144).expect("it is not zer
 
 /// How many events are read, folded and stored at a time.
 const PAGE: usize = 4_096;
+
+/// How many times as long as it took to store a page a build rests, while others
+/// write: at the most, and at least, since it is to get to the end of a log that
+/// goes on; and how long that is at the most.
+const MOST_REST: u32 = 9;
+const LEAST_REST: u32 = 1;
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// How long to wait for events that the live build has seen.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -60,7 +67,8 @@ pub enum BuildError {
 }
 
 /// Builds a read model from where its build is to the end of the log, and makes
-/// it the live one. Tells how far it has got after every page.
+/// it the live one. Tells how far it has got at first, and after every page that is
+/// stored.
 ///
 /// # Errors
 ///
@@ -72,45 +80,45 @@ pub async fn build<P: Projection>(
     clock: &dyn Clock,
     mut tell: impl FnMut(Progress),
 ) -> Result<(), BuildError> {
-    let mut folder = Folder::<P>::new(build, DOCUMENTS);
-    let pace = Pace::from(folder.position());
     let mut head = events.head().await?;
-    let mut reading = read(&events, folder.position());
+    let mut work = Work::<P>::begin(build, events, head);
+    let speed = Speed::from(build.checkpoint);
+    let mut told = build.checkpoint;
+    tell(speed.progress(told, head));
     loop {
-        tell(pace.progress(folder.position(), head));
-        let page = match reading.await.map_err(StoreError::unavailable)? {
-            Ok(page) => page,
-            Err(error) => return Err(report(build, store, clock, Halt::unread(error)).await?),
+        let step = match work.step(store).await {
+            Ok(step) => step,
+            Err(halt) => return Err(report(build, store, clock, halt).await?),
         };
-        let last = page
-            .last()
-            .map_or(folder.position(), |event| event.position);
-        let is_whole = page.len() == PAGE;
-        reading = read(&events, last);
-        let folded = folder.fold(store, &page).await;
-        if folder.unstored() > 0 {
-            folder.commit(store).await.map_err(given_up)?;
+        // What was folded counts once it is stored.
+        if work.stored > told {
+            told = work.stored;
+            tell(speed.progress(told, head));
         }
-        if let Err(halt) = folded {
-            return Err(report(build, store, clock, halt).await?);
-        }
-        if is_whole {
+        let last = work.folder.position();
+        if step.is_whole {
             head = head.max(last);
+            work.give_way(&step).await;
             continue;
         }
         if last < head {
             // There is more, which was not to be had just now; what is wrong with
             // it, if so, the next page tells.
-            if page.is_empty() {
+            if step.is_empty {
                 sleep(PAUSE).await;
             }
             continue;
         }
+        work.store_all(store).await.map_err(given_up)?;
         match store.update(build.id, BuildUpdate::Promote).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                // To let go of many documents takes long, and nobody need wait.
+                tokio::task::spawn_blocking(move || drop(work));
+                return Ok(());
+            }
             Err(UpdateError::Behind { live }) => {
                 head = head.max(live);
-                if page.is_empty() {
+                if step.is_empty {
                     // The live one has seen events that cannot be read here yet.
                     sleep(PAUSE).await;
                 }
@@ -123,11 +131,148 @@ pub async fn build<P: Projection>(
     }
 }
 
+/// A build on its way: one page is read, the one before it is folded, and what
+/// came of the one before that is stored, all at the same time.
+struct Work<P: Projection> {
+    folder: Folder<P>,
+    /// What came of the last page, to be stored next.
+    folded: Option<DocumentBatch>,
+    /// How far the build is stored.
+    stored: Position,
+    events: Arc<dyn EventStore>,
+    /// Where the log ended when it was last looked at.
+    seen: Position,
+    /// How many times as long as it takes to store a page the build rests when
+    /// others write.
+    rest: u32,
+    /// The page that comes next, if it can be read already.
+    reading: Option<Reading>,
+}
+
+/// A page that is being read.
+type Reading = JoinHandle<Result<Vec<Arc<Envelope>>, StoreError>>;
+
+/// What a step has come across.
+struct Step {
+    /// Where the log ended meanwhile.
+    head: Position,
+    /// How long it took to store what was folded before.
+    storing: Duration,
+    is_whole: bool,
+    is_empty: bool,
+}
+
+impl<P: Projection> Work<P> {
+    fn begin(build: &Build, events: Arc<dyn EventStore>, head: Position) -> Self {
+        let folder = Folder::new(build, DOCUMENTS);
+        Self {
+            folder,
+            folded: None,
+            stored: build.checkpoint,
+            events,
+            seen: head,
+            rest: MOST_REST,
+            reading: None,
+        }
+    }
+
+    /// Stores what was folded, and folds the next page.
+    async fn step(&mut self, store: &dyn ProjectionStore) -> Result<Step, Halt> {
+        let folded_before = self.folded.take();
+        let start = Instant::now();
+        let storing = async {
+            let mut stored = None;
+            if let Some(batch) = folded_before {
+                stored = Some(batch.to);
+                store.commit(batch).await?;
+            }
+            Ok::<_, Halt>((stored, start.elapsed()))
+        };
+        let events = Arc::clone(&self.events);
+        let folding = async {
+            let page = self.next_page().await.map_err(Halt::unread)?;
+            let missing = self.folder.fold_known(&page);
+            if let Ok(None) = missing {
+                self.finish_page()?;
+            }
+            Ok::<_, Halt>((page, missing))
+        };
+        let (stored, folded, head) = tokio::join!(storing, folding, events.head());
+        let (stored, storing) = stored?;
+        self.stored = stored.unwrap_or(self.stored);
+        let (page, missing) = folded?;
+        let folded = match missing {
+            Ok(missing) => self.folder.fold_missing(store, &page, missing).await,
+            Err(halt) => Err(halt),
+        };
+        if let Err(halt) = folded {
+            // Who decides what becomes of the event looks at the checkpoint, which
+            // has to be right before it.
+            self.store_all(store).await?;
+            return Err(halt);
+        }
+        self.finish_page()?;
+        Ok(Step {
+            head: head?,
+            storing,
+            is_whole: page.len() == PAGE,
+            is_empty: page.is_empty(),
+        })
+    }
+
+    /// Makes ready to be stored what has been folded since, if anything has.
+    fn finish_page(&mut self) -> Result<(), Halt> {
+        if self.folder.unstored() > 0 {
+            self.folded = Some(self.folder.take()?.0);
+        }
+        Ok(())
+    }
+
+    /// Stores what has been folded.
+    async fn store_all(&mut self, store: &dyn ProjectionStore) -> Result<(), Halt> {
+        self.finish_page()?;
+        if let Some(batch) = self.folded.take() {
+            let to = batch.to;
+            store.commit(batch).await?;
+            self.stored = to;
+        }
+        Ok(())
+    }
+
+    /// The next page. If it is whole, the one after it is read from now on; if
+    /// not, there is no more for now.
+    async fn next_page(&mut self) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let reading = self.reading.take();
+        let reading = reading.unwrap_or_else(|| read(&self.events, self.folder.position()));
+        let page = reading.await.map_err(StoreError::unavailable)??;
+        if let Some(last) = page.last()
+            && page.len() == PAGE
+        {
+            self.reading = Some(read(&self.events, last.position));
+        }
+        Ok(page)
+    }
+
+    /// Rests if others write, too, so that they wait less for what is stored
+    /// here: as long as can be, if the build is still to get on by two events while
+    /// the log grows by one.
+    async fn give_way(&mut self, step: &Step) {
+        let grown = step.head.get().saturating_sub(self.seen.get());
+        self.seen = self.seen.max(step.head);
+        if grown == 0 {
+            return;
+        }
+        self.rest = if PAGE as u64 > 2 * grown {
+            (self.rest + 1).min(MOST_REST)
+        } else {
+            (self.rest - 1).max(LEAST_REST)
+        };
+        sleep((step.storing * self.rest).min(LONGEST_REST)).await;
+    }
+}
+
 /// Has the events after a position read, while others are folded.
-fn read(
-    events: &Arc<dyn EventStore>,
-    after: Position,
-) -> JoinHandle<Result<Vec<Arc<Envelope>>, StoreError>> {
+fn read(events: &Arc<dyn EventStore>, after: Position) -> Reading {
     let events = Arc::clone(events);
     tokio::spawn(async move {
         match read_page(&*events, after, PAGE).await {
@@ -180,12 +325,12 @@ fn given_up(halt: Halt) -> BuildError {
 }
 
 /// How fast a build goes.
-struct Pace {
+struct Speed {
     from: Position,
     since: Instant,
 }
 
-impl Pace {
+impl Speed {
     fn from(from: Position) -> Self {
         let since = Instant::now();
         Self { from, since }

@@ -12,7 +12,7 @@ use ironstar_ports::{
 };
 use time::OffsetDateTime;
 
-use super::documents::Documents;
+use super::documents::{Changed, Documents};
 use super::follower::Changes;
 use super::{FoldError, Projection};
 
@@ -48,6 +48,16 @@ pub(super) enum Halt {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// A document that has to be loaded, and for which of the events at hand.
+#[derive(Debug)]
+pub(super) struct Missing {
+    index: usize,
+    key: String,
+}
+
+/// What goes to the store, and the documents that are part of it.
+pub(super) type Taken<D> = (DocumentBatch, HashMap<String, Changed<D>>);
 
 impl<P: Projection> Folder<P> {
     /// Goes on where a build is. At the most so many of its documents are kept
@@ -94,29 +104,54 @@ impl<P: Projection> Folder<P> {
         store: &dyn ProjectionStore,
         events: &[Arc<Envelope>],
     ) -> Result<(), Halt> {
-        let mut rest = events;
-        while let Some((event, after)) = rest.split_first() {
+        let missing = self.fold_known(events)?;
+        self.fold_missing(store, events, missing).await
+    }
+
+    /// Folds events as far as their documents are in memory. Says which event and
+    /// which document that ends with, if it does.
+    pub(super) fn fold_known(&mut self, events: &[Arc<Envelope>]) -> Result<Option<Missing>, Halt> {
+        for (index, event) in events.iter().enumerate() {
             match self.fold_one(event) {
                 Ok(()) => {
                     self.documents.keep_edits();
                     self.position = event.position;
-                    rest = after;
                 }
                 Err(FoldError::NotLoaded(key)) if self.documents.get(&key).is_err() => {
                     self.documents.undo_edits();
-                    let keys = self.missing(key.clone(), after);
-                    let damage = self.load(store, keys).await?;
-                    // That of others counts once they are needed.
-                    if let Some(damage) = damage.get(&key) {
-                        let words = format!("the document {key:?} cannot be read: {damage}");
-                        return Err(stuck(event, words));
-                    }
+                    return Ok(Some(Missing { index, key }));
                 }
                 Err(source) => {
                     self.documents.undo_edits();
                     return Err(stuck(event, chain(&source)));
                 }
             }
+        }
+        Ok(None)
+    }
+
+    /// Goes on with events for which something is missing, once the store is as
+    /// far as it is thought to be.
+    pub(super) async fn fold_missing(
+        &mut self,
+        store: &dyn ProjectionStore,
+        events: &[Arc<Envelope>],
+        mut missing: Option<Missing>,
+    ) -> Result<(), Halt> {
+        let mut rest = events;
+        while let Some(Missing { index, key }) = missing {
+            rest = &rest[index..];
+            let [event, after @ ..] = rest else {
+                return Ok(());
+            };
+            let keys = self.missing(key.clone(), after);
+            let damage = self.load(store, keys).await?;
+            // That of others counts once they are needed.
+            if let Some(damage) = damage.get(&key) {
+                let words = format!("the document {key:?} cannot be read: {damage}");
+                return Err(stuck(event, words));
+            }
+            missing = self.fold_known(rest)?;
         }
         Ok(())
     }
@@ -186,26 +221,28 @@ impl<P: Projection> Folder<P> {
         &mut self,
         store: &dyn ProjectionStore,
     ) -> Result<Changes<P::Document>, Halt> {
+        let (batch, mut documents) = self.take()?;
+        let (from, to) = (batch.from, batch.to);
+        store.commit(batch).await?;
+        documents.retain(|_, document| document.before != document.after);
+        Ok(Changes {
+            from,
+            to,
+            documents,
+        })
+    }
+
+    /// What was folded since it was stored, to be stored now. From here on it
+    /// counts as if it were: when that fails, this folder is of no more use.
+    pub(super) fn take(&mut self) -> Result<Taken<P::Document>, Halt> {
         let batch = DocumentBatch {
             build: self.build,
             from: self.checkpoint,
             to: self.position,
             changes: self.changes()?,
         };
-        store.commit(batch).await.map_err(|error| match error {
-            CommitError::Moved { .. } => Halt::Moved,
-            CommitError::Ended => Halt::Ended,
-            CommitError::Store(error) => Halt::Store(error),
-        })?;
-        let from = self.checkpoint;
         self.checkpoint = self.position;
-        let mut documents = self.documents.stored();
-        documents.retain(|_, document| document.before != document.after);
-        Ok(Changes {
-            from,
-            to: self.position,
-            documents,
-        })
+        Ok((batch, self.documents.stored()))
     }
 
     /// What the store has to change.
@@ -224,6 +261,16 @@ impl<P: Projection> Folder<P> {
                 }))
             })
             .collect()
+    }
+}
+
+impl From<CommitError> for Halt {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Moved { .. } => Self::Moved,
+            CommitError::Ended => Self::Ended,
+            CommitError::Store(error) => Self::Store(error),
+        }
     }
 }
 

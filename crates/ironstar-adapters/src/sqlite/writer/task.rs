@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{
-    Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, DocumentBatch,
-    Snapshot, StoreError, UpdateError,
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, Snapshot,
+    StoreError, UpdateError,
 };
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, Project, Request};
 use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
+use crate::sqlite::documents::Changes;
 use crate::sqlite::file::OpenFile;
 use crate::sqlite::snapshots::{self, SnapshotError};
 use crate::sqlite::{builds, documents};
@@ -27,6 +29,10 @@ const WORTHWHILE: usize = 64;
 /// How often old commands are swept, if there is something to commit.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How many times as long as it took to sweep a little of a build that has ended,
+/// nothing more of it is swept.
+const SWEEP_REST: u32 = 9;
+
 /// The task's own.
 pub(super) struct Task {
     connection: SqliteConnection,
@@ -37,6 +43,8 @@ pub(super) struct Task {
     foresight: Foresight,
     /// Whether there may be builds that have ended.
     has_ended_builds: bool,
+    /// When the next of their documents are swept.
+    sweep_at: Instant,
 }
 
 /// What one round does, in this order.
@@ -79,14 +87,14 @@ impl Task {
             swept_at: OffsetDateTime::UNIX_EPOCH,
             foresight: Foresight::default(),
             has_ended_builds: true,
+            sweep_at: Instant::now(),
         }
     }
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut taken = Vec::with_capacity(BATCH);
         loop {
-            self.sweep_builds(&requests).await;
-            if requests.recv_many(&mut taken, BATCH).await == 0 {
+            if !self.receive(&mut requests, &mut taken).await {
                 return;
             }
             wait_for_more(&requests, taken.len()).await;
@@ -175,8 +183,8 @@ impl Task {
             Project::Update(build, update, answer) => {
                 let _ = answer.send(self.update(build, update).await);
             }
-            Project::Commit(batch, answer) => {
-                let _ = answer.send(self.commit(&batch).await);
+            Project::Commit(changes, answer) => {
+                let _ = answer.send(self.commit(changes).await);
             }
         }
     }
@@ -191,8 +199,8 @@ impl Task {
         builds::update(self.checked()?, build, update).await
     }
 
-    async fn commit(&mut self, batch: &DocumentBatch) -> Result<(), CommitError> {
-        let committed = documents::commit(self.checked()?, batch).await;
+    async fn commit(&mut self, changes: Changes) -> Result<(), CommitError> {
+        let committed = documents::commit(self.checked()?, changes).await;
         // Another process may have had it replaced, and have no time to sweep.
         self.has_ended_builds |= matches!(committed, Err(CommitError::Ended));
         committed
@@ -204,19 +212,39 @@ impl Task {
         Ok(&mut self.connection)
     }
 
-    /// Sweeps builds that have ended, a little at a time, until there are no
-    /// more or there is something else to do.
-    async fn sweep_builds(&mut self, requests: &mpsc::Receiver<Request>) {
-        while self.has_ended_builds && requests.is_empty() && !requests.is_closed() {
-            let swept = self.sweep_some().await;
-            self.has_ended_builds = swept.unwrap_or_else(|error| {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "builds that have ended were not swept; they will be with the next"
-                );
-                false
-            });
+    /// Waits for requests. As long as there are builds that have ended, some of
+    /// that time goes to sweeping them, a little at a time. Returns whether there
+    /// will be more requests.
+    async fn receive(
+        &mut self,
+        requests: &mut mpsc::Receiver<Request>,
+        taken: &mut Vec<Request>,
+    ) -> bool {
+        while self.has_ended_builds && !requests.is_closed() {
+            let receiving = requests.recv_many(taken, BATCH);
+            // What is due is done first, or it never would be under load.
+            tokio::select! {
+                biased;
+                () = sleep_until(self.sweep_at) => self.sweep_builds().await,
+                received = receiving => return received > 0,
+            }
         }
+        requests.recv_many(taken, BATCH).await > 0
+    }
+
+    /// Sweeps some of what builds that have ended leave behind, and then lets
+    /// others have the connection for longer than it took.
+    async fn sweep_builds(&mut self) {
+        let start = Instant::now();
+        let swept = self.sweep_some().await;
+        self.has_ended_builds = swept.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "builds that have ended were not swept; they will be with the next"
+            );
+            false
+        });
+        self.sweep_at = Instant::now() + start.elapsed() * SWEEP_REST;
     }
 
     /// Returns whether there may be more.
