@@ -27,7 +27,7 @@ const BATCH: usize = 1_024;
 /// for the disk, and appends wait for it. So whoever acts alone is shown at once,
 /// and where much happens it is stored together.
 const REST: u32 = 4;
-const LONGEST_REST: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_millis(25);
 
 /// How many positions without a change to any document may go by before the
 /// checkpoint is stored; and for how long, when nothing more happens.
