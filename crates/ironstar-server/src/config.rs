@@ -1,5 +1,6 @@
 //! What an operator can decide, by option or by environment variable.
 
+use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -51,7 +52,8 @@ pub(crate) struct Config {
 
     /// How long a list whose todos are all completed waits, while nothing
     /// happens to it, before it is archived by itself: a time such as '30days'
-    /// or '12h', or 'never'
+    /// or '12h' ('m' is minutes, 'M' months), or 'never'. Counts from the last
+    /// event of the list and its todos, however long ago that is
     #[arg(
         long,
         env = "IRONSTAR_ARCHIVE_DONE_LISTS_AFTER",
@@ -92,11 +94,14 @@ pub(crate) enum ProjectionsTask {
     /// Lists the projections, and which version of each is live
     List,
     /// Shows how far each has got, what is being built, what has failed, and
-    /// what was left out
+    /// what was left out. What does not concern one is noted a moment later, so
+    /// it may seem to be behind when it is not; one that no server runs stands
+    /// still
     Status,
     /// Builds a new read model beside the live one, which goes on serving until
     /// the new one takes its place; goes on if it was cancelled before (Ctrl-C
-    /// cancels)
+    /// cancels). A server that runs does it; if none does within 2 s, this
+    /// command does
     Rebuild {
         /// The projection
         name: String,
@@ -135,15 +140,32 @@ pub(crate) enum LogFormat {
 pub(crate) struct Patience(pub(crate) Option<Duration>);
 
 impl FromStr for Patience {
-    type Err = humantime::DurationError;
+    type Err = PatienceError;
 
-    fn from_str(time: &str) -> Result<Self, humantime::DurationError> {
+    fn from_str(time: &str) -> Result<Self, PatienceError> {
         if time == "never" {
             return Ok(Self(None));
         }
-        humantime::parse_duration(time).map(|time| Self(Some(time)))
+        let time = humantime::parse_duration(time).map_err(PatienceError)?;
+        Ok(Self(Some(time)))
     }
 }
+
+/// Why a text is not a [`Patience`].
+#[derive(Debug)]
+pub(crate) struct PatienceError(humantime::DurationError);
+
+impl Display for PatienceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}; expected is a time such as '30days' or '12h', or 'never'",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for PatienceError {}
 
 /// Where the log of events is.
 #[derive(Clone, Debug, Eq, PartialEq)]

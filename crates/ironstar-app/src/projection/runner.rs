@@ -144,8 +144,11 @@ impl Projections {
     ) {
         match left {
             Left::Stopped => {}
-            Left::Halted(Halt::Moved | Halt::Ended) => {
+            Left::Halted(Halt::Ended) => {
                 tracing::info!(projection = P::NAME, "another read model is live now");
+            }
+            Left::Halted(Halt::Moved) => {
+                tracing::debug!(projection = P::NAME, "another process was faster");
             }
             Left::Halted(halt) => {
                 if matches!(halt, Halt::Stuck { .. }) {
