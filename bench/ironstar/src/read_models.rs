@@ -9,10 +9,10 @@ use anyhow::{Context, bail, ensure};
 use async_trait::async_trait;
 use ironstar_adapters::sqlite::{SqliteEventStore, SqliteProjectionStore};
 use ironstar_adapters::system::SystemClock;
-use ironstar_app::list::ListProjection;
+use ironstar_app::list::{ArchiveDoneLists, ListProjection};
 use ironstar_app::projection::News;
 use ironstar_app::todo::{Show, TodoLists, TodoProjection};
-use ironstar_app::{EventFeed, FeedOptions, Projection, Projections, ReadModel};
+use ironstar_app::{EventFeed, FeedOptions, ListService, Projection, Projections, ReadModel};
 use ironstar_domain::ListId;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position,
@@ -69,6 +69,8 @@ impl Projected {
         );
         let todos = projections.model::<TodoProjection>();
         let lists = projections.model::<ListProjection>();
+        let archiving = ListService::new(app.commands.clone(), lists.clone());
+        projections.manage::<ArchiveDoneLists, _>(app.commands.clone(), archiving, PATIENCE);
         let head = app.store.head().await?;
         todos.reach(head, PATIENCE).await?;
         lists.reach(head, PATIENCE).await?;

@@ -13,7 +13,7 @@ use ironstar_domain::{Aggregate, ListCommand, ListId, StepEvent, StepId, StepSta
 use ironstar_ports::{Build, BuildState, Origin, Position, ProjectionStore, StreamId};
 use tokio::time::{Instant, sleep};
 
-use support::{Completing, Manner, UnansweringStore, World, words};
+use support::{Manner, Stamping, UnansweringStore, World, words};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -26,13 +26,13 @@ async fn a_step_is_taken_once_and_its_event_comes_with_it() {
     let todo = node.create_todo(ListId::SHARED).await;
     world.until_over(1).await;
     sleep(HOUR).await;
-    let step = "completing/1.0";
+    let step = "stamping/1.0";
     let log = world.log().await;
     assert_eq!(
         words(&log),
         [
             format!("Todo {todo} created"),
-            format!("Todo {todo} completed"),
+            format!("Todo {todo} renamed"),
             format!("Step {step} carried_out"),
         ]
     );
@@ -59,14 +59,15 @@ async fn several_servers_take_a_step_once() {
     let world = World::new();
     let nodes = [world.node().await, world.node().await, world.node().await];
     for node in &nodes {
-        node.run(Manner::Eager);
+        // All of them have seen the step by the time that one takes it.
+        node.run(Manner::Slow(Duration::from_secs(5)));
     }
     for _ in 0..20 {
         nodes[0].create_todo(ListId::SHARED).await;
     }
     world.until_over(20).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("completed").await, 20);
+    assert_eq!(world.count("renamed").await, 20);
     assert_eq!(world.count("carried_out").await, 20);
     assert_eq!(world.count("refused").await, 0);
 }
@@ -81,7 +82,7 @@ async fn a_step_whose_answer_was_lost_is_not_taken_again() {
     world.create_todos(5).await;
     world.until_over(5).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("completed").await, 5);
+    assert_eq!(world.count("renamed").await, 5);
     assert_eq!(world.count("carried_out").await, 5);
     assert_eq!(world.count("refused").await, 0);
 }
@@ -101,7 +102,7 @@ async fn a_server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
     node.run(Manner::Eager);
     world.until_over(10).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("completed").await, 10);
+    assert_eq!(world.count("renamed").await, 10);
     assert_eq!(world.count("carried_out").await, 10);
     assert_eq!(world.count("refused").await, 0);
 }
@@ -128,7 +129,7 @@ async fn what_cannot_be_done_now_is_tried_again_and_holds_nobody_up() {
     assert!((15..20).contains(&waited.as_secs()), "{waited:?}");
     sleep(HOUR).await;
     assert_eq!(tried.load(SeqCst), 5);
-    assert_eq!(world.count("completed").await, 3);
+    assert_eq!(world.count("renamed").await, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +147,7 @@ async fn a_refused_step_is_over_and_says_why() {
     world.node().await.run(Manner::Eager);
     sleep(HOUR).await;
     assert_eq!(tried.load(SeqCst), 1);
-    assert_eq!(world.count("completed").await, 0);
+    assert_eq!(world.count("renamed").await, 0);
     let log = world.log().await;
     let refused = log.last().expect("it is the last event");
     assert_eq!(refused.event_type, "refused");
@@ -195,7 +196,7 @@ async fn a_log_that_takes_nothing_is_not_asked_for_every_step() {
     assert!((3..10).contains(&asked), "{asked}");
     log.is_down.store(false, SeqCst);
     world.until_over(50).await;
-    assert_eq!(world.count("completed").await, 50);
+    assert_eq!(world.count("renamed").await, 50);
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,12 +206,12 @@ async fn a_rebuild_repeats_nothing() {
     node.run(Manner::Eager);
     world.create_todos(5).await;
     world.until_over(5).await;
-    let before = world.builds::<Process<Completing>>().await;
-    let began = world.documents.begin("completing", 1).await.expect("begun");
+    let before = world.builds::<Process<Stamping>>().await;
+    let began = world.documents.begin("stamping", 1).await.expect("begun");
     let is_live = |builds: &[Build]| {
         builds.len() == 1 && builds[0].id == began.id && builds[0].state == BuildState::Live
     };
-    while !is_live(&world.builds::<Process<Completing>>().await) {
+    while !is_live(&world.builds::<Process<Stamping>>().await) {
         sleep(Duration::from_millis(100)).await;
     }
     assert_ne!(before[0].id, began.id);
@@ -218,7 +219,7 @@ async fn a_rebuild_repeats_nothing() {
     world.create_todos(1).await;
     world.until_over(6).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("completed").await, 6);
+    assert_eq!(world.count("renamed").await, 6);
     assert_eq!(world.count("carried_out").await, 6);
     assert_eq!(world.count("refused").await, 0);
 }

@@ -109,13 +109,7 @@ async fn a_list_that_is_touched_at_the_last_moment_is_restored() {
     let world = World::new();
     let node = world.node().await;
     let list = node.done_list().await;
-    let created = &world.log().await[1];
-    let touching = Touching {
-        commands: node.commands.clone(),
-        lists: node.lists.clone(),
-        todo: created.stream.aggregate_id.parse().expect("an id"),
-        insists: false,
-    };
+    let touching = Touching::only_list(&world, &node, false).await;
     node.archive_with(touching, HOUR);
     sleep(HOUR + MINUTE).await;
     let kinds: Vec<String> = world.log().await[3..]
@@ -190,13 +184,7 @@ async fn a_list_is_not_restored_once_somebody_has_done_something_with_it() {
     let world = World::new();
     let node = world.node().await;
     let list = node.done_list().await;
-    let created = &world.log().await[1];
-    let touching = Touching {
-        commands: node.commands.clone(),
-        lists: node.lists.clone(),
-        todo: created.stream.aggregate_id.parse().expect("an id"),
-        insists: true,
-    };
+    let touching = Touching::only_list(&world, &node, true).await;
     node.archive_with(touching, HOUR);
     sleep(HOUR + MINUTE).await;
     let state = world.state::<ListState>(list).await;

@@ -166,15 +166,13 @@ impl World {
 }
 
 impl Node {
-    /// Runs the process manager that completes todos, in a manner.
+    /// Runs the process manager that stamps todos, in a manner.
     pub(super) fn run(&self, manner: Manner) {
         let commands = self.commands.clone();
-        let completer = Completer { commands, manner };
-        let manager = self.projections.manage::<Completing, _>(
-            self.commands.clone(),
-            completer,
-            Duration::ZERO,
-        );
+        let stamper = Stamper { commands, manner };
+        let manager =
+            self.projections
+                .manage::<Stamping, _>(self.commands.clone(), stamper, Duration::ZERO);
         self.keep(manager);
     }
 
@@ -248,12 +246,12 @@ pub(super) fn words(log: &[Envelope]) -> Vec<String> {
         .collect()
 }
 
-/// Asks for every new todo to be completed.
+/// Asks for every new todo to be stamped.
 #[derive(Debug)]
-pub(super) struct Completing;
+pub(super) struct Stamping;
 
-impl ProcessManager for Completing {
-    const NAME: &'static str = "completing";
+impl ProcessManager for Stamping {
+    const NAME: &'static str = "stamping";
     const VERSION: u32 = 1;
     const AGGREGATES: &'static [&'static str] = &[TodoState::TYPE];
 
@@ -275,7 +273,8 @@ impl ProcessManager for Completing {
     }
 }
 
-/// How todos are completed.
+/// How todos are stamped: they get a text that is new each time, so that to be
+/// stamped twice shows.
 pub(super) enum Manner {
     /// At once.
     Eager,
@@ -293,12 +292,12 @@ pub(super) enum Manner {
     Hanging { todo: TodoId, tried: Arc<AtomicU64> },
 }
 
-struct Completer {
+struct Stamper {
     commands: CommandHandler,
     manner: Manner,
 }
 
-impl Executor<TodoId> for Completer {
+impl Executor<TodoId> for Stamper {
     async fn execute(&self, todo: &TodoId, context: &CommandContext) -> Result<(), NotExecuted> {
         let mut todo = *todo;
         match &self.manner {
@@ -330,8 +329,11 @@ impl Executor<TodoId> for Completer {
                 todo = TodoId::new(Uuid::from_u128(1));
             }
         }
+        let text = self.commands.next_id().to_string();
+        let text = text.parse().expect("a text");
+        let stamp = TodoCommand::Rename { text };
         self.commands
-            .execute::<TodoState>(&todo, &TodoCommand::Complete, context)
+            .execute::<TodoState>(&todo, &stamp, context)
             .await?;
         if let Manner::Slow(pause) = &self.manner {
             sleep(*pause).await;
@@ -353,10 +355,23 @@ impl Executor<ListStep> for Slowly {
 /// Opens the todo of a list again, just before the list is archived; and, if it
 /// `insists`, restores and archives it just before it is restored.
 pub(super) struct Touching {
-    pub(super) commands: CommandHandler,
-    pub(super) lists: ListService,
-    pub(super) todo: TodoId,
-    pub(super) insists: bool,
+    commands: CommandHandler,
+    lists: ListService,
+    todo: TodoId,
+    insists: bool,
+}
+
+impl Touching {
+    /// The list is the only one, and has one todo.
+    pub(super) async fn only_list(world: &World, node: &Node, insists: bool) -> Self {
+        let created = &world.log().await[1];
+        Self {
+            commands: node.commands.clone(),
+            lists: node.lists.clone(),
+            todo: created.stream.aggregate_id.parse().expect("an id"),
+            insists,
+        }
+    }
 }
 
 impl Executor<ListStep> for Touching {
