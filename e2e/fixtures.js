@@ -84,6 +84,6 @@ export class TodoPage {
 
   /** Expects exactly these todos, in order. */
   async shows(...texts) {
-    await expect(this.items.locator(".text")).toHaveText(texts);
+    await expect(this.items.locator(".view label")).toHaveText(texts);
   }
 }

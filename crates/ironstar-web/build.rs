@@ -26,13 +26,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     if hash != BUNDLE_SHA256 {
         return Err(format!("{BUNDLE} in {CARRIER} is not the expected one: {hash}").into());
     }
-    embed(&out, "datastar.js", &bundle)?;
+    // One module, so that a page has one script to wait for. Its names stay in a
+    // block of their own.
+    let script = [&bundle, &b"\n{\n"[..], &ours("page.js")?, b"}\n"].concat();
+    embed(&out, "page.js", &script)?;
     for name in ["app.css", "favicon.svg"] {
-        let path = Path::new("../../static").join(name);
-        println!("cargo:rerun-if-changed={}", path.display());
-        embed(&out, name, &fs::read(path)?)?;
+        embed(&out, name, &ours(name)?)?;
     }
     Ok(())
+}
+
+/// One of our own files.
+fn ours(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let path = Path::new("../../static").join(name);
+    println!("cargo:rerun-if-changed={}", path.display());
+    Ok(fs::read(path)?)
 }
 
 /// Writes a file to be embedded, and says under which path it is served.

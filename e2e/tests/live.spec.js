@@ -55,11 +55,12 @@ test("a draft in an open editor survives what others do", async ({ server, visit
   await server.command({ type: "rename", id, text: "Theirs" });
   await page.shows("Theirs");
   await server.command({ type: "complete", id });
-  await expect(page.toggle("Theirs")).toBeChecked();
+  await expect(page.item("Theirs")).toHaveClass("completed editing");
   await expect(page.item("Theirs").locator(".edit")).toHaveValue("My draft");
 
   // An editor that is opened anew begins with what the todo says by now.
-  await page.item("Theirs").locator("summary").click();
+  await expect(page.item("Theirs").locator(".edit")).toBeFocused();
+  await page.page.keyboard.press("Escape");
   await expect(await page.edit("Theirs")).toHaveValue("Theirs");
 });
 
@@ -89,7 +90,7 @@ test("a refused todo says why, keeps what was typed, and can be mended", async (
   await expect(page.notice).toHaveText(/at most 500 characters; this one has 501/);
   await expect(page.field).toHaveValue(long);
 
-  await page.add("   ");
+  await page.add("\u200b");
   await expect(page.notice).toHaveText("The text of a todo must not be empty.");
 
   await page.add("Better");
@@ -126,8 +127,8 @@ test("hostile text is only text", async ({ server, visit }) => {
     await server.command({ type: "create", text });
   }
   await expect(page.items).toHaveCount(texts.length);
-  expect(await page.items.locator(".text").allTextContents()).toEqual(texts);
+  expect(await page.items.locator(".view label").allTextContents()).toEqual(texts);
   await page.page.reload();
-  expect(await page.items.locator(".text").allTextContents()).toEqual(texts);
+  expect(await page.items.locator(".view label").allTextContents()).toEqual(texts);
   await expect(page.page).toHaveTitle("ironstar · todos");
 });

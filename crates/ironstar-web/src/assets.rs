@@ -15,8 +15,8 @@ struct Asset {
 
 /// Where our style sheet is.
 pub(crate) const STYLE: &str = env!("APP_PATH");
-/// Where Datastar's browser bundle is.
-pub(crate) const DATASTAR: &str = env!("DATASTAR_PATH");
+/// Where the script is: Datastar's bundle, and behind it what is ours.
+pub(crate) const SCRIPT: &str = env!("PAGE_PATH");
 /// Where our icon is.
 pub(crate) const ICON: &str = env!("FAVICON_PATH");
 
@@ -27,9 +27,9 @@ const ASSETS: [Asset; 3] = [
         content: include_bytes!(concat!(env!("OUT_DIR"), "/app.css")),
     },
     Asset {
-        path: DATASTAR,
+        path: SCRIPT,
         content_type: "text/javascript; charset=utf-8",
-        content: include_bytes!(concat!(env!("OUT_DIR"), "/datastar.js")),
+        content: include_bytes!(concat!(env!("OUT_DIR"), "/page.js")),
     },
     Asset {
         path: ICON,

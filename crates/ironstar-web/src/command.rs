@@ -103,19 +103,31 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
             self.expected_sequence,
             &self.command,
         );
-        let request =
-            serde_json::to_string(&asked).map_err(|error| Problem::unavailable(&error))?;
-        let causation_id = key.as_ref().map(|key| key.as_str().to_owned());
+        let context = keyed(&asked, key, origin.origin)?;
         Ok(CommandContext {
             expected: self.expected_sequence,
-            origin: Origin {
-                causation_id,
-                ..origin.origin
-            },
-            record: key.map(|key| CommandRecord { key, request }),
-            also: Vec::new(),
+            ..context
         })
     }
+}
+
+/// What comes with a command: where it comes from, and its key if it has one.
+/// Another command with the same key, by what is `asked`, will be refused.
+pub(crate) fn keyed(
+    asked: &impl Serialize,
+    key: Option<CommandKey>,
+    origin: Origin,
+) -> Result<CommandContext, Problem> {
+    let request = serde_json::to_string(asked).map_err(|error| Problem::unavailable(&error))?;
+    let causation_id = key.as_ref().map(|key| key.as_str().to_owned());
+    Ok(CommandContext {
+        origin: Origin {
+            causation_id,
+            ..origin
+        },
+        record: key.map(|key| CommandRecord { key, request }),
+        ..CommandContext::default()
+    })
 }
 
 /// The answer to a command that was carried out.

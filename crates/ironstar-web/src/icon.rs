@@ -1,29 +1,52 @@
-//! Icons, drawn inline.
+//! Icons. A page holds each drawing once, and refers to it wherever it shows.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-pub(crate) fn star() -> Markup {
-    icon(
+/// Every drawing: its name, and its path in a square of 32 by 32.
+const DRAWINGS: [(&str, &str); 5] = [
+    (
         "star",
         "M16 3l3.5 9L29 13.4l-7.3 6.4L24 29l-8-5-8 5 2.3-9.2L3 13.4 12.5 12z",
-    )
+    ),
+    ("check", "M8 17l6 6 11-14"),
+    ("pencil", "M6 26l2-7L21 6l5 5-13 13zM18 9l5 5"),
+    ("cross", "M8 8l16 16M24 8L8 24"),
+    ("chevron", "M7 12l9 9 9-9"),
+];
+
+/// The drawings, for a page to refer to.
+pub(crate) fn drawings() -> Markup {
+    html! {
+        svg.drawings aria-hidden="true" {
+            @for (name, path) in DRAWINGS {
+                symbol id={ "icon-" (name) } viewBox="0 0 32 32" { path d=(path) {} }
+            }
+        }
+    }
+}
+
+pub(crate) fn star() -> Markup {
+    icon("star")
 }
 
 pub(crate) fn check() -> Markup {
-    icon("check", "M8 17l6 6 11-14")
+    icon("check")
 }
 
 pub(crate) fn pencil() -> Markup {
-    icon("pencil", "M6 26l2-7L21 6l5 5-13 13zM18 9l5 5")
+    icon("pencil")
 }
 
 pub(crate) fn cross() -> Markup {
-    icon("cross", "M8 8l16 16M24 8L8 24")
+    icon("cross")
 }
 
-fn icon(name: &str, path: &str) -> Markup {
-    let class = PreEscaped(format!("icon {name}"));
+pub(crate) fn chevron() -> Markup {
+    icon("chevron")
+}
+
+fn icon(name: &str) -> Markup {
     html! {
-        svg class=(class) viewBox="0 0 32 32" aria-hidden="true" { path d=(path) {} }
+        svg class={ "icon " (name) } aria-hidden="true" { use href={ "#icon-" (name) } {} }
     }
 }

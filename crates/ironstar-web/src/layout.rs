@@ -2,9 +2,11 @@
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use ironstar_ports::Position;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::assets;
+use crate::kit::Banner;
+use crate::{assets, icon};
 
 /// A whole page.
 pub(crate) fn page(title: &str, content: &Markup) -> Response {
@@ -18,20 +20,60 @@ pub(crate) fn page(title: &str, content: &Markup) -> Response {
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href=(assets::ICON) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::STYLE);
-                script type="module" src=(assets::DATASTAR) {}
+                script type="module" src=(assets::SCRIPT) {}
             }
-            body { (content) }
+            body {
+                (content)
+                (icon::drawings())
+            }
         }
     };
     ([(header::CACHE_CONTROL, "no-store")], page).into_response()
 }
 
+/// Sends what `page.js` asks for.
+pub(crate) const SEND: &str = "evt.detail.answer = @post(evt.detail.action, evt.detail.options)";
+
+/// How the browser opens a stream: for ever, and not all browsers in the same
+/// moment.
+fn open(stream: &str, headers: &str) -> String {
+    format!(
+        "@get('{stream}', {{{headers}retry: 'always', retryInterval: 300 + 700 * Math.random(), \
+         retryMaxWait: 5000, retryMaxCount: Infinity}})"
+    )
+}
+
+/// Keeps a page up to date by a stream, from the position that the page is of;
+/// and says so if that does not work.
+pub(crate) fn connection(stream: &str, seen: Position) -> Markup {
+    let from_here = open(stream, &format!("headers: {{'last-event-id': '{seen}'}}, "));
+    html! {
+        p #connection .banner.alert role="status" data-lost="The connection is lost. Trying again…"
+            data-init=(from_here) data-on:reopen=(open(stream, "")) {}
+    }
+}
+
+/// Where a page says what did not work: a refusal, and an answer that is none.
+pub(crate) fn notices(refusal: Option<&str>) -> Markup {
+    html! {
+        (notice(refusal))
+        p #failed .notice role="alert" {}
+    }
+}
+
+/// Why something was refused; empty if nothing was.
+pub(crate) fn notice(refusal: Option<&str>) -> Markup {
+    html! {
+        p #notice .notice role="alert" { (refusal.unwrap_or_default()) }
+    }
+}
+
 /// A page that has nothing to show but what is wrong.
 pub(crate) fn problem_page(detail: &str) -> Response {
     let content = html! {
-        main.app {
-            header.masthead { h1 { "Sorry" } }
-            p.notice { (detail) }
+        main.page {
+            header.masthead { (icon::star()) h1 { "Sorry" } }
+            (Banner::Alert.draw(detail))
             p.way-out { a href="/" { "Go to the start page" } }
         }
     };

@@ -8,6 +8,7 @@
 //! - `todo` and `list` are the pages, forms, commands and live views of the
 //!   aggregates. A new one is one more module beside them, and one line in
 //!   [`router`].
+//! - `layout` and `kit` are what every page is made of.
 //! - `live` draws each change once and shares the bytes with every browser.
 //! - `problem` is the one policy for errors.
 
@@ -16,12 +17,15 @@ mod command;
 mod events;
 mod headers;
 mod icon;
+mod kit;
 mod layout;
 mod list;
 mod live;
 mod origin;
 mod problem;
 mod sse;
+#[cfg(debug_assertions)]
+mod styleguide;
 mod todo;
 
 use std::sync::Arc;
@@ -58,7 +62,10 @@ pub struct Services {
 
 /// Every route of the application.
 pub fn router(services: Services) -> Router {
-    Router::new()
+    let router = Router::new();
+    #[cfg(debug_assertions)]
+    let router = router.merge(styleguide::routes());
+    router
         .merge(todo::routes(&services))
         .merge(list::routes(&services))
         .merge(events::routes(services))

@@ -60,6 +60,9 @@ struct AllLists {
 struct ListForm {
     #[serde(default)]
     name: String,
+    /// Where to go then: to the page of the list (`list`), or to that of all.
+    #[serde(default)]
+    then: String,
 }
 
 impl Lists {
@@ -116,18 +119,21 @@ async fn act(
     form: Result<Form<ListForm>, FormRejection>,
 ) -> Result<Response, Problem> {
     let Path((id, action)) = path.map_err(|_| Problem::no_such_page())?;
+    let Form(form) = form?;
     let command = match &*action {
-        "rename" => {
-            let Form(form) = form?;
-            let name = parse_name(&form)?;
-            ListCommand::Rename { name }
-        }
+        "rename" => ListCommand::Rename {
+            name: parse_name(&form)?,
+        },
         "archive" => ListCommand::Archive,
         "restore" => ListCommand::Restore,
         _ => return Err(Problem::no_such_page()),
     };
     lists.carry_out(id, &command, origin).await?;
-    Ok(Redirect::to("/lists").into_response())
+    let next = match &*form.then {
+        "list" => format!("/lists/{id}"),
+        _ => "/lists".to_owned(),
+    };
+    Ok(Redirect::to(&next).into_response())
 }
 
 /// `GET /api/lists`

@@ -8,6 +8,7 @@
 mod form;
 mod location;
 mod page;
+mod parts;
 mod program;
 mod view;
 

@@ -5,33 +5,40 @@ use ironstar_app::list::ListItem;
 use maud::{Markup, html};
 
 use super::AllLists;
-use crate::icon::{pencil, star};
+use crate::icon::{cross, pencil, star};
+use crate::kit::Button;
 use crate::layout;
 
 pub(super) fn page(lists: &AllLists) -> Response {
     let content = html! {
-        main.app {
+        main.page.lists {
             header.masthead {
                 (star())
                 h1 { "lists" }
-                p { "Every list has a page of its own, and everyone can take part." }
+                p.note { "Every list has a page of its own, and everyone can take part." }
             }
-            form.composer action="/lists" method="post" {
-                input.new-todo name="name" aria-label="Name of a new list" required
-                    placeholder="What is it about?" autocomplete="off" dir="auto";
-                button.add { "Create" }
-            }
-            section #lists aria-label="Lists" {
-                ul.todo-list.lists {
-                    li { span.text { a href="/" { "todos" } " " small { "shared by everyone" } } }
-                    @for list in &lists.open { (item(list)) }
+            div.card {
+                div.entry {
+                    form.composer action="/lists" method="post" {
+                        input.new-list name="name" aria-label="Name of a new list" required
+                            placeholder="What is it about?" autocomplete="off" dir="auto";
+                        (Button::Primary.draw("Create"))
+                    }
+                }
+                section aria-label="Lists" {
+                    ul.rows {
+                        li { span.text { a href="/" { "todos" } " " small { "shared by everyone" } } }
+                        @for list in &lists.open { (item(list)) }
+                    }
                 }
             }
             @if !lists.archived.is_empty() {
-                section.archived aria-label="Archived lists" {
-                    h2 { "Archived" }
-                    ul.todo-list.lists {
-                        @for list in &lists.archived { (item(list)) }
+                section.put-away aria-labelledby="archived" {
+                    h2 #archived { "Archived" }
+                    div.card {
+                        ul.rows {
+                            @for list in &lists.archived { (item(list)) }
+                        }
                     }
                 }
             }
@@ -48,19 +55,19 @@ fn item(list: &ListItem) -> Markup {
             span.text dir="auto" { a href=(address) { (name) } }
             @if list.archived {
                 form action={ (address) "/restore" } method="post" {
-                    button.quiet aria-label={ "Restore " (name) } { "Restore" }
+                    (Button::Quiet.draw_as("", "Restore", Some(&format!("Restore {name}"))))
                 }
             } @else {
-                details.editor {
-                    summary aria-label={ "Rename " (name) } title="Rename" { (pencil()) }
+                details.editor name="editor" {
+                    summary aria-label={ "Rename " (name) } title="Rename" { (pencil()) (cross()) }
                     form action={ (address) "/rename" } method="post" {
                         input.edit name="name" value=(name) required dir="auto"
                             aria-label={ "New name for " (name) } autocomplete="off";
-                        button { "Save" }
+                        (Button::Primary.draw("Save"))
                     }
                 }
                 form action={ (address) "/archive" } method="post" {
-                    button.quiet aria-label={ "Archive " (name) } { "Archive" }
+                    (Button::Quiet.draw_as("", "Archive", Some(&format!("Archive {name}"))))
                 }
             }
         }

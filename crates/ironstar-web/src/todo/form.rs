@@ -11,19 +11,23 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
-use datastar::prelude::{PatchElements, PatchSignals};
-use ironstar_app::CommandContext;
-use ironstar_app::todo::{ListWide, ListWideError};
-use ironstar_domain::{TodoCommand, TodoId, TodoText};
+use datastar::prelude::PatchElements;
+use ironstar_app::CommandError;
+use ironstar_app::todo::ListWide;
+use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText};
+use ironstar_ports::CommandKey;
 use serde::Deserialize;
 
 use super::Todos;
 use super::location::{Asked, Location};
 use super::page;
-use super::view::{self, Refused, Typed};
-use crate::origin::RequestOrigin;
+use super::parts;
+use super::view::{Refused, Typed};
+use crate::command::keyed;
+use crate::layout;
+use crate::origin::{RequestOrigin, parse_key};
 use crate::problem::Problem;
-use crate::sse::datastar_frame;
+use crate::sse::{self, datastar_frame};
 
 /// Whether Datastar has sent a request, and not a plain form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,9 +41,27 @@ pub(super) enum Client {
 pub(super) struct TodoForm {
     #[serde(default)]
     text: String,
+    /// What makes a form that is sent twice one command.
+    #[serde(default)]
+    key: String,
 }
 
-/// `POST /todos`
+impl TodoForm {
+    /// Whether there is nothing but white space in it.
+    fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+}
+
+/// Who sends a form, and where from.
+#[derive(Clone, Debug)]
+struct Sender {
+    client: Client,
+    at: Location,
+    origin: RequestOrigin,
+}
+
+/// `POST /todos`: a todo without a text is none, and nothing happens.
 pub(super) async fn create(
     State(todos): State<Arc<Todos>>,
     client: Client,
@@ -48,25 +70,44 @@ pub(super) async fn create(
     form: ProblemForm<TodoForm>,
 ) -> Response {
     let at = asked.location;
+    let sender = Sender { client, at, origin };
     let typed = form.0.clone().unwrap_or_default().text;
-    let outcome = match form.0.and_then(|form| parse_text(&form.text)) {
-        Ok(text) => {
-            let id = todos.service.next_id();
-            let command = TodoCommand::Create {
-                text,
-                list: at.list,
-            };
-            carry_out(&todos, id, command, origin).await
-        }
+    let outcome = match form.0 {
+        Ok(form) if form.is_blank() => Ok(()),
+        Ok(form) => create_todo(&todos, &sender, &form).await,
         Err(problem) => Err(problem),
     };
     let refused = |problem| Refused {
         problem,
         typed: Typed::NewTodo(typed),
     };
-    // What was typed has become a todo, so the field is free for the next.
-    let done = datastar_frame(PatchSignals::new(view::EMPTY_FIELD), None);
-    respond(&todos, client, at, outcome.map_err(refused), &done).await
+    respond(&todos, &sender, outcome.map_err(refused), "").await
+}
+
+async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<(), Problem> {
+    let command = TodoCommand::Create {
+        text: parse_text(&form.text)?,
+        list: sender.at.list,
+    };
+    let id = todos.service.next_id();
+    let in_form = match &*form.key {
+        "" => None,
+        key => Some(parse_key(key)?),
+    };
+    let asked = (TodoState::TYPE, &command);
+    let key = sender.origin.key.clone().or(in_form);
+    let context = keyed(&asked, key, sender.origin.origin.clone())?;
+    match todos.service.execute(id, &command, &context).await {
+        // A page that was left and come back to, and another todo.
+        Err(CommandError::KeyReused) if sender.client == Client::Plain => {
+            let context = keyed(&asked, None, sender.origin.origin.clone())?;
+            todos.service.execute(id, &command, &context).await?;
+        }
+        outcome => {
+            outcome?;
+        }
+    }
+    Ok(())
 }
 
 /// `POST /todos/{id}/{action}`
@@ -81,24 +122,25 @@ pub(super) async fn act(
     let Ok(Path((id, action))) = path else {
         return Problem::no_such_page().into_response();
     };
+    let at = asked.location;
+    let sender = Sender { client, at, origin };
     let typed = match (&*action, id.parse(), &form.0) {
         ("rename", Ok(id), Ok(form)) => Typed::Rename(id, form.text.clone()),
         _ => Typed::Nothing,
     };
     let parsed = form
         .0
-        .and_then(|form| parse_command(&action, &form.text))
+        .and_then(|form| parse_command(&action, &form))
         .and_then(|command| Ok((parse_id(&id)?, command)));
     let (outcome, done) = match parsed {
         Ok((id, command)) => {
-            let done = done(id, &command, asked.location);
-            (carry_out(&todos, id, command, origin).await, done)
+            let done = done(id, &command, at);
+            (carry_out(&todos, id, command, &sender).await, done)
         }
         Err(problem) => (Err(problem), String::new()),
     };
     let refused = |problem| Refused { problem, typed };
-    let outcome = outcome.map_err(refused);
-    respond(&todos, client, asked.location, outcome, &done).await
+    respond(&todos, &sender, outcome.map_err(refused), &done).await
 }
 
 /// `POST /todos/{action}`
@@ -115,18 +157,14 @@ pub(super) async fn act_on_list(
         Ok("clear-completed") => ListWide::ClearCompleted,
         Ok(_) | Err(_) => return Problem::no_such_page().into_response(),
     };
-    let context = CommandContext {
-        origin: origin.origin,
-        ..CommandContext::default()
-    };
-    let list = asked.location.list;
-    let outcome = todos.service.execute_on_list(list, command, &context).await;
-    let refused = |error: ListWideError| Refused {
-        problem: error.into(),
+    let at = asked.location;
+    let sender = Sender { client, at, origin };
+    let outcome = carry_out_on_list(&todos, command, &sender).await;
+    let refused = |problem| Refused {
+        problem,
         typed: Typed::Nothing,
     };
-    let outcome = outcome.map(|_| ()).map_err(refused);
-    respond(&todos, client, asked.location, outcome, "").await
+    respond(&todos, &sender, outcome.map_err(refused), "").await
 }
 
 /// What a browser needs once a command was carried out, beside what everybody
@@ -134,7 +172,7 @@ pub(super) async fn act_on_list(
 fn done(id: TodoId, command: &TodoCommand, at: Location) -> String {
     match command {
         TodoCommand::Rename { text } => {
-            let editor = view::closed_editor(id, text, at).into_string();
+            let editor = parts::closed_editor(id, text, at).into_string();
             datastar_frame(PatchElements::new(editor), None)
         }
         TodoCommand::Create { .. }
@@ -148,31 +186,46 @@ async fn carry_out(
     todos: &Todos,
     id: TodoId,
     command: TodoCommand,
-    origin: RequestOrigin,
+    sender: &Sender,
 ) -> Result<(), Problem> {
-    let context = CommandContext {
-        origin: origin.origin,
-        ..CommandContext::default()
-    };
+    let asked = (TodoState::TYPE, id, &command);
+    let origin = sender.origin.clone();
+    let context = keyed(&asked, origin.key, origin.origin)?;
     todos.service.execute(id, &command, &context).await?;
+    Ok(())
+}
+
+async fn carry_out_on_list(
+    todos: &Todos,
+    command: ListWide,
+    sender: &Sender,
+) -> Result<(), Problem> {
+    let list = sender.at.list;
+    let asked = (TodoState::TYPE, list, format!("{command:?}"));
+    let origin = sender.origin.clone();
+    let context = keyed(&asked, origin.key, origin.origin)?;
+    let service = &todos.service;
+    service.execute_on_list(list, command, &context).await?;
     Ok(())
 }
 
 async fn respond(
     todos: &Todos,
-    client: Client,
-    at: Location,
+    sender: &Sender,
     outcome: Result<(), Refused>,
     done: &str,
 ) -> Response {
-    match (client, outcome) {
-        (Client::Plain, Ok(())) => Redirect::to(&at.page()).into_response(),
-        (Client::Plain, Err(refused)) => match draw_refused(todos, at, &refused).await {
+    match (sender.client, outcome) {
+        (Client::Plain, Ok(())) => Redirect::to(&sender.at.page()).into_response(),
+        (Client::Plain, Err(refused)) => match draw_refused(todos, sender.at, &refused).await {
             Ok(page) => (refused.problem.status, page).into_response(),
             Err(problem) => problem.into_response(),
         },
-        (Client::Datastar, Ok(())) => patches(&format!("{}{done}", notice(None))),
-        (Client::Datastar, Err(refused)) => patches(&notice(Some(&refused))),
+        (Client::Datastar, Ok(())) => patches(format!("{}{done}", notice(None))),
+        (Client::Datastar, Err(refused)) => {
+            let key = sender.origin.key.as_ref();
+            patches(refusal(&refused.problem, key))
+        }
     }
 }
 
@@ -182,29 +235,39 @@ async fn draw_refused(todos: &Todos, at: Location, refused: &Refused) -> Result<
 }
 
 /// The patch that shows why something was refused, or that nothing was.
-fn notice(refused: Option<&Refused>) -> String {
-    let patch = PatchElements::new(view::notice(refused).into_string());
+fn notice(refusal: Option<&str>) -> String {
+    let patch = PatchElements::new(layout::notice(refusal).into_string());
     datastar_frame(patch, None)
 }
 
-fn patches(frames: &str) -> Response {
+/// What tells a page that a command of it was refused, by the key that the page
+/// has given to it, and why.
+fn refusal(problem: &Problem, key: Option<&CommandKey>) -> String {
+    let key = key.map_or("", CommandKey::as_str);
+    let refused = sse::frame("datastar-refused", [format!("key {key}")], None);
+    format!("{}{refused}", notice(Some(&problem.detail)))
+}
+
+fn patches(frames: String) -> Response {
     (
         [
             (header::CONTENT_TYPE, "text/event-stream"),
             (header::CACHE_CONTROL, "no-store"),
         ],
-        frames.to_owned(),
+        frames,
     )
         .into_response()
 }
 
-fn parse_command(action: &str, text: &str) -> Result<TodoCommand, Problem> {
+fn parse_command(action: &str, form: &TodoForm) -> Result<TodoCommand, Problem> {
     match action {
         "complete" => Ok(TodoCommand::Complete),
         "reopen" => Ok(TodoCommand::Reopen),
         "delete" => Ok(TodoCommand::Delete),
+        // A todo without a text is none.
+        "rename" if form.is_blank() => Ok(TodoCommand::Delete),
         "rename" => Ok(TodoCommand::Rename {
-            text: parse_text(text)?,
+            text: parse_text(&form.text)?,
         }),
         _ => Err(Problem::no_such_page()),
     }

@@ -84,5 +84,6 @@ pub(super) async fn draw(
     };
     let page = todos.page(location, view::PAGE).await?;
     let shown = Shown { location, page };
-    Ok(view::page(&heading, &shown, is_behind, refused))
+    let key = todos.services.commands.next_id().to_string();
+    Ok(view::page(&heading, &shown, &key, is_behind, refused))
 }

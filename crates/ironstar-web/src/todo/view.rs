@@ -1,8 +1,4 @@
 //! What the pages of todos show, whole and in patches.
-//!
-//! No text of a user ever gets into a `data-*` attribute: those hold code. The
-//! forms name their own addresses, so every expression is a constant, but for
-//! the one that follows the page: that names a list by its id.
 
 use axum::response::Response;
 use datastar::consts::ElementPatchMode;
@@ -14,34 +10,24 @@ use ironstar_app::projection::{Changed, Changes, ReadError};
 use ironstar_app::todo::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoPage, TodoProjection, counts_key,
 };
-use ironstar_domain::{TodoId, TodoText};
+use ironstar_domain::TodoId;
 use ironstar_ports::Position;
 use maud::{Markup, html};
 
 use super::location::Location;
-use crate::icon::{check, cross, pencil, star};
+use super::parts::{element_id, item, nothing, summary, toggle_all};
+use crate::icon::star;
+use crate::kit::{Banner, Button};
 use crate::layout;
 use crate::live::{Drawing, View};
 use crate::problem::Problem;
 
 /// How many todos a page shows.
-pub(super) const PAGE: usize = 500;
+pub(super) const PAGE: usize = 50;
 
 /// How many todos are patched one by one; a page where more have changed is
 /// drawn anew.
-const PATCHED: usize = 100;
-
-/// Posts the form that it stands on.
-const POST_FORM: &str = "@post(el.action, {contentType: 'form'})";
-
-/// Begins to edit with what the todo says by now, whatever it said when the
-/// editor was made.
-const BEGIN_TO_EDIT: &str = "if (el.open) { const field = el.querySelector('.edit'); \
-     field.value = el.closest('li').querySelector('.text').textContent; field.focus(); }";
-
-/// The signals of a new page: nothing is typed. Names that begin with an
-/// underscore stay in the browser.
-pub(super) const EMPTY_FIELD: &str = r#"{"_text": ""}"#;
+const PATCHED: usize = 20;
 
 /// A form that was not carried out.
 #[derive(Debug)]
@@ -96,14 +82,9 @@ impl Heading {
     }
 
     pub(super) fn of(list: &ListItem) -> Self {
-        let note = if list.archived {
-            "Archived: it takes no new todos until it is restored."
-        } else {
-            "A list that everyone shares."
-        };
         Self {
             title: list.name.to_string(),
-            note,
+            note: "A list that everyone shares.",
             is_archived: list.archived,
         }
     }
@@ -116,46 +97,64 @@ pub(super) struct Shown {
     pub(super) page: TodoPage,
 }
 
-/// The whole page, with what was typed and why it was refused, if so.
+/// The whole page, with what was typed and why it was refused, if so. Its key is
+/// where those of its commands begin.
 pub(super) fn page(
     heading: &Heading,
     shown: &Shown,
+    key: &str,
     is_behind: bool,
     refused: Option<&Refused>,
 ) -> Response {
     let at = shown.location;
     let typed = refused.map_or("", Refused::new_todo);
     let content = html! {
-        main.app data-init=(follow(at)) {
-            header.masthead {
-                (star())
-                h1 dir="auto" { (heading.title) }
-                p { (heading.note) " " a href="/lists" { "All lists" } }
-            }
-            @if !heading.is_archived {
-                form.composer action={ "/todos" (at) } method="post" data-on:submit=(POST_FORM) {
-                    input.new-todo name="text" data-bind="_text" value=(typed)
-                        aria-label="New todo" aria-describedby="notice"
-                        placeholder="What needs to be done?" autocomplete="off" dir="auto" autofocus;
-                    button.add { "Add" }
-                }
-            }
-            (notice(refused))
+        main.page.todoapp data-page=(key) data-on:send=(layout::SEND) {
+            (heading_of(at, heading))
+            (layout::connection(&format!("/api/sse/todos{at}"), shown.page.position))
+            (layout::notices(refused.map(|refused| &*refused.problem.detail)))
             @if is_behind {
-                p.behind role="status" { "This page may be out of date: the newest changes are still being worked in." }
+                (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))
             }
-            (section(shown, refused))
+            div.card {
+                div.entry {
+                    (toggle_all(at, shown.page.counts))
+                    form.composer action={ "/todos" (at) } method="post" {
+                        input type="hidden" name="key" value=(key) autocomplete="off";
+                        input.new-todo name="text" value=(typed)
+                            aria-label="New todo" aria-describedby="notice"
+                            placeholder="What needs to be done?" autocomplete="off" dir="auto" autofocus;
+                        (Button::Primary.draw_as("add", "Add", None))
+                    }
+                }
+                (section(shown, refused))
+            }
         }
     };
     layout::page(&format!("ironstar · {}", heading.title), &content)
 }
 
-/// Opens the live stream, and opens it again whenever it ends.
-fn follow(at: Location) -> String {
-    format!(
-        "@get('/api/sse/todos{at}', {{retry: 'always', retryInterval: 500, \
-         retryMaxWait: 5000, retryMaxCount: Infinity}})"
-    )
+/// What stands above a list.
+fn heading_of(at: Location, heading: &Heading) -> Markup {
+    html! {
+        header #heading .header.masthead {
+            (star())
+            h1 dir="auto" { (heading.title) }
+            p #presence .presence {}
+            p.note { (heading.note) " " a href="/lists" { "All lists" } }
+            @if heading.is_archived {
+                div.archived {
+                    (Banner::Note.draw(html! {
+                        "Archived: it takes no new todos until it is restored."
+                        form.plain action={ "/lists/" (at.list) "/restore" } method="post" {
+                            input type="hidden" name="then" value="list";
+                            (Button::Quiet.draw("Restore"))
+                        }
+                    }))
+                }
+            }
+        }
+    }
 }
 
 /// The part of the page that the log decides.
@@ -163,58 +162,41 @@ fn section(shown: &Shown, refused: Option<&Refused>) -> Markup {
     let Shown { location: at, page } = shown;
     html! {
         section #todos aria-label="Todos" {
-            ul #todo-list .todo-list {
-                @for todo in &page.todos {
-                    (item(todo, *at, refused.and_then(|refused| refused.rename_of(todo.id))))
+            div.main {
+                ul #todo-list .todo-list {
+                    @for todo in &page.todos {
+                        (item(todo, *at, refused.and_then(|refused| refused.rename_of(todo.id))))
+                    }
                 }
             }
-            p.empty { (nothing(*at)) }
-            @if let Some(next) = page.next {
-                @let next = Location { after: Some(next), ..*at };
-                p.more { a href=(next.page()) { "Next page" } }
-            }
-            (summary(*at, page.counts))
+            (nothing(*at, page.counts))
+            (more(*at, page.next))
         }
+        (summary(*at, page.counts))
     }
 }
 
-/// What stands there if there is nothing to show.
-fn nothing(at: Location) -> &'static str {
-    match (at.show, at.after) {
-        (_, Some(_)) => "There are no more.",
-        (Show::All, None) => "Nothing to do. Add your first todo above.",
-        (Show::Active, None) => "Nothing left to do.",
-        (Show::Completed, None) => "Nothing is done yet.",
-    }
-}
-
-/// The counts, the filters, and what can be done to all todos at once.
-fn summary(at: Location, counts: TodoCounts) -> Markup {
-    let noun = if counts.active == 1 { "item" } else { "items" };
-    let all = Location::of(at.list);
+/// The ways to the rest of a list that is not shown as a whole.
+fn more(at: Location, next: Option<Position>) -> Markup {
     html! {
-        footer #todo-summary .summary hidden[counts.all() == 0] {
-            p.todo-count { strong { (counts.active) } " " (noun) " left" }
-            nav.filters aria-label="Filter" {
-                @for (show, label) in [(Show::All, "All"), (Show::Active, "Active"), (Show::Completed, "Completed")] {
-                    a href=(all.showing(show).page()) aria-current=[(show == at.show).then_some("page")] { (label) }
-                }
+        nav #more .more aria-label="Pages" hidden[at.after.is_none() && next.is_none()] {
+            @if at.after.is_some() {
+                a href=(at.showing(at.show).page()) { "First page" }
             }
-            div.at-once {
-                @if counts.active > 0 { (at_once("complete-all", "Complete all", at)) }
-                @else { (at_once("reopen-all", "Reopen all", at)) }
-                @if counts.completed > 0 { (at_once("clear-completed", "Clear completed", at)) }
+            @if let Some(next) = next {
+                @let next = Location { after: Some(next), ..at };
+                a href=(next.page()) rel="next" { "Next page" }
             }
         }
     }
 }
 
-/// A button that does something to all todos of a list.
-fn at_once(action: &str, label: &str, at: Location) -> Markup {
+/// All that depends on the counts.
+fn counted(at: Location, counts: TodoCounts) -> Markup {
     html! {
-        form action={ "/todos/" (action) (at) } method="post" data-on:submit=(POST_FORM) {
-            button class=(action) { (label) }
-        }
+        (toggle_all(at, counts))
+        (nothing(at, counts))
+        (summary(at, counts))
     }
 }
 
@@ -281,13 +263,14 @@ impl View for TodoView {
         }
         let summary = difference
             .counts
-            .map(|counts| summary(self.location, counts));
+            .map(|counts| counted(self.location, counts));
         let mut patches = vec![self.items(&difference.changed, summary)];
-        for todo in &difference.removed {
-            patches.push(PatchElements::new_remove(format!(
-                "#{}",
-                element_id(todo.id)
-            )));
+        let removed = difference.removed.iter();
+        let removed: Vec<String> = removed
+            .map(|todo| format!("#{}", element_id(todo.id)))
+            .collect();
+        if !removed.is_empty() {
+            patches.push(PatchElements::new_remove(removed.join(",")));
         }
         if !difference.added.is_empty() {
             difference.added.sort_by_key(|todo| todo.created);
@@ -310,8 +293,11 @@ impl View for TodoView {
                 location: self.location,
                 page,
             };
-            let whole = section(&shown, None).into_string();
-            Ok((position, PatchElements::new(whole)))
+            let whole = html! {
+                (toggle_all(shown.location, shown.page.counts))
+                (section(&shown, None))
+            };
+            Ok((position, PatchElements::new(whole.into_string())))
         }
         .boxed()
     }
@@ -381,69 +367,4 @@ fn shows(show: Show, todo: &TodoItem) -> bool {
         Show::Active => !todo.completed,
         Show::Completed => todo.completed,
     }
-}
-
-/// Where the page says why something was refused; empty if nothing was.
-pub(super) fn notice(refused: Option<&Refused>) -> Markup {
-    html! {
-        p #notice .notice role="alert" {
-            @if let Some(refused) = refused { (refused.problem.detail) }
-        }
-    }
-}
-
-/// A todo in the list; with its editor open, if a draft of it was refused.
-fn item(todo: &TodoItem, at: Location, draft: Option<&str>) -> Markup {
-    let text = todo.text.as_str();
-    let toggle = if todo.completed { "reopen" } else { "complete" };
-    html! {
-        li id=(element_id(todo.id)) class=[todo.completed.then_some("completed")] {
-            form action=(path(todo.id, toggle, at)) method="post" data-on:submit=(POST_FORM) {
-                button.toggle role="checkbox" aria-checked=(todo.completed) aria-label=(text) { (check()) }
-            }
-            span.text dir="auto" { (text) }
-            // What others do to the todo leaves an open editor and its draft alone.
-            (editor(todo.id, text, at, draft, Some("open"), Some("value")))
-            form action=(path(todo.id, "delete", at)) method="post" data-on:submit=(POST_FORM) {
-                button.destroy aria-label={ "Delete " (text) } title="Delete" { (cross()) }
-            }
-        }
-    }
-}
-
-/// The editor of a todo, as it is once its form was carried out: closed.
-pub(super) fn closed_editor(id: TodoId, text: &TodoText, at: Location) -> Markup {
-    editor(id, text.as_str(), at, None, None, None)
-}
-
-/// An editor, and which attributes of it and of its field a patch leaves as
-/// they are.
-fn editor(
-    id: TodoId,
-    text: &str,
-    at: Location,
-    draft: Option<&str>,
-    keep: Option<&str>,
-    keep_field: Option<&str>,
-) -> Markup {
-    html! {
-        details.editor id=(format!("editor-{id}")) open[draft.is_some()]
-            data-on:toggle=(BEGIN_TO_EDIT) data-preserve-attr=[keep] {
-            summary aria-label={ "Edit " (text) } title="Edit" { (pencil()) }
-            form action=(path(id, "rename", at)) method="post" data-on:submit=(POST_FORM) {
-                input.edit name="text" value=(draft.unwrap_or(text)) required dir="auto"
-                    data-preserve-attr=[keep_field] aria-label={ "New text for " (text) }
-                    autocomplete="off";
-                button { "Save" }
-            }
-        }
-    }
-}
-
-fn path(id: TodoId, action: &str, at: Location) -> String {
-    format!("/todos/{id}/{action}{at}")
-}
-
-fn element_id(id: TodoId) -> String {
-    format!("todo-{id}")
 }

@@ -61,7 +61,10 @@ async fn a_refused_rename_keeps_its_editor_open_with_what_was_typed() {
     .await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let page = text(response).await;
-    assert!(page.contains(&format!("id=\"editor-{id}\" open")), "{page}");
+    assert!(
+        page.contains(&format!("id=\"editor-{id}\" name=\"editor\" open")),
+        "{page}"
+    );
     assert!(page.contains(&format!("value=\"{long}\"")));
     assert!(page.contains(">Buy milk<"));
 }
@@ -72,9 +75,8 @@ async fn every_refusal_of_a_plain_form_has_its_status() {
     let id = app.create("Buy milk").await;
     let unknown = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
     for (path, body, status) in [
-        ("/todos".to_owned(), "text=", 400),
-        ("/todos".to_owned(), "", 400),
-        (format!("/todos/{id}/rename"), "text=+", 400),
+        ("/todos".to_owned(), "text=%E2%80%8B", 400),
+        (format!("/todos/{id}/rename"), "text=%E2%80%8B", 400),
         ("/todos/42/complete".to_owned(), "", 400),
         (format!("/todos/{unknown}/complete"), "", 404),
         (format!("/todos/{id}/paint"), "", 404),
@@ -106,21 +108,82 @@ async fn datastar_gets_patches_on_a_200() {
         response.headers()[header::CONTENT_TYPE],
         "text/event-stream"
     );
-    assert_eq!(
-        text(response).await,
-        "event: datastar-patch-elements\n\
-         data: elements <p class=\"notice\" id=\"notice\" role=\"alert\"></p>\n\n\
-         event: datastar-patch-signals\n\
-         data: signals {\"_text\": \"\"}\n\n"
-    );
+    assert_eq!(text(response).await, notice(""));
 
-    let response = datastar(&app, "/todos", "text=+").await;
+    let request = Request::post("/todos")
+        .header("datastar-request", "true")
+        .header("idempotency-key", "page.1");
+    let response = app.form(request, "text=%E2%80%8B").await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(
         text(response).await,
-        "event: datastar-patch-elements\n\
-         data: elements <p class=\"notice\" id=\"notice\" role=\"alert\">\
-         The text of a todo must not be empty.</p>\n\n"
+        notice("The text of a todo must not be empty.")
+            + "event: datastar-refused\ndata: key page.1\n\n"
     );
     assert_eq!(app.head().await, Position::new(1));
+}
+
+/// The patch that shows a notice.
+fn notice(text: &str) -> String {
+    format!(
+        "event: datastar-patch-elements\n\
+         data: elements <p class=\"notice\" id=\"notice\" role=\"alert\">{text}</p>\n\n"
+    )
+}
+
+#[tokio::test]
+async fn a_todo_without_a_text_is_none() {
+    let app = TestApp::init().await;
+    for body in ["text=", "text=+%09+", ""] {
+        let response = plain(&app, "/todos", body).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{body}");
+        let response = datastar(&app, "/todos", body).await;
+        assert_eq!(text(response).await, notice(""), "{body}");
+    }
+    assert_eq!(app.head().await, Position::START);
+
+    // One whose text is taken away is deleted.
+    for (nth, send) in [(0, true), (1, false)] {
+        let id = app.create("Buy milk").await;
+        let path = format!("/todos/{id}/rename");
+        let response = if send {
+            plain(&app, &path, "text=+").await
+        } else {
+            datastar(&app, &path, "text=+").await
+        };
+        assert!(!response.status().is_client_error());
+        assert_eq!(app.head().await, Position::new(2 * (nth + 1)));
+        let page = text(app.get("/").await).await;
+        assert!(!page.contains("Buy milk"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_twice_is_one_command() {
+    let app = TestApp::init().await;
+    for _ in 0..2 {
+        let response = plain(&app, "/todos", "text=Milk&key=once").await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    }
+    assert_eq!(app.head().await, Position::new(1));
+    // Who comes back to a page that was left may mean another todo.
+    let response = plain(&app, "/todos", "text=Bread&key=once").await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(app.head().await, Position::new(2));
+
+    let id = app.create("Call Ada").await;
+    for (path, expected) in [
+        ("/todos".to_owned(), 4),
+        (format!("/todos/{id}/complete"), 5),
+        ("/todos/clear-completed".to_owned(), 6),
+    ] {
+        for _ in 0..2 {
+            let request = Request::post(&path)
+                .header("datastar-request", "true")
+                .header("idempotency-key", format!("page.{expected}"));
+            let response = app.form(request, "text=Tea").await;
+            assert_eq!(text(response).await, notice(""), "{path}");
+            assert_eq!(app.head().await, Position::new(expected), "{path}");
+        }
+    }
 }

@@ -18,7 +18,8 @@ async fn the_whole_list_comes_first_and_then_every_change() {
         (&*whole.event, &*whole.id),
         ("datastar-patch-elements", "1")
     );
-    assert!(whole.data.starts_with("elements <section id=\"todos\""));
+    assert!(whole.data.starts_with("elements <form id=\"toggle-all\""));
+    assert!(whole.data.contains("<section id=\"todos\""));
     assert!(whole.data.contains(">Buy milk<"));
 
     app.create("Call Ada").await;

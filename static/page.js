@@ -1,0 +1,239 @@
+// What pages do in the browser beyond what their forms do by themselves. Served
+// as one file with Datastar, behind it. Every page works without.
+//
+// Everything is listened for on the document: a todo is HTML and no code, and
+// whatever a patch brings along works at once.
+
+// Datastar's actions are for expressions, so the page has one for each that is
+// asked for here (crates/ironstar-web/src/layout.rs).
+const ask = (element, type, detail = {}) => {
+  element.dispatchEvent(new CustomEvent(type, { detail }));
+  return detail.answer;
+};
+
+// --- Forms: sent without leaving the page, unless they are .plain -------------
+
+// Which commands are under way, and which of them were not carried out.
+const sent = new Set();
+const refused = new Set();
+let count = 0;
+
+const say = (text) => {
+  document.getElementById("failed").textContent = text;
+};
+
+// Where a form leads says both what it was drawn as and what it asks for.
+const check = (form, action) => {
+  const toggle = form.querySelector("[role=checkbox]");
+  if (toggle) {
+    toggle.ariaChecked = form.action.includes(action);
+  }
+};
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  const page = form.closest("[data-page]");
+  if (!page || form.matches(".plain")) {
+    return;
+  }
+  event.preventDefault();
+  const field = form.querySelector(".new-todo");
+  if (field ? !field.value.trim() : form.ariaBusy) {
+    return;
+  }
+  say("");
+  // Sent twice because the connection broke, it is carried out once.
+  count += 1;
+  const key = `${page.dataset.page}.${count}`;
+  form.classList.add("sent");
+  const answer = ask(page, "send", {
+    action: form.action,
+    options: {
+      contentType: "form",
+      selector: ".sent",
+      requestCancellation: "disabled",
+      headers: { "idempotency-key": key },
+    },
+  });
+  form.classList.remove("sent");
+  sent.add(key);
+  form.ariaBusy = true;
+  // What it leads to is shown at once, and taken back if it was refused.
+  const typed = field?.value;
+  if (field) {
+    field.value = "";
+  }
+  check(form, "/complete");
+  remember(form);
+  await answer.catch(() => {});
+  sent.delete(key);
+  form.ariaBusy = null;
+  if (refused.delete(key)) {
+    check(form, "/reopen");
+    if (field) {
+      field.value ||= typed;
+    }
+  }
+});
+
+// --- Answers and patches -------------------------------------------------------
+
+document.addEventListener("datastar-fetch", ({ detail: { type, el, argsRaw } }) => {
+  if (el.matches("#connection")) {
+    hear(type);
+  } else if (type === "datastar-refused") {
+    refused.add(argsRaw.key);
+  } else if (["error", "retries-failed"].includes(type)) {
+    // Not the application's answer, but a proxy's or nobody's.
+    sent.forEach((key) => refused.add(key));
+    say(`That did not work${argsRaw.status ? ` (${argsRaw.status})` : ""}. Please try again.`);
+  }
+  if (type.startsWith("datastar-patch")) {
+    mark();
+    refocus();
+  }
+});
+
+// --- Focus: what was used may go away ------------------------------------------
+
+let used;
+
+const remember = (form) => {
+  const item = form.closest("li[id]");
+  const next = item?.nextElementSibling ?? item?.previousElementSibling;
+  const control = item && document.activeElement.closest(".toggle, .destroy, .edit");
+  used = control && {
+    id: item.id,
+    next: next?.id,
+    control: control.matches(".toggle") ? ".toggle" : ".destroy",
+    until: Date.now() + 3000,
+  };
+};
+
+const refocus = () => {
+  if (!used || document.getElementById(used.id)) {
+    return;
+  }
+  if (Date.now() < used.until && document.activeElement === document.body) {
+    const next = document.getElementById(used.next)?.querySelector(used.control);
+    (next ?? document.querySelector(".new-todo"))?.focus();
+  }
+  used = undefined;
+};
+
+// --- The stream: opened again and again, and people are told if it is not ------
+
+// It is never silent for longer than 15 s. One that is has gone, whatever the
+// network says: a computer that was asleep notices so when it wakes up.
+const SILENT_MS = 35_000;
+// A short break is nobody's business.
+const BREAK_MS = 2_000;
+
+let heard = Date.now();
+let opened = Date.now();
+let isBroken = false;
+
+const lose = (isLost) => {
+  const connection = document.getElementById("connection");
+  connection.textContent = isLost ? connection.dataset.lost : "";
+};
+
+const hear = (type) => {
+  isBroken = ["retrying", "error", "retries-failed"].includes(type);
+  if (type.startsWith("datastar-")) {
+    heard = Date.now();
+    lose(false);
+  }
+};
+
+const reopen = () => {
+  opened = Date.now();
+  ask(document.getElementById("connection"), "reopen");
+};
+
+const watch = () => {
+  const silent = Date.now() - heard;
+  // Datastar closes the stream of a page that is hidden.
+  if (document.hidden) {
+    return;
+  }
+  if (silent > (isBroken ? BREAK_MS : SILENT_MS)) {
+    lose(true);
+  }
+  if (silent > SILENT_MS && Date.now() - opened > 10_000) {
+    reopen();
+  }
+};
+
+if (document.getElementById("connection")) {
+  setInterval(watch, 1_000);
+  document.addEventListener("visibilitychange", () => {
+    heard = Date.now();
+  });
+  window.addEventListener("online", reopen);
+  window.addEventListener("offline", () => lose(true));
+}
+
+// --- Editing: one todo at a time, which the browser sees to --------------------
+
+let edited;
+
+// A patch by somebody else knows nothing of who edits what.
+const mark = () => document.getElementById(edited)?.classList.add("editing");
+
+// Opening and closing do not bubble.
+const opening = { capture: true };
+document.addEventListener("toggle", ({ target: editor }) => {
+  const item = editor.closest(".editor")?.closest("li");
+  if (!item) {
+    return;
+  }
+  item.classList.toggle("editing", editor.open);
+  if (editor.open) {
+    edited = item.id;
+    const field = editor.querySelector(".edit");
+    // What the todo says by now, whatever it said when the editor was made.
+    field.value = item.querySelector("label").textContent;
+    field.focus();
+  } else if (edited === item.id) {
+    edited = undefined;
+    if (document.activeElement === document.body || editor.contains(document.activeElement)) {
+      editor.querySelector("summary").focus();
+    }
+  }
+}, opening);
+
+document.addEventListener("dblclick", ({ target }) => {
+  const editor = target.closest(".view label")?.closest("li").querySelector(".editor");
+  if (editor) {
+    editor.open = true;
+  }
+});
+
+document.addEventListener("keydown", ({ key, isComposing, target }) => {
+  if (key === "Escape" && !isComposing && target.matches(".edit")) {
+    target.closest(".editor").open = false;
+  }
+});
+
+// Who goes on to another part of the page has done; who only looks at another
+// window has not.
+document.addEventListener("focusout", ({ target, relatedTarget }) => {
+  const editor = target.closest(".editor[open]");
+  if (!editor?.isConnected || document.activeElement === target || editor.contains(relatedTarget)) {
+    return;
+  }
+  const field = editor.querySelector(".edit");
+  if (field.value.trim() === editor.closest("li").querySelector("label").textContent) {
+    editor.open = false;
+  } else if (!field.form.ariaBusy) {
+    field.form.requestSubmit();
+  }
+});
+
+// To press the button that ends editing is not to leave the field.
+document.addEventListener("mousedown", (event) => {
+  if (event.target.closest(".editor[open] summary")) {
+    event.preventDefault();
+  }
+});
