@@ -37,7 +37,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// What the events of a batch have changed about a read model.
 #[derive(Debug)]
 pub struct Changes<D> {
-    /// After this position.
+    /// After this position: that of the last event before the first that
+    /// changes a document.
     pub from: Position,
     /// Up to this one.
     pub to: Position,
