@@ -8,7 +8,8 @@
 //! - `todo` and `list` are the pages, forms, commands and live views of the
 //!   aggregates. A new one is one more module beside them, and one line in
 //!   [`router`].
-//! - `live` draws each change once and shares the bytes with every browser.
+//! - `live` draws each change once and shares the bytes with every browser;
+//!   `presence` says how many people are there, and `sse` is how they hear of it.
 //! - `problem` is the one policy for errors.
 
 mod assets;
@@ -16,10 +17,12 @@ mod command;
 mod events;
 mod headers;
 mod icon;
+mod latest;
 mod layout;
 mod list;
 mod live;
 mod origin;
+mod presence;
 mod problem;
 mod sse;
 mod todo;

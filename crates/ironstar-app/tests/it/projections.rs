@@ -420,3 +420,19 @@ async fn changes_begin_after_the_events_that_change_nothing() {
         }
     }
 }
+
+/// Whoever has seen them in between, from another server, has to learn of it.
+#[tokio::test(start_paused = true)]
+async fn changes_that_come_to_nothing_are_told_without_documents() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    let mut news = model.news().expect("it runs");
+    world.happens("a", "same").await;
+    world.settled(&model).await;
+    match news.try_recv().expect("something has happened") {
+        News::Changed(changes) => assert!(changes.documents.is_empty(), "{changes:?}"),
+        News::Jumped(position) => panic!("jumped to {position}"),
+    }
+}

@@ -131,6 +131,7 @@ pub(super) fn page(
                 (star())
                 h1 dir="auto" { (heading.title) }
                 p { (heading.note) " " a href="/lists" { "All lists" } }
+                p #presence .presence {}
             }
             @if !heading.is_archived {
                 form.composer action={ "/todos" (at) } method="post" data-on:submit=(POST_FORM) {
@@ -148,6 +149,16 @@ pub(super) fn page(
         }
     };
     layout::page(&format!("ironstar · {}", heading.title), &content)
+}
+
+/// How many people have the list open. The page comes without: its own stream
+/// counts, too.
+pub(super) fn presence(count: usize) -> Markup {
+    html! {
+        p #presence .presence {
+            @if count == 1 { "Only you are here" } @else { (count) " people are here" }
+        }
+    }
 }
 
 /// Opens the live stream, and opens it again whenever it ends.
@@ -247,6 +258,13 @@ impl Difference<'_> {
 impl View for TodoView {
     type Projection = TodoProjection;
 
+    fn concerns(&self, key: &str, changed: &Changed<TodoDocument>) -> bool {
+        let Location { list, show, .. } = self.location;
+        let is_here = |todo: &TodoItem| todo.list == list && shows(show, todo);
+        let (was, is) = todos(changed);
+        was.is_some_and(is_here) || is.is_some_and(is_here) || key == counts_key(list)
+    }
+
     fn draw(&self, changes: &Changes<TodoDocument>) -> Drawing {
         let mut difference = self.difference(changes);
         if difference.len() > PATCHED {
@@ -291,7 +309,6 @@ impl View for TodoView {
         }
         if !difference.added.is_empty() {
             difference.added.sort_by_key(|todo| todo.created);
-            // Not idempotent, so it comes last.
             patches.push(
                 self.items(&difference.added, None)
                     .selector("#todo-list")
