@@ -47,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 use follower::follow;
 use live_view::LiveView;
+use log::Bounds;
 
 /// What a page shows of a read model.
 pub(crate) trait View: Debug + Send + Sync + 'static {
@@ -130,7 +131,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
         let position = self.model.position();
         let unwatched = CancellationToken::new();
         let watched = unwatched.clone().drop_guard();
-        let view = Arc::new(LiveView::new(view, position, watched));
+        let view = Arc::new(LiveView::new(view, position, Bounds::OF_A_VIEW, watched));
         let model = self.model.clone();
         let reached = move || model.position();
         let following = news.map(|news| follow(Arc::downgrade(&view), reached, news));

@@ -17,7 +17,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::DropGuard;
 
 use super::follower::NewsOf;
-use super::log::{Gap, Log, Missed};
+use super::log::{Bounds, Gap, Log, Missed};
 use super::publication::{Publication, Step};
 use super::{View, lock};
 use crate::sse;
@@ -59,11 +59,11 @@ struct Watcher<V: View> {
 
 impl<V: View> LiveView<V> {
     /// A view that nobody keeps up to date yet, as of a boundary.
-    pub(super) fn new(view: V, position: Position, watched: DropGuard) -> Self {
+    pub(super) fn new(view: V, position: Position, bounds: Bounds, watched: DropGuard) -> Self {
         Self {
             view,
             known: Mutex::new(Known {
-                log: Log::new(position),
+                log: Log::new(position, bounds),
                 whole: SharedWhole::default(),
                 furthest: position,
             }),

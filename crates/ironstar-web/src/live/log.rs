@@ -22,19 +22,31 @@ use std::collections::{HashMap, VecDeque};
 use ironstar_app::projection::{Changed, Changes};
 use ironstar_ports::Position;
 
-/// How many entries are kept, and how many documents they may have together.
-/// Who has missed more gets the whole view.
-pub(super) const ENTRIES: usize = 1_024;
-pub(super) const DOCUMENTS: usize = 10_000;
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// How many entries, and how many documents they may have together. Who has
+    /// missed more gets the whole view.
+    pub(super) entries: usize,
+    pub(super) documents: usize,
+    /// How many of the newest batches of more than one event are known, so that
+    /// ids from elsewhere that lie inside can be told.
+    pub(super) batches: usize,
+}
 
-/// How many of the newest batches of more than one event are known, so that ids
-/// from elsewhere that lie inside can be told.
-const BATCHES: usize = 1_024;
+impl Bounds {
+    pub(super) const OF_A_VIEW: Self = Self {
+        entries: 1_024,
+        documents: 10_000,
+        batches: 1_024,
+    };
+}
 
 /// The newest changes that concern a view. It goes on one news at a time, and
 /// never back.
 #[derive(Debug)]
 pub(super) struct Log<D> {
+    bounds: Bounds,
     /// How far the news have been taken in.
     position: Position,
     /// Whoever has seen less than this needs the whole view.
@@ -85,8 +97,9 @@ impl Gap {
 
 impl<D: PartialEq> Log<D> {
     /// One that begins at a boundary.
-    pub(super) fn new(position: Position) -> Self {
+    pub(super) fn new(position: Position, bounds: Bounds) -> Self {
         Self {
+            bounds,
             position,
             floor: position,
             entries: VecDeque::new(),
@@ -126,7 +139,7 @@ impl<D: PartialEq> Log<D> {
         self.position = news.to;
         if news.to > news.from.next() {
             self.batches.push_back((news.from, news.to));
-            if self.batches.len() > BATCHES
+            if self.batches.len() > self.bounds.batches
                 && let Some((_, forgotten)) = self.batches.pop_front()
             {
                 self.batches_floor = forgotten;
@@ -140,13 +153,14 @@ impl<D: PartialEq> Log<D> {
         if documents.is_empty() {
             return false;
         }
+        let bounds = self.bounds;
         self.documents += documents.len();
         self.entries.push_back(Entry {
             from: news.from,
             to: news.to,
             documents,
         });
-        while (self.entries.len() > ENTRIES || self.documents > DOCUMENTS)
+        while (self.entries.len() > bounds.entries || self.documents > bounds.documents)
             && let Some(forgotten) = self.entries.pop_front()
         {
             self.documents -= forgotten.documents.len();
@@ -157,7 +171,7 @@ impl<D: PartialEq> Log<D> {
 
     /// Goes on at a position without a word about what has changed.
     pub(super) fn jump(&mut self, position: Position) {
-        *self = Self::new(position);
+        *self = Self::new(position, self.bounds);
     }
 
     /// The boundary that somebody is at who comes with an id, if it is one.

@@ -22,9 +22,12 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::log::{DOCUMENTS, ENTRIES};
+use super::log::Bounds;
 use super::{Drawing, LiveView, LiveViews, View, follow};
 use slow_store::SlowStore;
+
+const ENTRIES: usize = Bounds::OF_A_VIEW.entries;
+const DOCUMENTS: usize = Bounds::OF_A_VIEW.documents;
 
 mod cells;
 mod histories;
@@ -395,7 +398,7 @@ fn news(number: u64) -> News<u64> {
 async fn a_view_that_misses_news_is_drawn_anew() {
     let fixture = Fixture::start(&["a", "a", "a"]).await;
     let watched = CancellationToken::new().drop_guard();
-    let view = LiveView::new(fixture.view(), Position::new(1), watched);
+    let view = LiveView::new(fixture.view(), Position::new(1), Bounds::OF_A_VIEW, watched);
     let view = Arc::new(view);
     let views = &fixture.views.views;
     views

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::live::live_view::LiveView;
+use crate::live::log::Bounds;
 use crate::live::{Drawing, View};
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -87,9 +88,10 @@ impl CellsView {
     }
 
     /// A view that nobody follows yet, as of a boundary.
-    pub(super) fn alone(self, position: u64) -> Arc<LiveView<Self>> {
+    pub(super) fn alone(self, position: u64, bounds: Bounds) -> Arc<LiveView<Self>> {
         let watched = CancellationToken::new().drop_guard();
-        Arc::new(LiveView::new(self, Position::new(position), watched))
+        let position = Position::new(position);
+        Arc::new(LiveView::new(self, position, bounds, watched))
     }
 }
 

@@ -21,6 +21,7 @@ use proptest::sample::Index;
 
 use super::cells::{Browser, Cell, CellsView, World, events};
 use crate::live::live_view::LiveView;
+use crate::live::log::Bounds;
 
 const BROWSERS: usize = 4;
 
@@ -83,6 +84,17 @@ fn deeds() -> impl Strategy<Value = Deed> {
     ]
 }
 
+/// Those of a view, which nothing here gets to, and others that are soon full.
+fn bounds() -> impl Strategy<Value = Bounds> {
+    let narrow = (1..6_usize, 1..9_usize, 1..4_usize);
+    let narrow = narrow.prop_map(|(entries, documents, batches)| Bounds {
+        entries,
+        documents,
+        batches,
+    });
+    prop_oneof![Just(Bounds::OF_A_VIEW), narrow]
+}
+
 /// What was stored together: up to where, and what there is to tell.
 type Batch = (u64, Option<News<Cell>>);
 
@@ -99,13 +111,13 @@ struct Play {
 }
 
 impl Play {
-    fn new(is_even_only: bool) -> Self {
+    fn new(is_even_only: bool, bounds: Bounds) -> Self {
         let view = CellsView {
             is_even_only,
             patched: 4,
             ..CellsView::default()
         };
-        let live = view.clone().alone(0);
+        let live = view.clone().alone(0, bounds);
         let mut play = Self {
             view,
             live,
@@ -267,9 +279,10 @@ proptest! {
     #[test]
     fn a_browser_shows_what_was_there_at_its_id(
         is_even_only: bool,
+        bounds in bounds(),
         deeds in vec(deeds(), 1..120),
     ) {
-        let mut play = Play::new(is_even_only);
+        let mut play = Play::new(is_even_only, bounds);
         for deed in deeds {
             play.act(deed);
         }

@@ -21,6 +21,7 @@ use super::{Fixture, NumbersView, append, change, next, patch};
 use crate::live::LiveViews;
 use crate::live::follower::{FRAME, follow};
 use crate::live::live_view::LiveView;
+use crate::live::log::Bounds;
 
 /// A view of one cell, which says how often it has changed.
 struct Counter {
@@ -40,7 +41,7 @@ impl Counter {
             ..CellsView::default()
         };
         let (news, receiver) = broadcast::channel(1_024);
-        let live = view.clone().alone(0);
+        let live = view.clone().alone(0, Bounds::OF_A_VIEW);
         let following = follow(Arc::downgrade(&live), || Position::new(0), receiver);
         tokio::spawn(following);
         Self {
@@ -209,7 +210,7 @@ fn what_comes_to_nothing_wakes_nobody_but_who_has_seen_a_part_of_it() {
         patched: 100,
         ..CellsView::default()
     };
-    let live = view.clone().alone(0);
+    let live = view.clone().alone(0, Bounds::OF_A_VIEW);
     let watch = |seen: Option<u64>, reached| {
         let live = Arc::clone(&live);
         let seen = seen.map(Position::new);
@@ -254,7 +255,7 @@ fn who_has_seen_half_of_a_batch_elsewhere_gets_the_whole_view() {
             patched: 100,
             ..CellsView::default()
         };
-        let live = view.clone().alone(1);
+        let live = view.clone().alone(1, Bounds::OF_A_VIEW);
         let made = Changed {
             before: None,
             after: Some(Arc::new(Cell { made: 2, value })),
