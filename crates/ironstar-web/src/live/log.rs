@@ -241,3 +241,6 @@ impl<D: PartialEq> Log<D> {
         self.entries.partition_point(|entry| entry.to <= position)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,10 @@ async fn ten_thousand_who_come_are_told_twice() {
         assert_eq!(people, 10_000);
         expect_about(at - start, PACE);
     }
+    sides.push(presence.enter(ListId::SHARED));
+    let (people, at) = next(&mut sides[0]).await;
+    assert_eq!(people, 10_001);
+    expect_about(at - start, PACE * 2);
     assert!(is_silent(&mut sides[0]).await);
 }
 

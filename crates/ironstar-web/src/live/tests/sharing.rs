@@ -225,6 +225,7 @@ fn what_comes_to_nothing_wakes_nobody_but_who_has_seen_a_part_of_it() {
     live.publish();
     assert!(before.next().now_or_never().is_none());
     assert_eq!(woken.0.load(SeqCst), 0, "it has come and gone");
+    assert_eq!(view.drawn.load(SeqCst), 0, "there is nothing to draw");
     // Somebody comes in between.
     assert!(poll(&mut before, &waker(Arc::clone(&woken))).is_pending());
     live.take(&news(3, "a", None, Some(cell)));
