@@ -75,7 +75,7 @@ async fn events(
         .filter_map(move |event| future::ready(event.ok().and_then(|event| render(&event, &keys))));
     // Also who is cut off before the first event knows where to go on.
     let frames = stream::once(future::ready(sse::progress(after))).chain(frames);
-    Ok(sse::respond(frames, services.shutdown))
+    Ok(sse::respond(Box::pin(frames), vec![], services.shutdown))
 }
 
 fn parse_after(after: &str, head: Position) -> Result<Position, Problem> {

@@ -9,7 +9,8 @@
 //!   aggregates. A new one is one more module beside them, and one line in
 //!   [`router`].
 //! - `layout` and `kit` are what every page is made of.
-//! - `live` draws each change once and shares the bytes with every browser.
+//! - `live` draws each change once and shares the bytes with every browser;
+//!   `presence` says how many people are there, and `sse` is how they hear of it.
 //! - `problem` is the one policy for errors.
 
 mod assets;
@@ -18,10 +19,12 @@ mod events;
 mod headers;
 mod icon;
 mod kit;
+mod latest;
 mod layout;
 mod list;
 mod live;
 mod origin;
+mod presence;
 mod problem;
 mod sse;
 #[cfg(debug_assertions)]

@@ -1,47 +1,70 @@
-//! A view of a read model that many browsers watch.
+//! Views of a read model that many browsers watch.
 //!
-//! Each change is drawn once, when the read model has taken it in, and every
-//! browser gets the same bytes; what happens while nobody watches is not drawn at
-//! all. The newest changes are kept, so a browser that comes back gets what it
-//! has missed; one that has been away for longer, or is slower than the changes
-//! come, gets the whole view instead. So what a browser costs does not grow with
-//! how far it is behind.
+//! What it costs to show a change grows with the views that somebody watches,
+//! not with how many do. A change is drawn once, and every browser gets the same
+//! bytes; what nobody watches is not drawn at all. On the way from the read
+//! model to a browser, nothing queues up:
+//!
+//! 1. News of the read model go into each view's *log*, as far as they concern
+//!    it (`log`). The log is bounded.
+//! 2. Once a frame at most, the *follower* merges what is new into one change,
+//!    has it drawn, and *publishes* it (`follower`, `publication`). A change that
+//!    comes alone is published at once.
+//! 3. A *watcher*, one for each browser, holds the position that its browser has
+//!    got to, and a place to look at the newest publication (`live_view`). If it
+//!    has seen the one before, the bytes are there for it to take.
+//!
+//! A browser that reads slowly, or comes back, has missed some publications. It
+//! gets all of that as one drawing of the newest state, made by the first who
+//! needs it and shared by all who have missed as much. One that has missed more
+//! than the log knows gets the whole view, which is drawn once for all who need
+//! it. So a browser costs a few hundred bytes, however far behind it is.
+//!
+//! Why this is right comes down to one sentence: *merged changes lead from a
+//! boundary to a boundary, and no browser is ever anywhere else* (`log` says what
+//! a boundary is). `tests/histories.rs` plays it through.
+//!
+//! To show something new, implement [`View`].
 
-use std::collections::{HashMap, VecDeque};
+mod follower;
+mod live_view;
+mod log;
+mod publication;
+
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
-use ironstar_app::projection::{Changes, News, Projection, ReadError, ReadModel};
+use futures::stream::BoxStream;
+use ironstar_app::projection::{Changed, Changes, Projection, ReadError, ReadModel};
 use ironstar_ports::Position;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-use crate::sse;
-
-/// How many changes are kept for browsers that come back, and how many bytes at
-/// the most. Who has missed more gets the whole view.
-const KEPT: usize = 1_024;
-const KEPT_BYTES: usize = 1024 * 1024;
-
-/// How long to wait before a read model that cannot be read is asked again.
-const PAUSE: Duration = Duration::from_millis(500);
+use follower::follow;
+use live_view::LiveView;
+use log::Bounds;
 
 /// What a page shows of a read model.
 pub(crate) trait View: Debug + Send + Sync + 'static {
     /// What makes the read model.
     type Projection: Projection;
 
-    /// What brings a browser from before these changes to after them. Most
-    /// changes are none of a view's business.
+    /// Whether a document is shown, before this change or after it. Most are
+    /// none of a view's business, and only the others are kept.
+    fn concerns(
+        &self,
+        key: &str,
+        changed: &Changed<<Self::Projection as Projection>::Document>,
+    ) -> bool;
+
+    /// What brings a browser from before these changes to after them. They may
+    /// be those of one moment or of many, merged; either way each document is
+    /// one that has changed, and all that concern the view are among them.
     fn draw(&self, changes: &Changes<<Self::Projection as Projection>::Document>) -> Drawing;
 
     /// What brings any browser to now, and when that is.
@@ -53,8 +76,8 @@ pub(crate) trait View: Debug + Send + Sync + 'static {
 pub(crate) enum Drawing {
     /// It shows nothing of it.
     Nothing,
-    /// By these patches. All but the last may be applied twice: a connection
-    /// that breaks in between makes the browser ask for all of them again.
+    /// By these patches, one after the other. A browser whose connection breaks
+    /// in between gets the whole view.
     Patches(Vec<PatchElements>),
     /// By being drawn anew.
     Whole,
@@ -64,54 +87,23 @@ pub(crate) enum Drawing {
 #[derive(Debug)]
 pub(crate) struct LiveViews<K, V: View> {
     model: ReadModel<V::Projection>,
-    views: Mutex<HashMap<K, Weak<LiveView<V>>>>,
+    views: Watched<K, V>,
 }
 
-/// A view that somebody watches.
-#[derive(Debug)]
-struct LiveView<V> {
-    view: V,
-    shared: Mutex<Shared>,
-    /// The whole view, once somebody has asked for it; and the generation of
-    /// changes that it is of.
-    whole: tokio::sync::Mutex<Option<(u64, Position, Bytes)>>,
-    changed: watch::Sender<()>,
-    /// Ends the task that keeps the view up to date.
-    _watched: DropGuard,
-}
+type Watched<K, V> = Arc<Mutex<HashMap<K, Weak<LiveView<V>>>>>;
 
-#[derive(Debug)]
-struct Shared {
-    /// What the view has taken into account.
-    position: Position,
-    /// The newest changes, with the positions that they lead to.
-    changes: VecDeque<(Position, Bytes)>,
-    /// How many bytes they have.
-    bytes: usize,
-    /// Whoever has seen less than this needs the whole view.
-    floor: Position,
-    /// Counts whatever changes the whole view.
-    generation: u64,
-}
-
-/// What a browser has missed.
-enum Missed {
-    Nothing,
-    Changes(Position, Bytes),
-    TooMuch,
-}
-
-impl<K: Clone + Eq + Hash, V: View> LiveViews<K, V> {
+impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
     /// The views of a read model, none of which is watched yet.
     pub(crate) fn new(model: ReadModel<V::Projection>) -> Self {
         Self {
             model,
-            views: Mutex::default(),
+            views: Watched::default(),
         }
     }
 
     /// The frames for a browser that has seen a view up to a position, or
-    /// nothing: what it has missed, then what happens.
+    /// nothing: what it has missed, then what happens. They end with the read
+    /// model.
     pub(crate) fn watch(
         &self,
         key: &K,
@@ -119,14 +111,7 @@ impl<K: Clone + Eq + Hash, V: View> LiveViews<K, V> {
         seen: Option<Position>,
     ) -> BoxStream<'static, Bytes> {
         let view = self.view(key, make);
-        let position = lock(&view.shared).position;
-        // What is beyond the log was seen of another one.
-        let seen = seen.filter(|seen| *seen <= position);
-        stream::unfold((view, seen), |(view, seen)| async move {
-            let (reached, frames) = view.after(seen).await?;
-            Some((frames, (view, Some(reached))))
-        })
-        .boxed()
+        view.watch(seen, self.model.position()).boxed()
     }
 
     fn view(&self, key: &K, make: impl FnOnce() -> V) -> Arc<LiveView<V>> {
@@ -134,187 +119,36 @@ impl<K: Clone + Eq + Hash, V: View> LiveViews<K, V> {
         if let Some(view) = views.get(key).and_then(Weak::upgrade) {
             return view;
         }
-        let view = LiveView::start(make(), &self.model);
-        views.retain(|_, view| view.strong_count() > 0);
+        let view = self.start(key.clone(), make());
         views.insert(key.clone(), Arc::downgrade(&view));
         view
     }
-}
 
-impl<V: View> LiveView<V> {
     /// Starts to keep a view up to date, for as long as somebody holds it.
-    fn start(view: V, model: &ReadModel<V::Projection>) -> Arc<Self> {
+    fn start(&self, key: K, view: V) -> Arc<LiveView<V>> {
         // First listen, then look: what happens in between is heard.
-        let news = model.news();
-        let position = model.position();
+        let news = self.model.news();
+        let position = self.model.position();
         let unwatched = CancellationToken::new();
-        let this = Arc::new(Self {
-            view,
-            shared: Mutex::new(Shared {
-                position,
-                changes: VecDeque::new(),
-                bytes: 0,
-                floor: position,
-                generation: 0,
-            }),
-            whole: tokio::sync::Mutex::default(),
-            changed: watch::Sender::new(()),
-            _watched: unwatched.clone().drop_guard(),
+        let watched = unwatched.clone().drop_guard();
+        let view = Arc::new(LiveView::new(view, position, Bounds::OF_A_VIEW, watched));
+        let model = self.model.clone();
+        let reached = move || model.position();
+        let following = news.map(|news| follow(Arc::downgrade(&view), reached, news));
+        let views = Arc::clone(&self.views);
+        tokio::spawn(async move {
+            if let Some(following) = following {
+                unwatched.run_until_cancelled(following).await;
+            }
+            unwatched.cancelled().await;
+            let mut views = lock(&views);
+            // Somebody may have begun to watch it again.
+            if views.get(&key).is_some_and(|view| view.strong_count() == 0) {
+                views.remove(&key);
+            }
         });
-        if let Some(news) = news {
-            let following = follow(Arc::downgrade(&this), model.clone(), news);
-            tokio::spawn(async move { unwatched.run_until_cancelled(following).await });
-        }
-        this
+        view
     }
-
-    /// Waits for what comes after a position. Returns the frames, and where
-    /// they lead.
-    async fn after(&self, seen: Option<Position>) -> Option<(Position, Bytes)> {
-        let mut changed = self.changed.subscribe();
-        loop {
-            changed.borrow_and_update();
-            let missed = lock(&self.shared).missed(seen);
-            match missed {
-                Missed::Changes(position, frames) => return Some((position, frames)),
-                Missed::Nothing => changed.changed().await.ok()?,
-                Missed::TooMuch => match self.whole().await {
-                    Ok(whole) => return Some(whole),
-                    Err(error) => {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "a live view cannot be drawn; trying again"
-                        );
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                },
-            }
-        }
-    }
-
-    /// The whole view, drawn once for all who need it.
-    async fn whole(&self) -> Result<(Position, Bytes), ReadError> {
-        let mut whole = self.whole.lock().await;
-        let (generation, floor) = {
-            let shared = lock(&self.shared);
-            (shared.generation, shared.floor)
-        };
-        if let Some((of, position, bytes)) = &*whole
-            && *of == generation
-        {
-            return Ok((*position, bytes.clone()));
-        }
-        let (position, patch) = self.view.draw_whole().await?;
-        // What the floor stands for was stored before the view heard of it.
-        let position = position.max(floor);
-        let bytes: Bytes = sse::datastar_frame(patch, Some(position)).into();
-        *whole = Some((generation, position, bytes.clone()));
-        Ok((position, bytes))
-    }
-
-    fn take(&self, news: &News<<V::Projection as Projection>::Document>) {
-        match news {
-            News::Changed(changes) => {
-                let drawing = self.view.draw(changes);
-                lock(&self.shared).take(changes.to, &drawing);
-            }
-            News::Jumped(position) => lock(&self.shared).jump(*position),
-        }
-        self.changed.send_replace(());
-    }
-}
-
-/// Keeps a view up to date.
-async fn follow<V: View>(
-    view: Weak<LiveView<V>>,
-    model: ReadModel<V::Projection>,
-    mut news: Receiver<News<<V::Projection as Projection>::Document>>,
-) {
-    loop {
-        let heard = match news.recv().await {
-            Ok(heard) => heard,
-            Err(RecvError::Lagged(_)) => News::Jumped(model.position()),
-            Err(RecvError::Closed) => return,
-        };
-        let Some(view) = view.upgrade() else {
-            return;
-        };
-        view.take(&heard);
-    }
-}
-
-impl Shared {
-    fn take(&mut self, to: Position, drawing: &Drawing) {
-        if to <= self.position {
-            // It was part of where this view began.
-            return;
-        }
-        let before = self.position;
-        self.position = to;
-        match drawing {
-            Drawing::Nothing => {}
-            Drawing::Patches(patches) => {
-                self.generation += 1;
-                let frames = frames(patches, before, to);
-                self.bytes += frames.len();
-                self.changes.push_back((to, frames));
-                while (self.changes.len() > KEPT || self.bytes > KEPT_BYTES)
-                    && let Some((position, forgotten)) = self.changes.pop_front()
-                {
-                    self.bytes -= forgotten.len();
-                    self.floor = position;
-                }
-            }
-            Drawing::Whole => self.jump(to),
-        }
-    }
-
-    fn jump(&mut self, position: Position) {
-        self.generation += 1;
-        self.changes.clear();
-        self.bytes = 0;
-        self.position = position;
-        self.floor = position;
-    }
-
-    /// What a browser needs that has seen this much, and where that brings it.
-    fn missed(&self, seen: Option<Position>) -> Missed {
-        let Some(seen) = seen.filter(|seen| *seen >= self.floor) else {
-            return Missed::TooMuch;
-        };
-        let first = self
-            .changes
-            .partition_point(|(position, _)| *position <= seen);
-        let missed: Vec<&Bytes> = self
-            .changes
-            .range(first..)
-            .map(|(_, bytes)| bytes)
-            .collect();
-        match missed[..] {
-            [] => Missed::Nothing,
-            [only] => Missed::Changes(self.position, only.clone()),
-            _ => {
-                let missed: Vec<&[u8]> = missed.into_iter().map(AsRef::as_ref).collect();
-                Missed::Changes(self.position, missed.concat().into())
-            }
-        }
-    }
-}
-
-/// A change as bytes. Its last frame carries the position that it leads to; the
-/// others carry the one before, which is where a browser still is when it has
-/// seen only them.
-fn frames(patches: &[PatchElements], before: Position, after: Position) -> Bytes {
-    let last = patches.len().saturating_sub(1);
-    patches
-        .iter()
-        .enumerate()
-        .map(|(index, patch)| {
-            let id = if index == last { after } else { before };
-            sse::datastar_frame(patch, Some(id))
-        })
-        .collect::<String>()
-        .into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

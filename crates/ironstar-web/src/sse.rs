@@ -1,7 +1,10 @@
 //! Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>):
 //! frames, streams of them, and where a client wants to go on.
 
+use std::convert::Infallible;
 use std::fmt::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,12 +14,20 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use datastar::DatastarEvent;
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use ironstar_ports::Position;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::latest::Side;
 
 /// How long a stream is silent before it shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How old a stream gets. Each draws its own lot, so that those which began
+/// together do not come back together.
+const MIN_AGE: Duration = Duration::from_secs(15 * 60);
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// A comment, which clients ignore.
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
@@ -33,7 +44,7 @@ pub(crate) enum LastEventId {
 }
 
 impl<S: Sync> FromRequestParts<S> for LastEventId {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let Some(value) = parts.headers.get("last-event-id") else {
@@ -78,7 +89,17 @@ pub(crate) fn frame(
 /// One of Datastar's events as text. In HTML a carriage return is white space,
 /// and here it would end a line.
 pub(crate) fn datastar_frame(event: impl Into<DatastarEvent>, id: Option<Position>) -> String {
-    let mut event = event.into();
+    with_id(event.into(), id.map(|id| id.to_string()))
+}
+
+/// One of Datastar's events as text, of several that belong together, and not
+/// the last of them. Its id is empty, which makes a client forget the one that
+/// it has: if the connection breaks here, it begins anew.
+pub(crate) fn unfinished_frame(event: impl Into<DatastarEvent>) -> String {
+    with_id(event.into(), Some(String::new()))
+}
+
+fn with_id(mut event: DatastarEvent, id: Option<String>) -> String {
     for data in &mut event.data {
         *data = data.replace('\r', " ");
     }
@@ -86,27 +107,20 @@ pub(crate) fn datastar_frame(event: impl Into<DatastarEvent>, id: Option<Positio
     if let Some(id) = id {
         // Before the empty line that ends the frame.
         frame.truncate(frame.trim_end().len() + 1);
-        push_field(&mut frame, "id", &id.to_string());
+        push_field(&mut frame, "id", &id);
         frame.push('\n');
     }
     frame
 }
 
-/// A response that goes on until its frames end, or the server does.
-pub(crate) fn respond<S>(frames: S, shutdown: CancellationToken) -> Response
+/// A response that goes on until its frames end, the server does, or it is old
+/// enough: clients then come back by themselves, and go on where they are. So no
+/// client stays with one server for ever, and what a stream may have gathered
+/// goes with it. Frames from the `sides` go out in between.
+pub(crate) fn respond<S>(frames: S, sides: Vec<Side>, shutdown: CancellationToken) -> Response
 where
-    S: Stream<Item = Bytes> + Send + 'static,
+    S: Stream<Item = Bytes> + Send + Unpin + 'static,
 {
-    let alive = stream::unfold(
-        (Box::pin(frames), shutdown),
-        |(mut frames, shutdown)| async {
-            let frame = tokio::select! {
-                () = shutdown.cancelled() => None,
-                frame = tokio::time::timeout(KEEP_ALIVE, frames.next()) => frame.unwrap_or(Some(COMMENT)),
-            };
-            frame.map(|frame| (Ok::<_, std::convert::Infallible>(frame), (frames, shutdown)))
-        },
-    );
     (
         [
             (header::CONTENT_TYPE, "text/event-stream"),
@@ -114,9 +128,110 @@ where
             // Proxies hold streams back otherwise.
             (header::HeaderName::from_static("x-accel-buffering"), "no"),
         ],
-        Body::from_stream(alive),
+        Body::from_stream(Alive::new(frames, sides, shutdown)),
     )
         .into_response()
+}
+
+/// Frames, and signs of life in between. Frames come one by one, when they are
+/// asked for: nothing is kept of those that are not.
+struct Alive<S> {
+    frames: S,
+    sides: Vec<Side>,
+    /// Whether the sides have their turn.
+    is_aside: bool,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When the last frame went out.
+    last: Instant,
+    ends: Instant,
+    /// Goes off no later than something is due. It is not set anew for each
+    /// frame: when it goes off too early, it is set again.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S: Stream<Item = Bytes> + Unpin> Alive<S> {
+    fn new(frames: S, sides: Vec<Side>, shutdown: CancellationToken) -> Self {
+        let now = Instant::now();
+        let age = fastrand::u64(MIN_AGE.as_secs()..=MAX_AGE.as_secs());
+        Self {
+            frames,
+            sides,
+            is_aside: false,
+            shutdown: Box::pin(shutdown.cancelled_owned()),
+            last: now,
+            ends: now + Duration::from_secs(age),
+            timer: Box::pin(tokio::time::sleep(KEEP_ALIVE)),
+        }
+    }
+
+    /// The next frame of either kind; those of one kind do not keep back the
+    /// other. Ends with the frames of the first kind.
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.is_aside = !self.is_aside;
+        if self.is_aside {
+            let side = self.poll_sides(context);
+            if side.is_ready() {
+                return side;
+            }
+        }
+        let frame = self.frames.poll_next_unpin(context);
+        if frame.is_ready() || self.is_aside {
+            return frame;
+        }
+        self.poll_sides(context)
+    }
+
+    fn poll_sides(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut index = 0;
+        while let Some(side) = self.sides.get_mut(index) {
+            match side.poll_next_unpin(context) {
+                Poll::Ready(Some(frame)) => return Poll::Ready(Some(frame)),
+                // There will be no more of it.
+                Poll::Ready(None) => drop(self.sides.swap_remove(index)),
+                Poll::Pending => index += 1,
+            }
+        }
+        Poll::Pending
+    }
+
+    /// A sign of life, or the end, when it is time.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if now >= self.ends {
+                return Poll::Ready(None);
+            }
+            let is_silent = now >= self.last + KEEP_ALIVE;
+            if is_silent {
+                self.last = now;
+            }
+            let due = (self.last + KEEP_ALIVE).min(self.ends);
+            self.timer.as_mut().reset(due);
+            if is_silent {
+                return Poll::Ready(Some(COMMENT));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: Stream<Item = Bytes> + Unpin> Stream for Alive<S> {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.shutdown.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        let frame = this.poll_frame(context);
+        if frame.is_ready() {
+            this.last = Instant::now();
+            // A stream that never rests ends as well.
+            let is_old = this.last >= this.ends;
+            return frame.map(|frame| frame.filter(|_| !is_old).map(Ok));
+        }
+        this.poll_timer(context).map(|frame| frame.map(Ok))
+    }
 }
 
 /// Adds a field, one line for each line of its value. A carriage return ends a

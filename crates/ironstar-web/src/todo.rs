@@ -27,6 +27,7 @@ use ironstar_ports::Position;
 
 use crate::Services;
 use crate::live::LiveViews;
+use crate::presence::Presence;
 use crate::problem::Problem;
 use crate::sse::{self, LastEventId};
 
@@ -45,6 +46,7 @@ pub(crate) fn routes(services: &Services) -> Router {
         lists: ListService::new(services.commands.clone(), services.projections.model()),
         services: services.clone(),
         views: LiveViews::new(model),
+        presence: Presence::new(view::presence),
     });
     Router::new()
         .route("/", get(page::shared))
@@ -69,6 +71,7 @@ struct Todos {
     lists: ListService,
     services: Services,
     views: LiveViews<Location, TodoView>,
+    presence: Presence,
 }
 
 impl Todos {
@@ -106,7 +109,8 @@ impl Todos {
     }
 }
 
-/// `GET /api/sse/todos`: Datastar patches, the whole view first.
+/// `GET /api/sse/todos`: Datastar patches, the whole view first, and how many
+/// people are here.
 async fn live(
     State(todos): State<Arc<Todos>>,
     last_event_id: LastEventId,
@@ -127,5 +131,6 @@ async fn live(
         lists: todos.service.lists().clone(),
     };
     let frames = todos.views.watch(&location, view, seen);
-    Ok(sse::respond(frames, todos.services.shutdown.clone()))
+    let sides = vec![todos.presence.enter(location.list)];
+    Ok(sse::respond(frames, sides, todos.services.shutdown.clone()))
 }

@@ -63,6 +63,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "axum",
             "bytes",
             "datastar",
+            "fastrand",
             "futures",
             "ironstar-app",
             "ironstar-domain",

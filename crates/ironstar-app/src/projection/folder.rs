@@ -25,6 +25,9 @@ pub(super) struct Folder<P: Projection> {
     checkpoint: Position,
     /// How far the log has been folded: not behind the checkpoint.
     position: Position,
+    /// How far it was when the first document changed since the build was
+    /// stored; as far as the log has been folded, if none has.
+    unchanged: Position,
     documents: Documents<P::Document>,
 }
 
@@ -78,6 +81,7 @@ impl<P: Projection> Folder<P> {
             skipped,
             checkpoint: build.checkpoint,
             position,
+            unchanged: position,
             documents: Documents::new(most, build.checkpoint == Position::START),
         }
     }
@@ -116,6 +120,9 @@ impl<P: Projection> Folder<P> {
                 Ok(()) => {
                     self.documents.keep_edits();
                     self.position = event.position;
+                    if !self.has_changes() {
+                        self.unchanged = event.position;
+                    }
                 }
                 Err(FoldError::NotLoaded(key)) if self.documents.get(&key).is_err() => {
                     self.documents.undo_edits();
@@ -221,8 +228,10 @@ impl<P: Projection> Folder<P> {
         &mut self,
         store: &dyn ProjectionStore,
     ) -> Result<Changes<P::Document>, Halt> {
+        // Who has seen events that change nothing is where the changes begin.
+        let from = self.unchanged;
         let (batch, mut documents) = self.take()?;
-        let (from, to) = (batch.from, batch.to);
+        let to = batch.to;
         store.commit(batch).await?;
         documents.retain(|_, document| document.before != document.after);
         Ok(Changes {
@@ -242,6 +251,7 @@ impl<P: Projection> Folder<P> {
             changes: self.changes()?,
         };
         self.checkpoint = self.position;
+        self.unchanged = self.position;
         Ok((batch, self.documents.stored()))
     }
 

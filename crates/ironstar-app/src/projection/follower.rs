@@ -37,11 +37,14 @@ const IDLE: Duration = Duration::from_secs(1);
 /// What the events of a batch have changed about a read model.
 #[derive(Debug)]
 pub struct Changes<D> {
-    /// After this position.
+    /// After this position: that of the last event before the first that
+    /// changes a document.
     pub from: Position,
     /// Up to this one.
     pub to: Position,
-    /// The documents that are not what they were.
+    /// The documents that are not what they were: none, if they have changed and
+    /// are again what they were before. Then nothing is new at the end, but
+    /// something was in between.
     pub documents: HashMap<String, Changed<D>>,
 }
 
@@ -176,8 +179,9 @@ async fn store_and_announce<P: Projection>(
 ) -> Result<(), Halt> {
     let is_due = folder.has_changes() || folder.unstored() >= UNSTORED || is_last;
     if is_due && folder.unstored() > 0 {
+        let has_changes = folder.has_changes();
         let changes = folder.commit(store).await?;
-        if !changes.documents.is_empty() {
+        if has_changes {
             announcer.announce(News::Changed(Arc::new(changes)), folder.position());
             return Ok(());
         }

@@ -395,3 +395,44 @@ async fn a_burst_is_stored_together_and_the_first_of_it_at_once() {
     assert!((3..=6).contains(&told.len()), "{told:?}");
     assert_eq!(told.last().map(|(_, _, after)| *after), Some(31));
 }
+
+/// Also if they are stored together with events that change nothing: whoever has
+/// seen those has not seen half of a change.
+#[tokio::test(start_paused = true)]
+async fn changes_begin_after_the_events_that_change_nothing() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let mut news = model.news().expect("it runs");
+    let events = ["quiet", "quiet", "happened", "quiet", "happened"];
+    for (event, from) in events.into_iter().zip([None, None, Some(2), None, Some(4)]) {
+        world.happens("a", event).await;
+        let Some(from) = from else {
+            continue;
+        };
+        world.settled(&model).await;
+        match news.try_recv().expect("something has changed") {
+            News::Changed(changes) => {
+                let span = (changes.from.get(), changes.to.get());
+                assert_eq!(span, (from, from + 1));
+            }
+            News::Jumped(position) => panic!("jumped to {position}"),
+        }
+    }
+}
+
+/// Whoever has seen them in between, from another server, has to learn of it.
+#[tokio::test(start_paused = true)]
+async fn changes_that_come_to_nothing_are_told_without_documents() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.happens("a", "happened").await;
+    world.settled(&model).await;
+    let mut news = model.news().expect("it runs");
+    world.happens("a", "same").await;
+    world.settled(&model).await;
+    match news.try_recv().expect("something has happened") {
+        News::Changed(changes) => assert!(changes.documents.is_empty(), "{changes:?}"),
+        News::Jumped(position) => panic!("jumped to {position}"),
+    }
+}

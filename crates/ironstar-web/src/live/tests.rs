@@ -1,6 +1,6 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,13 +18,20 @@ use ironstar_ports::{
     Append, BuildState, BuildUpdate, DocumentPage, Envelope, EventBus, EventStore,
     ExpectedSequence, Key, Metadata, NewEvent, Payload, Place, Position, ProjectionStore, StreamId,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Drawing, KEPT, KEPT_BYTES, LiveView, LiveViews, Shared, View, follow};
+use super::log::Bounds;
+use super::{Drawing, LiveView, LiveViews, View, follow};
 use slow_store::SlowStore;
 
+const ENTRIES: usize = Bounds::OF_A_VIEW.entries;
+const DOCUMENTS: usize = Bounds::OF_A_VIEW.documents;
+
+mod cells;
+mod histories;
+mod sharing;
 mod slow_store;
 
 /// Lists the numbers of the events that are not called `silent`.
@@ -59,13 +66,16 @@ impl Projection for Numbers {
 struct NumbersView {
     model: ReadModel<Numbers>,
     redrawn_at: u64,
-    weight: usize,
     drawn: Arc<AtomicUsize>,
     drawn_whole: Arc<AtomicUsize>,
 }
 
 impl View for NumbersView {
     type Projection = Numbers;
+
+    fn concerns(&self, _: &str, _: &Changed<u64>) -> bool {
+        true
+    }
 
     fn draw(&self, changes: &Changes<u64>) -> Drawing {
         self.drawn.fetch_add(1, SeqCst);
@@ -80,9 +90,7 @@ impl View for NumbersView {
         }
         let numbers = numbers.iter().map(|number| format!("<b>{number}</b>"));
         let first = PatchElements::new("<i></i>".to_owned());
-        let weight = "x".repeat(self.weight);
-        let numbers = numbers.collect::<String>() + &weight;
-        Drawing::Patches(vec![first, PatchElements::new(numbers)])
+        Drawing::Patches(vec![first, PatchElements::new(numbers.collect::<String>())])
     }
 
     fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
@@ -111,7 +119,6 @@ struct Fixture {
     drawn: Arc<AtomicUsize>,
     drawn_whole: Arc<AtomicUsize>,
     redrawn_at: u64,
-    weight: usize,
 }
 
 type Frames = BoxStream<'static, Bytes>;
@@ -137,7 +144,6 @@ impl Fixture {
             drawn: Arc::default(),
             drawn_whole: Arc::default(),
             redrawn_at: 0,
-            weight: 0,
         };
         fixture.reach(head).await;
         fixture
@@ -168,7 +174,6 @@ impl Fixture {
         NumbersView {
             model: self.model.clone(),
             redrawn_at: self.redrawn_at,
-            weight: self.weight,
             drawn: Arc::clone(&self.drawn),
             drawn_whole: Arc::clone(&self.drawn_whole),
         }
@@ -211,8 +216,9 @@ fn patch(elements: &str, id: u64) -> String {
     format!("event: datastar-patch-elements\ndata: elements {elements}\nid: {id}\n\n")
 }
 
-fn change(elements: &str, before: u64, after: u64) -> String {
-    patch("<i></i>", before) + &patch(elements, after)
+fn change(elements: &str, to: u64) -> String {
+    let unfinished = "event: datastar-patch-elements\ndata: elements <i></i>\nid: \n\n";
+    unfinished.to_owned() + &patch(elements, to)
 }
 
 #[tokio::test]
@@ -221,7 +227,7 @@ async fn the_whole_view_comes_first_and_then_every_change() {
     let mut frames = fixture.watch(None);
     assert_eq!(next(&mut frames).await, patch("<main>[1, 2]</main>", 2));
     fixture.append(&["a"]).await;
-    assert_eq!(next(&mut frames).await, change("<b>3</b>", 2, 3));
+    assert_eq!(next(&mut frames).await, change("<b>3</b>", 3));
     assert!(frames.next().now_or_never().is_none(), "there is no more");
 }
 
@@ -230,19 +236,33 @@ async fn who_comes_back_gets_what_was_missed_and_nothing_else() {
     let fixture = Fixture::start(&["a"]).await;
     let mut somebody = fixture.watch(Some(1));
     fixture.append(&["a"]).await;
+    assert_eq!(next(&mut somebody).await, change("<b>2</b>", 2));
     fixture.append(&["silent"]).await;
     fixture.append(&["a", "a"]).await;
-    let missed = change("<b>2</b>", 1, 2) + &change("<b>4</b><b>5</b>", 2, 5);
-    let mut seen = next(&mut somebody).await;
-    while seen.len() < missed.len() {
-        seen += &next(&mut somebody).await;
-    }
-    assert_eq!(seen, missed);
+    assert_eq!(next(&mut somebody).await, change("<b>4</b><b>5</b>", 5));
+    let missed = change("<b>2</b><b>4</b><b>5</b>", 5);
     assert_eq!(next(&mut fixture.watch(Some(1))).await, missed);
     let mut frames = fixture.watch(Some(5));
     assert!(frames.next().now_or_never().is_none(), "nothing was missed");
     fixture.append(&["silent", "silent", "a"]).await;
-    assert_eq!(next(&mut frames).await, change("<b>8</b>", 5, 8));
+    assert_eq!(next(&mut frames).await, change("<b>8</b>", 8));
+}
+
+/// What nobody shows moves the end of the log, and so the id of a whole view.
+#[tokio::test]
+async fn who_has_seen_events_that_show_nothing_has_missed_nothing() {
+    let fixture = Fixture::start(&["a"]).await;
+    let mut somebody = fixture.watch(Some(1));
+    fixture.append(&["silent", "silent"]).await;
+    assert!(somebody.next().now_or_never().is_none(), "nothing to see");
+    let mut back = fixture.watch(Some(3));
+    assert!(back.next().now_or_never().is_none(), "nothing was missed");
+    fixture.append(&["a"]).await;
+    for frames in [&mut somebody, &mut back] {
+        assert_eq!(next(frames).await, change("<b>4</b>", 4));
+    }
+    assert_eq!(fixture.drawn.load(SeqCst), 1);
+    assert_eq!(fixture.drawn_whole.load(SeqCst), 0);
 }
 
 #[tokio::test]
@@ -251,11 +271,11 @@ async fn a_view_may_be_drawn_anew() {
     fixture.redrawn_at = 3;
     let mut frames = fixture.watch(Some(1));
     fixture.append(&["a"]).await;
-    assert_eq!(next(&mut frames).await, change("<b>2</b>", 1, 2));
+    assert_eq!(next(&mut frames).await, change("<b>2</b>", 2));
     fixture.append(&["a"]).await;
     assert_eq!(next(&mut frames).await, patch("<main>[1, 2, 3]</main>", 3));
     fixture.append(&["a"]).await;
-    assert_eq!(next(&mut frames).await, change("<b>4</b>", 3, 4));
+    assert_eq!(next(&mut frames).await, change("<b>4</b>", 4));
 }
 
 #[tokio::test]
@@ -265,45 +285,52 @@ async fn who_claims_to_have_seen_the_future_gets_the_whole_view() {
     assert_eq!(next(&mut frames).await, patch("<main>[1]</main>", 1));
 }
 
+/// The frames up to this id.
+async fn frames_up_to(frames: &mut Frames, id: usize) -> String {
+    let end = format!("\nid: {id}\n\n");
+    let mut all = String::new();
+    while !all.ends_with(&end) {
+        all += &next(frames).await;
+    }
+    all
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_was_away_for_too_long_gets_the_whole_view() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut slow = fixture.watch(Some(1));
-    for _ in 0..KEPT {
+    let mut somebody = fixture.watch(Some(1));
+    for _ in 0..ENTRIES {
         fixture.append(&["a"]).await;
     }
-    let last = KEPT as u64 + 1;
-    // Who comes back just in time. The view may not have heard of the last yet.
-    let mut back = fixture.watch(Some(1));
-    let all = next(&mut back).await;
-    assert!(all.starts_with(&change("<b>2</b>", 1, 2)), "all is kept");
+    let last = ENTRIES + 1;
+    frames_up_to(&mut somebody, last).await;
+    // Who comes back just in time.
+    let all = next(&mut fixture.watch(Some(1))).await;
+    assert!(all.contains("<b>2</b><b>3</b>"), "all is kept");
+    assert!(all.ends_with(&format!("<b>{last}</b>\nid: {last}\n\n")));
     fixture.append(&["a"]).await;
-    loop {
-        let frame = next(&mut back).await;
-        if frame.ends_with(&format!("id: {}\n\n", last + 1)) {
-            break;
-        }
-    }
-    for frames in [&mut slow, &mut fixture.watch(Some(1))] {
-        let frame = next(frames).await;
-        assert!(frame.contains("<main>[1, 2, 3, "), "the first is forgotten");
-        assert!(frame.ends_with(&format!("id: {}\n\n", last + 1)));
-    }
+    frames_up_to(&mut somebody, last + 1).await;
+    let whole = next(&mut fixture.watch(Some(1))).await;
+    assert!(whole.contains("<main>[1, 2, 3, "), "the first is forgotten");
+    assert!(whole.ends_with(&format!("id: {}\n\n", last + 1)));
+    assert!(!next(&mut fixture.watch(Some(2))).await.contains("<main>"));
 }
 
-#[tokio::test]
-async fn a_change_is_drawn_once_however_many_watch() {
+#[tokio::test(start_paused = true)]
+async fn changes_of_many_documents_are_not_all_kept() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut watchers: Vec<Frames> = (0..100).map(|_| fixture.watch(None)).collect();
-    for watcher in &mut watchers {
-        assert_eq!(next(watcher).await, patch("<main>[1]</main>", 1));
+    let mut somebody = fixture.watch(Some(1));
+    let batch = vec!["a"; 1_000];
+    for _ in 0..DOCUMENTS / 1_000 {
+        fixture.append(&batch).await;
     }
-    assert_eq!(fixture.drawn_whole.load(SeqCst), 1);
+    frames_up_to(&mut somebody, DOCUMENTS + 1).await;
+    let all = next(&mut fixture.watch(Some(1))).await;
+    assert!(all.contains("<b>2</b><b>3</b>"), "all is kept");
     fixture.append(&["a"]).await;
-    for watcher in &mut watchers {
-        assert_eq!(next(watcher).await, change("<b>2</b>", 1, 2));
-    }
-    assert_eq!(fixture.drawn.load(SeqCst), 1);
+    frames_up_to(&mut somebody, DOCUMENTS + 2).await;
+    let whole = next(&mut fixture.watch(Some(1))).await;
+    assert!(whole.contains("<main>"), "the first is forgotten");
 }
 
 #[tokio::test]
@@ -319,7 +346,7 @@ async fn what_nobody_watches_is_not_drawn() {
     let mut back = fixture.watch(Some(2));
     assert_eq!(next(&mut back).await, patch("<main>[1, 2, 3, 4]</main>", 4));
     fixture.append(&["a"]).await;
-    assert_eq!(next(&mut back).await, change("<b>5</b>", 4, 5));
+    assert_eq!(next(&mut back).await, change("<b>5</b>", 5));
 }
 
 #[tokio::test]
@@ -354,26 +381,6 @@ async fn another_read_model_is_drawn_anew() {
     discarded.await.expect_err("the old one has ended");
 }
 
-#[tokio::test(start_paused = true)]
-async fn changes_that_are_large_are_not_all_kept() {
-    let mut fixture = Fixture::start(&["a"]).await;
-    fixture.weight = KEPT_BYTES / 4;
-    let mut slow = fixture.watch(Some(1));
-    for _ in 0..3 {
-        fixture.append(&["a"]).await;
-    }
-    let kept = next(&mut slow).await;
-    assert!(
-        kept.starts_with(&change("<b>2</b>", 1, 2)[..40]),
-        "all is kept"
-    );
-    for _ in 0..5 {
-        fixture.append(&["a"]).await;
-    }
-    let whole = next(&mut fixture.watch(Some(4))).await;
-    assert!(whole.contains("<main>"), "the first is forgotten");
-}
-
 /// News of a number.
 fn news(number: u64) -> News<u64> {
     let changed = Changed {
@@ -390,20 +397,9 @@ fn news(number: u64) -> News<u64> {
 #[tokio::test]
 async fn a_view_that_misses_news_is_drawn_anew() {
     let fixture = Fixture::start(&["a", "a", "a"]).await;
-    let position = Position::new(1);
-    let view = Arc::new(LiveView {
-        view: fixture.view(),
-        shared: Mutex::new(Shared {
-            position,
-            changes: VecDeque::new(),
-            bytes: 0,
-            floor: position,
-            generation: 0,
-        }),
-        whole: tokio::sync::Mutex::default(),
-        changed: watch::Sender::new(()),
-        _watched: CancellationToken::new().drop_guard(),
-    });
+    let watched = CancellationToken::new().drop_guard();
+    let view = LiveView::new(fixture.view(), Position::new(1), Bounds::OF_A_VIEW, watched);
+    let view = Arc::new(view);
     let views = &fixture.views.views;
     views
         .lock()
@@ -416,14 +412,12 @@ async fn a_view_that_misses_news_is_drawn_anew() {
     for number in 2..=3 {
         sender.send(news(number)).expect("somebody listens");
     }
-    tokio::spawn(follow(
-        Arc::downgrade(&view),
-        fixture.model.clone(),
-        receiver,
-    ));
+    let model = fixture.model.clone();
+    let reached = move || model.position();
+    tokio::spawn(follow(Arc::downgrade(&view), reached, receiver));
     assert_eq!(next(&mut frames).await, patch("<main>[1, 2, 3]</main>", 3));
     sender.send(news(4)).expect("somebody listens");
-    assert_eq!(next(&mut frames).await, change("<b>4</b>", 3, 4));
+    assert_eq!(next(&mut frames).await, change("<b>4</b>", 4));
 }
 
 /// What is stored can be read a moment before anybody is told of it.
@@ -442,10 +436,10 @@ async fn a_view_that_begins_before_news_are_told_loses_and_doubles_none() {
         drop(held);
         fixture.reach(head).await;
         if seen.is_some() {
-            assert_eq!(next(&mut frames).await, change("<b>2</b>", 1, 2));
+            assert_eq!(next(&mut frames).await, change("<b>2</b>", 2));
         }
         fixture.append(&["a"]).await;
-        assert_eq!(next(&mut frames).await, change("<b>3</b>", 2, 3));
+        assert_eq!(next(&mut frames).await, change("<b>3</b>", 3));
         assert!(frames.next().now_or_never().is_none(), "there is no more");
     }
 }

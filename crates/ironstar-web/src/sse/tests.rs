@@ -1,7 +1,17 @@
-use datastar::prelude::PatchElements;
-use ironstar_ports::Position;
+use std::time::Duration;
 
-use super::{datastar_frame, frame};
+use bytes::Bytes;
+use datastar::prelude::PatchElements;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, Stream, StreamExt};
+use ironstar_ports::Position;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::{
+    Alive, COMMENT, KEEP_ALIVE, MAX_AGE, MIN_AGE, datastar_frame, frame, unfinished_frame,
+};
+use crate::latest::Side;
 
 #[test]
 fn a_frame_ends_with_its_id() {
@@ -13,6 +23,15 @@ fn a_frame_ends_with_its_id() {
          data: elements <p id=\"a\">\n\
          data: elements </p>\n\
          id: 7\n\n"
+    );
+}
+
+#[test]
+fn a_frame_that_is_not_the_last_takes_the_id_away() {
+    let frame = unfinished_frame(PatchElements::new("<p></p>"));
+    assert_eq!(
+        frame,
+        "event: datastar-patch-elements\ndata: elements <p></p>\nid: \n\n"
     );
 }
 
@@ -44,4 +63,110 @@ fn datastar_patches_cannot_be_forged_either() {
         text,
         "event: datastar-patch-elements\ndata: elements <p>a id: 999</p>\n\n"
     );
+}
+
+type Frames = BoxStream<'static, Bytes>;
+
+fn alive(frames: Frames, sides: Vec<Side>) -> Alive<Frames> {
+    Alive::new(frames, sides, CancellationToken::new())
+}
+
+/// A frame each time that this has gone by.
+fn every(pause: Duration) -> Frames {
+    let frames = stream::repeat(Bytes::from_static(b"frame"));
+    frames
+        .then(move |frame| tokio::time::sleep(pause).map(move |()| frame))
+        .boxed()
+}
+
+fn never() -> Frames {
+    stream::pending().boxed()
+}
+
+/// What comes until the stream ends, and when.
+async fn all<S: Stream<Item = Bytes> + Unpin>(mut alive: Alive<S>) -> Vec<(Bytes, Duration)> {
+    let start = Instant::now();
+    let mut all = Vec::new();
+    while let Some(Ok(frame)) = alive.next().await {
+        all.push((frame, start.elapsed()));
+    }
+    all
+}
+
+/// Timers go by whole milliseconds.
+fn is_about(actual: Duration, expected: Duration) -> bool {
+    (expected..=expected + Duration::from_millis(2)).contains(&actual)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_shows_that_it_is_alive_and_ends_in_time() {
+    let mut ages = Vec::new();
+    for _ in 0..100 {
+        let start = Instant::now();
+        let all = all(alive(never(), vec![])).await;
+        for (index, (frame, at)) in (1..).zip(&all) {
+            assert_eq!(*frame, COMMENT);
+            let drift = Duration::from_millis(1) * index;
+            let due = KEEP_ALIVE * index;
+            assert!((due..=due + drift).contains(at), "{at:?} is not {due:?}");
+        }
+        let age = start.elapsed();
+        assert!((MIN_AGE..=MAX_AGE).contains(&Duration::from_secs(age.as_secs())));
+        let due = age.as_secs() / KEEP_ALIVE.as_secs();
+        assert!((due - 1..=due).contains(&(all.len() as u64)));
+        ages.push(age);
+    }
+    ages.sort_unstable();
+    let spread = ages[99] - ages[0];
+    assert!(spread > (MAX_AGE - MIN_AGE) / 2, "{spread:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_silent_shows_nothing_else_and_ends_in_time() {
+    for pause in [KEEP_ALIVE - Duration::from_secs(1), Duration::from_secs(1)] {
+        let start = Instant::now();
+        let all = all(alive(every(pause), vec![])).await;
+        assert!(all.iter().all(|(frame, _)| *frame != COMMENT));
+        let age = Duration::from_secs(start.elapsed().as_secs());
+        assert!((MIN_AGE..=MAX_AGE).contains(&age), "{age:?}");
+    }
+    // One that is ready whenever it is asked ends as well.
+    let mut busy = alive(stream::repeat(Bytes::from_static(b"frame")).boxed(), vec![]);
+    assert!(busy.next().await.is_some());
+    tokio::time::advance(MAX_AGE).await;
+    assert!(busy.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_counted_from_the_last_frame() {
+    let one = tokio::time::sleep(Duration::from_secs(10)).map(|()| Bytes::from_static(b"frame"));
+    let frames = stream::once(one).chain(stream::pending());
+    let all = all(alive(frames.boxed(), vec![])).await;
+    assert!(is_about(all[0].1, Duration::from_secs(10)));
+    assert_eq!(all[1].0, COMMENT);
+    assert!(is_about(all[1].1, Duration::from_secs(25)), "{:?}", all[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_frames_nor_sides_keep_back_the_other() {
+    let of = |text: &'static str| stream::repeat(Bytes::from_static(text.as_bytes())).boxed();
+    let mut both = alive(of("frame"), vec![stream::empty().boxed(), of("side")]);
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(both.next().await.expect("a frame").expect("bytes"));
+    }
+    seen.sort();
+    assert_eq!(seen, ["frame", "frame", "side", "side"]);
+    let mut quiet = alive(never(), vec![of("side")]);
+    assert_eq!(quiet.next().await.expect("a frame").expect("bytes"), "side");
+    let mut ended = alive(stream::empty().boxed(), vec![never()]);
+    assert!(ended.next().await.is_none(), "sides do not go on alone");
+}
+
+#[tokio::test]
+async fn a_stream_is_small() {
+    let alive = size_of::<Alive<Frames>>();
+    let size = alive + size_of::<Sleep>() + size_of::<WaitForCancellationFutureOwned>();
+    // The other half is for what it is a stream of.
+    assert!(size <= 512, "{size}");
 }

@@ -110,7 +110,10 @@ pub(super) fn page(
     let typed = refused.map_or("", Refused::new_todo);
     let content = html! {
         main.page.todoapp data-page=(key) data-on:send=(layout::SEND) {
-            (heading_of(at, heading))
+            header.header.masthead {
+                (heading_of(at, heading))
+                p #presence .presence {}
+            }
             (layout::connection(&format!("/api/sse/todos{at}"), shown.page.position))
             (layout::notices(refused.map(|refused| &*refused.problem.detail)))
             @if is_behind {
@@ -137,10 +140,9 @@ pub(super) fn page(
 /// What stands above a list.
 fn heading_of(at: Location, heading: &Heading) -> Markup {
     html! {
-        header #heading .header.masthead {
+        div #heading {
             (star())
             h1 dir="auto" { (heading.title) }
-            p #presence .presence {}
             p.note { (heading.note) " " a href="/lists" { "All lists" } }
             @if heading.is_archived {
                 div.archived {
@@ -153,6 +155,16 @@ fn heading_of(at: Location, heading: &Heading) -> Markup {
                     }))
                 }
             }
+        }
+    }
+}
+
+/// How many people have the list open. The page comes without: its own stream
+/// counts, too.
+pub(super) fn presence(count: usize) -> Markup {
+    html! {
+        p #presence .presence {
+            @if count == 1 { "Only you are here" } @else { (count) " people are here" }
         }
     }
 }
@@ -229,6 +241,13 @@ impl Difference<'_> {
 impl View for TodoView {
     type Projection = TodoProjection;
 
+    fn concerns(&self, key: &str, changed: &Changed<TodoDocument>) -> bool {
+        let Location { list, show, .. } = self.location;
+        let is_here = |todo: &TodoItem| todo.list == list && shows(show, todo);
+        let (was, is) = todos(changed);
+        was.is_some_and(is_here) || is.is_some_and(is_here) || key == counts_key(list)
+    }
+
     fn draw(&self, changes: &Changes<TodoDocument>) -> Drawing {
         let mut difference = self.difference(changes);
         if difference.len() > PATCHED {
@@ -274,7 +293,6 @@ impl View for TodoView {
         }
         if !difference.added.is_empty() {
             difference.added.sort_by_key(|todo| todo.created);
-            // Not idempotent, so it comes last.
             patches.push(
                 self.items(&difference.added, None)
                     .selector("#todo-list")

@@ -27,7 +27,7 @@ pub(crate) const COMMAND: &str = "/api/commands/todo";
 pub(crate) struct TestApp {
     pub(crate) store: Arc<MemoryEventStore>,
     pub(crate) shutdown: CancellationToken,
-    router: Router,
+    pub(crate) router: Router,
 }
 
 impl TestApp {
@@ -146,8 +146,27 @@ impl TestApp {
 pub(crate) struct Events(EventStream<BoxStream<'static, Result<Bytes, axum::Error>>>);
 
 impl Events {
-    /// The next event, which must come soon.
+    /// The next event of the view, which must come soon.
     pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            let event = self.next_of_all().await;
+            if !event.data.contains("id=\"presence\"") {
+                return event;
+            }
+        }
+    }
+
+    /// The next time that the stream tells who is there, which must be soon.
+    pub(crate) async fn next_presence(&mut self) -> Event {
+        loop {
+            let event = self.next_of_all().await;
+            if event.data.contains("id=\"presence\"") {
+                return event;
+            }
+        }
+    }
+
+    async fn next_of_all(&mut self) -> Event {
         tokio::time::timeout(Duration::from_secs(30), self.0.next())
             .await
             .expect("an event comes")
@@ -155,11 +174,12 @@ impl Events {
             .expect("an event")
     }
 
-    /// Whether the stream ends, soon and without a further event.
+    /// Whether the stream ends soon.
     pub(crate) async fn ends(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_secs(30), self.0.next())
+        let rest = self.0.by_ref().for_each(|_| std::future::ready(()));
+        tokio::time::timeout(Duration::from_secs(30), rest)
             .await
-            .is_ok_and(|event| event.is_none())
+            .is_ok()
     }
 }
 

@@ -8,4 +8,5 @@ mod forms;
 mod lists;
 mod overload;
 mod page;
+mod shutdown;
 mod sse;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 
-use crate::app::TestApp;
+use crate::app::{TestApp, text};
 
 const STREAM: &str = "/api/sse/todos";
 
@@ -24,7 +24,7 @@ async fn the_whole_list_comes_first_and_then_every_change() {
 
     app.create("Call Ada").await;
     let summary = events.next().await;
-    assert_eq!(summary.id, "1", "the change is not complete yet");
+    assert_eq!(summary.id, "", "the change is not complete yet");
     assert!(summary.data.contains("<strong>2</strong> items left"));
     let added = events.next().await;
     assert_eq!(added.id, "2");
@@ -45,32 +45,54 @@ async fn the_whole_list_comes_first_and_then_every_change() {
 
     app.command(format!(r#"{{"type":"delete","id":"{milk}"}}"#))
         .await;
-    assert_eq!(events.next().await.id, "3");
+    assert_eq!(events.next().await.id, "");
     let removed = events.next().await;
     assert_eq!(removed.id, "4");
     assert_eq!(removed.data, format!("selector #todo-{milk}\nmode remove"));
 }
 
 #[tokio::test]
-async fn who_comes_back_gets_what_was_missed() {
+async fn who_comes_back_gets_what_was_missed_as_one_change() {
     let app = TestApp::init().await;
     // What nobody watches is not rendered, and not kept.
-    let _somebody = app.stream(STREAM, None).await;
+    let mut somebody = app.stream(STREAM, None).await;
     for text in ["One", "Two", "Three"] {
         app.create(text).await;
     }
+    while somebody.next().await.id != "3" {}
     let mut events = app.stream(STREAM, Some("1")).await;
-    let ids = ["1", "2", "2", "3"];
-    let texts = ["2", ">Two<", "3", ">Three<"];
-    for (id, text) in ids.into_iter().zip(texts) {
-        let event = events.next().await;
-        assert_eq!(event.id, id);
-        assert!(event.data.contains(text), "{}", event.data);
-        assert!(!event.data.contains(">One<"));
-    }
+    let summary = events.next().await;
+    assert_eq!(summary.id, "");
+    assert!(summary.data.contains("<strong>3</strong>"));
+    let added = events.next().await;
+    assert_eq!(added.id, "3");
+    assert!(added.data.contains(">Two<") && added.data.contains(">Three<"));
+    assert!(!added.data.contains(">One<"));
     app.create("Four").await;
-    assert_eq!(events.next().await.id, "3");
+    assert!(events.next().await.data.contains("<strong>4</strong>"));
     assert!(events.next().await.data.contains(">Four<"));
+}
+
+#[tokio::test]
+async fn who_watches_a_list_hears_how_many_do() {
+    let app = TestApp::init().await;
+    let page = text(app.get("/").await).await;
+    assert!(page.contains("<p class=\"presence\" id=\"presence\"></p>"));
+    let mut one = app.stream(STREAM, None).await;
+    let told = one.next_presence().await;
+    assert!(told.data.contains(">Only you are here<"), "{}", told.data);
+    let filtered = format!("{STREAM}?show=active");
+    let mut other = app.stream(&filtered, None).await;
+    while !one
+        .next_presence()
+        .await
+        .data
+        .contains(">2 people are here<")
+    {}
+    while !other.next_presence().await.data.contains(">2 people") {}
+    drop(other);
+    let told = one.next_presence().await;
+    assert!(told.data.contains(">Only you are here<"), "{}", told.data);
 }
 
 #[tokio::test]
@@ -109,11 +131,28 @@ async fn a_silent_stream_shows_that_it_is_alive() {
     let app = TestApp::init().await;
     let response = app.get(STREAM).await;
     let mut body = response.into_body().into_data_stream();
-    body.next().await.expect("the list").expect("bytes");
+    // The list, and who is there.
+    for _ in 0..2 {
+        body.next().await.expect("a frame").expect("bytes");
+    }
     let start = tokio::time::Instant::now();
     let comment = body.next().await.expect("a comment").expect("bytes");
     assert_eq!(&comment[..], b": keep-alive\n\n");
     assert_eq!(start.elapsed().as_secs(), Duration::from_secs(15).as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_end_in_time() {
+    let app = TestApp::init().await;
+    app.create("One").await;
+    for path in [STREAM, "/api/events"] {
+        let start = tokio::time::Instant::now();
+        let response = app.get(path).await;
+        let body = response.into_body().into_data_stream();
+        body.for_each(|_| std::future::ready(())).await;
+        let age = start.elapsed().as_secs();
+        assert!((15 * 60..=30 * 60).contains(&age), "{path}: {age} s");
+    }
 }
 
 #[tokio::test]

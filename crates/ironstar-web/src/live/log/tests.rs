@@ -1,0 +1,61 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ironstar_app::projection::{Changed, Changes};
+use ironstar_ports::Position;
+
+use super::{Bounds, Log, Missed};
+
+fn at(position: u64) -> Position {
+    Position::new(position)
+}
+
+/// A document goes from one number to the next.
+fn change(from: u64) -> Changes<u64> {
+    let changed = Changed {
+        before: Some(Arc::new(from)),
+        after: Some(Arc::new(from + 1)),
+    };
+    Changes {
+        from: at(from),
+        to: at(from + 1),
+        documents: HashMap::from([("a".to_owned(), changed)]),
+    }
+}
+
+/// Between a look at what somebody has missed and the drawing of it, the log
+/// goes on.
+#[test]
+fn what_is_forgotten_cannot_be_merged() {
+    let bounds = Bounds {
+        entries: 2,
+        ..Bounds::OF_A_VIEW
+    };
+    let mut log = Log::new(at(0), bounds);
+    for from in 0..2 {
+        assert!(log.take(&change(from), |_, _| true));
+    }
+    let Missed::After(gap) = log.missed(at(0)) else {
+        panic!("all is known");
+    };
+    let merged = log.merge(gap, at(2)).expect("all is known");
+    let number = &merged.documents["a"];
+    assert_eq!(number.before.as_deref(), Some(&0));
+    assert_eq!(number.after.as_deref(), Some(&2));
+    let merged = log.merge(gap, at(1)).expect("all is known");
+    assert_eq!(merged.documents["a"].after.as_deref(), Some(&1));
+    log.take(&change(2), |_, _| true);
+    assert!(log.merge(gap, at(2)).is_none());
+    assert_eq!(log.missed(at(0)), Missed::TooMuch);
+}
+
+/// It would mean that batches overlap: what they change cannot be merged.
+#[test]
+fn news_that_do_not_come_next_leave_nothing_known() {
+    let mut log = Log::new(at(2), Bounds::OF_A_VIEW);
+    let mut news = change(1);
+    news.to = at(4);
+    assert!(log.take(&news, |_, _| true));
+    assert_eq!(log.missed(at(2)), Missed::TooMuch);
+    assert_eq!((log.position(), log.changed()), (at(4), at(4)));
+}

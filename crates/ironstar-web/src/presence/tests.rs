@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use futures::StreamExt;
+use ironstar_domain::ListId;
+use maud::html;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{PACE, PATIENCE, Presence};
+use crate::latest::Side;
+
+fn presence() -> Presence {
+    Presence::new(|people| html! { (people) })
+}
+
+/// The next number that is told, and when that is.
+async fn next(side: &mut Side) -> (usize, Instant) {
+    let hour = Duration::from_secs(3_600);
+    let frame = tokio::time::timeout(hour, side.next()).await;
+    let frame = frame.expect("it is told").expect("it goes on");
+    let text = std::str::from_utf8(&frame).expect("text");
+    let people = text
+        .strip_prefix("event: datastar-patch-elements\ndata: elements ")
+        .and_then(|text| text.strip_suffix("\n\n"));
+    let people = people.expect("a patch without an id").parse();
+    (people.expect("a number"), Instant::now())
+}
+
+async fn is_silent(side: &mut Side) -> bool {
+    let hour = Duration::from_secs(3_600);
+    tokio::time::timeout(hour, side.next()).await.is_err()
+}
+
+/// Timers go by whole milliseconds.
+#[track_caller]
+fn expect_about(actual: Duration, expected: Duration) {
+    let about = expected..=expected + Duration::from_millis(2);
+    assert!(about.contains(&actual), "{actual:?} is not {expected:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_is_told_how_many_are_there_and_so_is_everyone() {
+    let presence = presence();
+    let start = Instant::now();
+    let mut first = presence.enter(ListId::SHARED);
+    assert_eq!(next(&mut first).await, (1, start));
+    tokio::time::sleep(PACE * 2).await;
+    let start = Instant::now();
+    let mut second = presence.enter(ListId::SHARED);
+    let (people, at) = next(&mut first).await;
+    assert_eq!(people, 2);
+    expect_about(at - start, Duration::ZERO);
+    assert_eq!(next(&mut second).await.0, 2);
+    let other = Uuid::from_u128(1).into();
+    assert_eq!(next(&mut presence.enter(other)).await.0, 1);
+    assert!(is_silent(&mut first).await, "that was another list");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_who_come_are_told_twice() {
+    let presence = presence();
+    let start = Instant::now();
+    let mut sides: Vec<Side> = Vec::new();
+    for _ in 0..10_000 {
+        sides.push(presence.enter(ListId::SHARED));
+        tokio::task::yield_now().await;
+    }
+    for side in &mut sides {
+        assert_eq!(next(side).await.0, 1);
+    }
+    for side in &mut sides {
+        let (people, at) = next(side).await;
+        assert_eq!(people, 10_000);
+        expect_about(at - start, PACE);
+    }
+    sides.push(presence.enter(ListId::SHARED));
+    let (people, at) = next(&mut sides[0]).await;
+    assert_eq!(people, 10_001);
+    expect_about(at - start, PACE * 2);
+    assert!(is_silent(&mut sides[0]).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_soon_was_never_gone() {
+    let presence = presence();
+    let mut one = presence.enter(ListId::SHARED);
+    let other = presence.enter(ListId::SHARED);
+    assert_eq!(next(&mut one).await.0, 1);
+    assert_eq!(next(&mut one).await.0, 2);
+    tokio::time::sleep(PACE).await;
+    drop(other);
+    tokio::time::sleep(PATIENCE - Duration::from_millis(100)).await;
+    let other = presence.enter(ListId::SHARED);
+    assert!(is_silent(&mut one).await, "nothing has changed");
+    let start = Instant::now();
+    drop(other);
+    let (people, at) = next(&mut one).await;
+    assert_eq!(people, 1);
+    expect_about(at - start, PATIENCE);
+    assert!(is_silent(&mut one).await);
+}
+
+/// One goes for good; then another comes back just when that is told.
+#[tokio::test(start_paused = true)]
+async fn who_is_away_when_another_is_told_gone_still_counts() {
+    let presence = presence();
+    let mut one = presence.enter(ListId::SHARED);
+    let others = [(); 2].map(|()| presence.enter(ListId::SHARED));
+    while next(&mut one).await.0 < 3 {}
+    tokio::time::sleep(PACE).await;
+    let [gone, back] = others;
+    drop(gone);
+    tokio::time::sleep(PATIENCE - Duration::from_millis(100)).await;
+    drop(back);
+    let told = tokio::spawn(async move { (next(&mut one).await.0, one) });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let _back = presence.enter(ListId::SHARED);
+    let (people, mut one) = told.await.expect("told");
+    assert_eq!(people, 2);
+    assert!(is_silent(&mut one).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_nobody_watches_leaves_nothing() {
+    let presence = presence();
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    for _ in 0..3 {
+        let mut sides: Vec<Side> = (0..5).map(|_| presence.enter(ListId::SHARED)).collect();
+        next(&mut sides[0]).await;
+        assert_eq!((tasks(), presence.rooms().len()), (before + 1, 1));
+        drop(sides);
+        assert_eq!(presence.rooms().len(), 0);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while tasks() != before {
+            assert!(Instant::now() < deadline, "the task goes on");
+            tokio::task::yield_now().await;
+        }
+    }
+}
