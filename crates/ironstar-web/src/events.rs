@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::Services;
 use crate::problem::Problem;
-use crate::sse::{self, LastEventId};
+use crate::sse::{self, LastEventId, SignOfLife};
 
 /// The routes of this module.
 pub(crate) fn routes(services: Services) -> Router {
@@ -75,7 +75,13 @@ async fn events(
         .filter_map(move |event| future::ready(event.ok().and_then(|event| render(&event, &keys))));
     // Also who is cut off before the first event knows where to go on.
     let frames = stream::once(future::ready(sse::progress(after))).chain(frames);
-    Ok(sse::respond(Box::pin(frames), vec![], services.shutdown))
+    let alive = SignOfLife::Comment;
+    Ok(sse::respond(
+        Box::pin(frames),
+        vec![],
+        alive,
+        services.shutdown,
+    ))
 }
 
 fn parse_after(after: &str, head: Position) -> Result<Position, Problem> {

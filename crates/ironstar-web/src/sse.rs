@@ -29,8 +29,25 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const MIN_AGE: Duration = Duration::from_secs(15 * 60);
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// A comment, which clients ignore.
-const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
+/// What a stream says when there is nothing to say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SignOfLife {
+    /// A comment, which clients ignore.
+    Comment,
+    /// An event without data, which Datastar hands on to the page (`page.js`), and
+    /// `EventSource` to nobody. A page that has not heard of its stream for long
+    /// takes it for lost.
+    Event,
+}
+
+impl SignOfLife {
+    fn frame(self) -> Bytes {
+        Bytes::from_static(match self {
+            Self::Comment => b": keep-alive\n\n",
+            Self::Event => b"event: datastar-alive\n\n",
+        })
+    }
+}
 
 /// Where a client says that it got to, in the header `Last-Event-ID`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,7 +134,12 @@ fn with_id(mut event: DatastarEvent, id: Option<String>) -> String {
 /// enough: clients then come back by themselves, and go on where they are. So no
 /// client stays with one server for ever, and what a stream may have gathered
 /// goes with it. Frames from the `sides` go out in between.
-pub(crate) fn respond<S>(frames: S, sides: Vec<Side>, shutdown: CancellationToken) -> Response
+pub(crate) fn respond<S>(
+    frames: S,
+    sides: Vec<Side>,
+    alive: SignOfLife,
+    shutdown: CancellationToken,
+) -> Response
 where
     S: Stream<Item = Bytes> + Send + Unpin + 'static,
 {
@@ -128,7 +150,7 @@ where
             // Proxies hold streams back otherwise.
             (header::HeaderName::from_static("x-accel-buffering"), "no"),
         ],
-        Body::from_stream(Alive::new(frames, sides, shutdown)),
+        Body::from_stream(Alive::new(frames, sides, alive, shutdown)),
     )
         .into_response()
 }
@@ -140,6 +162,7 @@ struct Alive<S> {
     sides: Vec<Side>,
     /// Whether the sides have their turn.
     is_aside: bool,
+    alive: SignOfLife,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     /// When the last frame went out.
     last: Instant,
@@ -150,13 +173,14 @@ struct Alive<S> {
 }
 
 impl<S: Stream<Item = Bytes> + Unpin> Alive<S> {
-    fn new(frames: S, sides: Vec<Side>, shutdown: CancellationToken) -> Self {
+    fn new(frames: S, sides: Vec<Side>, alive: SignOfLife, shutdown: CancellationToken) -> Self {
         let now = Instant::now();
         let age = fastrand::u64(MIN_AGE.as_secs()..=MAX_AGE.as_secs());
         Self {
             frames,
             sides,
             is_aside: false,
+            alive,
             shutdown: Box::pin(shutdown.cancelled_owned()),
             last: now,
             ends: now + Duration::from_secs(age),
@@ -208,7 +232,7 @@ impl<S: Stream<Item = Bytes> + Unpin> Alive<S> {
             let due = (self.last + KEEP_ALIVE).min(self.ends);
             self.timer.as_mut().reset(due);
             if is_silent {
-                return Poll::Ready(Some(COMMENT));
+                return Poll::Ready(Some(self.alive.frame()));
             }
         }
         Poll::Pending

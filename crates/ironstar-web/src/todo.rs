@@ -29,7 +29,7 @@ use crate::Services;
 use crate::live::LiveViews;
 use crate::presence::Presence;
 use crate::problem::Problem;
-use crate::sse::{self, LastEventId};
+use crate::sse::{self, LastEventId, SignOfLife};
 
 use location::{Asked, Location};
 use view::TodoView;
@@ -132,5 +132,6 @@ async fn live(
     };
     let frames = todos.views.watch(&location, view, seen);
     let sides = vec![todos.presence.enter(location.list)];
-    Ok(sse::respond(frames, sides, todos.services.shutdown.clone()))
+    let shutdown = todos.services.shutdown.clone();
+    Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    Alive, COMMENT, KEEP_ALIVE, MAX_AGE, MIN_AGE, datastar_frame, frame, unfinished_frame,
+    Alive, KEEP_ALIVE, MAX_AGE, MIN_AGE, SignOfLife, datastar_frame, frame, unfinished_frame,
 };
 use crate::latest::Side;
 
@@ -68,7 +68,7 @@ fn datastar_patches_cannot_be_forged_either() {
 type Frames = BoxStream<'static, Bytes>;
 
 fn alive(frames: Frames, sides: Vec<Side>) -> Alive<Frames> {
-    Alive::new(frames, sides, CancellationToken::new())
+    Alive::new(frames, sides, SignOfLife::Comment, CancellationToken::new())
 }
 
 /// A frame each time that this has gone by.
@@ -105,7 +105,7 @@ async fn a_silent_stream_shows_that_it_is_alive_and_ends_in_time() {
         let start = Instant::now();
         let all = all(alive(never(), vec![])).await;
         for (index, (frame, at)) in (1..).zip(&all) {
-            assert_eq!(*frame, COMMENT);
+            assert_eq!(*frame, SignOfLife::Comment.frame());
             let drift = Duration::from_millis(1) * index;
             let due = KEEP_ALIVE * index;
             assert!((due..=due + drift).contains(at), "{at:?} is not {due:?}");
@@ -126,7 +126,10 @@ async fn a_stream_that_is_not_silent_shows_nothing_else_and_ends_in_time() {
     for pause in [KEEP_ALIVE - Duration::from_secs(1), Duration::from_secs(1)] {
         let start = Instant::now();
         let all = all(alive(every(pause), vec![])).await;
-        assert!(all.iter().all(|(frame, _)| *frame != COMMENT));
+        assert!(
+            all.iter()
+                .all(|(frame, _)| *frame != SignOfLife::Comment.frame())
+        );
         let age = Duration::from_secs(start.elapsed().as_secs());
         assert!((MIN_AGE..=MAX_AGE).contains(&age), "{age:?}");
     }
@@ -143,7 +146,7 @@ async fn silence_is_counted_from_the_last_frame() {
     let frames = stream::once(one).chain(stream::pending());
     let all = all(alive(frames.boxed(), vec![])).await;
     assert!(is_about(all[0].1, Duration::from_secs(10)));
-    assert_eq!(all[1].0, COMMENT);
+    assert_eq!(all[1].0, SignOfLife::Comment.frame());
     assert!(is_about(all[1].1, Duration::from_secs(25)), "{:?}", all[1]);
 }
 

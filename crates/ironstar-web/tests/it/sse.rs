@@ -137,7 +137,7 @@ async fn a_silent_stream_shows_that_it_is_alive() {
     }
     let start = tokio::time::Instant::now();
     let comment = body.next().await.expect("a comment").expect("bytes");
-    assert_eq!(&comment[..], b": keep-alive\n\n");
+    assert_eq!(&comment[..], b"event: datastar-alive\n\n");
     assert_eq!(start.elapsed().as_secs(), Duration::from_secs(15).as_secs());
 }
 
