@@ -6,6 +6,7 @@
 //! gets patches; a program posts JSON and gets JSON.
 
 mod form;
+mod heading;
 mod location;
 mod page;
 mod parts;
@@ -31,6 +32,7 @@ use crate::presence::Presence;
 use crate::problem::Problem;
 use crate::sse::{self, LastEventId, SignOfLife};
 
+use heading::Headings;
 use location::{Asked, Location};
 use view::TodoView;
 
@@ -40,10 +42,12 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// The routes of this module.
 pub(crate) fn routes(services: &Services) -> Router {
     let model = services.projections.model();
-    let lists = TodoLists::new(model.clone());
+    let todos = TodoLists::new(model.clone());
+    let lists = ListService::new(services.commands.clone(), services.projections.model());
     let todos = Arc::new(Todos {
-        service: TodoService::new(services.commands.clone(), lists),
-        lists: ListService::new(services.commands.clone(), services.projections.model()),
+        service: TodoService::new(services.commands.clone(), todos),
+        headings: Headings::new(lists.clone()),
+        lists,
         services: services.clone(),
         views: LiveViews::new(model),
         presence: Presence::new(view::presence),
@@ -71,6 +75,7 @@ struct Todos {
     lists: ListService,
     services: Services,
     views: LiveViews<Location, TodoView>,
+    headings: Headings,
     presence: Presence,
 }
 
@@ -109,8 +114,8 @@ impl Todos {
     }
 }
 
-/// `GET /api/sse/todos`: Datastar patches, the whole view first, and how many
-/// people are here.
+/// `GET /api/sse/todos`: Datastar patches, the whole view first; and beside it
+/// what the list is called, and how many people are here.
 async fn live(
     State(todos): State<Arc<Todos>>,
     last_event_id: LastEventId,
@@ -131,7 +136,9 @@ async fn live(
         lists: todos.service.lists().clone(),
     };
     let frames = todos.views.watch(&location, view, seen);
-    let sides = vec![todos.presence.enter(location.list)];
+    let presence = todos.presence.enter(location.list);
+    let heading = todos.headings.watch(location.list);
+    let sides = [presence].into_iter().chain(heading).collect();
     let shutdown = todos.services.shutdown.clone();
     Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
 }

@@ -9,8 +9,9 @@ use ironstar_app::todo::Show;
 use ironstar_domain::ListId;
 
 use super::Todos;
+use super::heading::Heading;
 use super::location::{Asked, Location, parse_show};
-use super::view::{self, Heading, Refused, Shown};
+use super::view::{self, Refused, Shown};
 use crate::problem::Problem;
 
 /// `GET /`

@@ -5,7 +5,6 @@ use datastar::consts::ElementPatchMode;
 use datastar::prelude::PatchElements;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ironstar_app::list::ListItem;
 use ironstar_app::projection::{Changed, Changes, ReadError};
 use ironstar_app::todo::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoPage, TodoProjection, counts_key,
@@ -14,9 +13,9 @@ use ironstar_domain::TodoId;
 use ironstar_ports::Position;
 use maud::{Markup, html};
 
+use super::heading::Heading;
 use super::location::Location;
 use super::parts::{element_id, item, nothing, summary, toggle_all};
-use crate::icon::star;
 use crate::kit::{Banner, Button};
 use crate::layout;
 use crate::live::{Drawing, View};
@@ -64,32 +63,6 @@ impl Refused {
     }
 }
 
-/// What stands above a list.
-#[derive(Debug)]
-pub(super) struct Heading {
-    title: String,
-    note: &'static str,
-    is_archived: bool,
-}
-
-impl Heading {
-    pub(super) fn shared() -> Self {
-        Self {
-            title: "todos".to_owned(),
-            note: "Shared by everyone who has this page open.",
-            is_archived: false,
-        }
-    }
-
-    pub(super) fn of(list: &ListItem) -> Self {
-        Self {
-            title: list.name.to_string(),
-            note: "A list that everyone shares.",
-            is_archived: list.archived,
-        }
-    }
-}
-
 /// A part of a list, and what is in it.
 #[derive(Debug)]
 pub(super) struct Shown {
@@ -111,7 +84,7 @@ pub(super) fn page(
     let content = html! {
         main.page.todoapp data-page=(key) data-on:send=(layout::SEND) {
             header.header.masthead {
-                (heading_of(at, heading))
+                (heading.draw())
                 p #presence .presence {}
             }
             (layout::connection(&format!("/api/sse/todos{at}"), shown.page.position))
@@ -135,28 +108,6 @@ pub(super) fn page(
         }
     };
     layout::page(&format!("ironstar · {}", heading.title), &content)
-}
-
-/// What stands above a list.
-fn heading_of(at: Location, heading: &Heading) -> Markup {
-    html! {
-        div #heading {
-            (star())
-            h1 dir="auto" { (heading.title) }
-            p.note { (heading.note) " " a href="/lists" { "All lists" } }
-            @if heading.is_archived {
-                div.archived {
-                    (Banner::Note.draw(html! {
-                        "Archived: it takes no new todos until it is restored."
-                        form.plain action={ "/lists/" (at.list) "/restore" } method="post" {
-                            input type="hidden" name="then" value="list";
-                            (Button::Quiet.draw("Restore"))
-                        }
-                    }))
-                }
-            }
-        }
-    }
 }
 
 /// How many people have the list open. The page comes without: its own stream

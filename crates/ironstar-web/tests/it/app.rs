@@ -150,7 +150,8 @@ impl Events {
     pub(crate) async fn next(&mut self) -> Event {
         loop {
             let event = self.next_of_all().await;
-            if !event.data.contains("id=\"presence\"") {
+            let sides = ["id=\"presence\"", "id=\"heading\""];
+            if !sides.iter().any(|side| event.data.contains(side)) {
                 return event;
             }
         }
@@ -158,9 +159,14 @@ impl Events {
 
     /// The next time that the stream tells who is there, which must be soon.
     pub(crate) async fn next_presence(&mut self) -> Event {
+        self.next_with("id=\"presence\"").await
+    }
+
+    /// The next event that says something, which must come soon.
+    pub(crate) async fn next_with(&mut self, what: &str) -> Event {
         loop {
             let event = self.next_of_all().await;
-            if event.data.contains("id=\"presence\"") {
+            if event.data.contains(what) {
                 return event;
             }
         }

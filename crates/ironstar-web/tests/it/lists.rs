@@ -74,6 +74,40 @@ async fn a_list_has_its_own_page_todos_and_stream() {
 }
 
 #[tokio::test]
+async fn what_stands_above_a_list_is_live() {
+    let app = TestApp::init().await;
+    let id = list(&app, "Shopping").await;
+    let other = list(&app, "Other").await;
+    let mut streams = Vec::new();
+    for part in ["", "&show=active"] {
+        let path = format!("/api/sse/todos?list={id}{part}");
+        let mut stream = app.stream(&path, None).await;
+        let heading = stream.next_with("id=\"heading\"").await;
+        assert!(heading.data.contains(">Shopping</h1>"), "{}", heading.data);
+        streams.push(stream);
+    }
+    let told = json!({"type": "rename", "id": other, "name": "Groceries, but elsewhere"});
+    assert_eq!(post(&app, "list", told).await.0, StatusCode::OK);
+    for (command, expected) in [
+        (
+            json!({"type": "rename", "id": id, "name": "<b>"}),
+            ">&lt;b&gt;</h1>",
+        ),
+        (
+            json!({"type": "archive", "id": id}),
+            "Archived: it takes no new",
+        ),
+        (json!({"type": "restore", "id": id}), "</p></div>"),
+    ] {
+        assert_eq!(post(&app, "list", command).await.0, StatusCode::OK);
+        for stream in &mut streams {
+            let heading = stream.next_with("id=\"heading\"").await;
+            assert!(heading.data.contains(expected), "{}", heading.data);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_is_not_there_is_not_found() {
     let app = TestApp::init().await;
     let unknown = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";

@@ -1,0 +1,179 @@
+//! What stands above a list, kept up to date for everyone who has it open: its
+//! name, and whether it takes new todos.
+//!
+//! A list that nobody has open leaves nothing here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use datastar::prelude::PatchElements;
+use ironstar_app::ListService;
+use ironstar_app::list::ListItem;
+use ironstar_app::projection::{News, ReadError};
+use ironstar_domain::ListId;
+use maud::{Markup, html};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::icon::star;
+use crate::kit::{Banner, Button};
+use crate::latest::{Side, side};
+use crate::sse;
+
+/// What stands above a list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Heading {
+    pub(super) title: String,
+    note: &'static str,
+    /// The list, if it has to be restored before it takes new todos.
+    archived: Option<ListId>,
+}
+
+/// The headings that somebody watches.
+#[derive(Debug)]
+pub(super) struct Headings {
+    lists: ListService,
+    watched: Mutex<HashMap<ListId, Weak<Watched>>>,
+}
+
+/// A heading that somebody watches.
+#[derive(Debug)]
+struct Watched {
+    drawn: watch::Sender<Bytes>,
+    /// Ends the task that keeps it up to date.
+    _open: DropGuard,
+}
+
+impl Heading {
+    /// That of the list which is always there.
+    pub(super) fn shared() -> Self {
+        Self {
+            title: "todos".to_owned(),
+            note: "Shared by everyone who has this page open.",
+            archived: None,
+        }
+    }
+
+    pub(super) fn of(list: &ListItem) -> Self {
+        Self {
+            title: list.name.to_string(),
+            note: "A list that everyone shares.",
+            archived: list.archived.then_some(list.id),
+        }
+    }
+
+    pub(super) fn draw(&self) -> Markup {
+        html! {
+            div #heading {
+                (star())
+                h1 dir="auto" { (self.title) }
+                p.note { (self.note) " " a href="/lists" { "All lists" } }
+                @if let Some(list) = self.archived {
+                    div.archived {
+                        (Banner::Note.draw(html! {
+                            "Archived: it takes no new todos until it is restored."
+                            form.plain action={ "/lists/" (list) "/restore" } method="post" {
+                                input type="hidden" name="then" value="list";
+                                (Button::Quiet.draw("Restore"))
+                            }
+                        }))
+                    }
+                }
+            }
+        }
+    }
+
+    fn frame(&self) -> Bytes {
+        let patch = PatchElements::new(self.draw().into_string());
+        sse::datastar_frame(patch, None).into()
+    }
+}
+
+impl Headings {
+    pub(super) fn new(lists: ListService) -> Self {
+        Self {
+            lists,
+            watched: Mutex::default(),
+        }
+    }
+
+    /// The heading of a list now, and each time that it is another one; nothing
+    /// for the list that stays as it is.
+    pub(super) fn watch(&self, list: ListId) -> Option<Side> {
+        if list.is_shared() {
+            return None;
+        }
+        let watched = self.watched(list);
+        Some(side(watched.drawn.subscribe(), watched))
+    }
+
+    fn watched(&self, list: ListId) -> Arc<Watched> {
+        let mut all = self.lock();
+        if let Some(watched) = all.get(&list).and_then(Weak::upgrade) {
+            return watched;
+        }
+        let closed = CancellationToken::new();
+        let drawn = watch::Sender::default();
+        let watched = Arc::new(Watched {
+            drawn: drawn.clone(),
+            _open: closed.clone().drop_guard(),
+        });
+        let following = follow(self.lists.clone(), list, drawn);
+        tokio::spawn(async move { closed.run_until_cancelled(following).await });
+        all.retain(|_, watched| watched.strong_count() > 0);
+        all.insert(list, Arc::downgrade(&watched));
+        watched
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ListId, Weak<Watched>>> {
+        // Nothing panics between the changes that belong together.
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Draws the heading of a list whenever something happens to the list.
+async fn follow(lists: ListService, list: ListId, drawn: watch::Sender<Bytes>) {
+    // First listen, then look: what happens in between is heard.
+    let Some(mut news) = lists.model().news() else {
+        return;
+    };
+    let key = list.to_string();
+    loop {
+        match lists.list(list).await {
+            Ok(Some(list)) => show(&drawn, &list),
+            Ok(None) => {}
+            Err(error) => complain(&error),
+        }
+        loop {
+            match news.recv().await {
+                Ok(News::Changed(changes)) => {
+                    let changed = changes.documents.get(&key);
+                    if let Some(list) = changed.and_then(|changed| changed.after.as_deref()) {
+                        show(&drawn, list);
+                    }
+                }
+                // Look again.
+                Ok(News::Jumped(_)) | Err(RecvError::Lagged(_)) => break,
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+fn show(drawn: &watch::Sender<Bytes>, list: &ListItem) {
+    let frame = Heading::of(list).frame();
+    drawn.send_if_modified(|shown| {
+        let is_news = *shown != frame;
+        *shown = frame;
+        is_news
+    });
+}
+
+fn complain(error: &ReadError) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "the heading of a list cannot be drawn; it stays as it is until something happens to the list"
+    );
+}
