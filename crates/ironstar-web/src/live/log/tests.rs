@@ -59,3 +59,29 @@ fn news_that_do_not_come_next_leave_nothing_known() {
     assert_eq!(log.missed(at(2)), Missed::TooMuch);
     assert_eq!((log.position(), log.changed()), (at(4), at(4)));
 }
+
+#[test]
+fn ids_inside_a_batch_are_not_admitted_nor_those_of_which_nothing_is_known() {
+    let bounds = Bounds {
+        batches: 1,
+        ..Bounds::OF_A_VIEW
+    };
+    let mut log = Log::new(at(1), bounds);
+    let admitted = |log: &Log<u64>| -> Vec<u64> {
+        let all = (0..=9).filter_map(|id| log.admit(at(id), at(8)));
+        all.map(Position::get).collect()
+    };
+    assert_eq!(admitted(&log), [1, 8]);
+    for (from, to, known) in [(1, 4, &[1, 4, 8][..]), (5, 7, &[4, 5, 7, 8])] {
+        let batch = Changes {
+            from: at(from),
+            to: at(to),
+            ..change(0)
+        };
+        assert!(
+            !log.take(&batch, |_, _| false),
+            "it is about something else"
+        );
+        assert_eq!(admitted(&log), known);
+    }
+}
