@@ -161,9 +161,7 @@ fn main() -> anyhow::Result<()> {
         What::Frames => over_http(&arguments, &path, async |server| {
             frames::measure(server.address, time).await
         })?,
-        What::Fanout { clients } => {
-            fanout::measure(arguments.program()?, &path, clients, time)?
-        }
+        What::Fanout { clients } => fanout::measure(arguments.program()?, &path, clients, time)?,
         What::Views { clients } => {
             fanout::measure_views(arguments.program()?, &path, clients, time)?
         }

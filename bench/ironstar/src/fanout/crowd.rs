@@ -232,9 +232,11 @@ impl Crowd {
         let target = self.targets.front();
         let (position, behind) = target.map_or((0, 0), |target| (target.position, target.behind));
         format!(
-            "of {} clients {} have got anything, and {behind} wait for position {position}",
+            "of {} clients {} have got anything, and {behind} wait for position {position}; \
+             every command was answered: {}",
             self.clients.len(),
             self.greeted,
+            self.publisher.is_done(),
         )
     }
 

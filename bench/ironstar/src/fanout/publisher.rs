@@ -164,10 +164,7 @@ pub(super) enum Changes {
     Renames { todos: Vec<String>, next: usize },
     /// What was recorded of another server, change by change, with the ids that
     /// come next.
-    Replay {
-        recorded: Vec<Vec<u8>>,
-        next: usize,
-    },
+    Replay { recorded: Vec<Vec<u8>>, next: usize },
 }
 
 impl Changes {
@@ -209,10 +206,10 @@ impl Changes {
             }
             Self::Renames { todos, next } => {
                 let id = &todos[*next % todos.len()];
-                let number = *next % 1_000;
                 *next += 1;
+                // Any text that the todo does not have yet.
                 Ok(todo(format!(
-                    r#"{{"type":"rename","id":"{id}","text":"Todo number {number:>03}"}}"#
+                    r#"{{"type":"rename","id":"{id}","text":"Take {position}"}}"#
                 )))
             }
             Self::Replay { recorded, next } => {

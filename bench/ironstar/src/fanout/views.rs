@@ -131,15 +131,13 @@ impl Stage {
     /// Makes the todos of the shared list active. Returns the position of the
     /// log.
     fn reset(&self, crowd: &mut Crowd) -> anyhow::Result<u64> {
-        let id = &self.shared[0];
-        let commands = [
-            ("/api/commands/todos", r#"{"type":"reopen_all"}"#.to_owned()),
-            ("/api/commands/todo", format!(r#"{{"type":"complete","id":"{id}"}}"#)),
-            ("/api/commands/todo", format!(r#"{{"type":"reopen","id":"{id}"}}"#)),
-        ];
-        for (path, command) in commands {
-            crowd.publisher.command(path, &command)?;
-        }
+        let all = r#"{"type":"reopen_all"}"#;
+        crowd.publisher.command("/api/commands/todos", all)?;
+        // The position of something that has changed for certain. It must not be
+        // undone by what follows: nobody would see any of it.
+        let (id, position) = (&self.shared[0], crowd.publisher.position);
+        let rename = format!(r#"{{"type":"rename","id":"{id}","text":"From {position}"}}"#);
+        crowd.publisher.command("/api/commands/todo", &rename)?;
         Ok(crowd.publisher.position)
     }
 
