@@ -192,7 +192,7 @@ impl Stage {
             }
             Ok(())
         })?;
-        let paced = self.flow(|stage| stage.pace(time))?;
+        let paced = self.flow(|stage| stage.pace(2 * time))?;
         Ok(Measured {
             connecting,
             kib_per_client,
