@@ -4,7 +4,7 @@
 //! Machines are shared and noisy, so every figure is taken several times in
 //! turn with what it is compared to, and the medians are compared. Nothing here
 //! is a test: see `docs/BENCHMARKS.md` for what the figures mean. A new
-//! measurement is a row in `measurements.rs`, and a program of `bench/` that
+//! measurement is a row in `measurements.rs` or beneath it, and a program of `bench/` that
 //! prints its figures.
 
 mod measurements;
@@ -19,7 +19,7 @@ use anyhow::{Context, bail};
 use cargo_metadata::MetadataCommand;
 use clap::Args;
 
-use self::measurements::{Effort, MEASUREMENTS, Measurement, Source};
+use self::measurements::{Effort, Measurement, Source};
 use self::program::{Figures, Programs, Run};
 use self::report::Outcome;
 
@@ -44,12 +44,11 @@ pub(crate) struct Arguments {
 
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let chosen: Vec<&Measurement> = MEASUREMENTS
-        .iter()
+    let chosen: Vec<&Measurement> = measurements::all()
         .filter(|measurement| arguments.wants(measurement))
         .collect();
     if chosen.is_empty() {
-        let mut names: Vec<&str> = MEASUREMENTS.iter().map(|one| one.name).collect();
+        let mut names: Vec<&str> = measurements::all().map(|one| one.name).collect();
         names.dedup();
         bail!(
             "no measurement has such a name; there are: {}",

@@ -5,6 +5,7 @@
 mod ceiling;
 mod client;
 mod commands;
+mod fanout;
 mod frames;
 mod growth;
 mod http;
@@ -19,6 +20,7 @@ mod streams;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
@@ -106,6 +108,25 @@ enum What {
     },
     /// From a command to its frame at another client, one at a time
     Frames,
+    /// What this many clients get of one page, how soon, and what they cost;
+    /// and the same with a bare server
+    Fanout {
+        #[arg(long)]
+        clients: usize,
+    },
+    /// What a change costs, by how many watch how many views
+    Views {
+        #[arg(long)]
+        clients: usize,
+    },
+    /// What this many clients cost that do not read, and whether they catch up;
+    /// and the same with a bare server
+    Slow {
+        #[arg(long)]
+        clients: usize,
+        #[arg(long)]
+        commands: usize,
+    },
     /// The server's memory under full load, in the first minute and at the end
     Soak,
 }
@@ -140,6 +161,13 @@ fn main() -> anyhow::Result<()> {
         What::Frames => over_http(&arguments, &path, async |server| {
             frames::measure(server.address, time).await
         })?,
+        What::Fanout { clients } => fanout::measure(arguments.program()?, &path, clients, time)?,
+        What::Views { clients } => {
+            fanout::measure_views(arguments.program()?, &path, clients, time)?
+        }
+        What::Slow { clients, commands } => {
+            fanout::measure_slow(arguments.program()?, &path, clients, commands)?
+        }
         What::Soak => over_http(&arguments, &path, async |server| {
             soak::measure(server, &path, time).await
         })?,
@@ -148,6 +176,13 @@ fn main() -> anyhow::Result<()> {
         println!("{name} {figure:.4}");
     }
     Ok(())
+}
+
+impl Arguments {
+    /// The server that is measured.
+    fn program(&self) -> anyhow::Result<&Path> {
+        self.server.as_deref().context("it takes a --server")
+    }
 }
 
 fn rate(rate: f64) -> Figures {

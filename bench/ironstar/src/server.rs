@@ -1,10 +1,12 @@
 //! Servers to measure, each in a process of its own that ends with its handle.
 
 use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -22,7 +24,10 @@ impl Server {
             Command::new(program)
                 .args(["--listen", "127.0.0.1:0", "--database-url"])
                 .arg(format!("sqlite:{}", database.display()))
-                .env_remove("RUST_LOG"),
+                .env_remove("RUST_LOG")
+                // One visitor does all that is done here, and as fast as it can.
+                .env("IRONSTAR_COMMAND_RATE", "0")
+                .env("IRONSTAR_STREAMS_PER_VISITOR", "0"),
         )
     }
 
@@ -32,9 +37,32 @@ impl Server {
         Self::start(&mut Command::new(program))
     }
 
-    /// The process that serves.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.id()
+    /// The memory that the server has in use
+    /// (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+    pub(crate) fn resident_kib(&self) -> anyhow::Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
+            .context("the server has ended")?;
+        Ok(kib.parse()?)
+    }
+
+    /// How long processors have worked for the server, also in the kernel
+    /// (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
+    pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name of the program comes second, in parentheses.
+        let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
+        let ticks: Vec<u64> = fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        let ticks: u64 = ticks.iter().sum();
+        let a_second = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_secs_f64(ticks as f64 / a_second as f64))
     }
 
     /// Starts a program that says on its first line where it can be reached.

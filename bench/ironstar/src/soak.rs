@@ -101,7 +101,7 @@ async fn observe(
     let mut before = 0;
     for number in 1..=steps(time, step) {
         sleep_until(start + step * number).await;
-        last = resident_mib(server.process())?;
+        last = server.resident_kib()? / 1_024.0;
         first.get_or_insert(last);
         let rate = (commands.get() - before) as f64 / step.as_secs_f64();
         before = commands.get();
@@ -125,18 +125,6 @@ async fn observe(
 
 fn steps(time: Duration, step: Duration) -> u32 {
     (time.as_secs_f64() / step.as_secs_f64()).round() as u32
-}
-
-/// The memory that a process has in use
-/// (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
-fn resident_mib(process: u32) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let kib: f64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
-        .context("the server has ended")?
-        .parse()?;
-    Ok(kib / 1_024.0)
 }
 
 fn bytes(path: &Path) -> anyhow::Result<u64> {

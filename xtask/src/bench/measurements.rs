@@ -1,6 +1,8 @@
 //! What is measured, and against what. Measurements that share a run stand side
 //! by side, so that it is done once for all of them.
 
+mod fanout;
+
 use super::program::{Program, Run};
 
 /// One figure, and what it is compared to.
@@ -67,7 +69,12 @@ const HTTP_BARE: Run = (Program::BareServer, LOAD);
 const FRAMES: &[&str] = &["frames"];
 const SOAK: Run = (Program::Server, &["--seconds", "1800", "soak"]);
 
-pub(super) const MEASUREMENTS: &[Measurement] = &[
+/// All there are, in the order in which they are taken.
+pub(super) fn all() -> impl Iterator<Item = &'static Measurement> {
+    MEASUREMENTS.iter().chain(fanout::MEASUREMENTS)
+}
+
+const MEASUREMENTS: &[Measurement] = &[
     rate(
         ("commands, 1 client", CLIENTS_1),
         "rusqlite, 1 a transaction",
@@ -304,11 +311,12 @@ const fn frame_time(name: &'static str, figure: &'static str) -> Measurement {
 
 #[cfg(test)]
 mod tests {
-    use super::{MEASUREMENTS, Measurement};
+    use super::{Measurement, all};
 
     #[test]
     fn what_shares_a_run_stands_side_by_side() {
-        let groups: Vec<&[Measurement]> = MEASUREMENTS
+        let measurements: Vec<&Measurement> = all().collect();
+        let groups: Vec<&[&Measurement]> = measurements
             .chunk_by(|one, next| one.shares_a_run_with(next))
             .collect();
         for (index, group) in groups.iter().enumerate() {

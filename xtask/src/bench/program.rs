@@ -22,6 +22,8 @@ pub(super) enum Program {
     Server,
     /// A server that only answers, in a process of its own.
     BareServer,
+    /// Both of them, one after the other.
+    BothServers,
     CqrsEs,
     Tephra,
 }
@@ -49,6 +51,7 @@ impl Program {
             Self::Ironstar => &[BENCH],
             Self::Server => &[BENCH, SERVER],
             Self::BareServer => &[BENCH, BARE_SERVER],
+            Self::BothServers => &[BENCH, SERVER, BARE_SERVER],
             Self::CqrsEs => &[CQRS_ES],
             Self::Tephra => &[TEPHRA],
         }
@@ -90,7 +93,7 @@ impl Programs {
         };
         let mut command = Command::new(self.path(*binary));
         command.arg("--folder").arg(&self.folder);
-        if let [server] = needed {
+        if let [server, ..] = needed {
             command.arg("--server").arg(self.path(*server));
         }
         let output = command

@@ -1,6 +1,7 @@
 //! A web server that only answers: it parses the same commands, gives the same
 //! kind of answers, and sends frames of the same size, but decides and keeps
-//! nothing. What ironstar's server is compared to.
+//! nothing. What is posted to `/publish` goes as it is to all who listen to
+//! `/events`. What ironstar's server is compared to.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 /// About what a change of one todo takes, as ironstar sends it.
@@ -26,6 +28,7 @@ const FRAME_BYTES: usize = 1_700;
 struct Shared {
     position: Arc<AtomicU64>,
     frames: broadcast::Sender<Bytes>,
+    published: watch::Sender<Bytes>,
 }
 
 #[derive(Deserialize)]
@@ -60,10 +63,18 @@ async fn main() -> anyhow::Result<()> {
     let router = Router::new()
         .route("/api/commands/todo", post(command))
         .route("/api/sse/todos", get(frames_of))
+        .route("/publish", post(publish))
+        .route("/events", get(events))
         .with_state(Shared {
             position: Arc::default(),
             frames,
+            published: watch::Sender::default(),
         });
+    // What is sent must not wait for what was sent before to be acknowledged.
+    let listener = listener.tap_io(|stream| {
+        // It fails for a connection that has ended already.
+        let _ = stream.set_nodelay(true);
+    });
     axum::serve(listener, router).await?;
     Ok(())
 }
@@ -89,6 +100,25 @@ async fn frames_of(State(shared): State<Shared>) -> Response {
     });
     let headers = [(header::CONTENT_TYPE, "text/event-stream")];
     (headers, Body::from_stream(frames.boxed())).into_response()
+}
+
+/// Sends something to everyone who listens. Answers with nothing.
+async fn publish(State(shared): State<Shared>, body: Bytes) {
+    shared.published.send_replace(body);
+}
+
+/// What was published last, and then whatever is; those who are too slow for
+/// that get the newest.
+async fn events(State(shared): State<Shared>) -> Response {
+    let mut published = shared.published.subscribe();
+    published.mark_changed();
+    let frames = stream::unfold(published, |mut published| async {
+        published.changed().await.ok()?;
+        let frame = published.borrow_and_update().clone();
+        Some((Ok::<_, Infallible>(frame), published))
+    });
+    let headers = [(header::CONTENT_TYPE, "text/event-stream")];
+    (headers, Body::from_stream(frames)).into_response()
 }
 
 fn frame(position: u64) -> Bytes {
