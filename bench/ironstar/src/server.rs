@@ -22,6 +22,7 @@ impl Server {
             Command::new(program)
                 .args(["--listen", "127.0.0.1:0", "--database-url"])
                 .arg(format!("sqlite:{}", database.display()))
+                .envs([("IRONSTAR_COMMAND_RATE", "0"), ("IRONSTAR_STREAMS_PER_VISITOR", "0")])
                 .env_remove("RUST_LOG"),
         )
     }
