@@ -8,7 +8,6 @@ use std::sync::Arc;
 use axum::Form;
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::{PatchElements, PatchSignals};
@@ -21,6 +20,7 @@ use super::Todos;
 use super::location::{Asked, Location};
 use super::page;
 use super::view::{self, Refused, Typed};
+use crate::notice;
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::sse::datastar_frame;
@@ -171,31 +171,16 @@ async fn respond(
             Ok(page) => (refused.problem.status, page).into_response(),
             Err(problem) => problem.into_response(),
         },
-        (Client::Datastar, Ok(())) => patches(&format!("{}{done}", notice(None))),
-        (Client::Datastar, Err(refused)) => patches(&notice(Some(&refused))),
+        (Client::Datastar, Ok(())) => notice::respond(notice::patch(None) + done),
+        (Client::Datastar, Err(refused)) => {
+            notice::respond(notice::patch(Some(&refused.problem.detail)))
+        }
     }
 }
 
 async fn draw_refused(todos: &Todos, at: Location, refused: &Refused) -> Result<Response, Problem> {
     let behind = todos.catch_up(at.list, None).await?;
     page::draw(todos, at, behind.is_err(), Some(refused)).await
-}
-
-/// The patch that shows why something was refused, or that nothing was.
-fn notice(refused: Option<&Refused>) -> String {
-    let patch = PatchElements::new(view::notice(refused).into_string());
-    datastar_frame(patch, None)
-}
-
-fn patches(frames: &str) -> Response {
-    (
-        [
-            (header::CONTENT_TYPE, "text/event-stream"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        frames.to_owned(),
-    )
-        .into_response()
 }
 
 fn parse_command(action: &str, text: &str) -> Result<TodoCommand, Problem> {
@@ -237,8 +222,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let is_datastar = parts.headers.contains_key("datastar-request");
-        Ok(if is_datastar {
+        Ok(if notice::is_datastar(&parts.headers) {
             Self::Datastar
         } else {
             Self::Plain

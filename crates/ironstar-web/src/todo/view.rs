@@ -385,11 +385,7 @@ fn shows(show: Show, todo: &TodoItem) -> bool {
 
 /// Where the page says why something was refused; empty if nothing was.
 pub(super) fn notice(refused: Option<&Refused>) -> Markup {
-    html! {
-        p #notice .notice role="alert" {
-            @if let Some(refused) = refused { (refused.problem.detail) }
-        }
-    }
+    crate::notice::notice(refused.map(|refused| &*refused.problem.detail))
 }
 
 /// A todo in the list; with its editor open, if a draft of it was refused.
