@@ -9,6 +9,9 @@ import { createInterface } from "node:readline";
 
 const READY = /^ironstar is ready at (http:\/\/([0-9.]+:[0-9]+))/;
 
+// All browsers of a test are one visitor.
+const SETTINGS = { RUST_LOG: "error", IRONSTAR_COMMAND_RATE: "0", IRONSTAR_STREAMS_PER_VISITOR: "0" };
+
 export class Server {
   #directory;
   #process;
@@ -29,7 +32,7 @@ export class Server {
     this.#process = spawn(
       process.env.IRONSTAR_SERVER,
       ["--listen", this.#listen, "--database-url", `sqlite:${database}`],
-      { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, RUST_LOG: "error" } },
+      { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...SETTINGS } },
     );
     for await (const line of createInterface({ input: this.#process.stdout })) {
       const ready = READY.exec(line);

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use axum::http::HeaderName;
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
 use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
+use ironstar_web::{AllowedHosts, HostRule, Limits};
 
 /// Serves a live todo list, with its history in one SQLite file.
 #[derive(Clone, Debug, Parser)]
@@ -62,6 +64,64 @@ pub(crate) struct Config {
     )]
     pub(crate) archive_done_lists_after: Patience,
 
+    /// How many commands a second each visitor may send, and five times as many
+    /// at once after a pause. A visitor is an IP address, or an IPv6 network
+    /// (/64). 0 is any number
+    #[arg(
+        long,
+        env = "IRONSTAR_COMMAND_RATE",
+        default_value_t = 20,
+        value_name = "NUMBER",
+        value_parser = value_parser!(u32).range(..=1_000_000)
+    )]
+    command_rate: u32,
+
+    /// How many streams each visitor may have open, among them one for each
+    /// page in a browser. 0 is any number
+    #[arg(
+        long,
+        env = "IRONSTAR_STREAMS_PER_VISITOR",
+        default_value_t = 64,
+        value_name = "NUMBER"
+    )]
+    streams_per_visitor: u32,
+
+    /// How many connections may be open; more wait until others end
+    #[arg(
+        long,
+        env = "IRONSTAR_MAX_CONNECTIONS",
+        default_value_t = 20_000,
+        value_name = "NUMBER",
+        value_parser = value_parser!(u32).range(1..=1_000_000)
+    )]
+    max_connections: u32,
+
+    /// The header in which a reverse proxy says whose request it passes on, such
+    /// as X-Forwarded-For: its last address is the visitor. Only for a server
+    /// that nobody reaches but through the proxy. By default, the visitor is
+    /// the other end of the connection, which would be the proxy
+    #[arg(
+        long,
+        env = "IRONSTAR_CLIENT_ADDRESS_HEADER",
+        value_name = "NAME",
+        value_parser = parse_address_header
+    )]
+    client_address_header: Option<HeaderName>,
+
+    /// The names under which the server answers, separated by commas; one that
+    /// begins with a dot stands for all names below it too. Others get 421, so
+    /// that no site can pass itself off as this one (DNS rebinding). 'localhost'
+    /// and its addresses are always allowed. By default, a server that listens
+    /// on this machine only answers to those and to that address, and any other
+    /// to every name
+    #[arg(
+        long,
+        env = "IRONSTAR_ALLOWED_HOSTS",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    allowed_hosts: Option<Vec<HostRule>>,
+
     /// How the log on standard error is written
     #[arg(
         long,
@@ -76,6 +136,32 @@ impl Config {
     /// For how long a command's key is remembered.
     pub(crate) fn command_retention(&self) -> Duration {
         Duration::from_secs(u64::from(self.command_retention_hours) * 60 * 60)
+    }
+
+    /// How many connections may be open.
+    pub(crate) fn max_connections(&self) -> usize {
+        usize::try_from(self.max_connections).unwrap_or(usize::MAX)
+    }
+
+    /// What clients may do.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            command_rate: self.command_rate,
+            streams_per_visitor: self.streams_per_visitor,
+            client_address_header: self.client_address_header.clone(),
+            allowed_hosts: self.hosts(),
+        }
+    }
+
+    fn hosts(&self) -> AllowedHosts {
+        let address = self.listen.ip();
+        let mut rules = HostRule::loopback().to_vec();
+        match &self.allowed_hosts {
+            Some(hosts) => rules.extend(hosts.iter().cloned()),
+            None if address.is_loopback() => rules.push(address.into()),
+            None => return AllowedHosts::Any,
+        }
+        AllowedHosts::Only(rules)
     }
 }
 
@@ -167,6 +253,20 @@ impl Display for PatienceError {
 
 impl std::error::Error for PatienceError {}
 
+/// A header that holds addresses.
+fn parse_address_header(name: &str) -> Result<HeaderName, String> {
+    if name.eq_ignore_ascii_case("forwarded") {
+        return Err(
+            "'Forwarded' holds more than addresses, and is not understood; let the proxy send \
+             a header such as X-Forwarded-For"
+                .to_owned(),
+        );
+    }
+    name.parse().map_err(|_| {
+        "expected is the name of a header, such as X-Forwarded-For or X-Real-IP".to_owned()
+    })
+}
+
 /// Where the log of events is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct DatabaseUrl(pub(crate) SqliteUrl);
@@ -185,11 +285,83 @@ mod tests {
 
     use clap::{CommandFactory, Parser};
 
+    use ironstar_web::{AllowedHosts, HostRule};
+
     use super::{Config, Patience};
 
     #[test]
     fn the_options_are_consistent() {
         Config::command().debug_assert();
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Config, String> {
+        let arguments = ["ironstar-server"].iter().chain(arguments);
+        Config::try_parse_from(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn clients_are_limited_unless_the_operator_wants_otherwise() {
+        let config = parse(&[]).expect("defaults");
+        let limits = config.limits();
+        assert_eq!((limits.command_rate, limits.streams_per_visitor), (20, 64));
+        assert_eq!(limits.client_address_header, None);
+        assert_eq!(config.max_connections(), 20_000);
+
+        let config = parse(&[
+            "--command-rate=0",
+            "--streams-per-visitor=0",
+            "--max-connections=1",
+            "--client-address-header=X-Real-IP",
+        ]);
+        let config = config.expect("options");
+        let limits = config.limits();
+        assert_eq!((limits.command_rate, limits.streams_per_visitor), (0, 0));
+        let header = limits.client_address_header.expect("a header");
+        assert_eq!(header, "x-real-ip");
+        assert_eq!(config.max_connections(), 1);
+    }
+
+    #[test]
+    fn hosts_are_those_of_this_machine_unless_it_is_open_to_others() {
+        let hosts = |arguments: &[&str]| parse(arguments).expect("options").limits().allowed_hosts;
+        let only = |more: &[&str]| {
+            let more = more.iter().map(|rule| rule.parse().expect("a rule"));
+            AllowedHosts::Only(HostRule::loopback().into_iter().chain(more).collect())
+        };
+        assert_eq!(hosts(&[]), only(&["127.0.0.1"]));
+        assert_eq!(hosts(&["--listen=127.0.0.2:80"]), only(&["127.0.0.2"]));
+        assert_eq!(hosts(&["--listen=[::1]:80"]), only(&["::1"]));
+        assert_eq!(hosts(&["--listen=0.0.0.0:80"]), AllowedHosts::Any);
+        for listen in ["--listen=127.0.0.1:80", "--listen=192.0.2.1:80"] {
+            let given = [listen, "--allowed-hosts=example.org,.example.net"];
+            assert_eq!(hosts(&given), only(&["example.org", ".example.net"]));
+        }
+    }
+
+    #[test]
+    fn limits_that_make_no_sense_are_refused_with_a_reason() {
+        for (argument, reason) in [
+            ("--command-rate=fast", "invalid digit"),
+            ("--command-rate=1000001", "1000001 is not in 0..=1000000"),
+            ("--streams-per-visitor=-1", "-1 is not in 0.."),
+            ("--max-connections=0", "0 is not in 1..=1000000"),
+            ("--client-address-header=", "such as X-Forwarded-For"),
+            ("--client-address-header=a b", "such as X-Forwarded-For"),
+            ("--client-address-header=Forwarded", "is not understood"),
+            ("--allowed-hosts=", "without scheme and port"),
+            (
+                "--allowed-hosts=http://example.org",
+                "without scheme and port",
+            ),
+            (
+                "--allowed-hosts=a.test,example.org:80",
+                "without scheme and port",
+            ),
+            ("--allowed-hosts=*.example.org", "'.example.org' for that"),
+        ] {
+            let message = parse(&[argument]).expect_err(argument);
+            assert!(message.contains(reason), "{argument}: {message}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod config;
 mod projections;
+mod serve;
 mod server;
 mod shutdown;
 mod telemetry;

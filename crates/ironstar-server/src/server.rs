@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::shutdown;
+use crate::{serve, shutdown};
 
 /// How long requests that are under way get to finish, and how long the bus and
 /// the store get to close. Together below 5 s, when a supervisor loses patience.
@@ -50,15 +50,16 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         Arc::new(SystemClock),
     );
     manage_processes(&commands, &projections, config);
-    let router = ironstar_web::router(Services {
+    let services = Services {
         commands,
         feed: feed.clone(),
         store: store.clone(),
         projections,
         shutdown: shutdown.clone(),
-    });
+    };
+    let router = ironstar_web::router(services, config.limits());
     announce(&listener, config)?;
-    serve(listener, router, shutdown).await?;
+    serve(listener, router, config, shutdown).await;
     feed.stop();
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
@@ -107,20 +108,18 @@ fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
 async fn serve(
     listener: TcpListener,
     router: Router,
+    config: &Config,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let stop = shutdown.clone();
-    let serving =
-        axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
+) {
+    let most = serve::make_room(config.max_connections());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        served = async { serving.await } => served.context("the server failed"),
+        () = serve::serve(listener, router, most, shutdown.clone()) => {}
         () = overdue => {
             tracing::warn!("some requests did not end in time and were cut off");
-            Ok(())
         }
     }
 }

@@ -9,7 +9,7 @@ use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, Sqlit
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::list::ArchiveDoneLists;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
-use ironstar_web::Services;
+use ironstar_web::{Limits, Services};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -47,13 +47,14 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     let projections = Projections::new(documents, store.clone(), feed.clone(), clock);
     let lists = ListService::new(commands.clone(), projections.model());
     projections.manage::<ArchiveDoneLists, _>(commands.clone(), lists, Duration::ZERO);
-    let router = ironstar_web::router(Services {
+    let services = Services {
         commands,
         feed,
         store,
         projections,
         shutdown: CancellationToken::new(),
-    });
+    };
+    let router = ironstar_web::router(services, Limits::default());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("ironstar is ready at http://{}", listener.local_addr()?);
     axum::serve(listener, router).await?;

@@ -67,6 +67,9 @@ impl Server {
         };
         let mut process = command
             .env("RUST_LOG", "off")
+            // All that happens to it comes from one address.
+            .env("IRONSTAR_COMMAND_RATE", "0")
+            .env("IRONSTAR_STREAMS_PER_VISITOR", "0")
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot run {}", program.display()))?;

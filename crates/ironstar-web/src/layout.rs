@@ -53,21 +53,6 @@ pub(crate) fn connection(stream: &str, seen: Position) -> Markup {
     }
 }
 
-/// Where a page says what did not work: a refusal, and an answer that is none.
-pub(crate) fn notices(refusal: Option<&str>) -> Markup {
-    html! {
-        (notice(refusal))
-        p #failed .notice role="alert" {}
-    }
-}
-
-/// Why something was refused; empty if nothing was.
-pub(crate) fn notice(refusal: Option<&str>) -> Markup {
-    html! {
-        p #notice .notice role="alert" { (refusal.unwrap_or_default()) }
-    }
-}
-
 /// A page that has nothing to show but what is wrong.
 pub(crate) fn problem_page(detail: &str) -> Response {
     let content = html! {

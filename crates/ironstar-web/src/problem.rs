@@ -7,11 +7,12 @@
 //!   whole chain, and never told to the client.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::extract::rejection::{BytesRejection, FormRejection, JsonRejection};
 use axum::http::uri::Uri;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
@@ -20,8 +21,12 @@ use ironstar_app::todo::ListWideError;
 use ironstar_domain::{DomainError, ErrorKind, ListError};
 use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
+use tower_http::timeout::TimeoutError;
 
-use crate::layout;
+use crate::{layout, notice};
+
+/// When to try again to open a stream: others may have ended by then.
+const STREAM_RETRY: Duration = Duration::from_secs(5);
 
 /// A refusal or failure, on its way to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,6 +36,8 @@ pub(crate) struct Problem {
     pub(crate) code: &'static str,
     /// A sentence for people.
     pub(crate) detail: String,
+    /// When to try again, if that is known.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -39,6 +46,7 @@ impl Problem {
             status,
             code,
             detail: sentence(detail.as_ref()),
+            retry_after: None,
         }
     }
 
@@ -80,6 +88,51 @@ impl Problem {
         )
     }
 
+    /// A visitor sends commands too fast.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        let seconds = whole_seconds(wait);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let detail = format!(
+            "too many commands have come from your address, and this one was not carried out; \
+             try again in {seconds} {unit}"
+        );
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail)
+        }
+    }
+
+    /// A visitor has so many streams open, and asks for one more.
+    pub(crate) fn too_many_streams(most: u32) -> Self {
+        let detail = format!(
+            "{most} streams to your address are open, and more are not allowed; \
+             close some, such as pages that are open in a browser"
+        );
+        Self {
+            retry_after: Some(STREAM_RETRY),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail)
+        }
+    }
+
+    /// The request is meant for another server.
+    pub(crate) fn unknown_host() -> Self {
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown-host",
+            "this server does not answer under the name in the address; \
+             whoever runs it can allow that name with --allowed-hosts",
+        )
+    }
+
+    /// The request does not say properly for which host it is.
+    pub(crate) fn malformed_host() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-request",
+            "the request must name one host, in the header 'host'",
+        )
+    }
+
     /// Something inside does not work, or not for now.
     pub(crate) fn unavailable(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
@@ -108,23 +161,43 @@ impl IntoResponse for Problem {
             .with_type(kind)
             .with_detail(self.detail.clone())
             .into_response();
+        self.add_retry_after(&mut response);
         // For whoever would rather show it as a page.
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Shows a problem as a page to a person: to a browser that asks for HTML.
+impl Problem {
+    fn add_retry_after(&self, response: &mut Response) {
+        if let Some(wait) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
+        }
+    }
+}
+
+/// Shows a problem in the form that its client can show to a person: a browser
+/// that asks for HTML gets a page, and Datastar, when it posts a form, a patch.
 pub(crate) async fn as_page(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT).cloned();
+    let is_datastar = notice::is_datastar(request.headers()) && request.method() == Method::POST;
+    let key = request.headers().get("idempotency-key").cloned();
     let mut response = next.run(request).await;
     let wants_page = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-    match response.extensions_mut().remove::<Problem>() {
-        Some(problem) if wants_page => {
-            (problem.status, layout::problem_page(&problem.detail)).into_response()
-        }
-        Some(_) | None => response,
-    }
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    let mut shown = if is_datastar {
+        let key = key.as_ref().and_then(|key| key.to_str().ok());
+        notice::respond(notice::refused(&problem.detail, key))
+    } else if wants_page {
+        (problem.status, layout::problem_page(&problem.detail)).into_response()
+    } else {
+        return response;
+    };
+    problem.add_retry_after(&mut shown);
+    shown
 }
 
 impl<E: DomainError> From<CommandError<E>> for Problem {
@@ -263,8 +336,24 @@ impl From<FormRejection> for Problem {
 
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
+        if is_overdue(&rejection) {
+            return Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request-timeout",
+                format!(
+                    "the request did not arrive within {} seconds",
+                    crate::BODY_DEADLINE.as_secs()
+                ),
+            );
+        }
         Self::from_status(rejection.status())
     }
+}
+
+/// Whether a body was given up because it took too long.
+fn is_overdue(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source())
+        .any(|error| error.is::<TimeoutError>())
 }
 
 impl Problem {
@@ -296,6 +385,12 @@ fn without_place(message: &str) -> &str {
     message
         .rsplit_once(" at line ")
         .map_or(message, |(message, _)| message)
+}
+
+/// A time as `Retry-After` says it: so many seconds, and no fewer.
+fn whole_seconds(time: Duration) -> u64 {
+    let started = u64::from(time.subsec_nanos() > 0);
+    (time.as_secs() + started).max(1)
 }
 
 /// Begins with a capital and ends with a full stop.

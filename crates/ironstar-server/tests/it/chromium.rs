@@ -60,9 +60,7 @@ async fn chromium_shows_the_page() {
         .expect("Chromium runs");
     let dom = String::from_utf8_lossy(&output.stdout);
     assert!(
-        dom.contains(
-            "<span class=\"text\" dir=\"auto\">&lt;b&gt;Buy&lt;/b&gt; \"milk\" &amp; 'eggs'</span>"
-        ),
+        dom.contains("<label dir=\"auto\">&lt;b&gt;Buy&lt;/b&gt; \"milk\" &amp; 'eggs'</label>"),
         "{dom}"
     );
 }

@@ -5,6 +5,7 @@ mod concurrency;
 mod config;
 mod damage;
 mod kill;
+mod limits;
 mod path;
 mod process;
 mod processes;

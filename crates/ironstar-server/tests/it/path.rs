@@ -56,7 +56,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let server = Server::start(&directory);
     let page = server.client.get(&server.url).send().await.expect("a page");
     let page = page.text().await.expect("text");
-    assert_eq!(page.matches("aria-checked=\"true\"").count(), 1);
+    assert_eq!(page.matches("class=\"completed\"").count(), 1);
     let (status, _) = server.command(&complete).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(rows(&database(&directory), ROWS).await.len(), 2);

@@ -36,7 +36,7 @@ async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() 
     let server = Server::start(&directory);
     let address = server.url.strip_prefix("http://").expect("an address");
     let mut lazy = std::net::TcpStream::connect(address).expect("connected");
-    lazy.write_all(b"POST /todos HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ntext=")
+    lazy.write_all(b"POST /todos HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ntext=")
         .expect("sent");
     // Once this is answered, the lazy request has been taken up too.
     server.create("Buy milk").await;
@@ -44,6 +44,33 @@ async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() 
     let (status, log) = server.stop();
     assert!(status.success(), "{log}");
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_command_that_is_under_way_is_finished_first() {
+    use std::io::{Read, Write};
+
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let mut client = std::net::TcpStream::connect(address).expect("connected");
+    client
+        .write_all(b"POST /api/commands/todo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 31\r\n\r\n")
+        .expect("sent");
+    // It is being carried out: the server asks for its body.
+    let mut go_on = [0; 25];
+    client.read_exact(&mut go_on).expect("an answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.signal("TERM");
+    client
+        .write_all(br#"{"type":"create","text":"Last"}"#)
+        .expect("sent");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let (status, log) = server.wait();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains("WARN"), "{log}");
 }
 
 /// Who reads the log may go away first, and must not take the server's last

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use axum::Form;
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::PatchElements;
@@ -24,10 +23,10 @@ use super::page;
 use super::parts;
 use super::view::{Refused, Typed};
 use crate::command::keyed;
-use crate::layout;
+use crate::notice;
 use crate::origin::{RequestOrigin, parse_key};
 use crate::problem::Problem;
-use crate::sse::{self, datastar_frame};
+use crate::sse::datastar_frame;
 
 /// Whether Datastar has sent a request, and not a plain form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -221,10 +220,10 @@ async fn respond(
             Ok(page) => (refused.problem.status, page).into_response(),
             Err(problem) => problem.into_response(),
         },
-        (Client::Datastar, Ok(())) => patches(format!("{}{done}", notice(None))),
+        (Client::Datastar, Ok(())) => notice::respond(notice::carried_out() + done),
         (Client::Datastar, Err(refused)) => {
-            let key = sender.origin.key.as_ref();
-            patches(refusal(&refused.problem, key))
+            let key = sender.origin.key.as_ref().map(CommandKey::as_str);
+            notice::respond(notice::refused(&refused.problem.detail, key))
         }
     }
 }
@@ -232,31 +231,6 @@ async fn respond(
 async fn draw_refused(todos: &Todos, at: Location, refused: &Refused) -> Result<Response, Problem> {
     let behind = todos.catch_up(at.list, None).await?;
     page::draw(todos, at, behind.is_err(), Some(refused)).await
-}
-
-/// The patch that shows why something was refused, or that nothing was.
-fn notice(refusal: Option<&str>) -> String {
-    let patch = PatchElements::new(layout::notice(refusal).into_string());
-    datastar_frame(patch, None)
-}
-
-/// What tells a page that a command of it was refused, by the key that the page
-/// has given to it, and why.
-fn refusal(problem: &Problem, key: Option<&CommandKey>) -> String {
-    let key = key.map_or("", CommandKey::as_str);
-    let refused = sse::frame("datastar-refused", [format!("key {key}")], None);
-    format!("{}{refused}", notice(Some(&problem.detail)))
-}
-
-fn patches(frames: String) -> Response {
-    (
-        [
-            (header::CONTENT_TYPE, "text/event-stream"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        frames,
-    )
-        .into_response()
 }
 
 fn parse_command(action: &str, form: &TodoForm) -> Result<TodoCommand, Problem> {
@@ -300,8 +274,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let is_datastar = parts.headers.contains_key("datastar-request");
-        Ok(if is_datastar {
+        Ok(if notice::is_datastar(&parts.headers) {
             Self::Datastar
         } else {
             Self::Plain

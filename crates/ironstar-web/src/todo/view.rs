@@ -17,9 +17,9 @@ use super::heading::Heading;
 use super::location::Location;
 use super::parts::{element_id, item, nothing, summary, toggle_all};
 use crate::kit::{Banner, Button};
-use crate::layout;
 use crate::live::{Drawing, View};
 use crate::problem::Problem;
+use crate::{layout, notice};
 
 /// How many todos a page shows.
 pub(super) const PAGE: usize = 50;
@@ -88,7 +88,7 @@ pub(super) fn page(
                 p #presence .presence {}
             }
             (layout::connection(&format!("/api/sse/todos{at}"), shown.page.position))
-            (layout::notices(refused.map(|refused| &*refused.problem.detail)))
+            (notice::notices(refused.map(|refused| &*refused.problem.detail)))
             @if is_behind {
                 (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))
             }

@@ -17,7 +17,7 @@ use ironstar_adapters::memory::{
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
 use ironstar_ports::{EventStore, Position};
-use ironstar_web::Services;
+use ironstar_web::{Limits, Services};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -32,12 +32,23 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn init() -> Self {
-        Self::with_commands_on(|store| store).await
+        Self::with_limits(Limits::default()).await
+    }
+
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
+        Self::build(|store| store, limits).await
     }
 
     /// The application, with its commands on a store that misbehaves.
     pub(crate) async fn with_commands_on(
         spoil: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
+        Self::build(spoil, Limits::default()).await
+    }
+
+    async fn build(
+        spoil: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+        limits: Limits,
     ) -> Self {
         let store = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
         let bus = Arc::new(MemoryEventBus::new());
@@ -66,7 +77,7 @@ impl TestApp {
         Self {
             store,
             shutdown,
-            router: ironstar_web::router(services),
+            router: ironstar_web::router(services, limits),
         }
     }
 

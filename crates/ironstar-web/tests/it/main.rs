@@ -5,6 +5,7 @@ mod assets;
 mod commands;
 mod events;
 mod forms;
+mod limits;
 mod lists;
 mod overload;
 mod page;

@@ -44,7 +44,7 @@ async fn text_is_only_ever_text() {
 #[tokio::test]
 async fn every_response_restricts_the_browser() {
     let app = TestApp::init().await;
-    for path in ["/", "/nowhere", "/api/events"] {
+    for path in ["/", "/lists", "/nowhere", "/api/todos", "/api/events"] {
         let response = app.get(path).await;
         let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
             .to_str()
@@ -55,6 +55,15 @@ async fn every_response_restricts_the_browser() {
             response.headers()[header::X_CONTENT_TYPE_OPTIONS],
             "nosniff"
         );
-        assert_eq!(response.headers()[header::REFERRER_POLICY], "same-origin");
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("referrer-policy", "same-origin"),
+            ("x-frame-options", "DENY"),
+        ] {
+            assert_eq!(response.headers()[name], value, "{path}");
+        }
+        assert!(response.headers().contains_key("permissions-policy"));
     }
 }

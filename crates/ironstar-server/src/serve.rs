@@ -1,0 +1,164 @@
+//! Serves connections, and gets rid of those that only take up room.
+//!
+//! HTTP/1.1 and HTTP/2 are served on the same port. A connection may be quiet
+//! for a while: before its first request, within the head of one, or between
+//! two. A client that asks for nothing for longer than that is cut off, and so
+//! is one that does not read what it is sent. That is measured here, and not
+//! left to hyper's `header_read_timeout`, which neither covers the bytes by
+//! which the two protocols are told apart nor anything of HTTP/2.
+//!
+//! How long the body of a request may take is the web layer's business.
+
+mod activity;
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::serve::Listener;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use self::activity::{Activity, Patience, Watched};
+
+/// How patient the server is with clients.
+const PATIENCE: Patience = Patience {
+    quiet: Duration::from_secs(10),
+    // As long as nginx waits between two writes.
+    unread: Duration::from_secs(60),
+};
+
+/// The same, once a connection has been asked to end.
+const FAREWELL: Patience = Patience {
+    quiet: Duration::from_secs(1),
+    unread: Duration::from_secs(1),
+};
+
+/// The most bytes of a request's head, and of what is written at once.
+const BUFFER: usize = 64 * 1024;
+
+/// How many files and sockets the server needs for itself: the database, the
+/// log, and what libraries open for a moment.
+const RESERVED: u64 = 100;
+
+/// Serves until told to stop, and then until everyone has been answered. Beyond
+/// so many connections, further ones wait to be accepted.
+pub(crate) async fn serve(
+    mut listener: TcpListener,
+    router: Router,
+    most_connections: usize,
+    shutdown: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(most_connections));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&room).acquire_owned().await;
+            // Logs what goes wrong, such as that there are too many open files,
+            // and waits a while before it tries again.
+            let (stream, peer) = Listener::accept(&mut listener).await;
+            (place, stream, peer)
+        };
+        let (place, stream, peer) = tokio::select! {
+            accepted = accepted => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        let connection = connection(stream, peer, router.clone(), shutdown.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// Serves one connection to its end.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        // It only makes answers slower.
+        tracing::debug!(%error, "small packets are held back");
+    }
+    let activity = Arc::new(Activity::default());
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let answering = activity.begin();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let response = router.clone().oneshot(request.map(Body::new));
+        async move {
+            // The body has it, and drops it.
+            let hold = move |error| {
+                let _: &activity::Answering = &answering;
+                error
+            };
+            response
+                .await
+                .map(|response| response.map(|body| body.map_err(hold)))
+        }
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(BUFFER);
+    builder.http2().timer(TokioTimer::new());
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    tokio::select! {
+        ended = connection.as_mut() => return note(ended),
+        () = activity.ceases(PATIENCE) => {}
+        () = shutdown.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection => note(ended),
+        () = activity.ceases(FAREWELL) => {}
+    }
+}
+
+/// What ends a connection early is the client's business.
+fn note<E: std::fmt::Display>(ended: Result<(), E>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// Makes room for connections, each of which takes an open file. Returns for how
+/// many of those that are wanted there is.
+pub(crate) fn make_room(wanted: usize) -> usize {
+    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => limit,
+        Err(error) => {
+            tracing::warn!(%error, "it is not known how many files may be open");
+            return wanted;
+        }
+    };
+    let room = usize::try_from(limit.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
+    if room >= wanted {
+        return wanted;
+    }
+    let room = room.max(1);
+    tracing::warn!(
+        "at most {room} connections are served at once, and not {wanted}, because no more than \
+         {limit} files may be open; raise that limit (ulimit -n), or lower --max-connections"
+    );
+    room
+}
+
+#[cfg(test)]
+mod tests;

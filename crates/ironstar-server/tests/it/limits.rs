@@ -1,0 +1,93 @@
+//! The server as it is unless told otherwise, with clients that ask too much.
+
+use std::time::Instant;
+
+use reqwest::StatusCode;
+use reqwest::header;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{DEADLINE, Server, database_url, server};
+
+/// A server that listens on this machine, with the limits that it has by
+/// default.
+fn limited(directory: &TempDir) -> Server {
+    let mut command = server();
+    for variable in ["IRONSTAR_COMMAND_RATE", "IRONSTAR_STREAMS_PER_VISITOR"] {
+        command.env_remove(variable);
+    }
+    Server::start_with(command.args(["--database-url", &database_url(directory)]))
+}
+
+#[tokio::test]
+async fn commands_streams_and_hosts_are_limited_by_default() {
+    let directory = TempDir::new().expect("a directory");
+    let server = limited(&directory);
+    let command = format!("{}/api/commands/todo", server.url);
+    let (start, mut count) = (Instant::now(), 0);
+    let refused = loop {
+        let answer = server
+            .client
+            .post(&command)
+            .send()
+            .await
+            .expect("an answer");
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            break answer;
+        }
+        assert!(start.elapsed() < DEADLINE, "nothing is refused");
+        count += 1;
+    };
+    assert!(count >= 100, "{count} is less than a burst");
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
+
+    let mut streams = Vec::new();
+    for _ in 0..64 {
+        streams.push(server.stream("/api/events").await);
+    }
+    let events = format!("{}/api/events", server.url);
+    let asked = || server.client.get(&events).send();
+    let refused = asked().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    // The server notices by itself that a client is gone.
+    streams.pop();
+    let start = Instant::now();
+    while asked().await.expect("an answer").status() != StatusCode::OK {
+        assert!(
+            start.elapsed() < DEADLINE,
+            "the place of a stream stays taken"
+        );
+    }
+
+    let elsewhere = server
+        .client
+        .get(&server.url)
+        .header(header::HOST, "evil.test");
+    let refused = elsewhere.send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST);
+    let problem: Value = refused.json().await.expect("JSON");
+    assert_eq!(problem["type"], "/problems/unknown-host");
+}
+
+#[tokio::test]
+async fn limits_can_be_set() {
+    let directory = TempDir::new().expect("a directory");
+    let mut command = server();
+    command
+        .args(["--database-url", &database_url(&directory)])
+        .env("IRONSTAR_COMMAND_RATE", "1")
+        .env("IRONSTAR_CLIENT_ADDRESS_HEADER", "X-Real-IP")
+        .env("IRONSTAR_ALLOWED_HOSTS", "example.org");
+    let server = Server::start_with(&mut command);
+    let send = |visitor: &'static str| {
+        let request = server.client.post(format!("{}/todos", server.url));
+        let request = request.header("x-real-ip", visitor);
+        request.header(header::HOST, "example.org").send()
+    };
+    let start = Instant::now();
+    while send("192.0.2.1").await.expect("an answer").status() != StatusCode::TOO_MANY_REQUESTS {
+        assert!(start.elapsed() < DEADLINE, "nothing is refused");
+    }
+    let other = send("192.0.2.2").await.expect("an answer");
+    assert_eq!(other.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}

@@ -1,0 +1,50 @@
+//! Whom a request believes to speak to.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{Version, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::limits::AllowedHosts;
+use crate::problem::Problem;
+use crate::visitor;
+
+/// Refuses requests that are meant for another host, and those that do not say
+/// for which they are.
+pub(crate) async fn check(
+    State(allowed): State<Arc<AllowedHosts>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let must_say = match request.version() {
+        Version::HTTP_09 | Version::HTTP_10 => false,
+        // Requests that were made in this process, in tests, have no peer and
+        // need no host. One over a network without a host is malformed
+        // (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+        _ => visitor::peer(&request).is_some(),
+    };
+    match host(&request)? {
+        None if must_say => Err(Problem::malformed_host()),
+        Some(host) if !allowed.allow(host.host()) => Err(Problem::unknown_host()),
+        None | Some(_) => Ok(next.run(request).await),
+    }
+}
+
+/// The host and port that a request names: in its target, as HTTP/2 does, or
+/// else in its header.
+fn host(request: &Request) -> Result<Option<Authority>, Problem> {
+    if let Some(authority) = request.uri().authority() {
+        return Ok(Some(authority.clone()));
+    }
+    let mut named = request.headers().get_all(header::HOST).iter();
+    match (named.next(), named.next()) {
+        (None, _) => Ok(None),
+        (Some(host), None) => Authority::try_from(host.as_bytes())
+            .map(Some)
+            .map_err(|_| Problem::malformed_host()),
+        (Some(_), Some(_)) => Err(Problem::malformed_host()),
+    }
+}

@@ -1,0 +1,58 @@
+//! Where a page says why something was refused, and how Datastar is told: by a
+//! patch on a 200, because it ignores the bodies of all other answers.
+
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use datastar::prelude::PatchElements;
+use maud::{Markup, html};
+
+use crate::sse;
+
+/// Whether Datastar has sent a request, and not a plain form.
+pub(crate) fn is_datastar(headers: &HeaderMap) -> bool {
+    headers.contains_key("datastar-request")
+}
+
+/// Where a page says what did not work: a refusal, and an answer that does not
+/// come from here (`page.js`).
+pub(crate) fn notices(refusal: Option<&str>) -> Markup {
+    html! {
+        (notice(refusal))
+        p #failed .notice role="alert" {}
+    }
+}
+
+/// Why something was refused; empty if nothing was.
+fn notice(refusal: Option<&str>) -> Markup {
+    html! {
+        p #notice .notice role="alert" { (refusal.unwrap_or_default()) }
+    }
+}
+
+/// What shows that nothing was refused.
+pub(crate) fn carried_out() -> String {
+    patch(None)
+}
+
+/// What shows why something was refused, and tells the page which of its commands
+/// it was, by the key that the page has given to it.
+pub(crate) fn refused(refusal: &str, key: Option<&str>) -> String {
+    let key = format!("key {}", key.unwrap_or_default());
+    patch(Some(refusal)) + &sse::frame("datastar-refused", [key], None)
+}
+
+fn patch(refusal: Option<&str>) -> String {
+    sse::datastar_frame(PatchElements::new(notice(refusal).into_string()), None)
+}
+
+/// The answer that consists of patches.
+pub(crate) fn respond(patches: String) -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, "text/event-stream"),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        patches,
+    )
+        .into_response()
+}

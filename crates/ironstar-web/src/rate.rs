@@ -1,0 +1,109 @@
+//! How fast a visitor may send commands.
+
+use std::fmt::{self, Debug};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
+use lru::LruCache;
+
+use crate::problem::Problem;
+use crate::visitor::Visitor;
+
+/// How many seconds' worth of commands a visitor may send at once.
+const BURST: u32 = 5;
+
+/// How many visitors are remembered. Beyond that, the one who was silent for
+/// longest is forgotten, and would begin with a whole burst again. Whoever has
+/// so many addresses has as many bursts anyway: a limit by address cannot
+/// stop them, and must not take up memory without end, nor refuse others.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
+
+/// A limit on the commands of each visitor.
+pub(crate) struct CommandRate<C: Clock = MonotonicClock> {
+    limiter: Option<RateLimiter<Visitor, Recent, C, NoOpMiddleware<C::Instant>>>,
+}
+
+impl<C: Clock> CommandRate<C> {
+    /// Allows so many commands a second, or any number if 0.
+    pub(crate) fn new(per_second: u32, clock: C) -> Self {
+        Self::remembering(REMEMBERED, per_second, clock)
+    }
+
+    fn remembering(most: NonZeroUsize, per_second: u32, clock: C) -> Self {
+        let limiter = NonZeroU32::new(per_second).map(|rate| {
+            let burst = rate.saturating_mul(NonZeroU32::new(BURST).expect("not zero"));
+            let quota = Quota::per_second(rate).allow_burst(burst);
+            RateLimiter::new(quota, Recent::new(most), clock)
+        });
+        Self { limiter }
+    }
+
+    /// Counts a command, unless there were too many: then it says how long to
+    /// wait.
+    fn count(&self, visitor: Visitor) -> Result<(), Duration> {
+        let Some(limiter) = &self.limiter else {
+            return Ok(());
+        };
+        limiter
+            .check_key(&visitor)
+            .map_err(|until| until.wait_time_from(limiter.clock().now()))
+    }
+}
+
+impl<C: Clock> Debug for CommandRate<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandRate").finish_non_exhaustive()
+    }
+}
+
+/// Refuses the commands of a visitor who sends too many. Whatever is posted is
+/// a command.
+pub(crate) async fn limit(
+    State(rate): State<Arc<CommandRate>>,
+    visitor: Visitor,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if request.method() == Method::POST {
+        rate.count(visitor).map_err(Problem::rate_limited)?;
+    }
+    Ok(next.run(request).await)
+}
+
+/// The visitors who have sent commands of late, and what governor keeps of
+/// each.
+struct Recent(Mutex<LruCache<Visitor, Nanos>>);
+
+impl Recent {
+    fn new(most: NonZeroUsize) -> Self {
+        Self(Mutex::new(LruCache::new(most)))
+    }
+}
+
+impl StateStore for Recent {
+    type Key = Visitor;
+
+    fn measure_and_replace<T, F, E>(&self, visitor: &Visitor, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        // What a panic could leave behind is whole: there is one write.
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (outcome, state) = measure(recent.get(visitor).copied())?;
+        recent.put(*visitor, state);
+        Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests;

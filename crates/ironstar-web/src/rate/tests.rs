@@ -1,0 +1,55 @@
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use governor::clock::FakeRelativeClock;
+
+use super::CommandRate;
+use crate::visitor::Visitor;
+
+fn visitor(number: u8) -> Visitor {
+    Visitor::at([192, 0, 2, number].into())
+}
+
+/// How many commands are let through until one is refused.
+fn burst(rate: &CommandRate<FakeRelativeClock>, visitor: Visitor) -> usize {
+    let count = || rate.count(visitor).ok();
+    std::iter::from_fn(count).take(10_000).count()
+}
+
+#[test]
+fn a_visitor_may_send_a_burst_and_then_as_many_as_come_back() {
+    let clock = FakeRelativeClock::default();
+    let rate = CommandRate::new(20, clock.clone());
+    assert_eq!(burst(&rate, visitor(1)), 100);
+    let wait = rate.count(visitor(1)).expect_err("too many");
+    assert_eq!(wait, Duration::from_millis(50));
+    assert_eq!(burst(&rate, visitor(2)), 100, "others are not concerned");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(burst(&rate, visitor(1)), 20);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(burst(&rate, visitor(1)), 100);
+}
+
+#[test]
+fn no_rate_is_no_limit() {
+    let rate = CommandRate::new(0, FakeRelativeClock::default());
+    assert_eq!(burst(&rate, visitor(1)), 10_000);
+}
+
+#[test]
+fn the_highest_rate_is_one() {
+    let rate = CommandRate::new(1_000_000, FakeRelativeClock::default());
+    assert_eq!(burst(&rate, visitor(1)), 10_000);
+}
+
+#[test]
+fn of_more_visitors_than_are_remembered_the_most_silent_is_forgotten() {
+    let two = NonZeroUsize::new(2).expect("not zero");
+    let rate = CommandRate::remembering(two, 1, FakeRelativeClock::default());
+    assert_eq!(burst(&rate, visitor(1)), 5);
+    assert_eq!(burst(&rate, visitor(2)), 5);
+    assert_eq!(burst(&rate, visitor(1)), 0, "is refused, and not silent");
+    assert_eq!(burst(&rate, visitor(3)), 5);
+    assert_eq!(burst(&rate, visitor(1)), 0);
+    assert_eq!(burst(&rate, visitor(2)), 5, "was forgotten");
+}

@@ -1,0 +1,329 @@
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderName, Request, StatusCode, Version, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use ironstar_ports::Position;
+use ironstar_web::{AllowedHosts, HostRule, Limits};
+
+use crate::app::{COMMAND, TestApp, json, text};
+
+const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// More than a burst and what comes back while it is sent, on any machine.
+const MANY: usize = 100_000;
+
+fn limits() -> Limits {
+    Limits {
+        command_rate: 20,
+        streams_per_visitor: 2,
+        ..Limits::default()
+    }
+}
+
+/// A request as it comes from an address.
+fn from(peer: &str, request: Request<Body>) -> Request<Body> {
+    let mut request = request;
+    let peer = SocketAddr::new(peer.parse().expect("an address"), 4711);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let headers = request.headers_mut();
+    headers
+        .entry(header::HOST)
+        .or_insert("localhost".parse().expect("a host"));
+    request
+}
+
+/// A command that is refused for what it says, unless for that it comes.
+fn nonsense() -> Request<Body> {
+    Request::post(COMMAND)
+        .body(Body::empty())
+        .expect("a request")
+}
+
+fn form() -> axum::http::request::Builder {
+    Request::post("/todos").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+}
+
+/// Sends commands from an address until one is refused for that, and returns
+/// how many were not.
+async fn exhaust(app: &TestApp, peer: &str) -> usize {
+    for count in 0..MANY {
+        let response = app.send(from(peer, nonsense())).await;
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            return count;
+        }
+        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    panic!("nothing is refused");
+}
+
+fn seconds(response: &Response) -> u64 {
+    let value = response.headers()[header::RETRY_AFTER].to_str();
+    value.expect("text").parse().expect("whole seconds")
+}
+
+#[tokio::test]
+async fn who_sends_too_many_commands_is_told_when_to_go_on() {
+    let app = TestApp::with_limits(limits()).await;
+    let count = exhaust(&app, "192.0.2.1").await;
+    assert!(count >= 100, "{count} is less than a burst");
+    assert_eq!(
+        exhaust(&app, "::ffff:192.0.2.1").await / 100,
+        0,
+        "it is the same"
+    );
+
+    let create = |peer| {
+        let request = form().body("text=Milk".into()).expect("a request");
+        app.send(from(peer, request))
+    };
+    exhaust(&app, "2001:db8:1:2::1").await;
+    let refused = create("2001:db8:1:2:3::4").await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(seconds(&refused), 1);
+    let problem = json(refused).await;
+    assert_eq!(problem["type"], "/problems/rate-limited");
+    let detail = problem["detail"].as_str().expect("text");
+    assert!(detail.ends_with("try again in 1 second."), "{detail}");
+    assert_eq!(app.head().await, Position::START);
+
+    assert_eq!(create("192.0.2.2").await.status(), StatusCode::SEE_OTHER);
+    let page = Request::get("/").body(Body::empty()).expect("a request");
+    let page = app.send(from("2001:db8:1:2::1", page)).await;
+    assert_eq!(page.status(), StatusCode::OK, "reading is not limited");
+}
+
+#[tokio::test]
+async fn what_other_sites_make_a_browser_send_is_not_counted() {
+    let app = TestApp::with_limits(limits()).await;
+    for _ in 0..200 {
+        let mut request = from("192.0.2.1", nonsense());
+        let headers = request.headers_mut();
+        headers.insert("sec-fetch-site", "cross-site".parse().expect("a value"));
+        let response = app.send(request).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    }
+    assert!(exhaust(&app, "192.0.2.1").await >= 100);
+}
+
+#[tokio::test]
+async fn a_rate_of_none_is_no_limit() {
+    let app = TestApp::with_limits(Limits::default()).await;
+    for _ in 0..200 {
+        let response = app.send(from("192.0.2.1", nonsense())).await;
+        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_address_counts_only_if_the_operator_says_so() {
+    let forwarded = |addresses: &str| {
+        let mut request = from("127.0.0.1", nonsense());
+        let addresses = addresses.parse().expect("a value");
+        request.headers_mut().insert(FORWARDED, addresses);
+        request
+    };
+    for (configured, expected) in [
+        (None, StatusCode::TOO_MANY_REQUESTS),
+        (Some(FORWARDED), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let limits = Limits {
+            client_address_header: configured.clone(),
+            ..limits()
+        };
+        let app = TestApp::with_limits(limits).await;
+        exhaust(&app, "127.0.0.1").await;
+        let response = app.send(forwarded("127.0.0.1, 192.0.2.1")).await;
+        assert_eq!(response.status(), expected, "{configured:?}");
+        let unreadable = app.send(forwarded("192.0.2.1, unknown")).await;
+        assert_eq!(unreadable.status(), StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+/// Datastar shows nothing of an answer that is not a 200.
+#[tokio::test]
+async fn datastar_gets_every_problem_of_a_command_as_a_patch() {
+    let app = TestApp::with_limits(limits()).await;
+    let datastar = |path: &str| Request::post(path.to_owned()).header("datastar-request", "true");
+    let peer = "192.0.2.1";
+    exhaust(&app, peer).await;
+    let limited = datastar("/todos").body(Body::empty()).expect("a request");
+    let limited = app.send(from(peer, limited)).await;
+    assert_eq!(limited.status(), StatusCode::OK);
+    assert_eq!(limited.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(seconds(&limited), 1);
+    let patch = text(limited).await;
+    assert!(
+        patch.starts_with(
+            "event: datastar-patch-elements\n\
+             data: elements <p class=\"notice\" id=\"notice\" role=\"alert\">Too many commands "
+        ),
+        "{patch}"
+    );
+
+    for (request, expected) in [
+        (datastar("/nowhere"), "nothing at this address"),
+        (datastar("/todos/paint"), "nothing at this address"),
+        (datastar("/active"), "does not take requests of this method"),
+        (datastar("/lists"), "a form is sent with the header"),
+        (
+            datastar("/todos").header("sec-fetch-site", "cross-site"),
+            "page of another site",
+        ),
+    ] {
+        let response = app
+            .send(request.body(Body::empty()).expect("a request"))
+            .await;
+        assert_eq!(response.status(), StatusCode::OK, "{expected}");
+        let patch = text(response).await.to_lowercase();
+        assert!(patch.contains(&expected.to_lowercase()), "{patch}");
+    }
+    let page = Request::get("/nowhere").header("datastar-request", "true");
+    let page = app.send(page.body(Body::empty()).expect("a request")).await;
+    assert_eq!(page.status(), StatusCode::NOT_FOUND, "it is no command");
+}
+
+#[tokio::test]
+async fn a_visitor_has_so_many_streams_of_any_kind_and_may_exchange_them() {
+    let app = TestApp::with_limits(limits()).await;
+    let open = async |peer, path: &str| {
+        let request = Request::get(path.to_owned()).body(Body::empty());
+        app.send(from(peer, request.expect("a request"))).await
+    };
+    let first = open("192.0.2.1", "/api/sse/todos").await;
+    let second = open("192.0.2.1", "/api/events").await;
+    assert_eq!(
+        (first.status(), second.status()),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    for path in ["/api/sse/todos", "/api/events"] {
+        let refused = open("192.0.2.1", path).await;
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(seconds(&refused), 5);
+        assert_eq!(json(refused).await["type"], "/problems/too-many-streams");
+    }
+    assert_eq!(open("192.0.2.1", "/").await.status(), StatusCode::OK);
+    let others = open("192.0.2.2", "/api/events").await;
+    assert_eq!(others.status(), StatusCode::OK);
+
+    drop(first);
+    // One that is refused for another reason takes no place.
+    let malformed = open("192.0.2.1", "/api/events?after=x").await;
+    assert_eq!(malformed.status(), StatusCode::BAD_REQUEST);
+    let third = open("192.0.2.1", "/api/events").await;
+    assert_eq!(third.status(), StatusCode::OK);
+    let refused = open("192.0.2.1", "/api/events").await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+
+    // A stream that ends leaves its place as well.
+    app.shutdown.cancel();
+    text(second).await;
+    let fourth = open("192.0.2.1", "/api/events").await;
+    assert_eq!(fourth.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn no_cap_is_no_cap() {
+    let app = TestApp::with_limits(Limits::default()).await;
+    let mut open = Vec::new();
+    for _ in 0..100 {
+        let response = app.get("/api/events").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        open.push(response);
+    }
+}
+
+#[tokio::test]
+async fn the_server_answers_only_under_its_names() {
+    let rules = vec![".example.org".parse::<HostRule>().expect("a rule")];
+    let limits = Limits {
+        allowed_hosts: AllowedHosts::Only(rules.into_iter().chain(HostRule::loopback()).collect()),
+        ..Limits::default()
+    };
+    let app = TestApp::with_limits(limits).await;
+    let asked = async |host: &str| {
+        let request = Request::get("/")
+            .header(header::HOST, host)
+            .body(Body::empty());
+        app.send(from("192.0.2.1", request.expect("a request")))
+            .await
+    };
+    for host in ["localhost:3000", "127.0.0.1", "[::1]:80", "a.example.org"] {
+        assert_eq!(asked(host).await.status(), StatusCode::OK, "{host}");
+    }
+    for host in [
+        "evil.test",
+        "evil.test:3000",
+        "localhost.evil.test",
+        "0.0.0.0",
+    ] {
+        let refused = asked(host).await;
+        assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST, "{host}");
+        assert_eq!(json(refused).await["type"], "/problems/unknown-host");
+    }
+    // HTTP/2, and who goes through a proxy, names the host in the target, which
+    // counts before the header.
+    let target = Request::get("http://evil.test/").header(header::HOST, "localhost");
+    let target = target.body(Body::empty()).expect("a request");
+    let refused = app.send(from("192.0.2.1", target)).await;
+    assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST);
+}
+
+#[tokio::test]
+async fn a_request_over_a_network_names_one_host() {
+    let app = TestApp::init().await;
+    let asked = async |version, hosts: &[&str]| {
+        let mut request = from(
+            "192.0.2.1",
+            Request::get("/").body(Body::empty()).expect("one"),
+        );
+        *request.version_mut() = version;
+        request.headers_mut().remove(header::HOST);
+        for host in hosts {
+            let host = host.parse().expect("a value");
+            request.headers_mut().append(header::HOST, host);
+        }
+        app.send(request).await.status()
+    };
+    assert_eq!(asked(Version::HTTP_11, &["any.test"]).await, StatusCode::OK);
+    assert_eq!(asked(Version::HTTP_10, &[]).await, StatusCode::OK);
+    for (version, hosts) in [
+        (Version::HTTP_11, &[][..]),
+        (Version::HTTP_2, &[]),
+        (Version::HTTP_11, &["a.test", "b.test"]),
+        (Version::HTTP_11, &[""]),
+        (Version::HTTP_11, &["a b"]),
+    ] {
+        let status = asked(version, hosts).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{version:?} {hosts:?}");
+    }
+}
+
+/// The clock of this test jumps to the next thing that is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_is_given_up() {
+    let app = TestApp::init().await;
+    for path in [COMMAND, "/todos", "/lists"] {
+        let content_type = if path == COMMAND {
+            "application/json"
+        } else {
+            "application/x-www-form-urlencoded"
+        };
+        let trickle = stream::unfold((), async |()| {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+        });
+        let start = tokio::time::Instant::now();
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(Body::from_stream(trickle.boxed()))
+            .expect("a request");
+        let response = app.send(request).await;
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT, "{path}");
+        assert_eq!(start.elapsed().as_secs(), 30, "{path}");
+    }
+    assert_eq!(app.head().await, Position::START);
+}
