@@ -84,6 +84,11 @@ export class TodoPage {
     await this.deleteButton(text).click();
   }
 
+  /** Waits until the page's stream has told who is here, which it does once. */
+  async isConnected() {
+    await expect(this.page.locator("#presence")).toHaveText("Only you are here");
+  }
+
   /** Expects exactly these todos, in order. */
   async shows(...texts) {
     await expect(this.labels).toHaveText(texts);

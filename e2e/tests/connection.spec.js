@@ -41,6 +41,8 @@ test("a crash of the server is told, until it is over", async ({ server, visit }
 test("a browser that is offline says so, until it is not", async ({ server, visit }) => {
   const page = await visit();
   await page.addAll("Before");
+  // Or it would come when the page is said to be offline.
+  await page.isConnected();
   await page.page.context().setOffline(true);
   await banner(page, true);
   await server.seed("Meanwhile");
@@ -78,6 +80,7 @@ test("a page has one stream, whatever happens to it", async ({ server, visit }) 
   await page.edit("One");
   expect(streams).toEqual({ open: 1, opened: 1 });
 
+  await page.isConnected();
   await page.page.context().setOffline(true);
   await banner(page, true);
   await page.page.context().setOffline(false);

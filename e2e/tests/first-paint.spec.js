@@ -42,7 +42,7 @@ test("an empty list is one page, one style sheet and one script", async ({ open 
   const requests = await measure(page);
   const said = [];
   page.on("console", (message) => said.push(message.text()));
-  const streamed = page.waitForResponse("**/api/sse/todos");
+  const streamed = page.waitForResponse("**/api/sse/todos**");
   await page.goto("/");
   await streamed;
   const done = () => [...requests.values()].filter(({ isDone }) => isDone);
@@ -61,20 +61,20 @@ test("an empty list is one page, one style sheet and one script", async ({ open 
 });
 
 for (const [what, count] of [["an empty list", 0], ["fifty todos", 50]]) {
-  test(`nothing moves when ${what} load and the stream connects`, async ({ server, open }) => {
-    await server.seed(...Array.from({ length: count }, (_, number) => `Todo ${number}`));
+  test(`nothing moves when the stream of ${what} connects`, async ({ server, open }) => {
+    const ids = await server.seed(...Array.from({ length: count }, (_, number) => `Todo ${number}`));
     const page = await open();
     await watchShifts(page);
     await page.goto("/");
     await expect(page.locator(".todo-list li")).toHaveCount(count);
     await drawn(page);
     // A reconnect draws the whole list again, over what is there.
-    const reopened = page.waitForResponse("**/api/sse/todos");
+    const reopened = page.waitForResponse("**/api/sse/todos**");
     await page.locator("#connection").dispatchEvent("reopen");
     await reopened;
-    const [id] = count > 0 ? (await (await fetch(`${server.url}/api/todos`)).json()).todos.map(({ id }) => id) : [];
-    if (id) {
-      await server.command({ type: "complete", id });
+    await expect(page.locator("#presence")).toHaveText("Only you are here");
+    if (count > 0) {
+      await server.command({ type: "complete", id: ids[0] });
       await expect(page.locator(".todo-list li.completed")).toHaveCount(1);
     }
     await drawn(page);
