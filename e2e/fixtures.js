@@ -1,11 +1,27 @@
-// A fresh server for each test, pages that must not complain, and the todo
-// list as a person sees it.
+// A fresh server for each test, and pages that must not complain.
 
 import { test as base, expect } from "@playwright/test";
 
 import { Server } from "./server.js";
+import { TodoPage } from "./todo-page.js";
 
 export { expect };
+
+// What never gets into a page of ours: a dialog, or a complaint.
+const listen = (page, complaints) => {
+  page.on("pageerror", (error) => complaints.push(`page error: ${error}`));
+  page.on("dialog", (dialog) => {
+    complaints.push(`dialog: ${dialog.message()}`);
+    return dialog.dismiss();
+  });
+  page.on("console", (message) => {
+    // Refusals and broken streams are what some tests are about.
+    const isExpected = message.text().startsWith("Failed to load resource");
+    if (["error", "warning"].includes(message.type()) && !isExpected) {
+      complaints.push(`console: ${message.text()}`);
+    }
+  });
+};
 
 export const test = base.extend({
   server: async ({}, use) => {
@@ -14,76 +30,26 @@ export const test = base.extend({
     await server.remove();
   },
 
-  // Opens the page in a browser of its own.
-  visit: async ({ browser, server }, use) => {
+  // Opens a browser of its own, with an empty page.
+  open: async ({ browser, server }, use) => {
     const complaints = [];
     const contexts = [];
     await use(async (options = {}) => {
-      const context = await browser.newContext(options);
+      const context = await browser.newContext({ baseURL: server.url, ...options });
       contexts.push(context);
-      const page = await context.newPage();
-      page.on("pageerror", (error) => complaints.push(`page error: ${error}`));
-      page.on("console", (message) => {
-        // Refusals and broken streams are what some tests are about.
-        const isExpected = message.text().startsWith("Failed to load resource");
-        if (["error", "warning"].includes(message.type()) && !isExpected) {
-          complaints.push(`console: ${message.text()}`);
-        }
-      });
-      await page.goto(server.url);
-      return new TodoPage(page, options.javaScriptEnabled !== false);
+      context.on("page", (page) => listen(page, complaints));
+      return context.newPage();
     });
     await Promise.all(contexts.map((context) => context.close()));
     expect(complaints).toEqual([]);
   },
+
+  // Opens a page of todos in a browser of its own.
+  visit: async ({ open }, use) => {
+    await use(async ({ path = "/", ...options } = {}) => {
+      const page = await open(options);
+      await page.goto(path);
+      return new TodoPage(page, options.javaScriptEnabled !== false);
+    });
+  },
 });
-
-export class TodoPage {
-  constructor(page, hasScript) {
-    this.page = page;
-    this.hasScript = hasScript;
-    this.field = page.getByRole("textbox", { name: "New todo" });
-    this.notice = page.locator("#notice");
-    this.count = page.locator(".todo-count");
-    this.items = page.locator(".todo-list li");
-  }
-
-  async add(text) {
-    await this.field.fill(text);
-    await this.field.press("Enter");
-  }
-
-  item(text) {
-    return this.items.filter({ has: this.page.getByText(text, { exact: true }) });
-  }
-
-  toggle(text) {
-    return this.item(text).getByRole("checkbox");
-  }
-
-  /** Opens a todo's editor and returns its field. */
-  async edit(text) {
-    const item = this.item(text);
-    const field = item.locator(".edit");
-    await item.locator("summary").click();
-    if (this.hasScript) {
-      await expect(field).toBeFocused();
-    }
-    return field;
-  }
-
-  async rename(from, to) {
-    const field = await this.edit(from);
-    await field.fill(to);
-    await field.press("Enter");
-  }
-
-  async delete(text) {
-    await this.item(text).getByRole("button", { name: `Delete ${text}` }).click();
-  }
-
-  /** Expects exactly these todos, in order. */
-  async shows(...texts) {
-    await expect(this.items.locator(".view label")).toHaveText(texts);
-  }
-}

@@ -50,23 +50,65 @@ export class Server {
     await ended;
   }
 
+  /** Stands still, as a machine does whose network has gone without a word. */
+  freeze() {
+    this.#process.kill("SIGSTOP");
+  }
+
+  thaw() {
+    this.#process.kill("SIGCONT");
+  }
+
   async remove() {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      this.thaw();
       await this.stop();
     }
     await rm(this.#directory, { recursive: true });
   }
 
-  /** Sends a command as a program would. */
-  async command(body) {
-    const response = await fetch(`${this.url}/api/commands/todo`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
+  /** Sends a command on a todo as a program would, or on something else. */
+  async command(body, to = "todo") {
+    const response = await this.post(`/api/commands/${to}`, body);
     if (!response.ok) {
       throw new Error(`${response.status}: ${await response.text()}`);
     }
     return response.json();
+  }
+
+  /** Sends JSON, and answers whatever comes back. */
+  post(path, body) {
+    return fetch(`${this.url}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  }
+
+  /** Sends a form as a browser without JavaScript would, but goes nowhere. */
+  submit(path, fields) {
+    return fetch(`${this.url}${path}`, {
+      method: "POST",
+      headers: { accept: "text/html" },
+      body: new URLSearchParams(fields),
+      redirect: "manual",
+    });
+  }
+
+  /** Creates todos, and answers their ids. */
+  async seed(...texts) {
+    const ids = [];
+    for (const text of texts) {
+      const { id } = await this.command({ type: "create", text });
+      ids.push(id);
+    }
+    return ids;
+  }
+
+  /** What a list holds, as programs see it. */
+  async todos(list = "shared") {
+    const response = await fetch(`${this.url}/api/todos?list=${list}`);
+    const { todos } = await response.json();
+    return todos.map(({ text }) => text);
   }
 }

@@ -36,11 +36,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One of our own files.
+/// One of our own files, without what only its readers need: indentation, empty
+/// lines, and comments that have a line of their own.
 fn ours(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     let path = Path::new("../../static").join(name);
     println!("cargo:rerun-if-changed={}", path.display());
-    Ok(fs::read(path)?)
+    let text = fs::read_to_string(path)?;
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    Ok(lines
+        .flat_map(|line| [line, "\n"])
+        .collect::<String>()
+        .into())
 }
 
 /// Writes a file to be embedded, and says under which path it is served.

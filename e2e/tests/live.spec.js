@@ -1,5 +1,8 @@
 import { expect, test } from "../fixtures.js";
 
+const caret = (field) =>
+  field.evaluate(({ selectionStart, selectionEnd }) => [selectionStart, selectionEnd]);
+
 test("what one browser does appears in another", async ({ visit }) => {
   const ada = await visit();
   const bob = await visit();
@@ -38,13 +41,41 @@ test("the field is cleared for the next todo, and keeps the focus", async ({ vis
   await page.shows("One", "Two");
 });
 
-test("half-typed text survives what others do", async ({ server, visit }) => {
+test("half-typed text, the caret and the focus survive what others do", async ({ server, visit }) => {
   const page = await visit();
   await page.field.pressSequentially("Half a th");
-  await server.command({ type: "create", text: "Somebody else's" });
+  await page.page.keyboard.press("ArrowLeft");
+  await page.page.keyboard.press("ArrowLeft");
+  const [id] = await server.seed("Somebody else's");
   await page.shows("Somebody else's");
-  await page.field.pressSequentially("ought");
-  await expect(page.field).toHaveValue("Half a thought");
+  await server.command({ type: "rename", id, text: "Theirs" });
+  await page.shows("Theirs");
+  await server.command({ type: "complete_all" }, "todos");
+  await page.hasCompleted("Theirs");
+  await expect(page.field).toBeFocused();
+  expect(await caret(page.field)).toEqual([7, 7]);
+  await page.page.keyboard.type("new ");
+  await expect(page.field).toHaveValue("Half a new th");
+});
+
+test("an open editor keeps draft, selection and focus when all is drawn anew", async ({ server, visit }) => {
+  // More at once than are patched one by one.
+  const texts = Array.from({ length: 25 }, (_, number) => `Todo ${number}`);
+  await server.seed(...texts);
+  const page = await visit();
+  const field = await page.edit("Todo 7");
+  await field.fill("A longer draft");
+  await field.evaluate((field) => field.setSelectionRange(2, 8));
+  await server.command({ type: "complete_all" }, "todos");
+  await page.hasCompleted(...texts);
+  await expect(page.item("Todo 7")).toHaveClass("completed editing");
+  await expect(field).toBeFocused();
+  await expect(field).toHaveValue("A longer draft");
+  expect(await caret(field)).toEqual([2, 8]);
+  await page.page.keyboard.type("new");
+  await page.page.keyboard.press("Enter");
+  await expect(page.item("A new draft")).toBeVisible();
+  await expect(page.openEditor).toHaveCount(0);
 });
 
 test("a draft in an open editor survives what others do", async ({ server, visit }) => {
@@ -112,23 +143,38 @@ test("a todo that somebody else has just deleted says so", async ({ server, visi
   await expect(page.notice).toHaveText("There is no such todo.");
 });
 
-test("hostile text is only text", async ({ server, visit }) => {
-  const texts = [
-    "<script>document.title='pwned'</script>",
-    "<img src=x onerror=\"document.title='pwned'\">",
-    "\" data-init=\"document.title='pwned'",
-    "$_text {{1}} ${1} @get('/x')",
-    "</li></ul>\u2028data: elements <b>",
-    "\u202Eright to left\u200B",
-  ];
-  await server.command({ type: "create", text: texts[0] });
+test("focus goes on to the next todo when one goes away", async ({ server, visit }) => {
+  await server.seed("One", "Two", "Three");
   const page = await visit();
-  for (const text of texts.slice(1)) {
-    await server.command({ type: "create", text });
-  }
-  await expect(page.items).toHaveCount(texts.length);
-  expect(await page.items.locator(".view label").allTextContents()).toEqual(texts);
-  await page.page.reload();
-  expect(await page.items.locator(".view label").allTextContents()).toEqual(texts);
-  await expect(page.page).toHaveTitle("ironstar · todos");
+  await page.deleteButton("Two").focus();
+  await page.page.keyboard.press("Enter");
+  await page.shows("One", "Three");
+  await expect(page.deleteButton("Three")).toBeFocused();
+  await page.page.keyboard.press("Enter");
+  await page.shows("One");
+  await expect(page.deleteButton("One")).toBeFocused();
+  await page.page.keyboard.press("Enter");
+  await page.shows();
+  await expect(page.field).toBeFocused();
+});
+
+test("focus goes on to the next todo when one is done, and no longer shown", async ({ server, visit }) => {
+  await server.seed("One", "Two", "Three");
+  const page = await visit({ path: "/active" });
+  await page.toggle("One").focus();
+  await page.page.keyboard.press("Space");
+  await page.shows("Two", "Three");
+  await expect(page.toggle("Two")).toBeFocused();
+  await page.page.keyboard.press("Space");
+  await page.shows("Three");
+  await expect(page.toggle("Three")).toBeFocused();
+});
+
+test("focus stays where it is when others delete", async ({ server, visit }) => {
+  const [id] = await server.seed("One", "Two");
+  const page = await visit();
+  await page.toggle("Two").focus();
+  await server.command({ type: "delete", id });
+  await page.shows("Two");
+  await expect(page.toggle("Two")).toBeFocused();
 });

@@ -1,0 +1,207 @@
+// A page is complete when it arrives, light, and does not jump about.
+
+import { expect, test } from "../fixtures.js";
+
+/** Follows what a page gets over the network, and how many bytes it is. */
+const measure = async (page) => {
+  const client = await page.context().newCDPSession(page);
+  await client.send("Network.enable");
+  await client.send("Network.setCacheDisabled", { cacheDisabled: true });
+  const requests = new Map();
+  client.on("Network.requestWillBeSent", ({ requestId, request, type }) => {
+    requests.set(requestId, { type, path: new URL(request.url).pathname, bytes: 0 });
+  });
+  client.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    Object.assign(requests.get(requestId) ?? {}, { bytes: encodedDataLength, isDone: true });
+  });
+  return requests;
+};
+
+/** Has a page note what moves that is already there. */
+const watchShifts = (page) =>
+  page.addInitScript(() => {
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+      for (const { value, sources } of list.getEntries()) {
+        window.shifts.push([value, ...sources.map(({ node }) => node?.outerHTML?.slice(0, 80))]);
+      }
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+
+/** Two frames on, everything that was to be drawn has been. */
+const drawn = (page) =>
+  page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+
+const isLive = async (server, page) => {
+  await server.seed("Live");
+  await expect(page.locator(".todo-list li").getByText("Live", { exact: true })).toBeVisible();
+};
+
+test("an empty list is one page, one style sheet and one script", async ({ open }) => {
+  const page = await open();
+  const requests = await measure(page);
+  const said = [];
+  page.on("console", (message) => said.push(message.text()));
+  const streamed = page.waitForResponse("**/api/sse/todos**");
+  await page.goto("/");
+  await streamed;
+  const done = () => [...requests.values()].filter(({ isDone }) => isDone);
+  await expect.poll(() => done().length).toBeGreaterThanOrEqual(3);
+  const all = [...requests.values()];
+  const paths = (type) => all.filter((request) => request.type === type).map(({ path }) => path);
+  expect(paths("Document")).toEqual(["/"]);
+  expect(paths("Stylesheet")).toEqual([expect.stringMatching(/^\/static\/app-[0-9a-f]{16}\.css$/)]);
+  expect(paths("Script")).toEqual([expect.stringMatching(/^\/static\/page-[0-9a-f]{16}\.js$/)]);
+  const others = all.filter(({ type }) => !["Document", "Stylesheet", "Script"].includes(type));
+  expect(others.filter(({ path }) => !/^\/static\/favicon-|^\/api\/sse\/todos$/.test(path))).toEqual([]);
+  const bytes = all.reduce((sum, request) => sum + request.bytes, 0);
+  expect(bytes).toBeGreaterThan(10 * 1024);
+  expect(bytes).toBeLessThan(60 * 1024);
+  expect(said).toEqual([]);
+});
+
+for (const [what, count] of [["an empty list", 0], ["fifty todos", 50]]) {
+  test(`nothing moves when the stream of ${what} connects`, async ({ server, open }) => {
+    const ids = await server.seed(...Array.from({ length: count }, (_, number) => `Todo ${number}`));
+    const page = await open();
+    await watchShifts(page);
+    await page.goto("/");
+    await expect(page.locator(".todo-list li")).toHaveCount(count);
+    await drawn(page);
+    // A reconnect draws the whole list again, over what is there.
+    const reopened = page.waitForResponse("**/api/sse/todos**");
+    await page.locator("#connection").dispatchEvent("reopen");
+    await reopened;
+    await expect(page.locator("#presence")).toHaveText("Only you are here");
+    if (count > 0) {
+      await server.command({ type: "complete", id: ids[0] });
+      await expect(page.locator(".todo-list li.completed")).toHaveCount(1);
+    }
+    await drawn(page);
+    expect(await page.evaluate(() => window.shifts)).toEqual([]);
+  });
+}
+
+test("nothing but the style sheet holds up the first paint", async ({ server, open }) => {
+  await server.seed("One");
+  const page = await open();
+  await page.goto("/");
+  await isLive(server, page);
+  const blocking = await page.evaluate(() =>
+    performance.getEntriesByType("resource")
+      .filter(({ renderBlockingStatus }) => renderBlockingStatus === "blocking")
+      .map(({ name }) => new URL(name).pathname));
+  expect(blocking).toEqual([expect.stringMatching(/^\/static\/app-.*\.css$/)]);
+});
+
+test("what matters is painted before any script runs", async ({ server, open }) => {
+  await server.seed("The largest thing on this page, for it is quite a long text that fills its line");
+  const page = await open();
+  // The script never comes.
+  await page.route("**/static/*.js", () => {});
+  await page.goto("/", { waitUntil: "commit" });
+  await expect(page.locator(".todo-list label")).toBeVisible();
+  const largest = await page.evaluate(() => new Promise((resolve) => {
+    new PerformanceObserver((list) => {
+      resolve(list.getEntries().at(-1).element.closest(".todoapp") !== null);
+    }).observe({ type: "largest-contentful-paint", buffered: true });
+  }));
+  expect(largest).toBe(true);
+  const plain = await open({ javaScriptEnabled: false });
+  await plain.goto("/");
+  await expect(plain.locator(".todo-list label")).toBeVisible();
+  await expect(plain.locator(".todo-count")).toHaveText("1 item left");
+});
+
+test("pages are not kept, and what they are made of is kept for good", async ({ server }) => {
+  const get = (path) => fetch(`${server.url}${path}`, { headers: { accept: "text/html" } });
+  const { id } = await server.command({ type: "create", name: "Groceries" }, "list");
+  for (const path of ["/", "/active", "/completed", "/lists", `/lists/${id}`, "/nowhere"]) {
+    const response = await get(path);
+    expect(response.headers.get("cache-control"), path).toBe("no-store");
+    expect(response.headers.get("content-type"), path).toBe("text/html; charset=utf-8");
+    expect(response.headers.get("content-security-policy"), path).toContain("default-src 'none'");
+  }
+  const page = await (await get("/")).text();
+  const assets = [...page.matchAll(/(?:href|src)="(\/static\/[^"]+)"/g)].map(([, path]) => path);
+  expect(assets).toHaveLength(3);
+  for (const path of assets) {
+    const response = await get(path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable");
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+  }
+});
+
+/** Creates many todos, some at the same time. */
+const seedMany = async (server, count) => {
+  let next = 0;
+  const worker = async () => {
+    while (next < count) {
+      next += 1;
+      await server.command({ type: "create", text: `Todo ${next}` });
+    }
+  };
+  await Promise.all(Array.from({ length: 50 }, worker));
+};
+
+/** Follows a page's stream as the page would, and tells what came. */
+const follow = async (server, position) => {
+  const stopping = new AbortController();
+  const response = await fetch(`${server.url}/api/sse/todos`, {
+    headers: { "last-event-id": String(position) },
+    signal: stopping.signal,
+  });
+  const received = { bytes: 0, text: "" };
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const bytes of response.body) {
+      received.bytes += bytes.length;
+      received.text += decoder.decode(bytes, { stream: true });
+    }
+  })().catch((error) => {
+    if (error.name !== "AbortError") throw error;
+  });
+  const stop = async () => {
+    stopping.abort();
+    await reading;
+  };
+  return { received, stop };
+};
+
+test("ten thousand todos are no burden", async ({ server, visit }) => {
+  test.setTimeout(120_000);
+  await seedMany(server, 10_000);
+  const page = await fetch(server.url, { headers: { accept: "text/html" } });
+  expect((await page.arrayBuffer()).byteLength).toBeLessThan(100 * 1024);
+
+  const ada = await visit();
+  await expect(ada.items).toHaveCount(50);
+  await expect(ada.count).toHaveText("10000 items left");
+  const seen = new Set(await ada.labels.allTextContents());
+  for (let number = 2; number <= 3; number += 1) {
+    await ada.page.getByRole("link", { name: "Next page" }).click();
+    await expect(ada.page).toHaveURL(/\?after=[0-9]+$/);
+    await expect(ada.page.getByRole("link", { name: "First page" })).toBeVisible();
+    await expect(ada.items).toHaveCount(50);
+    await expect.poll(async () => seen.has(await ada.labels.first().textContent())).toBe(false);
+    for (const text of await ada.labels.allTextContents()) seen.add(text);
+    expect(seen.size).toBe(50 * number);
+  }
+  await ada.page.getByRole("link", { name: "First page" }).click();
+  await expect(ada.page).toHaveURL(/\/$/);
+
+  const { position } = await (await fetch(`${server.url}/api/todos?limit=1`)).json();
+  const stream = await follow(server, position);
+  await ada.add("One more");
+  await expect(ada.count).toHaveText("10001 items left");
+  await expect.poll(() => stream.received.text).toContain("10001");
+  await stream.stop();
+  expect(stream.received.bytes).toBeLessThan(10 * 1024);
+
+  const bob = await visit();
+  const text = await bob.labels.nth(20).textContent();
+  await bob.toggle(text).check();
+  await ada.hasCompleted(text);
+  await expect(ada.count).toHaveText("10000 items left");
+});

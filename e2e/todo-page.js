@@ -1,0 +1,118 @@
+// The page of a todo list as a person sees it.
+
+import { expect } from "@playwright/test";
+
+export class TodoPage {
+  constructor(page, hasScript = true) {
+    this.page = page;
+    this.hasScript = hasScript;
+    this.field = page.locator(".new-todo");
+    this.notice = page.locator("#notice");
+    this.failed = page.locator("#failed");
+    this.connection = page.locator("#connection");
+    this.count = page.locator(".todo-count");
+    this.items = page.locator(".todo-list li");
+    this.labels = this.items.locator(".view label");
+    this.toggleAll = page.locator(".toggle-all");
+    this.clearCompleted = page.locator(".clear-completed");
+    this.openEditor = page.locator(".editor[open]");
+  }
+
+  async add(text) {
+    await this.field.fill(text);
+    await this.field.press("Enter");
+  }
+
+  /** Adds todos one by one, each when the one before is there. */
+  async addAll(...texts) {
+    for (const text of texts) {
+      await this.add(text);
+      await expect(this.item(text)).toBeVisible();
+    }
+  }
+
+  item(text) {
+    return this.items.filter({ has: this.page.getByText(text, { exact: true }) });
+  }
+
+  label(text) {
+    return this.item(text).locator("label");
+  }
+
+  toggle(text) {
+    return this.item(text).getByRole("checkbox");
+  }
+
+  /** The button that opens and closes a todo's editor. */
+  editButton(text) {
+    return this.item(text).locator("summary");
+  }
+
+  deleteButton(text) {
+    return this.item(text).getByRole("button", { name: `Delete ${text}` });
+  }
+
+  filter(name) {
+    return this.page.locator(".filters").getByRole("link", { name, exact: true });
+  }
+
+  /** Opens a todo's editor and returns its field. */
+  async edit(text) {
+    const field = this.item(text).locator(".edit");
+    await this.editButton(text).click();
+    if (this.hasScript) {
+      await expect(field).toBeFocused();
+    }
+    return field;
+  }
+
+  /** The same, as the TodoMVC specification has it. */
+  async editByDoubleClick(text) {
+    const field = this.item(text).locator(".edit");
+    await this.label(text).dblclick();
+    await expect(field).toBeFocused();
+    return field;
+  }
+
+  async rename(from, to) {
+    const field = await this.edit(from);
+    await field.fill(to);
+    await field.press("Enter");
+  }
+
+  async delete(text) {
+    await this.deleteButton(text).click();
+  }
+
+  /** Waits until the page's stream has told who is here, which it does once. */
+  async isConnected() {
+    await expect(this.page.locator("#presence")).toHaveText("Only you are here");
+  }
+
+  /** Expects exactly these todos, in order. */
+  async shows(...texts) {
+    await expect(this.labels).toHaveText(texts);
+  }
+
+  /** Expects exactly these todos to be completed. */
+  async hasCompleted(...texts) {
+    await expect(this.page.locator(".todo-list li.completed .view label")).toHaveText(texts);
+  }
+
+  /** Expects this filter to be the one that is chosen. */
+  async isFilteredBy(name) {
+    await expect(this.page.locator(".filters a.selected")).toHaveText([name]);
+  }
+
+  /** How many pixels the page is wider than the window. */
+  overflow() {
+    return overflow(this.page);
+  }
+}
+
+/** How many pixels a page is wider than its window. */
+export const overflow = (page) =>
+  page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return scrollWidth - clientWidth;
+  });
