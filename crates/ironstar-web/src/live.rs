@@ -67,7 +67,9 @@ pub(crate) trait View: Debug + Send + Sync + 'static {
     /// one that has changed, and all that concern the view are among them.
     fn draw(&self, changes: &Changes<<Self::Projection as Projection>::Document>) -> Drawing;
 
-    /// What brings any browser to now, and when that is.
+    /// What brings any browser to now, and when that is. A view that has decided
+    /// anew what it shows draws the next change whole, too, and everyone begins
+    /// anew with it.
     fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>>;
 }
 
@@ -90,6 +92,13 @@ pub(crate) struct LiveViews<K, V: View> {
     views: Watched<K, V>,
 }
 
+/// A view that a browser is about to watch.
+#[derive(Debug)]
+pub(crate) struct OpenView<V: View> {
+    view: Arc<LiveView<V>>,
+    reached: Position,
+}
+
 type Watched<K, V> = Arc<Mutex<HashMap<K, Weak<LiveView<V>>>>>;
 
 impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
@@ -101,27 +110,34 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
         }
     }
 
-    /// The frames for a browser that has seen a view up to a position, or
-    /// nothing: what it has missed, then what happens. They end with the read
-    /// model.
-    pub(crate) fn watch(
-        &self,
-        key: &K,
-        make: impl FnOnce() -> V,
-        seen: Option<Position>,
-    ) -> BoxStream<'static, Bytes> {
-        let view = self.view(key, make);
-        view.watch(seen, self.model.position()).boxed()
+    /// A view for a browser to watch; made, if nobody does yet. Then it learns
+    /// what it shows, so that it can be patched from the first change on.
+    pub(crate) async fn open(&self, key: &K, make: impl FnOnce() -> V) -> OpenView<V> {
+        let (view, is_new) = self.view(key, make);
+        let view = OpenView {
+            view,
+            reached: self.model.position(),
+        };
+        if is_new {
+            view.view.prepare().await;
+        }
+        view
     }
 
-    fn view(&self, key: &K, make: impl FnOnce() -> V) -> Arc<LiveView<V>> {
+    /// A look at a view, if somebody watches it.
+    pub(crate) fn look<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
+        let view = lock(&self.views).get(key).and_then(Weak::upgrade);
+        view.map(|view| look(&view.view))
+    }
+
+    fn view(&self, key: &K, make: impl FnOnce() -> V) -> (Arc<LiveView<V>>, bool) {
         let mut views = lock(&self.views);
         if let Some(view) = views.get(key).and_then(Weak::upgrade) {
-            return view;
+            return (view, false);
         }
         let view = self.start(key.clone(), make());
         views.insert(key.clone(), Arc::downgrade(&view));
-        view
+        (view, true)
     }
 
     /// Starts to keep a view up to date, for as long as somebody holds it.
@@ -148,6 +164,20 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
             }
         });
         view
+    }
+}
+
+impl<V: View> OpenView<V> {
+    /// The view itself.
+    pub(crate) fn view(&self) -> &V {
+        &self.view.view
+    }
+
+    /// The frames for a browser that has seen the view up to a position, or
+    /// nothing: what it has missed, then what happens. They end with the read
+    /// model.
+    pub(crate) fn watch(self, seen: Option<Position>) -> BoxStream<'static, Bytes> {
+        self.view.watch(seen, self.reached).boxed()
     }
 }
 

@@ -7,11 +7,13 @@
 
 mod form;
 mod heading;
+mod live;
 mod location;
 mod page;
 mod parts;
 mod program;
 mod view;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +35,8 @@ use crate::problem::Problem;
 use crate::sse::{self, LastEventId, SignOfLife};
 
 use heading::Headings;
+use live::TodoView;
 use location::{Asked, Location};
-use view::TodoView;
 
 /// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -131,11 +133,12 @@ async fn live(
     };
     let location = asked.location;
     todos.expect_list(location.list).await?;
-    let view = || TodoView {
-        location,
-        lists: todos.service.lists().clone(),
-    };
-    let frames = todos.views.watch(&location, view, seen);
+    let lists = todos.service.lists();
+    let make = || TodoView::new(location, lists.clone());
+    let view = todos.views.open(&location, make).await;
+    // Who shows a page that was cut elsewhere has to be shown this one.
+    let fits = view.view().until() == Some(asked.until);
+    let frames = view.watch(seen.filter(|_| fits));
     let presence = todos.presence.enter(location.list);
     let heading = todos.headings.watch(location.list);
     let sides = [presence].into_iter().chain(heading).collect();

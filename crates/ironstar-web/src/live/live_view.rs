@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct LiveView<V: View> {
-    view: V,
+    pub(super) view: V,
     known: Mutex<Known<V>>,
     /// Where watchers look. The follower alone publishes.
     published: watch::Sender<Arc<Publication>>,
@@ -41,6 +41,9 @@ struct Known<V: View> {
     /// The whole view, once somebody has asked for it. When something changes
     /// that it does not show, an empty one takes its place.
     whole: SharedWhole,
+    /// How often everyone has begun anew. Patches are for those who have done so
+    /// as often.
+    edition: u64,
     /// The furthest boundary that somebody has been taken to other than by a
     /// publication.
     furthest: Position,
@@ -55,6 +58,8 @@ struct Watcher<V: View> {
     published: watch::Receiver<Arc<Publication>>,
     /// The boundary that it is at; `None`: it has seen nothing yet.
     seen: Option<Position>,
+    /// The edition of what it has seen.
+    edition: u64,
 }
 
 impl<V: View> LiveView<V> {
@@ -65,6 +70,7 @@ impl<V: View> LiveView<V> {
             known: Mutex::new(Known {
                 log: Log::new(position, bounds),
                 whole: SharedWhole::default(),
+                edition: 0,
                 furthest: position,
             }),
             published: watch::Sender::new(Arc::new(Publication::start(position))),
@@ -78,11 +84,14 @@ impl<V: View> LiveView<V> {
         seen: Option<Position>,
         reached: Position,
     ) -> impl Stream<Item = Bytes> + Send + use<V> {
+        let published = self.published.subscribe();
+        let edition = published.borrow().edition;
         let seen = seen.and_then(|seen| self.admit(seen, reached));
         let watcher = Watcher {
-            published: self.published.subscribe(),
+            published,
             view: self,
             seen,
+            edition,
         };
         stream::unfold(watcher, Watcher::next)
     }
@@ -132,7 +141,8 @@ impl<V: View> LiveView<V> {
             }
         };
         let is_nothing = step == Step::Nothing;
-        let publication = Arc::new(Publication::new(gap, to, step));
+        let edition = self.edition(step == Step::Whole);
+        let publication = Arc::new(Publication::new(gap, to, step, edition));
         self.published.send_if_modified(|published| {
             *published = publication;
             !is_nothing
@@ -142,6 +152,28 @@ impl<V: View> LiveView<V> {
         // there from now on finds the publication.
         if is_nothing && lock(&self.known).furthest > before {
             self.published.send_modify(|_| {});
+        }
+    }
+
+    /// The edition of what is published next. Everyone begins anew with a new one,
+    /// and with a whole view that is drawn from now on.
+    fn edition(&self, is_new: bool) -> u64 {
+        let mut known = lock(&self.known);
+        if is_new {
+            known.edition += 1;
+            known.whole = SharedWhole::default();
+        }
+        known.edition
+    }
+
+    /// Draws the whole view before anybody waits for it.
+    pub(super) async fn prepare(&self) {
+        if let Err(error) = self.whole().await {
+            // Whoever waits for it says so, and tries again.
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "a live view begins without what it shows"
+            );
         }
     }
 
@@ -167,11 +199,13 @@ impl<V: View> LiveView<V> {
         }
     }
 
-    /// The whole view, drawn once for all who need it before it changes again.
-    async fn whole(&self) -> Result<(Position, Bytes), ReadError> {
-        let (whole, changed) = {
+    /// The whole view, drawn once for all who need it before it changes again; and
+    /// its edition.
+    async fn whole(&self) -> Result<(Position, Bytes, u64), ReadError> {
+        let (whole, edition, changed) = {
             let known = lock(&self.known);
-            (Arc::clone(&known.whole), known.log.changed())
+            let whole = Arc::clone(&known.whole);
+            (whole, known.edition, known.log.changed())
         };
         let draw = async {
             let (position, patch) = self.view.draw_whole().await?;
@@ -180,9 +214,10 @@ impl<V: View> LiveView<V> {
             let frame: Bytes = sse::datastar_frame(patch, Some(position)).into();
             let mut known = lock(&self.known);
             known.furthest = known.furthest.max(position);
-            Ok((position, frame))
+            Ok::<_, ReadError>((position, frame))
         };
-        whole.get_or_try_init(|| draw).await.cloned()
+        let (position, frame) = whole.get_or_try_init(|| draw).await?;
+        Ok((*position, frame.clone(), edition))
     }
 }
 
@@ -201,8 +236,9 @@ impl<V: View> Watcher<V> {
                     self.published.changed().await.ok()?;
                 }
                 (_, Step::Whole) => match self.view.whole().await {
-                    Ok((position, frame)) => {
+                    Ok((position, frame, edition)) => {
                         self.seen = Some(position);
+                        self.edition = edition;
                         return Some((frame, self));
                     }
                     Err(error) => {
@@ -221,6 +257,9 @@ impl<V: View> Watcher<V> {
     fn step(&mut self) -> (Position, Step) {
         let publication = {
             let published = self.published.borrow_and_update();
+            if self.edition < published.edition {
+                return (published.to, Step::Whole);
+            }
             if let Some(step) = published.step_from(self.seen) {
                 return (published.to, step);
             }

@@ -26,6 +26,8 @@ pub(super) struct Publication {
     /// Where that leads.
     pub(super) to: Position,
     pub(super) step: Step,
+    /// Only who has seen the same edition may take it.
+    pub(super) edition: u64,
     /// The steps from other gaps. They go with the publication.
     steps: Mutex<HashMap<Gap, Arc<OnceLock<Step>>>>,
 }
@@ -42,11 +44,12 @@ pub(super) enum Step {
 }
 
 impl Publication {
-    pub(super) fn new(gap: Gap, to: Position, step: Step) -> Self {
+    pub(super) fn new(gap: Gap, to: Position, step: Step, edition: u64) -> Self {
         Self {
             gap,
             to,
             step,
+            edition,
             steps: Mutex::default(),
         }
     }
@@ -57,7 +60,7 @@ impl Publication {
             first: position,
             last: position,
         };
-        Self::new(gap, position, Step::Nothing)
+        Self::new(gap, position, Step::Nothing, 0)
     }
 
     /// What whoever is at a boundary needs, if that is known without a look at

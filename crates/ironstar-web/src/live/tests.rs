@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -122,6 +123,14 @@ struct Fixture {
 }
 
 type Frames = BoxStream<'static, Bytes>;
+
+impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
+    /// Watches a view that may not know yet what it shows.
+    fn watch(&self, key: &K, make: impl FnOnce() -> V, seen: Option<Position>) -> Frames {
+        let (view, _) = self.view(key, make);
+        view.watch(seen, self.model.position()).boxed()
+    }
+}
 
 impl Fixture {
     async fn start(events: &[&str]) -> Self {

@@ -10,6 +10,7 @@ use ironstar_domain::ListId;
 
 use super::Todos;
 use super::heading::Heading;
+use super::live::cut;
 use super::location::{Asked, Location, parse_show};
 use super::view::{self, Refused, Shown};
 use crate::problem::Problem;
@@ -83,8 +84,8 @@ pub(super) async fn draw(
             None => return Err(Problem::no_such_list()),
         },
     };
-    let page = todos.page(location, view::PAGE).await?;
-    let shown = Shown { location, page };
+    let cut = cut(&todos.views, todos.service.lists(), location).await?;
+    let shown = Shown { location, cut };
     let key = todos.services.commands.next_id().to_string();
     Ok(view::page(&heading, &shown, &key, is_behind, refused))
 }

@@ -1,0 +1,270 @@
+//! A page of a list as everyone sees it who has it open.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use datastar::consts::ElementPatchMode;
+use datastar::prelude::PatchElements;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ironstar_app::projection::{Changed, Changes, ReadError};
+use ironstar_app::todo::{
+    Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoProjection, counts_key,
+};
+use ironstar_domain::TodoId;
+use ironstar_ports::Position;
+use maud::{Markup, html};
+
+use super::location::Location;
+use super::parts::{element_id, item, nothing, summary, toggle_all};
+use super::view::{Shown, section};
+use super::window::{Cut, Window};
+use crate::live::{Drawing, LiveViews, View};
+
+/// How many todos are patched one by one; a page where more have changed is
+/// drawn anew.
+const PATCHED: usize = 20;
+
+/// A page that somebody watches.
+#[derive(Debug)]
+pub(super) struct TodoView {
+    location: Location,
+    lists: TodoLists,
+    /// What is on the page, as soon as that is known.
+    window: Mutex<Option<Window>>,
+    /// One at a time cuts the page, or all would cut it elsewhere.
+    cutting: tokio::sync::Mutex<()>,
+}
+
+/// The page of a location, cut as those have it who look at it.
+pub(super) async fn cut(
+    views: &LiveViews<Location, TodoView>,
+    lists: &TodoLists,
+    location: Location,
+) -> Result<Cut, ReadError> {
+    if let Some(Some(until)) = views.look(&location, TodoView::until)
+        && let Some(cut) = Cut::again(lists, location, until).await?
+    {
+        return Ok(cut);
+    }
+    Cut::new(lists, location).await
+}
+
+/// What has changed about the todos on the page.
+#[derive(Debug, Default)]
+struct Difference<'a> {
+    counts: Option<TodoCounts>,
+    /// In no order yet.
+    added: Vec<&'a TodoItem>,
+    changed: Vec<&'a TodoItem>,
+    removed: Vec<&'a TodoItem>,
+}
+
+impl TodoView {
+    pub(super) fn new(location: Location, lists: TodoLists) -> Self {
+        Self {
+            location,
+            lists,
+            window: Mutex::default(),
+            cutting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Where the page ends, if that is known: at a position, or with the list.
+    pub(super) fn until(&self) -> Option<Option<Position>> {
+        self.window().as_ref().map(|window| window.until)
+    }
+
+    fn window(&self) -> MutexGuard<'_, Option<Window>> {
+        // Nothing panics between the changes that belong together.
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The page, cut anew if need be.
+    async fn cut(&self) -> Result<Cut, ReadError> {
+        let _alone = self.cutting.lock().await;
+        let until = self.window().as_ref().map(|window| {
+            let is_stale = window.is_stale();
+            (!is_stale).then_some(window.until)
+        });
+        match until {
+            // It stays as it was cut.
+            Some(Some(until)) => {
+                if let Some(cut) = Cut::again(&self.lists, self.location, until).await? {
+                    return Ok(cut);
+                }
+                let cut = Cut::new(&self.lists, self.location).await?;
+                *self.window() = Some(Window::recut(&cut));
+                Ok(cut)
+            }
+            Some(None) | None => {
+                let cut = Cut::new(&self.lists, self.location).await?;
+                *self.window() = Some(Window::of(&cut));
+                Ok(cut)
+            }
+        }
+    }
+
+    fn difference<'a>(
+        &self,
+        window: &Window,
+        changes: &'a Changes<TodoDocument>,
+    ) -> Difference<'a> {
+        let counts = counts_key(self.location.list);
+        let mut difference = Difference::default();
+        for (key, document) in &changes.documents {
+            if *key == counts {
+                let after = document.after.as_deref().cloned();
+                let after = after.and_then(TodoDocument::counts);
+                difference.counts = Some(after.unwrap_or_default());
+            }
+            let is_here = |todo: &&TodoItem| {
+                self.location.shows(todo) && window.has(self.location, todo.created)
+            };
+            let (was, is) = todos(document);
+            match (was.filter(is_here), is.filter(is_here)) {
+                (None, None) => {}
+                (None, Some(todo)) => difference.added.push(todo),
+                (Some(_), Some(todo)) => difference.changed.push(todo),
+                (Some(todo), None) => difference.removed.push(todo),
+            }
+        }
+        difference
+    }
+
+    /// The patch that shows these todos as they are, and more.
+    fn items(&self, todos: &[&TodoItem], more: Option<Markup>) -> PatchElements {
+        let items = html! {
+            @for todo in todos { (item(todo, self.location, None)) }
+            @if let Some(more) = more { (more) }
+        };
+        PatchElements::new(items.into_string())
+    }
+
+    /// The patches that put todos where they belong: each run of them before the
+    /// todo that comes next on the page, and the last at the end.
+    fn insertions(&self, window: &Window, added: &mut [&TodoItem]) -> Vec<PatchElements> {
+        added.sort_by_key(|todo| todo.created);
+        let follows = |todo: &&TodoItem, next: &&TodoItem| {
+            window.after(todo.created).map(|(created, _)| created) == Some(next.created)
+        };
+        added
+            .chunk_by(|todo, next| follows(todo, next))
+            .map(|run| {
+                let last = run.last().map(|todo| todo.created).unwrap_or_default();
+                let patch = self.items(run, None);
+                match window.after(last) {
+                    Some((_, next)) => patch
+                        .selector(selector(next))
+                        .mode(ElementPatchMode::Before),
+                    None => patch.selector("#todo-list").mode(ElementPatchMode::Append),
+                }
+            })
+            .collect()
+    }
+}
+
+impl View for TodoView {
+    type Projection = TodoProjection;
+
+    fn concerns(&self, key: &str, changed: &Changed<TodoDocument>) -> bool {
+        let is_here = |todo: &TodoItem| self.location.shows(todo);
+        let (was, is) = todos(changed);
+        was.is_some_and(is_here) || is.is_some_and(is_here) || key == counts_key(self.location.list)
+    }
+
+    fn draw(&self, changes: &Changes<TodoDocument>) -> Drawing {
+        let mut window = self.window();
+        let Some(window) = window.as_mut() else {
+            return Drawing::Whole;
+        };
+        if !window.can_be_patched(changes.to) {
+            return Drawing::Whole;
+        }
+        let mut difference = self.difference(window, changes);
+        let Difference {
+            counts,
+            added,
+            changed,
+            removed,
+        } = &mut difference;
+        let shown = added.iter().chain(&*changed).copied();
+        window.take(changes.to, shown, removed.iter().copied());
+        if window.is_stale() || added.len() + changed.len() + removed.len() > PATCHED {
+            return Drawing::Whole;
+        }
+        let mut patches = Vec::new();
+        if !changed.is_empty() || counts.is_some() {
+            let counted = counts.map(|counts| counted(self.location, counts));
+            patches.push(self.items(changed, counted));
+        }
+        if !removed.is_empty() {
+            let removed: Vec<String> = removed.iter().map(|todo| selector(todo.id)).collect();
+            patches.push(PatchElements::new_remove(removed.join(",")));
+        }
+        patches.extend(self.insertions(window, added));
+        if patches.is_empty() {
+            return Drawing::Nothing;
+        }
+        Drawing::Patches(patches)
+    }
+
+    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
+        async move {
+            let cut = self.cut().await?;
+            let position = cut.page.position;
+            let shown = Shown {
+                location: self.location,
+                cut,
+            };
+            let whole = html! {
+                (toggle_all(shown.location, shown.cut.page.counts))
+                (section(&shown, None))
+            };
+            Ok((position, PatchElements::new(whole.into_string())))
+        }
+        .boxed()
+    }
+}
+
+/// All that depends on the counts.
+fn counted(at: Location, counts: TodoCounts) -> Markup {
+    html! {
+        (toggle_all(at, counts))
+        (nothing(at, counts))
+        (summary(at, counts))
+    }
+}
+
+impl Location {
+    /// Whether a todo is in this part of the list, on whichever page.
+    fn shows(self, todo: &TodoItem) -> bool {
+        let is_shown = match self.show {
+            Show::All => true,
+            Show::Active => !todo.completed,
+            Show::Completed => todo.completed,
+        };
+        is_shown && todo.list == self.list
+    }
+}
+
+/// The todo that a document was, and the one that it is.
+fn todos(document: &Changed<TodoDocument>) -> (Option<&TodoItem>, Option<&TodoItem>) {
+    (
+        of(document.before.as_deref()),
+        of(document.after.as_deref()),
+    )
+}
+
+fn of(document: Option<&TodoDocument>) -> Option<&TodoItem> {
+    match document? {
+        TodoDocument::Todo(todo) => Some(todo),
+        TodoDocument::Counts(_) => None,
+    }
+}
+
+fn selector(id: TodoId) -> String {
+    format!("#{}", element_id(id))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,371 @@
+//! Plays histories through: whatever browsers have been sent, and whenever they
+//! have read it, they show what the read model says, and were never told to patch
+//! what they do not have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use ironstar_adapters::memory::{
+    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySnapshotStore,
+};
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::todo::{ListWide, TodoItem};
+use ironstar_app::{
+    CommandContext, CommandHandler, EventFeed, FeedOptions, Projections, TodoService,
+};
+use ironstar_domain::{ListId, TodoCommand};
+use ironstar_ports::EventStore;
+use proptest::prelude::*;
+
+use super::{Location, Position, Show, TodoLists, TodoView, cut};
+use crate::live::LiveViews;
+use crate::todo::parts::item;
+use crate::todo::window::PAGE;
+
+/// What may happen.
+#[derive(Clone, Debug)]
+enum Happening {
+    Create,
+    /// Something to one of the todos that there are, by its number.
+    Toggle(usize),
+    Rename(usize),
+    Delete(usize),
+    OnAll(u8),
+    /// A browser opens a page; it may begin behind one of the todos.
+    Open(u8, Option<usize>),
+    /// A browser reads what there is for it.
+    Read(usize),
+    /// Its connection breaks, and is opened again.
+    Break(usize),
+    /// All that has happened is told.
+    Settle,
+}
+
+struct World {
+    store: Arc<MemoryEventStore>,
+    service: TodoService,
+    lists: TodoLists,
+    views: LiveViews<Location, TodoView>,
+    browsers: Vec<Browser>,
+    names: u32,
+}
+
+/// What a browser shows.
+struct Browser {
+    at: Location,
+    until: Option<Position>,
+    /// The elements of the list, in order.
+    items: Vec<String>,
+    frames: BoxStream<'static, Bytes>,
+    seen: Option<Position>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let store = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
+        let bus = Arc::new(MemoryEventBus::new());
+        let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default())
+            .await
+            .expect("a feed");
+        let projections = Projections::new(
+            Arc::new(MemoryProjectionStore::new()),
+            store.clone(),
+            feed,
+            Arc::new(SystemClock),
+        );
+        let commands = CommandHandler::new(
+            store.clone(),
+            Arc::new(MemorySnapshotStore::new()),
+            bus,
+            Arc::new(SystemIdSource),
+        );
+        let model = projections.model();
+        let lists = TodoLists::new(model.clone());
+        Self {
+            store,
+            service: TodoService::new(commands, lists.clone()),
+            lists,
+            views: LiveViews::new(model),
+            browsers: Vec::new(),
+            names: 0,
+        }
+    }
+
+    async fn happens(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Create => {
+                let create = TodoCommand::Create {
+                    text: self.name(),
+                    list: ListId::SHARED,
+                };
+                let id = self.service.next_id();
+                self.command(id, &create).await;
+            }
+            Happening::Toggle(nth) => {
+                if let Some(todo) = self.todo(*nth).await {
+                    let command = if todo.completed {
+                        TodoCommand::Reopen
+                    } else {
+                        TodoCommand::Complete
+                    };
+                    self.command(todo.id, &command).await;
+                }
+            }
+            Happening::Rename(nth) => {
+                if let Some(todo) = self.todo(*nth).await {
+                    let text = self.name();
+                    self.command(todo.id, &TodoCommand::Rename { text }).await;
+                }
+            }
+            Happening::Delete(nth) => {
+                if let Some(todo) = self.todo(*nth).await {
+                    self.command(todo.id, &TodoCommand::Delete).await;
+                }
+            }
+            Happening::OnAll(which) => {
+                let commands = [
+                    ListWide::CompleteAll,
+                    ListWide::ReopenAll,
+                    ListWide::ClearCompleted,
+                ];
+                let command = commands[usize::from(*which) % 3];
+                let context = CommandContext::default();
+                let done = self
+                    .service
+                    .execute_on_list(ListId::SHARED, command, &context);
+                done.await.expect("done");
+            }
+            Happening::Open(show, nth) => self.open(*show, *nth).await,
+            Happening::Read(nth) => {
+                let count = self.browsers.len();
+                if let Some(browser) = self.browsers.get_mut(nth % count.max(1)) {
+                    browser.read();
+                }
+            }
+            Happening::Break(nth) => {
+                let count = self.browsers.len();
+                if count > 0 {
+                    let index = nth % count;
+                    let Browser {
+                        at, until, seen, ..
+                    } = self.browsers[index];
+                    let frames = self.watch(at, until, seen).await;
+                    self.browsers[index].frames = frames;
+                }
+            }
+            Happening::Settle => self.settle().await,
+        }
+    }
+
+    fn name(&mut self) -> ironstar_domain::TodoText {
+        self.names += 1;
+        format!("Todo {}", self.names).parse().expect("a text")
+    }
+
+    async fn command(&self, id: ironstar_domain::TodoId, command: &TodoCommand) {
+        let context = CommandContext::default();
+        let done = self.service.execute(id, command, &context).await;
+        done.expect("nobody else is there");
+    }
+
+    /// One of the todos that there are by now.
+    async fn todo(&self, nth: usize) -> Option<TodoItem> {
+        self.reach().await;
+        let all = Location::default();
+        let page = self.lists.page(all.list, all.show, None, 1_000).await;
+        let mut todos = page.expect("a page").todos;
+        let count = todos.len();
+        (count > 0).then(|| todos.swap_remove(nth % count))
+    }
+
+    /// The read model has all that has happened; that it is told is not said.
+    async fn reach(&self) {
+        let head = self.store.head().await.expect("the head");
+        let reached = self.lists.reach(head, Duration::from_secs(60)).await;
+        reached.expect("it goes on");
+    }
+
+    async fn settle(&self) {
+        self.reach().await;
+        // Longer than a frame; the clock stands still for all else.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    async fn open(&mut self, show: u8, nth: Option<usize>) {
+        let after = match nth {
+            Some(nth) => self.todo(nth).await.map(|todo| todo.created),
+            None => None,
+        };
+        let shows = [Show::All, Show::Active, Show::Completed];
+        let at = Location {
+            list: ListId::SHARED,
+            show: shows[usize::from(show) % 3],
+            after,
+        };
+        let cut = cut(&self.views, &self.lists, at).await.expect("a page");
+        let items = cut.page.todos.iter().map(|todo| draw(todo, at)).collect();
+        let seen = Some(cut.page.position);
+        let frames = self.watch(at, cut.until, seen).await;
+        self.browsers.push(Browser {
+            at,
+            until: cut.until,
+            items,
+            frames,
+            seen,
+        });
+    }
+
+    async fn watch(
+        &self,
+        at: Location,
+        until: Option<Position>,
+        seen: Option<Position>,
+    ) -> BoxStream<'static, Bytes> {
+        let make = || TodoView::new(at, self.lists.clone());
+        let view = self.views.open(&at, make).await;
+        let fits = view.view().until() == Some(until);
+        view.watch(seen.filter(|_| fits))
+    }
+
+    /// Whatever has happened, all show what there is.
+    async fn check(&mut self) {
+        self.settle().await;
+        for browser in &mut self.browsers {
+            browser.read();
+            let at = browser.at;
+            let until = self.views.look(&at, TodoView::until).flatten().flatten();
+            let page = self.lists.page(at.list, at.show, at.after, 1_000).await;
+            let todos = page.expect("a page").todos.into_iter();
+            let here: Vec<String> = todos
+                .filter(|todo| until.is_none_or(|until| todo.created <= until))
+                .map(|todo| draw(&todo, at))
+                .collect();
+            assert!(here.len() <= PAGE * 2, "pages are cut: {}", here.len());
+            assert_eq!(browser.items, here, "{at:?} until {until:?}");
+        }
+    }
+}
+
+fn draw(todo: &TodoItem, at: Location) -> String {
+    item(todo, at, None).into_string()
+}
+
+impl Browser {
+    /// Reads all that there is by now.
+    fn read(&mut self) {
+        while let Some(Some(frames)) = self.frames.next().now_or_never() {
+            let frames = String::from_utf8(frames.to_vec()).expect("text");
+            for frame in frames.split_terminator("\n\n") {
+                self.apply(frame);
+            }
+        }
+    }
+
+    fn apply(&mut self, frame: &str) {
+        let fields: Vec<&str> = frame.lines().collect();
+        let data = |name: &str| {
+            let start = format!("data: {name} ");
+            fields.iter().find_map(|line| line.strip_prefix(&*start))
+        };
+        let items = items(data("elements").unwrap_or_default());
+        match (data("mode"), data("selector")) {
+            (Some("remove"), Some(selector)) => {
+                for id in selector.split(',') {
+                    let index = self.index(id);
+                    self.items.remove(index);
+                }
+            }
+            (Some("append"), Some("#todo-list")) => self.insert(self.items.len(), items),
+            (Some("before"), Some(id)) => self.insert(self.index(id), items),
+            (None, None) if frame.contains("<section id=\"todos\"") => self.items = items,
+            (None, None) => {
+                for item in items {
+                    let index = self.index(&id(&item));
+                    self.items[index] = item;
+                }
+            }
+            other => panic!("nobody does {other:?}"),
+        }
+        for line in fields {
+            if let Some(id) = line.strip_prefix("id: ") {
+                self.seen = id.parse().ok().map(Position::new);
+            }
+        }
+    }
+
+    fn insert(&mut self, index: usize, items: Vec<String>) {
+        for item in &items {
+            let id = id(item);
+            assert!(
+                self.items.iter().all(|other| self::id(other) != id),
+                "twice"
+            );
+        }
+        self.items.splice(index..index, items);
+    }
+
+    /// Where an element is, which must be there.
+    fn index(&self, id: &str) -> usize {
+        let index = self.items.iter().position(|item| self::id(item) == id);
+        index.unwrap_or_else(|| panic!("{id} is not shown"))
+    }
+}
+
+/// The items in a patch.
+fn items(elements: &str) -> Vec<String> {
+    let items = elements.split("<li id=\"todo-").skip(1);
+    items
+        .map(|rest| {
+            let (item, _) = rest.split_once("</li>").expect("its end");
+            format!("<li id=\"todo-{item}</li>")
+        })
+        .collect()
+}
+
+fn id(item: &str) -> String {
+    let id = item.split('"').nth(1).expect("an id");
+    format!("#{id}")
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let happening = prop_oneof![
+        6 => Just(Happening::Create),
+        6 => any::<usize>().prop_map(Happening::Toggle),
+        2 => any::<usize>().prop_map(Happening::Rename),
+        4 => any::<usize>().prop_map(Happening::Delete),
+        1 => any::<u8>().prop_map(Happening::OnAll),
+        3 => (any::<u8>(), proptest::option::of(any::<usize>()))
+            .prop_map(|(show, nth)| Happening::Open(show, nth)),
+        4 => any::<usize>().prop_map(Happening::Read),
+        1 => any::<usize>().prop_map(Happening::Break),
+        4 => Just(Happening::Settle),
+    ];
+    proptest::collection::vec(happening, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_browser_shows_what_there_is(happenings in happenings(), already in 0_usize..12) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for _ in 0..already {
+                world.happens(&Happening::Create).await;
+            }
+            world.reach().await;
+            for happening in &happenings {
+                world.happens(happening).await;
+            }
+            world.check().await;
+        });
+    }
+}
