@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::Services;
 use crate::problem::Problem;
-use crate::sse::{self, LastEventId, SignOfLife};
+use crate::sse::{self, EventId, LastEventId, SignOfLife};
 
 /// The routes of this module.
 pub(crate) fn routes(services: Services) -> Router {
@@ -62,7 +62,7 @@ async fn events(
     };
     let head = services.store.head().await?;
     let after = match (last_event_id, &selection.after) {
-        (LastEventId::At(position), _) if position <= head => position,
+        (LastEventId::At(EventId { position, .. }), _) if position <= head => position,
         (LastEventId::At(_) | LastEventId::Unreadable, _) => Position::START,
         (LastEventId::Absent, Some(after)) => parse_after(after, head)?,
         (LastEventId::Absent, None) => head,

@@ -2,10 +2,10 @@
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use ironstar_ports::Position;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::kit::Banner;
+use crate::sse::EventId;
 use crate::{assets, icon};
 
 /// A whole page.
@@ -43,9 +43,9 @@ fn open(stream: &str, headers: &str) -> String {
     )
 }
 
-/// Keeps a page up to date by a stream, from the position that the page is of;
+/// Keeps a page up to date by a stream, from what the page shows;
 /// and says so if that does not work.
-pub(crate) fn connection(stream: &str, seen: Position) -> Markup {
+pub(crate) fn connection(stream: &str, seen: EventId) -> Markup {
     let from_here = open(stream, &format!("headers: {{'last-event-id': '{seen}'}}, "));
     html! {
         p #connection .banner.alert role="status" data-lost="The connection is lost. Trying again…"

@@ -49,6 +49,8 @@ use follower::follow;
 use live_view::LiveView;
 use log::Bounds;
 
+use crate::sse::EventId;
+
 /// What a page shows of a read model.
 pub(crate) trait View: Debug + Send + Sync + 'static {
     /// What makes the read model.
@@ -70,7 +72,28 @@ pub(crate) trait View: Debug + Send + Sync + 'static {
     /// What brings any browser to now, and when that is. A view that has decided
     /// anew what it shows draws the next change whole, too, and everyone begins
     /// anew with it.
-    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>>;
+    fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>>;
+
+    /// Where what the view shows ends, if it does not show all. Ids say so, for a
+    /// browser that comes back shows what it did before.
+    fn end(&self) -> Option<Position> {
+        None
+    }
+
+    /// Whether a browser can be patched which shows what ends there.
+    fn ends_at(&self, end: Option<Position>) -> bool {
+        end == self.end()
+    }
+}
+
+/// A view that was drawn whole.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// What is part of it: all up to here.
+    pub(crate) position: Position,
+    /// Where what it shows ends, if it does not show all.
+    pub(crate) end: Option<Position>,
+    pub(crate) patch: PatchElements,
 }
 
 /// How a view shows what has changed.
@@ -168,15 +191,12 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
 }
 
 impl<V: View> OpenView<V> {
-    /// The view itself.
-    pub(crate) fn view(&self) -> &V {
-        &self.view.view
-    }
-
-    /// The frames for a browser that has seen the view up to a position, or
-    /// nothing: what it has missed, then what happens. They end with the read
-    /// model.
-    pub(crate) fn watch(self, seen: Option<Position>) -> BoxStream<'static, Bytes> {
+    /// The frames for a browser that has seen this of the view, or nothing: what it
+    /// has missed, then what happens. They end with the read model.
+    pub(crate) fn watch(self, seen: Option<EventId>) -> BoxStream<'static, Bytes> {
+        // What ends elsewhere cannot be patched.
+        let seen = seen.filter(|seen| self.view.view.ends_at(seen.end));
+        let seen = seen.map(|seen| seen.position);
         self.view.watch(seen, self.reached).boxed()
     }
 }

@@ -2,7 +2,7 @@
 //! frames, streams of them, and where a client wants to go on.
 
 use std::convert::Infallible;
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -49,6 +49,42 @@ impl SignOfLife {
     }
 }
 
+/// What a client has seen when it has seen an event: everything up to a position;
+/// and if it shows a page that does not go to the end of its list, where that
+/// page ends. As text, `42` or `42-15`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct EventId {
+    pub(crate) position: Position,
+    pub(crate) end: Option<Position>,
+}
+
+impl From<Position> for EventId {
+    fn from(position: Position) -> Self {
+        Self {
+            position,
+            end: None,
+        }
+    }
+}
+
+impl Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.position)?;
+        self.end.map_or(Ok(()), |end| write!(f, "-{end}"))
+    }
+}
+
+impl EventId {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (position, end) = match text.split_once('-') {
+            Some((position, end)) => (position, Some(parse_position(end)?)),
+            None => (text, None),
+        };
+        let position = parse_position(position)?;
+        Some(Self { position, end })
+    }
+}
+
 /// Where a client says that it got to, in the header `Last-Event-ID`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LastEventId {
@@ -56,8 +92,8 @@ pub(crate) enum LastEventId {
     Absent,
     /// It says something that was never an id of ours.
     Unreadable,
-    /// It has seen everything up to here.
-    At(Position),
+    /// It has seen this.
+    At(EventId),
 }
 
 impl<S: Sync> FromRequestParts<S> for LastEventId {
@@ -67,8 +103,8 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
         let Some(value) = parts.headers.get("last-event-id") else {
             return Ok(Self::Absent);
         };
-        let position = value.to_str().ok().and_then(parse_position);
-        Ok(position.map_or(Self::Unreadable, Self::At))
+        let id = value.to_str().ok().and_then(EventId::parse);
+        Ok(id.map_or(Self::Unreadable, Self::At))
     }
 }
 
@@ -105,7 +141,7 @@ pub(crate) fn frame(
 
 /// One of Datastar's events as text. In HTML a carriage return is white space,
 /// and here it would end a line.
-pub(crate) fn datastar_frame(event: impl Into<DatastarEvent>, id: Option<Position>) -> String {
+pub(crate) fn datastar_frame(event: impl Into<DatastarEvent>, id: Option<EventId>) -> String {
     with_id(event.into(), id.map(|id| id.to_string()))
 }
 

@@ -128,17 +128,14 @@ async fn live(
         tracing::debug!(%behind, "a live view begins before what is stored");
     }
     let seen = match last_event_id {
-        LastEventId::At(position) => Some(position),
+        LastEventId::At(id) => Some(id),
         LastEventId::Absent | LastEventId::Unreadable => None,
     };
     let location = asked.location;
     todos.expect_list(location.list).await?;
     let lists = todos.service.lists();
     let make = || TodoView::new(location, lists.clone());
-    let view = todos.views.open(&location, make).await;
-    // Who shows a page that was cut elsewhere has to be shown this one.
-    let fits = view.view().until() == Some(asked.until);
-    let frames = view.watch(seen.filter(|_| fits));
+    let frames = todos.views.open(&location, make).await.watch(seen);
     let presence = todos.presence.enter(location.list);
     let heading = todos.headings.watch(location.list);
     let sides = [presence].into_iter().chain(heading).collect();

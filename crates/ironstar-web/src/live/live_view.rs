@@ -19,8 +19,8 @@ use tokio_util::sync::DropGuard;
 use super::follower::NewsOf;
 use super::log::{Bounds, Gap, Log, Missed};
 use super::publication::{Publication, Step};
-use super::{View, lock};
-use crate::sse;
+use super::{View, Whole, lock};
+use crate::sse::{self, EventId};
 
 /// How long to wait before a read model that cannot be read is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -183,7 +183,14 @@ impl<V: View> LiveView<V> {
         match merged {
             None => Step::Whole,
             Some(changes) if changes.documents.is_empty() => Step::Nothing,
-            Some(changes) => Step::of(&self.view.draw(&changes), to),
+            Some(changes) => {
+                let end = self.view.end();
+                let drawing = self.view.draw(&changes);
+                if end != self.view.end() {
+                    return Step::Whole;
+                }
+                Step::of(&drawing, EventId { position: to, end })
+            }
         }
     }
 
@@ -208,10 +215,14 @@ impl<V: View> LiveView<V> {
             (whole, known.edition, known.log.changed())
         };
         let draw = async {
-            let (position, patch) = self.view.draw_whole().await?;
+            let Whole {
+                position,
+                end,
+                patch,
+            } = self.view.draw_whole().await?;
             // What is told has been stored before.
             let position = position.max(changed);
-            let frame: Bytes = sse::datastar_frame(patch, Some(position)).into();
+            let frame: Bytes = sse::datastar_frame(patch, Some(EventId { position, end })).into();
             let mut known = lock(&self.known);
             known.furthest = known.furthest.max(position);
             Ok::<_, ReadError>((position, frame))

@@ -8,7 +8,7 @@ use ironstar_ports::Position;
 
 use super::log::Gap;
 use super::{Drawing, lock};
-use crate::sse;
+use crate::sse::{self, EventId};
 
 /// From how many gaps drawings are shared. Who comes from yet another one gets
 /// the whole view, which is shared by all.
@@ -92,7 +92,7 @@ impl Step {
     /// The step that a drawing is. Its last frame carries the position that it
     /// leads to. Whoever has seen only those before it is nowhere: it has to
     /// begin anew.
-    pub(super) fn of(drawing: &Drawing, to: Position) -> Self {
+    pub(super) fn of(drawing: &Drawing, to: EventId) -> Self {
         match drawing {
             Drawing::Nothing => Self::Nothing,
             Drawing::Whole => Self::Whole,

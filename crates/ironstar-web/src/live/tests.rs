@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::log::Bounds;
-use super::{Drawing, LiveView, LiveViews, View, follow};
+use super::{Drawing, LiveView, LiveViews, View, Whole, follow};
 use slow_store::SlowStore;
 
 const ENTRIES: usize = Bounds::OF_A_VIEW.entries;
@@ -94,7 +94,7 @@ impl View for NumbersView {
         Drawing::Patches(vec![first, PatchElements::new(numbers.collect::<String>())])
     }
 
-    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
+    fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>> {
         self.drawn_whole.fetch_add(1, SeqCst);
         let page = DocumentPage {
             collections: vec!["numbers".to_owned()],
@@ -105,7 +105,11 @@ impl View for NumbersView {
             let found = self.model.find(vec![], Some(page)).await?;
             let numbers: Vec<u64> = found.page.into_iter().map(|(_, number)| number).collect();
             let whole = PatchElements::new(format!("<main>{numbers:?}</main>"));
-            Ok((found.position, whole))
+            Ok(Whole {
+                position: found.position,
+                end: None,
+                patch: whole,
+            })
         }
         .boxed()
     }

@@ -17,7 +17,7 @@ use crate::latest::Side;
 fn a_frame_ends_with_its_id() {
     let patch = PatchElements::new("<p id=\"a\">\n</p>").selector("#a");
     assert_eq!(
-        datastar_frame(patch, Some(Position::new(7))),
+        datastar_frame(patch, Some(Position::new(7).into())),
         "event: datastar-patch-elements\n\
          data: selector #a\n\
          data: elements <p id=\"a\">\n\

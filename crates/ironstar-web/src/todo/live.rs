@@ -18,7 +18,7 @@ use super::location::Location;
 use super::parts::{element_id, item, nothing, summary, toggle_all};
 use super::view::{Shown, section};
 use super::window::{Cut, Window};
-use crate::live::{Drawing, LiveViews, View};
+use crate::live::{Drawing, LiveViews, View, Whole};
 
 /// How many todos are patched one by one; a page where more have changed is
 /// drawn anew.
@@ -69,9 +69,12 @@ impl TodoView {
         }
     }
 
-    /// Where the page ends, if that is known: at a position, or with the list.
+    /// Where the page ends, at a position or with the list; if that is known, and
+    /// is not just about to change.
     pub(super) fn until(&self) -> Option<Option<Position>> {
-        self.window().as_ref().map(|window| window.until)
+        let window = self.window();
+        let window = window.as_ref().filter(|window| !window.is_stale());
+        window.map(|window| window.until)
     }
 
     fn window(&self) -> MutexGuard<'_, Option<Window>> {
@@ -82,26 +85,17 @@ impl TodoView {
     /// The page, cut anew if need be.
     async fn cut(&self) -> Result<Cut, ReadError> {
         let _alone = self.cutting.lock().await;
-        let until = self.window().as_ref().map(|window| {
-            let is_stale = window.is_stale();
-            (!is_stale).then_some(window.until)
-        });
-        match until {
-            // It stays as it was cut.
-            Some(Some(until)) => {
-                if let Some(cut) = Cut::again(&self.lists, self.location, until).await? {
-                    return Ok(cut);
-                }
-                let cut = Cut::new(&self.lists, self.location).await?;
-                *self.window() = Some(Window::recut(&cut));
-                Ok(cut)
-            }
-            Some(None) | None => {
-                let cut = Cut::new(&self.lists, self.location).await?;
-                *self.window() = Some(Window::of(&cut));
-                Ok(cut)
-            }
+        let Some(until) = self.until() else {
+            let cut = Cut::new(&self.lists, self.location).await?;
+            *self.window() = Some(Window::of(&cut));
+            return Ok(cut);
+        };
+        if let Some(cut) = Cut::again(&self.lists, self.location, until).await? {
+            return Ok(cut);
         }
+        let cut = Cut::new(&self.lists, self.location).await?;
+        *self.window() = Some(Window::recut(&cut));
+        Ok(cut)
     }
 
     fn difference<'a>(
@@ -177,9 +171,7 @@ impl View for TodoView {
         let Some(window) = window.as_mut() else {
             return Drawing::Whole;
         };
-        if !window.can_be_patched(changes.to) {
-            return Drawing::Whole;
-        }
+        let can_be_patched = window.can_be_patched(changes.to);
         let mut difference = self.difference(window, changes);
         let Difference {
             counts,
@@ -189,7 +181,8 @@ impl View for TodoView {
         } = &mut difference;
         let shown = added.iter().chain(&*changed).copied();
         window.take(changes.to, shown, removed.iter().copied());
-        if window.is_stale() || added.len() + changed.len() + removed.len() > PATCHED {
+        let count = added.len() + changed.len() + removed.len();
+        if !can_be_patched || window.is_stale() || count > PATCHED {
             return Drawing::Whole;
         }
         let mut patches = Vec::new();
@@ -208,10 +201,10 @@ impl View for TodoView {
         Drawing::Patches(patches)
     }
 
-    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
+    fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>> {
         async move {
             let cut = self.cut().await?;
-            let position = cut.page.position;
+            let (position, end) = (cut.page.position, cut.until);
             let shown = Shown {
                 location: self.location,
                 cut,
@@ -220,9 +213,21 @@ impl View for TodoView {
                 (toggle_all(shown.location, shown.cut.page.counts))
                 (section(&shown, None))
             };
-            Ok((position, PatchElements::new(whole.into_string())))
+            Ok(Whole {
+                position,
+                end,
+                patch: PatchElements::new(whole.into_string()),
+            })
         }
         .boxed()
+    }
+
+    fn end(&self) -> Option<Position> {
+        self.until().flatten()
+    }
+
+    fn ends_at(&self, end: Option<Position>) -> bool {
+        self.until() == Some(end)
     }
 }
 

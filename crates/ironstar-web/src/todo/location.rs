@@ -28,7 +28,6 @@ struct Said {
     list: Option<String>,
     show: Option<String>,
     after: Option<String>,
-    until: Option<String>,
     at_least: Option<String>,
     limit: Option<String>,
 }
@@ -42,9 +41,6 @@ pub(super) struct Asked {
     pub(super) at_least: Option<Position>,
     /// How many todos, at the most.
     pub(super) limit: Option<usize>,
-    /// Where the page ends that the client shows: with the todo that was created
-    /// at this position; `None`: with the list.
-    pub(super) until: Option<Position>,
 }
 
 impl Location {
@@ -127,7 +123,6 @@ impl Said {
                 "list" => &mut said.list,
                 "show" => &mut said.show,
                 "after" => &mut said.after,
-                "until" => &mut said.until,
                 "at_least" => &mut said.at_least,
                 "limit" => &mut said.limit,
                 // The page's signals, which Datastar sends along with every GET.
@@ -179,7 +174,6 @@ impl Said {
             },
             at_least: position("at_least", self.at_least)?,
             limit,
-            until: position("until", self.until)?,
         })
     }
 }
@@ -194,7 +188,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         let refused = || {
             Problem::invalid(
                 "invalid-value",
-                "the query has the parameters 'list', 'show', 'after', 'until', 'limit' and 'at_least', once each",
+                "the query has the parameters 'list', 'show', 'after', 'limit' and 'at_least', once each",
             )
         };
         let is_strict = parts.uri.path().starts_with("/api/");

@@ -72,7 +72,7 @@ pub(super) fn page(
                 (heading.draw())
                 p #presence .presence {}
             }
-            (layout::connection(&stream(at, shown.cut.until), shown.cut.page.position))
+            (layout::connection(&format!("/api/sse/todos{at}"), shown.cut.id()))
             (notice::notices(refused.map(|refused| &*refused.problem.detail)))
             @if is_behind {
                 (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))
@@ -93,16 +93,6 @@ pub(super) fn page(
         }
     };
     layout::page(&format!("ironstar · {}", heading.title), &content)
-}
-
-/// The stream that keeps a page up to date which ends at a position.
-fn stream(at: Location, until: Option<Position>) -> String {
-    let query = at.to_string();
-    let until = until.map(|until| {
-        let mark = if query.is_empty() { '?' } else { '&' };
-        format!("{mark}until={until}")
-    });
-    format!("/api/sse/todos{query}{}", until.unwrap_or_default())
 }
 
 /// How many people have the list open. The page comes without: its own stream

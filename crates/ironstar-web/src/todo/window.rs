@@ -16,6 +16,7 @@ use ironstar_domain::TodoId;
 use ironstar_ports::Position;
 
 use super::location::Location;
+use crate::sse::EventId;
 
 /// How many todos a page has when it is cut; few where histories are played
 /// through that need many pages.
@@ -55,6 +56,14 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// What a browser has seen that shows it.
+    pub(super) fn id(&self) -> EventId {
+        EventId {
+            position: self.page.position,
+            end: self.until,
+        }
+    }
+
     /// Cuts a page off a list.
     pub(super) async fn new(lists: &TodoLists, at: Location) -> Result<Self, ReadError> {
         let page = lists.page(at.list, at.show, at.after, PAGE).await?;
@@ -135,6 +144,9 @@ impl Window {
         shown: impl IntoIterator<Item = &'a TodoItem>,
         gone: impl IntoIterator<Item = &'a TodoItem>,
     ) {
+        if to < self.at {
+            return;
+        }
         self.at = to;
         for todo in shown {
             self.todos.insert(todo.created, todo.id);

@@ -20,6 +20,7 @@ use ironstar_ports::{Envelope, Place, Position};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::live::Whole;
 use crate::live::live_view::LiveView;
 use crate::live::log::Bounds;
 use crate::live::{Drawing, View};
@@ -150,14 +151,18 @@ impl View for CellsView {
         Drawing::Patches(patches)
     }
 
-    fn draw_whole(&self) -> BoxFuture<'_, Result<(Position, PatchElements), ReadError>> {
+    fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>> {
         async {
             self.drawn_whole.fetch_add(1, SeqCst);
             // Others come while it is drawn.
             tokio::task::yield_now().await;
             let stored = self.stored.lock().expect("the lock");
             let whole = format!("whole{}", text(self.of(&stored.cells)));
-            Ok((Position::new(stored.position), PatchElements::new(whole)))
+            Ok(Whole {
+                position: Position::new(stored.position),
+                end: None,
+                patch: PatchElements::new(whole),
+            })
         }
         .boxed()
     }
