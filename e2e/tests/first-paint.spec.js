@@ -1,6 +1,7 @@
 // A page is complete when it arrives, light, and does not jump about.
 
 import { expect, test } from "../fixtures.js";
+import { TodoPage } from "../todo-page.js";
 
 /** Follows what a page gets over the network, and how many bytes it is. */
 const measure = async (page) => {
@@ -61,25 +62,30 @@ test("an empty list is one page, one style sheet and one script", async ({ open 
 });
 
 for (const [what, count] of [["an empty list", 0], ["fifty todos", 50]]) {
-  test(`nothing moves when the stream of ${what} connects`, async ({ server, open }) => {
-    const ids = await server.seed(...Array.from({ length: count }, (_, number) => `Todo ${number}`));
-    const page = await open();
-    await watchShifts(page);
-    await page.goto("/");
-    await expect(page.locator(".todo-list li")).toHaveCount(count);
-    await drawn(page);
-    // A reconnect draws the whole list again, over what is there.
-    const reopened = page.waitForResponse("**/api/sse/todos**");
-    await page.locator("#connection").dispatchEvent("reopen");
-    await reopened;
-    await expect(page.locator("#presence")).toHaveText("Only you are here");
-    if (count > 0) {
-      await server.command({ type: "complete", id: ids[0] });
-      await expect(page.locator(".todo-list li.completed")).toHaveCount(1);
-    }
-    await drawn(page);
-    expect(await page.evaluate(() => window.shifts)).toEqual([]);
-  });
+  for (const [shape, width] of [["wide", 1000], ["narrow", 390]]) {
+    test(`nothing moves when the stream of ${what} connects, breaks and connects (${shape})`, async ({ server, open }) => {
+      const ids = await server.seed(...Array.from({ length: count }, (_, number) => `Todo ${number}`));
+      const page = await open({ viewport: { width, height: 720 } });
+      await watchShifts(page);
+      await page.goto("/");
+      const todos = new TodoPage(page);
+      await expect(todos.items).toHaveCount(count);
+      await todos.isConnected();
+      await drawn(page);
+      await page.context().setOffline(true);
+      await expect(todos.connection).toBeVisible();
+      await drawn(page);
+      // Connected anew, the whole list is drawn again, over what is there.
+      await page.context().setOffline(false);
+      await expect(todos.connection).toBeHidden();
+      if (count > 0) {
+        await server.command({ type: "complete", id: ids[0] });
+        await todos.hasCompleted("Todo 0");
+      }
+      await drawn(page);
+      expect(await page.evaluate(() => window.shifts)).toEqual([]);
+    });
+  }
 }
 
 test("nothing but the style sheet holds up the first paint", async ({ server, open }) => {

@@ -225,6 +225,13 @@ test("the names of lists are only text", async ({ server, open, visit }) => {
     expect(title).toBe(`ironstar · ${names[index]}`);
     expect(await list.overflow()).toBe(0);
   }
+  // The last one is renamed to all the others while it is open.
+  const id = addresses.at(-1).split("/").at(-1);
+  for (const name of names) {
+    await server.command({ type: "rename", id, name }, "list");
+    await expect.poll(() => list.page.locator("h1").textContent()).toBe(name);
+    expect(await list.page.locator("h1").evaluate((heading) => heading.childElementCount)).toBe(0);
+  }
   const unexpected = askedThere().filter((path) => !["/api/sse/todos", ...addresses].includes(path));
   expect(unexpected).toEqual([]);
 });

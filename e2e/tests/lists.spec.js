@@ -84,3 +84,22 @@ test("lists are renamed, archived and restored", async ({ visit }) => {
   await page.getByRole("button", { name: "Restore Old plans" }).click();
   await expect(page.getByRole("button", { name: "Archive Old plans" })).toBeVisible();
 });
+
+test("what stands above a list follows what others do", async ({ server, visit }) => {
+  const { id } = await server.command({ type: "create", name: "Plans" }, "list");
+  const page = await visit({ path: `/lists/${id}` });
+  const heading = page.page.getByRole("heading", { level: 1 });
+  await page.field.pressSequentially("Half a th");
+  await server.command({ type: "rename", id, name: "Better plans" }, "list");
+  await expect(heading).toHaveText("Better plans");
+  await page.field.pressSequentially("ought");
+  await expect(page.field).toHaveValue("Half a thought");
+
+  await server.command({ type: "archive", id }, "list");
+  await expect(page.page.getByText("it takes no new todos until it is restored")).toBeVisible();
+  await expect(page.field).toBeHidden();
+  await page.page.getByRole("button", { name: "Restore" }).click();
+  await expect(page.field).toBeVisible();
+  await page.add("Conquer the world");
+  await page.shows("Conquer the world");
+});
