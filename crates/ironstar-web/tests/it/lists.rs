@@ -241,7 +241,7 @@ async fn a_query_waits_for_a_position_and_not_for_ever() {
 async fn a_filtered_stream_shows_what_comes_into_view() {
     let app = TestApp::init().await;
     let milk = app.create("Milk").await;
-    app.create("Bread").await;
+    let bread = app.create("Bread").await;
     let mut active = app.stream("/api/sse/todos?show=active", None).await;
     active.next().await;
     complete(&app, &milk).await;
@@ -256,13 +256,12 @@ async fn a_filtered_stream_shows_what_comes_into_view() {
     assert!(removed.data.contains("mode remove"), "{}", removed.data);
     let reopen = json!({"type": "reopen", "id": milk});
     app.command(reopen.to_string()).await;
-    let whole = active.next().await;
-    assert!(
-        whole.data.contains("<section id=\"todos\""),
-        "{}",
-        whole.data
-    );
-    assert!(whole.data.find(">Milk<") < whole.data.find(">Bread<"));
+    let counts = active.next().await;
+    assert!(counts.data.contains("<strong>2</strong> items left"));
+    let inserted = active.next().await;
+    let place = format!("selector #todo-{bread}\nmode before\n");
+    assert!(inserted.data.starts_with(&place), "{}", inserted.data);
+    assert!(inserted.data.contains(">Milk<") && !inserted.data.contains(">Bread<"));
 }
 
 #[tokio::test]
@@ -327,19 +326,52 @@ async fn where_much_has_changed_the_page_is_drawn_anew() {
 }
 
 #[tokio::test]
-async fn what_is_added_behind_a_full_page_is_counted_and_not_shown() {
+async fn a_page_of_a_long_list_is_patched_where_it_changes() {
     let app = TestApp::init().await;
-    for number in 0..51 {
-        app.create(&format!("Todo {number}")).await;
+    let mut ids = Vec::new();
+    for number in 0..52 {
+        ids.push(app.create(&format!("Todo {number}")).await);
     }
+    let page = text(app.get("/").await).await;
+    assert!(page.contains("href=\"/?after=50\" rel=\"next\""), "{page}");
+    assert!(page.contains("'last-event-id': '52-50'"), "{page}");
     let mut stream = app.stream("/api/sse/todos", None).await;
     let whole = stream.next().await;
+    assert_eq!(whole.id, "52-50", "it ends with the fiftieth");
     assert!(whole.data.contains("Todo 49") && !whole.data.contains("Todo 50"));
+    // Who shows this page gets what has changed, and who shows another one it all.
+    let mut same = app.stream("/api/sse/todos", Some("52-50")).await;
+    let mut other = app.stream("/api/sse/todos", Some("52")).await;
+    assert_eq!(other.next().await.data, whole.data);
+
+    // What is added behind it is counted, and not shown.
     app.create("Behind").await;
-    let summary = stream.next().await;
-    assert!(summary.data.contains("<strong>52</strong> items left"));
-    assert!(!summary.data.contains("<li id"), "{}", summary.data);
-    assert_eq!(summary.id, "52", "the change is complete");
+    for stream in [&mut stream, &mut same, &mut other] {
+        let counts = stream.next().await;
+        assert!(counts.data.contains("<strong>53</strong> items left"));
+        assert!(!counts.data.contains("<li id"), "{}", counts.data);
+        assert_eq!(counts.id, "53-50", "the change is complete");
+    }
+    for (command, expected) in [
+        ("delete", format!("selector #todo-{}\nmode remove", ids[3])),
+        ("complete", "class=\"completed\"".to_owned()),
+    ] {
+        let id = &ids[if command == "delete" { 3 } else { 4 }];
+        app.command(json!({"type": command, "id": id}).to_string())
+            .await;
+        let patch = stream.next_with(&expected).await;
+        assert!(patch.data.len() < 4_000, "{}", patch.data);
+    }
+    // What happens on the next page is none of this one's business, but counted.
+    app.command(json!({"type": "complete", "id": ids[51]}).to_string())
+        .await;
+    let counts = stream.next().await;
+    assert!(
+        counts.data.contains("<strong>50</strong>"),
+        "{}",
+        counts.data
+    );
+    assert!(!counts.data.contains("<li id"), "{}", counts.data);
 }
 
 #[tokio::test]
