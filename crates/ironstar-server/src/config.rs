@@ -86,6 +86,11 @@ pub(crate) struct Config {
     )]
     streams_per_visitor: u32,
 
+    /// Compress streams, for clients who take gzip: each change once for all, and
+    /// each by itself, so that none waits
+    #[arg(long, env = "IRONSTAR_COMPRESS_STREAMS")]
+    compress_streams: bool,
+
     /// How many connections may be open; more wait until others end
     #[arg(
         long,
@@ -150,6 +155,7 @@ impl Config {
             streams_per_visitor: self.streams_per_visitor,
             client_address_header: self.client_address_header.clone(),
             allowed_hosts: self.hosts(),
+            compress_streams: self.compress_streams,
         }
     }
 

@@ -29,6 +29,7 @@ mod list;
 mod live;
 mod notice;
 mod origin;
+mod pack;
 mod presence;
 mod problem;
 mod rate;
@@ -56,6 +57,7 @@ use tower_http::trace::TraceLayer;
 
 pub use crate::limits::{AllowedHosts, HostRule, HostRuleError, Limits};
 
+use crate::pack::Packer;
 use crate::problem::Problem;
 use crate::rate::CommandRate;
 use crate::streams::Streams;
@@ -92,11 +94,18 @@ pub fn router(services: Services, limits: Limits) -> Router {
     let router = Router::new();
     #[cfg(debug_assertions)]
     let router = router.merge(styleguide::routes());
-    router
+    let router = router
         .merge(todo::routes(&services))
         .merge(list::routes(&services))
         .merge(events::routes(services))
-        .merge(assets::routes())
+        .merge(assets::routes());
+    let router = if limits.compress_streams {
+        let packer = Arc::new(Packer::new());
+        router.layer(middleware::from_fn_with_state(packer, pack::streams))
+    } else {
+        router
+    };
+    router
         .fallback(async || Problem::no_such_page())
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -22,6 +22,9 @@ pub struct Limits {
     pub client_address_header: Option<HeaderName>,
     /// The names of the server.
     pub allowed_hosts: AllowedHosts,
+    /// Whether streams are packed for clients who take that: less goes over the
+    /// network, and each change is compressed, once for all.
+    pub compress_streams: bool,
 }
 
 /// Under which names a server answers.

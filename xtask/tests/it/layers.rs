@@ -62,8 +62,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "axum",
             "bytes",
+            "crc32fast",
             "datastar",
             "fastrand",
+            "flate2",
             "futures",
             "governor",
             "ironstar-app",
