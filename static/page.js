@@ -22,6 +22,9 @@ const say = (text) => {
   document.getElementById("failed").textContent = text;
 };
 
+// Commands of several people that cancel each other out lead to no patch.
+const SETTLED_MS = 1_000;
+
 // Where a form leads says both what it was drawn as and what it asks for.
 const check = (form, action) => {
   const toggle = form.querySelector("[role=checkbox]");
@@ -73,6 +76,12 @@ document.addEventListener("submit", async (event) => {
     if (field) {
       field.value ||= typed;
     }
+  } else {
+    setTimeout(() => {
+      if (!form.ariaBusy && !isBroken) {
+        check(form, "/reopen");
+      }
+    }, SETTLED_MS);
   }
 });
 
@@ -177,9 +186,17 @@ if (document.getElementById("connection")) {
 // --- Editing: one todo at a time, which the browser sees to --------------------
 
 let edited;
+// What its field held when the editor was opened.
+let begunWith;
 
 // A patch by somebody else knows nothing of who edits what.
-const mark = () => document.getElementById(edited)?.classList.add("editing");
+const mark = () => {
+  const item = document.getElementById(edited);
+  // One that went away and has come back is not edited any more.
+  if (item?.querySelector(".editor[open]")) {
+    item.classList.add("editing");
+  }
+};
 
 // Opening and closing do not bubble.
 const opening = { capture: true };
@@ -193,8 +210,10 @@ document.addEventListener("toggle", ({ target: editor }) => {
     edited = item.id;
     const field = editor.querySelector(".edit");
     // What the todo says by now, whatever it said when the editor was made.
-    field.value = item.querySelector("label").textContent;
+    begunWith = item.querySelector("label").textContent;
+    field.value = begunWith;
     field.focus();
+    field.setSelectionRange(begunWith.length, begunWith.length);
   } else if (edited === item.id) {
     edited = undefined;
     if (document.activeElement === document.body || editor.contains(document.activeElement)) {
@@ -217,14 +236,21 @@ document.addEventListener("keydown", ({ key, isComposing, target }) => {
 });
 
 // Who goes on to another part of the page has done; who only looks at another
-// window has not.
-document.addEventListener("focusout", ({ target, relatedTarget }) => {
+// window has not, nor has who is taken away what is edited.
+document.addEventListener("focusout", async ({ target, relatedTarget }) => {
   const editor = target.closest(".editor[open]");
-  if (!editor?.isConnected || document.activeElement === target || editor.contains(relatedTarget)) {
+  const field = editor?.querySelector(".edit");
+  // A patch that takes the editor away is not through yet.
+  await undefined;
+  if (!editor || document.activeElement === target || editor.contains(relatedTarget)) {
     return;
   }
-  const field = editor.querySelector(".edit");
-  if (field.value.trim() === editor.closest("li").querySelector("label").textContent) {
+  const draft = field.value.trim();
+  if (!editor.isConnected) {
+    if (draft && draft !== begunWith && !field.form.ariaBusy) {
+      say(`The todo that you were editing is no longer here. You had typed: ${draft}`);
+    }
+  } else if (draft === begunWith) {
     editor.open = false;
   } else if (!field.form.ariaBusy) {
     field.form.requestSubmit();
