@@ -22,12 +22,50 @@ const say = (text) => {
   document.getElementById("failed").textContent = text;
 };
 
+// Commands of several people that cancel each other out lead to no patch.
+const SETTLED_MS = 1_000;
+
 // Where a form leads says both what it was drawn as and what it asks for.
 const check = (form, action) => {
   const toggle = form.querySelector("[role=checkbox]");
   if (toggle) {
-    toggle.ariaChecked = form.action.includes(action);
+    toggle.ariaChecked = new URL(form.action).pathname.includes(action);
   }
+};
+
+const send = (page, form, key) => {
+  sent.add(key);
+  form.classList.add("sent");
+  const answer = ask(page, "send", {
+    action: form.action,
+    options: {
+      contentType: "form",
+      selector: ".sent",
+      requestCancellation: "disabled",
+      // Sent twice because the connection broke, it is carried out once.
+      headers: { "idempotency-key": key },
+    },
+  });
+  form.classList.remove("sent");
+  return answer;
+};
+
+// What is new goes out one after the other, to come in that order. The form is
+// free for the next by then, so a copy of it is sent.
+let adding = Promise.resolve();
+
+const add = (page, form, key) => {
+  const copy = form.cloneNode(true);
+  copy.hidden = true;
+  copy.querySelector("[autofocus]")?.removeAttribute("autofocus");
+  const sending = adding.then(() => {
+    document.body.append(copy);
+    const answer = send(page, copy, key);
+    copy.remove();
+    return answer;
+  });
+  adding = sending.catch(() => {});
+  return sending;
 };
 
 document.addEventListener("submit", async (event) => {
@@ -42,21 +80,9 @@ document.addEventListener("submit", async (event) => {
     return;
   }
   say("");
-  // Sent twice because the connection broke, it is carried out once.
   count += 1;
   const key = `${page.dataset.page}.${count}`;
-  form.classList.add("sent");
-  const answer = ask(page, "send", {
-    action: form.action,
-    options: {
-      contentType: "form",
-      selector: ".sent",
-      requestCancellation: "disabled",
-      headers: { "idempotency-key": key },
-    },
-  });
-  form.classList.remove("sent");
-  sent.add(key);
+  const answer = field ? add(page, form, key) : send(page, form, key);
   form.ariaBusy = true;
   // What it leads to is shown at once, and taken back if it was refused.
   const typed = field?.value;
@@ -73,6 +99,12 @@ document.addEventListener("submit", async (event) => {
     if (field) {
       field.value ||= typed;
     }
+  } else {
+    setTimeout(() => {
+      if (!form.ariaBusy && !isBroken) {
+        check(form, "/reopen");
+      }
+    }, SETTLED_MS);
   }
 });
 
@@ -177,9 +209,17 @@ if (document.getElementById("connection")) {
 // --- Editing: one todo at a time, which the browser sees to --------------------
 
 let edited;
+// What its field held when the editor was opened.
+let begunWith;
 
 // A patch by somebody else knows nothing of who edits what.
-const mark = () => document.getElementById(edited)?.classList.add("editing");
+const mark = () => {
+  const item = document.getElementById(edited);
+  // One that went away and has come back is not edited any more.
+  if (item?.querySelector(".editor[open]")) {
+    item.classList.add("editing");
+  }
+};
 
 // Opening and closing do not bubble.
 const opening = { capture: true };
@@ -193,8 +233,10 @@ document.addEventListener("toggle", ({ target: editor }) => {
     edited = item.id;
     const field = editor.querySelector(".edit");
     // What the todo says by now, whatever it said when the editor was made.
-    field.value = item.querySelector("label").textContent;
+    begunWith = item.querySelector("label").textContent;
+    field.value = begunWith;
     field.focus();
+    field.setSelectionRange(begunWith.length, begunWith.length);
   } else if (edited === item.id) {
     edited = undefined;
     if (document.activeElement === document.body || editor.contains(document.activeElement)) {
@@ -217,14 +259,21 @@ document.addEventListener("keydown", ({ key, isComposing, target }) => {
 });
 
 // Who goes on to another part of the page has done; who only looks at another
-// window has not.
-document.addEventListener("focusout", ({ target, relatedTarget }) => {
+// window has not, nor has who is taken away what is edited.
+document.addEventListener("focusout", async ({ target, relatedTarget }) => {
   const editor = target.closest(".editor[open]");
-  if (!editor?.isConnected || document.activeElement === target || editor.contains(relatedTarget)) {
+  const field = editor?.querySelector(".edit");
+  // A patch that takes the editor away is not through yet.
+  await undefined;
+  if (!editor || document.activeElement === target || editor.contains(relatedTarget)) {
     return;
   }
-  const field = editor.querySelector(".edit");
-  if (field.value.trim() === editor.closest("li").querySelector("label").textContent) {
+  const draft = field.value.trim();
+  if (!editor.isConnected) {
+    if (draft && draft !== begunWith && !field.form.ariaBusy) {
+      say(`The todo that you were editing is no longer here. You had typed: ${draft}`);
+    }
+  } else if (draft === begunWith) {
     editor.open = false;
   } else if (!field.form.ariaBusy) {
     field.form.requestSubmit();

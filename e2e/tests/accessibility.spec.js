@@ -108,7 +108,8 @@ const isFocusSeen = (page) =>
     const shows = (element) => {
       const { outlineStyle, outlineWidth, boxShadow, opacity } = getComputedStyle(element);
       const hasOutline = outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
-      return opacity === "1" && (hasOutline || boxShadow !== "none");
+      // What is under way pulses.
+      return Number(opacity) > 0.3 && (hasOutline || boxShadow !== "none");
     };
     return shows(focused) || shows(focused.closest(".entry") ?? focused);
   });

@@ -95,6 +95,47 @@ test("a draft in an open editor survives what others do", async ({ server, visit
   await expect(await page.edit("Theirs")).toHaveValue("Theirs");
 });
 
+test("an editor in which nothing was typed changes nothing", async ({ server, visit }) => {
+  const [id] = await server.seed("Mine");
+  const page = await visit();
+  await page.edit("Mine");
+  await server.command({ type: "rename", id, text: "Theirs" });
+  await page.shows("Theirs");
+  await page.field.click();
+  await expect(page.openEditor).toHaveCount(0);
+  await page.add("Another");
+  await page.shows("Theirs", "Another");
+});
+
+test("a todo that goes away while it is edited leaves the draft to its author", async ({ server, visit }) => {
+  const [id] = await server.seed("Buy milk");
+  const page = await visit({ path: "/active" });
+  await page.edit("Buy milk");
+  // Typing goes on behind the text.
+  await page.page.keyboard.type(" and ch");
+  await server.command({ type: "complete", id });
+  await page.shows();
+  const failed = page.page.locator("#failed");
+  await expect(failed).toHaveText("The todo that you were editing is no longer here. You had typed: Buy milk and ch");
+  await server.command({ type: "reopen", id });
+  await page.shows("Buy milk");
+  await expect(page.item("Buy milk")).not.toHaveClass(/editing/);
+  await page.add("Another");
+  await page.shows("Buy milk", "Another");
+});
+
+test("a toggle is right again when somebody cancels the change out at once", async ({ server, visit }) => {
+  await server.seed("Contested");
+  const page = await visit();
+  // Both changes come in one batch: nothing has changed, and nothing is sent.
+  await page.page.route("**/complete*", (route) =>
+    route.fulfill({ status: 200, contentType: "text/event-stream", body: "" }),
+  );
+  await page.toggle("Contested").click();
+  await expect(page.toggle("Contested")).toBeChecked();
+  await expect(page.toggle("Contested")).not.toBeChecked();
+});
+
 test("a refused rename keeps its editor open, and the reason in sight", async ({ server, visit }) => {
   for (let number = 1; number <= 20; number += 1) {
     await server.command({ type: "create", text: `Todo ${number}` });

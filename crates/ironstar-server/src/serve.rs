@@ -21,7 +21,6 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::serve::Listener;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -104,14 +103,8 @@ async fn connection(
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = router.clone().oneshot(request.map(Body::new));
         async move {
-            // The body has it, and drops it.
-            let hold = move |error| {
-                let _: &activity::Answering = &answering;
-                error
-            };
-            response
-                .await
-                .map(|response| response.map(|body| body.map_err(hold)))
+            let response = response.await;
+            response.map(|response| response.map(|body| answering.with(body)))
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());

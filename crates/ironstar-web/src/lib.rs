@@ -53,7 +53,8 @@ use ironstar_ports::EventStore;
 use tokio_util::sync::CancellationToken;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::timeout::RequestBodyDeadlineLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::trace::{DefaultOnFailure, TraceLayer};
+use tracing::Level;
 
 pub use crate::limits::{AllowedHosts, HostRule, HostRuleError, Limits};
 
@@ -122,7 +123,9 @@ pub fn router(services: Services, limits: Limits) -> Router {
         ))
         .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::map_response(headers::add))
-        .layer(TraceLayer::new_for_http())
+        // What is wrong inside is logged where it is known (`problem`). Any
+        // client can make the server say that it is behind, or overloaded.
+        .layer(TraceLayer::new_for_http().on_failure(DefaultOnFailure::new().level(Level::DEBUG)))
 }
 
 fn cross_site(_: ProtectionError) -> Response {

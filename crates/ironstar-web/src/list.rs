@@ -12,13 +12,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use ironstar_app::list::ListItem;
-use ironstar_app::{CommandContext, ListService};
+use ironstar_app::{CommandContext, CommandError, ListService};
 use ironstar_domain::{Aggregate, ListCommand, ListId, ListState};
 use serde::{Deserialize, Serialize};
 
 use crate::Services;
-use crate::command::{CommandRequest, CommandResponse};
-use crate::origin::RequestOrigin;
+use crate::command::{CommandRequest, CommandResponse, keyed};
+use crate::origin::{RequestOrigin, parse_key};
 use crate::problem::Problem;
 
 /// How long a page waits for the read model to catch up with the log.
@@ -60,6 +60,9 @@ struct AllLists {
 struct ListForm {
     #[serde(default)]
     name: String,
+    /// What makes a form that is sent twice one command.
+    #[serde(default)]
+    key: String,
     /// Where to go then: to the page of the list (`list`), or to that of all.
     #[serde(default)]
     then: String,
@@ -89,11 +92,35 @@ impl Lists {
         self.service.execute(id, command, &context).await?;
         Ok(())
     }
+
+    /// Creates a list, once for each key, and answers its id.
+    async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
+        let name = parse_name(form)?;
+        let command = ListCommand::Create { name };
+        let in_form = match &*form.key {
+            "" => None,
+            key => Some(parse_key(key)?),
+        };
+        let asked = (ListState::TYPE, &command);
+        let key = origin.key.or(in_form);
+        let context = keyed(&asked, key, origin.origin.clone())?;
+        let id = self.service.next_id();
+        let accepted = match self.service.execute(id, &command, &context).await {
+            // A page that was left and come back to, and another list.
+            Err(CommandError::KeyReused) => {
+                let context = keyed(&asked, None, origin.origin)?;
+                self.service.execute(id, &command, &context).await?
+            }
+            outcome => outcome?,
+        };
+        Ok(accepted.aggregate_id)
+    }
 }
 
 /// `GET /lists`
 async fn page(State(lists): State<Arc<Lists>>) -> Result<Response, Problem> {
-    Ok(view::page(&lists.all().await?))
+    let key = lists.services.commands.next_id().to_string();
+    Ok(view::page(&lists.all().await?, &key))
 }
 
 /// `POST /lists`
@@ -103,11 +130,7 @@ async fn create(
     form: Result<Form<ListForm>, FormRejection>,
 ) -> Result<Response, Problem> {
     let Form(form) = form?;
-    let name = parse_name(&form)?;
-    let id = lists.service.next_id();
-    lists
-        .carry_out(id, &ListCommand::Create { name }, origin)
-        .await?;
+    let id = lists.create(&form, origin).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
 }
 

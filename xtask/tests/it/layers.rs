@@ -91,7 +91,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "anyhow",
             "axum",
             "clap",
-            "http-body-util",
             "humantime",
             "hyper",
             "hyper-util",

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 
@@ -24,6 +26,10 @@ pub(super) struct Patience {
 pub(super) struct Activity {
     /// How many requests are being answered.
     answering: AtomicUsize,
+    /// How many of them wait for the server, and not for the client: it has
+    /// nothing to send yet. A client of HTTP/2 can keep an answer back without
+    /// a word to the network.
+    waiting: AtomicUsize,
     /// Counts requests, their ends, and every time that the client takes
     /// something of an answer. It may wrap around.
     steps: AtomicUsize,
@@ -33,12 +39,66 @@ pub(super) struct Activity {
 
 /// A request that is being answered, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Answering(Arc<Activity>);
+pub(super) struct Answering {
+    activity: Arc<Activity>,
+    is_waiting: bool,
+}
+
+impl Answering {
+    /// The body of the answer, which is asked for what it holds only when the
+    /// client has room for it.
+    pub(super) fn with(mut self, body: Body) -> Answer {
+        self.wait(false);
+        Answer {
+            body,
+            answering: self,
+        }
+    }
+
+    fn wait(&mut self, is_waiting: bool) {
+        if is_waiting && !self.is_waiting {
+            self.activity.waiting.fetch_add(1, Relaxed);
+        } else if !is_waiting && self.is_waiting {
+            self.activity.waiting.fetch_sub(1, Relaxed);
+        }
+        self.is_waiting = is_waiting;
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.answering.fetch_sub(1, Relaxed);
-        self.0.steps.fetch_add(1, Relaxed);
+        self.wait(false);
+        self.activity.answering.fetch_sub(1, Relaxed);
+        self.activity.steps.fetch_add(1, Relaxed);
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    body: Body,
+    answering: Answering,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.answering.wait(frame.is_pending());
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -46,8 +106,12 @@ impl Activity {
     /// Takes note of a request.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         self.answering.fetch_add(1, Relaxed);
+        self.waiting.fetch_add(1, Relaxed);
         self.steps.fetch_add(1, Relaxed);
-        Answering(Arc::clone(self))
+        Answering {
+            activity: Arc::clone(self),
+            is_waiting: true,
+        }
     }
 
     /// Waits until the client has used the server's patience up. Looks now and
@@ -60,10 +124,11 @@ impl Activity {
             sleep(patience.quiet).await;
             let steps = self.steps.load(Relaxed);
             let is_answering = self.answering.load(Relaxed) > 0;
+            let is_waiting = self.waiting.load(Relaxed) > 0;
             let is_blocked = self.is_blocked.load(Relaxed);
-            if steps != seen || (is_answering && !is_blocked) {
+            if steps != seen || (is_waiting && !is_blocked) {
                 unread = Duration::ZERO;
-            } else if is_blocked {
+            } else if is_blocked || is_answering {
                 unread += patience.quiet;
                 if unread >= patience.unread {
                     return;

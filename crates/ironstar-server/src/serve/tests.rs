@@ -180,6 +180,19 @@ async fn a_client_that_does_not_read_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_of_http_2_that_gives_an_answer_no_room_is_cut_off() {
+    // `SETTINGS_INITIAL_WINDOW_SIZE` is 0: nothing of a body may be sent.
+    const NO_ROOM: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    // `GET http://localhost/`, with an end of the stream and of its head.
+    const GET: &[u8] = b"\0\0\x0e\x01\x05\0\0\0\x01\x82\x86\x84\x41\x09localhost";
+
+    let server = TestServer::start(hello(), 100).await;
+    let mut client = server.send(&[NO_ROOM, GET].concat()).await;
+    let seconds = seconds_until_closed(&mut client).await;
+    assert!((60..=82).contains(&seconds), "{seconds} s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_everything() {
     const SIZE: usize = 32 * 1024 * 1024;
 

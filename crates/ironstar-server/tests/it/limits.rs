@@ -91,3 +91,14 @@ async fn limits_can_be_set() {
     let other = send("192.0.2.2").await.expect("an answer");
     assert_eq!(other.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
+
+#[tokio::test]
+async fn clients_cannot_fill_the_log_with_errors() {
+    let directory = TempDir::new().expect("a directory");
+    let server = limited(&directory);
+    let behind = format!("{}/api/todos?at_least=1000000", server.url);
+    let answer = server.client.get(behind).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let (_, log) = server.stop();
+    assert!(!log.contains("ERROR"), "{log}");
+}

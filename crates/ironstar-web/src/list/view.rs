@@ -9,7 +9,8 @@ use crate::icon::{cross, pencil, star};
 use crate::kit::Button;
 use crate::layout;
 
-pub(super) fn page(lists: &AllLists) -> Response {
+/// The whole page. Its key makes a list that is created twice one.
+pub(super) fn page(lists: &AllLists, key: &str) -> Response {
     let content = html! {
         main.page.lists {
             header.masthead {
@@ -20,6 +21,7 @@ pub(super) fn page(lists: &AllLists) -> Response {
             div.card {
                 div.entry {
                     form.composer action="/lists" method="post" {
+                        input type="hidden" name="key" value=(key) autocomplete="off";
                         input.new-list name="name" aria-label="Name of a new list" required
                             placeholder="What is it about?" autocomplete="off" dir="auto";
                         (Button::Primary.draw("Create"))

@@ -415,3 +415,23 @@ async fn forms_act_on_their_own_list_and_lead_back_to_it() {
     assert_eq!(all["open"][0]["name"], "Groceries");
     assert_eq!(all["archived"], json!([]));
 }
+
+#[tokio::test]
+async fn a_list_that_is_created_twice_by_one_page_is_one() {
+    let app = TestApp::init().await;
+    let page = text(app.get("/lists").await).await;
+    let (_, key) = page.split_once("name=\"key\" value=\"").expect("a key");
+    let (key, _) = key.split_once('"').expect("its end");
+    let create = async |name: &str| {
+        let form = format!("name={name}&key={key}");
+        let response = app.form(Request::post("/lists"), form).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        response.headers()[header::LOCATION].clone()
+    };
+    let first = create("Groceries").await;
+    assert_eq!(create("Groceries").await, first);
+    // Who comes back to a page that was left may mean another list.
+    assert_ne!(create("Books").await, first);
+    let lists = body(app.get("/api/lists").await).await;
+    assert_eq!(lists["open"].as_array().map(Vec::len), Some(2), "{lists}");
+}
