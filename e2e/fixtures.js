@@ -24,8 +24,11 @@ const listen = (page, complaints) => {
 };
 
 export const test = base.extend({
-  server: async ({}, use) => {
-    const server = await Server.start();
+  // Variables that the server is started with.
+  settings: [{}, { option: true }],
+
+  server: async ({ settings }, use) => {
+    const server = await Server.start(settings);
     await use(server);
     await server.remove();
   },

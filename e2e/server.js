@@ -15,13 +15,15 @@ const SETTINGS = { RUST_LOG: "error", IRONSTAR_COMMAND_RATE: "0", IRONSTAR_STREA
 export class Server {
   #directory;
   #process;
+  #settings;
   #listen = "127.0.0.1:0";
 
   /** Where the application is. It stays the same over restarts. */
   url;
 
-  static async start() {
+  static async start(settings = {}) {
     const server = new Server();
+    server.#settings = settings;
     server.#directory = await mkdtemp(join(tmpdir(), "ironstar-e2e-"));
     await server.start();
     return server;
@@ -32,7 +34,7 @@ export class Server {
     this.#process = spawn(
       process.env.IRONSTAR_SERVER,
       ["--listen", this.#listen, "--database-url", `sqlite:${database}`],
-      { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...SETTINGS } },
+      { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...SETTINGS, ...this.#settings } },
     );
     for await (const line of createInterface({ input: this.#process.stdout })) {
       const ready = READY.exec(line);

@@ -219,3 +219,27 @@ test("focus stays where it is when others delete", async ({ server, visit }) => 
   await page.shows("Two");
   await expect(page.toggle("Two")).toBeFocused();
 });
+
+test.describe("with compressed streams", () => {
+  test.use({ settings: { IRONSTAR_COMPRESS_STREAMS: "true" } });
+
+  test("nothing waits, and nothing is lost over a restart", async ({ server, visit }) => {
+    const stream = await fetch(`${server.url}/api/sse/todos`);
+    expect(stream.headers.get("content-encoding")).toBe("gzip");
+    await stream.body.cancel();
+    const ada = await visit();
+    const bob = await visit();
+    for (const text of ["Buy milk", "Call Ada"]) {
+      await ada.add(text);
+      await expect(bob.item(text)).toBeVisible();
+    }
+    await bob.toggle("Buy milk").click();
+    await ada.hasCompleted("Buy milk");
+    await server.stop();
+    await server.start();
+    await server.command({ type: "create", text: "While away" });
+    await ada.shows("Buy milk", "Call Ada", "While away");
+    await bob.add("After");
+    await ada.shows("Buy milk", "Call Ada", "While away", "After");
+  });
+});
