@@ -28,10 +28,17 @@ const BURST: u32 = 5;
 /// stop them, and must not take up memory without end, nor refuse others.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
 
+/// For how many commands one counts that changes a whole list, which may be as
+/// much work as ten thousand.
+const LIST_WIDE: u32 = 10;
+
 /// A limit on the commands of each visitor.
 pub(crate) struct CommandRate<C: Clock = MonotonicClock> {
-    limiter: Option<RateLimiter<Visitor, Recent, C, NoOpMiddleware<C::Instant>>>,
+    /// And how many it lets through at once.
+    limiter: Option<(Limiter<C>, NonZeroU32)>,
 }
+
+type Limiter<C> = RateLimiter<Visitor, Recent, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 impl<C: Clock> CommandRate<C> {
     /// Allows so many commands a second, or any number if 0.
@@ -43,20 +50,22 @@ impl<C: Clock> CommandRate<C> {
         let limiter = NonZeroU32::new(per_second).map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::new(BURST).expect("not zero"));
             let quota = Quota::per_second(rate).allow_burst(burst);
-            RateLimiter::new(quota, Recent::new(most), clock)
+            (RateLimiter::new(quota, Recent::new(most), clock), burst)
         });
         Self { limiter }
     }
 
-    /// Counts a command, unless there were too many: then it says how long to
-    /// wait.
-    fn count(&self, visitor: Visitor) -> Result<(), Duration> {
-        let Some(limiter) = &self.limiter else {
+    /// Counts a command for so many, unless there were too many: then it says how
+    /// long to wait.
+    fn count(&self, visitor: Visitor, weight: NonZeroU32) -> Result<(), Duration> {
+        let Some((limiter, burst)) = &self.limiter else {
             return Ok(());
         };
-        limiter
-            .check_key(&visitor)
-            .map_err(|until| until.wait_time_from(limiter.clock().now()))
+        // No command weighs more than a whole burst.
+        match limiter.check_key_n(&visitor, weight.min(*burst)) {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(until)) => Err(until.wait_time_from(limiter.clock().now())),
+        }
     }
 }
 
@@ -75,9 +84,23 @@ pub(crate) async fn limit(
     next: Next,
 ) -> Result<Response, Problem> {
     if request.method() == Method::POST {
-        rate.count(visitor).map_err(Problem::rate_limited)?;
+        let weight = weight(request.uri().path());
+        rate.count(visitor, weight).map_err(Problem::rate_limited)?;
     }
     Ok(next.run(request).await)
+}
+
+/// For how many commands the one at a path counts.
+fn weight(path: &str) -> NonZeroU32 {
+    let is_list_wide = matches!(
+        path,
+        "/api/commands/todos"
+            | "/todos/complete-all"
+            | "/todos/reopen-all"
+            | "/todos/clear-completed"
+    );
+    let weight = if is_list_wide { LIST_WIDE } else { 1 };
+    NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN)
 }
 
 /// The visitors who have sent commands of late, and what governor keeps of

@@ -20,6 +20,8 @@ fn help_names_every_option_its_variable_and_its_default() {
         "--streams-per-visitor",
         "IRONSTAR_STREAMS_PER_VISITOR",
         "64",
+        "--compress-streams",
+        "IRONSTAR_COMPRESS_STREAMS",
         "--max-connections",
         "IRONSTAR_MAX_CONNECTIONS",
         "20000",

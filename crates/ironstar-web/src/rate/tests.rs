@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use governor::clock::FakeRelativeClock;
 
-use super::CommandRate;
+use super::{CommandRate, weight};
 use crate::visitor::Visitor;
 
 fn visitor(number: u8) -> Visitor {
@@ -12,7 +12,7 @@ fn visitor(number: u8) -> Visitor {
 
 /// How many commands are let through until one is refused.
 fn burst(rate: &CommandRate<FakeRelativeClock>, visitor: Visitor) -> usize {
-    let count = || rate.count(visitor).ok();
+    let count = || rate.count(visitor, weight("/todos")).ok();
     std::iter::from_fn(count).take(10_000).count()
 }
 
@@ -21,13 +21,34 @@ fn a_visitor_may_send_a_burst_and_then_as_many_as_come_back() {
     let clock = FakeRelativeClock::default();
     let rate = CommandRate::new(20, clock.clone());
     assert_eq!(burst(&rate, visitor(1)), 100);
-    let wait = rate.count(visitor(1)).expect_err("too many");
+    let wait = rate
+        .count(visitor(1), weight("/todos"))
+        .expect_err("too many");
     assert_eq!(wait, Duration::from_millis(50));
     assert_eq!(burst(&rate, visitor(2)), 100, "others are not concerned");
     clock.advance(Duration::from_secs(1));
     assert_eq!(burst(&rate, visitor(1)), 20);
     clock.advance(Duration::from_secs(60));
     assert_eq!(burst(&rate, visitor(1)), 100);
+}
+
+#[test]
+fn what_changes_a_whole_list_counts_for_many() {
+    let paths = [
+        "/todos/complete-all",
+        "/todos/reopen-all",
+        "/todos/clear-completed",
+        "/api/commands/todos",
+    ];
+    for path in paths {
+        let rate = CommandRate::new(20, FakeRelativeClock::default());
+        let count = || rate.count(visitor(1), weight(path)).ok();
+        assert_eq!(std::iter::from_fn(count).take(1_000).count(), 10, "{path}");
+        let rate = CommandRate::new(1, FakeRelativeClock::default());
+        let count = || rate.count(visitor(1), weight(path)).ok();
+        let let_through = std::iter::from_fn(count).take(1_000).count();
+        assert_eq!(let_through, 1, "as many as there may be, and not none");
+    }
 }
 
 #[test]
