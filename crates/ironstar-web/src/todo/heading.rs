@@ -35,7 +35,7 @@ pub(super) struct Heading {
 #[derive(Debug)]
 pub(super) struct Headings {
     lists: ListService,
-    watched: Mutex<HashMap<ListId, Weak<Watched>>>,
+    watched: Arc<Mutex<All>>,
 }
 
 /// A heading that somebody watches.
@@ -95,7 +95,7 @@ impl Headings {
     pub(super) fn new(lists: ListService) -> Self {
         Self {
             lists,
-            watched: Mutex::default(),
+            watched: Arc::default(),
         }
     }
 
@@ -110,7 +110,7 @@ impl Headings {
     }
 
     fn watched(&self, list: ListId) -> Arc<Watched> {
-        let mut all = self.lock();
+        let mut all = lock(&self.watched);
         if let Some(watched) = all.get(&list).and_then(Weak::upgrade) {
             return watched;
         }
@@ -121,16 +121,29 @@ impl Headings {
             _open: closed.clone().drop_guard(),
         });
         let following = follow(self.lists.clone(), list, drawn);
-        tokio::spawn(async move { closed.run_until_cancelled(following).await });
-        all.retain(|_, watched| watched.strong_count() > 0);
+        let left = Arc::clone(&self.watched);
+        tokio::spawn(async move {
+            closed.run_until_cancelled(following).await;
+            closed.cancelled().await;
+            let mut all = lock(&left);
+            // Somebody may have come again.
+            if all
+                .get(&list)
+                .is_some_and(|watched| watched.strong_count() == 0)
+            {
+                all.remove(&list);
+            }
+        });
         all.insert(list, Arc::downgrade(&watched));
         watched
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ListId, Weak<Watched>>> {
-        // Nothing panics between the changes that belong together.
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+type All = HashMap<ListId, Weak<Watched>>;
+
+fn lock(all: &Mutex<All>) -> MutexGuard<'_, All> {
+    // Nothing panics between the changes that belong together.
+    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Draws the heading of a list whenever something happens to the list.
