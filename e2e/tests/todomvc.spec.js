@@ -81,6 +81,22 @@ test.describe("a new todo", () => {
     await expect(page.field).toHaveValue("");
     await expect(page.field).toBeFocused();
   });
+
+  test("comes after those before it, however long they take", async ({ server, visit }) => {
+    const page = await visit();
+    let letGo;
+    const held = new Promise((resolve) => (letGo = resolve));
+    await page.page.route("**/todos", async (route) => {
+      if (route.request().postData().includes("First")) await held;
+      await route.continue();
+    });
+    await page.add("First");
+    await page.add("Second");
+    await server.command({ type: "create", text: "Somebody else's" });
+    await page.shows("Somebody else's");
+    letGo();
+    await page.shows("Somebody else's", "First", "Second");
+  });
 });
 
 test.describe("all at once", () => {
