@@ -26,7 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -49,6 +49,9 @@ const FAREWELL: Patience = Patience {
 /// The most bytes of a request's head, and of what is written at once.
 const BUFFER: usize = 64 * 1024;
 
+/// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// How many files and sockets the server needs for itself: the database, the
 /// log, and what libraries open for a moment.
 const RESERVED: u64 = 100;
@@ -66,6 +69,7 @@ pub(crate) async fn serve(
     loop {
         let accepted = async {
             let place = Arc::clone(&room).acquire_owned().await;
+            let place = place.expect("it is never closed");
             // Logs what goes wrong, such as that there are too many open files,
             // and waits a while before it tries again.
             let (stream, peer) = Listener::accept(&mut listener).await;
@@ -75,29 +79,39 @@ pub(crate) async fn serve(
             accepted = accepted => accepted,
             () = shutdown.cancelled() => break,
         };
-        let connection = connection(stream, peer, router.clone(), shutdown.clone());
-        connections.spawn(async move {
-            connection.await;
-            drop(place);
-        });
+        // As it is: inside another future it would take its room twice.
+        connections.spawn(connection(
+            stream,
+            peer,
+            router.clone(),
+            shutdown.clone(),
+            place,
+        ));
     }
     drop(listener);
     connections.close();
     connections.wait().await;
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, for which it takes up its place.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     shutdown: CancellationToken,
+    _place: OwnedSemaphorePermit,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         // It only makes answers slower.
         tracing::debug!(%error, "small packets are held back");
     }
     let activity = Arc::new(Activity::default());
+    let mut ceases = pin!(activity.ceases(PATIENCE));
+    let is_http1 = tokio::select! {
+        is_http1 = begins_as_http1(&stream) => is_http1,
+        () = ceases.as_mut() => return,
+        () = shutdown.cancelled() => return,
+    };
     let service = service_fn(|mut request: Request<Incoming>| {
         let answering = activity.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -110,11 +124,14 @@ async fn connection(
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().max_buf_size(BUFFER);
     builder.http2().timer(TokioTimer::new());
+    if is_http1 {
+        builder = builder.http1_only();
+    }
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(builder.serve_connection(io, service));
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
-        () = activity.ceases(PATIENCE) => {}
+        () = ceases => {}
         () = shutdown.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
@@ -122,6 +139,17 @@ async fn connection(
         ended = connection => note(ended),
         () = activity.ceases(FAREWELL) => {}
     }
+}
+
+/// Waits for the first bytes of a connection. Returns whether they cannot be the
+/// beginning of HTTP/2. If it is left to hyper to tell the protocols apart, it
+/// reads these bytes first and the rest of the head into a buffer of twice the
+/// size, which a connection has to its end.
+async fn begins_as_http1(stream: &TcpStream) -> bool {
+    let mut first = [0; PREFACE.len()];
+    // What goes wrong here is seen again when it is read.
+    let peeked = stream.peek(&mut first).await;
+    peeked.is_ok_and(|length| !PREFACE.starts_with(&first[..length]))
 }
 
 /// What ends a connection early is the client's business.

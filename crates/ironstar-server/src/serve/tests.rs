@@ -113,6 +113,27 @@ async fn a_client_that_sends_no_whole_head_is_cut_off() {
     }
 }
 
+/// The first that a server says in HTTP/2 is a frame of settings.
+#[tokio::test(start_paused = true)]
+async fn protocols_are_told_apart_however_they_begin() {
+    let server = TestServer::start(hello(), 100).await;
+    let put = b"PUT / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let cases = [
+        (REQUEST, "hello"),
+        (put, "405 Method Not Allowed"),
+        (PREFACE, "\x04\0\0\0\0\0"), // Type, flags, stream.
+    ];
+    for (bytes, answer) in cases {
+        for length in [0, 1, 3, 10, 23, bytes.len()] {
+            let mut client = server.send(&bytes[..length]).await;
+            // All that can be seen of it is seen.
+            sleep(Duration::from_secs(1)).await;
+            client.write_all(&bytes[length..]).await.expect("sent");
+            expect(&mut client, answer).await;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_head_that_trickles_is_cut_off_as_well() {
     let server = TestServer::start(hello(), 100).await;
