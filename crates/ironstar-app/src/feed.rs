@@ -153,8 +153,8 @@ impl EventFeed {
         .boxed()
     }
 
-    /// Waits until the feed is stopped.
-    pub(crate) async fn stopped(&self) {
+    /// Waits until the feed has stopped, and looks at nothing any more.
+    pub async fn stopped(&self) {
         let mut head = self.head.clone();
         while head.changed().await.is_ok() {}
     }

@@ -61,6 +61,8 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     announce(&listener, config)?;
     serve(listener, router, config, shutdown).await;
     feed.stop();
+    // Or it would miss the bus.
+    feed.stopped().await;
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
     tracing::info!("stopped");
