@@ -2,7 +2,7 @@
 
 import { expect, test } from "../fixtures.js";
 
-const LOST = "The connection is lost. Trying again…";
+const LOST = "Connection lost. Trying again…";
 
 /** Follows how many streams a page has open at the same time. */
 const countStreams = (page) => {

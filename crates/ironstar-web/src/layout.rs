@@ -48,7 +48,7 @@ fn open(stream: &str, headers: &str) -> String {
 pub(crate) fn connection(stream: &str, seen: EventId) -> Markup {
     let from_here = open(stream, &format!("headers: {{'last-event-id': '{seen}'}}, "));
     html! {
-        p #connection .banner.alert role="status" data-lost="The connection is lost. Trying again…"
+        p #connection .banner.alert role="status" data-lost="Connection lost. Trying again…"
             data-init=(from_here) data-on:reopen=(open(stream, "")) {}
     }
 }
