@@ -33,6 +33,12 @@ const check = (form, action) => {
   }
 };
 
+// Until Datastar listens, forms are what they are without it.
+let isReady = false;
+document.addEventListener("datastar-ready", () => {
+  isReady = true;
+});
+
 const send = (page, form, key) => {
   sent.add(key);
   form.classList.add("sent");
@@ -71,7 +77,7 @@ const add = (page, form, key) => {
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   const page = form.closest("[data-page]");
-  if (!page || form.matches(".plain")) {
+  if (!page || !isReady || form.matches(".plain")) {
     return;
   }
   event.preventDefault();
@@ -233,7 +239,7 @@ document.addEventListener("toggle", ({ target: editor }) => {
     edited = item.id;
     const field = editor.querySelector(".edit");
     // What the todo says by now, whatever it said when the editor was made.
-    begunWith = item.querySelector("label").textContent;
+    begunWith = item.querySelector("label")?.textContent ?? field.defaultValue;
     field.value = begunWith;
     field.focus();
     field.setSelectionRange(begunWith.length, begunWith.length);
@@ -259,9 +265,10 @@ document.addEventListener("keydown", ({ key, isComposing, target }) => {
 });
 
 // Who goes on to another part of the page has done; who only looks at another
-// window has not, nor has who is taken away what is edited.
+// window has not, nor has who is taken away what is edited. A form that leaves
+// the page is not sent so.
 document.addEventListener("focusout", async ({ target, relatedTarget }) => {
-  const editor = target.closest(".editor[open]");
+  const editor = target.closest("[data-page] .editor[open]");
   const field = editor?.querySelector(".edit");
   // A patch that takes the editor away is not through yet.
   await undefined;

@@ -103,3 +103,27 @@ test("what stands above a list follows what others do", async ({ server, visit }
   await page.add("Conquer the world");
   await page.shows("Conquer the world");
 });
+
+test("a list is renamed with JavaScript too, and only if that is meant", async ({ visit }) => {
+  const { page } = await visit();
+  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("textbox", { name: "Name of a new list" }).fill("Plans");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("link", { name: "All lists" }).click();
+  const field = page.getByRole("textbox", { name: "New name for Plans" });
+  await page.locator("summary").click();
+  await expect(field).toBeFocused();
+  await expect(field).toHaveValue("Plans");
+  await field.fill("Not meant");
+  await page.getByRole("heading", { level: 1 }).click();
+  await expect(field).toHaveValue("Not meant");
+  await field.press("Escape");
+  await expect(field).toBeHidden();
+  await expect(page.getByRole("link", { name: "Plans", exact: true })).toBeVisible();
+  await page.locator("summary").click();
+  await expect(field).toBeFocused();
+  await expect(field).toHaveValue("Plans");
+  await field.fill("Old plans");
+  await field.press("Enter");
+  await expect(page.getByRole("link", { name: "Old plans" })).toBeVisible();
+});

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Services;
 use crate::command::{CommandRequest, CommandResponse, keyed};
-use crate::origin::{RequestOrigin, parse_key};
+use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 
 /// How long a page waits for the read model to catch up with the log.
@@ -97,12 +97,8 @@ impl Lists {
     async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
         let name = parse_name(form)?;
         let command = ListCommand::Create { name };
-        let in_form = match &*form.key {
-            "" => None,
-            key => Some(parse_key(key)?),
-        };
         let asked = (ListState::TYPE, &command);
-        let key = origin.key.or(in_form);
+        let key = origin.key_or(&form.key)?;
         let context = keyed(&asked, key, origin.origin.clone())?;
         let id = self.service.next_id();
         let accepted = match self.service.execute(id, &command, &context).await {

@@ -20,6 +20,18 @@ pub(crate) struct RequestOrigin {
     pub(crate) key: Option<CommandKey>,
 }
 
+impl RequestOrigin {
+    /// The key of a command that a form asks for: that of the header, or else the
+    /// one in the form, where nothing is none.
+    pub(crate) fn key_or(&self, in_form: &str) -> Result<Option<CommandKey>, Problem> {
+        match (&self.key, in_form) {
+            (Some(key), _) => Ok(Some(key.clone())),
+            (None, "") => Ok(None),
+            (None, key) => parse_key(key).map(Some),
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for RequestOrigin {
     type Rejection = Problem;
 

@@ -456,3 +456,25 @@ async fn a_view_that_begins_before_news_are_told_loses_and_doubles_none() {
         assert!(frames.next().now_or_never().is_none(), "there is no more");
     }
 }
+
+/// When everyone begins anew, it is with a view that is drawn after that was
+/// decided, even if there is one that shows as much.
+#[tokio::test]
+async fn a_view_that_everyone_begins_anew_with_is_drawn_for_that() {
+    let mut fixture = Fixture::start(&["a"]).await;
+    fixture.redrawn_at = 2;
+    let mut early = fixture.watch(Some(1));
+    let held = fixture.documents.hold_commits().await;
+    let head = fixture.append_only(&["a"]).await;
+    fixture.documents.committed(head).await;
+    assert_eq!(fixture.model.position(), Position::new(1), "not told yet");
+    let mut ahead = fixture.watch(None);
+    let whole = patch("<main>[1, 2]</main>", 2);
+    assert_eq!(next(&mut ahead).await, whole);
+    drop(held);
+    fixture.reach(head).await;
+    for frames in [&mut early, &mut ahead] {
+        assert_eq!(next(frames).await, whole);
+    }
+    assert_eq!(fixture.drawn_whole.load(SeqCst), 2);
+}

@@ -24,7 +24,7 @@ use super::parts;
 use super::view::{Refused, Typed};
 use crate::command::keyed;
 use crate::notice;
-use crate::origin::{RequestOrigin, parse_key};
+use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::sse::datastar_frame;
 
@@ -89,12 +89,8 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
         list: sender.at.list,
     };
     let id = todos.service.next_id();
-    let in_form = match &*form.key {
-        "" => None,
-        key => Some(parse_key(key)?),
-    };
     let asked = (TodoState::TYPE, &command);
-    let key = sender.origin.key.clone().or(in_form);
+    let key = sender.origin.key_or(&form.key)?;
     let context = keyed(&asked, key, sender.origin.origin.clone())?;
     match todos.service.execute(id, &command, &context).await {
         // A page that was left and come back to, and another todo.

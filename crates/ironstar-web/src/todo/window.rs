@@ -165,3 +165,34 @@ impl Window {
         next.next().map(|(created, id)| (*created, *id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ironstar_app::todo::{TodoCounts, TodoPage};
+    use ironstar_ports::Position;
+
+    use super::{Cut, Window};
+
+    /// What is read may be ahead of what is told: then it is not what browsers
+    /// show who have only been told.
+    #[test]
+    fn what_is_known_ahead_of_its_time_is_not_patched() {
+        let page = TodoPage {
+            position: Position::new(10),
+            counts: TodoCounts::default(),
+            todos: Vec::new(),
+            next: None,
+        };
+        let cut = Cut { page, until: None };
+        let mut window = Window::of(&cut);
+        assert!(!window.can_be_patched(Position::new(9)));
+        assert!(window.can_be_patched(Position::new(10)));
+        let mut window = Window::recut(&cut);
+        assert!(
+            !window.can_be_patched(Position::new(11)),
+            "others are told first"
+        );
+        assert!(!window.is_stale());
+        assert!(window.can_be_patched(Position::new(12)));
+    }
+}
