@@ -12,6 +12,7 @@ use ironstar_ports::{
     StreamHead, StreamId,
 };
 
+use crate::access::Caller;
 use crate::codec::{decode, encode};
 use crate::finish::finish;
 use crate::snapshots::{Snapshots, is_due};
@@ -43,7 +44,10 @@ pub struct CommandHandler {
 pub struct CommandContext {
     /// The sequence that the sender expects the aggregate to be at.
     pub expected: Option<Sequence>,
-    /// Where the command comes from.
+    /// Who sends it.
+    pub caller: Caller,
+    /// Where the command comes from. Who acts is said by the caller, unless it is
+    /// said here.
     pub origin: Origin,
     /// Makes a retry answer what was answered before.
     pub record: Option<CommandRecord>,
@@ -191,7 +195,7 @@ impl CommandHandler {
             let mut append = Append::to_stream(
                 loaded.head.stream.clone(),
                 ExpectedSequence::after(loaded.head.sequence),
-                self.encode(&loaded.state, &events, &context.origin)?,
+                self.encode(&loaded.state, &events, &context.origin())?,
             );
             append.streams.extend(context.also.iter().cloned());
             append.command.clone_from(&context.record);
@@ -207,6 +211,23 @@ impl CommandHandler {
             }
         }
         Err(CommandError::Contended { attempts })
+    }
+
+    /// An aggregate as it is remembered in memory, or else as it is now. Good for
+    /// what never changes.
+    ///
+    /// # Errors
+    ///
+    /// If its history cannot be read.
+    pub(crate) async fn remembered<A: Aggregate, E>(
+        &self,
+        id: &A::Id,
+    ) -> Result<A, CommandError<E>> {
+        let mut loaded = self.recall::<A>(id);
+        if loaded.head.sequence.is_none() {
+            self.catch_up(&mut loaded).await?;
+        }
+        Ok(loaded.state)
     }
 
     /// An aggregate as it is now. `E` is the error of whoever looks at it, which
@@ -399,6 +420,15 @@ fn keys(append: &StreamAppend) -> impl Iterator<Item = Key> {
 }
 
 impl CommandContext {
+    /// Where the command comes from, and who acts.
+    pub(crate) fn origin(&self) -> Origin {
+        let actor = self.origin.actor.clone();
+        Origin {
+            actor: actor.or_else(|| Some(self.caller.actor())),
+            ..self.origin.clone()
+        }
+    }
+
     /// Whether there is nothing to store if the command changes nothing.
     fn is_done_without_events(&self) -> bool {
         self.record.is_none() && self.also.iter().all(|also| also.events.is_empty())

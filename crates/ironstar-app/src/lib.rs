@@ -8,10 +8,12 @@
 //! - [`EventFeed`]: the log as a stream that catches up and then goes on live.
 //! - [`mod@projection`]: read models, kept up to date and built anew.
 //! - [`mod@process`]: what follows from events, at once or after a while.
-//! - [`mod@todo`] and [`mod@list`]: the use cases of the aggregates. A new one is one
-//!   more module beside them.
+//! - [`mod@access`]: who may do what, and for how long that holds.
+//! - [`mod@todo`], [`mod@list`] and [`mod@user`]: the use cases of the aggregates. A
+//!   new one is one more module beside them.
 //! - [`mod@test_kit`] tests what projections and process managers make of events.
 
+pub mod access;
 mod codec;
 mod command;
 mod feed;
@@ -22,8 +24,10 @@ pub mod projection;
 mod snapshots;
 pub mod test_kit;
 pub mod todo;
+pub mod user;
 mod warm;
 
+pub use access::Caller;
 pub use codec::{DecodeError, decode};
 pub use command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Seen};
 pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
@@ -31,6 +35,7 @@ pub use list::ListService;
 pub use process::ProcessManager;
 pub use projection::{Projection, Projections, ReadModel};
 pub use todo::TodoService;
+pub use user::UserService;
 
 /// Every projection of the application, and every process manager, so that an operator can name it.
 pub const PROJECTIONS: &[projection::Registered] = &[

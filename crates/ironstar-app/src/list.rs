@@ -3,15 +3,26 @@
 
 mod archiving;
 
-use ironstar_domain::{Aggregate, ListCommand, ListError, ListEvent, ListId, ListName, ListState};
+use std::time::Duration;
+
+use ironstar_domain::{
+    Access, Aggregate, Link, ListCommand, ListError, ListEvent, ListId, ListName, ListState,
+    Principal,
+};
 use ironstar_ports::{DocumentPage, Envelope, Place, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::decode;
-use crate::projection::{Documents, FoldError, Projection, ReadError, ReadModel};
+use crate::projection::{Behind, Documents, FoldError, Projection, ReadError, ReadModel};
 use crate::{Accepted, CommandContext, CommandError, CommandHandler};
 
 pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
+
+/// How many lists are handed over together at the most.
+const MOST_HANDED_OVER: usize = 10_000;
+
+/// How often a command is decided anew when the list keeps changing.
+const ATTEMPTS: u32 = 4;
 
 /// Carries out what is asked of lists.
 #[derive(Clone, Debug)]
@@ -31,6 +42,10 @@ pub struct ListItem {
     pub id: ListId,
     /// What it is called.
     pub name: ListName,
+    /// Whose it is; `None`: everyone's.
+    pub owner: Option<Principal>,
+    /// The links that let others in, the oldest first.
+    pub links: Vec<Link>,
     /// Whether it was put away.
     pub archived: bool,
     /// The position of the event that created it: lists are in this order.
@@ -56,7 +71,8 @@ impl ListService {
         self.commands.next_id().into()
     }
 
-    /// Carries out a command on a list.
+    /// Carries out a command on a list, if the caller owns it. Anybody may create
+    /// one, for whomever the command says.
     ///
     /// # Errors
     ///
@@ -70,9 +86,69 @@ impl ListService {
         if id.is_shared() {
             return Err(CommandError::Refused(ListError::Shared));
         }
-        self.commands
-            .execute::<ListState>(&id, command, context)
-            .await
+        if matches!(command, ListCommand::Create { .. }) {
+            return self
+                .commands
+                .execute::<ListState>(&id, command, context)
+                .await;
+        }
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let seen = self.commands.see::<ListState, _>(&id).await?;
+            match context.caller.access(id, &seen.state) {
+                Access::None => return Err(CommandError::Refused(ListError::NotFound)),
+                Access::Read | Access::Edit => {
+                    return Err(CommandError::Refused(ListError::NotOwner));
+                }
+                Access::Own => {}
+            }
+            // Whose it is must not have changed meanwhile.
+            let as_seen = CommandContext {
+                expected: context.expected.or(seen.head.sequence),
+                ..context.clone()
+            };
+            let execute = self.commands.execute::<ListState>(&id, command, &as_seen);
+            match execute.await {
+                Err(CommandError::Unexpected { .. })
+                    if context.expected.is_none() && attempts < ATTEMPTS => {}
+                Err(CommandError::Unexpected { .. }) if context.expected.is_none() => {
+                    return Err(CommandError::Contended { attempts });
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Hands all lists of somebody over to somebody else, all or none of them, and
+    /// answers how many they were.
+    ///
+    /// # Errors
+    ///
+    /// If the read model does not get to know them in time, or the store does not
+    /// work.
+    pub async fn hand_over_all(
+        &self,
+        from: Principal,
+        to: Principal,
+        within: Duration,
+        context: &CommandContext,
+    ) -> Result<usize, HandOverError> {
+        let head = self.commands.head().await?;
+        self.model.reach(head, within).await?;
+        let mut ids = Vec::new();
+        for archived in [false, true] {
+            let lists = self
+                .lists(&[Some(from)], archived, MOST_HANDED_OVER)
+                .await?;
+            ids.extend(lists.into_iter().map(|list| list.id));
+        }
+        let command = ListCommand::HandOver { to };
+        let accepted = self
+            .commands
+            .execute_on_all::<ListState>(&ids, &command, context)
+            .await?;
+        Ok(accepted.changed)
     }
 
     /// A list, if it was created.
@@ -85,15 +161,21 @@ impl ListService {
         Ok(found.keyed.into_iter().next().map(|(_, list)| list))
     }
 
-    /// Up to `limit` of the lists in use, or of those put away, in the order of
-    /// their creation.
+    /// Up to `limit` of the lists of these owners that are in use, or that are put
+    /// away, in the order of their creation. `None` owns those of everyone.
     ///
     /// # Errors
     ///
     /// If the read model cannot be read.
-    pub async fn lists(&self, archived: bool, limit: usize) -> Result<Vec<ListItem>, ReadError> {
+    pub async fn lists(
+        &self,
+        owners: &[Option<Principal>],
+        archived: bool,
+        limit: usize,
+    ) -> Result<Vec<ListItem>, ReadError> {
+        let owners = owners.iter();
         let page = DocumentPage {
-            collections: vec![collection(archived).to_owned()],
+            collections: owners.map(|owner| collection(*owner, archived)).collect(),
             after: None,
             limit,
         };
@@ -102,9 +184,23 @@ impl ListService {
     }
 }
 
+/// Why lists were not handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum HandOverError {
+    /// Which lists there are by now is not known yet.
+    #[error("the lists are not known yet; try again in a moment")]
+    Behind(#[from] Behind),
+    /// Which lists there are cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The command had no effect.
+    #[error(transparent)]
+    Command(#[from] CommandError<ListError>),
+}
+
 impl Projection for ListProjection {
     const NAME: &'static str = "lists";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const AGGREGATES: &'static [&'static str] = &[ListState::TYPE];
 
     type Document = ListItem;
@@ -113,37 +209,70 @@ impl Projection for ListProjection {
         let (id, happened) = decode::<ListState>(event)?;
         let key = id.to_string();
         let list = match (documents.get(&key)?.cloned(), happened) {
-            (None, ListEvent::Created { name }) => ListItem {
+            (None, ListEvent::Created { name, owner }) => ListItem {
                 id,
                 name,
+                owner,
+                links: Vec::new(),
                 archived: false,
                 created: event.position,
             },
-            (Some(list), ListEvent::Renamed { name }) => ListItem { name, ..list },
-            (Some(list), ListEvent::Archived) => ListItem {
-                archived: true,
-                ..list
-            },
-            (Some(list), ListEvent::Restored) => ListItem {
-                archived: false,
-                ..list
-            },
-            (Some(_), ListEvent::Created { .. })
-            | (None, ListEvent::Renamed { .. } | ListEvent::Archived | ListEvent::Restored) => {
-                return Ok(());
-            }
+            (Some(list), happened) => list.after(happened),
+            (
+                None,
+                ListEvent::Renamed { .. }
+                | ListEvent::Archived
+                | ListEvent::Restored
+                | ListEvent::HandedOver { .. }
+                | ListEvent::LinkCreated { .. }
+                | ListEvent::LinkRevoked { .. },
+            ) => return Ok(()),
         };
         documents.put(key, list)
     }
 
     fn place(list: &ListItem) -> Option<Place> {
         Some(Place {
-            collection: collection(list.archived).to_owned(),
+            collection: collection(list.owner, list.archived),
             sort: format!("{:020}", list.created.get()),
         })
     }
 }
 
-fn collection(archived: bool) -> &'static str {
-    if archived { "archived" } else { "open" }
+impl ListItem {
+    fn after(self, event: ListEvent) -> Self {
+        match event {
+            ListEvent::Created { .. } => self,
+            ListEvent::Renamed { name } => Self { name, ..self },
+            ListEvent::Archived => self.put_away(true),
+            ListEvent::Restored => self.put_away(false),
+            ListEvent::HandedOver { to } => Self {
+                owner: Some(to),
+                ..self
+            },
+            ListEvent::LinkCreated { link: id, access } => {
+                let mut links = self.links;
+                links.push(Link { id, access });
+                Self { links, ..self }
+            }
+            ListEvent::LinkRevoked { link } => {
+                let mut links = self.links;
+                links.retain(|known| known.id != link);
+                Self { links, ..self }
+            }
+        }
+    }
+
+    fn put_away(self, archived: bool) -> Self {
+        Self { archived, ..self }
+    }
+}
+
+/// The collection of the lists of somebody that are in use, or that are put away.
+fn collection(owner: Option<Principal>, archived: bool) -> String {
+    let state = if archived { "archived" } else { "open" };
+    match owner {
+        Some(owner) => format!("{state}/{owner}"),
+        None => state.to_owned(),
+    }
 }

@@ -21,12 +21,14 @@
 //! let list = |archived| ListItem {
 //!     id,
 //!     name: name.clone(),
+//!     owner: None,
+//!     links: vec![],
 //!     archived,
 //!     created: Position::new(1),
 //! };
 //! let happened = |event| happened::<ListState>(id, event);
 //!
-//! let view = given([happened(ListEvent::Created { name: name.clone() })])
+//! let view = given([happened(ListEvent::Created { name: name.clone(), owner: None })])
 //!     .view::<ListProjection>()
 //!     .then([(id.to_string(), list(false))])
 //!     .and([happened(ListEvent::Archived)])
@@ -66,7 +68,7 @@
 //!
 //! let list: ListId = "00000000-0000-0000-0000-000000000007".parse().expect("an id");
 //! let todo = "00000000-0000-0000-0000-000000000008".parse().expect("an id");
-//! let created = ListEvent::Created { name: "Groceries".parse().expect("a name") };
+//! let created = ListEvent::Created { name: "Groceries".parse().expect("a name"), owner: None };
 //! let todo = |event| happened::<TodoState>(todo, event).part_of::<ListState>(list);
 //! let text = "Buy milk".parse().expect("a text");
 //! let noon = datetime!(2026-11-24 12:00 UTC);

@@ -5,9 +5,12 @@ mod lists;
 
 use std::time::Duration;
 
-use ironstar_domain::{Aggregate, ListId, ListState, TodoCommand, TodoError, TodoId, TodoState};
+use ironstar_domain::{
+    Access, Aggregate, ListId, ListState, TodoCommand, TodoError, TodoId, TodoState,
+};
 use ironstar_ports::{Envelope, StreamAppend, StreamId};
 
+use crate::access::Caller;
 use crate::projection::{Behind, ReadError};
 use crate::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler};
 
@@ -21,7 +24,7 @@ pub const MOST_AT_ONCE: usize = 10_000;
 /// How long a command on a list waits for its todos to be known.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// How often a todo is created anew when its list keeps changing.
+/// How often a command is decided anew when the list that it is about keeps changing.
 const ATTEMPTS: u32 = 4;
 
 /// Carries out what is asked of todos.
@@ -93,8 +96,9 @@ impl TodoService {
         self.commands.next_id().into()
     }
 
-    /// Carries out a command on a todo. One that creates it in a list other
-    /// than the shared one is refused unless that list is in use.
+    /// Carries out a command on a todo. In a list other than the shared one, it is
+    /// refused unless the caller may change what is in that list; and one that
+    /// creates a todo, unless the list is in use.
     ///
     /// # Errors
     ///
@@ -105,34 +109,40 @@ impl TodoService {
         command: &TodoCommand,
         context: &CommandContext,
     ) -> Result<Accepted, CommandError<TodoError>> {
-        let list = match command {
-            TodoCommand::Create { list, .. } if !list.is_shared() => *list,
-            TodoCommand::Create { .. }
-            | TodoCommand::Rename { .. }
+        let entry = match command {
+            TodoCommand::Create { list, .. } => Entry::New(*list),
+            TodoCommand::Rename { .. }
             | TodoCommand::Complete
             | TodoCommand::Reopen
             | TodoCommand::Delete => {
-                return self
-                    .commands
-                    .execute::<TodoState>(&id, command, context)
-                    .await;
+                let todo: TodoState = self.commands.remembered(&id).await?;
+                match todo.list() {
+                    Some(list) => Entry::Known(list),
+                    // It may just come into being, in whichever list.
+                    None => {
+                        let answer = self.commands.answer_again(context).await?;
+                        return answer.ok_or(CommandError::Refused(TodoError::NotFound));
+                    }
+                }
             }
         };
+        let execute = async |context: &CommandContext| {
+            let execute = self.commands.execute::<TodoState>(&id, command, context);
+            execute.await
+        };
+        if entry.list().is_shared() {
+            return execute(context).await;
+        }
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let outcome = match self.guard(list).await {
-                Ok(guard) => {
-                    let mut context = context.clone();
-                    context.also.push(guard);
-                    self.commands
-                        .execute::<TodoState>(&id, command, &context)
-                        .await
+            let outcome = match self.guard(entry, &context.caller).await {
+                Ok(guard) => execute(&context.with(guard)).await,
+                Err(CommandError::Refused(TodoError::ListArchived)) => {
+                    let answer = self.commands.answer_again(context).await?;
+                    answer.ok_or(CommandError::Refused(TodoError::ListArchived))
                 }
-                Err(refusal) => match self.commands.answer_again(context).await? {
-                    Some(answer) => Ok(answer),
-                    None => Err(refusal),
-                },
+                Err(error) => Err(error),
             };
             match outcome {
                 Err(CommandError::OtherChanged { stream })
@@ -142,12 +152,37 @@ impl TodoService {
         }
     }
 
-    /// Carries out a command on the todos of a list, all in one append.
+    /// Carries out a command on the todos of a list, all in one append, if the
+    /// caller may change what is in that list.
     ///
     /// # Errors
     ///
     /// See [`ListWideError`]; nothing was stored then.
     pub async fn execute_on_list(
+        &self,
+        list: ListId,
+        command: ListWide,
+        context: &CommandContext,
+    ) -> Result<AcceptedOnAll, ListWideError> {
+        if list.is_shared() {
+            return self.execute_on_all(list, command, context).await;
+        }
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let guard = self.guard(Entry::Whole(list), &context.caller).await?;
+            match self
+                .execute_on_all(list, command, &context.with(guard))
+                .await
+            {
+                Err(ListWideError::Command(CommandError::OtherChanged { stream }))
+                    if stream.aggregate_type == ListState::TYPE && attempts < ATTEMPTS => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn execute_on_all(
         &self,
         list: ListId,
         command: ListWide,
@@ -175,13 +210,55 @@ impl TodoService {
         Ok(accepted)
     }
 
-    /// A list that takes new todos, as it is now.
-    async fn guard(&self, list: ListId) -> Result<StreamAppend, CommandError<TodoError>> {
+    /// The demand that a list is as it is now, if it lets the caller in.
+    async fn guard(
+        &self,
+        entry: Entry,
+        caller: &Caller,
+    ) -> Result<StreamAppend, CommandError<TodoError>> {
+        let list = entry.list();
         let seen = self.commands.see::<ListState, _>(&list).await?;
-        match seen.state {
-            ListState::Open { .. } => Ok(StreamAppend::guard(&seen.head)),
-            ListState::NotCreated => Err(CommandError::Refused(TodoError::NoSuchList)),
-            ListState::Archived { .. } => Err(CommandError::Refused(TodoError::ListArchived)),
+        let refusal = match (caller.access(list, &seen.state), entry) {
+            (Access::None, Entry::Known(_)) => Some(TodoError::NotFound),
+            (Access::None, Entry::New(_) | Entry::Whole(_)) => Some(TodoError::NoSuchList),
+            (Access::Read, _) => Some(TodoError::ReadOnly),
+            (Access::Edit | Access::Own, Entry::New(_)) => match seen.state {
+                ListState::Archived(_) => Some(TodoError::ListArchived),
+                ListState::NotCreated | ListState::Open(_) => None,
+            },
+            (Access::Edit | Access::Own, Entry::Known(_) | Entry::Whole(_)) => None,
+        };
+        match refusal {
+            Some(refusal) => Err(CommandError::Refused(refusal)),
+            None => Ok(StreamAppend::guard(&seen.head)),
         }
+    }
+}
+
+/// What of a list a command is about.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    /// A todo that is to be created.
+    New(ListId),
+    /// A todo that is or was there.
+    Known(ListId),
+    /// All of its todos.
+    Whole(ListId),
+}
+
+impl Entry {
+    fn list(self) -> ListId {
+        match self {
+            Self::New(list) | Self::Known(list) | Self::Whole(list) => list,
+        }
+    }
+}
+
+impl CommandContext {
+    /// The same, and a demand to be met.
+    fn with(&self, guard: StreamAppend) -> Self {
+        let mut context = self.clone();
+        context.also.push(guard);
+        context
     }
 }

@@ -121,8 +121,10 @@ pub trait DomainError: std::error::Error + Clone + PartialEq + Send + Sync + 'st
 pub enum ErrorKind {
     /// A value is not allowed, whatever the state.
     Invalid,
-    /// There is no such aggregate.
+    /// There is no such aggregate, as far as whoever asks may know.
     NotFound,
+    /// Whoever asks may know of the aggregate, and not do that.
+    Forbidden,
     /// The aggregate's state rules the command out.
     Conflict,
 }

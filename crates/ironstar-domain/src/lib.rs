@@ -9,26 +9,40 @@
 //! - [`mod@schema`] reads events of any age.
 //! - [`mod@todo`] and [`mod@list`] are the aggregates of the application. A new one
 //!   is one more module beside them.
+//! - [`mod@user`] and [`mod@identity`] are who has signed in, and [`Principal`] is
+//!   whom lists can belong to.
 //! - [`mod@step`] is what becomes of what a process manager asks for.
 //! - [`test_kit`] is given/when/then for any aggregate.
 
 mod aggregate;
 mod fingerprint;
+pub mod identity;
 mod line;
 pub mod list;
+mod principal;
 pub mod schema;
 pub mod step;
 pub mod test_kit;
 pub mod todo;
+pub mod user;
 
 pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind, Parent};
 pub use fingerprint::Fingerprint;
+pub use identity::{
+    IdentityCommand, IdentityError, IdentityEvent, IdentityId, IdentityIdError, IdentityState,
+};
 pub use line::LineError;
 pub use list::{
-    ListCommand, ListError, ListEvent, ListId, ListIdError, ListName, ListNameError, ListState,
+    Access, Link, LinkAccess, LinkId, LinkIdError, ListCommand, ListDetails, ListError, ListEvent,
+    ListId, ListIdError, ListName, ListNameError, ListState,
 };
+pub use principal::{GuestId, Principal, PrincipalError};
 pub use schema::{EventError, EventSchema, UpcastError};
 pub use step::{StepCommand, StepError, StepEvent, StepId, StepIdError, StepState};
 pub use todo::{
     TodoCommand, TodoError, TodoEvent, TodoId, TodoIdError, TodoState, TodoText, TodoTextError,
+};
+pub use user::{
+    Profile, UserCommand, UserDetails, UserError, UserEvent, UserId, UserIdError, UserName,
+    UserNameError, UserState,
 };

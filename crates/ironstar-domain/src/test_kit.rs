@@ -12,10 +12,10 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::given;
-//! use ironstar_domain::{ListCommand, ListError, ListEvent, ListName, ListState};
+//! use ironstar_domain::{ListCommand, ListDetails, ListError, ListEvent, ListName, ListState};
 //!
 //! let name: ListName = "Groceries".parse().expect("a valid name");
-//! given::<ListState>([ListEvent::Created { name: name.clone() }])
+//! given::<ListState>([ListEvent::Created { name: name.clone(), owner: None }])
 //!     .when(ListCommand::Rename { name: name.clone() })
 //!     .then_nothing()
 //!     .and([ListEvent::Archived])
@@ -23,7 +23,7 @@
 //!     .then_refused(ListError::Archived)
 //!     .and_when(ListCommand::Restore)
 //!     .then([ListEvent::Restored])
-//!     .and_state(ListState::Open { name });
+//!     .and_state(ListState::Open(ListDetails { name, owner: None, links: vec![] }));
 //! ```
 //!
 //! # Old events
@@ -53,23 +53,12 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::{check_golden_files, history};
-//! use ironstar_domain::{ListCommand, ListEvent, ListName, ListState};
+//! use ironstar_domain::{IdentityCommand, IdentityEvent, IdentityState, UserId};
 //!
-//! let name = |name: &str| name.parse::<ListName>().expect("a valid name");
-//! let samples = history::<ListState>([
-//!     ListCommand::Create { name: name("Groceries") },
-//!     ListCommand::Rename { name: name("Food") },
-//!     ListCommand::Archive,
-//!     ListCommand::Restore,
-//! ]);
-//! check_golden_files::<ListEvent>(
-//!     &[
-//!         ("created", 1, include_str!("golden/List/created.v1.json")),
-//!         ("renamed", 1, include_str!("golden/List/renamed.v1.json")),
-//!         ("archived", 1, include_str!("golden/List/archived.v1.json")),
-//!         ("restored", 1, include_str!("golden/List/restored.v1.json")),
-//!     ],
-//!     samples,
+//! let user: UserId = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e".parse().expect("an id");
+//! check_golden_files::<IdentityEvent>(
+//!     &[("linked", 1, include_str!("golden/Identity/linked.v1.json"))],
+//!     history::<IdentityState>([IdentityCommand::Link { user }]),
 //! );
 //! ```
 //!
@@ -86,7 +75,7 @@
 //! fn any_command() -> impl Strategy<Value = ListCommand> {
 //!     let name = || "[ab]".prop_map(|name| name.parse().expect("a valid name"));
 //!     prop_oneof![
-//!         name().prop_map(|name| ListCommand::Create { name }),
+//!         name().prop_map(|name| ListCommand::Create { name, owner: None }),
 //!         name().prop_map(|name| ListCommand::Rename { name }),
 //!         Just(ListCommand::Archive),
 //!         Just(ListCommand::Restore),

@@ -98,7 +98,10 @@ pub enum TodoState {
         list: ListId,
     },
     /// Gone. Its id is never used again.
-    Deleted,
+    Deleted {
+        /// The list that it belonged to.
+        list: ListId,
+    },
 }
 
 /// Why a todo refuses a command.
@@ -122,6 +125,9 @@ pub enum TodoError {
     /// The list that it is to belong to takes no new todos.
     #[error("this list is archived; restore it first")]
     ListArchived,
+    /// Whoever asks may see the list that it belongs to, and no more.
+    #[error("this list can only be looked at")]
+    ReadOnly,
 }
 
 /// Why a text is not a [`TodoText`].
@@ -155,11 +161,12 @@ impl Aggregate for TodoState {
                 text: text.clone(),
                 list: *list,
             }]),
-            (Self::Active { .. } | Self::Completed { .. } | Self::Deleted, C::Create { .. }) => {
-                Err(E::AlreadyExists)
-            }
             (
-                Self::NotCreated | Self::Deleted,
+                Self::Active { .. } | Self::Completed { .. } | Self::Deleted { .. },
+                C::Create { .. },
+            ) => Err(E::AlreadyExists),
+            (
+                Self::NotCreated | Self::Deleted { .. },
                 C::Rename { .. } | C::Complete | C::Reopen | C::Delete,
             ) => Err(E::NotFound),
             (
@@ -200,13 +207,15 @@ impl Aggregate for TodoState {
             },
             (Self::Active { text, list }, Happened::Completed) => Self::Completed { text, list },
             (Self::Completed { text, list }, Happened::Reopened) => Self::Active { text, list },
-            (Self::Active { .. } | Self::Completed { .. }, Happened::Deleted) => Self::Deleted,
+            (Self::Active { list, .. } | Self::Completed { list, .. }, Happened::Deleted) => {
+                Self::Deleted { list }
+            }
             (
-                state @ (Self::Active { .. } | Self::Completed { .. } | Self::Deleted),
+                state @ (Self::Active { .. } | Self::Completed { .. } | Self::Deleted { .. }),
                 Happened::Created { .. },
             )
             | (
-                state @ (Self::NotCreated | Self::Deleted),
+                state @ (Self::NotCreated | Self::Deleted { .. }),
                 Happened::Renamed { .. }
                 | Happened::Completed
                 | Happened::Reopened
@@ -218,11 +227,19 @@ impl Aggregate for TodoState {
     }
 
     fn parent(&self) -> Option<Parent> {
+        self.list().map(|list| Parent::of::<ListState>(&list))
+    }
+}
+
+impl TodoState {
+    /// The list that it belongs to, or did while it was there.
+    #[must_use]
+    pub fn list(&self) -> Option<ListId> {
         match self {
-            Self::Active { list, .. } | Self::Completed { list, .. } => {
-                Some(Parent::of::<ListState>(list))
+            Self::NotCreated => None,
+            Self::Active { list, .. } | Self::Completed { list, .. } | Self::Deleted { list } => {
+                Some(*list)
             }
-            Self::NotCreated | Self::Deleted => None,
         }
     }
 }
@@ -257,6 +274,7 @@ impl DomainError for TodoError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound | Self::NoSuchList => ErrorKind::NotFound,
+            Self::ReadOnly => ErrorKind::Forbidden,
             Self::AlreadyExists
             | Self::AlreadyCompleted
             | Self::NotCompleted
@@ -272,6 +290,7 @@ impl DomainError for TodoError {
             Self::NotCompleted => "todo-not-completed",
             Self::NoSuchList => "list-not-found",
             Self::ListArchived => "list-archived",
+            Self::ReadOnly => "list-read-only",
         }
     }
 }

@@ -91,7 +91,7 @@ impl Processes {
     pub(crate) fn unfinished(&self) -> Vec<String> {
         let undone = self.undone.iter();
         let undone = undone.map(|id| format!("the list {id} was archived, and was not done"));
-        let is_open = |list: &ListState| matches!(list, ListState::Open { .. });
+        let is_open = |list: &ListState| matches!(list, ListState::Open(_));
         let open = self.lists.iter().filter(|(_, list)| is_open(list));
         let done = open.filter(|(id, _)| self.is_done(**id));
         let done = done.map(|(id, _)| format!("the list {id} is done, and never archived"));

@@ -101,7 +101,7 @@ async fn fold(log: &dyn EventStore, to: Position) -> anyhow::Result<Expected> {
         let (text, list, completed) = match state {
             TodoState::Active { text, list } => (text, list, false),
             TodoState::Completed { text, list } => (text, list, true),
-            TodoState::NotCreated | TodoState::Deleted => continue,
+            TodoState::NotCreated | TodoState::Deleted { .. } => continue,
         };
         if !list.is_shared() {
             continue;

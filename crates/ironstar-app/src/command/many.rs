@@ -103,12 +103,13 @@ impl CommandHandler {
         decisions: &Decisions<A>,
         context: &CommandContext,
     ) -> Result<Append, CommandError<A::Error>> {
+        let origin = context.origin();
         let stream = |(index, events): &(usize, Vec<A::Event>)| {
             let loaded = &all[*index];
             Ok(StreamAppend {
                 stream: loaded.head.stream.clone(),
                 expected: ExpectedSequence::after(loaded.head.sequence),
-                events: self.encode(&loaded.state, events, &context.origin)?,
+                events: self.encode(&loaded.state, events, &origin)?,
             })
         };
         let also = context.also.iter().cloned().map(Ok);

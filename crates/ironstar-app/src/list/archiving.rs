@@ -100,7 +100,11 @@ impl ProcessManager for ArchiveDoneLists {
                     is_undone = is_of_this(event) && !list.is_done();
                 }
                 ListEvent::Restored => list.archived = false,
-                ListEvent::Created { .. } | ListEvent::Renamed { .. } => {}
+                ListEvent::Created { .. }
+                | ListEvent::Renamed { .. }
+                | ListEvent::HandedOver { .. }
+                | ListEvent::LinkCreated { .. }
+                | ListEvent::LinkRevoked { .. } => {}
             }
         }
         list.waits = list.is_done() && !list.archived;

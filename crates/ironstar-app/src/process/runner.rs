@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Executor, NotExecuted, Process, ProcessManager, STEPS, Step, TIMERS};
 use crate::projection::{Projections, ReadError, ReadModel};
-use crate::{CommandContext, CommandError, CommandHandler};
+use crate::{Caller, CommandContext, CommandError, CommandHandler};
 
 /// How many steps are read at a time, and taken before the next look.
 const PAGE: usize = 64;
@@ -251,7 +251,9 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
     }
 
     async fn try_to_take(&self, step: &Step<M::Command>) -> Result<(), NotExecuted> {
+        let caller = Caller::application(M::NAME);
         let origin = Origin {
+            actor: Some(caller.actor()),
             correlation_id: step.correlation_id.clone(),
             causation_id: Some(step.id.to_string()),
             step: Some(step.id.to_string()),
@@ -262,6 +264,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
                 .first_event::<StepState>(&step.id, &StepEvent::CarriedOut, &origin);
         let context = CommandContext {
             also: vec![over.map_err(|error| NotExecuted::Failed(error.into()))?],
+            caller,
             origin,
             ..CommandContext::default()
         };

@@ -117,7 +117,7 @@ fn create(list: ListId) -> TodoCommand {
 
 fn create_list() -> ListCommand {
     let name = "Groceries".parse().expect("valid");
-    ListCommand::Create { name }
+    ListCommand::Create { name, owner: None }
 }
 
 fn rename_list() -> ListCommand {

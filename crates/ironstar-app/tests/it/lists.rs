@@ -171,22 +171,30 @@ fn a_list_is_what_has_happened_to_it() {
         let item = ListItem {
             id,
             name: name(called),
+            owner: None,
+            links: vec![],
             archived,
             created: Position::new(1),
         };
         (id.to_string(), item)
     };
-    let view = given([list(ListEvent::Created { name: name("Food") })])
-        .view::<ListProjection>()
-        .then([item("Food", false)])
-        .and([list(ListEvent::Renamed { name: name("Fun") })])
-        .then([item("Fun", false)])
-        .and([list(ListEvent::Archived)])
-        .then([item("Fun", true)]);
+    let view = given([list(ListEvent::Created {
+        name: name("Food"),
+        owner: None,
+    })])
+    .view::<ListProjection>()
+    .then([item("Food", false)])
+    .and([list(ListEvent::Renamed { name: name("Fun") })])
+    .then([item("Fun", false)])
+    .and([list(ListEvent::Archived)])
+    .then([item("Fun", true)]);
     assert_eq!(view.listed("archived"), [&item("Fun", true).1]);
     view.and([list(ListEvent::Restored)])
         .then([item("Fun", false)])
-        .and([list(ListEvent::Created { name: name("Food") })])
+        .and([list(ListEvent::Created {
+            name: name("Food"),
+            owner: None,
+        })])
         .then([item("Fun", false)])
         .and([happened::<ListState>(list_id(2), ListEvent::Archived)])
         .then([item("Fun", false)]);
@@ -268,7 +276,7 @@ async fn reference(events: &dyn EventStore) -> BTreeMap<String, TodoDocument> {
         let (text, list, completed) = match state {
             TodoState::Active { text, list } => (text, list, false),
             TodoState::Completed { text, list } => (text, list, true),
-            TodoState::NotCreated | TodoState::Deleted => continue,
+            TodoState::NotCreated | TodoState::Deleted { .. } => continue,
         };
         let counts = all_counts.entry(list).or_default();
         counts.active += u64::from(!completed);

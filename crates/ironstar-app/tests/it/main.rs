@@ -1,5 +1,6 @@
 //! The use cases, on adapters in memory, and on ones that misbehave.
 
+mod access;
 mod builds;
 mod command;
 mod damaged;
@@ -14,3 +15,4 @@ mod projections;
 mod snapshots;
 mod stuck;
 mod support;
+mod users;

@@ -6,7 +6,10 @@ use ironstar_app::todo::{
     ListWide, ListWideError, MOST_AT_ONCE, Show, TodoCounts, TodoLists, TodoService,
 };
 use ironstar_app::{AcceptedOnAll, CommandContext, CommandError};
-use ironstar_domain::{Aggregate, DomainEvent, ListId, TodoCommand, TodoEvent, TodoId, TodoState};
+use ironstar_domain::{
+    Aggregate, DomainEvent, ListCommand, ListId, ListState, TodoCommand, TodoEvent, TodoId,
+    TodoState,
+};
 use ironstar_ports::{
     Append, CommandRecord, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload,
     Position, StreamAppend, StreamId,
@@ -72,6 +75,16 @@ async fn create(world: &World, numbers: impl IntoIterator<Item = u128>, list: Li
     world.events.append(append).await.expect("appended");
 }
 
+/// A list for everyone.
+async fn create_list(world: &World, list: ListId) {
+    let name = "Groceries".parse().expect("a name");
+    let command = ListCommand::Create { name, owner: None };
+    handler(world.events.clone())
+        .execute::<ListState>(&list, &command, &CommandContext::default())
+        .await
+        .expect("created");
+}
+
 fn service(world: &World, events: Arc<dyn EventStore>) -> TodoService {
     let lists = TodoLists::new(world.projections.model());
     TodoService::new(handler(events), lists)
@@ -118,6 +131,7 @@ fn accepted(changed: usize, position: u64) -> AcceptedOnAll {
 async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
     let world = World::new().await;
     let list = Uuid::from_u128(1).into();
+    create_list(&world, list).await;
     create(&world, [1, 2, 3], list).await;
     create(&world, [4], ListId::SHARED).await;
     let service = service(&world, world.events.clone());
@@ -129,13 +143,13 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
     let completed = service
         .execute_on_list(list, ListWide::CompleteAll, &context)
         .await;
-    assert_eq!(completed.expect("accepted"), accepted(2, 7));
-    assert_eq!(happened(&world, 5).await, all(&[1, 3], "completed"));
+    assert_eq!(completed.expect("accepted"), accepted(2, 8));
+    assert_eq!(happened(&world, 6).await, all(&[1, 3], "completed"));
 
     let again = service
         .execute_on_list(list, ListWide::CompleteAll, &context)
         .await;
-    assert_eq!(again.expect("accepted"), accepted(0, 7));
+    assert_eq!(again.expect("accepted"), accepted(0, 8));
     service
         .execute(id(2), &TodoCommand::Reopen, &context)
         .await
@@ -143,8 +157,8 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
     let cleared = service
         .execute_on_list(list, ListWide::ClearCompleted, &context)
         .await;
-    assert_eq!(cleared.expect("accepted"), accepted(2, 10));
-    assert_eq!(happened(&world, 8).await, all(&[1, 3], "deleted"));
+    assert_eq!(cleared.expect("accepted"), accepted(2, 11));
+    assert_eq!(happened(&world, 9).await, all(&[1, 3], "deleted"));
 
     service
         .execute(id(2), &TodoCommand::Complete, &context)
@@ -153,7 +167,7 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
     let reopened = service
         .execute_on_list(list, ListWide::ReopenAll, &context)
         .await;
-    assert_eq!(reopened.expect("accepted"), accepted(1, 12));
+    assert_eq!(reopened.expect("accepted"), accepted(1, 13));
     world.settled(service.lists().model()).await;
     let page = service
         .lists()
@@ -173,6 +187,7 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
 async fn events_of_many_say_what_they_are_part_of() {
     let world = World::new().await;
     let list: ListId = Uuid::from_u128(1).into();
+    create_list(&world, list).await;
     create(&world, [1, 2], list).await;
     let service = service(&world, world.events.clone());
     let context = CommandContext::default();
@@ -183,7 +198,7 @@ async fn events_of_many_say_what_they_are_part_of() {
             .expect("accepted");
     }
     let parent = StreamId::new("List", list.to_string());
-    let log = log(&world, 2).await;
+    let log = log(&world, 3).await;
     assert_eq!(log.len(), 4);
     for event in log {
         assert_eq!(event.metadata.parent, Some(parent.clone()), "{event:?}");

@@ -93,7 +93,9 @@ fn a_todo_lives_through_its_whole_life() {
         .and_state(active("Buy oat milk"))
         .and_when(TodoCommand::Delete)
         .then([TodoEvent::Deleted])
-        .and_state(TodoState::Deleted);
+        .and_state(TodoState::Deleted {
+            list: ListId::SHARED,
+        });
 }
 
 #[test]
@@ -174,7 +176,9 @@ fn an_event_that_cannot_have_been_decided_is_passed_over() {
         .then_state(completed("Buy milk"))
         .and([TodoEvent::Deleted, created_again])
         .and(any_but_created)
-        .then_state(TodoState::Deleted);
+        .then_state(TodoState::Deleted {
+            list: ListId::SHARED,
+        });
 }
 
 #[test]

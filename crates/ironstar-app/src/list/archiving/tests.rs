@@ -33,6 +33,7 @@ fn name(name: &str) -> ListEvent {
 fn created() -> Happened {
     list(ListEvent::Created {
         name: "Groceries".parse().expect("a name"),
+        owner: None,
     })
 }
 

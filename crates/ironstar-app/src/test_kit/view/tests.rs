@@ -19,13 +19,15 @@ fn list(event: ListEvent) -> Happened {
 
 fn created() -> Happened {
     let name = "Food".parse().expect("valid");
-    list(ListEvent::Created { name })
+    list(ListEvent::Created { name, owner: None })
 }
 
 fn item(archived: bool) -> (String, ListItem) {
     let item = ListItem {
         id: id(),
         name: "Food".parse().expect("valid"),
+        owner: None,
+        links: vec![],
         archived,
         created: Position::new(1),
     };
@@ -62,7 +64,7 @@ fn other_documents_are_told_line_by_line() {
     });
     let expected = "the projection holds other documents\n\
          given:\n    \
-         1: List 00000000-0000-0000-0000-000000000007 created v1 {\"type\":\"created\",\"name\":\"Food\"}\n    \
+         1: List 00000000-0000-0000-0000-000000000007 created v2 {\"type\":\"created\",\"name\":\"Food\",\"owner\":null}\n    \
          2: List 00000000-0000-0000-0000-000000000007 archived v1 {\"type\":\"archived\"}\n\
          then (- expected, + got):\n";
     assert!(told.starts_with(expected), "{told}");

@@ -22,7 +22,7 @@ async fn a_done_list_is_archived_once_its_time_is_up() {
     assert_eq!(world.count("archived").await, 1);
     assert!(matches!(
         world.state::<ListState>(list).await,
-        ListState::Archived { .. }
+        ListState::Archived(_)
     ));
     sleep(10 * HOUR).await;
     assert_eq!(world.count("archived").await, 1);
@@ -128,7 +128,7 @@ async fn a_list_that_is_touched_at_the_last_moment_is_restored() {
         ]
     );
     let state = world.state::<ListState>(list).await;
-    assert!(matches!(state, ListState::Open { .. }), "{state:?}");
+    assert!(matches!(state, ListState::Open(_)), "{state:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +167,7 @@ async fn a_list_that_is_touched_while_others_are_archived_is_not() {
     assert!(world.count("archived").await < 40, "some are left");
     let mut last = lists[0];
     for list in lists {
-        if matches!(world.state(list).await, ListState::Open { .. }) {
+        if matches!(world.state(list).await, ListState::Open(_)) {
             last = list;
         }
     }
@@ -176,7 +176,7 @@ async fn a_list_that_is_touched_while_others_are_archived_is_not() {
     assert_eq!(world.count("archived").await, 49);
     assert_eq!(world.count("restored").await, 0);
     let state = world.state::<ListState>(last).await;
-    assert!(matches!(state, ListState::Open { .. }), "{state:?}");
+    assert!(matches!(state, ListState::Open(_)), "{state:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +188,7 @@ async fn a_list_is_not_restored_once_somebody_has_done_something_with_it() {
     node.archive_with(touching, HOUR);
     sleep(HOUR + MINUTE).await;
     let state = world.state::<ListState>(list).await;
-    assert!(matches!(state, ListState::Archived { .. }), "{state:?}");
+    assert!(matches!(state, ListState::Archived(_)), "{state:?}");
     assert_eq!(world.count("refused").await, 1);
     assert_eq!(world.count("archived").await, 2);
 }
@@ -200,7 +200,8 @@ async fn who_asks_for_something_cannot_pass_for_a_process_manager() {
     node.archive_after(HOUR);
     let list = node.lists.next_id();
     let name = "Groceries".parse().expect("a name");
-    node.on_list(list, ListCommand::Create { name }).await;
+    node.on_list(list, ListCommand::Create { name, owner: None })
+        .await;
     let context = CommandContext {
         origin: Origin {
             causation_id: Some("archive-done-lists/1.0".to_owned()),

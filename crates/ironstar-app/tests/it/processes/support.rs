@@ -222,7 +222,8 @@ impl Node {
     pub(super) async fn done_list(&self) -> ListId {
         let list = self.lists.next_id();
         let name = "Groceries".parse().expect("a name");
-        self.on_list(list, ListCommand::Create { name }).await;
+        self.on_list(list, ListCommand::Create { name, owner: None })
+            .await;
         let todo = self.create_todo(list).await;
         self.on_todo(todo, TodoCommand::Complete).await;
         list

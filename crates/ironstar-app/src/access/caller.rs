@@ -1,0 +1,89 @@
+//! Who asks for something.
+
+use ironstar_domain::{Access, ListDetails, ListId, ListState, Principal};
+
+use super::links::PresentedLink;
+
+/// Who asks for something, and what proves what they may do.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// All that they are. What they make belongs to the first.
+    principals: Vec<Principal>,
+    /// The link that they have come by.
+    link: Option<PresentedLink>,
+    /// The part of the application that asks, if nobody outside does.
+    application: Option<&'static str>,
+}
+
+impl Caller {
+    /// Somebody of whom nothing is known.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    /// Somebody who is one of these, or several. What they make belongs to the
+    /// first.
+    #[must_use]
+    pub fn of(principals: Vec<Principal>) -> Self {
+        Self {
+            principals,
+            ..Self::default()
+        }
+    }
+
+    /// A part of the application itself, by its name. It may do everything.
+    #[must_use]
+    pub fn application(name: &'static str) -> Self {
+        Self {
+            application: Some(name),
+            ..Self::default()
+        }
+    }
+
+    /// The same, who has come by a link.
+    #[must_use]
+    pub fn by_link(self, link: Option<PresentedLink>) -> Self {
+        Self { link, ..self }
+    }
+
+    /// Whose is what they make; `None`: nobody is known.
+    #[must_use]
+    pub fn principal(&self) -> Option<Principal> {
+        self.principals.first().copied()
+    }
+
+    /// All that they are.
+    #[must_use]
+    pub fn principals(&self) -> &[Principal] {
+        &self.principals
+    }
+
+    /// How they are named in the metadata of events.
+    pub(crate) fn actor(&self) -> String {
+        match (self.application, self.principal()) {
+            (Some(name), _) => format!("application/{name}"),
+            (None, Some(principal)) => principal.to_string(),
+            (None, None) => "anonymous".to_owned(),
+        }
+    }
+
+    /// What they may do with a list that is in this state.
+    #[must_use]
+    pub fn access(&self, id: ListId, list: &ListState) -> Access {
+        if id.is_shared() {
+            return Access::Edit;
+        }
+        match list.details() {
+            None => Access::None,
+            Some(_) if self.application.is_some() => Access::Own,
+            Some(list) => self.access_to(id, list),
+        }
+    }
+
+    fn access_to(&self, id: ListId, list: &ListDetails) -> Access {
+        let link = self.link.as_ref();
+        let link = link.and_then(|link| link.among(id, &list.links));
+        list.access(&self.principals, link)
+    }
+}

@@ -1,0 +1,291 @@
+//! Who may watch a list, and until when.
+//!
+//! A *gate* stands in front of each list that somebody watches, and knows whose it
+//! is and which links it has. One task follows the log for all gates. Each time that
+//! something happens to such a list, the gate looks at the list anew; and the task
+//! says how far it has got. So what is to be told as of a position waits until the
+//! gates have got there, and is told if it may be told then: nobody is shown
+//! what came after they were shut out, however many tasks are at work.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures::StreamExt;
+use ironstar_domain::{Access, Aggregate, ListError, ListId, ListState};
+use ironstar_ports::{Envelope, Position, Sequence, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::Caller;
+use crate::{CommandError, CommandHandler, EventFeed, FeedError};
+
+/// How long to wait before a log that cannot be read is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The gates of the lists that somebody watches.
+#[derive(Clone, Debug)]
+pub struct Gates {
+    commands: CommandHandler,
+    gates: Arc<Mutex<HashMap<ListId, Weak<Gate>>>>,
+    /// How far the task has got. Its sender belongs to the task, so that permits
+    /// end when the task does.
+    reached: watch::Receiver<Position>,
+    /// Ends the task.
+    _task: Arc<DropGuard>,
+}
+
+/// What lets somebody watch a list, for as long as it holds.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    list: ListId,
+    caller: Caller,
+    least: Access,
+    /// Nothing for the list that is always there, for everyone.
+    gate: Option<Arc<Gate>>,
+    reached: watch::Receiver<Position>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    list: watch::Sender<Known>,
+}
+
+/// What a gate knows of its list.
+#[derive(Clone, Debug)]
+enum Known {
+    /// As it was then.
+    List {
+        state: ListState,
+        sequence: Option<Sequence>,
+    },
+    /// It cannot be read, so nobody gets through any more.
+    Nothing,
+}
+
+impl Gates {
+    /// Starts to follow the log.
+    #[must_use]
+    pub fn start(commands: CommandHandler, feed: &EventFeed) -> Self {
+        let gates = Arc::default();
+        let head = feed.head();
+        let (sender, reached) = watch::channel(head);
+        let stopped = CancellationToken::new();
+        let task = Arc::new(stopped.clone().drop_guard());
+        let keeper = Keeper {
+            commands: commands.clone(),
+            gates: Arc::clone(&gates),
+            reached: sender,
+        };
+        let feed = feed.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(keeper.run(feed)).await });
+        Self {
+            commands,
+            gates,
+            reached,
+            _task: task,
+        }
+    }
+
+    /// Lets somebody watch a list who may do at least this with it; nothing, if
+    /// they may not.
+    ///
+    /// # Errors
+    ///
+    /// If the list cannot be read.
+    pub async fn permit(
+        &self,
+        list: ListId,
+        caller: Caller,
+        least: Access,
+    ) -> Result<Option<Permit>, CommandError<ListError>> {
+        let (gate, caller) = if list.is_shared() {
+            // It takes nothing to watch it, and very many may.
+            (None, Caller::anonymous())
+        } else {
+            (Some(self.gate(list).await?), caller)
+        };
+        let permit = Permit {
+            list,
+            caller,
+            least,
+            gate,
+            reached: self.reached.clone(),
+        };
+        Ok(permit.holds().then_some(permit))
+    }
+
+    async fn gate(&self, list: ListId) -> Result<Arc<Gate>, CommandError<ListError>> {
+        let gate = {
+            let mut gates = lock(&self.gates);
+            let known = gates.get(&list).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                // Those that nobody holds any more go when there is something to do.
+                gates.retain(|_, gate| gate.strong_count() > 0);
+                let gate = Arc::new(Gate {
+                    list: watch::Sender::new(Known::Nothing),
+                });
+                gates.insert(list, Arc::downgrade(&gate));
+                gate
+            })
+        };
+        // First in the way of the task, then a look: what happens in between is
+        // noticed by either.
+        gate.look(&self.commands, list).await?;
+        Ok(gate)
+    }
+}
+
+impl Permit {
+    /// The list.
+    #[must_use]
+    pub fn list(&self) -> ListId {
+        self.list
+    }
+
+    /// What its holder may do with the list, as far as is known.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        match &self.gate {
+            None => self.caller.access(self.list, &ListState::default()),
+            Some(gate) => gate.access(self.list, &self.caller),
+        }
+    }
+
+    /// Whether it holds, as far as is known.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.access() >= self.least
+    }
+
+    /// Whether it holds as of a position, and still does. Waits until that is
+    /// known.
+    pub async fn holds_at(&self, position: Position) -> bool {
+        if self.gate.is_none() {
+            return true;
+        }
+        let mut reached = self.reached.clone();
+        let is_known = reached.wait_for(|reached| *reached >= position).await;
+        is_known.is_ok() && self.holds()
+    }
+
+    /// Waits until it does not hold any more.
+    pub async fn ended(&self) {
+        let Some(gate) = &self.gate else {
+            return std::future::pending().await;
+        };
+        let mut list = gate.list.subscribe();
+        // The sender is in the gate that is held here.
+        while self.holds() && list.changed().await.is_ok() {}
+    }
+}
+
+impl Gate {
+    fn access(&self, list: ListId, caller: &Caller) -> Access {
+        match &*self.list.borrow() {
+            Known::List { state, .. } => caller.access(list, state),
+            Known::Nothing => Access::None,
+        }
+    }
+
+    /// Looks at the list anew.
+    async fn look(
+        &self,
+        commands: &CommandHandler,
+        list: ListId,
+    ) -> Result<(), CommandError<ListError>> {
+        let seen = commands.see::<ListState, _>(&list).await;
+        self.list.send_if_modified(|known| match &seen {
+            Ok(seen) => {
+                let newer = match known {
+                    Known::List { sequence, .. } => seen.head.sequence > *sequence,
+                    Known::Nothing => true,
+                };
+                if newer {
+                    *known = Known::List {
+                        state: seen.state.clone(),
+                        sequence: seen.head.sequence,
+                    };
+                }
+                newer
+            }
+            Err(_) => {
+                *known = Known::Nothing;
+                true
+            }
+        });
+        seen.map(|_| ())
+    }
+}
+
+/// The task that keeps gates up to date.
+struct Keeper {
+    commands: CommandHandler,
+    gates: Arc<Mutex<HashMap<ListId, Weak<Gate>>>>,
+    reached: watch::Sender<Position>,
+}
+
+impl Keeper {
+    async fn run(self, feed: EventFeed) {
+        loop {
+            let mut events = feed.subscribe(*self.reached.borrow());
+            loop {
+                match events.next().await {
+                    Some(Ok(event)) => self.take(&event).await,
+                    Some(Err(error)) => {
+                        if self.stop_at(&error).await {
+                            break;
+                        }
+                    }
+                    None => return,
+                }
+            }
+        }
+    }
+
+    async fn take(&self, event: &Envelope) {
+        if event.stream.aggregate_type == ListState::TYPE
+            && let Ok(list) = event.stream.aggregate_id.parse()
+            && let Some(gate) = self.gate(list)
+            && let Err(error) = gate.look(&self.commands, list).await
+        {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                %list,
+                "a list cannot be read; nobody can watch it any more"
+            );
+        }
+        self.reached.send_replace(event.position);
+    }
+
+    /// Shuts all gates in front of an event that cannot be read, which may be about
+    /// any of them, and goes on behind it: whether it does.
+    async fn stop_at(&self, error: &FeedError) -> bool {
+        let gates: Vec<_> = lock(&self.gates)
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for gate in gates {
+            gate.list.send_replace(Known::Nothing);
+        }
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "whether lists may still be watched is not known, so nobody does until they ask again"
+        );
+        if let FeedError::Store(StoreError::Damaged { position, .. }) = error {
+            self.reached.send_replace(*position);
+            return true;
+        }
+        tokio::time::sleep(PAUSE).await;
+        false
+    }
+
+    fn gate(&self, list: ListId) -> Option<Arc<Gate>> {
+        lock(&self.gates).get(&list).and_then(Weak::upgrade)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics between the changes that belong together.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,168 @@
+//! The links that let others in: unguessable, and nowhere stored.
+//!
+//! What is in the log of a link is its id, which opens nothing. The token that does
+//! is the HMAC-SHA-256 (RFC 2104) of the ids of the list and the link, with a
+//! secret that only this installation has, cut to 192 bits. So neither the log, nor
+//! whoever may read it, can let anybody in; the owner gets to see the link at any
+//! time; and a link is revoked as soon as the log says so.
+
+use std::fmt::{self, Debug, Display};
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use ironstar_domain::{Link, LinkId, ListId};
+use sha2::Sha256;
+
+/// How many bytes a token has.
+const BYTES: usize = 24;
+
+/// Makes and checks the links of an installation.
+#[derive(Clone)]
+pub struct Links {
+    /// The secret, at work.
+    mac: Hmac<Sha256>,
+}
+
+/// What opens a list: 32 characters of base64url.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct LinkToken([u8; BYTES]);
+
+/// Why a text is not a [`LinkToken`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a link ends with 32 letters, digits, '-' and '_'; it may have been cut off")]
+pub struct LinkTokenError;
+
+/// A token that somebody has come with, which may or may not open something.
+#[derive(Clone, Debug)]
+pub struct PresentedLink {
+    links: Links,
+    token: LinkToken,
+}
+
+impl Links {
+    /// The links of the installation that has this secret, and no other has.
+    #[must_use]
+    pub fn new(secret: [u8; 32]) -> Self {
+        let mac = Hmac::new_from_slice(&secret).expect("HMAC takes keys of any length");
+        Self { mac }
+    }
+
+    /// What opens a list by one of its links.
+    #[must_use]
+    pub fn token(&self, list: ListId, link: LinkId) -> LinkToken {
+        let tag = self.tag(list, link).finalize().into_bytes();
+        let mut token = [0; BYTES];
+        token.copy_from_slice(&tag[..BYTES]);
+        LinkToken(token)
+    }
+
+    /// What somebody has come with.
+    #[must_use]
+    pub fn presented(&self, token: LinkToken) -> PresentedLink {
+        let links = self.clone();
+        PresentedLink { links, token }
+    }
+
+    fn tag(&self, list: ListId, link: LinkId) -> Hmac<Sha256> {
+        let mac = self.mac.clone();
+        mac.chain_update(format!("link/{list}/{link}"))
+    }
+}
+
+impl PresentedLink {
+    /// Which of the links of a list it is. All are looked at, and each for as
+    /// long, so that time tells nothing.
+    pub(super) fn among(&self, list: ListId, links: &[Link]) -> Option<LinkId> {
+        let mut found = None;
+        for link in links {
+            let tag = self.links.tag(list, link.id);
+            if tag.verify_truncated_left(&self.token.0).is_ok() {
+                found = Some(link.id);
+            }
+        }
+        found
+    }
+}
+
+impl FromStr for LinkToken {
+    type Err = LinkTokenError;
+
+    fn from_str(text: &str) -> Result<Self, LinkTokenError> {
+        let mut token = [0; BYTES];
+        match BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut token) {
+            Ok(BYTES) => Ok(Self(token)),
+            Ok(_) | Err(_) => Err(LinkTokenError),
+        }
+    }
+}
+
+impl Display for LinkToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl Debug for LinkToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LinkToken(…)")
+    }
+}
+
+impl Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Links(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ironstar_domain::{Link, LinkAccess, LinkId, ListId};
+    use uuid::Uuid;
+
+    use super::{LinkToken, LinkTokenError, Links};
+
+    fn list(number: u128) -> ListId {
+        Uuid::from_u128(number).into()
+    }
+
+    fn link(number: u128) -> LinkId {
+        Uuid::from_u128(number).into()
+    }
+
+    #[test]
+    fn a_token_opens_the_list_that_it_was_made_for_and_no_other() {
+        let links = Links::new([1; 32]);
+        let known = [1, 2].map(|number| Link {
+            id: link(number),
+            access: LinkAccess::Read,
+        });
+        let token = links.token(list(1), link(2));
+        let presented = links.presented(token.clone());
+        assert_eq!(presented.among(list(1), &known), Some(link(2)));
+        assert_eq!(presented.among(list(2), &known), None);
+        assert_eq!(presented.among(list(1), &known[..1]), None);
+        let others = Links::new([2; 32]).presented(token);
+        assert_eq!(others.among(list(1), &known), None);
+    }
+
+    #[test]
+    fn a_token_is_32_characters_and_shows_up_in_no_log() {
+        let token = Links::new([1; 32]).token(list(1), link(1));
+        let text = token.to_string();
+        assert_eq!(text.len(), 32);
+        assert_eq!(text.parse(), Ok(token.clone()));
+        assert!(!format!("{token:?}").contains(&text));
+        for malformed in [
+            "",
+            "x",
+            &text[1..],
+            &format!("{text}A"),
+            &text.replace(&text[..1], "+"),
+        ] {
+            let parsed = malformed.parse::<LinkToken>();
+            assert_eq!(parsed, Err(LinkTokenError), "{malformed}");
+        }
+    }
+}

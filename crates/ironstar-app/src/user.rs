@@ -1,0 +1,107 @@
+//! The user's use cases: to sign in, and to sign out.
+
+use ironstar_domain::{
+    Aggregate, IdentityEvent, IdentityId, IdentityState, Principal, Profile, UserCommand,
+    UserError, UserId, UserState,
+};
+
+use crate::{CommandContext, CommandError, CommandHandler};
+
+/// How often a sign-in is tried again when others sign in as the same at the same
+/// time.
+const ATTEMPTS: u32 = 8;
+
+/// Carries out what is asked of users.
+#[derive(Clone, Debug)]
+pub struct UserService {
+    commands: CommandHandler,
+}
+
+impl UserService {
+    /// A service on this handler.
+    #[must_use]
+    pub fn new(commands: CommandHandler) -> Self {
+        Self { commands }
+    }
+
+    /// Signs somebody in, whose identity somebody else has made sure of; and
+    /// registers them first, if it is the first time. However many do so at once,
+    /// an identity belongs to one user.
+    ///
+    /// # Errors
+    ///
+    /// As [`CommandHandler::execute`].
+    pub async fn sign_in(
+        &self,
+        identity: &IdentityId,
+        profile: &Profile,
+        context: &CommandContext,
+    ) -> Result<UserId, CommandError<UserError>> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.try_to_sign_in(identity, profile, context).await {
+                Err(CommandError::OtherChanged { stream })
+                    if stream.aggregate_type == IdentityState::TYPE && attempts < ATTEMPTS => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_to_sign_in(
+        &self,
+        identity: &IdentityId,
+        profile: &Profile,
+        context: &CommandContext,
+    ) -> Result<UserId, CommandError<UserError>> {
+        let profile = profile.clone();
+        let known = self.commands.see::<IdentityState, _>(identity).await?;
+        if let IdentityState::Linked { user } = known.state {
+            let context = context.clone().on_behalf_of(user);
+            let command = UserCommand::SignIn { profile };
+            self.commands
+                .execute::<UserState>(&user, &command, &context)
+                .await?;
+            return Ok(user);
+        }
+        let user = UserId::from(self.commands.next_id());
+        let mut context = context.clone().on_behalf_of(user);
+        let linked = IdentityEvent::Linked { user };
+        let link =
+            self.commands
+                .first_event::<IdentityState>(identity, &linked, &context.origin)?;
+        context.also.push(link);
+        let command = UserCommand::Register {
+            identity: identity.clone(),
+            profile,
+        };
+        self.commands
+            .execute::<UserState>(&user, &command, &context)
+            .await?;
+        Ok(user)
+    }
+
+    /// Notes that a user has signed out on one device.
+    ///
+    /// # Errors
+    ///
+    /// As [`CommandHandler::execute`].
+    pub async fn sign_out(
+        &self,
+        user: UserId,
+        context: &CommandContext,
+    ) -> Result<(), CommandError<UserError>> {
+        self.commands
+            .execute::<UserState>(&user, &UserCommand::SignOut, context)
+            .await?;
+        Ok(())
+    }
+}
+
+impl CommandContext {
+    /// The same, by a user who has just proved to be one.
+    fn on_behalf_of(mut self, user: UserId) -> Self {
+        self.origin.actor = Some(Principal::User(user).to_string());
+        self
+    }
+}

@@ -1,0 +1,89 @@
+//! Who signs in is one user, however often and from wherever.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use ironstar_app::{CommandContext, CommandError, UserService};
+use ironstar_domain::{Aggregate, IdentityId, Profile, UserError, UserEvent, UserId, UserState};
+use ironstar_ports::{EventStore, Position};
+
+use crate::support::{handler, memory_store};
+
+fn identity(subject: &str) -> IdentityId {
+    IdentityId::new("github.com", subject).expect("an identity")
+}
+
+fn profile(login: &str) -> Profile {
+    Profile {
+        login: login.parse().expect("a name"),
+        name: None,
+    }
+}
+
+async fn sign_in(users: &UserService, subject: &str, login: &str) -> UserId {
+    let (identity, profile) = (identity(subject), profile(login));
+    let context = CommandContext::default();
+    let user = users.sign_in(&identity, &profile, &context).await;
+    user.expect("signed in")
+}
+
+#[tokio::test]
+async fn an_identity_is_one_user_however_many_sign_in_at_once() {
+    let store = memory_store();
+    // Each as on a node of its own, which knows nothing of the others.
+    let nodes: Vec<UserService> = (0..16)
+        .map(|_| UserService::new(handler(store.clone())))
+        .collect();
+    let users = join_all(nodes.iter().map(|users| sign_in(users, "1", "ada"))).await;
+    let users: HashSet<UserId> = users.into_iter().collect();
+    assert_eq!(users.len(), 1);
+    let log = store
+        .load_after(Position::START, 1_000)
+        .await
+        .expect("read");
+    let count = |event_type| {
+        let events = log.iter().filter(|event| event.event_type == event_type);
+        events.count()
+    };
+    assert_eq!(
+        (count("registered"), count("linked"), count("signed_in")),
+        (1, 1, 16)
+    );
+    for user in users {
+        let actor = format!("user/{user}");
+        let actors = log
+            .iter()
+            .map(|event| event.metadata.origin.actor.as_deref());
+        assert!(actors.into_iter().all(|known| known == Some(&*actor)));
+    }
+}
+
+#[tokio::test]
+async fn another_identity_is_another_user_and_a_new_name_is_kept() {
+    let store = memory_store();
+    let users = UserService::new(handler(store.clone()));
+    let ada = sign_in(&users, "1", "ada").await;
+    let bob = sign_in(&users, "2", "ada").await;
+    assert_ne!(ada, bob);
+    assert_eq!(sign_in(&users, "1", "lovelace").await, ada);
+    let context = CommandContext::default();
+    users.sign_out(ada, &context).await.expect("signed out");
+    let seen = handler(store).see::<UserState, UserError>(&ada).await;
+    let expected = UserState::fold(&[
+        UserEvent::Registered,
+        UserEvent::IdentityLinked {
+            identity: identity("1"),
+        },
+        UserEvent::ProfileChanged {
+            profile: profile("lovelace"),
+        },
+        UserEvent::SignedIn,
+    ]);
+    assert_eq!(seen.expect("read").state, expected);
+    let nobody = UserId::from(uuid::Uuid::from_u128(9));
+    let refused = users.sign_out(nobody, &context).await;
+    assert!(matches!(
+        refused,
+        Err(CommandError::Refused(UserError::NotFound))
+    ));
+}

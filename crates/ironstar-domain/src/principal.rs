@@ -1,0 +1,106 @@
+//! Who acts, as far as what they own needs to know.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::user::UserId;
+
+/// Somebody whom lists can belong to. Written as `user/…` or `guest/…`, with a
+/// UUID.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Principal {
+    /// Somebody who has signed in, on whichever device.
+    User(UserId),
+    /// Somebody who has not, on one device.
+    Guest(GuestId),
+}
+
+/// Identifies a guest. It is no secret: what proves that one is this guest is
+/// kept elsewhere.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct GuestId(Uuid);
+
+/// Why a text is not a [`Principal`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "a principal is 'user/' or 'guest/' and a UUID, such as user/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
+)]
+pub struct PrincipalError;
+
+impl From<Uuid> for GuestId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl From<UserId> for Principal {
+    fn from(user: UserId) -> Self {
+        Self::User(user)
+    }
+}
+
+impl From<GuestId> for Principal {
+    fn from(guest: GuestId) -> Self {
+        Self::Guest(guest)
+    }
+}
+
+impl FromStr for Principal {
+    type Err = PrincipalError;
+
+    fn from_str(text: &str) -> Result<Self, PrincipalError> {
+        let (kind, id) = text.split_once('/').ok_or(PrincipalError)?;
+        let id = Uuid::try_parse(id).map_err(|_| PrincipalError)?;
+        match kind {
+            "user" => Ok(Self::User(id.into())),
+            "guest" => Ok(Self::Guest(id.into())),
+            _ => Err(PrincipalError),
+        }
+    }
+}
+
+impl TryFrom<String> for Principal {
+    type Error = PrincipalError;
+
+    fn try_from(text: String) -> Result<Self, PrincipalError> {
+        text.parse()
+    }
+}
+
+impl From<Principal> for String {
+    fn from(principal: Principal) -> Self {
+        principal.to_string()
+    }
+}
+
+impl Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user/{id}"),
+            Self::Guest(GuestId(id)) => write!(f, "guest/{}", id.hyphenated()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Principal, PrincipalError};
+
+    #[test]
+    fn a_principal_is_written_as_what_it_is_and_its_id() {
+        let id = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
+        for kind in ["user", "guest"] {
+            let written = format!("{kind}/{id}");
+            let principal: Principal = written.parse().expect("a principal");
+            assert_eq!(principal.to_string(), written);
+            assert_eq!(matches!(principal, Principal::User(_)), kind == "user");
+        }
+        for malformed in ["", "user", id, "user/", "User/x", &format!("admin/{id}")] {
+            assert_eq!(malformed.parse::<Principal>(), Err(PrincipalError));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use proptest::prelude::*;
+
+use super::{
+    Profile, UserCommand, UserDetails, UserError, UserEvent, UserName, UserNameError, UserState,
+};
+use crate::test_kit::{check_golden_files, check_laws, given, history};
+use crate::{DomainError, ErrorKind, IdentityId, LineError};
+
+const GOLDEN_FILES: &[(&str, u32, &str)] = &[
+    (
+        "registered",
+        1,
+        include_str!("../golden/User/registered.v1.json"),
+    ),
+    (
+        "identity_linked",
+        1,
+        include_str!("../golden/User/identity_linked.v1.json"),
+    ),
+    (
+        "profile_changed",
+        1,
+        include_str!("../golden/User/profile_changed.v1.json"),
+    ),
+    (
+        "profile_changed",
+        1,
+        include_str!("../golden/User/profile_changed.v1.without_a_name.json"),
+    ),
+    (
+        "signed_in",
+        1,
+        include_str!("../golden/User/signed_in.v1.json"),
+    ),
+    (
+        "signed_out",
+        1,
+        include_str!("../golden/User/signed_out.v1.json"),
+    ),
+];
+
+fn name(name: &str) -> UserName {
+    name.parse().expect("a valid name")
+}
+
+fn ada() -> Profile {
+    Profile {
+        login: name("ada"),
+        name: Some(name("Ada Lovelace")),
+    }
+}
+
+fn countess() -> Profile {
+    Profile {
+        login: name("ada"),
+        name: None,
+    }
+}
+
+fn identity() -> IdentityId {
+    IdentityId::new("github.com", "583231").expect("an identity")
+}
+
+fn register() -> UserCommand {
+    UserCommand::Register {
+        identity: identity(),
+        profile: ada(),
+    }
+}
+
+fn sign_in(profile: Profile) -> UserCommand {
+    UserCommand::SignIn { profile }
+}
+
+fn registered() -> Vec<UserEvent> {
+    vec![
+        UserEvent::Registered,
+        UserEvent::IdentityLinked {
+            identity: identity(),
+        },
+        UserEvent::ProfileChanged { profile: ada() },
+        UserEvent::SignedIn,
+    ]
+}
+
+fn signed_in(profile: Profile, sessions: u64) -> UserState {
+    UserState::Registered(UserDetails {
+        identities: vec![identity()],
+        profile: Some(profile),
+        sessions,
+    })
+}
+
+#[test]
+fn a_user_registers_once_and_signs_in_and_out_at_will() {
+    given::<UserState>([])
+        .when(register())
+        .then(registered())
+        .and_state(signed_in(ada(), 1))
+        .and_when(register())
+        .then_refused(UserError::AlreadyRegistered)
+        .and_when(UserCommand::SignOut)
+        .then([UserEvent::SignedOut])
+        .and_when(UserCommand::SignOut)
+        .then_nothing()
+        .and_when(sign_in(ada()))
+        .then([UserEvent::SignedIn])
+        .and_when(sign_in(ada()))
+        .then([UserEvent::SignedIn]);
+}
+
+#[test]
+fn what_is_told_of_a_user_is_kept_when_it_changes() {
+    given::<UserState>(registered())
+        .when(sign_in(countess()))
+        .then([
+            UserEvent::ProfileChanged {
+                profile: countess(),
+            },
+            UserEvent::SignedIn,
+        ])
+        .and_state(signed_in(countess(), 2));
+    assert_eq!(ada().display_name().as_str(), "Ada Lovelace");
+    assert_eq!(countess().display_name().to_string(), "ada");
+}
+
+#[test]
+fn who_never_registered_is_not_found() {
+    for command in [sign_in(ada()), UserCommand::SignOut] {
+        given::<UserState>([])
+            .when(command)
+            .then_refused(UserError::NotFound);
+    }
+    given::<UserState>([
+        UserEvent::SignedIn,
+        UserEvent::ProfileChanged { profile: ada() },
+    ])
+    .then_state(UserState::NotRegistered);
+}
+
+#[test]
+fn a_refusal_says_its_kind_and_its_code() {
+    for (error, kind, code) in [
+        (
+            UserError::AlreadyRegistered,
+            ErrorKind::Conflict,
+            "user-already-exists",
+        ),
+        (UserError::NotFound, ErrorKind::NotFound, "user-not-found"),
+    ] {
+        assert_eq!((error.kind(), error.code()), (kind, code));
+    }
+}
+
+#[test]
+fn a_name_is_a_line_of_at_most_100_characters() {
+    assert!("ü".repeat(100).parse::<UserName>().is_ok());
+    let (max, chars) = (100, 101);
+    for (malformed, error) in [
+        ("ü".repeat(101), LineError::TooLong { max, chars }),
+        (" ".to_owned(), LineError::Empty),
+    ] {
+        assert_eq!(malformed.parse::<UserName>(), Err(UserNameError(error)));
+    }
+}
+
+fn any_command() -> impl Strategy<Value = UserCommand> {
+    prop_oneof![
+        Just(register()),
+        Just(sign_in(ada())),
+        Just(sign_in(countess())),
+        Just(UserCommand::SignOut),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_user_keeps_the_laws(commands in prop::collection::vec(any_command(), 0..10)) {
+        check_laws::<UserState>(commands);
+    }
+
+    #[test]
+    fn events_keep_the_shape_of_their_golden_files(
+        commands in prop::collection::vec(any_command(), 0..10),
+    ) {
+        let one_of_each = registered().into_iter().chain([
+            UserEvent::SignedOut,
+            UserEvent::ProfileChanged { profile: countess() },
+        ]);
+        check_golden_files(GOLDEN_FILES, history::<UserState>(commands).into_iter().chain(one_of_each));
+    }
+}
