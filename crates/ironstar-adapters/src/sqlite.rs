@@ -1,4 +1,4 @@
-//! The log in one SQLite file, and the read models that are made of it.
+//! The log in one SQLite file, the read models that are made of it, and sessions.
 //!
 //! SQLite runs with a write-ahead log and `synchronous=FULL`, so what has been
 //! committed survives a power cut. That goes for read models and snapshots too,
@@ -18,6 +18,8 @@ mod file;
 mod migrations;
 mod projection_store;
 mod rows;
+mod session_store;
+mod sessions;
 mod snapshots;
 mod transaction;
 mod url;
@@ -28,4 +30,5 @@ pub use database::SqliteDatabase;
 pub use event_store::{DEFAULT_COMMAND_RETENTION, SqliteEventStore};
 pub use migrations::{Migration, migrate, migration_status};
 pub use projection_store::SqliteProjectionStore;
+pub use session_store::SqliteSessionStore;
 pub use url::{SqliteUrl, UrlError};

@@ -24,4 +24,10 @@ impl IdSource for SystemIdSource {
     fn next_id(&self) -> Uuid {
         Uuid::now_v7()
     }
+
+    fn next_secret(&self) -> [u8; 24] {
+        let mut secret = [0; 24];
+        getrandom::fill(&mut secret).expect("the operating system has randomness");
+        secret
+    }
 }

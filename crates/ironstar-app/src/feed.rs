@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream, Fuse};
 use futures::{FutureExt, StreamExt};
 use ironstar_ports::{
-    BusError, BusMessage, Envelope, EventBus, EventStore, KeyExpr, Position, StoreError,
+    BusError, BusMessage, Envelope, EventBus, EventStore, Key, KeyExpr, Position, StoreError,
     Subscription,
 };
 use tokio::sync::watch;
@@ -233,6 +233,10 @@ impl Follower {
     /// if it is not in the tail. What is no hint at all may be about any.
     fn news(&self, hint: &BusMessage, hints: &mut Fuse<Subscription>) -> Option<Position> {
         let hinted = |hint: &BusMessage| {
+            // What concerns one visitor alone is no event.
+            if Key::session_in(&hint.key).is_some() {
+                return Position::START;
+            }
             let text = std::str::from_utf8(&hint.payload).ok();
             Position::new(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
         };

@@ -21,7 +21,8 @@ pub enum Principal {
 
 /// Identifies a guest. It is no secret: what proves that one is this guest is
 /// kept elsewhere.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct GuestId(Uuid);
 
 /// Why a text is not a [`Principal`].

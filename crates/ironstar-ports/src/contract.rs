@@ -17,6 +17,8 @@ macro_rules! rule {
 pub mod event_bus;
 pub mod event_store;
 pub mod projection_store;
+pub mod secret_store;
+pub mod session_store;
 pub mod snapshot_store;
 
 use futures::future::BoxFuture;

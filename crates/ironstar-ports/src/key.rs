@@ -40,6 +40,8 @@ pub enum KeyExprError {
 }
 
 const EVENTS: &str = "events";
+/// No aggregate's type is written like this: theirs begin with a capital.
+const SESSION: &str = "session";
 const ONE: &str = "*";
 const MANY: &str = "**";
 
@@ -69,6 +71,26 @@ impl Key {
         ))
     }
 
+    /// Where what concerns one visitor alone goes:
+    /// `events/session/{session}/{topic}`.
+    #[must_use]
+    pub fn of_session(session: &str, topic: &str) -> Self {
+        Self(format!(
+            "{EVENTS}/{SESSION}/{}/{}",
+            encode(session),
+            encode(topic)
+        ))
+    }
+
+    /// The session and the topic, of a key of [`of_session`](Self::of_session)
+    /// whose parts need no encoding.
+    #[must_use]
+    pub fn session_in(key: &str) -> Option<(&str, &str)> {
+        let rest = key.strip_prefix(EVENTS)?.strip_prefix('/')?;
+        let rest = rest.strip_prefix(SESSION)?.strip_prefix('/')?;
+        rest.split_once('/')
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -84,6 +106,12 @@ impl KeyExpr {
     #[must_use]
     pub fn all_events() -> Self {
         Self(format!("{EVENTS}/{MANY}"))
+    }
+
+    /// What concerns any one visitor alone: `events/session/**`.
+    #[must_use]
+    pub fn all_sessions() -> Self {
+        Self(format!("{EVENTS}/{SESSION}/{MANY}"))
     }
 
     /// The events of every aggregate of a type: `events/{type}/**`.

@@ -8,6 +8,8 @@
 //! - [`EventStore`]: the log. The truth.
 //! - [`SnapshotStore`]: states, so that long streams need not be read whole.
 //! - [`ProjectionStore`]: read models, and how far each has got.
+//! - [`SessionStore`] and [`SecretStore`]: who comes back, and what nobody may know.
+//! - [`IdentityProvider`]: somebody else who knows who people are.
 //! - [`EventBus`]: hints that something is new. Never the truth.
 //! - [`Clock`] and [`IdSource`]: time and randomness, injected.
 //! - `contract` (feature `contract`): what every adapter must prove.
@@ -15,8 +17,11 @@
 mod event;
 mod event_bus;
 mod event_store;
+mod identity_provider;
 mod key;
 mod projection_store;
+mod secret_store;
+mod session_store;
 mod snapshot_store;
 mod system;
 
@@ -31,11 +36,16 @@ pub use event_store::{
     Append, AppendError, Appended, CommandKey, CommandKeyError, CommandRecord, EventStore,
     ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
 };
+pub use identity_provider::{
+    IdentityError, IdentityProfile, IdentityProvider, PkceVerifier, SignInRequest,
+};
 pub use key::{Key, KeyExpr, KeyExprError};
 pub use projection_store::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
     DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Place, ProjectionStore, Skipped,
     UpdateError,
 };
+pub use secret_store::SecretStore;
+pub use session_store::{SessionHash, SessionStore, StoredSession};
 pub use snapshot_store::{Snapshot, SnapshotStore};
 pub use system::{Clock, IdSource};

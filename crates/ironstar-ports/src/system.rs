@@ -15,4 +15,7 @@ pub trait Clock: Debug + Send + Sync {
 pub trait IdSource: Debug + Send + Sync {
     /// An id that nobody else has: a UUID of version 7 (RFC 9562, section 5.7).
     fn next_id(&self) -> Uuid;
+
+    /// What nobody can guess: 192 bits of the operating system's randomness.
+    fn next_secret(&self) -> [u8; 24];
 }

@@ -3,12 +3,14 @@
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderName;
 use clap::{Parser, Subcommand, ValueEnum, value_parser};
 use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
-use ironstar_web::{AllowedHosts, HostRule, Limits};
+use ironstar_ports::IdentityProvider;
+use ironstar_web::{AllowedHosts, Home, HostRule, Limits, Site, SiteAddress};
 
 /// Serves a live todo list, with its history in one SQLite file.
 #[derive(Clone, Debug, Parser)]
@@ -127,6 +129,23 @@ pub(crate) struct Config {
     )]
     allowed_hosts: Option<Vec<HostRule>>,
 
+    /// Where people find the site, such as https://example.org. With https, cookies
+    /// are only sent over TLS, which a proxy in front of the server has to see to;
+    /// and its name is one of those that are allowed. By default, links lead to
+    /// where a request went, and nobody can sign in
+    #[arg(long, env = "IRONSTAR_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<SiteAddress>,
+
+    /// What the start page shows: the list that everyone shares, or the visitor's
+    /// own
+    #[arg(
+        long,
+        env = "IRONSTAR_HOME",
+        default_value = "shared",
+        value_name = "LIST"
+    )]
+    home: HomeList,
+
     /// How the log on standard error is written
     #[arg(
         long,
@@ -159,9 +178,27 @@ impl Config {
         }
     }
 
+    /// The site as a whole.
+    pub(crate) fn site(&self) -> Site {
+        Site {
+            address: self.public_url.clone(),
+            home: match self.home {
+                HomeList::Shared => Home::Shared,
+                HomeList::Own => Home::Own,
+            },
+        }
+    }
+
+    /// Who knows who people are, if they can sign in.
+    pub(crate) fn identities(&self) -> anyhow::Result<Option<Arc<dyn IdentityProvider>>> {
+        Ok(None)
+    }
+
     fn hosts(&self) -> AllowedHosts {
         let address = self.listen.ip();
         let mut rules = HostRule::loopback().to_vec();
+        let public = self.public_url.as_ref();
+        rules.extend(public.and_then(|url| HostRule::from_str(url.host()).ok()));
         match &self.allowed_hosts {
             Some(hosts) => rules.extend(hosts.iter().cloned()),
             None if address.is_loopback() => rules.push(address.into()),
@@ -225,6 +262,15 @@ pub(crate) enum LogFormat {
     Text,
     /// For programs: one JSON object per line.
     Json,
+}
+
+/// What the start page shows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum HomeList {
+    /// The list that everyone shares.
+    Shared,
+    /// The visitor's own.
+    Own,
 }
 
 /// How long to wait before something is done, if it is.

@@ -10,8 +10,10 @@ use axum::Router;
 use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
+use ironstar_app::access::{Gates, Links};
 use ironstar_app::list::ArchiveDoneLists;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
+use ironstar_ports::{IdSource, SecretStore};
 use ironstar_web::Services;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -50,14 +52,22 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         Arc::new(SystemClock),
     );
     manage_processes(&commands, &projections, config);
+    let sessions = Arc::new(store.sessions());
     let services = Services {
+        gates: Gates::start(commands.clone(), &feed),
+        links: Links::new(sessions.secret("links", new_secret()).await?),
         commands,
         feed: feed.clone(),
         store: store.clone(),
         projections,
+        bus: bus.clone(),
+        sessions,
+        identities: config.identities()?,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIdSource),
         shutdown: shutdown.clone(),
     };
-    let router = ironstar_web::router(services, config.limits());
+    let router = ironstar_web::router(services, config.site(), config.limits());
     announce(&listener, config)?;
     serve(listener, router, config, shutdown).await;
     feed.stop();
@@ -67,6 +77,15 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     within_close("the store", store.close()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A secret for a database that has none yet.
+fn new_secret() -> [u8; 32] {
+    let ids = SystemIdSource;
+    let mut secret = [0; 32];
+    secret[..24].copy_from_slice(&ids.next_secret());
+    secret[24..].copy_from_slice(&ids.next_secret()[..8]);
+    secret
 }
 
 /// Starts the process managers that the operator wants.

@@ -133,7 +133,7 @@ async fn write(load: Arc<Load>, commands: Commands, number: usize) -> anyhow::Re
         let key = format!("{number}-{count}");
         let to = Recipient::Todo;
         let request = Request { key, to, body };
-        let answer = tokio::time::timeout(PATIENCE, commands.send(&request))
+        let answer = tokio::time::timeout(PATIENCE, commands.send(&request, None))
             .await
             .with_context(|| format!("a command takes longer than {PATIENCE:?}"))??
             .context("the server is gone")?;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::access::{Gates, Links};
 use ironstar_app::list::ArchiveDoneLists;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
-use ironstar_web::{Limits, Services};
+use ironstar_web::{Limits, Services, Site};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -39,22 +40,31 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let store = SqliteEventStore::new(database, clock.clone(), DEFAULT_COMMAND_RETENTION);
     let documents = Arc::new(store.projections());
+    let sessions = Arc::new(store.sessions());
     let store = plant(Some(bug), Arc::new(store)).await?;
     let bus = Arc::new(MemoryEventBus::new());
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let snapshots = Arc::new(MemorySnapshotStore::new());
-    let commands = CommandHandler::new(store.clone(), snapshots, bus, Arc::new(SystemIdSource));
-    let projections = Projections::new(documents, store.clone(), feed.clone(), clock);
+    let ids = Arc::new(SystemIdSource);
+    let commands = CommandHandler::new(store.clone(), snapshots, bus.clone(), ids.clone());
+    let projections = Projections::new(documents, store.clone(), feed.clone(), clock.clone());
     let lists = ListService::new(commands.clone(), projections.model());
     projections.manage::<ArchiveDoneLists, _>(commands.clone(), lists, Duration::ZERO);
     let services = Services {
+        gates: Gates::start(commands.clone(), &feed),
+        links: Links::new([0; 32]),
         commands,
         feed,
         store,
         projections,
+        bus,
+        sessions,
+        identities: None,
+        clock,
+        ids,
         shutdown: CancellationToken::new(),
     };
-    let router = ironstar_web::router(services, Limits::default());
+    let router = ironstar_web::router(services, Site::default(), Limits::default());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("ironstar is ready at http://{}", listener.local_addr()?);
     axum::serve(listener, router).await?;

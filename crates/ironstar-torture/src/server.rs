@@ -133,20 +133,43 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
+    /// Begins a session, and answers its cookie. Nothing comes back from a server that
+    /// is killed.
+    pub(crate) async fn begin_session(&self) -> anyhow::Result<Option<String>> {
+        let url = self.url.replace("/api/commands", "/api/session");
+        let response = match self.http.post(url).send().await {
+            Ok(response) => response,
+            Err(_) if self.is_killed.load(SeqCst) => return Ok(None),
+            Err(error) => {
+                return Err(error).context("a server that nobody has killed does not answer");
+            }
+        };
+        let cookie = response.headers().get("set-cookie");
+        let cookie = cookie.context("a session begins without a cookie")?;
+        let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
+        Ok(Some(pair.to_owned()))
+    }
+
     /// Sends a command. Nothing comes back from a server that is killed.
-    pub(crate) async fn send(&self, request: &Request) -> anyhow::Result<Option<Answer>> {
+    pub(crate) async fn send(
+        &self,
+        request: &Request,
+        cookie: Option<&str>,
+    ) -> anyhow::Result<Option<Answer>> {
         let to = match request.to {
             Recipient::Todo => "todo",
             Recipient::List => "list",
         };
-        let response = self
+        let mut post = self
             .http
             .post(format!("{}/{to}", self.url))
             .header("idempotency-key", &request.key)
             .header("x-request-id", &request.key)
-            .json(&request.body)
-            .send()
-            .await;
+            .json(&request.body);
+        if let Some(cookie) = cookie {
+            post = post.header("cookie", cookie);
+        }
+        let response = post.send().await;
         let answered = async {
             let response = response?;
             let status = response.status();

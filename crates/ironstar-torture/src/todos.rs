@@ -42,6 +42,8 @@ impl Witness {
 pub(crate) struct Client {
     name: String,
     makes_lists: bool,
+    /// What makes the lists its own.
+    cookie: Option<String>,
     /// The list that it is about to put a todo into.
     list: Option<String>,
     witness: Witness,
@@ -58,6 +60,7 @@ impl Client {
         Self {
             name,
             makes_lists,
+            cookie: None,
             list: None,
             witness,
             random: fastrand::Rng::with_seed(seed),
@@ -71,12 +74,18 @@ impl Client {
     /// owes an answer to. Returns what is wrong with the answers.
     pub(crate) async fn run(&mut self, commands: &Commands) -> anyhow::Result<Vec<String>> {
         let mut violations = Vec::new();
+        if self.makes_lists && self.cookie.is_none() {
+            self.cookie = commands.begin_session().await?;
+            if self.cookie.is_none() {
+                return Ok(violations);
+            }
+        }
         loop {
             let request = match self.unanswered.take() {
                 Some(request) => request,
                 None => self.next(),
             };
-            let Some(answer) = commands.send(&request).await? else {
+            let Some(answer) = commands.send(&request, self.cookie.as_deref()).await? else {
                 self.unanswered = Some(request);
                 return Ok(violations);
             };

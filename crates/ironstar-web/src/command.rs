@@ -83,9 +83,9 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
     pub(crate) fn context(
         &self,
         aggregate_type: &str,
-        origin: RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<CommandContext, Problem> {
-        let key = match (&self.command_id, origin.key) {
+        let key = match (&self.command_id, origin.key.clone()) {
             (Some(body), header) => {
                 if header.is_some_and(|header| header != *body) {
                     return Err(Problem::invalid(
@@ -103,7 +103,7 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
             self.expected_sequence,
             &self.command,
         );
-        let context = keyed(&asked, key, origin.origin)?;
+        let context = keyed(&asked, key, origin)?;
         Ok(CommandContext {
             expected: self.expected_sequence,
             ..context
@@ -111,19 +111,21 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
     }
 }
 
-/// What comes with a command: where it comes from, and its key if it has one.
+/// What comes with a command: who sends it, where it comes from, and its key if it
+/// has one.
 /// Another command with the same key, by what is `asked`, will be refused.
 pub(crate) fn keyed(
     asked: &impl Serialize,
     key: Option<CommandKey>,
-    origin: Origin,
+    origin: &RequestOrigin,
 ) -> Result<CommandContext, Problem> {
     let request = serde_json::to_string(asked).map_err(|error| Problem::unavailable(&error))?;
     let causation_id = key.as_ref().map(|key| key.as_str().to_owned());
     Ok(CommandContext {
+        caller: origin.caller.clone(),
         origin: Origin {
             causation_id,
-            ..origin
+            ..origin.origin.clone()
         },
         record: key.map(|key| CommandRecord { key, request }),
         ..CommandContext::default()

@@ -1,4 +1,7 @@
-//! The raw event stream, for programs: the log as JSON, live.
+//! The raw event stream, for programs: the log as JSON, live; of it, what whoever
+//! asks may see.
+
+mod audition;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -13,15 +16,20 @@ use ironstar_ports::{Envelope, Key, KeyExpr, Position};
 use serde::Deserialize;
 use std::sync::Arc;
 
+use audition::Audition;
+
 use crate::Services;
+use crate::origin::RequestOrigin;
+use crate::private::PrivateNews;
 use crate::problem::Problem;
+use crate::session::Session;
 use crate::sse::{self, EventId, LastEventId, SignOfLife};
 
 /// The routes of this module.
-pub(crate) fn routes(services: Services) -> Router {
+pub(crate) fn routes(services: Services, news: PrivateNews) -> Router {
     Router::new()
         .route("/api/events", get(events))
-        .with_state(services)
+        .with_state((services, news))
 }
 
 /// How often a client is told how far it has got, when it has asked for none
@@ -36,22 +44,28 @@ struct Selection {
     key: Option<String>,
     /// The position after which to begin.
     after: Option<String>,
+    /// What lets its holder see one list more.
+    link: Option<String>,
 }
 
-/// `GET /api/events?key=…&after=…`: the envelopes of matching events, as JSON.
+/// `GET /api/events?key=…&after=…&link=…`: the envelopes of matching events, as JSON,
+/// if they are of the shared list, or of one that the sender may see. Of others,
+/// it does not even tell that there are any.
 ///
 /// Begins after `Last-Event-ID`, else after `after`, else at the present. An
 /// unreadable `Last-Event-ID`, or one beyond the head, is of another log: then
 /// it begins at the start of this one.
 async fn events(
-    State(services): State<Services>,
+    State((services, news)): State<(Services, PrivateNews)>,
     selection: Result<Query<Selection>, QueryRejection>,
+    session: Session,
+    origin: RequestOrigin,
     last_event_id: LastEventId,
 ) -> Result<Response, Problem> {
     let Query(selection) = selection.map_err(|_| {
         Problem::invalid(
             "invalid-value",
-            "the query has the parameters 'key' and 'after', once each",
+            "the query has the parameters 'key', 'after' and 'link', once each",
         )
     })?;
     let keys = match &selection.key {
@@ -67,21 +81,35 @@ async fn events(
         (LastEventId::Absent, Some(after)) => parse_after(after, head)?,
         (LastEventId::Absent, None) => head,
     };
-    let frames = services
+    let link = selection.link.and_then(|link| link.parse().ok());
+    let caller = origin.by_link(&services.links, link).caller;
+    let audition = Audition::new(services.gates.clone(), caller);
+    let events = services
         .feed
         .subscribe(after)
         // The client comes back with the position that it got to.
         .take_while(|event| future::ready(log_failure(event)))
-        .filter_map(move |event| future::ready(event.ok().and_then(|event| render(&event, &keys))));
+        .filter_map(|event| future::ready(event.ok()));
+    let frames = stream::unfold((events, audition), move |(mut events, mut audition)| {
+        let keys = keys.clone();
+        async move {
+            loop {
+                let event = events.next().await?;
+                if let Some(frame) = show(&event, &keys, &mut audition).await {
+                    return Some((frame, (events, audition)));
+                }
+            }
+        }
+    });
     // Also who is cut off before the first event knows where to go on.
     let frames = stream::once(future::ready(sse::progress(after))).chain(frames);
-    let alive = SignOfLife::Comment;
-    Ok(sse::respond(
-        Box::pin(frames),
-        vec![],
-        alive,
-        services.shutdown,
-    ))
+    let frames = match session.open().await? {
+        // Who somebody is changes when they sign in or out.
+        Some(open) => frames.take_until(news.hear(open.id).ended).boxed(),
+        None => frames.boxed(),
+    };
+    let (alive, shutdown) = (SignOfLife::Comment, services.shutdown);
+    Ok(sse::respond(frames, vec![], alive, shutdown))
 }
 
 fn parse_after(after: &str, head: Position) -> Result<Position, Problem> {
@@ -107,11 +135,10 @@ fn log_failure(event: &Result<Arc<Envelope>, FeedError>) -> bool {
     event.is_ok()
 }
 
-fn render(event: &Envelope, keys: &KeyExpr) -> Option<Bytes> {
-    let is_wanted = keys.matches(&Key::of_stream(&event.stream))
-        || parent_of(event)
-            .is_some_and(|parent| keys.matches(&Key::of_part(&parent, &event.stream)));
-    if !is_wanted {
+/// What is told of an event; nothing of most that are not asked for.
+async fn show(event: &Envelope, keys: &KeyExpr, audition: &mut Audition) -> Option<Bytes> {
+    audition.takes_note_of(event);
+    if !is_wanted(event, keys) || !audition.may_hear(event).await {
         let is_milestone = event.position.get().is_multiple_of(MILESTONE);
         return is_milestone.then(|| sse::progress(event.position));
     }
@@ -122,4 +149,10 @@ fn render(event: &Envelope, keys: &KeyExpr) -> Option<Bytes> {
             None
         }
     }
+}
+
+fn is_wanted(event: &Envelope, keys: &KeyExpr) -> bool {
+    keys.matches(&Key::of_stream(&event.stream))
+        || parent_of(event)
+            .is_some_and(|parent| keys.matches(&Key::of_part(&parent, &event.stream)))
 }

@@ -1,16 +1,17 @@
 //! What every response tells the client: what not to do, and when to come back.
 
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-/// Set on every response. `'unsafe-eval'` is there because Datastar 1.0.2
-/// compiles the expressions in `data-*` attributes (docs/adr/0004).
-const HEADERS: [(HeaderName, &str); 7] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src 'self'; \
-         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    ),
+/// What pages may do. `'unsafe-eval'` is there because Datastar 1.0.2 compiles the
+/// expressions in `data-*` attributes (docs/adr/0004).
+const POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
+    form-action 'self'";
+
+/// Set on every response.
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
     // What `frame-ancestors` says, for browsers and scanners that look here.
@@ -38,12 +39,44 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// be somebody's own.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-store");
 
+/// For a year, nobody speaks to the site but over TLS.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// What the headers say of this site.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteHeaders {
+    policy: HeaderValue,
+    is_secure: bool,
+}
+
+impl SiteHeaders {
+    /// Those of a site that is reached over TLS, or is not, and whose forms lead to
+    /// itself, or to where visitors sign in.
+    pub(crate) fn new(is_secure: bool, sign_in: Option<&str>) -> Self {
+        let policy = match sign_in {
+            // The form that leads there is ours, but browsers look at where it
+            // ends up.
+            Some(origin) => HeaderValue::try_from(format!("{POLICY} {origin}")),
+            None => Ok(HeaderValue::from_static(POLICY)),
+        };
+        let policy = policy.unwrap_or_else(|_| {
+            tracing::error!("the provider's origin is none, so nobody can sign in");
+            HeaderValue::from_static(POLICY)
+        });
+        Self { policy, is_secure }
+    }
+}
+
 /// Adds the headers.
-pub(crate) async fn add(mut response: Response) -> Response {
+pub(crate) async fn add(State(site): State<SiteHeaders>, mut response: Response) -> Response {
     let status = response.status();
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, site.policy);
+    if site.is_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
     }
     headers
         .entry(header::CACHE_CONTROL)

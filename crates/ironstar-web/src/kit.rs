@@ -60,6 +60,11 @@ impl Button {
         self.draw_as("", label, None)
     }
 
+    /// A button that says which of several the form was sent with.
+    pub(crate) fn draw_named(self, name: &str, value: &str, label: &str) -> Markup {
+        html! { button class=(self.class()) name=(name) value=(value) { (label) } }
+    }
+
     /// The same, with classes of its own, and a name that says more than its
     /// label to whoever does not see where it stands.
     pub(crate) fn draw_as(self, classes: &str, label: &str, name: Option<&str>) -> Markup {

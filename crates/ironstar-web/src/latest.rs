@@ -21,6 +21,11 @@ pub(crate) fn side(mut latest: watch::Receiver<Bytes>, held: impl Send + 'static
     frames(latest, held).boxed()
 }
 
+/// Each frame that takes the place of the one that there is, and not that one.
+pub(crate) fn news(latest: watch::Receiver<Bytes>, held: impl Send + 'static) -> Side {
+    frames(latest, held).boxed()
+}
+
 fn frames(latest: watch::Receiver<Bytes>, held: impl Send) -> impl Stream<Item = Bytes> + Send {
     stream::unfold((latest, held), |(mut latest, held)| async move {
         loop {

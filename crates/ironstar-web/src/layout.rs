@@ -1,15 +1,126 @@
-//! The frame around every page.
+//! The frame around every page: who looks at it, and how it is to look.
 
-use axum::http::header;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
+use ironstar_domain::UserName;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::kit::Banner;
+use crate::kit::{Banner, Button};
+use crate::session::{Session, Theme};
 use crate::sse::EventId;
-use crate::{assets, icon};
+use crate::{assets, icon, theme};
+
+/// What the frame of a page shows of its visitor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frame {
+    theme: Theme,
+    /// What the visitor is called who has signed in.
+    user: Option<UserName>,
+    /// With whom visitors sign in, if they can.
+    provider: Option<Provider>,
+    /// The address of the page, to come back to.
+    here: String,
+}
+
+/// With whom visitors sign in, as it is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider(pub(crate) Arc<str>);
+
+impl Frame {
+    /// The frame for whoever sends a request. It is drawn also when nothing is
+    /// known of them, for whatever reason.
+    pub(crate) async fn of(
+        session: Option<&Session>,
+        provider: Option<&Provider>,
+        uri: &Uri,
+    ) -> Self {
+        let open = match session {
+            Some(session) => session.open().await.unwrap_or_else(|error| {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a page is drawn as if nobody looked at it"
+                );
+                None
+            }),
+            None => None,
+        };
+        let data = open.map(|open| open.data);
+        let here = uri.path_and_query().map_or("/", |here| here.as_str());
+        Self {
+            theme: data.as_ref().map(|data| data.theme).unwrap_or_default(),
+            user: data.and_then(|data| data.user).map(|user| user.name),
+            provider: provider.cloned(),
+            here: here.to_owned(),
+        }
+    }
+
+    /// Whether the visitor could sign in, and has not.
+    pub(crate) fn can_sign_in(&self) -> Option<&str> {
+        let provider = self.provider.as_ref().filter(|_| self.user.is_none());
+        provider.map(|Provider(name)| &**name)
+    }
+
+    /// For a page that answers a form: the one to come back to.
+    pub(crate) fn at(self, here: String) -> Self {
+        Self { here, ..self }
+    }
+
+    /// The line above every page.
+    fn draw(&self) -> Markup {
+        let then = html! { input type="hidden" name="then" value=(self.here); };
+        html! {
+            header.site {
+                nav aria-label="Site" {
+                    a href="/" { "Home" }
+                    a href="/lists" { "My lists" }
+                }
+                div.visitor {
+                    (theme::draw(self.theme, &self.here))
+                    @if let Some(user) = &self.user {
+                        span.user dir="auto" title="You are signed in" { (user) }
+                        form action="/sign-out" method="post" {
+                            (Button::Quiet.draw("Sign out"))
+                        }
+                    } @else if let Some(Provider(provider)) = &self.provider {
+                        form action="/sign-in" method="post" {
+                            (then)
+                            (Button::Quiet.draw(&format!("Sign in with {provider}")))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let provider = parts.extensions.get::<Option<Provider>>();
+        let provider = provider.and_then(Option::as_ref);
+        Ok(Self::of(parts.extensions.get(), provider, &parts.uri).await)
+    }
+}
+
+/// An address within the site, as a form says where to go; the start page, if it
+/// leads elsewhere.
+pub(crate) fn local(address: &str) -> &str {
+    let is_local = address.starts_with('/')
+        && !address.starts_with("//")
+        && address
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_local { address } else { "/" }
+}
 
 /// A whole page.
-pub(crate) fn page(title: &str, content: &Markup) -> Response {
+pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -23,6 +134,7 @@ pub(crate) fn page(title: &str, content: &Markup) -> Response {
                 script type="module" src=(assets::SCRIPT) {}
             }
             body {
+                (frame.draw())
                 (content)
                 (icon::drawings())
             }
@@ -54,7 +166,7 @@ pub(crate) fn connection(stream: &str, seen: EventId) -> Markup {
 }
 
 /// A page that has nothing to show but what is wrong.
-pub(crate) fn problem_page(detail: &str) -> Response {
+pub(crate) fn problem_page(frame: &Frame, detail: &str) -> Response {
     let content = html! {
         main.page {
             header.masthead { (icon::star()) h1 { "Sorry" } }
@@ -62,5 +174,29 @@ pub(crate) fn problem_page(detail: &str) -> Response {
             p.way-out { a href="/" { "Go to the start page" } }
         }
     };
-    page("ironstar · sorry", &content)
+    page(frame, "ironstar · sorry", &content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn an_address_elsewhere_leads_to_the_start_page() {
+        for address in ["/", "/lists?after=1", "/lists/x/active"] {
+            assert_eq!(local(address), address);
+        }
+        for address in [
+            "",
+            "lists",
+            "//evil.test",
+            "/\\evil.test",
+            "\\\\evil.test",
+            "https://evil.test/",
+            "/a\nb",
+            "/ä",
+        ] {
+            assert_eq!(local(address), "/", "{address}");
+        }
+    }
 }

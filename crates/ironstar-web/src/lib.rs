@@ -12,12 +12,17 @@
 //! - `live` draws each change once and shares the bytes with every browser;
 //!   `presence` says how many people are there, and `sse` is how they hear of it.
 //! - `problem` is the one policy for errors.
+//! - `session` knows who comes back, `account` signs them in and out, and `private`
+//!   tells their pages what concerns nobody else. `guard` keeps streams to those who
+//!   may have them.
 //! - [`Limits`] says what a client may take: `visitor` tells them apart, `rate`
 //!   and `streams` count, `hosts` knows the server's names.
 
+mod account;
 mod assets;
 mod command;
 mod events;
+mod guard;
 mod headers;
 mod hosts;
 mod icon;
@@ -31,25 +36,30 @@ mod notice;
 mod origin;
 mod pack;
 mod presence;
+mod private;
 mod problem;
 mod rate;
+mod session;
+mod site;
 mod sse;
 mod streams;
 #[cfg(debug_assertions)]
 mod styleguide;
+mod theme;
 mod todo;
 mod visitor;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use governor::clock::MonotonicClock;
-use ironstar_app::{CommandHandler, EventFeed, Projections};
-use ironstar_ports::EventStore;
+use ironstar_app::access::{Gates, Links};
+use ironstar_app::{CommandHandler, EventFeed, ListService, Projections, UserService};
+use ironstar_ports::{Clock, EventBus, EventStore, IdSource, IdentityProvider, SessionStore};
 use tokio_util::sync::CancellationToken;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::timeout::RequestBodyDeadlineLayer;
@@ -57,10 +67,16 @@ use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
 pub use crate::limits::{AllowedHosts, HostRule, HostRuleError, Limits};
+pub use crate::site::{Home, Site, SiteAddress, SiteAddressError};
 
+use crate::account::Accounts;
+use crate::headers::SiteHeaders;
+use crate::layout::Provider;
 use crate::pack::Packer;
+use crate::private::PrivateNews;
 use crate::problem::Problem;
-use crate::rate::CommandRate;
+use crate::rate::{CommandRate, NewSessionRate};
+use crate::session::{Cookies, Sessions};
 use crate::streams::Streams;
 
 /// The most bytes that a request's body may have.
@@ -80,6 +96,20 @@ pub struct Services {
     pub store: Arc<dyn EventStore>,
     /// What pages show of the log.
     pub projections: Projections,
+    /// Who may watch which lists.
+    pub gates: Gates,
+    /// The links that let others see lists.
+    pub links: Links,
+    /// What visitors hear of themselves, on whichever node.
+    pub bus: Arc<dyn EventBus>,
+    /// Who comes back.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Who knows who people are; nobody, if people cannot sign in.
+    pub identities: Option<Arc<dyn IdentityProvider>>,
+    /// The time, for sessions.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and secrets.
+    pub ids: Arc<dyn IdSource>,
     /// Ends every open stream, so that clients reconnect elsewhere.
     pub shutdown: CancellationToken,
 }
@@ -87,28 +117,78 @@ pub struct Services {
 /// Every route of the application, guarded by limits.
 ///
 /// A request over a network carries the address of its peer, as the extension
-/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
-pub fn router(services: Services, limits: Limits) -> Router {
-    let streams = Arc::new(Streams::new(limits.streams_per_visitor));
-    let rate = Arc::new(CommandRate::new(limits.command_rate, MonotonicClock));
-    let hosts = Arc::new(limits.allowed_hosts);
-    let router = Router::new();
-    #[cfg(debug_assertions)]
-    let router = router.merge(styleguide::routes());
-    let router = router
-        .merge(todo::routes(&services))
-        .merge(list::routes(&services))
-        .merge(events::routes(services))
-        .merge(assets::routes());
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo). To be called within a
+/// Tokio runtime: tasks of its own last until `services.shutdown`.
+pub fn router(services: Services, site: Site, limits: Limits) -> Router {
+    let is_secure = site.address.as_ref().is_some_and(SiteAddress::is_secure);
+    let news = PrivateNews::new(
+        Arc::clone(&services.bus),
+        services.ids.next_id().to_string(),
+    );
+    let sessions = Arc::new(Sessions::new(
+        Arc::clone(&services.sessions),
+        Arc::clone(&services.clock),
+        Arc::clone(&services.ids),
+        Cookies::new(is_secure),
+        NewSessionRate::new(limits.command_rate > 0, MonotonicClock),
+    ));
+    start_tasks(&services, &news, &sessions);
+    let identities = services.identities.clone();
+    let provider = identities.as_ref().map(|it| Provider(it.name().into()));
+    let sign_in = identities.as_ref().map(|it| it.origin());
+    let headers = SiteHeaders::new(is_secure, sign_in);
+    let router = routes(services, &news);
     let router = if limits.compress_streams {
         let packer = Arc::new(Packer::new());
         router.layer(middleware::from_fn_with_state(packer, pack::streams))
     } else {
         router
     };
-    router
+    let router = router
         .fallback(async || Problem::no_such_page())
-        .method_not_allowed_fallback(async || Problem::no_such_method())
+        .method_not_allowed_fallback(async || Problem::no_such_method());
+    limited(router, &limits)
+        .layer(middleware::from_fn(problem::as_page))
+        .layer(Extension(provider))
+        .layer(Extension(Arc::new(site)))
+        .layer(middleware::from_fn_with_state(sessions, session::carry))
+        .layer(middleware::from_fn_with_state(
+            limits.client_address_header,
+            visitor::identify,
+        ))
+        .layer(middleware::map_response_with_state(headers, headers::add))
+        // What is wrong inside is logged where it is known (`problem`). Any
+        // client can make the server say that it is behind, or overloaded.
+        .layer(TraceLayer::new_for_http().on_failure(DefaultOnFailure::new().level(Level::DEBUG)))
+}
+
+/// The routes of all modules.
+fn routes(services: Services, news: &PrivateNews) -> Router {
+    let lists = ListService::new(services.commands.clone(), services.projections.model());
+    let accounts = Accounts::new(
+        services.identities.clone(),
+        UserService::new(services.commands.clone()),
+        lists,
+        news.clone(),
+    );
+    let router = Router::new();
+    #[cfg(debug_assertions)]
+    let router = router.merge(styleguide::routes());
+    router
+        .merge(todo::routes(&services, news))
+        .merge(list::routes(&services))
+        .merge(account::routes(accounts))
+        .merge(theme::routes(news.clone()))
+        .merge(events::routes(services, news.clone()))
+        .merge(assets::routes())
+}
+
+/// Guards routes by limits.
+fn limited(router: Router, limits: &Limits) -> Router {
+    let streams = Arc::new(Streams::new(limits.streams_per_visitor));
+    let rate = Arc::new(CommandRate::new(limits.command_rate, MonotonicClock));
+    let hosts = Arc::new(limits.allowed_hosts.clone());
+    router
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(RequestBodyDeadlineLayer::new(BODY_DEADLINE))
         .layer(middleware::from_fn_with_state(streams, streams::count))
@@ -117,15 +197,17 @@ pub fn router(services: Services, limits: Limits) -> Router {
         // browser send must not use up what its owner may.
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
         .layer(middleware::from_fn_with_state(hosts, hosts::check))
-        .layer(middleware::from_fn_with_state(
-            limits.client_address_header,
-            visitor::identify,
-        ))
-        .layer(middleware::from_fn(problem::as_page))
-        .layer(middleware::map_response(headers::add))
-        // What is wrong inside is logged where it is known (`problem`). Any
-        // client can make the server say that it is behind, or overloaded.
-        .layer(TraceLayer::new_for_http().on_failure(DefaultOnFailure::new().level(Level::DEBUG)))
+}
+
+/// Starts what goes on without requests, until the server is told to stop.
+fn start_tasks(services: &Services, news: &PrivateNews, sessions: &Arc<Sessions>) {
+    let shutdown = services.shutdown.clone();
+    let listening = news.clone().listen();
+    let sweeping = Arc::clone(sessions).keep_swept();
+    tokio::spawn(async move {
+        let work = async { tokio::join!(listening, sweeping) };
+        shutdown.run_until_cancelled(work).await
+    });
 }
 
 fn cross_site(_: ProtectionError) -> Response {

@@ -11,15 +11,21 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
+use ironstar_app::access::Links;
 use ironstar_app::list::ListItem;
-use ironstar_app::{CommandContext, CommandError, ListService};
-use ironstar_domain::{Aggregate, ListCommand, ListId, ListState};
+use ironstar_app::{Caller, CommandError, ListService};
+use ironstar_domain::{
+    Aggregate, LinkAccess, LinkId, ListCommand, ListId, ListName, ListState, Principal,
+};
+use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
 
 use crate::Services;
 use crate::command::{CommandRequest, CommandResponse, keyed};
-use crate::origin::RequestOrigin;
+use crate::layout::Frame;
+use crate::origin::{AddressedOrigin, RequestOrigin};
 use crate::problem::Problem;
+use crate::session::Session;
 
 /// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -36,6 +42,8 @@ pub(crate) fn routes(services: &Services) -> Router {
     Router::new()
         .route("/lists", get(page).post(create))
         .route("/lists/{id}/{word}", post(act))
+        .route("/lists/{id}/links", post(create_link))
+        .route("/lists/{id}/links/{link}/revoke", post(revoke_link))
         .route("/api/lists", get(query))
         .route("/api/commands/list", post(command))
         .with_state(lists)
@@ -49,10 +57,74 @@ struct Lists {
 }
 
 /// Lists in use, and lists put away.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct AllLists {
     open: Vec<ListItem>,
     archived: Vec<ListItem>,
+}
+
+/// What can be asked of lists from outside. Whose a new one is, and what a new link
+/// is, is not for the request to say.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ListRequest {
+    Create { name: ListName },
+    Rename { name: ListName },
+    Archive,
+    Restore,
+    CreateLink { access: LinkAccess },
+    RevokeLink { link: LinkId },
+}
+
+/// Lists, as programs get them.
+#[derive(Debug, Serialize)]
+struct ListsResponse {
+    open: Vec<ListResponse>,
+    archived: Vec<ListResponse>,
+}
+
+/// A list, as programs get it.
+#[derive(Debug, Serialize)]
+struct ListResponse {
+    id: ListId,
+    name: ListName,
+    owner: Option<Principal>,
+    archived: bool,
+    created: Position,
+    links: Vec<LinkResponse>,
+}
+
+/// A link that lets others in.
+#[derive(Debug, Serialize)]
+struct LinkResponse {
+    id: LinkId,
+    access: LinkAccess,
+    address: String,
+}
+
+impl ListResponse {
+    fn of(list: ListItem, links: &Links, site: &str) -> Self {
+        let id = list.id;
+        let shown = list.links.into_iter().map(|link| LinkResponse {
+            id: link.id,
+            access: link.access,
+            address: format!("{site}/lists/{id}?link={}", links.token(id, link.id)),
+        });
+        Self {
+            id,
+            name: list.name,
+            owner: list.owner,
+            archived: list.archived,
+            created: list.created,
+            links: shown.collect(),
+        }
+    }
+}
+
+/// What the form for a new link holds.
+#[derive(Debug, Deserialize)]
+struct LinkForm {
+    access: LinkAccess,
 }
 
 /// What a form holds.
@@ -69,13 +141,15 @@ struct ListForm {
 }
 
 impl Lists {
-    /// Every list, as of now.
-    async fn all(&self) -> Result<AllLists, Problem> {
+    /// Somebody's lists, and those of everyone, as of now.
+    async fn of(&self, caller: &Caller) -> Result<AllLists, Problem> {
         let head = self.services.store.head().await?;
         self.service.model().reach(head, CATCH_UP).await?;
+        let principals = caller.principals().iter().copied().map(Some);
+        let owners: Vec<_> = principals.chain([None]).collect();
         Ok(AllLists {
-            open: self.service.lists(false, PAGE).await?,
-            archived: self.service.lists(true, PAGE).await?,
+            open: self.service.lists(&owners, false, PAGE).await?,
+            archived: self.service.lists(&owners, true, PAGE).await?,
         })
     }
 
@@ -83,28 +157,45 @@ impl Lists {
         &self,
         id: ListId,
         command: &ListCommand,
-        origin: RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<(), Problem> {
-        let context = CommandContext {
-            origin: origin.origin,
-            ..CommandContext::default()
-        };
+        let context = keyed(&(), None, origin)?;
         self.service.execute(id, command, &context).await?;
         Ok(())
+    }
+
+    /// What a request asks of a list, for whoever sends it.
+    fn command(&self, request: ListRequest, caller: &Caller) -> Result<ListCommand, Problem> {
+        Ok(match request {
+            ListRequest::Create { name } => ListCommand::Create {
+                name,
+                owner: Some(caller.principal().ok_or_else(Problem::no_session)?),
+            },
+            ListRequest::Rename { name } => ListCommand::Rename { name },
+            ListRequest::Archive => ListCommand::Archive,
+            ListRequest::Restore => ListCommand::Restore,
+            ListRequest::CreateLink { access } => ListCommand::CreateLink {
+                link: self.services.commands.next_id().into(),
+                access,
+            },
+            ListRequest::RevokeLink { link } => ListCommand::RevokeLink { link },
+        })
     }
 
     /// Creates a list, once for each key, and answers its id.
     async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
         let name = parse_name(form)?;
-        let command = ListCommand::Create { name };
-        let asked = (ListState::TYPE, &command);
+        let command = self.command(ListRequest::Create { name: name.clone() }, &origin.caller)?;
+        // Somebody else's list is not the answer to the same key.
+        let owner = origin.caller.principal();
+        let asked = (ListState::TYPE, ListRequest::Create { name }, owner);
         let key = origin.key_or(&form.key)?;
-        let context = keyed(&asked, key, origin.origin.clone())?;
+        let context = keyed(&asked, key, &origin)?;
         let id = self.service.next_id();
         let accepted = match self.service.execute(id, &command, &context).await {
             // A page that was left and come back to, and another list.
             Err(CommandError::KeyReused) => {
-                let context = keyed(&asked, None, origin.origin)?;
+                let context = keyed(&asked, None, &origin)?;
                 self.service.execute(id, &command, &context).await?
             }
             outcome => outcome?,
@@ -114,18 +205,25 @@ impl Lists {
 }
 
 /// `GET /lists`
-async fn page(State(lists): State<Arc<Lists>>) -> Result<Response, Problem> {
+async fn page(
+    State(lists): State<Arc<Lists>>,
+    frame: Frame,
+    origin: RequestOrigin,
+) -> Result<Response, Problem> {
     let key = lists.services.commands.next_id().to_string();
-    Ok(view::page(&lists.all().await?, &key))
+    let mine = lists.of(&origin.caller).await?;
+    Ok(view::page(&frame, &mine, &key))
 }
 
 /// `POST /lists`
 async fn create(
     State(lists): State<Arc<Lists>>,
+    session: Session,
     origin: RequestOrigin,
     form: Result<Form<ListForm>, FormRejection>,
 ) -> Result<Response, Problem> {
     let Form(form) = form?;
+    let origin = origin.in_a_browser(&session).await?;
     let id = lists.create(&form, origin).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
 }
@@ -147,7 +245,7 @@ async fn act(
         "restore" => ListCommand::Restore,
         _ => return Err(Problem::no_such_page()),
     };
-    lists.carry_out(id, &command, origin).await?;
+    lists.carry_out(id, &command, &origin).await?;
     let next = match &*form.then {
         "list" => format!("/lists/{id}"),
         _ => "/lists".to_owned(),
@@ -155,31 +253,90 @@ async fn act(
     Ok(Redirect::to(&next).into_response())
 }
 
+/// `POST /lists/{id}/links`
+async fn create_link(
+    State(lists): State<Arc<Lists>>,
+    path: Result<Path<ListId>, PathRejection>,
+    origin: RequestOrigin,
+    form: Result<Form<LinkForm>, FormRejection>,
+) -> Result<Response, Problem> {
+    let Path(id) = path.map_err(|_| Problem::no_such_page())?;
+    let Form(LinkForm { access }) = form?;
+    let command = lists.command(ListRequest::CreateLink { access }, &origin.caller)?;
+    lists.carry_out(id, &command, &origin).await?;
+    Ok(Redirect::to(&format!("/lists/{id}")).into_response())
+}
+
+/// `POST /lists/{id}/links/{link}/revoke`
+async fn revoke_link(
+    State(lists): State<Arc<Lists>>,
+    path: Result<Path<(ListId, LinkId)>, PathRejection>,
+    origin: RequestOrigin,
+) -> Result<Response, Problem> {
+    let Path((id, link)) = path.map_err(|_| Problem::no_such_page())?;
+    let command = ListCommand::RevokeLink { link };
+    lists.carry_out(id, &command, &origin).await?;
+    Ok(Redirect::to(&format!("/lists/{id}")).into_response())
+}
+
 /// `GET /api/lists`
-async fn query(State(lists): State<Arc<Lists>>) -> Result<Json<AllLists>, Problem> {
-    Ok(Json(lists.all().await?))
+async fn query(
+    State(lists): State<Arc<Lists>>,
+    reader: AddressedOrigin,
+) -> Result<Json<ListsResponse>, Problem> {
+    let AddressedOrigin { origin, address } = reader;
+    let mine = lists.of(&origin.caller).await?;
+    let links = &lists.services.links;
+    let shown = |list: ListItem| ListResponse::of(list, links, &address);
+    Ok(Json(ListsResponse {
+        open: mine.open.into_iter().map(shown).collect(),
+        archived: mine.archived.into_iter().map(shown).collect(),
+    }))
 }
 
 /// `POST /api/commands/list`
 async fn command(
     State(lists): State<Arc<Lists>>,
+    session: Session,
     origin: RequestOrigin,
-    request: CommandRequest<ListId, ListCommand>,
+    request: CommandRequest<ListId, ListRequest>,
 ) -> Result<Json<CommandResponse>, Problem> {
-    let context = request.context(ListState::TYPE, origin)?;
     let id = match (request.id, &request.command) {
         (Some(id), _) => id,
-        (None, ListCommand::Create { .. }) => lists.service.next_id(),
-        (None, ListCommand::Rename { .. } | ListCommand::Archive | ListCommand::Restore) => {
+        (None, ListRequest::Create { .. }) => lists.service.next_id(),
+        (
+            None,
+            ListRequest::Rename { .. }
+            | ListRequest::Archive
+            | ListRequest::Restore
+            | ListRequest::CreateLink { .. }
+            | ListRequest::RevokeLink { .. },
+        ) => {
             let detail = "the 'id' of the list is missing";
             return Err(Problem::invalid("invalid-value", detail));
         }
     };
-    let accepted = lists
-        .service
-        .execute(id, &request.command, &context)
-        .await?;
+    // Whoever makes a list has to come back as its owner.
+    let origin = match request.command {
+        ListRequest::Create { .. } => origin.in_a_browser(&session).await?,
+        ListRequest::Rename { .. }
+        | ListRequest::Archive
+        | ListRequest::Restore
+        | ListRequest::CreateLink { .. }
+        | ListRequest::RevokeLink { .. } => origin,
+    };
+    let context = request.context(&asked_by(&origin.caller), &origin)?;
+    let command = lists.command(request.command, &origin.caller)?;
+    let accepted = lists.service.execute(id, &command, &context).await?;
     Ok(CommandResponse::ok(accepted))
+}
+
+/// What is asked of lists, and by whom: to the same key, somebody else's list is no
+/// answer.
+fn asked_by(caller: &Caller) -> String {
+    let principal = caller.principal();
+    let owner = principal.map(|owner| owner.to_string()).unwrap_or_default();
+    format!("{} {owner}", ListState::TYPE)
 }
 
 fn parse_name(form: &ListForm) -> Result<ironstar_domain::ListName, Problem> {

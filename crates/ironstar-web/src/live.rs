@@ -192,8 +192,9 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
 
 impl<V: View> OpenView<V> {
     /// The frames for a browser that has seen this of the view, or nothing: what it
-    /// has missed, then what happens. They end with the read model.
-    pub(crate) fn watch(self, seen: Option<EventId>) -> BoxStream<'static, Bytes> {
+    /// has missed, then what happens; and up to where each leads. They end with the
+    /// read model.
+    pub(crate) fn watch(self, seen: Option<EventId>) -> BoxStream<'static, (Position, Bytes)> {
         // What ends elsewhere cannot be patched.
         let seen = seen.filter(|seen| self.view.view.ends_at(seen.end));
         let seen = seen.map(|seen| seen.position);

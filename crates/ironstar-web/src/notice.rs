@@ -38,7 +38,12 @@ pub(crate) fn carried_out() -> String {
 /// it was, by the key that the page has given to it.
 pub(crate) fn refused(refusal: &str, key: Option<&str>) -> String {
     let key = format!("key {}", key.unwrap_or_default());
-    patch(Some(refusal)) + &sse::frame("datastar-refused", [key], None)
+    refused_elsewhere(refusal) + &sse::frame("datastar-refused", [key], None)
+}
+
+/// What shows why something was refused that another page has asked for.
+pub(crate) fn refused_elsewhere(refusal: &str) -> String {
+    patch(Some(refusal))
 }
 
 fn patch(refusal: Option<&str>) -> String {

@@ -7,13 +7,19 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use ironstar_app::Caller;
+use ironstar_app::access::{LinkToken, Links};
 use ironstar_ports::{CommandKey, Origin};
 
 use crate::problem::Problem;
+use crate::session::{Session, SessionError};
+use crate::site;
 
-/// The ids that a request carries.
+/// Who sends a request, and the ids that it carries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestOrigin {
+    /// The visitor, as far as their session tells.
+    pub(crate) caller: Caller,
     /// `X-Request-Id` and `traceparent`.
     pub(crate) origin: Origin,
     /// `Idempotency-Key`.
@@ -21,6 +27,24 @@ pub(crate) struct RequestOrigin {
 }
 
 impl RequestOrigin {
+    /// The same, of somebody who does something in a browser, and so gets a session
+    /// if they have none. It goes without, if there are too many of them.
+    pub(crate) async fn in_a_browser(self, session: &Session) -> Result<Self, Problem> {
+        match session.begin().await {
+            Ok(_) | Err(SessionError::TooMany(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let caller = session.caller().await?;
+        Ok(Self { caller, ..self })
+    }
+
+    /// The same, of somebody who has come by a link.
+    pub(crate) fn by_link(self, links: &Links, link: Option<LinkToken>) -> Self {
+        let link = link.map(|link| links.presented(link));
+        let caller = self.caller.by_link(link);
+        Self { caller, ..self }
+    }
+
     /// The key of a command that a form asks for: that of the header, or else the
     /// one in the form, where nothing is none.
     pub(crate) fn key_or(&self, in_form: &str) -> Result<Option<CommandKey>, Problem> {
@@ -35,12 +59,14 @@ impl RequestOrigin {
 impl<S: Sync> FromRequestParts<S> for RequestOrigin {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let session = Session::from_request_parts(parts, state).await?;
         let key = match parts.headers.get("idempotency-key") {
             None => None,
             Some(key) => Some(parse_key(key.to_str().unwrap_or_default())?),
         };
         Ok(Self {
+            caller: session.caller().await?,
             origin: Origin {
                 correlation_id: text(&parts.headers, "x-request-id")
                     .filter(|id| id.parse::<CommandKey>().is_ok())
@@ -51,6 +77,25 @@ impl<S: Sync> FromRequestParts<S> for RequestOrigin {
                 ..Origin::default()
             },
             key,
+        })
+    }
+}
+
+/// Who sends a request, and where the site is, for links that lead there from
+/// elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct AddressedOrigin {
+    pub(crate) origin: RequestOrigin,
+    pub(crate) address: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for AddressedOrigin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self {
+            origin: RequestOrigin::from_request_parts(parts, state).await?,
+            address: site::address(&parts.extensions, &parts.headers),
         })
     }
 }

@@ -1,4 +1,6 @@
-//! How many people are here: who has a list open, as far as streams tell.
+//! How many people are here: who has a list open, as far as streams tell. A visitor
+//! with a session is one of them, however many pages they have open; of others,
+//! each page is.
 //!
 //! Everyone who watches a list is told when that changes, but not each time: at
 //! most once a second, or ten thousand people who come would be told of each
@@ -20,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::latest::{Side, side};
+use crate::session::SessionId;
 use crate::sse;
 
 /// How often people are told at the most.
@@ -38,8 +41,10 @@ pub(crate) struct Presence {
 /// A list that somebody has open.
 #[derive(Debug)]
 struct Room {
-    /// How many streams are open.
+    /// How many people are here.
     count: usize,
+    /// How many streams each visitor has open who has a session.
+    visitors: HashMap<SessionId, usize>,
     /// How many were, at the most, since the first of those left who are about
     /// to be told gone.
     peak: usize,
@@ -54,6 +59,7 @@ struct Room {
 struct Seat {
     presence: Presence,
     list: ListId,
+    visitor: Option<SessionId>,
 }
 
 impl Presence {
@@ -68,17 +74,20 @@ impl Presence {
 
     /// Comes to a list, and stays for as long as the stream: it tells how many
     /// are there.
-    pub(crate) fn enter(&self, list: ListId) -> Side {
+    pub(crate) fn enter(&self, list: ListId, visitor: Option<SessionId>) -> Side {
         let told = {
             let mut rooms = self.rooms();
             let room = rooms.entry(list).or_insert_with(|| self.open(list));
-            room.count += 1;
-            room.peak = room.peak.max(room.count);
-            room.changed.notify_one();
+            room.take_in(visitor);
             room.told.subscribe()
         };
         let presence = self.clone();
-        side(told, Seat { presence, list })
+        let seat = Seat {
+            presence,
+            list,
+            visitor,
+        };
+        side(told, seat)
     }
 
     /// Opens a room for the first who comes.
@@ -91,6 +100,7 @@ impl Presence {
         tokio::spawn(async move { closed.run_until_cancelled(telling).await });
         Room {
             count: 0,
+            visitors: HashMap::new(),
             peak: 0,
             changed,
             told,
@@ -157,14 +167,42 @@ impl Presence {
     }
 }
 
+impl Room {
+    fn take_in(&mut self, visitor: Option<SessionId>) {
+        let streams = visitor.map(|visitor| self.visitors.entry(visitor).or_default());
+        let is_here = streams.is_some_and(|streams| {
+            *streams += 1;
+            *streams > 1
+        });
+        if !is_here {
+            self.count += 1;
+            self.peak = self.peak.max(self.count);
+            self.changed.notify_one();
+        }
+    }
+
+    fn let_out(&mut self, visitor: Option<SessionId>) {
+        if let Some(visitor) = visitor
+            && let Some(streams) = self.visitors.get_mut(&visitor)
+        {
+            *streams -= 1;
+            if *streams > 0 {
+                return;
+            }
+            self.visitors.remove(&visitor);
+        }
+        self.count -= 1;
+        self.changed.notify_one();
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut rooms = self.presence.rooms();
         let Some(room) = rooms.get_mut(&self.list) else {
             return;
         };
-        room.count -= 1;
-        room.changed.notify_one();
+        room.let_out(self.visitor);
         if room.count == 0 {
             rooms.remove(&self.list);
         }

@@ -23,6 +23,8 @@ use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
 use tower_http::timeout::TimeoutError;
 
+use crate::layout::{Frame, Provider};
+use crate::session::{Session, SessionError};
 use crate::{layout, notice};
 
 /// When to try again to open a stream: others may have ended by then.
@@ -114,6 +116,21 @@ impl Problem {
         }
     }
 
+    /// What would be somebody's own is nobody's, for they have no session.
+    pub(crate) fn no_session() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-sessions",
+            "too many visitors have come from your address, so nothing can be yours for now; \
+             try again in a while",
+        )
+    }
+
+    /// As much is under way as may be.
+    pub(crate) fn busy(detail: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+    }
+
     /// The request is meant for another server.
     pub(crate) fn unknown_host() -> Self {
         Self::new(
@@ -183,6 +200,14 @@ pub(crate) async fn as_page(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT).cloned();
     let is_datastar = notice::is_datastar(request.headers()) && request.method() == Method::POST;
     let key = request.headers().get("idempotency-key").cloned();
+    let session: Option<Session> = request.extensions().get().cloned();
+    let provider: Option<Option<Provider>> = request.extensions().get().cloned();
+    let provider = provider.flatten();
+    let uri = if request.method() == Method::GET {
+        request.uri().clone()
+    } else {
+        Uri::from_static("/")
+    };
     let mut response = next.run(request).await;
     let wants_page = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
@@ -192,7 +217,12 @@ pub(crate) async fn as_page(request: Request, next: Next) -> Response {
         let key = key.as_ref().and_then(|key| key.to_str().ok());
         notice::respond(notice::refused(&problem.detail, key))
     } else if wants_page {
-        (problem.status, layout::problem_page(&problem.detail)).into_response()
+        let frame = Frame::of(session.as_ref(), provider.as_ref(), &uri).await;
+        (
+            problem.status,
+            layout::problem_page(&frame, &problem.detail),
+        )
+            .into_response()
     } else {
         return response;
     };
@@ -207,6 +237,7 @@ impl<E: DomainError> From<CommandError<E>> for Problem {
                 let status = match refusal.kind() {
                     ErrorKind::Invalid => StatusCode::BAD_REQUEST,
                     ErrorKind::NotFound => StatusCode::NOT_FOUND,
+                    ErrorKind::Forbidden => StatusCode::FORBIDDEN,
                     ErrorKind::Conflict => StatusCode::CONFLICT,
                 };
                 Self::new(status, refusal.code(), refusal.to_string())
@@ -251,6 +282,23 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::from_store(&error)
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match &error {
+            SessionError::Store(error) => Self::from_store(error),
+            SessionError::Damaged(_) | SessionError::Unwritable(_) => Self::unavailable(&error),
+            SessionError::TooMany(wait) => Self {
+                retry_after: Some(*wait),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too-many-sessions",
+                    error.to_string(),
+                )
+            },
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How fast a visitor may send commands.
+//! How fast a visitor may send commands, and begin sessions.
 
 use std::fmt::{self, Debug};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -29,16 +29,50 @@ const BURST: u32 = 5;
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
 
 /// For how many commands one counts that changes a whole list, which may be as
-/// much work as ten thousand.
-const LIST_WIDE: u32 = 10;
+/// much work as ten thousand; and one that begins a sign-in.
+const HEAVY: u32 = 10;
+
+/// How many sessions a visitor may begin a minute, and at once. That is enough for a
+/// school that is behind one address; and since a session that nobody brings back is
+/// soon forgotten, one visitor cannot take up much room.
+const SESSIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+const SESSIONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
 
 /// A limit on the commands of each visitor.
-pub(crate) struct CommandRate<C: Clock = MonotonicClock> {
-    /// And how many it lets through at once.
+pub(crate) struct CommandRate<C: Clock = MonotonicClock>(PerVisitor<C>);
+
+/// A limit on the sessions that each visitor begins.
+pub(crate) struct NewSessionRate<C: Clock = MonotonicClock>(PerVisitor<C>);
+
+/// So much for each visitor.
+struct PerVisitor<C: Clock> {
+    /// And how much it lets through at once.
     limiter: Option<(Limiter<C>, NonZeroU32)>,
 }
 
 type Limiter<C> = RateLimiter<Visitor, Recent, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+impl<C: Clock> PerVisitor<C> {
+    fn new(most: NonZeroUsize, quota: Option<Quota>, clock: C) -> Self {
+        let limiter = quota.map(|quota| {
+            let limiter = RateLimiter::new(quota, Recent::new(most), clock);
+            (limiter, quota.burst_size())
+        });
+        Self { limiter }
+    }
+
+    /// Counts so many, unless there were too many: then it says how long to wait.
+    fn count(&self, visitor: Visitor, weight: NonZeroU32) -> Result<(), Duration> {
+        let Some((limiter, burst)) = &self.limiter else {
+            return Ok(());
+        };
+        // Nothing weighs more than a whole burst.
+        match limiter.check_key_n(&visitor, weight.min(*burst)) {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(until)) => Err(until.wait_time_from(limiter.clock().now())),
+        }
+    }
+}
 
 impl<C: Clock> CommandRate<C> {
     /// Allows so many commands a second, or any number if 0.
@@ -47,31 +81,46 @@ impl<C: Clock> CommandRate<C> {
     }
 
     fn remembering(most: NonZeroUsize, per_second: u32, clock: C) -> Self {
-        let limiter = NonZeroU32::new(per_second).map(|rate| {
+        let quota = NonZeroU32::new(per_second).map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::new(BURST).expect("not zero"));
-            let quota = Quota::per_second(rate).allow_burst(burst);
-            (RateLimiter::new(quota, Recent::new(most), clock), burst)
+            Quota::per_second(rate).allow_burst(burst)
         });
-        Self { limiter }
+        Self(PerVisitor::new(most, quota, clock))
     }
 
     /// Counts a command for so many, unless there were too many: then it says how
     /// long to wait.
     fn count(&self, visitor: Visitor, weight: NonZeroU32) -> Result<(), Duration> {
-        let Some((limiter, burst)) = &self.limiter else {
-            return Ok(());
-        };
-        // No command weighs more than a whole burst.
-        match limiter.check_key_n(&visitor, weight.min(*burst)) {
-            Ok(Ok(())) | Err(_) => Ok(()),
-            Ok(Err(until)) => Err(until.wait_time_from(limiter.clock().now())),
-        }
+        self.0.count(visitor, weight)
+    }
+}
+
+impl<C: Clock> NewSessionRate<C> {
+    /// Limits sessions, or does not.
+    pub(crate) fn new(is_limited: bool, clock: C) -> Self {
+        let quota = Quota::per_minute(SESSIONS_PER_MINUTE).allow_burst(SESSIONS_AT_ONCE);
+        Self(PerVisitor::new(
+            REMEMBERED,
+            is_limited.then_some(quota),
+            clock,
+        ))
+    }
+
+    /// Counts a session, unless there were too many: then it says how long to wait.
+    pub(crate) fn count(&self, visitor: Visitor) -> Result<(), Duration> {
+        self.0.count(visitor, NonZeroU32::MIN)
     }
 }
 
 impl<C: Clock> Debug for CommandRate<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CommandRate").finish_non_exhaustive()
+    }
+}
+
+impl<C: Clock> Debug for NewSessionRate<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSessionRate").finish_non_exhaustive()
     }
 }
 
@@ -92,14 +141,16 @@ pub(crate) async fn limit(
 
 /// For how many commands the one at a path counts.
 fn weight(path: &str) -> NonZeroU32 {
-    let is_list_wide = matches!(
+    let is_heavy = matches!(
         path,
-        "/api/commands/todos"
+        // Each asks somebody else who that is.
+        "/sign-in"
+            | "/api/commands/todos"
             | "/todos/complete-all"
             | "/todos/reopen-all"
             | "/todos/clear-completed"
     );
-    let weight = if is_list_wide { LIST_WIDE } else { 1 };
+    let weight = if is_heavy { HEAVY } else { 1 };
     NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN)
 }
 

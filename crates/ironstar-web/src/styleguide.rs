@@ -7,14 +7,15 @@ use axum::routing::get;
 use maud::{Markup, html};
 
 use crate::kit::{Banner, Button, Column, Field, chart, empty_state, field, table};
+use crate::layout::Frame;
 use crate::{icon, layout};
 
 /// The route of this module.
 pub(crate) fn routes() -> Router {
-    Router::new().route("/styleguide", get(async || page()))
+    Router::new().route("/styleguide", get(page))
 }
 
-fn page() -> Response {
+async fn page(frame: Frame) -> Response {
     let content = html! {
         main.page.styleguide {
             header.masthead {
@@ -30,7 +31,7 @@ fn page() -> Response {
             (section("Chart", &commands()))
         }
     };
-    layout::page("ironstar · style guide", &content)
+    layout::page(&frame, "ironstar · style guide", &content)
 }
 
 fn section(title: &str, content: &Markup) -> Markup {

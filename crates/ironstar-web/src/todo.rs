@@ -9,6 +9,7 @@ mod form;
 mod heading;
 mod live;
 mod location;
+mod owner;
 mod page;
 mod parts;
 mod program;
@@ -22,16 +23,24 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
+use futures::StreamExt;
+use ironstar_app::access::Permit;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::{TodoLists, TodoPage};
-use ironstar_app::{ListService, TodoService};
-use ironstar_domain::ListId;
+use ironstar_app::{Caller, ListService, TodoService};
+use ironstar_domain::{Access, ListCommand, ListId, ListNameError};
 use ironstar_ports::Position;
 
 use crate::Services;
+use crate::command::keyed;
+use crate::guard::{guarded, guarded_side, until};
+use crate::latest::Side;
 use crate::live::LiveViews;
+use crate::origin::RequestOrigin;
 use crate::presence::Presence;
+use crate::private::PrivateNews;
 use crate::problem::Problem;
+use crate::session::Session;
 use crate::sse::{self, LastEventId, SignOfLife};
 
 use heading::Headings;
@@ -41,8 +50,11 @@ use location::{Asked, Location};
 /// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
+/// What the list is called that somebody's first todo makes.
+const FIRST_LIST: &str = "todos";
+
 /// The routes of this module.
-pub(crate) fn routes(services: &Services) -> Router {
+pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
     let model = services.projections.model();
     let todos = TodoLists::new(model.clone());
     let lists = ListService::new(services.commands.clone(), services.projections.model());
@@ -53,13 +65,15 @@ pub(crate) fn routes(services: &Services) -> Router {
         services: services.clone(),
         views: LiveViews::new(model),
         presence: Presence::new(view::presence),
+        news: news.clone(),
     });
     Router::new()
-        .route("/", get(page::shared))
+        .route("/", get(page::home))
         .route("/active", get(page::shared_active))
         .route("/completed", get(page::shared_completed))
         .route("/lists/{id}", get(page::list))
         .route("/lists/{id}/{word}", get(page::list_part))
+        .route("/first", post(form::create_first))
         .route("/todos", post(form::create))
         .route("/todos/{action}", post(form::act_on_list))
         .route("/todos/{id}/{action}", post(form::act))
@@ -79,6 +93,7 @@ struct Todos {
     views: LiveViews<Location, TodoView>,
     headings: Headings,
     presence: Presence,
+    news: PrivateNews,
 }
 
 impl Todos {
@@ -101,44 +116,97 @@ impl Todos {
         Ok(todos.and(lists))
     }
 
-    /// Refuses a list that is not there.
-    async fn expect_list(&self, list: ListId) -> Result<(), Problem> {
-        if list.is_shared() || self.lists.list(list).await?.is_some() {
-            return Ok(());
+    /// Lets somebody see a list. To whoever may not, it is not there.
+    async fn permit(&self, list: ListId, caller: &Caller) -> Result<Permit, Problem> {
+        let gates = &self.services.gates;
+        let permit = gates.permit(list, caller.clone(), Access::Read).await?;
+        permit.ok_or_else(Problem::no_such_list)
+    }
+
+    /// The list that somebody has made first, of those that are in use.
+    async fn first_list(&self, caller: &Caller) -> Result<Option<ListId>, Problem> {
+        let owners: Vec<_> = caller.principals().iter().copied().map(Some).collect();
+        if owners.is_empty() {
+            return Ok(None);
         }
-        Err(Problem::no_such_list())
+        let head = self.services.store.head().await?;
+        self.lists.model().reach(head, CATCH_UP).await?;
+        let lists = self.lists.lists(&owners, false, 1).await?;
+        Ok(lists.first().map(|list| list.id))
+    }
+
+    /// The same, and if there is none, one is made.
+    async fn make_first_list(&self, origin: &RequestOrigin) -> Result<ListId, Problem> {
+        let owner = origin.caller.principal();
+        let owner = owner.ok_or_else(Problem::no_session)?;
+        if let Some(list) = self.first_list(&origin.caller).await? {
+            return Ok(list);
+        }
+        let name: Result<_, ListNameError> = FIRST_LIST.parse();
+        let name = name.map_err(|error| Problem::invalid("invalid-value", error))?;
+        let command = ListCommand::Create {
+            name,
+            owner: Some(owner),
+        };
+        let id = self.lists.next_id();
+        let context = keyed(&(), None, origin)?;
+        self.lists.execute(id, &command, &context).await?;
+        Ok(id)
     }
 
     /// Up to `limit` todos of a location.
     async fn page(&self, location: Location, limit: usize) -> Result<TodoPage, ReadError> {
-        let Location { list, show, after } = location;
+        let Location {
+            list, show, after, ..
+        } = location;
         self.service.lists().page(list, show, after, limit).await
     }
 }
 
 /// `GET /api/sse/todos`: Datastar patches, the whole view first; and beside it
-/// what the list is called, and how many people are here.
+/// what the list is called, how many people are here, and what concerns the visitor
+/// alone.
 async fn live(
     State(todos): State<Arc<Todos>>,
     last_event_id: LastEventId,
+    session: Session,
+    origin: RequestOrigin,
     asked: Asked,
 ) -> Result<Response, Problem> {
+    let list = asked.location.list;
+    let origin = origin.by_link(&todos.services.links, asked.location.link);
+    let permit = todos.permit(list, &origin.caller).await?;
     // Who has seen something expects to go on from there.
-    if let Err(behind) = todos.catch_up(asked.location.list, asked.at_least).await? {
+    if let Err(behind) = todos.catch_up(list, asked.at_least).await? {
         tracing::debug!(%behind, "a live view begins before what is stored");
     }
     let seen = match last_event_id {
         LastEventId::At(id) => Some(id),
         LastEventId::Absent | LastEventId::Unreadable => None,
     };
-    let location = asked.location;
-    todos.expect_list(location.list).await?;
+    let location = asked.location.for_access(permit.access());
+    let permit = permit.demanding(location.least_access());
     let lists = todos.service.lists();
     let make = || TodoView::new(location, lists.clone());
     let frames = todos.views.open(&location, make).await.watch(seen);
-    let presence = todos.presence.enter(location.list);
-    let heading = todos.headings.watch(location.list);
-    let sides = [presence].into_iter().chain(heading).collect();
+    let id = session.open().await?.map(|open| open.id);
+    let presence = todos.presence.enter(list, id);
+    let heading = todos.headings.watch(location);
+    let sides = [presence].into_iter().chain(heading);
+    let (frames, mut sides): (_, Vec<Side>) = if list.is_shared() {
+        (frames.map(|(_, frame)| frame).boxed(), sides.collect())
+    } else {
+        let side = |side| guarded_side(side, permit.clone());
+        (guarded(frames, permit.clone()), sides.map(side).collect())
+    };
+    let heard = id.map(|id| todos.news.hear(id));
+    let frames = match heard {
+        Some(heard) => {
+            sides.extend(heard.sides);
+            until(frames, heard.ended)
+        }
+        None => frames,
+    };
     let shutdown = todos.services.shutdown.clone();
     Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
 }

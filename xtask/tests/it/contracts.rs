@@ -16,6 +16,8 @@ fn the_page_lists_the_rules_in_order() {
         "event_store",
         "snapshot_store",
         "projection_store",
+        "secret_store",
+        "session_store",
         "event_bus",
     ];
     let mutants = ports.map(|port| {

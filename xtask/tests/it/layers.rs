@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "async-trait",
             "futures",
+            "getrandom",
             "ironstar-ports",
             "libsqlite3-sys",
             "serde",
@@ -65,6 +66,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "ironstar-web",
         &[
             "axum",
+            "base64",
             "bytes",
             "crc32fast",
             "datastar",
@@ -80,7 +82,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "problem_details",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
+            "time",
             "tokio",
             "tokio-util",
             "tower-http",

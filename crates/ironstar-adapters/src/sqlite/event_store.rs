@@ -14,6 +14,7 @@ use sqlx::sqlite::SqlitePool;
 use super::database::SqliteDatabase;
 use super::projection_store::SqliteProjectionStore;
 use super::rows::{self, Read, SELECT_COMMAND, integer};
+use super::session_store::SqliteSessionStore;
 use super::snapshots;
 use super::writer::Writer;
 
@@ -42,6 +43,15 @@ impl SqliteEventStore {
     #[must_use]
     pub fn projections(&self) -> SqliteProjectionStore {
         SqliteProjectionStore {
+            writer: self.writer.clone(),
+            readers: self.readers.clone(),
+        }
+    }
+
+    /// The sessions in the same file, and the secrets. They are closed with the log.
+    #[must_use]
+    pub fn sessions(&self) -> SqliteSessionStore {
+        SqliteSessionStore {
             writer: self.writer.clone(),
             readers: self.readers.clone(),
         }

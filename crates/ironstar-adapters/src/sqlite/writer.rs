@@ -8,8 +8,12 @@
 
 mod task;
 
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use ironstar_ports::{
     Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, DocumentBatch,
@@ -22,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::task::Task;
 use super::documents::Changes;
 use super::file::OpenFile;
+use super::sessions::SessionError;
 
 /// How many requests may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -37,7 +42,23 @@ enum Request {
     Append(Append, Answer<Appended, AppendError>),
     Save(Snapshot, Answer<(), StoreError>),
     Project(Project),
+    Run(Job),
     Close(Answer<(), StoreError>),
+}
+
+/// A change of one statement, and whoever waits for its answer.
+struct Job(Box<dyn FnOnce(Checked<'_>) -> Work<'_> + Send>);
+
+/// The connection that writes, if it may be used.
+type Checked<'c> = Result<&'c mut SqliteConnection, StoreError>;
+
+/// A job at work.
+type Work<'c> = BoxFuture<'c, ()>;
+
+impl Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Job")
+    }
 }
 
 /// A change to read models.
@@ -108,6 +129,30 @@ impl Writer {
         let changes = Changes::of(&batch)?;
         self.ask(|answer| Request::Project(Project::Commit(changes, answer)))
             .await
+    }
+
+    /// Has a statement carried out that is a transaction of its own.
+    pub(super) async fn run<T, R>(&self, run: R) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        R: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SessionError>>
+            + Send
+            + 'static,
+    {
+        self.ask(|answer: Answer<T, StoreError>| {
+            Request::Run(Job(Box::new(move |connection| {
+                async move {
+                    let outcome = match connection {
+                        Ok(connection) => run(connection).await.map_err(StoreError::unavailable),
+                        Err(error) => Err(error),
+                    };
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(outcome);
+                }
+                .boxed()
+            })))
+        })
+        .await
     }
 
     /// Ends the task, once it has committed what was asked before.

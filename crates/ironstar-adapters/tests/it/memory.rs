@@ -1,11 +1,16 @@
 use std::sync::Arc;
 
 use ironstar_adapters::memory::{
-    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySnapshotStore,
+    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySecretStore, MemorySessionStore,
+    MemorySnapshotStore,
 };
 use ironstar_adapters::system::SystemClock;
-use ironstar_ports::contract::{event_bus, event_store, projection_store, snapshot_store};
-use ironstar_ports::{EventBus, EventStore, ProjectionStore, SnapshotStore};
+use ironstar_ports::contract::{
+    event_bus, event_store, projection_store, secret_store, session_store, snapshot_store,
+};
+use ironstar_ports::{
+    EventBus, EventStore, ProjectionStore, SecretStore, SessionStore, SnapshotStore,
+};
 
 use crate::contract::passes;
 
@@ -29,6 +34,22 @@ async fn the_snapshot_store_keeps_the_contract() {
 async fn the_projection_store_keeps_the_contract() {
     passes(projection_store::RULES, async || {
         Arc::new(MemoryProjectionStore::new()) as Arc<dyn ProjectionStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_session_store_keeps_the_contract() {
+    passes(session_store::RULES, async || {
+        Arc::new(MemorySessionStore::new()) as Arc<dyn SessionStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_store_keeps_the_contract() {
+    passes(secret_store::RULES, async || {
+        Arc::new(MemorySecretStore::new()) as Arc<dyn SecretStore>
     })
     .await;
 }

@@ -4,4 +4,6 @@
 mod event_bus;
 mod event_store;
 mod projection_store;
+mod secret_store;
+mod session_store;
 mod snapshot_store;

@@ -1,5 +1,6 @@
 mod pages;
 mod projections;
+mod sessions;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};

@@ -31,6 +31,7 @@ pub struct Gates {
     /// How far the task has got. Its sender belongs to the task, so that permits
     /// end when the task does.
     reached: watch::Receiver<Position>,
+    feed: EventFeed,
     /// Ends the task.
     _task: Arc<DropGuard>,
 }
@@ -44,6 +45,7 @@ pub struct Permit {
     /// Nothing for the list that is always there, for everyone.
     gate: Option<Arc<Gate>>,
     reached: watch::Receiver<Position>,
+    feed: EventFeed,
 }
 
 #[derive(Debug)]
@@ -78,11 +80,13 @@ impl Gates {
             reached: sender,
         };
         let feed = feed.clone();
-        tokio::spawn(async move { stopped.run_until_cancelled(keeper.run(feed)).await });
+        let running = keeper.run(feed.clone());
+        tokio::spawn(async move { stopped.run_until_cancelled(running).await });
         Self {
             commands,
             gates,
             reached,
+            feed,
             _task: task,
         }
     }
@@ -111,6 +115,7 @@ impl Gates {
             least,
             gate,
             reached: self.reached.clone(),
+            feed: self.feed.clone(),
         };
         Ok(permit.holds().then_some(permit))
     }
@@ -167,6 +172,17 @@ impl Permit {
         let mut reached = self.reached.clone();
         let is_known = reached.wait_for(|reached| *reached >= position).await;
         is_known.is_ok() && self.holds()
+    }
+
+    /// Whether it holds for what may be told by now, as of whichever position.
+    pub async fn holds_by_now(&self) -> bool {
+        self.holds_at(self.feed.head()).await
+    }
+
+    /// The same permit, which ends if its holder may do less than that.
+    #[must_use]
+    pub fn demanding(self, least: Access) -> Self {
+        Self { least, ..self }
     }
 
     /// Waits until it does not hold any more.

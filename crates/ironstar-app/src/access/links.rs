@@ -26,7 +26,7 @@ pub struct Links {
 }
 
 /// What opens a list: 32 characters of base64url.
-#[derive(Clone, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct LinkToken([u8; BYTES]);
 
 /// Why a text is not a [`LinkToken`].
@@ -139,7 +139,7 @@ mod tests {
             access: LinkAccess::Read,
         });
         let token = links.token(list(1), link(2));
-        let presented = links.presented(token.clone());
+        let presented = links.presented(token);
         assert_eq!(presented.among(list(1), &known), Some(link(2)));
         assert_eq!(presented.among(list(2), &known), None);
         assert_eq!(presented.among(list(1), &known[..1]), None);
@@ -152,7 +152,7 @@ mod tests {
         let token = Links::new([1; 32]).token(list(1), link(1));
         let text = token.to_string();
         assert_eq!(text.len(), 32);
-        assert_eq!(text.parse(), Ok(token.clone()));
+        assert_eq!(text.parse(), Ok(token));
         assert!(!format!("{token:?}").contains(&text));
         for malformed in [
             "",

@@ -136,10 +136,11 @@ fn rename(to: &str) -> ListCommand {
 }
 
 fn refusal<T: std::fmt::Debug, E: std::fmt::Debug>(outcome: Result<T, CommandError<E>>) -> E {
-    match outcome.expect_err("refused") {
-        CommandError::Refused(refusal) => refusal,
-        error => panic!("{error:?}"),
-    }
+    let error = outcome.expect_err("refused");
+    let CommandError::Refused(refusal) = error else {
+        panic!("{error:?}");
+    };
+    refusal
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use eventsource_stream::{Event, Eventsource};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use reqwest::header::{COOKIE, HeaderMap, HeaderValue};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -83,6 +84,14 @@ pub(crate) fn database(directory: &TempDir) -> PathBuf {
     directory.path().join("ironstar.db")
 }
 
+fn client(headers: HeaderMap) -> Client {
+    Client::builder()
+        .default_headers(headers)
+        .read_timeout(DEADLINE)
+        .build()
+        .expect("a client")
+}
+
 impl Server {
     /// Starts a server on a free port, and waits until it is ready.
     pub(crate) fn start(directory: &TempDir) -> Self {
@@ -109,11 +118,24 @@ impl Server {
         Self {
             url: url.to_owned(),
             process,
-            client: Client::builder()
-                .read_timeout(DEADLINE)
-                .build()
-                .expect("a client"),
+            client: client(HeaderMap::new()),
         }
+    }
+
+    /// Begins a session, and goes on in it. Returns its cookie.
+    pub(crate) async fn begin_session(&mut self) -> HeaderValue {
+        let url = format!("{}/api/session", self.url);
+        let answer = self.client.post(url).send().await.expect("an answer");
+        let cookie = answer.headers()["set-cookie"].to_str().expect("text");
+        let (pair, _) = cookie.split_once(';').expect("a cookie");
+        let pair = HeaderValue::from_str(pair).expect("a header");
+        self.resume_session(&pair);
+        pair
+    }
+
+    /// Goes on in a session.
+    pub(crate) fn resume_session(&mut self, cookie: &HeaderValue) {
+        self.client = client(HeaderMap::from_iter([(COOKIE, cookie.clone())]));
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -66,13 +66,15 @@ async fn archived(server: &Server) -> Vec<String> {
 #[tokio::test]
 async fn a_done_list_is_archived_once_also_across_kills() {
     let directory = TempDir::new().expect("a directory");
-    let server = start(&directory, "1h");
+    let mut server = start(&directory, "1h");
+    let session = server.begin_session().await;
     let list = done_list(&server).await;
     wait_for(&directory, "0 steps at once, and waits for 1 timer");
     server.signal("KILL");
     server.wait();
 
-    let server = start(&directory, "1s");
+    let mut server = start(&directory, "1s");
+    server.resume_session(&session);
     let since = Instant::now();
     while archived(&server).await != [list.clone()] {
         assert!(since.elapsed() < DEADLINE, "it is never archived");
@@ -82,7 +84,8 @@ async fn a_done_list_is_archived_once_also_across_kills() {
     server.signal("KILL");
     server.wait();
 
-    let server = start(&directory, "0s");
+    let mut server = start(&directory, "0s");
+    server.resume_session(&session);
     sleep(Duration::from_secs(1)).await;
     assert_eq!(archived(&server).await, [list]);
     let found = rows(&database(&directory), STEPS).await;
@@ -99,14 +102,16 @@ async fn a_done_list_is_archived_once_also_across_kills() {
 #[tokio::test]
 async fn no_list_is_archived_if_that_is_never_to_be() {
     let directory = TempDir::new().expect("a directory");
-    let server = start(&directory, "never");
+    let mut server = start(&directory, "never");
+    let session = server.begin_session().await;
     done_list(&server).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(archived(&server).await, Vec::<String>::new());
     server.signal("KILL");
     server.wait();
     // By default, it takes 30 days.
-    let server = Server::start(&directory);
+    let mut server = Server::start(&directory);
+    server.resume_session(&session);
     sleep(Duration::from_secs(1)).await;
     assert_eq!(archived(&server).await, Vec::<String>::new());
 }

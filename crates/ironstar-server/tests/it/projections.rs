@@ -156,7 +156,7 @@ async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
                   at position 2 cannot be read: no event of this type is known (tried ";
     assert!(status.contains(reason), "{status}");
     assert!(
-        status.contains("lists, version 1: live, at position"),
+        status.contains("lists, version 2: live, at position"),
         "{status}"
     );
     let stuck = refused(&directory, &["skip", "todos", "3"]);
@@ -217,8 +217,8 @@ async fn whatever_has_failed_is_tried_again() {
             .map(|(build, _)| build)
             .collect();
         assert!(
-            matches!(stuck[..], [live, other] if live.starts_with("lists, version 1: live")
-                && other.starts_with("lists, version 1: under way")),
+            matches!(stuck[..], [live, other] if live.starts_with("lists, version 2: live")
+                && other.starts_with("lists, version 2: under way")),
             "{failed:?}: {status}"
         );
     }

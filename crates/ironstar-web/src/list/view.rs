@@ -7,16 +7,16 @@ use maud::{Markup, html};
 use super::AllLists;
 use crate::icon::{cross, pencil, star};
 use crate::kit::Button;
-use crate::layout;
+use crate::layout::{self, Frame};
 
 /// The whole page. Its key makes a list that is created twice one.
-pub(super) fn page(lists: &AllLists, key: &str) -> Response {
+pub(super) fn page(frame: &Frame, lists: &AllLists, key: &str) -> Response {
     let content = html! {
         main.page.lists {
             header.masthead {
                 (star())
                 h1 { "lists" }
-                p.note { "Every list has a page of its own, and everyone can take part." }
+                p.note { (whose(frame)) }
             }
             div.card {
                 div.entry {
@@ -29,7 +29,7 @@ pub(super) fn page(lists: &AllLists, key: &str) -> Response {
                 }
                 section aria-label="Lists" {
                     ul.rows {
-                        li { span.text { a href="/" { "todos" } " " small { "shared by everyone" } } }
+                        li { span.text { a href="/lists/shared" { "todos" } " " small { "shared by everyone" } } }
                         @for list in &lists.open { (item(list)) }
                     }
                 }
@@ -46,7 +46,17 @@ pub(super) fn page(lists: &AllLists, key: &str) -> Response {
             }
         }
     };
-    layout::page("ironstar · lists", &content)
+    layout::page(frame, "ironstar · lists", &content)
+}
+
+/// Whose the lists are, and what to do about it.
+fn whose(frame: &Frame) -> String {
+    match frame.can_sign_in() {
+        Some(provider) => format!(
+            "Yours, on this device. Sign in with {provider}, and you have them on all of yours."
+        ),
+        None => "Yours: nobody else sees them, unless you let them in.".to_owned(),
+    }
 }
 
 fn item(list: &ListItem) -> Markup {

@@ -78,12 +78,13 @@ impl<V: View> LiveView<V> {
         }
     }
 
-    /// The frames for somebody who comes with an id, or without one.
+    /// The frames for somebody who comes with an id, or without one; and up to where
+    /// each leads.
     pub(super) fn watch(
         self: Arc<Self>,
         seen: Option<Position>,
         reached: Position,
-    ) -> impl Stream<Item = Bytes> + Send + use<V> {
+    ) -> impl Stream<Item = (Position, Bytes)> + Send + use<V> {
         let published = self.published.subscribe();
         let edition = published.borrow().edition;
         let seen = seen.and_then(|seen| self.admit(seen, reached));
@@ -235,12 +236,12 @@ impl<V: View> LiveView<V> {
 impl<V: View> Watcher<V> {
     /// Waits until there is something new, and takes all of it: who has not
     /// asked for a while gets one drawing of the newest state.
-    async fn next(mut self) -> Option<(Bytes, Self)> {
+    async fn next(mut self) -> Option<((Position, Bytes), Self)> {
         loop {
             match self.step() {
                 (to, Step::Frames(frames)) => {
                     self.seen = Some(to);
-                    return Some((frames, self));
+                    return Some(((to, frames), self));
                 }
                 (to, Step::Nothing) => {
                     self.seen = self.seen.max(Some(to));
@@ -250,7 +251,7 @@ impl<V: View> Watcher<V> {
                     Ok((position, frame, edition)) => {
                         self.seen = Some(position);
                         self.edition = edition;
-                        return Some((frame, self));
+                        return Some(((position, frame), self));
                     }
                     Err(error) => {
                         tracing::warn!(

@@ -132,7 +132,9 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
     /// Watches a view that may not know yet what it shows.
     fn watch(&self, key: &K, make: impl FnOnce() -> V, seen: Option<Position>) -> Frames {
         let (view, _) = self.view(key, make);
-        view.watch(seen, self.model.position()).boxed()
+        view.watch(seen, self.model.position())
+            .map(|(_, frame)| frame)
+            .boxed()
     }
 }
 

@@ -43,17 +43,17 @@ fn expect_about(actual: Duration, expected: Duration) {
 async fn who_comes_is_told_how_many_are_there_and_so_is_everyone() {
     let presence = presence();
     let start = Instant::now();
-    let mut first = presence.enter(ListId::SHARED);
+    let mut first = presence.enter(ListId::SHARED, None);
     assert_eq!(next(&mut first).await, (1, start));
     tokio::time::sleep(PACE * 2).await;
     let start = Instant::now();
-    let mut second = presence.enter(ListId::SHARED);
+    let mut second = presence.enter(ListId::SHARED, None);
     let (people, at) = next(&mut first).await;
     assert_eq!(people, 2);
     expect_about(at - start, Duration::ZERO);
     assert_eq!(next(&mut second).await.0, 2);
     let other = Uuid::from_u128(1).into();
-    assert_eq!(next(&mut presence.enter(other)).await.0, 1);
+    assert_eq!(next(&mut presence.enter(other, None)).await.0, 1);
     assert!(is_silent(&mut first).await, "that was another list");
 }
 
@@ -63,7 +63,7 @@ async fn ten_thousand_who_come_are_told_twice() {
     let start = Instant::now();
     let mut sides: Vec<Side> = Vec::new();
     for _ in 0..10_000 {
-        sides.push(presence.enter(ListId::SHARED));
+        sides.push(presence.enter(ListId::SHARED, None));
         tokio::task::yield_now().await;
     }
     for side in &mut sides {
@@ -74,7 +74,7 @@ async fn ten_thousand_who_come_are_told_twice() {
         assert_eq!(people, 10_000);
         expect_about(at - start, PACE);
     }
-    sides.push(presence.enter(ListId::SHARED));
+    sides.push(presence.enter(ListId::SHARED, None));
     let (people, at) = next(&mut sides[0]).await;
     assert_eq!(people, 10_001);
     expect_about(at - start, PACE * 2);
@@ -84,14 +84,14 @@ async fn ten_thousand_who_come_are_told_twice() {
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_soon_was_never_gone() {
     let presence = presence();
-    let mut one = presence.enter(ListId::SHARED);
-    let other = presence.enter(ListId::SHARED);
+    let mut one = presence.enter(ListId::SHARED, None);
+    let other = presence.enter(ListId::SHARED, None);
     assert_eq!(next(&mut one).await.0, 1);
     assert_eq!(next(&mut one).await.0, 2);
     tokio::time::sleep(PACE).await;
     drop(other);
     tokio::time::sleep(PATIENCE - Duration::from_millis(100)).await;
-    let other = presence.enter(ListId::SHARED);
+    let other = presence.enter(ListId::SHARED, None);
     assert!(is_silent(&mut one).await, "nothing has changed");
     let start = Instant::now();
     drop(other);
@@ -105,8 +105,8 @@ async fn who_comes_back_soon_was_never_gone() {
 #[tokio::test(start_paused = true)]
 async fn who_is_away_when_another_is_told_gone_still_counts() {
     let presence = presence();
-    let mut one = presence.enter(ListId::SHARED);
-    let others = [(); 2].map(|()| presence.enter(ListId::SHARED));
+    let mut one = presence.enter(ListId::SHARED, None);
+    let others = [(); 2].map(|()| presence.enter(ListId::SHARED, None));
     while next(&mut one).await.0 < 3 {}
     tokio::time::sleep(PACE).await;
     let [gone, back] = others;
@@ -115,7 +115,7 @@ async fn who_is_away_when_another_is_told_gone_still_counts() {
     drop(back);
     let told = tokio::spawn(async move { (next(&mut one).await.0, one) });
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let _back = presence.enter(ListId::SHARED);
+    let _back = presence.enter(ListId::SHARED, None);
     let (people, mut one) = told.await.expect("told");
     assert_eq!(people, 2);
     assert!(is_silent(&mut one).await);
@@ -127,7 +127,9 @@ async fn a_list_that_nobody_watches_leaves_nothing() {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for _ in 0..3 {
-        let mut sides: Vec<Side> = (0..5).map(|_| presence.enter(ListId::SHARED)).collect();
+        let mut sides: Vec<Side> = (0..5)
+            .map(|_| presence.enter(ListId::SHARED, None))
+            .collect();
         next(&mut sides[0]).await;
         assert_eq!((tasks(), presence.rooms().len()), (before + 1, 1));
         drop(sides);

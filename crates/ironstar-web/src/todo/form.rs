@@ -19,13 +19,14 @@ use serde::Deserialize;
 
 use super::Todos;
 use super::location::{Asked, Location};
-use super::page;
+use super::page::{self, Reader};
 use super::parts;
-use super::view::{Refused, Typed};
+use super::view::{self, Refused, Typed};
 use crate::command::keyed;
 use crate::notice;
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
+use crate::session::Session;
 use crate::sse::datastar_frame;
 
 /// Whether Datastar has sent a request, and not a plain form.
@@ -58,18 +59,41 @@ struct Sender {
     client: Client,
     at: Location,
     origin: RequestOrigin,
+    session: Session,
+    reader: Reader,
+}
+
+/// What comes with a form that some handler takes.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    client: Client,
+    session: Session,
+    reader: Reader,
+    at: Location,
+}
+
+impl Sent {
+    /// Who sends it: a visitor who has a session from now on.
+    async fn sender(self, todos: &Todos) -> Result<Sender, Problem> {
+        let origin = self.reader.origin.clone();
+        let origin = origin.in_a_browser(&self.session).await?;
+        Ok(Sender {
+            client: self.client,
+            at: self.at,
+            origin: origin.by_link(&todos.services.links, self.at.link),
+            session: self.session,
+            reader: self.reader,
+        })
+    }
 }
 
 /// `POST /todos`: a todo without a text is none, and nothing happens.
 pub(super) async fn create(
     State(todos): State<Arc<Todos>>,
-    client: Client,
-    origin: RequestOrigin,
-    asked: Asked,
+    sent: Sent,
     form: ProblemForm<TodoForm>,
-) -> Response {
-    let at = asked.location;
-    let sender = Sender { client, at, origin };
+) -> Result<Response, Problem> {
+    let sender = sent.sender(&todos).await?;
     let typed = form.0.clone().unwrap_or_default().text;
     let outcome = match form.0 {
         Ok(form) if form.is_blank() => Ok(()),
@@ -80,7 +104,34 @@ pub(super) async fn create(
         problem,
         typed: Typed::NewTodo(typed),
     };
-    respond(&todos, &sender, outcome.map_err(refused), "").await
+    Ok(respond(&todos, &sender, outcome.map_err(refused), "").await)
+}
+
+/// `POST /first`: the first todo of somebody who has no list yet, and that list.
+pub(super) async fn create_first(
+    State(todos): State<Arc<Todos>>,
+    sent: Sent,
+    form: ProblemForm<TodoForm>,
+) -> Result<Response, Problem> {
+    let mut sender = sent.sender(&todos).await?;
+    let form = form.0?;
+    let created = async {
+        // A text that cannot be one must not leave an empty list behind.
+        parse_text(&form.text)?;
+        sender.at.list = todos.make_first_list(&sender.origin).await?;
+        create_todo(&todos, &sender, &form).await
+    };
+    match created.await {
+        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Err(problem) => {
+            let refused = Refused {
+                problem,
+                typed: Typed::NewTodo(form.text),
+            };
+            let page = view::first_page(&sender.reader.frame, Some(&refused));
+            Ok((refused.problem.status, page).into_response())
+        }
+    }
 }
 
 async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<(), Problem> {
@@ -91,11 +142,11 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
     let id = todos.service.next_id();
     let asked = (TodoState::TYPE, &command);
     let key = sender.origin.key_or(&form.key)?;
-    let context = keyed(&asked, key, sender.origin.origin.clone())?;
+    let context = keyed(&asked, key, &sender.origin)?;
     match todos.service.execute(id, &command, &context).await {
         // A page that was left and come back to, and another todo.
         Err(CommandError::KeyReused) if sender.client == Client::Plain => {
-            let context = keyed(&asked, None, sender.origin.origin.clone())?;
+            let context = keyed(&asked, None, &sender.origin)?;
             todos.service.execute(id, &command, &context).await?;
         }
         outcome => {
@@ -109,16 +160,12 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
 pub(super) async fn act(
     State(todos): State<Arc<Todos>>,
     path: Result<Path<(String, String)>, PathRejection>,
-    client: Client,
-    origin: RequestOrigin,
-    asked: Asked,
+    sent: Sent,
     form: ProblemForm<TodoForm>,
-) -> Response {
-    let Ok(Path((id, action))) = path else {
-        return Problem::no_such_page().into_response();
-    };
-    let at = asked.location;
-    let sender = Sender { client, at, origin };
+) -> Result<Response, Problem> {
+    let Path((id, action)) = path.map_err(|_| Problem::no_such_page())?;
+    let sender = sent.sender(&todos).await?;
+    let at = sender.at;
     let typed = match (&*action, id.parse(), &form.0) {
         ("rename", Ok(id), Ok(form)) => Typed::Rename(id, form.text.clone()),
         _ => Typed::Nothing,
@@ -135,31 +182,28 @@ pub(super) async fn act(
         Err(problem) => (Err(problem), String::new()),
     };
     let refused = |problem| Refused { problem, typed };
-    respond(&todos, &sender, outcome.map_err(refused), &done).await
+    Ok(respond(&todos, &sender, outcome.map_err(refused), &done).await)
 }
 
 /// `POST /todos/{action}`
 pub(super) async fn act_on_list(
     State(todos): State<Arc<Todos>>,
     path: Result<Path<String>, PathRejection>,
-    client: Client,
-    origin: RequestOrigin,
-    asked: Asked,
-) -> Response {
+    sent: Sent,
+) -> Result<Response, Problem> {
     let command = match path.as_ref().map(|Path(action)| &**action) {
         Ok("complete-all") => ListWide::CompleteAll,
         Ok("reopen-all") => ListWide::ReopenAll,
         Ok("clear-completed") => ListWide::ClearCompleted,
-        Ok(_) | Err(_) => return Problem::no_such_page().into_response(),
+        Ok(_) | Err(_) => return Err(Problem::no_such_page()),
     };
-    let at = asked.location;
-    let sender = Sender { client, at, origin };
+    let sender = sent.sender(&todos).await?;
     let outcome = carry_out_on_list(&todos, command, &sender).await;
     let refused = |problem| Refused {
         problem,
         typed: Typed::Nothing,
     };
-    respond(&todos, &sender, outcome.map_err(refused), "").await
+    Ok(respond(&todos, &sender, outcome.map_err(refused), "").await)
 }
 
 /// What a browser needs once a command was carried out, beside what everybody
@@ -184,8 +228,7 @@ async fn carry_out(
     sender: &Sender,
 ) -> Result<(), Problem> {
     let asked = (TodoState::TYPE, id, &command);
-    let origin = sender.origin.clone();
-    let context = keyed(&asked, origin.key, origin.origin)?;
+    let context = keyed(&asked, sender.origin.key.clone(), &sender.origin)?;
     todos.service.execute(id, &command, &context).await?;
     Ok(())
 }
@@ -197,8 +240,7 @@ async fn carry_out_on_list(
 ) -> Result<(), Problem> {
     let list = sender.at.list;
     let asked = (TodoState::TYPE, list, format!("{command:?}"));
-    let origin = sender.origin.clone();
-    let context = keyed(&asked, origin.key, origin.origin)?;
+    let context = keyed(&asked, sender.origin.key.clone(), &sender.origin)?;
     let service = &todos.service;
     service.execute_on_list(list, command, &context).await?;
     Ok(())
@@ -210,9 +252,10 @@ async fn respond(
     outcome: Result<(), Refused>,
     done: &str,
 ) -> Response {
+    tell_elsewhere(todos, sender, &outcome).await;
     match (sender.client, outcome) {
         (Client::Plain, Ok(())) => Redirect::to(&sender.at.page()).into_response(),
-        (Client::Plain, Err(refused)) => match draw_refused(todos, sender.at, &refused).await {
+        (Client::Plain, Err(refused)) => match draw_refused(todos, sender, &refused).await {
             Ok(page) => (refused.problem.status, page).into_response(),
             Err(problem) => problem.into_response(),
         },
@@ -224,9 +267,30 @@ async fn respond(
     }
 }
 
-async fn draw_refused(todos: &Todos, at: Location, refused: &Refused) -> Result<Response, Problem> {
-    let behind = todos.catch_up(at.list, None).await?;
-    page::draw(todos, at, behind.is_err(), Some(refused)).await
+/// Tells the visitor's other pages what was refused, or that nothing is any more.
+async fn tell_elsewhere(todos: &Todos, sender: &Sender, outcome: &Result<(), Refused>) {
+    let Ok(Some(open)) = sender.session.open().await else {
+        return;
+    };
+    match outcome {
+        Ok(()) => todos.news.was_carried_out(open.id).await,
+        Err(refused) => {
+            let why = &refused.problem.detail;
+            todos.news.was_refused(open.id, why).await;
+        }
+    }
+}
+
+async fn draw_refused(
+    todos: &Todos,
+    sender: &Sender,
+    refused: &Refused,
+) -> Result<Response, Problem> {
+    let reader = Reader {
+        frame: sender.reader.frame.clone().at(sender.at.page()),
+        ..sender.reader.clone()
+    };
+    page::draw(todos, &reader, sender.at, None, Some(refused)).await
 }
 
 fn parse_command(action: &str, form: &TodoForm) -> Result<TodoCommand, Problem> {
@@ -263,6 +327,21 @@ impl<S: Send + Sync> FromRequest<S> for ProblemForm<TodoForm> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let form: Result<Form<TodoForm>, FormRejection> = Form::from_request(request, state).await;
         Ok(Self(form.map(|Form(form)| form).map_err(Problem::from)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Sent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(client) = Client::from_request_parts(parts, state).await;
+        let asked = Asked::from_request_parts(parts, state).await?;
+        Ok(Self {
+            client,
+            session: Session::from_request_parts(parts, state).await?,
+            reader: Reader::from_request_parts(parts, state).await?,
+            at: asked.location,
+        })
     }
 }
 

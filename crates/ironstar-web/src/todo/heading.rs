@@ -11,12 +11,13 @@ use datastar::prelude::PatchElements;
 use ironstar_app::ListService;
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::{News, ReadError};
-use ironstar_domain::ListId;
+use ironstar_app::todo::Show;
 use maud::{Markup, html};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::location::{Location, Mode};
 use crate::icon::star;
 use crate::kit::{Banner, Button};
 use crate::latest::{Side, side};
@@ -27,8 +28,10 @@ use crate::sse;
 pub(super) struct Heading {
     pub(super) title: String,
     note: &'static str,
-    /// The list, if it has to be restored before it takes new todos.
-    archived: Option<ListId>,
+    /// Whether it has to be restored before it takes new todos.
+    is_archived: bool,
+    /// Where it is shown. Those who have come by a link are not its owner.
+    at: Location,
 }
 
 /// The headings that somebody watches.
@@ -52,15 +55,23 @@ impl Heading {
         Self {
             title: "todos".to_owned(),
             note: "Shared by everyone who has this page open.",
-            archived: None,
+            is_archived: false,
+            at: Location::default(),
         }
     }
 
-    pub(super) fn of(list: &ListItem) -> Self {
+    pub(super) fn of(list: &ListItem, at: Location) -> Self {
+        let note = match (list.owner, at.link, at.mode) {
+            (None, _, _) => "A list that everyone shares.",
+            (Some(_), None, _) => "Your own list.",
+            (Some(_), Some(_), Mode::Edit) => "A list that somebody shares with you.",
+            (Some(_), Some(_), Mode::Read) => "A list that somebody lets you see.",
+        };
         Self {
             title: list.name.to_string(),
-            note: "A list that everyone shares.",
-            archived: list.archived.then_some(list.id),
+            note,
+            is_archived: list.archived,
+            at,
         }
     }
 
@@ -69,14 +80,16 @@ impl Heading {
             div #heading {
                 (star())
                 h1 dir="auto" { (self.title) }
-                p.note { (self.note) " " a href="/lists" { "All lists" } }
-                @if let Some(list) = self.archived {
+                p.note { (self.note) }
+                @if self.is_archived {
                     div.archived {
                         (Banner::Note.draw(html! {
                             "Archived: it takes no new todos until it is restored."
-                            form.plain action={ "/lists/" (list) "/restore" } method="post" {
-                                input type="hidden" name="then" value="list";
-                                (Button::Quiet.draw("Restore"))
+                            @if self.at.link.is_none() {
+                                form.plain action={ "/lists/" (self.at.list) "/restore" } method="post" {
+                                    input type="hidden" name="then" value="list";
+                                    (Button::Quiet.draw("Restore"))
+                                }
                             }
                         }))
                     }
@@ -101,17 +114,18 @@ impl Headings {
 
     /// The heading of a list now, and each time that it is another one; nothing
     /// for the list that stays as it is.
-    pub(super) fn watch(&self, list: ListId) -> Option<Side> {
-        if list.is_shared() {
+    pub(super) fn watch(&self, at: Location) -> Option<Side> {
+        if at.list.is_shared() {
             return None;
         }
-        let watched = self.watched(list);
+        // It is the same on every page of the list.
+        let watched = self.watched(at.showing(Show::All));
         Some(side(watched.drawn.subscribe(), watched))
     }
 
-    fn watched(&self, list: ListId) -> Arc<Watched> {
+    fn watched(&self, at: Location) -> Arc<Watched> {
         let mut all = lock(&self.watched);
-        if let Some(watched) = all.get(&list).and_then(Weak::upgrade) {
+        if let Some(watched) = all.get(&at).and_then(Weak::upgrade) {
             return watched;
         }
         let closed = CancellationToken::new();
@@ -120,7 +134,7 @@ impl Headings {
             drawn: drawn.clone(),
             _open: closed.clone().drop_guard(),
         });
-        let following = follow(self.lists.clone(), list, drawn);
+        let following = follow(self.lists.clone(), at, drawn);
         let left = Arc::clone(&self.watched);
         tokio::spawn(async move {
             closed.run_until_cancelled(following).await;
@@ -128,18 +142,18 @@ impl Headings {
             let mut all = lock(&left);
             // Somebody may have come again.
             if all
-                .get(&list)
+                .get(&at)
                 .is_some_and(|watched| watched.strong_count() == 0)
             {
-                all.remove(&list);
+                all.remove(&at);
             }
         });
-        all.insert(list, Arc::downgrade(&watched));
+        all.insert(at, Arc::downgrade(&watched));
         watched
     }
 }
 
-type All = HashMap<ListId, Weak<Watched>>;
+type All = HashMap<Location, Weak<Watched>>;
 
 fn lock(all: &Mutex<All>) -> MutexGuard<'_, All> {
     // Nothing panics between the changes that belong together.
@@ -147,15 +161,15 @@ fn lock(all: &Mutex<All>) -> MutexGuard<'_, All> {
 }
 
 /// Draws the heading of a list whenever something happens to the list.
-async fn follow(lists: ListService, list: ListId, drawn: watch::Sender<Bytes>) {
+async fn follow(lists: ListService, at: Location, drawn: watch::Sender<Bytes>) {
     // First listen, then look: what happens in between is heard.
     let Some(mut news) = lists.model().news() else {
         return;
     };
-    let key = list.to_string();
+    let key = at.list.to_string();
     loop {
-        match lists.list(list).await {
-            Ok(Some(list)) => show(&drawn, &list),
+        match lists.list(at.list).await {
+            Ok(Some(list)) => show(&drawn, &list, at),
             Ok(None) => {}
             Err(error) => complain(&error),
         }
@@ -164,7 +178,7 @@ async fn follow(lists: ListService, list: ListId, drawn: watch::Sender<Bytes>) {
                 Ok(News::Changed(changes)) => {
                     let changed = changes.documents.get(&key);
                     if let Some(list) = changed.and_then(|changed| changed.after.as_deref()) {
-                        show(&drawn, list);
+                        show(&drawn, list, at);
                     }
                 }
                 // Look again.
@@ -175,8 +189,8 @@ async fn follow(lists: ListService, list: ListId, drawn: watch::Sender<Bytes>) {
     }
 }
 
-fn show(drawn: &watch::Sender<Bytes>, list: &ListItem) {
-    let frame = Heading::of(list).frame();
+fn show(drawn: &watch::Sender<Bytes>, list: &ListItem, at: Location) {
+    let frame = Heading::of(list, at).frame();
     drawn.send_if_modified(|shown| {
         let is_news = *shown != frame;
         *shown = frame;

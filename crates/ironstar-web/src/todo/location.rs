@@ -1,25 +1,44 @@
 //! Which part of which list a page shows, and where that is.
 
 use std::fmt::{self, Display};
+use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use ironstar_app::access::LinkToken;
 use ironstar_app::todo::Show;
-use ironstar_domain::ListId;
+use ironstar_domain::{Access, ListId};
 use ironstar_ports::Position;
 
 use crate::problem::Problem;
 use crate::sse::parse_position;
+use crate::{Home, Site};
 
 /// A part of a list. As text it is a query, such as `?list=…&show=active`, from
-/// which it can be read again; empty for the whole shared list.
+/// which it can be read again, but for what may be done there; empty for the whole
+/// shared list.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Location {
     pub(super) list: ListId,
     pub(super) show: Show,
     /// After the todo that was created at this position.
     pub(super) after: Option<Position>,
+    /// The link that its visitor has come by.
+    pub(super) link: Option<LinkToken>,
+    /// What its visitor may do with it.
+    pub(super) mode: Mode,
+    /// What is at `/`.
+    pub(super) home: Home,
+}
+
+/// What may be done with a part of a list.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) enum Mode {
+    #[default]
+    Edit,
+    /// It can be looked at.
+    Read,
 }
 
 /// What a query may say.
@@ -30,6 +49,7 @@ struct Said {
     after: Option<String>,
     at_least: Option<String>,
     limit: Option<String>,
+    link: Option<String>,
 }
 
 /// What a request asks to see.
@@ -44,14 +64,6 @@ pub(super) struct Asked {
 }
 
 impl Location {
-    /// The whole of a list.
-    pub(super) fn of(list: ListId) -> Self {
-        Self {
-            list,
-            ..Self::default()
-        }
-    }
-
     /// The same part, of these todos only, from the first.
     pub(super) fn showing(self, show: Show) -> Self {
         Self {
@@ -61,11 +73,35 @@ impl Location {
         }
     }
 
+    /// The same part, for a visitor who may do so much.
+    pub(super) fn for_access(self, access: Access) -> Self {
+        let mode = if access >= Access::Edit {
+            Mode::Edit
+        } else {
+            Mode::Read
+        };
+        // Whose the list is needs no link.
+        let link = self.link.filter(|_| access < Access::Own);
+        Self { mode, link, ..self }
+    }
+
+    /// The least that its visitor has to be allowed.
+    pub(super) fn least_access(self) -> Access {
+        match self.mode {
+            Mode::Edit => Access::Edit,
+            Mode::Read => Access::Read,
+        }
+    }
+
+    pub(super) fn may_be_edited(self) -> bool {
+        self.mode == Mode::Edit
+    }
+
     /// The page that shows it.
     pub(super) fn page(self) -> String {
-        let list = match self.list {
-            ListId::SHARED => String::new(),
-            list => format!("/lists/{list}"),
+        let list = match (self.list, self.home) {
+            (ListId::SHARED, Home::Shared) => String::new(),
+            (list, _) => format!("/lists/{list}"),
         };
         let path = match self.show {
             Show::All => list,
@@ -77,10 +113,18 @@ impl Location {
         } else {
             path
         };
-        match self.after {
-            Some(after) => format!("{path}?after={after}"),
-            None => path,
+        let after = self.after.map(|after| format!("after={after}"));
+        let query: Vec<String> = after.into_iter().chain(self.link_field()).collect();
+        if query.is_empty() {
+            return path;
         }
+        format!("{path}?{}", query.join("&"))
+    }
+
+    fn link_field(self) -> Option<String> {
+        // Who has the list anyway need not be given away.
+        let link = self.link.filter(|_| !self.list.is_shared());
+        link.map(|link| format!("link={link}"))
     }
 }
 
@@ -89,7 +133,10 @@ impl Display for Location {
         let list = (!self.list.is_shared()).then(|| format!("list={}", self.list));
         let show = (self.show != Show::All).then(|| format!("show={}", name(self.show)));
         let after = self.after.map(|after| format!("after={after}"));
-        let fields: Vec<String> = [list, show, after].into_iter().flatten().collect();
+        let fields: Vec<String> = [list, show, after, self.link_field()]
+            .into_iter()
+            .flatten()
+            .collect();
         if fields.is_empty() {
             return Ok(());
         }
@@ -125,6 +172,7 @@ impl Said {
                 "after" => &mut said.after,
                 "at_least" => &mut said.at_least,
                 "limit" => &mut said.limit,
+                "link" => &mut said.link,
                 // The page's signals, which Datastar sends along with every GET.
                 "datastar" => continue,
                 _ if is_strict => return None,
@@ -166,11 +214,16 @@ impl Said {
                 limit.ok_or_else(|| refuse(format!("'limit' must be a number from 1 to {MOST}")))
             })
             .transpose()?;
+        // One that cannot be a link opens nothing, as any other that is wrong.
+        let link = self.link.and_then(|link| link.parse().ok());
         Ok(Asked {
             location: Location {
                 list,
                 show,
                 after: position("after", self.after)?,
+                link,
+                mode: Mode::Edit,
+                home: Home::Shared,
             },
             at_least: position("at_least", self.at_least)?,
             limit,
@@ -188,7 +241,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         let refused = || {
             Problem::invalid(
                 "invalid-value",
-                "the query has the parameters 'list', 'show', 'after', 'limit' and 'at_least', once each",
+                "the query has the parameters 'list', 'show', 'after', 'limit', 'at_least' and 'link', once each",
             )
         };
         let is_strict = parts.uri.path().starts_with("/api/");
@@ -196,6 +249,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
             Query::from_request_parts(parts, state).await;
         let Query(parameters) = parameters.map_err(|_| refused())?;
         let said = Said::of(parameters, is_strict).ok_or_else(refused)?;
-        said.read()
+        let mut asked = said.read()?;
+        let site = parts.extensions.get::<Arc<Site>>();
+        asked.location.home = site.map(|site| site.home).unwrap_or_default();
+        Ok(asked)
     }
 }

@@ -3,89 +3,157 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use ironstar_app::todo::Show;
-use ironstar_domain::ListId;
+use ironstar_domain::{Access, ListId};
+use ironstar_ports::Position;
 
 use super::Todos;
 use super::heading::Heading;
 use super::live::cut;
 use super::location::{Asked, Location, parse_show};
+use super::owner::Panel;
 use super::view::{self, Refused, Shown};
+use crate::layout::Frame;
+use crate::origin::RequestOrigin;
 use crate::problem::Problem;
+use crate::{Home, site};
+
+/// Who asks for a page.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    pub(super) frame: Frame,
+    pub(super) origin: RequestOrigin,
+    /// Where the site is, for links that lead there from elsewhere.
+    pub(super) address: String,
+}
 
 /// `GET /`
-pub(super) async fn shared(
+pub(super) async fn home(
     State(todos): State<Arc<Todos>>,
+    reader: Reader,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    show(&todos, ListId::SHARED, Show::All, asked).await
+    let list = match asked.location.home {
+        Home::Shared => ListId::SHARED,
+        Home::Own => match todos.first_list(&reader.origin.caller).await? {
+            Some(list) => list,
+            None => return Ok(view::first_page(&reader.frame, None)),
+        },
+    };
+    show(&todos, &reader, list, Show::All, asked).await
 }
 
 /// `GET /active`
 pub(super) async fn shared_active(
     State(todos): State<Arc<Todos>>,
+    reader: Reader,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    show(&todos, ListId::SHARED, Show::Active, asked).await
+    show(&todos, &reader, ListId::SHARED, Show::Active, asked).await
 }
 
 /// `GET /completed`
 pub(super) async fn shared_completed(
     State(todos): State<Arc<Todos>>,
+    reader: Reader,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    show(&todos, ListId::SHARED, Show::Completed, asked).await
+    show(&todos, &reader, ListId::SHARED, Show::Completed, asked).await
 }
 
 /// `GET /lists/{id}`
 pub(super) async fn list(
     State(todos): State<Arc<Todos>>,
     path: Result<Path<ListId>, PathRejection>,
+    reader: Reader,
     asked: Asked,
 ) -> Result<Response, Problem> {
     let Path(list) = path.map_err(|_| Problem::no_such_page())?;
-    show(&todos, list, Show::All, asked).await
+    show(&todos, &reader, list, Show::All, asked).await
 }
 
 /// `GET /lists/{id}/{show}`
 pub(super) async fn list_part(
     State(todos): State<Arc<Todos>>,
     path: Result<Path<(ListId, String)>, PathRejection>,
+    reader: Reader,
     asked: Asked,
 ) -> Result<Response, Problem> {
     let Path((list, part)) = path.map_err(|_| Problem::no_such_page())?;
     let part = parse_show(&part).filter(|show| *show != Show::All);
-    show(&todos, list, part.ok_or_else(Problem::no_such_page)?, asked).await
+    let part = part.ok_or_else(Problem::no_such_page)?;
+    show(&todos, &reader, list, part, asked).await
 }
 
-async fn show(todos: &Todos, list: ListId, show: Show, asked: Asked) -> Result<Response, Problem> {
+async fn show(
+    todos: &Todos,
+    reader: &Reader,
+    list: ListId,
+    show: Show,
+    asked: Asked,
+) -> Result<Response, Problem> {
     let location = Location {
         list,
         show,
-        after: asked.location.after,
+        ..asked.location
     };
-    let behind = todos.catch_up(list, asked.at_least).await?;
-    draw(todos, location, behind.is_err(), None).await
+    draw(todos, reader, location, asked.at_least, None).await
 }
 
 /// The page of a location, with what was typed and why it was refused, if so.
 pub(super) async fn draw(
     todos: &Todos,
+    reader: &Reader,
     location: Location,
-    is_behind: bool,
+    at_least: Option<Position>,
     refused: Option<&Refused>,
 ) -> Result<Response, Problem> {
-    let heading = match location.list {
-        ListId::SHARED => Heading::shared(),
+    let origin = reader.origin.clone();
+    let origin = origin.by_link(&todos.services.links, location.link);
+    let permit = todos.permit(location.list, &origin.caller).await?;
+    let location = location.for_access(permit.access());
+    let behind = todos.catch_up(location.list, at_least).await?;
+    let (heading, panel) = match location.list {
+        ListId::SHARED => (Heading::shared(), None),
         list => match todos.lists.list(list).await? {
-            Some(list) => Heading::of(&list),
+            Some(list) => (
+                Heading::of(&list, location),
+                (permit.access() == Access::Own)
+                    .then(|| Panel::of(&list, &todos.services.links, &reader.address)),
+            ),
             None => return Err(Problem::no_such_list()),
         },
     };
     let cut = cut(&todos.views, todos.service.lists(), location).await?;
-    let shown = Shown { location, cut };
-    let key = todos.services.commands.next_id().to_string();
-    Ok(view::page(&heading, &shown, &key, is_behind, refused))
+    // What has been read since may be more than its visitor may see by now.
+    if !permit.holds_by_now().await {
+        return Err(Problem::no_such_list());
+    }
+    let page = view::Page {
+        frame: &reader.frame,
+        heading: &heading,
+        panel: panel.as_ref(),
+        shown: &Shown { location, cut },
+        key: &todos.services.commands.next_id().to_string(),
+        is_behind: behind.is_err(),
+        refused,
+    };
+    Ok(page.draw())
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let origin = RequestOrigin::from_request_parts(parts, state).await?;
+        let Ok(frame) = Frame::from_request_parts(parts, state).await;
+        Ok(Self {
+            frame,
+            origin,
+            address: site::address(&parts.extensions, &parts.headers),
+        })
+    }
 }

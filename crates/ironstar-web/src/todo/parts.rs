@@ -22,15 +22,21 @@ pub(super) fn item(todo: &TodoItem, at: Location, draft: Option<&str>) -> Markup
     html! {
         li id=(element_id(todo.id)) class=[todo.completed.then_some("completed")] {
             div.view {
-                form action=(path(todo.id, toggle, at)) method="post" {
-                    button.toggle role="checkbox" aria-checked=(todo.completed) aria-label=(name) { (check()) }
+                @if at.may_be_edited() {
+                    form action=(path(todo.id, toggle, at)) method="post" {
+                        button.toggle role="checkbox" aria-checked=(todo.completed) aria-label=(name) { (check()) }
+                    }
+                } @else {
+                    span.toggle role="img" aria-label=(if todo.completed { "Completed" } else { "Active" }) { (check()) }
                 }
                 label dir="auto" { (text) }
             }
-            // What others do to the todo leaves an open editor and its draft alone.
-            (editor(todo.id, text, at, draft, Some("open"), Some("value")))
-            form.remove action=(path(todo.id, "delete", at)) method="post" {
-                button.destroy aria-label={ "Delete " (name) } title="Delete" { (cross()) }
+            @if at.may_be_edited() {
+                // What others do to the todo leaves an open editor and its draft alone.
+                (editor(todo.id, text, at, draft, Some("open"), Some("value")))
+                form.remove action=(path(todo.id, "delete", at)) method="post" {
+                    button.destroy aria-label={ "Delete " (name) } title="Delete" { (cross()) }
+                }
             }
         }
     }
@@ -73,6 +79,9 @@ pub(super) fn toggle_all(at: Location, counts: TodoCounts) -> Markup {
     } else {
         "complete-all"
     };
+    if !at.may_be_edited() {
+        return Markup::default();
+    }
     html! {
         form #toggle-all action={ "/todos/" (action) (at) } method="post" hidden[counts.all() == 0] {
             button.toggle-all role="checkbox" aria-checked=(is_done)
@@ -92,7 +101,7 @@ pub(super) fn nothing(at: Location, counts: TodoCounts) -> Markup {
     };
     let content = html! {
         (text)
-        @if counts.all() == 0 { span.hint { " Add your first todo above." } }
+        @if counts.all() == 0 && at.may_be_edited() { span.hint { " Add your first todo above." } }
     };
     html! { div #nothing { (empty_state(content)) } }
 }
@@ -100,7 +109,6 @@ pub(super) fn nothing(at: Location, counts: TodoCounts) -> Markup {
 /// The counts, the filters, and what can be done to those that are done.
 pub(super) fn summary(at: Location, counts: TodoCounts) -> Markup {
     let noun = if counts.active == 1 { "item" } else { "items" };
-    let all = Location::of(at.list);
     html! {
         footer #todo-summary .footer hidden[counts.all() == 0] {
             p.todo-count role="status" { strong { (counts.active) } " " (noun) " left" }
@@ -109,13 +117,13 @@ pub(super) fn summary(at: Location, counts: TodoCounts) -> Markup {
                     @for (show, label) in [(Show::All, "All"), (Show::Active, "Active"), (Show::Completed, "Completed")] {
                         @let is_shown = show == at.show;
                         li {
-                            a href=(all.showing(show).page()) class=[is_shown.then_some("selected")]
+                            a href=(at.showing(show).page()) class=[is_shown.then_some("selected")]
                                 aria-current=[is_shown.then_some("page")] { (label) }
                         }
                     }
                 }
             }
-            @if counts.completed > 0 {
+            @if counts.completed > 0 && at.may_be_edited() {
                 form.at-once action={ "/todos/clear-completed" (at) } method="post" {
                     (Button::Quiet.draw_as("clear-completed", "Clear completed", None))
                 }

@@ -31,19 +31,25 @@ pub(super) struct QueryResponse {
     next: Option<Position>,
 }
 
-/// `GET /api/todos?list=…&show=…&after=…&limit=…&at_least=…`
+/// `GET /api/todos?list=…&show=…&after=…&limit=…&at_least=…&link=…`
 pub(super) async fn query(
     State(todos): State<Arc<Todos>>,
+    origin: RequestOrigin,
     asked: Asked,
 ) -> Result<Json<QueryResponse>, Problem> {
-    if let Err(behind) = todos.catch_up(asked.location.list, asked.at_least).await? {
+    let list = asked.location.list;
+    let origin = origin.by_link(&todos.services.links, asked.location.link);
+    let permit = todos.permit(list, &origin.caller).await?;
+    if let Err(behind) = todos.catch_up(list, asked.at_least).await? {
         return Err(behind.into());
     }
-    let list = asked.location.list;
-    todos.expect_list(list).await?;
     let page = todos
         .page(asked.location, asked.limit.unwrap_or(LIMIT))
         .await?;
+    // What has been read since may be more than may be seen by now.
+    if !permit.holds_by_now().await {
+        return Err(Problem::no_such_list());
+    }
     Ok(Json(QueryResponse {
         position: page.position,
         list,
@@ -53,13 +59,15 @@ pub(super) async fn query(
     }))
 }
 
-/// `POST /api/commands/todo`
+/// `POST /api/commands/todo?link=…`
 pub(super) async fn command(
     State(todos): State<Arc<Todos>>,
     origin: RequestOrigin,
+    asked: Asked,
     request: CommandRequest<TodoId, TodoCommand>,
 ) -> Result<Json<CommandResponse>, Problem> {
-    let context = request.context(TodoState::TYPE, origin)?;
+    let origin = origin.by_link(&todos.services.links, asked.location.link);
+    let context = request.context(TodoState::TYPE, &origin)?;
     let id = match (request.id, &request.command) {
         (Some(id), _) => id,
         (None, TodoCommand::Create { .. }) => todos.service.next_id(),
@@ -99,22 +107,20 @@ pub(super) struct ListWideResponse {
     position: Position,
 }
 
-/// `POST /api/commands/todos`
+/// `POST /api/commands/todos?link=…`
 pub(super) async fn command_on_list(
     State(todos): State<Arc<Todos>>,
     origin: RequestOrigin,
+    asked: Asked,
     request: CommandRequest<ListId, ListWideCommand>,
 ) -> Result<Json<ListWideResponse>, Problem> {
-    let context = request.context("Todo list", origin)?;
+    let origin = origin.by_link(&todos.services.links, asked.location.link);
+    let context = request.context("Todo list", &origin)?;
     if context.expected.is_some() {
         let detail = "in 'expected_sequence': a command on many todos has no such field";
         return Err(Problem::invalid("invalid-value", detail));
     }
     let list = request.id.unwrap_or_default();
-    if let Err(behind) = todos.catch_up(list, None).await? {
-        return Err(behind.into());
-    }
-    todos.expect_list(list).await?;
     let command = match request.command {
         ListWideCommand::CompleteAll => ListWide::CompleteAll,
         ListWideCommand::ReopenAll => ListWide::ReopenAll,

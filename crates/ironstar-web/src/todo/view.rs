@@ -7,9 +7,12 @@ use maud::{Markup, html};
 
 use super::heading::Heading;
 use super::location::Location;
+use super::owner::Panel;
 use super::parts::{item, nothing, summary, toggle_all};
 use super::window::Cut;
-use crate::kit::{Banner, Button};
+use crate::icon::star;
+use crate::kit::{Banner, Button, empty_state};
+use crate::layout::Frame;
 use crate::problem::Problem;
 use crate::{layout, notice};
 
@@ -55,44 +58,96 @@ pub(super) struct Shown {
     pub(super) cut: Cut,
 }
 
-/// The whole page, with what was typed and why it was refused, if so. Its key is
-/// where those of its commands begin.
-pub(super) fn page(
-    heading: &Heading,
-    shown: &Shown,
-    key: &str,
-    is_behind: bool,
-    refused: Option<&Refused>,
-) -> Response {
-    let at = shown.location;
-    let typed = refused.map_or("", Refused::new_todo);
+/// All that makes a whole page.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) heading: &'a Heading,
+    /// For the owner of the list.
+    pub(super) panel: Option<&'a Panel>,
+    pub(super) shown: &'a Shown,
+    /// Where the keys of its commands begin.
+    pub(super) key: &'a str,
+    pub(super) is_behind: bool,
+    /// What was typed, and why it was refused.
+    pub(super) refused: Option<&'a Refused>,
+}
+
+impl Page<'_> {
+    pub(super) fn draw(&self) -> Response {
+        let at = self.shown.location;
+        let refused = self.refused;
+        let content = html! {
+            main.page.todoapp data-page=(self.key) data-on:send=(layout::SEND) {
+                header.header.masthead {
+                    (self.heading.draw())
+                    p #presence .presence {}
+                }
+                (layout::connection(&format!("/api/sse/todos{at}"), self.shown.cut.id()))
+                (notice::notices(refused.map(|refused| &*refused.problem.detail)))
+                @if self.is_behind {
+                    (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))
+                }
+                div.card {
+                    @if at.may_be_edited() { (self.entry()) }
+                    (section(self.shown, refused))
+                }
+                @if let Some(panel) = self.panel { (panel.draw()) }
+            }
+        };
+        layout::page(
+            self.frame,
+            &format!("ironstar · {}", self.heading.title),
+            &content,
+        )
+    }
+
+    /// Where new todos are typed.
+    fn entry(&self) -> Markup {
+        let at = self.shown.location;
+        html! {
+            div.entry {
+                (toggle_all(at, self.shown.cut.page.counts))
+                form.composer action={ "/todos" (at) } method="post" {
+                    (composer(self.key, self.refused.map_or("", Refused::new_todo)))
+                }
+            }
+        }
+    }
+}
+
+/// The field for a new todo.
+fn composer(key: &str, typed: &str) -> Markup {
+    html! {
+        input type="hidden" name="key" value=(key) autocomplete="off";
+        input.new-todo name="text" value=(typed)
+            aria-label="New todo" aria-describedby="notice"
+            placeholder="What needs to be done?" autocomplete="off" dir="auto" autofocus;
+        (Button::Primary.draw_as("add", "Add", None))
+    }
+}
+
+/// The start page of somebody who has no list yet: the first todo makes one.
+pub(super) fn first_page(frame: &Frame, refused: Option<&Refused>) -> Response {
     let content = html! {
-        main.page.todoapp data-page=(key) data-on:send=(layout::SEND) {
+        main.page.todoapp {
             header.header.masthead {
-                (heading.draw())
-                p #presence .presence {}
+                (star())
+                h1 { "todos" }
+                p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
             }
-            (layout::connection(&format!("/api/sse/todos{at}"), shown.cut.id()))
             (notice::notices(refused.map(|refused| &*refused.problem.detail)))
-            @if is_behind {
-                (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))
-            }
             div.card {
                 div.entry {
-                    (toggle_all(at, shown.cut.page.counts))
-                    form.composer action={ "/todos" (at) } method="post" {
-                        input type="hidden" name="key" value=(key) autocomplete="off";
-                        input.new-todo name="text" value=(typed)
-                            aria-label="New todo" aria-describedby="notice"
-                            placeholder="What needs to be done?" autocomplete="off" dir="auto" autofocus;
-                        (Button::Primary.draw_as("add", "Add", None))
+                    form.composer.plain action="/first" method="post" {
+                        (composer("", refused.map_or("", Refused::new_todo)))
                     }
                 }
-                (section(shown, refused))
+                (empty_state("Nothing to do. Add your first todo above."))
             }
         }
     };
-    layout::page(&format!("ironstar · {}", heading.title), &content)
+    layout::page(frame, "ironstar · todos", &content)
 }
 
 /// How many people have the list open. The page comes without: its own stream

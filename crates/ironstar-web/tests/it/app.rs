@@ -1,23 +1,25 @@
 //! The application, without a network.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Builder;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::Response;
 use eventsource_stream::{Event, EventStream, Eventsource};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use ironstar_adapters::memory::{
-    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySnapshotStore,
+    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySessionStore,
+    MemorySnapshotStore,
 };
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::access::{Gates, Links};
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
-use ironstar_ports::{EventStore, Position};
-use ironstar_web::{Limits, Services};
+use ironstar_ports::{Clock, EventStore, IdentityProvider, Position};
+use ironstar_web::{Limits, Services, Site};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -26,29 +28,59 @@ pub(crate) const COMMAND: &str = "/api/commands/todo";
 
 pub(crate) struct TestApp {
     pub(crate) store: Arc<MemoryEventStore>,
+    pub(crate) sessions: Arc<MemorySessionStore>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) router: Router,
+    /// The cookie that its visitor holds.
+    cookie: Mutex<Option<HeaderValue>>,
+}
+
+/// How an application is made that is not as most are.
+pub(crate) struct Setup {
+    pub(crate) limits: Limits,
+    pub(crate) site: Site,
+    pub(crate) identities: Option<Arc<dyn IdentityProvider>>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            site: Site::default(),
+            identities: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
 }
 
 impl TestApp {
     pub(crate) async fn init() -> Self {
-        Self::with_limits(Limits::default()).await
+        Self::with(Setup::default()).await
     }
 
     pub(crate) async fn with_limits(limits: Limits) -> Self {
-        Self::build(|store| store, limits).await
+        let setup = Setup {
+            limits,
+            ..Setup::default()
+        };
+        Self::with(setup).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        Self::build(|store| store, setup).await
     }
 
     /// The application, with its commands on a store that misbehaves.
     pub(crate) async fn with_commands_on(
         spoil: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        Self::build(spoil, Limits::default()).await
+        Self::build(spoil, Setup::default()).await
     }
 
     async fn build(
         spoil: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
-        limits: Limits,
+        setup: Setup,
     ) -> Self {
         let store = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
         let bus = Arc::new(MemoryEventBus::new());
@@ -62,28 +94,75 @@ impl TestApp {
             feed.clone(),
             Arc::new(SystemClock),
         );
+        let sessions = Arc::new(MemorySessionStore::new());
+        let ids = Arc::new(SystemIdSource);
+        let commands = CommandHandler::new(
+            spoil(store.clone()),
+            Arc::new(MemorySnapshotStore::new()),
+            bus.clone(),
+            ids.clone(),
+        );
         let services = Services {
             projections,
-            commands: CommandHandler::new(
-                spoil(store.clone()),
-                Arc::new(MemorySnapshotStore::new()),
-                bus,
-                Arc::new(SystemIdSource),
-            ),
+            gates: Gates::start(commands.clone(), &feed),
+            links: Links::new([7; 32]),
+            commands,
             feed,
             store: store.clone(),
+            bus,
+            sessions: sessions.clone(),
+            identities: setup.identities,
+            clock: setup.clock,
+            ids,
             shutdown: shutdown.clone(),
         };
         Self {
             store,
+            sessions,
             shutdown,
-            router: ironstar_web::router(services, limits),
+            router: ironstar_web::router(services, setup.site, setup.limits),
+            cookie: Mutex::default(),
         }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Response {
+    /// The same application, for another visitor, who has no cookie yet.
+    pub(crate) fn stranger(&self) -> Self {
+        self.with_cookie(None)
+    }
+
+    /// The same application, for whoever holds this cookie.
+    pub(crate) fn with_cookie(&self, cookie: Option<HeaderValue>) -> Self {
+        Self {
+            store: self.store.clone(),
+            sessions: self.sessions.clone(),
+            shutdown: self.shutdown.clone(),
+            router: self.router.clone(),
+            cookie: Mutex::new(cookie),
+        }
+    }
+
+    /// The cookie that the visitor holds.
+    pub(crate) fn cookie(&self) -> Option<HeaderValue> {
+        self.cookie.lock().expect("nobody panics").clone()
+    }
+
+    /// Sends a request, as a browser does: with the cookie that it holds, if the
+    /// request has none of its own.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Response {
+        if let Some(cookie) = self.cookie() {
+            request
+                .headers_mut()
+                .entry(header::COOKIE)
+                .or_insert(cookie);
+        }
         let outcome = self.router.clone().oneshot(request).await;
-        outcome.expect("a router always answers")
+        let response = outcome.expect("a router always answers");
+        if let Some(cookie) = response.headers().get(header::SET_COOKIE) {
+            let pair = cookie.to_str().expect("text").split(';').next();
+            let pair = HeaderValue::from_str(pair.expect("a pair")).expect("a header");
+            *self.cookie.lock().expect("nobody panics") = Some(pair);
+        }
+        response
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {

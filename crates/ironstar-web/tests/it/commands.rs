@@ -383,5 +383,10 @@ async fn events_carry_the_ids_of_their_request() {
     assert_eq!(origin.correlation_id.as_deref(), Some("request-7"));
     assert_eq!(origin.causation_id.as_deref(), Some("command-7"));
     assert_eq!(origin.traceparent.as_deref(), Some(trace));
-    assert_eq!(log[1].metadata.origin, Origin::default());
+    // Nobody is known, and that is all that is.
+    let nobody = Origin {
+        actor: Some("anonymous".to_owned()),
+        ..Origin::default()
+    };
+    assert_eq!(log[1].metadata.origin, nobody);
 }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Answer, Project, Request};
+use super::{Answer, Job, Project, Request};
 use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
 use crate::sqlite::documents::Changes;
 use crate::sqlite::file::OpenFile;
@@ -53,6 +53,7 @@ struct Round {
     appends: Vec<(Append, Answer<Appended, AppendError>)>,
     saves: Vec<(Snapshot, Answer<(), StoreError>)>,
     projects: Vec<Project>,
+    jobs: Vec<Job>,
     close: Option<Answer<(), StoreError>>,
 }
 
@@ -109,6 +110,9 @@ impl Task {
             }
             if !round.saves.is_empty() {
                 self.save(round.saves).await;
+            }
+            for Job(run) in round.jobs {
+                run(self.checked()).await;
             }
             for project in round.projects {
                 self.project(project).await;
@@ -262,6 +266,7 @@ impl Round {
                 Request::Append(append, answer) => round.appends.push((append, answer)),
                 Request::Save(snapshot, answer) => round.saves.push((snapshot, answer)),
                 Request::Project(project) => round.projects.push(project),
+                Request::Run(job) => round.jobs.push(job),
                 Request::Close(answer) => round.close = Some(answer),
             }
         }

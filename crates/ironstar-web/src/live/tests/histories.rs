@@ -139,7 +139,8 @@ impl Play {
     fn open(&self, seen: Option<u64>) -> BoxStream<'static, bytes::Bytes> {
         let live = Arc::clone(&self.live);
         let seen = seen.map(Position::new);
-        live.watch(seen, Position::new(self.reached)).boxed()
+        let frames = live.watch(seen, Position::new(self.reached));
+        frames.map(|(_, frame)| frame).boxed()
     }
 
     fn present(&self) -> &World {

@@ -69,7 +69,8 @@ impl Counter {
     fn watch(&self, seen: Option<u64>) -> Frames {
         let position = Position::new(self.count);
         let live = Arc::clone(&self.live);
-        live.watch(seen.map(Position::new), position).boxed()
+        let frames = live.watch(seen.map(Position::new), position);
+        frames.map(|(_, frame)| frame).boxed()
     }
 
     fn drawn(&self) -> usize {
@@ -214,7 +215,9 @@ fn what_comes_to_nothing_wakes_nobody_but_who_has_seen_a_part_of_it() {
     let watch = |seen: Option<u64>, reached| {
         let live = Arc::clone(&live);
         let seen = seen.map(Position::new);
-        live.watch(seen, Position::new(reached)).boxed()
+        live.watch(seen, Position::new(reached))
+            .map(|(_, frame)| frame)
+            .boxed()
     };
     let cell = Cell { made: 1, value: 1 };
     let woken = Arc::new(Woken::default());
@@ -275,7 +278,8 @@ fn who_has_seen_half_of_a_batch_elsewhere_gets_the_whole_view() {
             let mut frames = frames.boxed();
             let mut next = frames.next();
             let next = (&mut next).now_or_never().or_else(|| next.now_or_never());
-            let is_whole = |frame: &Bytes| frame.windows(5).any(|word| word == b"whole");
+            let is_whole =
+                |(_, frame): &(Position, Bytes)| frame.windows(5).any(|word| word == b"whole");
             let is_whole = next.flatten().as_ref().map(is_whole);
             let expected = match (seen, value) {
                 (2 | 3, _) => Some(true),

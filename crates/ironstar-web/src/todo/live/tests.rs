@@ -203,6 +203,7 @@ impl World {
             list: ListId::SHARED,
             show: shows[usize::from(show) % 3],
             after,
+            ..Location::default()
         };
         let cut = cut(&self.views, &self.lists, at).await.expect("a page");
         let items = cut.page.todos.iter().map(|todo| draw(todo, at)).collect();
@@ -218,7 +219,12 @@ impl World {
 
     async fn watch(&self, at: Location, seen: Option<EventId>) -> BoxStream<'static, Bytes> {
         let make = || TodoView::new(at, self.lists.clone());
-        self.views.open(&at, make).await.watch(seen)
+        self.views
+            .open(&at, make)
+            .await
+            .watch(seen)
+            .map(|(_, frame)| frame)
+            .boxed()
     }
 
     /// Whatever has happened, all show what there is.

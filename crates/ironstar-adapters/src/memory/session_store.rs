@@ -1,0 +1,120 @@
+//! Sessions and secrets in maps.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use ironstar_ports::{SecretStore, SessionHash, SessionStore, StoreError, StoredSession};
+use time::OffsetDateTime;
+
+/// Sessions that live as long as the process.
+#[derive(Debug, Default)]
+pub struct MemorySessionStore {
+    sessions: Mutex<HashMap<SessionHash, StoredSession>>,
+}
+
+/// Secrets that live as long as the process.
+#[derive(Default)]
+pub struct MemorySecretStore {
+    secrets: Mutex<HashMap<String, [u8; 32]>>,
+}
+
+impl MemorySessionStore {
+    /// No sessions yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many there are, also of those that have expired.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.sessions().len()
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionHash, StoredSession>> {
+        // The map is whole between any two calls.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemorySecretStore {
+    /// No secrets yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl std::fmt::Debug for MemorySecretStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemorySecretStore").finish_non_exhaustive()
+    }
+}
+
+/// A session, as it is kept: to the second.
+fn to_the_second(session: StoredSession) -> StoredSession {
+    StoredSession {
+        expires_at: session.expires_at.truncate_to_second(),
+        ..session
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemorySessionStore {
+    async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
+        let mut sessions = self.sessions();
+        if sessions.contains_key(&session.id) {
+            return Err(StoreError::unavailable("there is a session of this name"));
+        }
+        sessions.insert(session.id, to_the_second(session));
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let session = self.sessions().get(id).cloned();
+        Ok(session.filter(|session| session.expires_at > now))
+    }
+
+    async fn update(
+        &self,
+        session: StoredSession,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut sessions = self.sessions();
+        let known = sessions.get_mut(&session.id);
+        let Some(known) = known.filter(|known| known.expires_at > now) else {
+            return Ok(false);
+        };
+        *known = to_the_second(session);
+        Ok(true)
+    }
+
+    async fn take(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let taken = self.sessions().remove(id);
+        Ok(taken.filter(|session| session.expires_at > now))
+    }
+
+    async fn sweep(&self, now: OffsetDateTime) -> Result<usize, StoreError> {
+        let mut sessions = self.sessions();
+        let before = sessions.len();
+        sessions.retain(|_, session| session.expires_at > now);
+        Ok(before - sessions.len())
+    }
+}
+
+#[async_trait]
+impl SecretStore for MemorySecretStore {
+    async fn secret(&self, name: &str, new: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(*secrets.entry(name.to_owned()).or_insert(new))
+    }
+}

@@ -1,0 +1,77 @@
+//! The ports' face of sessions and secrets: changes go to the writer, queries to the
+//! readers.
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use ironstar_ports::{SecretStore, SessionHash, SessionStore, StoreError, StoredSession};
+use sqlx::sqlite::SqlitePool;
+use time::OffsetDateTime;
+
+use super::sessions;
+use super::writer::Writer;
+
+/// Sessions in the same SQLite file as the log, and the installation's secrets.
+#[derive(Debug)]
+pub struct SqliteSessionStore {
+    pub(super) writer: Writer,
+    pub(super) readers: SqlitePool,
+}
+
+#[async_trait]
+impl SessionStore for SqliteSessionStore {
+    async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
+        self.writer
+            .run(|connection| async move { sessions::create(connection, &session).await }.boxed())
+            .await
+    }
+
+    async fn load(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let loaded = sessions::load(&self.readers, id, now).await;
+        loaded.map_err(StoreError::unavailable)
+    }
+
+    async fn update(
+        &self,
+        session: StoredSession,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        self.writer
+            .run(move |connection| {
+                async move { sessions::update(connection, &session, now).await }.boxed()
+            })
+            .await
+    }
+
+    async fn take(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let id = *id;
+        self.writer
+            .run(move |connection| sessions::take(connection, id, now).boxed())
+            .await
+    }
+
+    async fn sweep(&self, now: OffsetDateTime) -> Result<usize, StoreError> {
+        self.writer
+            .run(move |connection| sessions::sweep(connection, now).boxed())
+            .await
+    }
+}
+
+#[async_trait]
+impl SecretStore for SqliteSessionStore {
+    async fn secret(&self, name: &str, new: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |connection| {
+                async move { sessions::secret(connection, &name, new).await }.boxed()
+            })
+            .await
+    }
+}

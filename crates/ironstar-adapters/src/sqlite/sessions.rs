@@ -1,0 +1,139 @@
+//! Sessions and secrets. Each change is one statement, and so a transaction of its
+//! own, on the connection that writes.
+
+use ironstar_ports::{Payload, PayloadError, SessionHash, StoredSession};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use time::OffsetDateTime;
+
+use super::file::Displaced;
+
+/// How many sessions are swept at a time.
+const SWEPT: i64 = 1_000;
+
+const LOAD: &str = "SELECT data, expires_at FROM sessions WHERE id_hash = ?1 AND expires_at > ?2";
+
+const CREATE: &str = "INSERT INTO sessions (id_hash, data, expires_at) VALUES (?1, ?2, ?3)";
+
+const UPDATE: &str = "
+    UPDATE sessions SET data = ?2, expires_at = ?3 WHERE id_hash = ?1 AND expires_at > ?4";
+
+const TAKE: &str = "DELETE FROM sessions WHERE id_hash = ?1 RETURNING data, expires_at";
+
+const SWEEP: &str = "
+    DELETE FROM sessions WHERE id_hash IN (
+        SELECT id_hash FROM sessions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2
+    )";
+
+const SECRET: &str = "
+    INSERT INTO secrets (name, value) VALUES (?1, ?2)
+    ON CONFLICT (name) DO UPDATE SET value = value
+    RETURNING value";
+
+/// Why a session or a secret was not stored or loaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error(transparent)]
+    Sqlite(#[from] sqlx::Error),
+    #[error(transparent)]
+    NotJson(#[from] PayloadError),
+    #[error("the time {0} is none")]
+    NoTime(i64),
+    #[error("a secret has {0} bytes instead of 32")]
+    NoSecret(usize),
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
+}
+
+pub(super) async fn load(
+    readers: &SqlitePool,
+    id: &SessionHash,
+    now: OffsetDateTime,
+) -> Result<Option<StoredSession>, SessionError> {
+    let row: Option<(String, i64)> = sqlx::query_as(LOAD)
+        .bind(&id.as_bytes()[..])
+        .bind(now.unix_timestamp())
+        .fetch_optional(readers)
+        .await?;
+    row.map(|row| session(*id, row)).transpose()
+}
+
+pub(super) async fn create(
+    connection: &mut SqliteConnection,
+    session: &StoredSession,
+) -> Result<(), SessionError> {
+    sqlx::query(CREATE)
+        .bind(&session.id.as_bytes()[..])
+        .bind(session.data.as_str())
+        .bind(session.expires_at.unix_timestamp())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn update(
+    connection: &mut SqliteConnection,
+    session: &StoredSession,
+    now: OffsetDateTime,
+) -> Result<bool, SessionError> {
+    let updated = sqlx::query(UPDATE)
+        .bind(&session.id.as_bytes()[..])
+        .bind(session.data.as_str())
+        .bind(session.expires_at.unix_timestamp())
+        .bind(now.unix_timestamp())
+        .execute(connection)
+        .await?;
+    Ok(updated.rows_affected() > 0)
+}
+
+pub(super) async fn take(
+    connection: &mut SqliteConnection,
+    id: SessionHash,
+    now: OffsetDateTime,
+) -> Result<Option<StoredSession>, SessionError> {
+    let row: Option<(String, i64)> = sqlx::query_as(TAKE)
+        .bind(&id.as_bytes()[..])
+        .fetch_optional(connection)
+        .await?;
+    let taken = row.map(|row| session(id, row)).transpose()?;
+    Ok(taken.filter(|taken| taken.expires_at > now))
+}
+
+pub(super) async fn sweep(
+    connection: &mut SqliteConnection,
+    now: OffsetDateTime,
+) -> Result<usize, SessionError> {
+    let swept = sqlx::query(SWEEP)
+        .bind(now.unix_timestamp())
+        .bind(SWEPT)
+        .execute(connection)
+        .await?;
+    Ok(usize::try_from(swept.rows_affected()).unwrap_or(usize::MAX))
+}
+
+pub(super) async fn secret(
+    connection: &mut SqliteConnection,
+    name: &str,
+    new: [u8; 32],
+) -> Result<[u8; 32], SessionError> {
+    let secret: Vec<u8> = sqlx::query_scalar(SECRET)
+        .bind(name)
+        .bind(&new[..])
+        .fetch_one(connection)
+        .await?;
+    let length = secret.len();
+    secret
+        .try_into()
+        .map_err(|_| SessionError::NoSecret(length))
+}
+
+fn session(
+    id: SessionHash,
+    (data, expires_at): (String, i64),
+) -> Result<StoredSession, SessionError> {
+    let time = OffsetDateTime::from_unix_timestamp(expires_at);
+    Ok(StoredSession {
+        id,
+        data: Payload::from_text(data)?,
+        expires_at: time.map_err(|_| SessionError::NoTime(expires_at))?,
+    })
+}

@@ -1,0 +1,159 @@
+//! Broken session stores.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::MemorySessionStore;
+use ironstar_ports::contract::session_store::RULES;
+use ironstar_ports::{Payload, SessionHash, SessionStore, StoreError, StoredSession};
+use time::OffsetDateTime;
+
+use crate::contract::each_breaks_its_rule_and_no_other;
+
+/// Each rule, and what is broken to see it fail.
+const MUTANTS: &[(&str, Mutation)] = &[
+    ("session-round-trip", Mutation::MendsTheText),
+    ("session-of-each-name", Mutation::FindsAnother),
+    ("session-name-is-taken", Mutation::CreatesOverAnother),
+    ("session-updated", Mutation::KeepsWhatItHolds),
+    ("session-update-creates-nothing", Mutation::UpdateCreates),
+    ("session-expired-is-not-loaded", Mutation::LoadsTheExpired),
+    (
+        "session-expired-is-not-updated",
+        Mutation::UpdatesTheExpired,
+    ),
+    ("session-taken-is-gone", Mutation::TakeLeavesIt),
+    ("session-expired-is-not-taken", Mutation::TakesTheExpired),
+    ("session-one-taker", Mutation::LooksBeforeItTakes),
+    ("session-sweep", Mutation::SweepsNothing),
+];
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mutation {
+    MendsTheText,
+    FindsAnother,
+    CreatesOverAnother,
+    KeepsWhatItHolds,
+    UpdateCreates,
+    LoadsTheExpired,
+    UpdatesTheExpired,
+    TakeLeavesIt,
+    TakesTheExpired,
+    LooksBeforeItTakes,
+    SweepsNothing,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mutant_breaks_its_rule_and_no_other() {
+    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
+}
+
+/// A session store with one mutation.
+#[derive(Debug)]
+struct Mutant {
+    mutation: Mutation,
+    inner: MemorySessionStore,
+    /// What was taken, and is still there.
+    left: Mutex<HashSet<SessionHash>>,
+}
+
+impl Mutant {
+    fn with(mutation: Mutation) -> Arc<dyn SessionStore> {
+        Arc::new(Self {
+            mutation,
+            inner: MemorySessionStore::new(),
+            left: Mutex::default(),
+        })
+    }
+
+    fn is(&self, mutation: Mutation) -> bool {
+        self.mutation == mutation
+    }
+
+    /// Before anything had expired, if that is the mutation.
+    fn time(&self, mutation: Mutation, now: OffsetDateTime) -> OffsetDateTime {
+        if self.is(mutation) {
+            OffsetDateTime::UNIX_EPOCH
+        } else {
+            now
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for Mutant {
+    async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
+        if self.is(Mutation::CreatesOverAnother) {
+            let now = OffsetDateTime::UNIX_EPOCH;
+            self.inner.take(&session.id, now).await?;
+        }
+        self.inner.create(session).await
+    }
+
+    async fn load(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let now = self.time(Mutation::LoadsTheExpired, now);
+        let mut loaded = self.inner.load(id, now).await?;
+        if loaded.is_none() && self.is(Mutation::FindsAnother) {
+            let mut another = *id.as_bytes();
+            another[31] = 6;
+            loaded = self.inner.load(&SessionHash::new(another), now).await?;
+        }
+        if let Some(loaded) = &mut loaded
+            && self.is(Mutation::MendsTheText)
+        {
+            let text = loaded.data.as_str().replace('🦀', "?");
+            loaded.data = Payload::from_text(text).expect("it is JSON");
+        }
+        Ok(loaded)
+    }
+
+    async fn update(
+        &self,
+        mut session: StoredSession,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let now = self.time(Mutation::UpdatesTheExpired, now);
+        let known = self.inner.load(&session.id, now).await?;
+        match known {
+            Some(known) if self.is(Mutation::KeepsWhatItHolds) => session.data = known.data,
+            None if self.is(Mutation::UpdateCreates) => {
+                // Not in the place of one that has expired.
+                return Ok(self.inner.create(session).await.is_ok());
+            }
+            Some(_) | None => {}
+        }
+        self.inner.update(session, now).await
+    }
+
+    async fn take(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let now = self.time(Mutation::TakesTheExpired, now);
+        if self.is(Mutation::TakeLeavesIt) {
+            let found = self.inner.load(id, now).await?;
+            let is_first = self.left.lock().expect("nobody panics").insert(*id);
+            return Ok(found.filter(|_| is_first));
+        }
+        if self.is(Mutation::LooksBeforeItTakes) {
+            let found = self.inner.load(id, now).await?;
+            tokio::task::yield_now().await;
+            self.inner.take(id, now).await?;
+            return Ok(found);
+        }
+        self.inner.take(id, now).await
+    }
+
+    async fn sweep(&self, now: OffsetDateTime) -> Result<usize, StoreError> {
+        if self.is(Mutation::SweepsNothing) {
+            return Ok(0);
+        }
+        self.inner.sweep(now).await
+    }
+}

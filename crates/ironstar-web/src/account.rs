@@ -1,0 +1,356 @@
+//! Who a visitor is: to sign in by somebody else who knows them, and to sign out.
+//!
+//! The protocol is OAuth 2.0 with PKCE (RFC 6749, RFC 7636), as RFC 9700 has it. What
+//! a sign-in needs to be finished is kept under a hash of its `state`, is good for
+//! ten minutes, for the browser that began it, and once. Nothing about a session
+//! changes unless all went well; then the visitor gets new bits for their cookie.
+//!
+//! Here is the one GET that changes something, because the protocol has it so. What
+//! protects it is `state`: no other site knows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use ironstar_app::{CommandContext, ListService, UserService};
+use ironstar_domain::{IdentityId, Principal, Profile, UserId, UserName};
+use ironstar_ports::{IdentityError, IdentityProvider, Payload, PkceVerifier, SessionHash};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::layout::local;
+use crate::origin::RequestOrigin;
+use crate::private::PrivateNews;
+use crate::problem::Problem;
+use crate::session::{Open, Session, SessionData, SignedIn};
+
+/// For how long a sign-in may be under way.
+const UNDER_WAY: Duration = Duration::from_secs(10 * 60);
+
+/// How many sign-ins are finished at once. Each waits for somebody else, and who is
+/// slow must not keep more and more of them waiting.
+const FINISHING: usize = 32;
+
+/// How long lists are waited for that are to be handed over.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// What the handlers work on.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    pub(crate) provider: Option<Arc<dyn IdentityProvider>>,
+    pub(crate) users: UserService,
+    pub(crate) lists: ListService,
+    pub(crate) news: PrivateNews,
+    pub(crate) finishing: Semaphore,
+}
+
+/// A sign-in that is under way.
+#[derive(Deserialize, Serialize)]
+struct UnderWay {
+    /// The session that it was begun in, as the store knows it.
+    session: [u8; 32],
+    verifier: String,
+    /// Where to go then.
+    then: String,
+}
+
+/// What the form holds.
+#[derive(Debug, Default, Deserialize)]
+struct Begin {
+    #[serde(default)]
+    then: String,
+}
+
+/// What the provider says by way of the browser.
+#[derive(Deserialize)]
+struct Answer {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+}
+
+/// The routes of this module.
+pub(crate) fn routes(accounts: Accounts) -> Router {
+    Router::new()
+        .route("/sign-in", post(begin))
+        .route("/sign-in/callback", get(finish))
+        .route("/sign-out", post(sign_out))
+        .route("/api/session", get(who).post(begin_session))
+        .with_state(Arc::new(accounts))
+}
+
+impl Accounts {
+    pub(crate) fn new(
+        provider: Option<Arc<dyn IdentityProvider>>,
+        users: UserService,
+        lists: ListService,
+        news: PrivateNews,
+    ) -> Self {
+        Self {
+            provider,
+            users,
+            lists,
+            news,
+            finishing: Semaphore::new(FINISHING),
+        }
+    }
+
+    fn provider(&self) -> Result<&dyn IdentityProvider, Problem> {
+        self.provider.as_deref().ok_or_else(Problem::no_such_page)
+    }
+
+    /// Makes a visitor a user, and gives that user what the visitor has made.
+    async fn sign_in(
+        &self,
+        session: &Session,
+        before: Open,
+        identity: &IdentityId,
+        profile: &Profile,
+        origin: RequestOrigin,
+    ) -> Result<(), Problem> {
+        let context = |caller| CommandContext {
+            caller,
+            origin: origin.origin.clone(),
+            ..CommandContext::default()
+        };
+        let id = {
+            let context = context(before.data.caller());
+            self.users.sign_in(identity, profile, &context).await?
+        };
+        let name = profile.display_name().clone();
+        let guest = before.data.guest;
+        let data = before.data.signed_in(SignedIn { id, name });
+        let context = context(data.caller());
+        session.replace(data).await?;
+        self.news.has_ended(before.id).await;
+        // Not before: what the visitor makes until then is the guest's.
+        self.hand_over(guest.into(), id, &context).await;
+        Ok(())
+    }
+
+    /// What is not handed over now stays the visitor's on this device, and is handed
+    /// over next time.
+    async fn hand_over(&self, from: Principal, to: UserId, context: &CommandContext) {
+        let handed_over = self.lists.hand_over_all(from, to.into(), CATCH_UP, context);
+        if let Err(error) = handed_over.await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                %from,
+                %to,
+                "the lists of somebody who has signed in were not handed over"
+            );
+        }
+    }
+}
+
+/// `POST /sign-in`
+async fn begin(
+    State(accounts): State<Arc<Accounts>>,
+    session: Session,
+    form: Result<Form<Begin>, FormRejection>,
+) -> Result<Response, Problem> {
+    let provider = accounts.provider()?;
+    let Form(form) = form?;
+    let open = session.begin().await?;
+    let request = provider.begin();
+    let under_way = UnderWay {
+        session: *open.id.hash().as_bytes(),
+        verifier: request.verifier.secret().to_owned(),
+        then: local(&form.then).to_owned(),
+    };
+    let under_way = Payload::of(&under_way).map_err(|error| Problem::unavailable(&error))?;
+    session
+        .sessions()
+        .deposit(name_of(&request.state), under_way, UNDER_WAY)
+        .await?;
+    Ok(Redirect::to(&request.address).into_response())
+}
+
+/// `GET /sign-in/callback`: where the provider sends the browser back to.
+async fn finish(
+    State(accounts): State<Arc<Accounts>>,
+    session: Session,
+    origin: RequestOrigin,
+    Query(answer): Query<Answer>,
+) -> Result<Response, Problem> {
+    let provider = accounts.provider()?;
+    let (open, under_way) = recognise(&session, &answer).await?;
+    if let Some(error) = answer.error {
+        return Err(denied(provider, &error));
+    }
+    let code = answer.code.ok_or_else(unknown_sign_in)?;
+    let busy = || Problem::busy("too many are signing in at this moment; try again");
+    let _finishing = accounts.finishing.try_acquire().map_err(|_| busy())?;
+    let verifier = PkceVerifier::new(under_way.verifier);
+    let told = provider.finish(&code, &verifier).await;
+    let told = told.map_err(|error| failed(provider, &error))?;
+    let (identity, profile) = read(told).ok_or_else(|| makes_no_sense(provider))?;
+    accounts
+        .sign_in(&session, open, &identity, &profile, origin)
+        .await?;
+    Ok(Redirect::to(local(&under_way.then)).into_response())
+}
+
+/// `POST /sign-out`
+async fn sign_out(
+    State(accounts): State<Arc<Accounts>>,
+    session: Session,
+    origin: RequestOrigin,
+) -> Result<Response, Problem> {
+    let home = Redirect::to("/").into_response();
+    let Some(before) = session.open().await? else {
+        return Ok(home);
+    };
+    let Some(user) = before.data.user.clone() else {
+        return Ok(home);
+    };
+    let after = SessionData {
+        theme: before.data.theme,
+        ..SessionData::of(session.next_guest())
+    };
+    session.replace(after).await?;
+    accounts.news.has_ended(before.id).await;
+    let context = CommandContext {
+        caller: before.data.caller(),
+        origin: origin.origin,
+        ..CommandContext::default()
+    };
+    if let Err(error) = accounts.users.sign_out(user.id, &context).await {
+        // They are signed out all the same.
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            user = %user.id,
+            "that a user has signed out was not noted"
+        );
+    }
+    Ok(home)
+}
+
+/// Who somebody is, as programs get it.
+#[derive(Debug, Serialize)]
+struct SessionResponse {
+    /// Whose is what they make; nobody's, if they have no session.
+    principal: Option<Principal>,
+    /// What they are called who have signed in.
+    name: Option<UserName>,
+}
+
+impl SessionResponse {
+    fn of(open: Option<Open>) -> Json<Self> {
+        let data = open.map(|open| open.data);
+        let caller = data.as_ref().map(SessionData::caller);
+        Json(Self {
+            principal: caller.and_then(|caller| caller.principal()),
+            name: data.and_then(|data| data.user).map(|user| user.name),
+        })
+    }
+}
+
+/// `GET /api/session`
+async fn who(session: Session) -> Result<Json<SessionResponse>, Problem> {
+    Ok(SessionResponse::of(session.open().await?))
+}
+
+/// `POST /api/session`: for programs that want to own something.
+async fn begin_session(session: Session) -> Result<Json<SessionResponse>, Problem> {
+    Ok(SessionResponse::of(Some(session.begin().await?)))
+}
+
+/// The sign-in that an answer belongs to, if it was begun here, by this browser, a
+/// short while ago, and nobody has come with it before.
+async fn recognise(session: &Session, answer: &Answer) -> Result<(Open, UnderWay), Problem> {
+    let state = answer.state.as_deref().ok_or_else(unknown_sign_in)?;
+    let kept = session.sessions().withdraw(&name_of(state)).await?;
+    let kept = kept.ok_or_else(unknown_sign_in)?;
+    let under_way: UnderWay = serde_json::from_str(kept.as_str()).map_err(|error| {
+        tracing::error!(%error, "a sign-in that is under way is damaged");
+        unknown_sign_in()
+    })?;
+    match session.open().await? {
+        Some(open) if *open.id.hash().as_bytes() == under_way.session => Ok((open, under_way)),
+        Some(_) | None => Err(unknown_sign_in()),
+    }
+}
+
+/// What the store knows a sign-in by.
+fn name_of(state: &str) -> SessionHash {
+    let hash = Sha256::new().chain_update("ironstar sign-in\n");
+    SessionHash::new(hash.chain_update(state).finalize().into())
+}
+
+/// What a provider tells, as far as it makes sense.
+fn read(told: ironstar_ports::IdentityProfile) -> Option<(IdentityId, Profile)> {
+    let identity = IdentityId::new(&told.issuer, &told.subject).ok()?;
+    let profile = Profile {
+        login: told.login.parse().ok()?,
+        // Who is called nothing that can be shown is called by their login.
+        name: told.name.and_then(|name| name.parse().ok()),
+    };
+    Some((identity, profile))
+}
+
+fn unknown_sign_in() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "unknown-sign-in",
+        "this sign-in cannot be finished: it took too long, was finished before, or began in \
+         another browser; you are as you were, and can begin again",
+    )
+}
+
+fn denied(provider: &dyn IdentityProvider, error: &str) -> Problem {
+    let provider = provider.name();
+    if error == "access_denied" {
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "sign-in-denied",
+            format!("you have not let {provider} tell who you are, so you are not signed in"),
+        );
+    }
+    tracing::warn!(error, provider, "a sign-in was refused");
+    let detail = format!("{provider} has refused the sign-in; you can begin again");
+    Problem::new(StatusCode::BAD_REQUEST, "sign-in-refused", detail)
+}
+
+fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
+    let name = provider.name();
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        provider = name,
+        "a sign-in was not finished"
+    );
+    let again = "you are as you were, and can begin again";
+    match error {
+        IdentityError::Refused { .. } => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "sign-in-refused",
+            format!("{name} does not accept this sign-in; {again}"),
+        ),
+        IdentityError::TimedOut => Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "sign-in-timeout",
+            format!("{name} did not answer in time; {again}"),
+        ),
+        IdentityError::Unavailable(_) => Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "sign-in-unavailable",
+            format!("{name} cannot be reached at the moment; {again} in a while"),
+        ),
+        IdentityError::Nonsense(_) => makes_no_sense(provider),
+    }
+}
+
+fn makes_no_sense(provider: &dyn IdentityProvider) -> Problem {
+    let name = provider.name();
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "sign-in-unavailable",
+        format!("what {name} has answered makes no sense; you are as you were"),
+    )
+}

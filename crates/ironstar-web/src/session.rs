@@ -1,0 +1,356 @@
+//! Sessions: who comes back.
+//!
+//! A browser holds 192 random bits in a cookie, and the store a hash of them, so
+//! that whoever reads the store is nobody. A session begins when there is
+//! something to remember, and never because somebody only looks. One that was never
+//! brought back is forgotten after an hour; any other, 30 days after it was brought
+//! back last.
+//!
+//! A cookie that is no session of ours, be it expired, forged or torn, is nobody's:
+//! it is not an error, and it is never taken over. Whoever signs in or out gets new
+//! bits, and the old ones are worth nothing from then on.
+
+mod cookie;
+mod data;
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use ironstar_app::Caller;
+use ironstar_ports::{
+    Clock, IdSource, Payload, PayloadError, SessionHash, SessionStore, StoreError, StoredSession,
+};
+use time::OffsetDateTime;
+use tokio::sync::Mutex as AsyncMutex;
+
+pub(crate) use cookie::{Cookies, SessionId};
+pub(crate) use data::{SessionData, SignedIn, Theme};
+
+use crate::problem::Problem;
+use crate::rate::NewSessionRate;
+use crate::visitor::Visitor;
+
+/// How long a session is remembered that was brought back.
+const AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// And one that never was.
+const TRIAL: Duration = Duration::from_secs(60 * 60);
+
+/// How much of its time has to have gone before a session is given more: so its
+/// row is written once a day at most, however often it is brought back.
+const STEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often sessions that have expired are looked for.
+const SWEEP: Duration = Duration::from_secs(10 * 60);
+
+/// Keeps sessions.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    store: Arc<dyn SessionStore>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    cookies: Cookies,
+    rate: NewSessionRate,
+}
+
+/// The session of a request, if it has one, or comes to have one.
+#[derive(Clone, Debug)]
+pub(crate) struct Session(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    sessions: Arc<Sessions>,
+    visitor: Visitor,
+    /// What the browser has come with.
+    brought: Option<SessionId>,
+    state: AsyncMutex<Known>,
+    /// What the browser is told to keep.
+    answer: Mutex<Option<HeaderValue>>,
+}
+
+#[derive(Debug)]
+enum Known {
+    /// Nobody has looked yet.
+    NotYet,
+    /// There is none.
+    None,
+    Some(Open),
+}
+
+/// A session that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    pub(crate) id: SessionId,
+    pub(crate) data: SessionData,
+}
+
+/// Why a session cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    /// The store does not work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored of it makes no sense.
+    #[error("a session is damaged")]
+    Damaged(#[source] serde_json::Error),
+    /// What is to be stored of it has no stored form.
+    #[error("a session cannot be stored")]
+    Unwritable(#[from] PayloadError),
+    /// One visitor asks for too many.
+    #[error("too many sessions have begun at your address; try again in a while")]
+    TooMany(Duration),
+}
+
+impl Sessions {
+    pub(crate) fn new(
+        store: Arc<dyn SessionStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        cookies: Cookies,
+        rate: NewSessionRate,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            ids,
+            cookies,
+            rate,
+        }
+    }
+
+    /// Removes sessions that have expired, now and again, for ever.
+    pub(crate) async fn keep_swept(self: Arc<Self>) {
+        let mut turn = tokio::time::interval(SWEEP);
+        loop {
+            turn.tick().await;
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "sessions that have expired were not removed; trying again later"
+                );
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        while self.store.sweep(self.clock.now()).await? > 0 {}
+        Ok(())
+    }
+
+    fn session(self: &Arc<Self>, headers: &HeaderMap, visitor: Visitor) -> Session {
+        Session(Arc::new(Inner {
+            sessions: Arc::clone(self),
+            visitor,
+            brought: self.cookies.read(headers),
+            state: AsyncMutex::new(Known::NotYet),
+            answer: Mutex::default(),
+        }))
+    }
+
+    async fn load(&self, id: SessionId) -> Result<Option<(Open, OffsetDateTime)>, SessionError> {
+        let stored = self.store.load(&id.hash(), self.clock.now()).await?;
+        let Some(stored) = stored else {
+            return Ok(None);
+        };
+        let data = serde_json::from_str(stored.data.as_str()).map_err(SessionError::Damaged)?;
+        Ok(Some((Open { id, data }, stored.expires_at)))
+    }
+
+    fn stored(&self, open: &Open, age: Duration) -> Result<StoredSession, SessionError> {
+        Ok(StoredSession {
+            id: open.id.hash(),
+            data: Payload::of(&open.data)?,
+            expires_at: self.clock.now() + age,
+        })
+    }
+
+    async fn create(&self, data: SessionData, age: Duration) -> Result<Open, SessionError> {
+        let id = SessionId::new(self.ids.next_secret());
+        let open = Open { id, data };
+        self.store.create(self.stored(&open, age)?).await?;
+        Ok(open)
+    }
+
+    /// Keeps something that is asked for once, by whoever knows its name, and soon.
+    pub(crate) async fn deposit(
+        &self,
+        name: SessionHash,
+        data: Payload,
+        age: Duration,
+    ) -> Result<(), StoreError> {
+        let expires_at = self.clock.now() + age;
+        let stored = StoredSession {
+            id: name,
+            data,
+            expires_at,
+        };
+        self.store.create(stored).await
+    }
+
+    /// What was kept under a name: for the first who asks, and nobody after.
+    pub(crate) async fn withdraw(&self, name: &SessionHash) -> Result<Option<Payload>, StoreError> {
+        let taken = self.store.take(name, self.clock.now()).await?;
+        Ok(taken.map(|stored| stored.data))
+    }
+}
+
+impl Session {
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// The session, if there is one.
+    pub(crate) async fn open(&self) -> Result<Option<Open>, SessionError> {
+        let mut state = self.0.state.lock().await;
+        self.look(&mut state).await?;
+        Ok(state.open().cloned())
+    }
+
+    /// The session; it begins, if there is none.
+    pub(crate) async fn begin(&self) -> Result<Open, SessionError> {
+        let mut state = self.0.state.lock().await;
+        self.look(&mut state).await?;
+        if let Some(open) = state.open() {
+            return Ok(open.clone());
+        }
+        let sessions = &self.0.sessions;
+        sessions
+            .rate
+            .count(self.0.visitor)
+            .map_err(SessionError::TooMany)?;
+        let guest = sessions.ids.next_id().into();
+        let open = sessions.create(SessionData::of(guest), TRIAL).await?;
+        self.keep(&mut state, open.clone());
+        Ok(open)
+    }
+
+    /// Changes what is remembered. Nothing, if the session has ended meanwhile.
+    pub(crate) async fn change(
+        &self,
+        change: impl FnOnce(&mut SessionData),
+    ) -> Result<Option<Open>, SessionError> {
+        let mut state = self.0.state.lock().await;
+        self.look(&mut state).await?;
+        let Known::Some(open) = &mut *state else {
+            return Ok(None);
+        };
+        change(&mut open.data);
+        let sessions = &self.0.sessions;
+        let stored = sessions.stored(open, AGE)?;
+        let open = open.clone();
+        if sessions.store.update(stored, sessions.clock.now()).await? {
+            return Ok(Some(open));
+        }
+        *state = Known::None;
+        Ok(None)
+    }
+
+    /// Has another session take the place of this one: new bits for the browser,
+    /// and the old ones are worth nothing any more.
+    pub(crate) async fn replace(&self, data: SessionData) -> Result<Open, SessionError> {
+        let mut state = self.0.state.lock().await;
+        let sessions = &self.0.sessions;
+        if let Some(old) = self.0.brought {
+            let now = sessions.clock.now();
+            sessions.store.take(&old.hash(), now).await?;
+        }
+        let open = sessions.create(data, AGE).await?;
+        self.keep(&mut state, open.clone());
+        Ok(open)
+    }
+
+    /// Who asks, as far as the session tells.
+    pub(crate) async fn caller(&self) -> Result<Caller, SessionError> {
+        let open = self.open().await?;
+        Ok(open.map_or_else(Caller::anonymous, |open| open.data.caller()))
+    }
+
+    /// An id for a guest who is new.
+    pub(crate) fn next_guest(&self) -> ironstar_domain::GuestId {
+        self.0.sessions.ids.next_id().into()
+    }
+
+    async fn look(&self, state: &mut Known) -> Result<(), SessionError> {
+        if !matches!(state, Known::NotYet) {
+            return Ok(());
+        }
+        let found = match self.0.brought {
+            Some(id) => self.0.sessions.load(id).await?,
+            None => None,
+        };
+        let Some((open, expires_at)) = found else {
+            *state = Known::None;
+            return Ok(());
+        };
+        let sessions = &self.0.sessions;
+        let now = sessions.clock.now();
+        if expires_at - now < AGE - STEP {
+            let stored = sessions.stored(&open, AGE)?;
+            // One that has just ended stays so.
+            if !sessions.store.update(stored, now).await? {
+                *state = Known::None;
+                return Ok(());
+            }
+            self.keep(state, open);
+        } else {
+            *state = Known::Some(open);
+        }
+        Ok(())
+    }
+
+    /// Has the browser keep a session.
+    fn keep(&self, state: &mut Known, open: Open) {
+        let cookie = self.0.sessions.cookies.write(open.id, AGE);
+        *self.0.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(cookie);
+        *state = Known::Some(open);
+    }
+}
+
+impl Known {
+    fn open(&self) -> Option<&Open> {
+        match self {
+            Self::Some(open) => Some(open),
+            Self::NotYet | Self::None => None,
+        }
+    }
+}
+
+/// Gives each request its session, and its browser what to keep of it.
+pub(crate) async fn carry(
+    State(sessions): State<Arc<Sessions>>,
+    visitor: Visitor,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let session = sessions.session(request.headers(), visitor);
+    request.extensions_mut().insert(session.clone());
+    let mut response = next.run(request).await;
+    let mut answer = session
+        .0
+        .answer
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(cookie) = answer.take() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    drop(answer);
+    response
+}
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let session = parts.extensions.get::<Self>();
+        session.cloned().ok_or_else(|| {
+            tracing::error!("a route is not within `session::carry`");
+            Problem::no_such_page()
+        })
+    }
+}

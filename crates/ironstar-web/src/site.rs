@@ -1,0 +1,132 @@
+//! What the operator says of the site as a whole: where it is, and what its start
+//! page shows.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::http::uri::{Authority, Scheme, Uri};
+use axum::http::{Extensions, HeaderMap, header};
+use thiserror::Error;
+
+/// The site as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// Where people find it. If that is not said, links lead to where the request
+    /// went, and cookies are those of a site without TLS.
+    pub address: Option<SiteAddress>,
+    /// What its start page shows.
+    pub home: Home,
+}
+
+/// What the start page shows.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Home {
+    /// The list that everyone shares.
+    #[default]
+    Shared,
+    /// The visitor's own list.
+    Own,
+}
+
+/// Where people find a site: `https://example.org`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SiteAddress {
+    is_secure: bool,
+    authority: Authority,
+}
+
+/// Why a text is not a [`SiteAddress`].
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("expected is where people find the site, such as 'https://example.org', without a path")]
+pub struct SiteAddressError;
+
+/// Where a site is, as far as the operator or the request says, for links that lead
+/// there from elsewhere.
+pub(crate) fn address(extensions: &Extensions, headers: &HeaderMap) -> String {
+    let site = extensions.get::<Arc<Site>>();
+    if let Some(address) = site.and_then(|site| site.address.as_ref()) {
+        return address.to_string();
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    host.map(|host| format!("http://{host}"))
+        .unwrap_or_default()
+}
+
+impl SiteAddress {
+    /// Whether it is reached over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// The host, without a port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+}
+
+impl FromStr for SiteAddress {
+    type Err = SiteAddressError;
+
+    fn from_str(text: &str) -> Result<Self, SiteAddressError> {
+        let parts = Uri::from_str(text)
+            .map_err(|_| SiteAddressError)?
+            .into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(SiteAddressError);
+        };
+        let is_secure = scheme == Scheme::HTTPS;
+        let has_path = parts.path_and_query.is_some_and(|path| path != "/");
+        let has_user = authority.as_str().contains('@');
+        if has_path || has_user || !(is_secure || scheme == Scheme::HTTP) {
+            return Err(SiteAddressError);
+        }
+        Ok(Self {
+            is_secure,
+            authority,
+        })
+    }
+}
+
+impl Display for SiteAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SiteAddress, SiteAddressError};
+
+    #[test]
+    fn an_address_is_a_scheme_and_a_host() {
+        for (text, is_secure, host) in [
+            ("https://example.org", true, "example.org"),
+            ("http://localhost:3000", false, "localhost"),
+            ("http://[::1]:3000", false, "[::1]"),
+        ] {
+            let address: SiteAddress = text.parse().expect("an address");
+            assert_eq!((address.is_secure(), address.host()), (is_secure, host));
+            assert_eq!(address.to_string(), text);
+        }
+        let slash: SiteAddress = "https://example.org/".parse().expect("an address");
+        assert_eq!(slash.to_string(), "https://example.org");
+        for text in [
+            "",
+            "example.org",
+            "/path",
+            "ftp://example.org",
+            "https://example.org/path",
+            "https://example.org/?query",
+            "https://user@example.org",
+            "https://",
+        ] {
+            assert_eq!(text.parse::<SiteAddress>(), Err(SiteAddressError), "{text}");
+        }
+    }
+}

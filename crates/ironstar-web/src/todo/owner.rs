@@ -1,0 +1,111 @@
+//! What the owner of a list finds below it: to call it something else, to put it
+//! away, and to let others in. It is drawn when the page is, and not patched.
+
+use ironstar_app::access::Links;
+use ironstar_app::list::ListItem;
+use ironstar_domain::{LinkAccess, LinkId};
+use maud::{Markup, html};
+
+use crate::kit::Button;
+
+/// What the owner of a list can do with it.
+#[derive(Debug)]
+pub(super) struct Panel {
+    /// Where the list is.
+    path: String,
+    name: String,
+    is_archived: bool,
+    /// Whether it is somebody's own, so that there are others to let in.
+    is_owned: bool,
+    links: Vec<ShownLink>,
+}
+
+/// A link, as its owner hands it on.
+#[derive(Debug)]
+struct ShownLink {
+    id: LinkId,
+    access: LinkAccess,
+    address: String,
+}
+
+impl Panel {
+    /// The panel of a list of the site at an address.
+    pub(super) fn of(list: &ListItem, links: &Links, site: &str) -> Self {
+        let path = format!("/lists/{}", list.id);
+        let shown = list.links.iter().map(|link| ShownLink {
+            id: link.id,
+            access: link.access,
+            address: format!("{site}{path}?link={}", links.token(list.id, link.id)),
+        });
+        Self {
+            links: shown.collect(),
+            name: list.name.to_string(),
+            is_archived: list.archived,
+            is_owned: list.owner.is_some(),
+            path,
+        }
+    }
+
+    pub(super) fn draw(&self) -> Markup {
+        html! {
+            section.owner.card aria-labelledby="owner" {
+                h2 #owner { "This list" }
+                @if !self.is_archived { (self.changes()) }
+                @if self.is_owned { (self.shares()) }
+            }
+        }
+    }
+
+    fn changes(&self) -> Markup {
+        html! {
+            form.plain.line action={ (self.path) "/rename" } method="post" {
+                input type="hidden" name="then" value="list";
+                input.edit name="name" value=(self.name) required dir="auto"
+                    aria-label="Name of this list" autocomplete="off";
+                (Button::Quiet.draw("Rename"))
+            }
+            form.plain.line action={ (self.path) "/archive" } method="post" {
+                p { "Put it away: it takes no new todos then." }
+                input type="hidden" name="then" value="list";
+                (Button::Quiet.draw("Archive"))
+            }
+        }
+    }
+
+    fn shares(&self) -> Markup {
+        html! {
+            @if self.links.is_empty() {
+                p.note { "Nobody else can see it. Whoever gets a link from you can, without signing in." }
+            } @else {
+                ul.links {
+                    @for link in &self.links { (self.link(link)) }
+                }
+            }
+            @if !self.is_archived {
+                form.plain.line action={ (self.path) "/links" } method="post" {
+                    p { "Let others in by a new link:" }
+                    (Button::Quiet.draw_named("access", "read", "To look at it"))
+                    (Button::Quiet.draw_named("access", "edit", "To take part"))
+                }
+            }
+        }
+    }
+
+    fn link(&self, link: &ShownLink) -> Markup {
+        let what = match link.access {
+            LinkAccess::Read => "Can look at it",
+            LinkAccess::Edit => "Can take part",
+        };
+        html! {
+            li {
+                label {
+                    span { (what) }
+                    input.address readonly value=(link.address);
+                }
+                form.plain action={ (self.path) "/links/" (link.id) "/revoke" } method="post" {
+                    (Button::Quiet.draw_as("", "Revoke", Some(&format!("Revoke the link: {what}"))))
+                }
+            }
+        }
+    }
+}
