@@ -5,11 +5,13 @@
 //! `ironstar-ports`.
 //!
 //! - [`sqlite`]: the log in one SQLite file, and read models.
+//! - [`github`]: who people are, by GitHub.
 //! - [`zenoh`]: the bus on Zenoh.
 //! - [`memory`]: all of it in memory, for tests.
 //! - [`system`]: the real clock and real ids.
 
 mod builds;
+pub mod github;
 pub mod memory;
 pub mod sqlite;
 pub mod system;

@@ -1,5 +1,7 @@
 //! What an operator can decide, by option or by environment variable.
 
+mod github;
+
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -11,6 +13,8 @@ use clap::{Parser, Subcommand, ValueEnum, value_parser};
 use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
 use ironstar_ports::IdentityProvider;
 use ironstar_web::{AllowedHosts, Home, HostRule, Limits, Site, SiteAddress};
+
+use self::github::GitHubOptions;
 
 /// Serves a live todo list, with its history in one SQLite file.
 #[derive(Clone, Debug, Parser)]
@@ -146,6 +150,10 @@ pub(crate) struct Config {
     )]
     home: HomeList,
 
+    /// Who people are
+    #[command(flatten)]
+    github: GitHubOptions,
+
     /// How the log on standard error is written
     #[arg(
         long,
@@ -191,7 +199,7 @@ impl Config {
 
     /// Who knows who people are, if they can sign in.
     pub(crate) fn identities(&self) -> anyhow::Result<Option<Arc<dyn IdentityProvider>>> {
-        Ok(None)
+        self.github.provider(self.public_url.as_ref())
     }
 
     fn hosts(&self) -> AllowedHosts {

@@ -2,6 +2,7 @@
 //! special about each.
 
 mod contract;
+mod github;
 mod memory;
 mod mutants;
 mod sqlite;

@@ -1,0 +1,160 @@
+//! The client that asks GitHub: it goes nowhere that it was not sent, and reads no
+//! more than it has to.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use ironstar_ports::IdentityError;
+use oauth2::http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
+use oauth2::http::{Request, Response, StatusCode};
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use serde::de::DeserializeOwned;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How many bytes an answer may have.
+const MOST: usize = 64 * 1024;
+
+/// What GitHub wants to be told of who asks.
+const WHO: HeaderValue = HeaderValue::from_static(concat!("ironstar/", env!("CARGO_PKG_VERSION")));
+
+#[derive(Clone, Debug)]
+pub(super) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+/// Why there is no answer to work with. What was sent, and where to, is left out:
+/// it may be secret.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error("the request failed")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the answer is {0}")]
+    Status(StatusCode),
+    #[error("the answer has more than {MOST} bytes")]
+    TooLong,
+    #[error("the answer is not JSON of the right shape: {0}")]
+    NotJson(&'static str),
+}
+
+impl HttpError {
+    pub(super) fn into_identity_error(self) -> IdentityError {
+        match self {
+            Self::Status(status) if is_their_trouble(status) => {
+                IdentityError::Unavailable(self.into())
+            }
+            Self::Failed(_) => IdentityError::Unavailable(self.into()),
+            Self::Status(_) | Self::TooLong | Self::NotJson(_) => {
+                IdentityError::Nonsense(self.into())
+            }
+        }
+    }
+}
+
+/// Whether an answer says that it is not for now.
+fn is_their_trouble(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+impl Http {
+    pub(super) fn new() -> Result<Self, io::Error> {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT));
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            // Addresses that are not secure are refused before (`address`).
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        // A connection that is kept may have gone when it is needed again.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        Ok(Self(client))
+    }
+
+    /// Sends what OAuth's client asks for.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (status, body) = self.answer(request).await?;
+        // Its own errors come with a 200 or a 400, and a body that says so.
+        if !status.is_success() && status != StatusCode::BAD_REQUEST {
+            return Err(HttpError::Status(status));
+        }
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        mark_errors(&mut response);
+        Ok(response)
+    }
+
+    /// Reads something that a token is good for.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        token: &str,
+    ) -> Result<T, HttpError> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| HttpError::NotJson("the token"))?;
+        bearer.set_sensitive(true);
+        let request = Request::get(url)
+            .header(AUTHORIZATION, bearer)
+            .header(ACCEPT, "application/vnd.github+json")
+            .body(Vec::new())
+            .map_err(failed)?;
+        let (status, body) = self.answer(request).await?;
+        if status != StatusCode::OK {
+            return Err(HttpError::Status(status));
+        }
+        serde_json::from_slice(&body).map_err(|_| HttpError::NotJson("the profile"))
+    }
+
+    async fn answer(
+        &self,
+        mut request: Request<Vec<u8>>,
+    ) -> Result<(StatusCode, Vec<u8>), HttpError> {
+        request.headers_mut().insert(USER_AGENT, WHO);
+        let response = self.0.request(request.map(Full::from)).await;
+        let (head, body) = response.map_err(failed)?.into_parts();
+        let body = Limited::new(body, MOST).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                HttpError::TooLong
+            } else {
+                HttpError::Failed(error)
+            }
+        })?;
+        Ok((head.status, body.to_bytes().to_vec()))
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = HttpError;
+    type Future = BoxFuture<'c, Result<HttpResponse, HttpError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        self.send(request).boxed()
+    }
+}
+
+/// GitHub says 200 also when it refuses. OAuth's client looks at the status.
+fn mark_errors(response: &mut HttpResponse) {
+    #[derive(serde::Deserialize)]
+    struct Refused {
+        #[serde(rename = "error")]
+        _error: String,
+    }
+    if serde_json::from_slice::<Refused>(response.body()).is_ok() {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+    }
+}
+
+fn failed(error: impl Error + Send + Sync + 'static) -> HttpError {
+    HttpError::Failed(error.into())
+}

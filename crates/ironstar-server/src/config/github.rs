@@ -1,0 +1,112 @@
+//! How people sign in with GitHub.
+
+use std::fmt::{self, Debug};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use ironstar_adapters::github::{
+    API_URL, AUTHORIZE_URL, GitHub, GitHubConfig, PATIENCE, TOKEN_URL,
+};
+use ironstar_ports::IdentityProvider;
+use ironstar_web::SiteAddress;
+
+/// How people sign in with GitHub.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GitHubOptions {
+    /// The id of the OAuth app that people sign in with, at GitHub. Its callback
+    /// address is '/sign-in/callback' below --public-url. By default, nobody signs in
+    #[arg(
+        long,
+        env = "IRONSTAR_GITHUB_CLIENT_ID",
+        value_name = "ID",
+        requires = "github_client_secret",
+        requires = "public_url"
+    )]
+    github_client_id: Option<String>,
+
+    /// The secret of that app. Better given by the variable, which other users of
+    /// the machine do not see
+    #[arg(
+        long,
+        env = "IRONSTAR_GITHUB_CLIENT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true,
+        requires = "github_client_id"
+    )]
+    github_client_secret: Option<ClientSecret>,
+
+    /// Where people let GitHub tell who they are, for a GitHub Enterprise Server
+    #[arg(
+        long,
+        env = "IRONSTAR_GITHUB_AUTHORIZE_URL",
+        value_name = "URL",
+        default_value = AUTHORIZE_URL
+    )]
+    github_authorize_url: String,
+
+    /// Where a code is worth a token, for a GitHub Enterprise Server
+    #[arg(
+        long,
+        env = "IRONSTAR_GITHUB_TOKEN_URL",
+        value_name = "URL",
+        default_value = TOKEN_URL
+    )]
+    github_token_url: String,
+
+    /// Where profiles are read, for a GitHub Enterprise Server
+    #[arg(
+        long,
+        env = "IRONSTAR_GITHUB_API_URL",
+        value_name = "URL",
+        default_value = API_URL
+    )]
+    github_api_url: String,
+}
+
+/// What must not be seen.
+#[derive(Clone)]
+struct ClientSecret(String);
+
+impl GitHubOptions {
+    /// GitHub, if people sign in with it at a site.
+    pub(super) fn provider(
+        &self,
+        site: Option<&SiteAddress>,
+    ) -> anyhow::Result<Option<Arc<dyn IdentityProvider>>> {
+        let (Some(id), Some(ClientSecret(secret))) =
+            (&self.github_client_id, &self.github_client_secret)
+        else {
+            return Ok(None);
+        };
+        let Some(site) = site else {
+            bail!("people can only sign in if --public-url says where they come back to");
+        };
+        let github = GitHub::new(GitHubConfig {
+            client_id: id.clone(),
+            client_secret: secret.clone(),
+            authorize_url: self.github_authorize_url.clone(),
+            token_url: self.github_token_url.clone(),
+            api_url: self.github_api_url.clone(),
+            redirect_url: format!("{site}/sign-in/callback"),
+            patience: PATIENCE,
+        });
+        let github = github.context("people cannot sign in with GitHub")?;
+        Ok(Some(Arc::new(github)))
+    }
+}
+
+impl FromStr for ClientSecret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(secret: &str) -> Result<Self, Self::Err> {
+        Ok(Self(secret.to_owned()))
+    }
+}
+
+impl Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(…)")
+    }
+}
