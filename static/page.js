@@ -117,7 +117,10 @@ document.addEventListener("submit", async (event) => {
 // --- Answers and patches -------------------------------------------------------
 
 document.addEventListener("datastar-fetch", ({ detail: { type, el, argsRaw } }) => {
-  if (el.matches("#connection")) {
+  if (type === "datastar-reload") {
+    // Who may see what has changed, or who somebody is.
+    location.reload();
+  } else if (el.matches("#connection")) {
     hear(type);
   } else if (type === "datastar-refused") {
     refused.add(argsRaw.key);

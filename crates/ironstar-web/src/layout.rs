@@ -80,7 +80,7 @@ impl Frame {
                     a href="/lists" { "My lists" }
                 }
                 div.visitor {
-                    (theme::draw(self.theme, &self.here))
+                    (theme::draw(self.theme))
                     @if let Some(user) = &self.user {
                         span.user dir="auto" title="You are signed in" { (user) }
                         form action="/sign-out" method="post" {

@@ -4,6 +4,7 @@
 use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use datastar::prelude::PatchElements;
@@ -24,15 +25,13 @@ pub(crate) fn routes(news: PrivateNews) -> Router {
 #[derive(Debug, Deserialize)]
 struct Choice {
     theme: String,
-    /// Where to go then.
-    #[serde(default)]
-    then: String,
 }
 
 /// `POST /theme`
 async fn choose(
     State(news): State<PrivateNews>,
     session: Session,
+    headers: HeaderMap,
     form: Result<Form<Choice>, FormRejection>,
 ) -> Result<Response, Problem> {
     let Form(choice) = form?;
@@ -43,31 +42,36 @@ async fn choose(
     if let Some(open) = session.change(|data| data.theme = theme).await? {
         news.has_theme(open.id, theme).await;
     }
-    Ok(Redirect::to(local(&choice.then)).into_response())
+    Ok(Redirect::to(&came_from(&headers)).into_response())
+}
+
+/// The page that a form was on, as far as its browser tells. The form does not say,
+/// because it is the same on all pages, and is patched on all.
+fn came_from(headers: &HeaderMap) -> String {
+    let referer = headers.get(header::REFERER);
+    let uri = referer.and_then(|referer| Uri::try_from(referer.as_bytes()).ok());
+    let path = uri.as_ref().and_then(Uri::path_and_query);
+    local(path.map_or("/", |path| path.as_str())).to_owned()
 }
 
 /// The theme that is chosen, and the others to choose from. The style sheet goes by
 /// its `data-theme`.
-pub(crate) fn draw(theme: Theme, here: &str) -> Markup {
+pub(crate) fn draw(theme: Theme) -> Markup {
     html! {
-        form.themes action="/theme" method="post" role="group" aria-label="Colors" {
-            (mark(theme))
-            input type="hidden" name="then" value=(here);
+        form #themes .themes action="/theme" method="post" role="group" aria-label="Colors"
+            data-theme=(theme.name()) {
             @for choice in Theme::ALL {
-                button name="theme" value=(choice.name()) { (choice.label()) }
+                button name="theme" value=(choice.name()) aria-pressed=(choice == theme) {
+                    (choice.label())
+                }
             }
         }
     }
 }
 
-/// What says which theme is chosen.
-fn mark(theme: Theme) -> Markup {
-    html! { span #theme data-theme=(theme.name()) hidden {} }
-}
-
 /// What has a page look so.
 pub(crate) fn patch(theme: Theme) -> PatchElements {
-    PatchElements::new(mark(theme).into_string())
+    PatchElements::new(draw(theme).into_string())
 }
 
 impl Theme {

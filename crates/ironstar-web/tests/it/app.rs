@@ -18,7 +18,7 @@ use ironstar_adapters::memory::{
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::{Gates, Links};
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
-use ironstar_ports::{Clock, EventStore, IdentityProvider, Position};
+use ironstar_ports::{Clock, Envelope, EventStore, IdentityProvider, Position};
 use ironstar_web::{Limits, Services, Site};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -225,6 +225,12 @@ impl TestApp {
                 .boxed()
                 .eventsource(),
         )
+    }
+
+    /// The whole log.
+    pub(crate) async fn store_log(&self) -> Vec<Envelope> {
+        let log = self.store.load_after(Position::START, 10_000).await;
+        log.expect("the log")
     }
 
     pub(crate) async fn head(&self) -> Position {

@@ -1,13 +1,16 @@
 //! The web layer, on adapters in memory: what goes in and what comes out.
 
+mod accounts;
 mod app;
 mod assets;
 mod commands;
 mod events;
 mod forms;
+mod isolation;
 mod limits;
 mod lists;
 mod overload;
 mod page;
+mod sessions;
 mod shutdown;
 mod sse;

@@ -1,0 +1,412 @@
+//! Signing in and out, by a GitHub that keeps to the protocol, or does not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use futures::future::join_all;
+use ironstar_adapters::github::{GitHub, GitHubConfig};
+use ironstar_github::{Behaviour, Person, Registration, StandIn};
+use ironstar_web::{Limits, Site};
+use serde_json::json;
+
+use crate::app::{Setup, TestApp, json as body, text};
+use crate::sessions::{SetClock, principal};
+
+const SITE: &str = "http://localhost:3000";
+
+/// An application, and a GitHub to sign in with.
+struct World {
+    app: TestApp,
+    github: StandIn,
+    clock: Arc<SetClock>,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
+        let redirect_url = format!("{SITE}/sign-in/callback");
+        let registration = Registration {
+            client_id: "ironstar".to_owned(),
+            client_secret: "secret".to_owned(),
+            redirect_url: redirect_url.clone(),
+        };
+        let github = StandIn::start(registration).await.expect("it starts");
+        let provider = GitHub::new(GitHubConfig {
+            client_id: "ironstar".to_owned(),
+            client_secret: "secret".to_owned(),
+            authorize_url: github.authorize_url(),
+            token_url: github.token_url(),
+            api_url: github.api_url(),
+            redirect_url,
+            patience: Duration::from_millis(1_000),
+        });
+        let clock = SetClock::new();
+        let app = TestApp::with(Setup {
+            limits,
+            site: Site {
+                address: Some(SITE.parse().expect("an address")),
+                ..Site::default()
+            },
+            identities: Some(Arc::new(provider.expect("a configuration"))),
+            clock: clock.clone(),
+        })
+        .await;
+        Self { app, github, clock }
+    }
+
+    /// Begins to sign in; where the browser is sent.
+    async fn begin(&self, app: &TestApp) -> String {
+        let response = app.form(Request::post("/sign-in"), "then=/lists").await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        location(&response)
+    }
+
+    /// Where GitHub sends a browser back to whose owner agrees.
+    async fn callback(&self, app: &TestApp, login: &str) -> String {
+        let address = self.begin(app).await;
+        let back = self.github.authorize(&address, login);
+        let back = back.expect("the request is as it should be");
+        back.strip_prefix(SITE).expect("it leads back").to_owned()
+    }
+
+    async fn sign_in(&self, app: &TestApp, login: &str) {
+        let callback = self.callback(app, login).await;
+        let response = app.get(&callback).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        assert_eq!(location(&response), "/lists");
+    }
+}
+
+fn location(response: &Response) -> String {
+    let location = response.headers()[header::LOCATION].to_str();
+    location.expect("text").to_owned()
+}
+
+async fn name(app: &TestApp) -> Option<String> {
+    let answer = body(app.get("/api/session").await).await;
+    answer["name"].as_str().map(str::to_owned)
+}
+
+async fn create_list(app: &TestApp, name: &str) -> String {
+    let response = app
+        .form(Request::post("/lists"), format!("name={name}"))
+        .await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    location(&response)
+}
+
+/// What a page says that is shown to a person.
+async fn page(app: &TestApp, path: &str) -> (StatusCode, String) {
+    let request = Request::get(path).header(header::ACCEPT, "text/html");
+    let response = app.send(request.body("".into()).expect("a request")).await;
+    (response.status(), text(response).await)
+}
+
+#[tokio::test]
+async fn whoever_signs_in_is_the_same_on_every_device() {
+    let world = World::new().await;
+    let (laptop, phone) = (&world.app, &world.app.stranger());
+    let list = create_list(laptop, "Groceries").await;
+    world.sign_in(laptop, "octocat").await;
+    let user = principal(laptop).await.expect("a user");
+    assert!(user.starts_with("user/"), "{user}");
+    assert_eq!(name(laptop).await.as_deref(), Some("The Octocat"));
+    // What was made before is theirs, on the other device, too.
+    assert_eq!(phone.get(&list).await.status(), StatusCode::NOT_FOUND);
+    world.sign_in(phone, "octocat").await;
+    assert_eq!(principal(phone).await, Some(user));
+    let (status, shown) = page(phone, &list).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(shown.contains("Groceries") && shown.contains("The Octocat"));
+    let other = world.app.stranger();
+    world.sign_in(&other, "hubot").await;
+    assert_eq!(other.get(&list).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn many_who_sign_in_at_once_for_the_first_time_are_one_user() {
+    let world = World::new().await;
+    let devices: Vec<TestApp> = (0..8).map(|_| world.app.stranger()).collect();
+    join_all(
+        devices
+            .iter()
+            .map(|device| world.sign_in(device, "octocat")),
+    )
+    .await;
+    let mut users = join_all(devices.iter().map(principal)).await;
+    users.dedup();
+    assert_eq!(users.len(), 1, "{users:?}");
+    let log = world.app.store_log().await;
+    let registered = log.iter().filter(|event| event.event_type == "registered");
+    assert_eq!(registered.count(), 1);
+}
+
+#[tokio::test]
+async fn a_session_has_new_bits_after_signing_in_and_out() {
+    let world = World::new().await;
+    let app = &world.app;
+    let callback = world.callback(app, "octocat").await;
+    // An attacker who knows the cookie from before knows nothing of the one after.
+    let fixed = app.with_cookie(app.cookie());
+    assert!(principal(&fixed).await.is_some());
+    app.get(&callback).await;
+    assert!(
+        principal(app)
+            .await
+            .is_some_and(|who| who.starts_with("user/"))
+    );
+    assert_ne!(app.cookie(), fixed.cookie());
+    assert_eq!(principal(&fixed).await, None);
+
+    let signed_in = app.with_cookie(app.cookie());
+    let list = create_list(app, "Mine").await;
+    let response = app.form(Request::post("/sign-out"), "").await;
+    assert_eq!(location(&response), "/");
+    assert_eq!(principal(&signed_in).await, None);
+    assert!(
+        principal(app)
+            .await
+            .is_some_and(|who| who.starts_with("guest/"))
+    );
+    assert_eq!(app.get(&list).await.status(), StatusCode::NOT_FOUND);
+    let log = app.store_log().await;
+    let last = log.last().expect("an event");
+    assert_eq!(last.event_type, "signed_out");
+}
+
+#[tokio::test]
+async fn streams_end_when_who_somebody_is_changes() {
+    let world = World::new().await;
+    let app = &world.app;
+    let callback = world.callback(app, "octocat").await;
+    let mut before = app.stream("/api/sse/todos", None).await;
+    let mut events = app.stream("/api/events", None).await;
+    let mut stranger = app.stranger().stream("/api/sse/todos", None).await;
+    app.get(&callback).await;
+    assert_eq!(before.next_with("now").await.event, "datastar-reload");
+    assert!(before.ends().await && events.ends().await);
+    let list = create_list(app, "Mine").await;
+    let path = format!("/api/sse/todos?list={}", &list["/lists/".len()..]);
+    let mut after = app.stream(&path, None).await;
+    app.form(Request::post("/sign-out"), "").await;
+    assert_eq!(after.next_with("now").await.event, "datastar-reload");
+    assert!(after.ends().await);
+    app.create("Milk").await;
+    stranger.next_with("Milk").await;
+}
+
+#[tokio::test]
+async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
+    let world = World::new().await;
+    let app = &world.app;
+    let refused = async |app: &TestApp, callback: &str| {
+        let before = app.cookie();
+        let (status, shown) = page(app, callback).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{callback}");
+        assert!(shown.contains("cannot be finished"), "{shown}");
+        assert_eq!(app.cookie(), before);
+        assert_eq!(name(app).await, None);
+    };
+    // Another browser, with a session of its own and without one.
+    for thief in [app.stranger(), app.stranger()] {
+        let callback = world.callback(app, "octocat").await;
+        refused(&thief, &callback).await;
+        thief.form(Request::post("/theme"), "theme=dark").await;
+        refused(&thief, &callback).await;
+        // And whoever it was stolen from begins anew.
+        refused(app, &callback).await;
+    }
+    let callback = world.callback(app, "octocat").await;
+    world.clock.advance(time::Duration::minutes(11));
+    refused(app, &callback).await;
+    for forged in [
+        "/sign-in/callback",
+        "/sign-in/callback?code=x",
+        "/sign-in/callback?code=x&state=",
+        "/sign-in/callback?code=x&state=made-up",
+    ] {
+        refused(app, forged).await;
+    }
+    let callback = world.callback(app, "octocat").await;
+    assert_eq!(app.get(&callback).await.status(), StatusCode::SEE_OTHER);
+    let (status, _) = page(app, &callback).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "it is good once");
+    assert!(name(app).await.is_some(), "and stays what it was");
+}
+
+#[tokio::test]
+async fn of_two_who_come_back_with_the_same_at_once_one_gets_in() {
+    let world = World::new().await;
+    let callback = world.callback(&world.app, "octocat").await;
+    let both = [1, 2].map(|_| world.app.with_cookie(world.app.cookie()));
+    let answers = join_all(both.iter().map(|app| app.get(&callback))).await;
+    let mut statuses: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.status().as_u16())
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 400]);
+    assert_eq!(world.github.asked().0, 1, "GitHub is asked once");
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_ends_in_a_page_and_changes_nothing() {
+    let world = World::new().await;
+    let app = &world.app;
+    for (behaviour, status, said) in [
+        (Behaviour::ErrorBody, 400, "does not accept this sign-in"),
+        (Behaviour::Fail, 502, "cannot be reached"),
+        (Behaviour::Busy, 502, "cannot be reached"),
+        (Behaviour::HangUp, 502, "cannot be reached"),
+        (Behaviour::Slow, 504, "did not answer in time"),
+        (Behaviour::Garbage, 502, "makes no sense"),
+        (Behaviour::Huge, 502, "makes no sense"),
+        (Behaviour::Redirect, 502, "makes no sense"),
+        (Behaviour::NoProfile, 502, "makes no sense"),
+        (Behaviour::OtherState, 400, "cannot be finished"),
+        (Behaviour::NoState, 400, "cannot be finished"),
+    ] {
+        world.github.behave(behaviour);
+        let callback = world.callback(app, "octocat").await;
+        let (before, who) = (app.cookie(), principal(app).await);
+        let (actual, shown) = page(app, &callback).await;
+        assert_eq!(actual.as_u16(), status, "{behaviour:?}: {shown}");
+        assert!(shown.contains(said), "{behaviour:?}: {shown}");
+        assert_eq!(app.cookie(), before, "{behaviour:?}");
+        assert_eq!(principal(app).await, who, "{behaviour:?}");
+    }
+    assert!(app.store_log().await.is_empty());
+    world.github.behave(Behaviour::Normal);
+    world.sign_in(app, "octocat").await;
+}
+
+#[tokio::test]
+async fn whoever_does_not_agree_is_not_signed_in() {
+    let world = World::new().await;
+    let app = &world.app;
+    let state = async || {
+        let address = world.begin(app).await;
+        let (_, rest) = address.split_once("state=").expect("a state");
+        rest.split('&').next().expect("its value").to_owned()
+    };
+    let denied = format!(
+        "/sign-in/callback?error=access_denied&state={}",
+        state().await
+    );
+    let (status, shown) = page(app, &denied).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(shown.contains("you are not signed in"), "{shown}");
+    let other = format!(
+        "/sign-in/callback?error=%3Cscript%3E&state={}",
+        state().await
+    );
+    let (status, shown) = page(app, &other).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(shown.contains("has refused") && !shown.contains("<script>alert"));
+    assert_eq!(name(app).await, None);
+    assert_eq!(world.github.asked(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_profile_is_taken_as_far_as_it_makes_sense() {
+    let world = World::new().await;
+    for (login, called, shown) in [
+        ("ada", Some("Ada \u{202e}Lovelace"), "Ada \u{202e}Lovelace"),
+        ("bob", Some("  "), "bob"),
+        ("eve", Some("a\nb"), "eve"),
+        ("max", None, "max"),
+    ] {
+        world.github.know(Person {
+            id: 7,
+            login: login.to_owned(),
+            name: called.map(str::to_owned),
+        });
+        let app = world.app.stranger();
+        world.sign_in(&app, login).await;
+        assert_eq!(name(&app).await.as_deref(), Some(shown));
+    }
+    // A name is text on the page, whatever it is.
+    world.github.know(Person {
+        id: 7,
+        login: "mallory".to_owned(),
+        name: Some("<b>Mallory</b>".to_owned()),
+    });
+    world.sign_in(&world.app, "mallory").await;
+    let (_, shown) = page(&world.app, "/").await;
+    assert!(shown.contains("&lt;b&gt;Mallory&lt;/b&gt;"), "{shown}");
+}
+
+#[tokio::test]
+async fn other_sites_neither_sign_in_nor_out_nor_lead_elsewhere() {
+    let world = World::new().await;
+    let app = &world.app;
+    for path in ["/sign-in", "/sign-out", "/theme"] {
+        let request = Request::post(path).header("sec-fetch-site", "cross-site");
+        let response = app.form(request, "theme=dark").await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
+        let by_get = app.get(path).await.status();
+        assert_eq!(by_get, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
+    assert_eq!(app.sessions.count(), 0);
+    let begin = app
+        .form(Request::post("/sign-in"), "then=//evil.test/")
+        .await;
+    let back = world.github.authorize(&location(&begin), "octocat");
+    let callback = back.expect("as it should be");
+    let response = app.get(callback.strip_prefix(SITE).expect("back")).await;
+    assert_eq!(location(&response), "/");
+}
+
+#[tokio::test]
+async fn forms_may_lead_to_github_and_nowhere_else() {
+    let world = World::new().await;
+    let policy = |response: &Response| {
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str();
+        policy.expect("text").to_owned()
+    };
+    let with = policy(&world.app.get("/").await);
+    let allowed = format!("form-action 'self' {}", world.github.url());
+    assert!(with.ends_with(&allowed), "{with}");
+    let without = policy(&TestApp::init().await.get("/").await);
+    assert!(without.ends_with("form-action 'self'"), "{without}");
+}
+
+#[tokio::test]
+async fn a_storm_of_sign_ins_is_held_up() {
+    let limits = Limits {
+        command_rate: 20,
+        ..Limits::default()
+    };
+    let world = World::with(limits).await;
+    let begin = async || {
+        let response = world.app.form(Request::post("/sign-in"), "").await;
+        response.status()
+    };
+    let mut passed = 0;
+    while begin().await == StatusCode::SEE_OTHER {
+        passed += 1;
+        assert!(passed <= 20, "nobody is held up");
+    }
+    assert_eq!(begin().await, StatusCode::TOO_MANY_REQUESTS);
+    assert!(passed >= 10, "{passed}");
+}
+
+#[tokio::test]
+async fn without_a_provider_there_is_nobody_to_sign_in_with() {
+    let app = TestApp::init().await;
+    let (_, shown) = page(&app, "/").await;
+    assert!(!shown.contains("Sign in"), "{shown}");
+    let begin = app.form(Request::post("/sign-in"), "").await;
+    assert_eq!(begin.status(), StatusCode::NOT_FOUND);
+    let callback = app.get("/sign-in/callback?code=x&state=y").await;
+    assert_eq!(callback.status(), StatusCode::NOT_FOUND);
+    assert_eq!(app.sessions.count(), 0);
+    app.create("Milk").await;
+    let answer = body(app.get("/api/todos").await).await;
+    assert_eq!(answer["todos"][0]["text"], json!("Milk"));
+}

@@ -1,0 +1,507 @@
+//! Nobody ever gets a byte of a list that they may not see.
+//!
+//! Histories of visitors, lists, links and revocations are played through. After
+//! each step, every visitor asks every route for every list, by every link that they
+//! have ever had; and all the while they hold streams open. What they get may hold
+//! the names and texts of lists that they may see, and of no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use futures::StreamExt;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, json as body, text};
+
+const VISITORS: usize = 3;
+
+/// What somebody does.
+#[derive(Clone, Debug)]
+enum Deed {
+    /// A list is made.
+    Create(usize),
+    /// A todo is put into a list, by its owner.
+    Add(usize),
+    /// A list is called something else.
+    Rename(usize),
+    /// A link is made, and handed to somebody.
+    Share { list: usize, to: usize, edit: bool },
+    /// A link is revoked.
+    Revoke(usize),
+    /// Somebody opens streams of a list, and of everything.
+    Watch { visitor: usize, list: usize },
+    /// A list is put away.
+    Archive(usize),
+}
+
+fn any_deed() -> impl Strategy<Value = Deed> {
+    let visitor = 0..VISITORS;
+    let list = 0..8_usize;
+    prop_oneof![
+        2 => visitor.clone().prop_map(Deed::Create),
+        4 => list.clone().prop_map(Deed::Add),
+        1 => list.clone().prop_map(Deed::Rename),
+        3 => (list.clone(), visitor.clone(), any::<bool>())
+            .prop_map(|(list, to, edit)| Deed::Share { list, to, edit }),
+        2 => list.clone().prop_map(Deed::Revoke),
+        3 => (visitor, list.clone()).prop_map(|(visitor, list)| Deed::Watch { visitor, list }),
+        1 => list.prop_map(Deed::Archive),
+    ]
+}
+
+/// A list, as the test knows it.
+struct List {
+    id: String,
+    owner: usize,
+    /// What is in no other list, and in all that is said of this one.
+    mark: String,
+    todos: Vec<String>,
+}
+
+/// A link that was made: by whom it can be used, and whether it still opens.
+struct Shared {
+    list: usize,
+    id: String,
+    token: String,
+    to: usize,
+    edit: bool,
+    is_revoked: bool,
+}
+
+/// A stream that somebody holds.
+struct Stream {
+    visitor: usize,
+    link: Option<usize>,
+    heard: Arc<Mutex<String>>,
+    task: tokio::task::JoinHandle<()>,
+    checked: usize,
+}
+
+struct World {
+    visitors: Vec<TestApp>,
+    lists: Vec<List>,
+    links: Vec<Shared>,
+    streams: Vec<Stream>,
+    marks: usize,
+}
+
+impl World {
+    async fn new() -> Self {
+        let app = TestApp::init().await;
+        let mut visitors = Vec::new();
+        for _ in 0..VISITORS {
+            let visitor = app.stranger();
+            let begin = Request::post("/api/session").body(Body::empty());
+            visitor.send(begin.expect("a request")).await;
+            visitors.push(visitor);
+        }
+        Self {
+            visitors,
+            lists: Vec::new(),
+            links: Vec::new(),
+            streams: Vec::new(),
+            marks: 0,
+        }
+    }
+
+    /// A word that nobody else says.
+    fn mark(&mut self, list: usize) -> String {
+        self.marks += 1;
+        format!("mark{list}x{}", self.marks)
+    }
+
+    async fn play(&mut self, deed: &Deed) {
+        match deed {
+            Deed::Create(owner) => self.create(*owner).await,
+            Deed::Add(list) => self.add(*list).await,
+            Deed::Rename(list) => {
+                if let Some(list) = self.list(*list) {
+                    let name = self.mark(list);
+                    let id = &self.lists[list].id;
+                    let command = json!({"type": "rename", "id": id, "name": name});
+                    self.command(self.lists[list].owner, "list", &command).await;
+                }
+            }
+            Deed::Archive(list) => {
+                if let Some(list) = self.list(*list) {
+                    let command = json!({"type": "archive", "id": self.lists[list].id});
+                    self.command(self.lists[list].owner, "list", &command).await;
+                }
+            }
+            Deed::Share { list, to, edit } => self.share(*list, *to, *edit).await,
+            Deed::Revoke(link) => self.revoke(*link).await,
+            Deed::Watch { visitor, list } => self.watch(*visitor, *list).await,
+        }
+    }
+
+    fn list(&self, number: usize) -> Option<usize> {
+        (!self.lists.is_empty()).then(|| number % self.lists.len())
+    }
+
+    async fn command(&self, visitor: usize, what: &str, command: &Value) -> (StatusCode, Value) {
+        self.command_by(visitor, what, "", command).await
+    }
+
+    async fn command_by(
+        &self,
+        visitor: usize,
+        what: &str,
+        query: &str,
+        command: &Value,
+    ) -> (StatusCode, Value) {
+        let request = Request::post(format!("/api/commands/{what}{query}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(command.to_string().into())
+            .expect("a request");
+        let response = self.visitors[visitor].send(request).await;
+        (response.status(), body(response).await)
+    }
+
+    async fn create(&mut self, owner: usize) {
+        let number = self.lists.len();
+        let mark = format!("mark{number}x");
+        let name = self.mark(number);
+        let command = json!({"type": "create", "name": name});
+        let (status, answer) = self.command(owner, "list", &command).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        self.lists.push(List {
+            id: answer["id"].as_str().expect("an id").to_owned(),
+            owner,
+            mark,
+            todos: Vec::new(),
+        });
+    }
+
+    async fn add(&mut self, list: usize) {
+        let Some(list) = self.list(list) else {
+            return;
+        };
+        let text = self.mark(list);
+        let List { id, owner, .. } = &self.lists[list];
+        let command = json!({"type": "create", "text": text, "list": id});
+        let (status, answer) = self.command(*owner, "todo", &command).await;
+        if status == StatusCode::OK {
+            let id = answer["id"].as_str().expect("an id").to_owned();
+            self.lists[list].todos.push(id);
+        }
+    }
+
+    async fn share(&mut self, list: usize, to: usize, edit: bool) {
+        let Some(list) = self.list(list) else {
+            return;
+        };
+        let List { id, owner, .. } = &self.lists[list];
+        let access = if edit { "edit" } else { "read" };
+        let command = json!({"type": "create_link", "id": id, "access": access});
+        let (status, _) = self.command(*owner, "list", &command).await;
+        if status != StatusCode::OK {
+            return;
+        }
+        let lists = body(self.visitors[*owner].get("/api/lists").await).await;
+        let all = lists["open"].as_array().expect("lists");
+        let shown = all.iter().find(|shown| shown["id"] == json!(id));
+        let links = shown.expect("the list")["links"].as_array().expect("links");
+        let link = links.last().expect("the link");
+        let address = link["address"].as_str().expect("an address");
+        let (_, token) = address.split_once("link=").expect("a token");
+        self.links.push(Shared {
+            list,
+            id: link["id"].as_str().expect("an id").to_owned(),
+            token: token.to_owned(),
+            to,
+            edit,
+            is_revoked: false,
+        });
+    }
+
+    async fn revoke(&mut self, link: usize) {
+        if self.links.is_empty() {
+            return;
+        }
+        let link = link % self.links.len();
+        let Shared { list, id, .. } = &self.links[link];
+        let List {
+            id: list, owner, ..
+        } = &self.lists[*list];
+        let command = json!({"type": "revoke_link", "id": list, "link": id});
+        self.command(*owner, "list", &command).await;
+        self.links[link].is_revoked = true;
+        // What was sent before that is theirs to have.
+        self.forgive();
+    }
+
+    /// Whether somebody may see a list: as its owner, or by a link of theirs.
+    fn may_see(&self, visitor: usize, list: usize, link: Option<usize>) -> bool {
+        let by = link.map(|link| &self.links[link]);
+        self.lists[list].owner == visitor
+            || by.is_some_and(|link| link.list == list && !link.is_revoked)
+    }
+
+    /// The links that somebody has ever had, and none.
+    fn links_of(&self, visitor: usize) -> Vec<Option<usize>> {
+        let theirs = (0..self.links.len()).filter(|link| self.links[*link].to == visitor);
+        std::iter::once(None).chain(theirs.map(Some)).collect()
+    }
+
+    fn query(&self, link: Option<usize>, first: char) -> String {
+        let link = link.map(|link| format!("{first}link={}", self.links[link].token));
+        link.unwrap_or_default()
+    }
+
+    /// Somebody holds streams open, by each of their links.
+    async fn watch(&mut self, visitor: usize, list: usize) {
+        let Some(list) = self.list(list) else {
+            return;
+        };
+        let id = self.lists[list].id.clone();
+        for link in self.links_of(visitor) {
+            let link_query = self.query(link, '&');
+            for path in [
+                format!("/api/sse/todos?list={id}{link_query}"),
+                format!("/api/events?after=0{link_query}"),
+                format!("/api/events?after=0&key=events/List/{id}/**{link_query}"),
+            ] {
+                let response = self.visitors[visitor].get(&path).await;
+                let expected = if path.contains("sse") && !self.may_see(visitor, list, link) {
+                    StatusCode::NOT_FOUND
+                } else {
+                    StatusCode::OK
+                };
+                assert_eq!(response.status(), expected, "{path}");
+                self.hold(visitor, link, response);
+            }
+        }
+    }
+
+    fn hold(&mut self, visitor: usize, link: Option<usize>, response: axum::response::Response) {
+        let heard = Arc::new(Mutex::new(String::new()));
+        let hearing = Arc::clone(&heard);
+        let mut frames = response.into_body().into_data_stream();
+        let task = tokio::spawn(async move {
+            while let Some(Ok(frame)) = frames.next().await {
+                let mut heard = hearing.lock().expect("nobody panics");
+                heard.push_str(std::str::from_utf8(&frame).expect("text"));
+            }
+        });
+        self.streams.push(Stream {
+            visitor,
+            link,
+            heard,
+            task,
+            checked: 0,
+        });
+    }
+
+    /// What streams have said until now is not looked at again.
+    fn forgive(&mut self) {
+        for stream in &mut self.streams {
+            stream.checked = stream.heard.lock().expect("nobody panics").len();
+        }
+    }
+
+    /// Nothing that somebody gets may be of a list that they may not see.
+    fn check(&self, visitor: usize, link: Option<usize>, what: &str, got: &str) {
+        for (number, list) in self.lists.iter().enumerate() {
+            if !self.may_see(visitor, number, link) {
+                assert!(
+                    !got.contains(&list.mark),
+                    "{what} tells of {}: {got}",
+                    list.mark
+                );
+            }
+        }
+    }
+
+    /// Everybody asks for everything.
+    async fn examine(&mut self) {
+        for visitor in 0..VISITORS {
+            for link in self.links_of(visitor) {
+                self.ask(visitor, link).await;
+            }
+        }
+        // What streams are about to say, they say now.
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        for index in 0..self.streams.len() {
+            let stream = &self.streams[index];
+            let heard = stream.heard.lock().expect("nobody panics").clone();
+            let new = &heard[stream.checked..];
+            self.check(stream.visitor, stream.link, "a stream", new);
+        }
+    }
+
+    async fn ask(&self, visitor: usize, link: Option<usize>) {
+        let app = &self.visitors[visitor];
+        for path in ["/", "/lists", "/api/lists", "/api/todos", "/api/session"] {
+            let query = self.query(link, '?');
+            let got = text(app.get(&format!("{path}{query}")).await).await;
+            // What is theirs shows on their own pages, by whichever link they come.
+            self.check(visitor, None, path, &got);
+        }
+        for (number, list) in self.lists.iter().enumerate() {
+            let id = &list.id;
+            let may_see = self.may_see(visitor, number, link);
+            let (query, also) = (self.query(link, '?'), self.query(link, '&'));
+            for path in [
+                format!("/lists/{id}{query}"),
+                format!("/lists/{id}/active{query}"),
+                format!("/lists/{id}/completed{query}"),
+                format!("/api/todos?list={id}{also}"),
+            ] {
+                let response = app.get(&path).await;
+                let status = response.status();
+                let expected = if may_see {
+                    StatusCode::OK
+                } else {
+                    StatusCode::NOT_FOUND
+                };
+                assert_eq!(status, expected, "{visitor} {path}");
+                self.check(visitor, link, &path, &text(response).await);
+            }
+            if !may_see {
+                self.meddle(visitor, link, number).await;
+            }
+        }
+    }
+
+    /// Whoever may not see a list can do nothing with it, and is told that it is not
+    /// there.
+    async fn meddle(&self, visitor: usize, link: Option<usize>, list: usize) {
+        let List { id, todos, .. } = &self.lists[list];
+        let query = self.query(link, '?');
+        let mut commands = vec![
+            ("list", json!({"type": "rename", "id": id, "name": "x"})),
+            (
+                "list",
+                json!({"type": "create_link", "id": id, "access": "edit"}),
+            ),
+            ("todo", json!({"type": "create", "text": "x", "list": id})),
+            ("todos", json!({"type": "complete_all", "id": id})),
+        ];
+        if let Some(todo) = todos.last() {
+            commands.push(("todo", json!({"type": "complete", "id": todo})));
+            commands.push(("todo", json!({"type": "delete", "id": todo})));
+        }
+        for (what, command) in commands {
+            let (status, answer) = self.command_by(visitor, what, &query, &command).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{command}: {answer}");
+            self.check(visitor, link, what, &answer.to_string());
+        }
+        let app = &self.visitors[visitor];
+        let form = format!("/todos?list={id}{}", self.query(link, '&'));
+        let request = Request::post(form).header(header::ACCEPT, "text/html");
+        let response = app.form(request, "text=x").await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        self.check(visitor, link, "a form", &text(response).await);
+    }
+
+    /// Whoever may see a list does: a world in which nobody gets anything would pass.
+    async fn expect_sight(&self) -> BTreeMap<bool, BTreeSet<usize>> {
+        let mut seen: BTreeMap<bool, BTreeSet<usize>> = BTreeMap::new();
+        for link in self.links.iter().filter(|link| !link.is_revoked) {
+            let List { id, mark, .. } = &self.lists[link.list];
+            let path = format!("/lists/{id}?link={}", link.token);
+            let page = text(self.visitors[link.to].get(&path).await).await;
+            assert!(page.contains(mark), "{page}");
+            let owns = self.lists[link.list].owner == link.to;
+            assert_eq!(page.contains("new-todo"), link.edit || owns, "{page}");
+            seen.entry(link.edit).or_default().insert(link.list);
+        }
+        seen
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for stream in &self.streams {
+            stream.task.abort();
+        }
+    }
+}
+
+#[test]
+fn nobody_gets_a_byte_of_a_list_that_they_may_not_see() {
+    let mut runner = TestRunner::new(Config {
+        cases: 24,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let deeds = prop::collection::vec(any_deed(), 1..16);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let played = runner.run(&deeds, |deeds| {
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for deed in &deeds {
+                world.play(deed).await;
+                world.examine().await;
+            }
+            world.expect_sight().await;
+        });
+        Ok(())
+    });
+    if let Err(failure) = played {
+        panic!("{failure}");
+    }
+}
+
+/// One history in which everything happens, so that it is known to.
+#[tokio::test]
+async fn a_link_opens_for_whoever_has_it_until_it_is_revoked() {
+    let mut world = World::new().await;
+    let read = Deed::Share {
+        list: 0,
+        to: 1,
+        edit: false,
+    };
+    let edit = Deed::Share {
+        list: 0,
+        to: 2,
+        edit: true,
+    };
+    for deed in [
+        Deed::Create(0),
+        Deed::Add(0),
+        read,
+        edit,
+        Deed::Watch {
+            visitor: 1,
+            list: 0,
+        },
+        Deed::Watch {
+            visitor: 2,
+            list: 0,
+        },
+        Deed::Add(0),
+    ] {
+        world.play(&deed).await;
+        world.examine().await;
+    }
+    let seen = world.expect_sight().await;
+    assert_eq!(seen.len(), 2);
+    let told = |world: &World| -> Vec<bool> {
+        let mark = "mark0x3";
+        let heard = world.streams.iter();
+        heard
+            .map(|stream| stream.heard.lock().expect("nobody panics").contains(mark))
+            .collect()
+    };
+    // By the link: the page's stream and both of events; without: two that are empty.
+    assert_eq!(
+        told(&world),
+        [false, false, false, true, true, true].repeat(2)[..]
+    );
+    world.play(&Deed::Revoke(0)).await;
+    world.play(&Deed::Add(0)).await;
+    world.examine().await;
+    let heard = world.streams[3]
+        .heard
+        .lock()
+        .expect("nobody panics")
+        .clone();
+    assert!(heard.contains("event: datastar-reload"), "{heard}");
+    assert!(!heard.contains("mark0x4"), "{heard}");
+}

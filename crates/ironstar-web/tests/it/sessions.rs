@@ -1,0 +1,336 @@
+//! Who comes back, and who does not.
+
+use std::sync::{Arc, Mutex};
+
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use ironstar_ports::{Clock, SessionStore};
+use ironstar_web::{Limits, Site};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+
+use crate::app::{Setup, TestApp, json as body, text};
+
+/// A clock that stands still until it is set.
+#[derive(Debug)]
+pub(crate) struct SetClock(Mutex<OffsetDateTime>);
+
+impl SetClock {
+    pub(crate) fn new() -> Arc<Self> {
+        let start = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+        Arc::new(Self(Mutex::new(start)))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.0.lock().expect("nobody panics") += by;
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> OffsetDateTime {
+        *self.0.lock().expect("nobody panics")
+    }
+}
+
+/// Who somebody is, by their cookie.
+pub(crate) async fn principal(app: &TestApp) -> Option<String> {
+    let answer = body(app.get("/api/session").await).await;
+    answer["principal"].as_str().map(str::to_owned)
+}
+
+async fn begin(app: &TestApp) -> String {
+    let request = Request::post("/api/session").body("".into());
+    let response = app.send(request.expect("a request")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let set = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .expect("text");
+    set.to_owned()
+}
+
+#[tokio::test]
+async fn reading_begins_no_session() {
+    let app = TestApp::init().await;
+    for path in [
+        "/",
+        "/active",
+        "/lists",
+        "/lists/shared",
+        "/api/todos",
+        "/api/lists",
+        "/api/session",
+        "/api/events",
+        "/api/sse/todos",
+        "/nowhere",
+    ] {
+        let response = app.get(path).await;
+        assert!(
+            !response.headers().contains_key(header::SET_COOKIE),
+            "{path}"
+        );
+    }
+    // Nor does what a program does to the list that everyone has.
+    app.create("Milk").await;
+    assert_eq!(app.sessions.count(), 0);
+    assert_eq!(principal(&app).await, None);
+}
+
+#[tokio::test]
+async fn whoever_does_something_in_a_browser_comes_back() {
+    let app = TestApp::init().await;
+    let response = app.form(Request::post("/todos"), "text=Milk").await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(app.sessions.count(), 1);
+    let first = principal(&app).await.expect("a guest");
+    assert!(first.starts_with("guest/"), "{first}");
+    app.form(Request::post("/todos"), "text=Bread").await;
+    assert_eq!(principal(&app).await, Some(first.clone()));
+    assert_eq!(app.sessions.count(), 1);
+    let stranger = app.stranger();
+    begin(&stranger).await;
+    assert_ne!(principal(&stranger).await, Some(first.clone()));
+    let log = app.store_log().await;
+    let actors: Vec<_> = log
+        .iter()
+        .map(|event| event.metadata.origin.actor.clone())
+        .collect();
+    assert_eq!(actors, [Some(first.clone()), Some(first)]);
+}
+
+#[tokio::test]
+async fn a_cookie_is_for_the_server_only_and_sent_over_tls_if_there_is_any() {
+    let app = TestApp::init().await;
+    let cookie = begin(&app).await;
+    let (pair, flags) = cookie.split_once("; ").expect("flags");
+    let (name, value) = pair.split_once('=').expect("a value");
+    assert_eq!((name, value.len()), ("ironstar_session", 32));
+    assert_eq!(flags, "HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000");
+
+    let site = Site {
+        address: Some("https://example.org".parse().expect("an address")),
+        ..Site::default()
+    };
+    let setup = Setup {
+        site,
+        ..Setup::default()
+    };
+    let app = TestApp::with(setup).await;
+    let cookie = begin(&app).await;
+    let (pair, flags) = cookie.split_once("; ").expect("flags");
+    assert!(pair.starts_with("__Host-ironstar_session="), "{pair}");
+    assert_eq!(
+        flags,
+        "HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000; Secure"
+    );
+    let page = app.get("/").await;
+    let strict = &page.headers()[header::STRICT_TRANSPORT_SECURITY];
+    assert_eq!(strict, "max-age=31536000");
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_none_of_ours_is_nobodys() {
+    let app = TestApp::init().await;
+    let mine = begin(&app).await;
+    let (pair, _) = mine.split_once(';').expect("a pair");
+    let last = if pair.ends_with('A') { "B" } else { "A" };
+    let tampered = format!("{}{last}", &pair[..pair.len() - 1]);
+    for cookie in [
+        "ironstar_session=",
+        "ironstar_session=x",
+        "ironstar_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        &tampered,
+        &format!("{pair}A"),
+    ] {
+        let cookie = HeaderValue::from_str(cookie).expect("a header");
+        let visitor = app.with_cookie(Some(cookie.clone()));
+        assert_eq!(visitor.get("/").await.status(), StatusCode::OK);
+        assert_eq!(principal(&visitor).await, None, "{cookie:?}");
+        // It is not taken over either: who begins a session gets other bits.
+        begin(&visitor).await;
+        assert_ne!(visitor.cookie(), Some(cookie));
+    }
+}
+
+#[tokio::test]
+async fn the_store_does_not_know_what_the_browser_holds() {
+    let app = TestApp::init().await;
+    let cookie = begin(&app).await;
+    let (_, rest) = cookie.split_once('=').expect("a value");
+    let value = &rest[..32];
+    let kept = format!("{:?}", app.sessions);
+    assert!(!kept.contains(value), "{kept}");
+    let answer = text(app.get("/api/session").await).await;
+    let page = text(app.get("/").await).await;
+    assert!(!answer.contains(value) && !page.contains(value));
+}
+
+#[tokio::test]
+async fn a_session_lasts_for_thirty_days_from_when_it_was_used_last() {
+    let clock = SetClock::new();
+    let app = TestApp::with(Setup {
+        clock: clock.clone(),
+        ..Setup::default()
+    })
+    .await;
+    begin(&app).await;
+    let who = principal(&app).await;
+    for _ in 0..3 {
+        clock.advance(Duration::days(29));
+        let response = app.get("/api/session").await;
+        let is_renewed = response.headers().contains_key(header::SET_COOKIE);
+        assert!(is_renewed, "the browser is told, too");
+        assert_eq!(principal(&app).await, who);
+    }
+    // Not each time: there is nothing to write while it is fresh.
+    clock.advance(Duration::hours(1));
+    let response = app.get("/api/session").await;
+    assert!(!response.headers().contains_key(header::SET_COOKIE));
+    clock.advance(Duration::days(30));
+    assert_eq!(principal(&app).await, None);
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_brings_back_is_soon_forgotten() {
+    let clock = SetClock::new();
+    let app = TestApp::with(Setup {
+        clock: clock.clone(),
+        ..Setup::default()
+    })
+    .await;
+    begin(&app).await;
+    clock.advance(Duration::minutes(61));
+    assert_eq!(principal(&app).await, None);
+    assert_eq!(app.sessions.sweep(clock.now()).await.expect("swept"), 1);
+}
+
+#[tokio::test]
+async fn one_visitor_cannot_begin_sessions_without_end() {
+    let limits = Limits {
+        command_rate: 1_000_000,
+        ..Limits::default()
+    };
+    let app = TestApp::with_limits(limits).await;
+    let begin = async || {
+        let request = Request::post("/api/session").body("".into());
+        let response = app.stranger().send(request.expect("a request")).await;
+        response.status()
+    };
+    for _ in 0..120 {
+        assert_eq!(begin().await, StatusCode::OK);
+    }
+    assert_eq!(begin().await, StatusCode::TOO_MANY_REQUESTS);
+    // What is for everyone goes on without one, and what would be theirs does not.
+    let stranger = app.stranger();
+    let added = stranger.form(Request::post("/todos"), "text=Milk").await;
+    assert_eq!(added.status(), StatusCode::SEE_OTHER);
+    let list = stranger.form(Request::post("/lists"), "name=Mine").await;
+    assert_eq!(list.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(app.sessions.count(), 120);
+}
+
+#[tokio::test]
+async fn a_theme_is_a_visitors_own_on_all_their_pages() {
+    let app = TestApp::init().await;
+    let page = text(app.get("/").await).await;
+    assert!(page.contains("data-theme=\"auto\""));
+    app.form(Request::post("/theme"), "theme=light").await;
+    let mut stream = app.stream("/api/sse/todos", None).await;
+    let mut other = app.stranger().stream("/api/sse/todos", None).await;
+    let dark = Request::post("/theme").header(header::REFERER, "http://localhost/lists?x=1");
+    let response = app.form(dark, "theme=dark").await;
+    assert_eq!(response.headers()[header::LOCATION], "/lists?x=1");
+    stream.next_with("data-theme=\"dark\"").await;
+    assert!(
+        text(app.get("/lists").await)
+            .await
+            .contains("data-theme=\"dark\"")
+    );
+    let stranger = text(app.stranger().get("/").await).await;
+    assert!(stranger.contains("data-theme=\"auto\""));
+    // The other has heard nothing of it by the time that something else happens.
+    app.create("Milk").await;
+    loop {
+        let event = other.next_with("id").await;
+        assert!(!event.data.contains("themes"), "{}", event.data);
+        if event.data.contains("Milk") {
+            break;
+        }
+    }
+    let refused = app.form(Request::post("/theme"), "theme=pink").await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_is_refused_on_one_page_is_told_on_the_visitors_others() {
+    let app = TestApp::init().await;
+    app.form(Request::post("/todos"), "text=Milk").await;
+    let mut stream = app.stream("/api/sse/todos", None).await;
+    let mut other = app.stranger().stream("/api/sse/todos", None).await;
+    let datastar = || Request::post("/todos").header("datastar-request", "true");
+    app.form(datastar(), "text=%07").await;
+    let told = stream.next_with("id=\"notice\"").await;
+    assert!(
+        told.data.contains("without control characters"),
+        "{}",
+        told.data
+    );
+    app.form(datastar(), "text=Bread").await;
+    let told = stream.next_with("id=\"notice\"").await;
+    assert!(!told.data.contains("control"), "it is no news any more");
+    loop {
+        let event = other.next_with("id").await;
+        assert!(!event.data.contains("notice"), "{}", event.data);
+        if event.data.contains("Bread") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn people_are_counted_and_not_their_pages() {
+    let app = TestApp::init().await;
+    begin(&app).await;
+    let mut one = app.stream("/api/sse/todos", None).await;
+    let _same = app.stream("/api/sse/todos", None).await;
+    assert!(one.next_presence().await.data.contains("Only you are here"));
+    let _other = app.stranger().stream("/api/sse/todos", None).await;
+    let told = one.next_presence().await.data;
+    assert!(told.contains("2 people are here"), "{told}");
+}
+
+#[tokio::test]
+async fn a_start_page_of_ones_own_begins_with_the_first_todo() {
+    let site = Site {
+        home: ironstar_web::Home::Own,
+        ..Site::default()
+    };
+    let setup = Setup {
+        site,
+        ..Setup::default()
+    };
+    let app = TestApp::with(setup).await;
+    let page = text(app.get("/").await).await;
+    assert!(
+        page.contains("Your own list") && page.contains("action=\"/first\""),
+        "{page}"
+    );
+    assert_eq!(app.sessions.count(), 0);
+    let blank = app.form(Request::post("/first"), "text=%07").await;
+    assert_eq!(blank.status(), StatusCode::BAD_REQUEST);
+    let added = app.form(Request::post("/first"), "text=Milk").await;
+    assert_eq!(added.headers()[header::LOCATION], "/");
+    let page = text(app.get("/").await).await;
+    assert!(
+        page.contains("Milk") && page.contains("/api/sse/todos?list="),
+        "{page}"
+    );
+    let again = app.form(Request::post("/first"), "text=Bread").await;
+    assert_eq!(again.status(), StatusCode::SEE_OTHER);
+    let lists: Value = body(app.get("/api/lists").await).await;
+    assert_eq!(lists["open"].as_array().map(Vec::len), Some(1), "{lists}");
+    let stranger = text(app.stranger().get("/").await).await;
+    assert!(!stranger.contains("Milk"));
+    // The one for everyone is still there, and leads to its own parts.
+    let shared = text(app.get("/lists/shared").await).await;
+    assert!(shared.contains("href=\"/lists/shared/active\""), "{shared}");
+    assert_eq!(lists["open"][0]["owner"], json!(principal(&app).await));
+}
