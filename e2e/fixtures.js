@@ -2,6 +2,7 @@
 
 import { test as base, expect } from "@playwright/test";
 
+import { GitHub } from "./github.js";
 import { Server } from "./server.js";
 import { TodoPage } from "./todo-page.js";
 
@@ -27,19 +28,34 @@ export const test = base.extend({
   // Variables that the server is started with.
   settings: [{}, { option: true }],
 
-  server: async ({ settings }, use) => {
-    const server = await Server.start(settings);
+  // Whether people sign in with GitHub.
+  hasGithub: [false, { option: true }],
+
+  github: async ({ hasGithub }, use) => {
+    if (!hasGithub) {
+      await use(undefined);
+      return;
+    }
+    const github = await GitHub.start();
+    await use(github);
+    await github.stop();
+  },
+
+  server: async ({ settings, github }, use) => {
+    const server = await Server.start({ ...github?.settings, ...settings });
     await use(server);
     await server.remove();
   },
 
-  // Opens a browser of its own, with an empty page.
+  // Opens a browser of its own, with an empty page. That of the owner of what the
+  // server's commands have made sees all of it.
   open: async ({ browser, server }, use) => {
     const complaints = [];
     const contexts = [];
-    await use(async (options = {}) => {
+    await use(async ({ owner = false, ...options } = {}) => {
       const context = await browser.newContext({ baseURL: server.url, ...options });
       contexts.push(context);
+      if (owner) await context.addCookies([await server.session()]);
       context.on("page", (page) => listen(page, complaints));
       return context.newPage();
     });

@@ -17,6 +17,7 @@ export class Server {
   #process;
   #settings;
   #listen = "127.0.0.1:0";
+  #session;
 
   /** Where the application is. It stays the same over restarts. */
   url;
@@ -24,6 +25,7 @@ export class Server {
   static async start(settings = {}) {
     const server = new Server();
     server.#settings = settings;
+    server.#listen = settings.IRONSTAR_LISTEN ?? server.#listen;
     server.#directory = await mkdtemp(join(tmpdir(), "ironstar-e2e-"));
     await server.start();
     return server;
@@ -69,8 +71,26 @@ export class Server {
     await rm(this.#directory, { recursive: true });
   }
 
+  /** The cookie of a visitor who owns what commands make; they come back. */
+  async session() {
+    if (!this.#session) {
+      const response = await fetch(`${this.url}/api/session`, { method: "POST" });
+      const [cookie] = response.headers.getSetCookie();
+      const [, name, value] = /^([^=]+)=([^;]+)/.exec(cookie);
+      this.#session = { name, value, url: this.url };
+    }
+    return this.#session;
+  }
+
+  async #headers() {
+    if (!this.#session) return {};
+    const { name, value } = this.#session;
+    return { cookie: `${name}=${value}` };
+  }
+
   /** Sends a command on a todo as a program would, or on something else. */
   async command(body, to = "todo") {
+    if (to === "list") await this.session();
     const response = await this.post(`/api/commands/${to}`, body);
     if (!response.ok) {
       throw new Error(`${response.status}: ${await response.text()}`);
@@ -79,10 +99,10 @@ export class Server {
   }
 
   /** Sends JSON, and answers whatever comes back. */
-  post(path, body) {
+  async post(path, body) {
     return fetch(`${this.url}${path}`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(await this.#headers()) },
       body: JSON.stringify(body),
     });
   }
@@ -109,7 +129,8 @@ export class Server {
 
   /** What a list holds, as programs see it. */
   async todos(list = "shared") {
-    const response = await fetch(`${this.url}/api/todos?list=${list}`);
+    const headers = await this.#headers();
+    const response = await fetch(`${this.url}/api/todos?list=${list}`, { headers });
     const { todos } = await response.json();
     return todos.map(({ text }) => text);
   }

@@ -114,12 +114,25 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// --- Who may see this page, or who looks at it, has changed ----------------------
+
+// A browser gets its new cookie in the same moment as its other pages hear of it.
+const TRIES = 20;
+
+const reload = async (isSoon) => {
+  for (let tries = isSoon ? TRIES : 0; tries > 0; tries -= 1) {
+    const answer = await fetch("/api/session").then((answer) => answer.json()).catch(() => ({}));
+    if (answer.principal) break;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  location.reload();
+};
+
 // --- Answers and patches -------------------------------------------------------
 
 document.addEventListener("datastar-fetch", ({ detail: { type, el, argsRaw } }) => {
   if (type === "datastar-reload") {
-    // Who may see what has changed, or who somebody is.
-    location.reload();
+    reload(argsRaw.when === "soon");
   } else if (el.matches("#connection")) {
     hear(type);
   } else if (type === "datastar-refused") {

@@ -120,7 +120,10 @@ test("what matters is painted before any script runs", async ({ server, open }) 
 });
 
 test("pages are not kept, and what they are made of is kept for good", async ({ server }) => {
-  const get = (path) => fetch(`${server.url}${path}`, { headers: { accept: "text/html" } });
+  const get = async (path) => {
+    const { name, value } = await server.session();
+    return fetch(`${server.url}${path}`, { headers: { accept: "text/html", cookie: `${name}=${value}` } });
+  };
   const { id } = await server.command({ type: "create", name: "Groceries" }, "list");
   for (const path of ["/", "/active", "/completed", "/lists", `/lists/${id}`, "/nowhere"]) {
     const response = await get(path);

@@ -201,7 +201,7 @@ test("the names of lists are only text", async ({ server, open, visit }) => {
     const { id } = await server.command({ type: "create", name }, "list");
     addresses.push(`/lists/${id}`);
   }
-  const page = await open();
+  const page = await open({ owner: true });
   const asked = listen(page);
   await page.goto("/lists");
   await expect(page).toHaveTitle("ironstar · lists");
@@ -215,7 +215,7 @@ test("the names of lists are only text", async ({ server, open, visit }) => {
   }
   expect(asked()).toEqual(["/lists"]);
 
-  const list = await visit({ path: addresses[0] });
+  const list = await visit({ path: addresses[0], owner: true });
   const askedThere = listen(list.page);
   for (const [index, address] of addresses.entries()) {
     await list.page.goto(address);

@@ -1,24 +1,49 @@
 import { expect, test } from "../fixtures.js";
 
-test("a list has todos of its own, for everyone who opens it", async ({ visit }) => {
+test("a list is its owner's, and theirs who have a link, until that is revoked", async ({ visit }) => {
   const ada = await visit();
   await ada.add("Shared by all");
   await ada.shows("Shared by all");
-  await ada.page.getByRole("link", { name: "All lists" }).click();
+  await ada.page.getByRole("link", { name: "My lists" }).click();
   await ada.page.getByRole("textbox", { name: "Name of a new list" }).fill("Groceries");
   await ada.page.getByRole("button", { name: "Create" }).click();
   await expect(ada.page.getByRole("heading", { level: 1 })).toHaveText("Groceries");
   await expect(ada.page).toHaveTitle("ironstar · Groceries");
   await ada.shows();
 
+  // Nobody else finds it.
   const bob = await visit();
   await bob.page.goto(ada.page.url());
+  await expect(bob.page.getByText("There is no such list.")).toBeVisible();
+
+  const share = async (button) => {
+    await ada.page.getByRole("button", { name: button }).click();
+    return ada.page.locator(".links input").last().inputValue();
+  };
+  await bob.page.goto(await share("To take part"));
   await ada.add("Milk");
   await bob.shows("Milk");
   await bob.add("Bread");
   await ada.shows("Milk", "Bread");
-  await bob.page.goto(new URL("/", ada.page.url()).href);
-  await bob.shows("Shared by all");
+  await expect(bob.page.getByText("This list")).toHaveCount(0);
+
+  const eve = await visit();
+  await eve.page.goto(await share("To look at it"));
+  await eve.shows("Milk", "Bread");
+  await expect(eve.field).toHaveCount(0);
+  await expect(eve.items.getByRole("button")).toHaveCount(0);
+  await eve.filter("Completed").click();
+  await eve.shows();
+  await eve.filter("All").click();
+  await ada.toggle("Milk").click();
+  await eve.hasCompleted("Milk");
+
+  await ada.page.getByRole("button", { name: "Revoke the link: Can take part" }).click();
+  await expect(bob.page.getByText("There is no such list.")).toBeVisible();
+  await ada.add("Tea");
+  await eve.shows("Milk", "Bread", "Tea");
+  await eve.page.goto("/");
+  await eve.shows("Shared by all");
 });
 
 test("parts of a list are pages that follow what others do", async ({ server, visit }) => {
@@ -69,10 +94,10 @@ for (const javaScriptEnabled of [true, false]) {
 
 test("lists are renamed, archived and restored", async ({ visit }) => {
   const { page } = await visit({ javaScriptEnabled: false });
-  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("link", { name: "My lists" }).click();
   await page.getByRole("textbox", { name: "Name of a new list" }).fill("Plans");
   await page.getByRole("button", { name: "Create" }).click();
-  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("link", { name: "My lists" }).click();
   await page.locator("summary").click();
   await page.getByRole("textbox", { name: "New name for Plans" }).fill("Old plans");
   await page.getByRole("button", { name: "Save" }).click();
@@ -80,14 +105,14 @@ test("lists are renamed, archived and restored", async ({ visit }) => {
   await page.getByRole("link", { name: "Old plans" }).click();
   await expect(page.getByText("it takes no new todos until it is restored")).toBeVisible();
   await expect(page.getByRole("textbox", { name: "New todo" })).toBeHidden();
-  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("link", { name: "My lists" }).click();
   await page.getByRole("button", { name: "Restore Old plans" }).click();
   await expect(page.getByRole("button", { name: "Archive Old plans" })).toBeVisible();
 });
 
 test("what stands above a list follows what others do", async ({ server, visit }) => {
   const { id } = await server.command({ type: "create", name: "Plans" }, "list");
-  const page = await visit({ path: `/lists/${id}` });
+  const page = await visit({ path: `/lists/${id}`, owner: true });
   const heading = page.page.getByRole("heading", { level: 1 });
   await page.field.pressSequentially("Half a th");
   await server.command({ type: "rename", id, name: "Better plans" }, "list");
@@ -106,10 +131,10 @@ test("what stands above a list follows what others do", async ({ server, visit }
 
 test("a list is renamed with JavaScript too, and only if that is meant", async ({ visit }) => {
   const { page } = await visit();
-  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("link", { name: "My lists" }).click();
   await page.getByRole("textbox", { name: "Name of a new list" }).fill("Plans");
   await page.getByRole("button", { name: "Create" }).click();
-  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("link", { name: "My lists" }).click();
   const field = page.getByRole("textbox", { name: "New name for Plans" });
   await page.locator("summary").click();
   await expect(field).toBeFocused();

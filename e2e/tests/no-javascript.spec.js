@@ -186,7 +186,7 @@ test("lists are created, renamed, archived and restored", async ({ open }) => {
   await expect(page.locator(".todo-list label")).toHaveText("Conquer the world");
   await expect(page).toHaveURL(address);
 
-  await page.getByRole("link", { name: "All lists" }).click();
+  await page.getByRole("link", { name: "My lists" }).click();
   await page.locator("summary").click();
   await page.getByRole("textbox", { name: "New name for Plans" }).fill("Old plans");
   await page.getByRole("button", { name: "Save" }).click();
@@ -207,7 +207,7 @@ test("lists are created, renamed, archived and restored", async ({ open }) => {
 test("an archived list is restored from among all lists", async ({ server, open }) => {
   const { id } = await server.command({ type: "create", name: "Plans" }, "list");
   await server.command({ type: "archive", id }, "list");
-  const page = await open(OFF);
+  const page = await open({ ...OFF, owner: true });
   await page.goto("/lists");
   await page.getByRole("button", { name: "Restore Plans" }).click();
   await expect(page.getByRole("button", { name: "Archive Plans" })).toBeVisible();

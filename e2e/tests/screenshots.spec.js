@@ -40,6 +40,8 @@ const KEPT = {
   offline: ["narrow-dark"],
   lists: ["narrow-light", "narrow-dark"],
   archived: ["narrow-light"],
+  own: ["wide-light", "narrow-dark"],
+  reading: ["narrow-light"],
   pages: [],
   problem: ["narrow-light"],
   styleguide: ["narrow-light"],
@@ -79,6 +81,20 @@ const PICTURES = {
   archived: async ({ page, server }) => {
     await page.goto(await seedList(server, "Last summer", true));
   },
+  own: async ({ page, server }) => {
+    await page.goto(await seedList(server, "Moving house"));
+    for (const button of ["To look at it", "To take part"]) {
+      await page.getByRole("button", { name: button }).click();
+    }
+  },
+  reading: async ({ page, server }) => {
+    const address = await seedList(server, "Moving house");
+    await server.command({ type: "create_link", id: address.split("/").at(-1), access: "read" }, "list");
+    await page.goto(address);
+    const link = await page.locator(".links input").inputValue();
+    await page.context().clearCookies();
+    await page.goto(link);
+  },
   pages: async ({ page, server }) => {
     await server.seed(...Array.from({ length: 60 }, (_, number) => `Todo ${number + 1}`));
     await page.goto("/");
@@ -95,7 +111,7 @@ for (const [name, show] of Object.entries(PICTURES)) {
       test(`${name} fits (${shape}, ${colorScheme})`, async ({ server, open }) => {
         const isLarge = name === "todos" && shape === "wide";
         const deviceScaleFactor = isLarge ? 2 : 1;
-        const page = await open({ colorScheme, viewport, deviceScaleFactor, reducedMotion: "reduce" });
+        const page = await open({ colorScheme, viewport, deviceScaleFactor, reducedMotion: "reduce", owner: true });
         await show({ page, server });
         if (await page.locator("#presence").count() > 0) {
           await new TodoPage(page).isConnected();
@@ -106,7 +122,7 @@ for (const [name, show] of Object.entries(PICTURES)) {
           await page.screenshot({
             path: join(folder, `${name}-${shape}-${colorScheme}.png`),
             animations: "disabled",
-            fullPage: name === "styleguide" || name === "lists",
+            fullPage: ["styleguide", "lists", "own"].includes(name),
           });
         }
       });

@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let chromium = browser::find()?;
     let root = workspace_root()?;
-    let server = build_server(&root)?;
+    let server = build(&root, "ironstar-server")?;
+    let github = build(&root, "ironstar-github")?;
     let e2e = root.join("e2e");
     install(&e2e)?;
     let mut playwright = Command::new("npx");
@@ -34,7 +35,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .args(&arguments.playwright)
         .current_dir(&e2e)
         .env("CHROMIUM", chromium)
-        .env("IRONSTAR_SERVER", server);
+        .env("IRONSTAR_SERVER", server)
+        .env("IRONSTAR_GITHUB", github);
     if arguments.screenshots {
         playwright.env("IRONSTAR_SCREENSHOTS", root.join("docs/screenshots"));
     }
@@ -46,17 +48,17 @@ fn workspace_root() -> anyhow::Result<PathBuf> {
     Ok(metadata.workspace_root.into())
 }
 
-/// Builds the server and returns where it is.
-fn build_server(root: &Path) -> anyhow::Result<PathBuf> {
+/// Builds a program and returns where it is.
+fn build(root: &Path, package: &str) -> anyhow::Result<PathBuf> {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--package", "ironstar-server"])
+        .args(["build", "--locked", "--package", package])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root)
         .stderr(std::process::Stdio::inherit())
         .output()
         .context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("the server does not build");
+        bail!("{package} does not build");
     }
     Message::parse_stream(&output.stdout[..])
         .filter_map(Result::ok)
@@ -67,7 +69,7 @@ fn build_server(root: &Path) -> anyhow::Result<PathBuf> {
             artifact.executable
         })
         .map(Into::into)
-        .context("cargo did not say where the server is")
+        .with_context(|| format!("cargo did not say where {package} is"))
 }
 
 /// Installs what the lock file says, unless that is what is installed.

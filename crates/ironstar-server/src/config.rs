@@ -133,7 +133,7 @@ pub(crate) struct Config {
     )]
     allowed_hosts: Option<Vec<HostRule>>,
 
-    /// Where people find the site, such as https://example.org. With https, cookies
+    /// Where people find the site: a scheme and a host, and no path. With https, cookies
     /// are only sent over TLS, which a proxy in front of the server has to see to;
     /// and its name is one of those that are allowed. By default, links lead to
     /// where a request went, and nobody can sign in

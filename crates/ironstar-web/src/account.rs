@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::FormRejection;
+use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -177,9 +177,10 @@ async fn finish(
     State(accounts): State<Arc<Accounts>>,
     session: Session,
     origin: RequestOrigin,
-    Query(answer): Query<Answer>,
+    answer: Result<Query<Answer>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let provider = accounts.provider()?;
+    let Query(answer) = answer.map_err(|_| unknown_sign_in())?;
     let (open, under_way) = recognise(&session, &answer).await?;
     if let Some(error) = answer.error {
         return Err(denied(provider, &error));

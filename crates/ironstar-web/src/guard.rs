@@ -11,7 +11,11 @@ use ironstar_ports::Position;
 use crate::latest::Side;
 
 /// Tells a page to load itself anew, since who may see it has changed (`page.js`).
-pub(crate) const RELOAD: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: now\n\n");
+const RELOAD: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: when now\n\n");
+
+/// The same, since who its visitor is has changed: as soon as the browser has the
+/// cookie that says who that is now, which is on its way.
+const RELOAD_SOON: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: when soon\n\n");
 
 /// Frames, each with the position up to which it tells, for as long as a permit
 /// holds; then the page is told to load itself anew.
@@ -46,7 +50,7 @@ pub(crate) fn guarded_side(side: Side, permit: Permit) -> Side {
     .boxed()
 }
 
-/// Frames until something ends; then the page is told to load itself anew.
+/// Frames until a session ends; then the page is told to load itself anew.
 pub(crate) fn until(
     frames: BoxStream<'static, Bytes>,
     ended: impl Future<Output = ()> + Send + 'static,
@@ -54,7 +58,7 @@ pub(crate) fn until(
     stream::unfold(Some((frames, ended.boxed())), |open| async move {
         let (mut frames, mut ended) = open?;
         match select(&mut ended, frames.next()).await {
-            Either::Left(((), _)) => Some((RELOAD, None)),
+            Either::Left(((), _)) => Some((RELOAD_SOON, None)),
             Either::Right((frame, _)) => Some((frame?, Some((frames, ended)))),
         }
     })

@@ -58,7 +58,7 @@ fn came_from(headers: &HeaderMap) -> String {
 /// its `data-theme`.
 pub(crate) fn draw(theme: Theme) -> Markup {
     html! {
-        form #themes .themes action="/theme" method="post" role="group" aria-label="Colors"
+        form #themes .themes action="/theme" method="post" aria-label="Colors"
             data-theme=(theme.name()) {
             @for choice in Theme::ALL {
                 button name="theme" value=(choice.name()) aria-pressed=(choice == theme) {

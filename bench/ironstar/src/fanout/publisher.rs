@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Publisher {
     pub(super) stream: TcpStream,
     host: String,
+    /// What makes it somebody who owns lists; empty if it is nobody.
+    pub(super) cookie: String,
     received: Vec<u8>,
     /// The position that each request that is under way leads to, if known.
     expected: VecDeque<Option<u64>>,
@@ -33,6 +35,23 @@ pub(super) struct Answer {
     position: u64,
 }
 
+/// Begins a session: the header, with its line's end, that goes on in it.
+pub(super) fn begin_session(address: SocketAddr) -> anyhow::Result<String> {
+    let mut stream = net::TcpStream::connect(address)?;
+    write!(
+        stream,
+        "POST /api/session HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let cookie = answer
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then_some(line))
+        .and_then(|line| line["set-cookie: ".len()..].split(';').next())
+        .context("a session begins without a cookie")?;
+    Ok(format!("Cookie: {cookie}\r\n"))
+}
+
 /// A request: where to, and what.
 pub(super) type Post = (&'static str, Vec<u8>);
 
@@ -44,6 +63,7 @@ impl Publisher {
         Ok(Self {
             stream: TcpStream::from_std(stream),
             host: address.to_string(),
+            cookie: String::new(),
             received: Vec::new(),
             expected: VecDeque::new(),
             position: 0,
@@ -87,9 +107,10 @@ impl Publisher {
 
     fn write(&mut self, path: &str, body: &[u8], expected: Option<u64>) -> anyhow::Result<()> {
         let mut request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\n{}Content-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
             self.host,
+            self.cookie,
             body.len()
         )
         .into_bytes();

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
-use super::publisher::Changes;
+use super::publisher::{Changes, begin_session};
 use super::{PAGE, TODOS, WARMING, allow_files, create};
 use crate::Figures;
 use crate::server::Server;
@@ -35,6 +35,8 @@ struct List {
 #[derive(Debug)]
 struct Stage {
     server: Server,
+    /// Whose the lists are.
+    cookie: String,
     lists: Vec<List>,
     shared: Vec<String>,
     time: Duration,
@@ -65,7 +67,9 @@ pub(crate) fn measure(
 impl Stage {
     fn open(program: &Path, database: &Path, time: Duration) -> anyhow::Result<Self> {
         let server = Server::ironstar(program, database)?;
+        let cookie = begin_session(server.address)?;
         let mut crowd = Crowd::new(server.address)?;
+        crowd.publisher.cookie.clone_from(&cookie);
         let shared = create(&mut crowd, None, TODOS)?;
         let mut lists = Vec::new();
         for number in 0..VIEWS {
@@ -76,6 +80,7 @@ impl Stage {
         }
         Ok(Self {
             server,
+            cookie,
             lists,
             shared,
             time,
@@ -86,6 +91,7 @@ impl Stage {
     /// spread over these. In milliseconds.
     fn lists(&self, lists: usize, clients: usize) -> anyhow::Result<f64> {
         let mut crowd = Crowd::new(self.server.address)?;
+        crowd.publisher.cookie.clone_from(&self.cookie);
         let mut changes = Vec::new();
         for (group, list) in self.lists.iter().take(lists).enumerate() {
             let path = format!("{PAGE}?list={}&show=active", list.id);

@@ -8,8 +8,10 @@ use ironstar_domain::{Access, Aggregate, ListId, ListState, Principal};
 use ironstar_ports::{Envelope, Position};
 use lru::LruCache;
 
-/// Of how many lists a stream remembers whether its holder may see them.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+/// Of how many lists a stream remembers whether its holder may see them: whoever goes
+/// through a long log of many lists has each looked up once in a while, and not for
+/// each event.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
 
 /// Somebody who hears the log, event by event.
 #[derive(Debug)]

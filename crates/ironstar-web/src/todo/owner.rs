@@ -65,7 +65,7 @@ impl Panel {
                 (Button::Quiet.draw("Rename"))
             }
             form.plain.line action={ (self.path) "/archive" } method="post" {
-                p { "Put it away: it takes no new todos then." }
+                p { "Put it away, until you want it back." }
                 input type="hidden" name="then" value="list";
                 (Button::Quiet.draw("Archive"))
             }

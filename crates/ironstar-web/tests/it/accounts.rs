@@ -188,13 +188,13 @@ async fn streams_end_when_who_somebody_is_changes() {
     let mut events = app.stream("/api/events", None).await;
     let mut stranger = app.stranger().stream("/api/sse/todos", None).await;
     app.get(&callback).await;
-    assert_eq!(before.next_with("now").await.event, "datastar-reload");
+    assert_eq!(before.next_with("soon").await.event, "datastar-reload");
     assert!(before.ends().await && events.ends().await);
     let list = create_list(app, "Mine").await;
     let path = format!("/api/sse/todos?list={}", &list["/lists/".len()..]);
     let mut after = app.stream(&path, None).await;
     app.form(Request::post("/sign-out"), "").await;
-    assert_eq!(after.next_with("now").await.event, "datastar-reload");
+    assert_eq!(after.next_with("soon").await.event, "datastar-reload");
     assert!(after.ends().await);
     app.create("Milk").await;
     stranger.next_with("Milk").await;
@@ -229,6 +229,7 @@ async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
         "/sign-in/callback?code=x",
         "/sign-in/callback?code=x&state=",
         "/sign-in/callback?code=x&state=made-up",
+        "/sign-in/callback?state=a&state=b",
     ] {
         refused(app, forged).await;
     }

@@ -1,0 +1,117 @@
+// To sign in with GitHub, and what is one's own then.
+
+import { expect, test } from "../fixtures.js";
+
+test.use({ hasGithub: true });
+
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+
+const signIn = async (page, login) => {
+  await button(page, "Sign in with GitHub").click();
+  await button(page, `Authorize as ${login}`).click();
+};
+
+const createList = async (page, name) => {
+  await page.getByRole("link", { name: "My lists" }).click();
+  await page.getByRole("textbox", { name: "Name of a new list" }).fill(name);
+  await button(page, "Create").click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText(name);
+};
+
+for (const javaScriptEnabled of [true, false]) {
+  const how = javaScriptEnabled ? "with" : "without";
+  test(`lists are one's own on every device, ${how} JavaScript`, async ({ open }) => {
+    const laptop = await open({ javaScriptEnabled });
+    await laptop.goto("/");
+    await createList(laptop, "Made before");
+    const address = laptop.url();
+    await signIn(laptop, "octocat");
+    // Back where they were, signed in.
+    await expect(laptop).toHaveURL(address);
+    await expect(laptop.locator(".user")).toHaveText("The Octocat");
+    await createList(laptop, "Made after");
+
+    const phone = await open({ javaScriptEnabled });
+    await phone.goto("/lists");
+    await expect(phone.locator(".rows")).not.toContainText("Made");
+    await signIn(phone, "octocat");
+    await expect(phone).toHaveURL(/\/lists$/);
+    await expect(phone.locator(".rows a")).toHaveText(["todos", "Made before", "Made after"]);
+
+    await button(phone, "Sign out").click();
+    await expect(button(phone, "Sign in with GitHub")).toBeVisible();
+    await phone.goto(address);
+    await expect(phone.getByText("There is no such list.")).toBeVisible();
+    await signIn(phone, "hubot");
+    await expect(phone.locator(".user")).toHaveText("Hubot");
+    await expect(phone.getByText("There is no such list.")).toBeVisible();
+  });
+}
+
+test("the other tabs hear of it", async ({ open }) => {
+  const page = await open();
+  await page.goto("/");
+  await button(page, "Dark").click();
+  const other = await page.context().newPage();
+  await other.goto("/");
+  await expect(other.locator("#presence")).toHaveText("Only you are here");
+  const background = () => other.evaluate(() => getComputedStyle(document.body).color);
+  const dark = await background();
+  await button(page, "Light").click();
+  await expect(button(other, "Light")).toHaveAttribute("aria-pressed", "true");
+  expect(await background()).not.toBe(dark);
+  await signIn(page, "octocat");
+  await expect(other.locator(".user")).toHaveText("The Octocat");
+  await button(other, "Sign out").click();
+  await expect(button(page, "Sign in with GitHub")).toBeVisible();
+});
+
+test("a list that is open elsewhere is gone with its owner", async ({ open }) => {
+  const page = await open();
+  await page.goto("/");
+  await signIn(page, "octocat");
+  await createList(page, "Mine");
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await expect(other.locator("#presence")).toHaveText("Only you are here");
+  await button(page, "Sign out").click();
+  await expect(other.getByText("There is no such list.")).toBeVisible();
+});
+
+test("whoever does not agree, or cannot be known, stays who they are", async ({ open, github }) => {
+  const page = await open();
+  await page.goto("/");
+  await button(page, "Sign in with GitHub").click();
+  await button(page, "Cancel").click();
+  await expect(page.getByText("so you are not signed in")).toBeVisible();
+  for (const [behaviour, said] of [
+    ["error_body", "GitHub does not accept this sign-in"],
+    ["fail", "GitHub cannot be reached at the moment"],
+    ["garbage", "What GitHub has answered makes no sense"],
+    ["other_state", "This sign-in cannot be finished"],
+  ]) {
+    await github.behave(behaviour);
+    await page.goto("/");
+    await signIn(page, "octocat");
+    await expect(page.getByText(said)).toBeVisible();
+    await expect(button(page, "Sign in with GitHub")).toBeVisible();
+  }
+  await github.behave("normal");
+  await page.goto("/");
+  await signIn(page, "octocat");
+  await expect(page.locator(".user")).toHaveText("The Octocat");
+  await page.goBack();
+  await expect(page.locator("body")).toBeVisible();
+});
+
+test("the cookie is out of reach for scripts", async ({ open }) => {
+  const page = await open();
+  await page.goto("/");
+  await signIn(page, "octocat");
+  await expect(page.locator(".user")).toBeVisible();
+  expect(await page.evaluate(() => document.cookie)).toBe("");
+  const cookies = await page.context().cookies();
+  const [session] = cookies.filter(({ name }) => name === "ironstar_session");
+  expect(session).toMatchObject({ httpOnly: true, sameSite: "Lax", secure: false, path: "/" });
+  expect(await page.content()).not.toContain(session.value);
+});
