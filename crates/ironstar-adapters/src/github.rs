@@ -223,11 +223,10 @@ fn no_token(error: RequestTokenError<HttpError, ErrorResponse>) -> IdentityError
             code: answer.error().to_string(),
         },
         RequestTokenError::Request(error) => error.into_identity_error(),
-        // What could not be read may hold the token.
-        RequestTokenError::Parse(error, _) => {
-            IdentityError::Nonsense(format!("{} is not as it should be", error.path()).into())
+        // What could not be read may hold the token, and what is said of it may quote it.
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            IdentityError::Nonsense("no token can be read from it".into())
         }
-        RequestTokenError::Other(what) => IdentityError::Nonsense(what.into()),
     }
 }
 

@@ -46,9 +46,14 @@ impl Codes {
         if !is_theirs || granted.at.elapsed() > AGE {
             return None;
         }
+        Some(self.token_of(granted.person))
+    }
+
+    /// A token for somebody.
+    pub(crate) fn token_of(&mut self, person: u64) -> String {
         let token = format!("gho_{}", random());
-        self.tokens.insert(token.clone(), granted.person);
-        Some(token)
+        self.tokens.insert(token.clone(), person);
+        token
     }
 
     /// Whose a token is.

@@ -58,12 +58,16 @@ pub enum Behaviour {
     Busy,
     /// It refuses codes, with a 200, as GitHub does.
     ErrorBody,
-    /// It sends the client elsewhere.
+    /// It sends the client elsewhere, where a token is given to anybody.
     Redirect,
     /// It answers what is not JSON.
     Garbage,
-    /// It answers a megabyte.
+    /// It answers a token, and a megabyte behind it.
     Huge,
+    /// It answers an array of what should have names.
+    Array,
+    /// It answers a token as text that is of another kind.
+    OtherKind,
     /// It hangs up in the middle.
     HangUp,
     /// It gives tokens of another type.
@@ -101,6 +105,7 @@ struct State {
     /// How many codes were asked for a token, and how many tokens for a profile.
     exchanges: usize,
     profiles: usize,
+    led_astray: usize,
 }
 
 /// How long [`Behaviour::Slow`] takes.
@@ -142,6 +147,7 @@ impl StandIn {
                 codes: Codes::default(),
                 exchanges: 0,
                 profiles: 0,
+                led_astray: 0,
             }),
         });
         let router = routes::router(Arc::clone(&shared));
@@ -190,6 +196,12 @@ impl StandIn {
     /// Somebody has an account from now on, or is called something else.
     pub fn know(&self, person: Person) {
         self.shared.state().know(person);
+    }
+
+    /// How often somebody went elsewhere, because they were sent there.
+    #[must_use]
+    pub fn led_astray(&self) -> usize {
+        self.shared.state().led_astray
     }
 
     /// How many codes were asked to be worth a token, and how many tokens were asked

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
 use ironstar_github::{Registration, StandIn};
 
@@ -31,6 +31,9 @@ struct Options {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if !options.listen.ip().is_loopback() {
+        bail!("a stand-in is for this machine only: choose a loopback address to listen on");
+    }
     let registration = Registration {
         client_id: options.client_id,
         client_secret: options.client_secret,

@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{RawForm, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/login/oauth/authorize", get(ask).post(decide))
         .route("/login/oauth/access_token", post(exchange))
         .route("/api/user", get(user))
+        .route("/stand-in/elsewhere", any(astray))
         .route("/stand-in/behaviour", post(behave))
         .route("/stand-in/person", post(know))
         .with_state(shared)
@@ -161,7 +162,7 @@ async fn exchange(
         state.exchanges += 1;
         state.behaviour
     };
-    if let Some(answer) = misbehave(behaviour).await {
+    if let Some(answer) = misbehave(&shared, behaviour).await {
         return answer;
     }
     let is_json = headers
@@ -236,7 +237,7 @@ async fn user(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
 }
 
 /// What is answered instead of a token.
-async fn misbehave(behaviour: Behaviour) -> Option<Response> {
+async fn misbehave(shared: &Shared, behaviour: Behaviour) -> Option<Response> {
     match behaviour {
         Behaviour::Normal
         | Behaviour::OtherToken
@@ -255,12 +256,36 @@ async fn misbehave(behaviour: Behaviour) -> Option<Response> {
         }
         Behaviour::Redirect => Some(Redirect::temporary("/stand-in/elsewhere").into_response()),
         Behaviour::Garbage => Some("<html>not JSON</html>".into_response()),
-        Behaviour::Huge => Some(vec![b' '; 1 << 20].into_response()),
+        Behaviour::Huge => {
+            let token = shared.free_token().to_string();
+            Some((JSON, token + &" ".repeat(1 << 20)).into_response())
+        }
+        Behaviour::Array => Some(Json(json!(["bad_verification_code"])).into_response()),
+        Behaviour::OtherKind => {
+            let kind = [(header::CONTENT_TYPE, "text/a-secret-content-type")];
+            Some((kind, shared.free_token().to_string()).into_response())
+        }
         Behaviour::HangUp => {
             let broken: Result<Bytes, _> = Err(std::io::Error::other("hung up"));
             let body = Body::from_stream(futures::stream::iter([broken]));
             Some(body.into_response())
         }
+    }
+}
+
+const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+
+/// Where nobody should follow.
+async fn astray(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    shared.state().led_astray += 1;
+    Json(shared.free_token())
+}
+
+impl Shared {
+    /// What would be a token, for whoever takes it from here.
+    fn free_token(&self) -> Value {
+        let token = self.state().codes.token_of(1);
+        json!({"access_token": token, "token_type": "bearer", "scope": ""})
     }
 }
 

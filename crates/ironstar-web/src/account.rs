@@ -43,11 +43,11 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// What the handlers work on.
 #[derive(Debug)]
 pub(crate) struct Accounts {
-    pub(crate) provider: Option<Arc<dyn IdentityProvider>>,
-    pub(crate) users: UserService,
-    pub(crate) lists: ListService,
-    pub(crate) news: PrivateNews,
-    pub(crate) finishing: Semaphore,
+    provider: Option<Arc<dyn IdentityProvider>>,
+    users: UserService,
+    lists: ListService,
+    news: PrivateNews,
+    finishing: Semaphore,
 }
 
 /// A sign-in that is under way.
@@ -114,19 +114,17 @@ impl Accounts {
         profile: &Profile,
         origin: RequestOrigin,
     ) -> Result<(), Problem> {
-        let context = |caller| CommandContext {
-            caller,
-            origin: origin.origin.clone(),
-            ..CommandContext::default()
-        };
-        let id = {
-            let context = context(before.data.caller());
-            self.users.sign_in(identity, profile, &context).await?
-        };
+        let id = self
+            .users
+            .sign_in(identity, profile, &origin.context())
+            .await?;
         let name = profile.display_name().clone();
         let guest = before.data.guest;
         let data = before.data.signed_in(SignedIn { id, name });
-        let context = context(data.caller());
+        let context = CommandContext {
+            caller: data.caller(),
+            ..origin.context()
+        };
         session.replace(data).await?;
         self.news.has_ended(before.id).await;
         // Not before: what the visitor makes until then is the guest's.
@@ -217,12 +215,7 @@ async fn sign_out(
     };
     session.replace(after).await?;
     accounts.news.has_ended(before.id).await;
-    let context = CommandContext {
-        caller: before.data.caller(),
-        origin: origin.origin,
-        ..CommandContext::default()
-    };
-    if let Err(error) = accounts.users.sign_out(user.id, &context).await {
+    if let Err(error) = accounts.users.sign_out(user.id, &origin.context()).await {
         // They are signed out all the same.
         tracing::error!(
             error = &error as &dyn std::error::Error,
@@ -291,9 +284,18 @@ fn read(told: ironstar_ports::IdentityProfile) -> Option<(IdentityId, Profile)> 
     let profile = Profile {
         login: told.login.parse().ok()?,
         // Who is called nothing that can be shown is called by their login.
-        name: told.name.and_then(|name| name.parse().ok()),
+        name: told
+            .name
+            .and_then(|name| in_one_direction(&name).parse().ok()),
     };
     Some((identity, profile))
+}
+
+/// A name without what turns the direction of the text around it (Unicode's Bidi
+/// Control), so that it cannot pass for another.
+fn in_one_direction(name: &str) -> String {
+    let turns = |c: &char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    name.chars().filter(|c| !turns(c)).collect()
 }
 
 fn unknown_sign_in() -> Problem {

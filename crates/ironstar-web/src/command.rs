@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use ironstar_app::{Accepted, CommandContext};
-use ironstar_ports::{CommandKey, CommandRecord, Origin, Position, Sequence};
+use ironstar_ports::{CommandKey, CommandRecord, Position, Sequence};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -120,16 +120,10 @@ pub(crate) fn keyed(
     origin: &RequestOrigin,
 ) -> Result<CommandContext, Problem> {
     let request = serde_json::to_string(asked).map_err(|error| Problem::unavailable(&error))?;
-    let causation_id = key.as_ref().map(|key| key.as_str().to_owned());
-    Ok(CommandContext {
-        caller: origin.caller.clone(),
-        origin: Origin {
-            causation_id,
-            ..origin.origin.clone()
-        },
-        record: key.map(|key| CommandRecord { key, request }),
-        ..CommandContext::default()
-    })
+    let mut context = origin.context();
+    context.origin.causation_id = key.as_ref().map(|key| key.as_str().to_owned());
+    context.record = key.map(|key| CommandRecord { key, request });
+    Ok(context)
 }
 
 /// The answer to a command that was carried out.

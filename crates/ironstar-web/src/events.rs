@@ -103,9 +103,9 @@ async fn events(
     });
     // Also who is cut off before the first event knows where to go on.
     let frames = stream::once(future::ready(sse::progress(after))).chain(frames);
-    let frames = match session.open().await? {
+    let frames = match news.hear(&session).await? {
         // Who somebody is changes when they sign in or out.
-        Some(open) => frames.take_until(news.hear(open.id).ended).boxed(),
+        Some(heard) => frames.take_until(heard.ended()).boxed(),
         None => frames.boxed(),
     };
     let (alive, shutdown) = (SignOfLife::Comment, services.shutdown);

@@ -52,7 +52,7 @@ mod visitor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -64,7 +64,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
-use tracing::Level;
+use tracing::{Level, Span};
 
 pub use crate::limits::{AllowedHosts, HostRule, HostRuleError, Limits};
 pub use crate::site::{Home, Site, SiteAddress, SiteAddressError};
@@ -159,7 +159,17 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
         .layer(middleware::map_response_with_state(headers, headers::add))
         // What is wrong inside is logged where it is known (`problem`). Any
         // client can make the server say that it is behind, or overloaded.
-        .layer(TraceLayer::new_for_http().on_failure(DefaultOnFailure::new().level(Level::DEBUG)))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
+        )
+}
+
+/// What is logged of a request. Not its query, which may let whoever reads it see a
+/// list, or finish a sign-in.
+fn span(request: &Request) -> Span {
+    tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
 }
 
 /// The routes of all modules.

@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::Services;
 use crate::command::{CommandRequest, CommandResponse, keyed};
 use crate::layout::Frame;
-use crate::origin::{AddressedOrigin, RequestOrigin};
+use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::session::Session;
+use crate::site::BaseAddress;
 
 /// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -103,12 +104,12 @@ struct LinkResponse {
 }
 
 impl ListResponse {
-    fn of(list: ListItem, links: &Links, site: &str) -> Self {
+    fn of(list: ListItem, links: &Links, site: &BaseAddress) -> Self {
         let id = list.id;
         let shown = list.links.into_iter().map(|link| LinkResponse {
             id: link.id,
             access: link.access,
-            address: format!("{site}/lists/{id}?link={}", links.token(id, link.id)),
+            address: site.of_link(links, id, link.id),
         });
         Self {
             id,
@@ -159,7 +160,7 @@ impl Lists {
         command: &ListCommand,
         origin: &RequestOrigin,
     ) -> Result<(), Problem> {
-        let context = keyed(&(), None, origin)?;
+        let context = origin.context();
         self.service.execute(id, command, &context).await?;
         Ok(())
     }
@@ -282,9 +283,9 @@ async fn revoke_link(
 /// `GET /api/lists`
 async fn query(
     State(lists): State<Arc<Lists>>,
-    reader: AddressedOrigin,
+    origin: RequestOrigin,
+    address: BaseAddress,
 ) -> Result<Json<ListsResponse>, Problem> {
-    let AddressedOrigin { origin, address } = reader;
     let mine = lists.of(&origin.caller).await?;
     let links = &lists.services.links;
     let shown = |list: ListItem| ListResponse::of(list, links, &address);

@@ -7,13 +7,12 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use ironstar_app::Caller;
 use ironstar_app::access::{LinkToken, Links};
+use ironstar_app::{Caller, CommandContext};
 use ironstar_ports::{CommandKey, Origin};
 
 use crate::problem::Problem;
 use crate::session::{Session, SessionError};
-use crate::site;
 
 /// Who sends a request, and the ids that it carries.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +42,15 @@ impl RequestOrigin {
         let link = link.map(|link| links.presented(link));
         let caller = self.caller.by_link(link);
         Self { caller, ..self }
+    }
+
+    /// What comes with a command that has no key.
+    pub(crate) fn context(&self) -> CommandContext {
+        CommandContext {
+            caller: self.caller.clone(),
+            origin: self.origin.clone(),
+            ..CommandContext::default()
+        }
     }
 
     /// The key of a command that a form asks for: that of the header, or else the
@@ -77,25 +85,6 @@ impl<S: Sync> FromRequestParts<S> for RequestOrigin {
                 ..Origin::default()
             },
             key,
-        })
-    }
-}
-
-/// Who sends a request, and where the site is, for links that lead there from
-/// elsewhere.
-#[derive(Clone, Debug)]
-pub(crate) struct AddressedOrigin {
-    pub(crate) origin: RequestOrigin,
-    pub(crate) address: String,
-}
-
-impl<S: Sync> FromRequestParts<S> for AddressedOrigin {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self {
-            origin: RequestOrigin::from_request_parts(parts, state).await?,
-            address: site::address(&parts.extensions, &parts.headers),
         })
     }
 }

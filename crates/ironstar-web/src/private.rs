@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::latest::{Side, news, side};
-use crate::session::{SessionId, Theme};
+use crate::session::{Session, SessionError, SessionId, Theme};
 use crate::{notice, sse, theme};
 
 /// The pages that visitors have open here.
@@ -46,8 +46,14 @@ struct Room {
 pub(crate) struct Heard {
     /// What goes out beside the view.
     pub(crate) sides: Vec<Side>,
+    over: CancellationToken,
+}
+
+impl Heard {
     /// When the stream has to end, because who the visitor is has changed.
-    pub(crate) ended: WaitForCancellationFutureOwned,
+    pub(crate) fn ended(&self) -> WaitForCancellationFutureOwned {
+        self.over.clone().cancelled_owned()
+    }
 }
 
 /// One piece of news.
@@ -88,14 +94,28 @@ impl PrivateNews {
         }
     }
 
-    /// What a stream of a visitor hears from now on.
-    pub(crate) fn hear(&self, session: SessionId) -> Heard {
+    /// What a stream of a visitor with a session hears from now on. The session may end
+    /// while the stream is opened: then that is heard at once.
+    pub(crate) async fn hear(&self, session: &Session) -> Result<Option<Heard>, SessionError> {
+        let Some(open) = session.open().await? else {
+            return Ok(None);
+        };
+        // First listen, then look: what happens in between is heard.
+        let heard = self.listen_to(open.id);
+        if !session.is_there(open.id).await? {
+            heard.over.cancel();
+        }
+        Ok(Some(heard))
+    }
+
+    fn listen_to(&self, session: SessionId) -> Heard {
         let room = self.enter(session.key());
         let theme = side(room.theme.subscribe(), Arc::clone(&room));
         // What was refused before the page was loaded is nothing to it.
         let notice = news(room.notice.subscribe(), Arc::clone(&room));
         Heard {
-            ended: room.ended.clone().cancelled_owned(),
+            // Of its own, so that one that comes too late ends nobody else's.
+            over: room.ended.child_token(),
             sides: vec![theme, notice],
         }
     }
@@ -241,3 +261,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics between the changes that belong together.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

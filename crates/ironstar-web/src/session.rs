@@ -88,6 +88,9 @@ enum Known {
 pub(crate) struct Open {
     pub(crate) id: SessionId,
     pub(crate) data: SessionData,
+    /// For how long it is remembered: not for long, as long as nobody has brought it
+    /// back.
+    age: Duration,
 }
 
 /// Why a session cannot be had.
@@ -143,7 +146,8 @@ impl Sessions {
         Ok(())
     }
 
-    fn session(self: &Arc<Self>, headers: &HeaderMap, visitor: Visitor) -> Session {
+    /// The session of a request with these headers.
+    pub(crate) fn session(self: &Arc<Self>, headers: &HeaderMap, visitor: Visitor) -> Session {
         Session(Arc::new(Inner {
             sessions: Arc::clone(self),
             visitor,
@@ -159,21 +163,22 @@ impl Sessions {
             return Ok(None);
         };
         let data = serde_json::from_str(stored.data.as_str()).map_err(SessionError::Damaged)?;
-        Ok(Some((Open { id, data }, stored.expires_at)))
+        let open = Open { id, data, age: AGE };
+        Ok(Some((open, stored.expires_at)))
     }
 
-    fn stored(&self, open: &Open, age: Duration) -> Result<StoredSession, SessionError> {
+    fn stored(&self, open: &Open) -> Result<StoredSession, SessionError> {
         Ok(StoredSession {
             id: open.id.hash(),
             data: Payload::of(&open.data)?,
-            expires_at: self.clock.now() + age,
+            expires_at: self.clock.now() + open.age,
         })
     }
 
     async fn create(&self, data: SessionData, age: Duration) -> Result<Open, SessionError> {
         let id = SessionId::new(self.ids.next_secret());
-        let open = Open { id, data };
-        self.store.create(self.stored(&open, age)?).await?;
+        let open = Open { id, data, age };
+        self.store.create(self.stored(&open)?).await?;
         Ok(open)
     }
 
@@ -242,7 +247,7 @@ impl Session {
         };
         change(&mut open.data);
         let sessions = &self.0.sessions;
-        let stored = sessions.stored(open, AGE)?;
+        let stored = sessions.stored(open)?;
         let open = open.clone();
         if sessions.store.update(stored, sessions.clock.now()).await? {
             return Ok(Some(open));
@@ -263,6 +268,11 @@ impl Session {
         let open = sessions.create(data, AGE).await?;
         self.keep(&mut state, open.clone());
         Ok(open)
+    }
+
+    /// Whether a session is there at this moment, whatever was known of it before.
+    pub(crate) async fn is_there(&self, id: SessionId) -> Result<bool, SessionError> {
+        Ok(self.0.sessions.load(id).await?.is_some())
     }
 
     /// Who asks, as far as the session tells.
@@ -291,7 +301,7 @@ impl Session {
         let sessions = &self.0.sessions;
         let now = sessions.clock.now();
         if expires_at - now < AGE - STEP {
-            let stored = sessions.stored(&open, AGE)?;
+            let stored = sessions.stored(&open)?;
             // One that has just ended stays so.
             if !sessions.store.update(stored, now).await? {
                 *state = Known::None;

@@ -1,12 +1,17 @@
 //! What the operator says of the site as a whole: where it is, and what its start
 //! page shows.
 
+use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::http::uri::{Authority, Scheme, Uri};
-use axum::http::{Extensions, HeaderMap, header};
+use ironstar_app::access::Links;
+use ironstar_domain::{LinkId, ListId};
 use thiserror::Error;
 
 /// The site as a whole.
@@ -43,16 +48,31 @@ pub struct SiteAddressError;
 
 /// Where a site is, as far as the operator or the request says, for links that lead
 /// there from elsewhere.
-pub(crate) fn address(extensions: &Extensions, headers: &HeaderMap) -> String {
-    let site = extensions.get::<Arc<Site>>();
-    if let Some(address) = site.and_then(|site| site.address.as_ref()) {
-        return address.to_string();
+#[derive(Clone, Debug)]
+pub(crate) struct BaseAddress(String);
+
+impl BaseAddress {
+    /// What lets others see a list.
+    pub(crate) fn of_link(&self, links: &Links, list: ListId, link: LinkId) -> String {
+        format!("{}/lists/{list}?link={}", self.0, links.token(list, link))
     }
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    host.map(|host| format!("http://{host}"))
-        .unwrap_or_default()
+}
+
+impl<S: Sync> FromRequestParts<S> for BaseAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let site = parts.extensions.get::<Arc<Site>>();
+        if let Some(address) = site.and_then(|site| site.address.as_ref()) {
+            return Ok(Self(address.to_string()));
+        }
+        let host = parts.headers.get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        Ok(Self(
+            host.map(|host| format!("http://{host}"))
+                .unwrap_or_default(),
+        ))
+    }
 }
 
 impl SiteAddress {

@@ -32,7 +32,6 @@ use ironstar_domain::{Access, ListCommand, ListId, ListNameError};
 use ironstar_ports::Position;
 
 use crate::Services;
-use crate::command::keyed;
 use crate::guard::{guarded, guarded_side, until};
 use crate::latest::Side;
 use crate::live::LiveViews;
@@ -149,8 +148,7 @@ impl Todos {
             owner: Some(owner),
         };
         let id = self.lists.next_id();
-        let context = keyed(&(), None, origin)?;
-        self.lists.execute(id, &command, &context).await?;
+        self.lists.execute(id, &command, &origin.context()).await?;
         Ok(id)
     }
 
@@ -199,11 +197,11 @@ async fn live(
         let side = |side| guarded_side(side, permit.clone());
         (guarded(frames, permit.clone()), sides.map(side).collect())
     };
-    let heard = id.map(|id| todos.news.hear(id));
-    let frames = match heard {
+    let frames = match todos.news.hear(&session).await? {
         Some(heard) => {
+            let frames = until(frames, heard.ended());
             sides.extend(heard.sides);
-            until(frames, heard.ended)
+            frames
         }
         None => frames,
     };

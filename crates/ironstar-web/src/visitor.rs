@@ -1,5 +1,5 @@
-//! Who sends a request. Until there are sessions that is an address
-//! (docs/adr/0006).
+//! Who sends a request, as limits go: an address (docs/adr/0006), and no session,
+//! since whoever abuses the server sends no cookie.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

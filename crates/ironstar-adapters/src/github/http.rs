@@ -18,6 +18,7 @@ use oauth2::http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
 use oauth2::http::{Request, Response, StatusCode};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -84,13 +85,12 @@ impl Http {
 
     /// Sends what OAuth's client asks for.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let (status, body) = self.answer(request).await?;
+        let mut response = self.answer(request).await?;
+        let status = response.status();
         // Its own errors come with a 200 or a 400, and a body that says so.
         if !status.is_success() && status != StatusCode::BAD_REQUEST {
             return Err(HttpError::Status(status));
         }
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
         mark_errors(&mut response);
         Ok(response)
     }
@@ -109,17 +109,14 @@ impl Http {
             .header(ACCEPT, "application/vnd.github+json")
             .body(Vec::new())
             .map_err(failed)?;
-        let (status, body) = self.answer(request).await?;
-        if status != StatusCode::OK {
-            return Err(HttpError::Status(status));
+        let response = self.answer(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(HttpError::Status(response.status()));
         }
-        serde_json::from_slice(&body).map_err(|_| HttpError::NotJson("the profile"))
+        read(response.body()).ok_or(HttpError::NotJson("the profile"))
     }
 
-    async fn answer(
-        &self,
-        mut request: Request<Vec<u8>>,
-    ) -> Result<(StatusCode, Vec<u8>), HttpError> {
+    async fn answer(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
         request.headers_mut().insert(USER_AGENT, WHO);
         let response = self.0.request(request.map(Full::from)).await;
         let (head, body) = response.map_err(failed)?.into_parts();
@@ -130,7 +127,7 @@ impl Http {
                 HttpError::Failed(error)
             }
         })?;
-        Ok((head.status, body.to_bytes().to_vec()))
+        Ok(Response::from_parts(head, body.to_bytes().to_vec()))
     }
 }
 
@@ -150,9 +147,15 @@ fn mark_errors(response: &mut HttpResponse) {
         #[serde(rename = "error")]
         _error: String,
     }
-    if serde_json::from_slice::<Refused>(response.body()).is_ok() {
+    if read::<Refused>(response.body()).is_some() {
         *response.status_mut() = StatusCode::BAD_REQUEST;
     }
+}
+
+/// Reads a JSON object. Of an array, serde would make one, too.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    serde_json::from_value(Value::Object(fields)).ok()
 }
 
 fn failed(error: impl Error + Send + Sync + 'static) -> HttpError {

@@ -164,6 +164,8 @@ async fn whatever_goes_wrong_is_told_apart() {
         (Behaviour::Redirect, "nonsense"),
         (Behaviour::Garbage, "nonsense"),
         (Behaviour::Huge, "nonsense"),
+        (Behaviour::Array, "nonsense"),
+        (Behaviour::OtherKind, "nonsense"),
         (Behaviour::OtherToken, "nonsense"),
         (Behaviour::NoProfile, "nonsense"),
         (Behaviour::Nameless, "nonsense"),
@@ -171,7 +173,9 @@ async fn whatever_goes_wrong_is_told_apart() {
         stand_in.behave(behaviour);
         let error = failure(&stand_in, &github).await;
         assert_eq!(kind(&error), expected, "{behaviour:?}: {}", chain(&error));
+        assert!(!chain(&error).contains("a-secret"), "{}", chain(&error));
     }
+    assert_eq!(stand_in.led_astray(), 0);
     let (_, profiles) = stand_in.asked();
     assert_eq!(profiles, 2, "those without a token ask for no profile");
 }

@@ -79,3 +79,17 @@ fn what_is_not_an_expression_is_refused() {
         Err(KeyExprError::TooLong)
     );
 }
+
+#[test]
+fn what_concerns_one_visitor_has_keys_of_its_own() {
+    let key = Key::of_session("0a1b", "theme");
+    assert_eq!(key.as_str(), "events/session/0a1b/theme");
+    assert_eq!(Key::session_in(key.as_str()), Some(("0a1b", "theme")));
+    assert!(KeyExpr::all_sessions().matches(&key));
+    let forged = Key::of_session("*/x", "a/b");
+    assert_eq!(forged.as_str(), "events/session/%2A%2Fx/a%2Fb");
+    let event = Key::of_stream(&StreamId::new("Todo", "session"));
+    assert!(!KeyExpr::all_sessions().matches(&event));
+    assert_eq!(Key::session_in(event.as_str()), None);
+    assert_eq!(Key::session_in("events/session"), None);
+}

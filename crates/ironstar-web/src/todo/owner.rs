@@ -7,6 +7,7 @@ use ironstar_domain::{LinkAccess, LinkId};
 use maud::{Markup, html};
 
 use crate::kit::Button;
+use crate::site::BaseAddress;
 
 /// What the owner of a list can do with it.
 #[derive(Debug)]
@@ -30,12 +31,12 @@ struct ShownLink {
 
 impl Panel {
     /// The panel of a list of the site at an address.
-    pub(super) fn of(list: &ListItem, links: &Links, site: &str) -> Self {
+    pub(super) fn of(list: &ListItem, links: &Links, site: &BaseAddress) -> Self {
         let path = format!("/lists/{}", list.id);
         let shown = list.links.iter().map(|link| ShownLink {
             id: link.id,
             access: link.access,
-            address: format!("{site}{path}?link={}", links.token(list.id, link.id)),
+            address: site.of_link(links, list.id, link.id),
         });
         Self {
             links: shown.collect(),

@@ -16,10 +16,11 @@ use super::live::cut;
 use super::location::{Asked, Location, parse_show};
 use super::owner::Panel;
 use super::view::{self, Refused, Shown};
+use crate::Home;
 use crate::layout::Frame;
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
-use crate::{Home, site};
+use crate::site::BaseAddress;
 
 /// Who asks for a page.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ pub(super) struct Reader {
     pub(super) frame: Frame,
     pub(super) origin: RequestOrigin,
     /// Where the site is, for links that lead there from elsewhere.
-    pub(super) address: String,
+    pub(super) address: BaseAddress,
 }
 
 /// `GET /`
@@ -129,7 +130,7 @@ pub(super) async fn draw(
     };
     let cut = cut(&todos.views, todos.service.lists(), location).await?;
     // What has been read since may be more than its visitor may see by now.
-    if !permit.holds_by_now().await {
+    if !(permit.holds_at(cut.page.position).await && permit.holds_by_now().await) {
         return Err(Problem::no_such_list());
     }
     let page = view::Page {
@@ -150,10 +151,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let origin = RequestOrigin::from_request_parts(parts, state).await?;
         let Ok(frame) = Frame::from_request_parts(parts, state).await;
+        let Ok(address) = BaseAddress::from_request_parts(parts, state).await;
         Ok(Self {
             frame,
             origin,
-            address: site::address(&parts.extensions, &parts.headers),
+            address,
         })
     }
 }

@@ -47,7 +47,7 @@ pub(super) async fn query(
         .page(asked.location, asked.limit.unwrap_or(LIMIT))
         .await?;
     // What has been read since may be more than may be seen by now.
-    if !permit.holds_by_now().await {
+    if !permit.holds_at(page.position).await {
         return Err(Problem::no_such_list());
     }
     Ok(Json(QueryResponse {

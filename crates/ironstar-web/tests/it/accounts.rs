@@ -317,7 +317,7 @@ async fn whoever_does_not_agree_is_not_signed_in() {
 async fn a_profile_is_taken_as_far_as_it_makes_sense() {
     let world = World::new().await;
     for (login, called, shown) in [
-        ("ada", Some("Ada \u{202e}Lovelace"), "Ada \u{202e}Lovelace"),
+        ("ada", Some("Ada \u{202e}Lovelace\u{2069}"), "Ada Lovelace"),
         ("bob", Some("  "), "bob"),
         ("eve", Some("a\nb"), "eve"),
         ("max", None, "max"),

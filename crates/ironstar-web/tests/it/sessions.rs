@@ -197,9 +197,14 @@ async fn a_session_that_nobody_brings_back_is_soon_forgotten() {
     })
     .await;
     begin(&app).await;
+    // Also one that was begun and changed at once.
+    let other = app.stranger();
+    other.form(Request::post("/theme"), "theme=dark").await;
     clock.advance(Duration::minutes(61));
-    assert_eq!(principal(&app).await, None);
-    assert_eq!(app.sessions.sweep(clock.now()).await.expect("swept"), 1);
+    for visitor in [&app, &other] {
+        assert_eq!(principal(visitor).await, None);
+    }
+    assert_eq!(app.sessions.sweep(clock.now()).await.expect("swept"), 2);
 }
 
 #[tokio::test]
