@@ -40,6 +40,7 @@ mod private;
 mod problem;
 mod rate;
 mod session;
+mod shared;
 mod site;
 mod sse;
 mod streams;

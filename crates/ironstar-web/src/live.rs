@@ -31,10 +31,9 @@ mod live_view;
 mod log;
 mod publication;
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
@@ -43,12 +42,12 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use ironstar_app::projection::{Changed, Changes, Projection, ReadError, ReadModel};
 use ironstar_ports::Position;
-use tokio_util::sync::CancellationToken;
 
 use follower::follow;
 use live_view::LiveView;
 use log::Bounds;
 
+use crate::shared::{Life, Shared};
 use crate::sse::EventId;
 
 /// What a page shows of a read model.
@@ -112,7 +111,7 @@ pub(crate) enum Drawing {
 #[derive(Debug)]
 pub(crate) struct LiveViews<K, V: View> {
     model: ReadModel<V::Projection>,
-    views: Watched<K, V>,
+    views: Shared<K, LiveView<V>>,
 }
 
 /// A view that a browser is about to watch.
@@ -122,21 +121,20 @@ pub(crate) struct OpenView<V: View> {
     reached: Position,
 }
 
-type Watched<K, V> = Arc<Mutex<HashMap<K, Weak<LiveView<V>>>>>;
-
-impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
+impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
     /// The views of a read model, none of which is watched yet.
     pub(crate) fn new(model: ReadModel<V::Projection>) -> Self {
         Self {
             model,
-            views: Watched::default(),
+            views: Shared::default(),
         }
     }
 
     /// A view for a browser to watch; made, if nobody does yet. Then it learns
     /// what it shows, so that it can be patched from the first change on.
     pub(crate) async fn open(&self, key: &K, make: impl FnOnce() -> V) -> OpenView<V> {
-        let (view, is_new) = self.view(key, make);
+        let made = |life| self.start(make(), life);
+        let (view, is_new) = self.views.get_or_make(key, made);
         let view = OpenView {
             view,
             reached: self.model.position(),
@@ -149,43 +147,21 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
 
     /// A look at a view, if somebody watches it.
     pub(crate) fn look<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
-        let view = lock(&self.views).get(key).and_then(Weak::upgrade);
-        view.map(|view| look(&view.view))
-    }
-
-    fn view(&self, key: &K, make: impl FnOnce() -> V) -> (Arc<LiveView<V>>, bool) {
-        let mut views = lock(&self.views);
-        if let Some(view) = views.get(key).and_then(Weak::upgrade) {
-            return (view, false);
-        }
-        let view = self.start(key.clone(), make());
-        views.insert(key.clone(), Arc::downgrade(&view));
-        (view, true)
+        self.views.get(key).map(|view| look(&view.view))
     }
 
     /// Starts to keep a view up to date, for as long as somebody holds it.
-    fn start(&self, key: K, view: V) -> Arc<LiveView<V>> {
+    fn start(&self, view: V, life: Life) -> Arc<LiveView<V>> {
         // First listen, then look: what happens in between is heard.
         let news = self.model.news();
         let position = self.model.position();
-        let unwatched = CancellationToken::new();
-        let watched = unwatched.clone().drop_guard();
-        let view = Arc::new(LiveView::new(view, position, Bounds::OF_A_VIEW, watched));
-        let model = self.model.clone();
-        let reached = move || model.position();
-        let following = news.map(|news| follow(Arc::downgrade(&view), reached, news));
-        let views = Arc::clone(&self.views);
-        tokio::spawn(async move {
-            if let Some(following) = following {
-                unwatched.run_until_cancelled(following).await;
-            }
-            unwatched.cancelled().await;
-            let mut views = lock(&views);
-            // Somebody may have begun to watch it again.
-            if views.get(&key).is_some_and(|view| view.strong_count() == 0) {
-                views.remove(&key);
-            }
-        });
+        let view = Arc::new(LiveView::new(view, position, Bounds::OF_A_VIEW, life));
+        if let Some(news) = news {
+            let model = self.model.clone();
+            let reached = move || model.position();
+            view.life
+                .spawn(follow(Arc::downgrade(&view), reached, news));
+        }
         view
     }
 }

@@ -19,10 +19,10 @@ use ironstar_domain::ListId;
 use maud::Markup;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::latest::{Side, side};
 use crate::session::SessionId;
+use crate::shared::{Life, Shared};
 use crate::sse;
 
 /// How often people are told at the most.
@@ -35,30 +35,40 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Presence {
     draw: fn(usize) -> Markup,
-    rooms: Arc<Mutex<HashMap<ListId, Room>>>,
+    rooms: Shared<ListId, Room>,
 }
 
 /// A list that somebody has open.
 #[derive(Debug)]
 struct Room {
+    people: Arc<People>,
+    told: watch::Sender<Bytes>,
+    /// The task that tells lives as long.
+    _life: Life,
+}
+
+/// Who has it open.
+#[derive(Debug, Default)]
+struct People {
+    counts: Mutex<Counts>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     /// How many people are here.
-    count: usize,
+    people: usize,
     /// How many streams each visitor has open who has a session.
     visitors: HashMap<SessionId, usize>,
     /// How many were, at the most, since the first of those left who are about
     /// to be told gone.
     peak: usize,
-    changed: Arc<Notify>,
-    told: watch::Sender<Bytes>,
-    /// Ends the task that tells.
-    _open: DropGuard,
 }
 
 /// Somebody who is here until this is dropped.
 #[derive(Debug)]
 struct Seat {
-    presence: Presence,
-    list: ListId,
+    room: Arc<Room>,
     visitor: Option<SessionId>,
 }
 
@@ -68,57 +78,41 @@ impl Presence {
     pub(crate) fn new(draw: fn(usize) -> Markup) -> Self {
         Self {
             draw,
-            rooms: Arc::default(),
+            rooms: Shared::default(),
         }
     }
 
     /// Comes to a list, and stays for as long as the stream: it tells how many
     /// are there.
     pub(crate) fn enter(&self, list: ListId, visitor: Option<SessionId>) -> Side {
-        let told = {
-            let mut rooms = self.rooms();
-            let room = rooms.entry(list).or_insert_with(|| self.open(list));
-            room.take_in(visitor);
-            room.told.subscribe()
-        };
-        let presence = self.clone();
-        let seat = Seat {
-            presence,
-            list,
-            visitor,
-        };
-        side(told, seat)
+        let (room, _) = self.rooms.get_or_make(&list, |life| self.open(life));
+        room.people.take_in(visitor);
+        side(room.told.subscribe(), Seat { room, visitor })
     }
 
     /// Opens a room for the first who comes.
-    fn open(&self, list: ListId) -> Room {
+    fn open(&self, life: Life) -> Arc<Room> {
+        let people = Arc::<People>::default();
         let told = watch::Sender::new(self.frame(1));
-        let changed = Arc::new(Notify::new());
-        let closed = CancellationToken::new();
-        let open = closed.clone().drop_guard();
-        let telling = self.clone().tell(list, Arc::clone(&changed), told.clone());
-        tokio::spawn(async move { closed.run_until_cancelled(telling).await });
-        Room {
-            count: 0,
-            visitors: HashMap::new(),
-            peak: 0,
-            changed,
+        life.spawn(self.clone().tell(Arc::clone(&people), told.clone()));
+        Arc::new(Room {
+            people,
             told,
-            _open: open,
-        }
+            _life: life,
+        })
     }
 
     /// Tells everyone in a room how many they are, from when there was one.
-    async fn tell(self, list: ListId, changed: Arc<Notify>, told: watch::Sender<Bytes>) {
+    async fn tell(self, people: Arc<People>, told: watch::Sender<Bytes>) {
         let mut shown = 1;
         let mut not_before = Instant::now() + PACE;
         // When those are gone who have left.
         let mut gone_at = None;
         loop {
-            let count = self.with_room(list, |room| room.count).unwrap_or(shown);
+            let count = people.counts().people;
             if count < shown && gone_at.is_none() {
                 gone_at = Some(Instant::now() + PATIENCE);
-                self.with_room(list, |room| room.peak = room.count);
+                people.forget_peak();
             }
             let due = if count > shown {
                 Some(not_before)
@@ -132,80 +126,76 @@ impl Presence {
                 }
             };
             tokio::select! {
-                () = changed.notified() => continue,
+                () = people.changed.notified() => continue,
                 () = is_due => {}
             }
-            let (count, peak) = self
-                .with_room(list, |room| (room.count, room.peak))
-                .unwrap_or((shown, shown));
             // Some of those who left have been replaced meanwhile.
-            let people = if gone_at.take().is_some() {
-                peak
-            } else {
-                count
-            };
-            if people != shown {
-                shown = people;
-                told.send_replace(self.frame(people));
+            let has_left = gone_at.take().is_some();
+            let count = people.count(has_left);
+            if count != shown {
+                shown = count;
+                told.send_replace(self.frame(count));
                 not_before = Instant::now() + PACE;
             }
         }
-    }
-
-    fn with_room<T>(&self, list: ListId, look: impl FnOnce(&mut Room) -> T) -> Option<T> {
-        self.rooms().get_mut(&list).map(look)
     }
 
     fn frame(&self, people: usize) -> Bytes {
         let patch = PatchElements::new((self.draw)(people).into_string());
         sse::datastar_frame(patch, None).into()
     }
-
-    fn rooms(&self) -> MutexGuard<'_, HashMap<ListId, Room>> {
-        // Nothing panics between the changes that belong together.
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Room {
-    fn take_in(&mut self, visitor: Option<SessionId>) {
-        let streams = visitor.map(|visitor| self.visitors.entry(visitor).or_default());
+impl People {
+    fn take_in(&self, visitor: Option<SessionId>) {
+        let mut counts = self.counts();
+        let streams = visitor.map(|visitor| counts.visitors.entry(visitor).or_default());
         let is_here = streams.is_some_and(|streams| {
             *streams += 1;
             *streams > 1
         });
         if !is_here {
-            self.count += 1;
-            self.peak = self.peak.max(self.count);
+            counts.people += 1;
+            counts.peak = counts.peak.max(counts.people);
             self.changed.notify_one();
         }
     }
 
-    fn let_out(&mut self, visitor: Option<SessionId>) {
+    fn let_out(&self, visitor: Option<SessionId>) {
+        let mut counts = self.counts();
         if let Some(visitor) = visitor
-            && let Some(streams) = self.visitors.get_mut(&visitor)
+            && let Some(streams) = counts.visitors.get_mut(&visitor)
         {
             *streams -= 1;
             if *streams > 0 {
                 return;
             }
-            self.visitors.remove(&visitor);
+            counts.visitors.remove(&visitor);
         }
-        self.count -= 1;
+        counts.people -= 1;
         self.changed.notify_one();
+    }
+
+    /// How many they are; or were, at the most, since the peak was forgotten.
+    fn count(&self, at_peak: bool) -> usize {
+        let counts = self.counts();
+        if at_peak { counts.peak } else { counts.people }
+    }
+
+    fn forget_peak(&self) {
+        let mut counts = self.counts();
+        counts.peak = counts.people;
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Nothing panics between the changes that belong together.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut rooms = self.presence.rooms();
-        let Some(room) = rooms.get_mut(&self.list) else {
-            return;
-        };
-        room.let_out(self.visitor);
-        if room.count == 0 {
-            rooms.remove(&self.list);
-        }
+        self.room.people.let_out(self.visitor);
     }
 }
 

@@ -10,8 +10,7 @@
 //!
 //! A visitor who has no stream open leaves nothing here.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -21,6 +20,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::latest::{Side, news, side};
 use crate::session::{Session, SessionError, SessionId, Theme};
+use crate::shared::{Life, Shared};
 use crate::{notice, sse, theme};
 
 /// The pages that visitors have open here.
@@ -29,17 +29,16 @@ pub(crate) struct PrivateNews {
     bus: Arc<dyn EventBus>,
     /// Tells this node's messages from others'.
     node: String,
-    rooms: Arc<Mutex<HashMap<String, Weak<Room>>>>,
+    rooms: Shared<String, Room>,
 }
 
 /// The streams of one visitor.
 #[derive(Debug)]
 struct Room {
-    session: String,
-    rooms: Arc<Mutex<HashMap<String, Weak<Room>>>>,
     theme: watch::Sender<Bytes>,
     notice: watch::Sender<Bytes>,
     ended: CancellationToken,
+    _life: Life,
 }
 
 /// What one stream hears of its visitor.
@@ -71,7 +70,7 @@ impl PrivateNews {
         Self {
             bus,
             node,
-            rooms: Arc::default(),
+            rooms: Shared::default(),
         }
     }
 
@@ -109,7 +108,7 @@ impl PrivateNews {
     }
 
     fn listen_to(&self, session: SessionId) -> Heard {
-        let room = self.enter(session.key());
+        let (room, _) = self.rooms.get_or_make(&session.key(), Room::new);
         let theme = side(room.theme.subscribe(), Arc::clone(&room));
         // What was refused before the page was loaded is nothing to it.
         let notice = news(room.notice.subscribe(), Arc::clone(&room));
@@ -132,9 +131,7 @@ impl PrivateNews {
 
     /// Something was carried out: what was refused before is no news any more.
     pub(crate) async fn was_carried_out(&self, session: SessionId) {
-        let room = lock(&self.rooms)
-            .get(&session.key())
-            .and_then(Weak::upgrade);
+        let room = self.rooms.get(&session.key());
         let has_notice = |room: Arc<Room>| {
             let notice = room.notice.borrow();
             !notice.is_empty() && *notice != carried_out()
@@ -172,8 +169,7 @@ impl PrivateNews {
     }
 
     fn hand_on(&self, session: &str, news: &News) {
-        let room = lock(&self.rooms).get(session).and_then(Weak::upgrade);
-        let Some(room) = room else {
+        let Some(room) = self.rooms.get(session) else {
             return;
         };
         match news {
@@ -191,34 +187,16 @@ impl PrivateNews {
             News::Ended => room.ended.cancel(),
         }
     }
-
-    fn enter(&self, session: String) -> Arc<Room> {
-        let mut rooms = lock(&self.rooms);
-        if let Some(room) = rooms.get(&session).and_then(Weak::upgrade) {
-            return room;
-        }
-        let room = Arc::new(Room {
-            session: session.clone(),
-            rooms: Arc::clone(&self.rooms),
-            theme: watch::Sender::default(),
-            notice: watch::Sender::new(Bytes::new()),
-            ended: CancellationToken::new(),
-        });
-        rooms.insert(session, Arc::downgrade(&room));
-        room
-    }
 }
 
-impl Drop for Room {
-    fn drop(&mut self) {
-        let mut rooms = lock(&self.rooms);
-        // Somebody may have come again.
-        if rooms
-            .get(&self.session)
-            .is_some_and(|room| room.strong_count() == 0)
-        {
-            rooms.remove(&self.session);
-        }
+impl Room {
+    fn new(life: Life) -> Arc<Self> {
+        Arc::new(Self {
+            theme: watch::Sender::default(),
+            notice: watch::Sender::default(),
+            ended: CancellationToken::new(),
+            _life: life,
+        })
     }
 }
 
@@ -255,11 +233,6 @@ impl News {
 /// What takes away a notice; nothing, where there has been none.
 fn carried_out() -> Bytes {
     notice::carried_out().into()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics between the changes that belong together.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ use futures::{Stream, stream};
 use ironstar_app::projection::{News, Projection, ReadError};
 use ironstar_ports::Position;
 use tokio::sync::{OnceCell, watch};
-use tokio_util::sync::DropGuard;
 
 use super::follower::NewsOf;
 use super::log::{Bounds, Gap, Log, Missed};
 use super::publication::{Publication, Step};
 use super::{View, Whole, lock};
+use crate::shared::Life;
 use crate::sse::{self, EventId};
 
 /// How long to wait before a read model that cannot be read is asked again.
@@ -31,8 +31,8 @@ pub(super) struct LiveView<V: View> {
     known: Mutex<Known<V>>,
     /// Where watchers look. The follower alone publishes.
     published: watch::Sender<Arc<Publication>>,
-    /// Ends the follower.
-    _watched: DropGuard,
+    /// The follower lives as long.
+    pub(super) life: Life,
 }
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ struct Watcher<V: View> {
 
 impl<V: View> LiveView<V> {
     /// A view that nobody keeps up to date yet, as of a boundary.
-    pub(super) fn new(view: V, position: Position, bounds: Bounds, watched: DropGuard) -> Self {
+    pub(super) fn new(view: V, position: Position, bounds: Bounds, life: Life) -> Self {
         Self {
             view,
             known: Mutex::new(Known {
@@ -74,7 +74,7 @@ impl<V: View> LiveView<V> {
                 furthest: position,
             }),
             published: watch::Sender::new(Arc::new(Publication::start(position))),
-            _watched: watched,
+            life,
         }
     }
 

@@ -20,7 +20,6 @@ use ironstar_ports::{
     ExpectedSequence, Key, Metadata, NewEvent, Payload, Place, Position, ProjectionStore, StreamId,
 };
 use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::log::Bounds;
@@ -128,10 +127,11 @@ struct Fixture {
 
 type Frames = BoxStream<'static, Bytes>;
 
-impl<K: Clone + Eq + Hash + Send + 'static, V: View> LiveViews<K, V> {
+impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
     /// Watches a view that may not know yet what it shows.
     fn watch(&self, key: &K, make: impl FnOnce() -> V, seen: Option<Position>) -> Frames {
-        let (view, _) = self.view(key, make);
+        let make = |life| self.start(make(), life);
+        let (view, _) = self.views.get_or_make(key, make);
         view.watch(seen, self.model.position())
             .map(|(_, frame)| frame)
             .boxed()
@@ -412,14 +412,16 @@ fn news(number: u64) -> News<u64> {
 #[tokio::test]
 async fn a_view_that_misses_news_is_drawn_anew() {
     let fixture = Fixture::start(&["a", "a", "a"]).await;
-    let watched = CancellationToken::new().drop_guard();
-    let view = LiveView::new(fixture.view(), Position::new(1), Bounds::OF_A_VIEW, watched);
-    let view = Arc::new(view);
+    let bounds = Bounds::OF_A_VIEW;
     let views = &fixture.views.views;
-    views
-        .lock()
-        .expect("the lock")
-        .insert((), Arc::downgrade(&view));
+    let (view, _) = views.get_or_make(&(), |life| {
+        Arc::new(LiveView::new(
+            fixture.view(),
+            Position::new(1),
+            bounds,
+            life,
+        ))
+    });
     let mut frames = fixture.watch(Some(1));
     assert!(frames.next().now_or_never().is_none(), "nothing was missed");
     // There is room for the last only.

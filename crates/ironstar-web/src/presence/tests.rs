@@ -131,9 +131,9 @@ async fn a_list_that_nobody_watches_leaves_nothing() {
             .map(|_| presence.enter(ListId::SHARED, None))
             .collect();
         next(&mut sides[0]).await;
-        assert_eq!((tasks(), presence.rooms().len()), (before + 1, 1));
+        assert_eq!((tasks(), presence.rooms.len()), (before + 1, 1));
         drop(sides);
-        assert_eq!(presence.rooms().len(), 0);
+        assert_eq!(presence.rooms.len(), 0);
         let deadline = Instant::now() + Duration::from_secs(30);
         while tasks() != before {
             assert!(Instant::now() < deadline, "the task goes on");

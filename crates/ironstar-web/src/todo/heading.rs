@@ -3,8 +3,7 @@
 //!
 //! A list that nobody has open leaves nothing here.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
@@ -15,12 +14,12 @@ use ironstar_app::todo::Show;
 use maud::{Markup, html};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::location::{Location, Mode};
 use crate::icon::star;
 use crate::kit::{Banner, Button};
 use crate::latest::{Side, side};
+use crate::shared::{Life, Shared};
 use crate::sse;
 
 /// What stands above a list.
@@ -38,15 +37,15 @@ pub(super) struct Heading {
 #[derive(Debug)]
 pub(super) struct Headings {
     lists: ListService,
-    watched: Arc<Mutex<All>>,
+    watched: Shared<Location, Watched>,
 }
 
 /// A heading that somebody watches.
 #[derive(Debug)]
 struct Watched {
     drawn: watch::Sender<Bytes>,
-    /// Ends the task that keeps it up to date.
-    _open: DropGuard,
+    /// The task that keeps it up to date lives as long.
+    _life: Life,
 }
 
 impl Heading {
@@ -108,7 +107,7 @@ impl Headings {
     pub(super) fn new(lists: ListService) -> Self {
         Self {
             lists,
-            watched: Arc::default(),
+            watched: Shared::default(),
         }
     }
 
@@ -119,45 +118,16 @@ impl Headings {
             return None;
         }
         // It is the same on every page of the list.
-        let watched = self.watched(at.showing(Show::All));
+        let at = at.showing(Show::All);
+        let (watched, _) = self.watched.get_or_make(&at, |life| self.start(at, life));
         Some(side(watched.drawn.subscribe(), watched))
     }
 
-    fn watched(&self, at: Location) -> Arc<Watched> {
-        let mut all = lock(&self.watched);
-        if let Some(watched) = all.get(&at).and_then(Weak::upgrade) {
-            return watched;
-        }
-        let closed = CancellationToken::new();
+    fn start(&self, at: Location, life: Life) -> Arc<Watched> {
         let drawn = watch::Sender::default();
-        let watched = Arc::new(Watched {
-            drawn: drawn.clone(),
-            _open: closed.clone().drop_guard(),
-        });
-        let following = follow(self.lists.clone(), at, drawn);
-        let left = Arc::clone(&self.watched);
-        tokio::spawn(async move {
-            closed.run_until_cancelled(following).await;
-            closed.cancelled().await;
-            let mut all = lock(&left);
-            // Somebody may have come again.
-            if all
-                .get(&at)
-                .is_some_and(|watched| watched.strong_count() == 0)
-            {
-                all.remove(&at);
-            }
-        });
-        all.insert(at, Arc::downgrade(&watched));
-        watched
+        life.spawn(follow(self.lists.clone(), at, drawn.clone()));
+        Arc::new(Watched { drawn, _life: life })
     }
-}
-
-type All = HashMap<Location, Weak<Watched>>;
-
-fn lock(all: &Mutex<All>) -> MutexGuard<'_, All> {
-    // Nothing panics between the changes that belong together.
-    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Draws the heading of a list whenever something happens to the list.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
+use crate::shared::Life;
 use datastar::consts::ElementPatchMode;
 use datastar::prelude::PatchElements;
 use futures::FutureExt;
@@ -18,7 +19,6 @@ use ironstar_app::projection::{
 };
 use ironstar_ports::{Envelope, Place, Position};
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
 use crate::live::Whole;
 use crate::live::live_view::LiveView;
@@ -90,9 +90,8 @@ impl CellsView {
 
     /// A view that nobody follows yet, as of a boundary.
     pub(super) fn alone(self, position: u64, bounds: Bounds) -> Arc<LiveView<Self>> {
-        let watched = CancellationToken::new().drop_guard();
         let position = Position::new(position);
-        Arc::new(LiveView::new(self, position, bounds, watched))
+        Arc::new(LiveView::new(self, position, bounds, Life::alone()))
     }
 }
 

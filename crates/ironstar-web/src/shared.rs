@@ -1,0 +1,206 @@
+//! Things that several look at: each is made for the first who comes, and has gone
+//! with the last. What nobody looks at leaves nothing here.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt::{self, Debug};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio_util::sync::CancellationToken;
+
+/// Things that somebody looks at, by what they are.
+#[derive(Debug)]
+pub(crate) struct Shared<K, T>(Arc<All<K, T>>);
+
+type All<K, T> = Mutex<HashMap<K, Weak<T>>>;
+
+/// What a shared thing holds for as long as it is there.
+pub(crate) struct Life {
+    ended: CancellationToken,
+    leave: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl<K, T> Shared<K, T>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+{
+    /// The thing, if somebody looks at it.
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<Arc<T>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        lock(&self.0).get(key).and_then(Weak::upgrade)
+    }
+
+    /// The thing, for one more to look at; made, if nobody does yet, which is told
+    /// as well. What is made holds its life. It may be made in vain, if somebody else
+    /// comes first in the same moment.
+    pub(crate) fn get_or_make(&self, key: &K, make: impl FnOnce(Life) -> Arc<T>) -> (Arc<T>, bool) {
+        if let Some(thing) = self.get(key) {
+            return (thing, false);
+        }
+        // Not under the lock, which is taken to leave.
+        let made = make(self.life(key.clone()));
+        let mut all = lock(&self.0);
+        if let Some(thing) = all.get(key).and_then(Weak::upgrade) {
+            drop(all);
+            return (thing, false);
+        }
+        all.insert(key.clone(), Arc::downgrade(&made));
+        (made, true)
+    }
+
+    fn life(&self, key: K) -> Life {
+        let all = Arc::clone(&self.0);
+        let leave = move || {
+            let mut all = lock(&all);
+            // Somebody may have come again, to another one.
+            if all.get(&key).is_some_and(|thing| thing.strong_count() == 0) {
+                all.remove(&key);
+            }
+        };
+        Life {
+            ended: CancellationToken::new(),
+            leave: Some(Box::new(leave)),
+        }
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+}
+
+impl Life {
+    /// That of something that is not shared.
+    #[cfg(test)]
+    pub(crate) fn alone() -> Self {
+        Self {
+            ended: CancellationToken::new(),
+            leave: None,
+        }
+    }
+
+    /// Has something done for as long as the thing is there. It must not hold the
+    /// thing itself.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let ended = self.ended.clone();
+        tokio::spawn(async move { ended.run_until_cancelled(work).await });
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.ended.cancel();
+        if let Some(leave) = self.leave.take() {
+            leave();
+        }
+    }
+}
+
+impl<K, T> Clone for Shared<K, T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, T> Default for Shared<K, T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl Debug for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Life").finish_non_exhaustive()
+    }
+}
+
+fn lock<K, T>(all: &All<K, T>) -> MutexGuard<'_, HashMap<K, Weak<T>>> {
+    // Nothing panics between the changes that belong together.
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::future::pending;
+    use tokio::sync::oneshot;
+
+    use super::{Life, Shared};
+
+    #[derive(Debug)]
+    struct Thing {
+        name: &'static str,
+        life: Life,
+    }
+
+    fn thing(name: &'static str) -> impl FnOnce(Life) -> Arc<Thing> {
+        move |life| Arc::new(Thing { name, life })
+    }
+
+    #[tokio::test]
+    async fn a_thing_is_there_from_the_first_to_the_last() {
+        let things = Shared::default();
+        let (first, is_new) = things.get_or_make(&1, thing("a"));
+        assert!(is_new);
+        let (same, is_new) = things.get_or_make(&1, thing("b"));
+        assert_eq!((same.name, is_new), ("a", false));
+        let (other, is_new) = things.get_or_make(&2, thing("c"));
+        assert!(is_new);
+        assert_eq!((other.name, things.len()), ("c", 2));
+        drop(first);
+        assert!(things.get(&1).is_some());
+        drop(same);
+        assert!(things.get(&1).is_none());
+        assert_eq!(things.len(), 1);
+        assert_eq!(things.get_or_make(&1, thing("d")).0.name, "d");
+    }
+
+    #[tokio::test]
+    async fn what_is_done_for_a_thing_ends_with_it() {
+        let things = Shared::default();
+        let (thing, _) = things.get_or_make(&1, thing("a"));
+        let (sender, receiver) = oneshot::channel::<()>();
+        thing.life.spawn(async move {
+            let _sender = sender;
+            pending().await
+        });
+        drop(thing);
+        assert!(receiver.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_thing_that_leaves_late_takes_no_other_along() {
+        let things = Shared::default();
+        let mut left = None;
+        let (thing, _) = things.get_or_make(&1, |life| {
+            left = Some(life);
+            Arc::new(0)
+        });
+        drop(thing);
+        let (again, is_new) = things.get_or_make(&1, |_| Arc::new(1));
+        assert!(is_new);
+        drop(left);
+        assert_eq!(things.get(&1), Some(again));
+    }
+
+    #[tokio::test]
+    async fn who_comes_in_the_same_moment_looks_at_the_same_thing() {
+        let things = Shared::default();
+        let mut first = None;
+        let (second, is_new) = things.get_or_make(&1, |life| {
+            first = Some(things.get_or_make(&1, thing("a")).0);
+            thing("b")(life)
+        });
+        assert_eq!((second.name, is_new), ("a", false));
+        assert_eq!(things.len(), 1);
+        drop((first, second));
+        assert_eq!(things.len(), 0);
+    }
+}
