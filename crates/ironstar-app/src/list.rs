@@ -52,6 +52,15 @@ pub struct ListItem {
     pub created: Position,
 }
 
+/// Some lists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListPage {
+    /// What it is made of: all events up to here.
+    pub position: Position,
+    /// The lists, in the order of their creation.
+    pub lists: Vec<ListItem>,
+}
+
 impl ListService {
     /// A service on this handler and this read model.
     #[must_use]
@@ -141,7 +150,7 @@ impl ListService {
             let lists = self
                 .lists(&[Some(from)], archived, MOST_HANDED_OVER)
                 .await?;
-            ids.extend(lists.into_iter().map(|list| list.id));
+            ids.extend(lists.lists.into_iter().map(|list| list.id));
         }
         let command = ListCommand::HandOver { to };
         let accepted = self
@@ -172,7 +181,7 @@ impl ListService {
         owners: &[Option<Principal>],
         archived: bool,
         limit: usize,
-    ) -> Result<Vec<ListItem>, ReadError> {
+    ) -> Result<ListPage, ReadError> {
         let owners = owners.iter();
         let page = DocumentPage {
             collections: owners.map(|owner| collection(*owner, archived)).collect(),
@@ -180,7 +189,10 @@ impl ListService {
             limit,
         };
         let found = self.model.find(Vec::new(), Some(page)).await?;
-        Ok(found.page.into_iter().map(|(_, list)| list).collect())
+        Ok(ListPage {
+            position: found.position,
+            lists: found.page.into_iter().map(|(_, list)| list).collect(),
+        })
     }
 }
 

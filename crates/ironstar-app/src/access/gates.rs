@@ -210,27 +210,21 @@ impl Gate {
         commands: &CommandHandler,
         list: ListId,
     ) -> Result<(), CommandError<ListError>> {
-        let seen = commands.see::<ListState, _>(&list).await;
-        self.list.send_if_modified(|known| match &seen {
-            Ok(seen) => {
-                let newer = match known {
-                    Known::List { sequence, .. } => seen.head.sequence > *sequence,
-                    Known::Nothing => true,
+        let seen = commands.see::<ListState, _>(&list).await?;
+        self.list.send_if_modified(|known| {
+            let is_newer = match known {
+                Known::List { sequence, .. } => seen.head.sequence > *sequence,
+                Known::Nothing => true,
+            };
+            if is_newer {
+                *known = Known::List {
+                    state: seen.state,
+                    sequence: seen.head.sequence,
                 };
-                if newer {
-                    *known = Known::List {
-                        state: seen.state.clone(),
-                        sequence: seen.head.sequence,
-                    };
-                }
-                newer
             }
-            Err(_) => {
-                *known = Known::Nothing;
-                true
-            }
+            is_newer
         });
-        seen.map(|_| ())
+        Ok(())
     }
 }
 
@@ -265,6 +259,7 @@ impl Keeper {
             && let Some(gate) = self.gate(list)
             && let Err(error) = gate.look(&self.commands, list).await
         {
+            gate.list.send_replace(Known::Nothing);
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 %list,

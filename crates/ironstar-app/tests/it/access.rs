@@ -32,7 +32,7 @@ impl App {
         Self {
             todos: TodoService::new(commands.clone(), model),
             lists: ListService::new(commands.clone(), world.projections.model()),
-            gates: Gates::start(commands, &world.feed),
+            gates: Gates::start(handler(world.log.clone()), &world.feed),
             links: Links::new([7; 32]),
             world,
         }
@@ -143,6 +143,12 @@ fn refusal<T: std::fmt::Debug, E: std::fmt::Debug>(outcome: Result<T, CommandErr
     refusal
 }
 
+/// What comes soon, or never.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let what = tokio::time::timeout(SOON, what);
+    what.await.expect("it comes soon")
+}
+
 #[tokio::test(start_paused = true)]
 async fn to_everyone_else_a_list_and_its_todos_do_not_exist() {
     let app = App::with_a_list().await;
@@ -234,12 +240,19 @@ async fn who_acts_is_recorded() {
 #[tokio::test(start_paused = true)]
 async fn lists_are_handed_over_all_together() {
     let app = App::with_a_list().await;
+    let archived = ListId::from(Uuid::from_u128(2));
+    let (name, owner) = ("Old".parse().expect("valid"), Some(ada()));
+    for command in [ListCommand::Create { name, owner }, ListCommand::Archive] {
+        let context = context(by(ada()));
+        let accepted = app.lists.execute(archived, &command, &context).await;
+        accepted.expect("accepted");
+    }
     let hand_over = || {
         let context = context(by(bob()));
         let lists = app.lists.clone();
         async move { lists.hand_over_all(ada(), bob(), SOON, &context).await }
     };
-    assert_eq!(hand_over().await.expect("handed over"), 1);
+    assert_eq!(hand_over().await.expect("handed over"), 2);
     assert_eq!(hand_over().await.expect("handed over"), 0);
     assert_eq!(
         refusal(app.list(by(ada()), rename("Mine")).await),
@@ -248,8 +261,10 @@ async fn lists_are_handed_over_all_together() {
     app.list(by(bob()), rename("Mine")).await.expect("renamed");
     app.world.settled(app.lists.model()).await;
     for (owner, count) in [(ada(), 0), (bob(), 1)] {
-        let lists = app.lists.lists(&[Some(owner)], false, 10).await;
-        assert_eq!(lists.expect("read").len(), count, "{owner}");
+        for archived in [false, true] {
+            let lists = app.lists.lists(&[Some(owner)], archived, 10).await;
+            assert_eq!(lists.expect("read").lists.len(), count, "{owner}");
+        }
     }
 }
 
@@ -259,15 +274,13 @@ async fn a_permit_holds_until_the_log_says_otherwise() {
     let reader = app.link(1, LinkAccess::Read).await;
     let permit = app.permit(reader, Access::Read).await.expect("let in");
     let before = app.list(by(ada()), rename("Food")).await.expect("renamed");
-    assert!(permit.holds_at(before).await);
+    assert!(soon(permit.holds_at(before)).await);
     assert!(permit.ended().now_or_never().is_none());
 
     let revoked = app.revoke(1).await;
     // What has happened since waits for what is known of the list.
-    assert!(!permit.holds_at(revoked).await);
-    tokio::time::timeout(SOON, permit.ended())
-        .await
-        .expect("it has ended");
+    assert!(!soon(permit.holds_at(revoked)).await);
+    soon(permit.ended()).await;
     assert!(!permit.holds());
 }
 
@@ -294,13 +307,13 @@ async fn who_was_shut_out_is_let_in_again_if_they_may() {
     app.list(by(ada()), ListCommand::HandOver { to: bob() })
         .await
         .expect("handed over");
-    permit.ended().await;
+    soon(permit.ended()).await;
     assert!(app.permit(by(ada()), Access::Read).await.is_none());
     let back = app
         .list(by(bob()), ListCommand::HandOver { to: ada() })
         .await;
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
-    assert!(permit.holds_at(back.expect("handed over")).await);
+    assert!(soon(permit.holds_at(back.expect("handed over"))).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -310,12 +323,43 @@ async fn a_log_that_cannot_be_read_shuts_everyone_out() {
     let next = app.world.events.head().await.expect("read").next();
     app.world.log.damage([next]);
     app.world.happens_loudly("1", "happened").await;
-    tokio::time::timeout(SOON, permit.ended())
-        .await
-        .expect("it has ended");
+    soon(permit.ended()).await;
     // Who asks anew is let in, for the list itself can be read.
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
-    assert!(permit.holds_at(next).await);
+    assert!(soon(permit.holds_at(next)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_when_it_has_changed_shuts_everyone_out() {
+    let app = App::with_a_list().await;
+    let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
+    app.world.log.break_streams(true);
+    // Who comes now is not let in, and that is all.
+    let other = app.gates.permit(list(), by(ada()), Access::Read).await;
+    assert!(matches!(other, Err(CommandError::Store(_))), "{other:?}");
+    assert!(permit.holds());
+    let renamed = app.list(by(ada()), rename("Food")).await.expect("renamed");
+    soon(permit.ended()).await;
+    assert!(!soon(permit.holds_at(renamed)).await);
+    app.world.log.break_streams(false);
+    let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
+    assert!(soon(permit.holds_at(renamed)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_does_not_count_once_more_is_known() {
+    let app = App::with_a_list().await;
+    let reader = app.link(1, LinkAccess::Read).await;
+    let held = app.world.log.hold_next_read();
+    let permit = app.permit(reader, Access::Read);
+    let revoke = async {
+        let revoked = app.revoke(1).await;
+        let ada = app.permit(by(ada()), Access::Own).await.expect("let in");
+        assert!(soon(ada.holds_at(revoked)).await);
+        drop(held);
+    };
+    let (permit, ()) = tokio::join!(permit, revoke);
+    assert!(permit.is_none());
 }
 
 #[tokio::test(start_paused = true)]

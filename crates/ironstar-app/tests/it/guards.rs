@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::system::SystemIdSource;
 use ironstar_app::todo::{TodoLists, TodoService, parent_of};
-use ironstar_app::{CommandContext, CommandError, CommandHandler, ListService};
+use ironstar_app::{Caller, CommandContext, CommandError, CommandHandler, ListService};
 use ironstar_domain::{
-    Aggregate, DomainEvent, ListCommand, ListError, ListEvent, ListId, ListState, TodoCommand,
-    TodoError, TodoId, TodoState,
+    Aggregate, DomainEvent, ListCommand, ListError, ListEvent, ListId, ListState, Principal,
+    TodoCommand, TodoError, TodoId, TodoState,
 };
 use ironstar_ports::{
     Append, BusError, CommandRecord, EventBus, EventStore, ExpectedSequence, Key, KeyExpr,
@@ -214,6 +214,33 @@ async fn a_list_that_is_renamed_at_the_last_moment_takes_the_todo() {
         matches!(&error, CommandError::OtherChanged { stream } if stream.aggregate_type == "List"),
         "{error}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_changes_hands_at_the_last_moment_stays_as_it_is() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    let to = Principal::Guest(Uuid::from_u128(2).into());
+    let app = app
+        .meddled(1, |_| {
+            let to = Principal::Guest(Uuid::from_u128(2).into());
+            to_list(&ListEvent::HandedOver { to })
+        })
+        .await;
+    let execute = async |caller: Caller| {
+        let context = CommandContext {
+            caller,
+            ..CommandContext::default()
+        };
+        let command = rename_list();
+        app.lists.execute(list(), &command, &context).await
+    };
+    let refused = execute(Caller::anonymous()).await.expect_err("refused");
+    assert!(
+        matches!(refused, CommandError::Refused(ListError::NotFound)),
+        "{refused}"
+    );
+    execute(Caller::of(vec![to])).await.expect("renamed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 mod world;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use ironstar_ports::{
     ExpectedSequence, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position, Sequence,
     Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
 };
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub(crate) use world::{
@@ -88,6 +89,10 @@ pub(crate) struct TestStore {
     reads: AtomicU64,
     meddle: Option<Meddle>,
     meddlings: AtomicU64,
+    /// Whether no stream can be read.
+    is_broken: AtomicBool,
+    /// What the next read of a stream waits for, once it has read.
+    held: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl TestStore {
@@ -101,6 +106,8 @@ impl TestStore {
             reads: AtomicU64::new(0),
             meddle: None,
             meddlings: AtomicU64::new(0),
+            is_broken: AtomicBool::new(false),
+            held: Mutex::default(),
         }
     }
 
@@ -124,6 +131,19 @@ impl TestStore {
     pub(crate) fn damage(&self, positions: impl IntoIterator<Item = Position>) {
         let mut damaged = self.damaged.lock().expect("nobody has panicked");
         *damaged = positions.into_iter().collect();
+    }
+
+    /// No stream can be read from now on, or all can be again.
+    pub(crate) fn break_streams(&self, is_broken: bool) {
+        self.is_broken.store(is_broken, SeqCst);
+    }
+
+    /// Whoever reads a stream next gets what there is then, but not before this is
+    /// dropped.
+    pub(crate) fn hold_next_read(&self) -> oneshot::Sender<()> {
+        let (holder, held) = oneshot::channel();
+        *self.held.lock().expect("nobody has panicked") = Some(held);
+        holder
     }
 
     /// Somebody else gets in first, a number of times.
@@ -164,7 +184,15 @@ impl EventStore for TestStore {
         after: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
+        if self.is_broken.load(SeqCst) {
+            return Err(StoreError::unavailable("broken"));
+        }
         let page = self.inner.load_stream(stream, after, limit).await?;
+        let held = self.held.lock().expect("nobody has panicked").take();
+        if let Some(held) = held {
+            // It ends when its holder does.
+            let _ = held.await;
+        }
         self.streamed.fetch_add(page.len().max(1) as u64, SeqCst);
         Ok(page)
     }
