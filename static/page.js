@@ -254,8 +254,8 @@ document.addEventListener("toggle", ({ target: editor }) => {
   if (editor.open) {
     edited = item.id;
     const field = editor.querySelector(".edit");
-    // What the todo says by now, whatever it said when the editor was made.
-    begunWith = item.querySelector("label")?.textContent ?? field.defaultValue;
+    // What it says by now, whatever it said when the editor was made.
+    begunWith = item.querySelector("label, .text")?.textContent ?? field.defaultValue;
     field.value = begunWith;
     field.focus();
     field.setSelectionRange(begunWith.length, begunWith.length);

@@ -193,7 +193,7 @@ async fn finish(
     accounts
         .sign_in(&session, open, &identity, &profile, origin)
         .await?;
-    Ok(Redirect::to(local(&under_way.then)).into_response())
+    Ok(Redirect::to(&under_way.then).into_response())
 }
 
 /// `POST /sign-out`

@@ -187,7 +187,7 @@ fn routes(services: Services, news: &PrivateNews) -> Router {
     let router = router.merge(styleguide::routes());
     router
         .merge(todo::routes(&services, news))
-        .merge(list::routes(&services))
+        .merge(list::routes(&services, news))
         .merge(account::routes(accounts))
         .merge(theme::routes(news.clone()))
         .merge(events::routes(services, news.clone()))

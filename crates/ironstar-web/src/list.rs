@@ -1,6 +1,7 @@
 //! The list's routes: the page of all lists, its forms, and commands and queries
 //! for programs. What a list holds is shown by `todo`.
 
+mod live;
 mod view;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use ironstar_app::access::Links;
 use ironstar_app::list::ListItem;
+use ironstar_app::projection::Behind;
 use ironstar_app::{Caller, CommandError, ListService};
 use ironstar_domain::{
     Aggregate, LinkAccess, LinkId, ListCommand, ListId, ListName, ListState, Principal,
@@ -23,22 +25,26 @@ use serde::{Deserialize, Serialize};
 use crate::Services;
 use crate::command::{CommandRequest, CommandResponse, keyed};
 use crate::layout::Frame;
+use crate::live::LiveViews;
 use crate::origin::RequestOrigin;
+use crate::private::PrivateNews;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::site::BaseAddress;
 
+use live::{AllLists, ListsView, Whose};
+
 /// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// How many lists of a kind a page shows.
-const PAGE: usize = 500;
-
 /// The routes of this module.
-pub(crate) fn routes(services: &Services) -> Router {
+pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
+    let model = services.projections.model();
     let lists = Arc::new(Lists {
-        service: ListService::new(services.commands.clone(), services.projections.model()),
+        service: ListService::new(services.commands.clone(), model.clone()),
         services: services.clone(),
+        views: LiveViews::new(model),
+        news: news.clone(),
     });
     Router::new()
         .route("/lists", get(page).post(create))
@@ -47,6 +53,7 @@ pub(crate) fn routes(services: &Services) -> Router {
         .route("/lists/{id}/links/{link}/revoke", post(revoke_link))
         .route("/api/lists", get(query))
         .route("/api/commands/list", post(command))
+        .route("/api/sse/lists", get(live::stream))
         .with_state(lists)
 }
 
@@ -55,13 +62,8 @@ pub(crate) fn routes(services: &Services) -> Router {
 struct Lists {
     service: ListService,
     services: Services,
-}
-
-/// Lists in use, and lists put away.
-#[derive(Debug)]
-struct AllLists {
-    open: Vec<ListItem>,
-    archived: Vec<ListItem>,
+    views: LiveViews<Whose, ListsView>,
+    news: PrivateNews,
 }
 
 /// What can be asked of lists from outside. Whose a new one is, and what a new link
@@ -144,14 +146,14 @@ struct ListForm {
 impl Lists {
     /// Somebody's lists, and those of everyone, as of now.
     async fn of(&self, caller: &Caller) -> Result<AllLists, Problem> {
+        self.catch_up().await??;
+        Ok(AllLists::read(&self.service, &Whose::of(caller)).await?)
+    }
+
+    /// Waits until the read model shows what is stored by now.
+    async fn catch_up(&self) -> Result<Result<(), Behind>, Problem> {
         let head = self.services.store.head().await?;
-        self.service.model().reach(head, CATCH_UP).await?;
-        let principals = caller.principals().iter().copied().map(Some);
-        let owners: Vec<_> = principals.chain([None]).collect();
-        Ok(AllLists {
-            open: self.service.lists(&owners, false, PAGE).await?,
-            archived: self.service.lists(&owners, true, PAGE).await?,
-        })
+        Ok(self.service.model().reach(head, CATCH_UP).await)
     }
 
     async fn carry_out(

@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use ironstar_ports::{BusMessage, EventBus, Key, KeyExpr};
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
+use crate::guard::until;
 use crate::latest::{Side, news, side};
 use crate::session::{Session, SessionError, SessionId, Theme};
 use crate::shared::{Life, Shared};
@@ -46,12 +48,18 @@ pub(crate) struct Heard {
     /// What goes out beside the view.
     pub(crate) sides: Vec<Side>,
     over: CancellationToken,
+    room: Arc<Room>,
 }
 
 impl Heard {
-    /// When the stream has to end, because who the visitor is has changed.
-    pub(crate) fn ended(&self) -> WaitForCancellationFutureOwned {
-        self.over.clone().cancelled_owned()
+    /// Waits until the stream has to end, because who the visitor is has changed.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (over, room) = (self.over.clone(), Arc::clone(&self.room));
+        async move {
+            over.cancelled().await;
+            // Who waits is in the room, where it is heard.
+            drop(room);
+        }
     }
 }
 
@@ -107,6 +115,22 @@ impl PrivateNews {
         Ok(Some(heard))
     }
 
+    /// The frames of a page until its visitor's session ends, and beside them what
+    /// concerns the visitor alone.
+    pub(crate) async fn join(
+        &self,
+        session: &Session,
+        frames: BoxStream<'static, Bytes>,
+        sides: &mut Vec<Side>,
+    ) -> Result<BoxStream<'static, Bytes>, SessionError> {
+        let Some(heard) = self.hear(session).await? else {
+            return Ok(frames);
+        };
+        let frames = until(frames, heard.ended());
+        sides.extend(heard.sides);
+        Ok(frames)
+    }
+
     fn listen_to(&self, session: SessionId) -> Heard {
         let (room, _) = self.rooms.get_or_make(&session.key(), Room::new);
         let theme = side(room.theme.subscribe(), Arc::clone(&room));
@@ -116,6 +140,7 @@ impl PrivateNews {
             // Of its own, so that one that comes too late ends nobody else's.
             over: room.ended.child_token(),
             sides: vec![theme, notice],
+            room,
         }
     }
 

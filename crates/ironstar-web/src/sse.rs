@@ -96,6 +96,16 @@ pub(crate) enum LastEventId {
     At(EventId),
 }
 
+impl LastEventId {
+    /// What a client has seen, as far as it says.
+    pub(crate) fn seen(self) -> Option<EventId> {
+        match self {
+            Self::At(id) => Some(id),
+            Self::Absent | Self::Unreadable => None,
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Infallible;
 

@@ -32,7 +32,7 @@ use ironstar_domain::{Access, ListCommand, ListId, ListNameError};
 use ironstar_ports::Position;
 
 use crate::Services;
-use crate::guard::{guarded, guarded_side, until};
+use crate::guard::{guarded, guarded_side};
 use crate::latest::Side;
 use crate::live::LiveViews;
 use crate::origin::RequestOrigin;
@@ -131,7 +131,7 @@ impl Todos {
         let head = self.services.store.head().await?;
         self.lists.model().reach(head, CATCH_UP).await?;
         let lists = self.lists.lists(&owners, false, 1).await?;
-        Ok(lists.first().map(|list| list.id))
+        Ok(lists.lists.first().map(|list| list.id))
     }
 
     /// The same, and if there is none, one is made.
@@ -178,15 +178,15 @@ async fn live(
     if let Err(behind) = todos.catch_up(list, asked.at_least).await? {
         tracing::debug!(%behind, "a live view begins before what is stored");
     }
-    let seen = match last_event_id {
-        LastEventId::At(id) => Some(id),
-        LastEventId::Absent | LastEventId::Unreadable => None,
-    };
     let location = asked.location.for_access(permit.access());
     let permit = permit.demanding(location.least_access());
     let lists = todos.service.lists();
     let make = || TodoView::new(location, lists.clone());
-    let frames = todos.views.open(&location, make).await.watch(seen);
+    let frames = todos
+        .views
+        .open(&location, make)
+        .await
+        .watch(last_event_id.seen());
     let id = session.open().await?.map(|open| open.id);
     let presence = todos.presence.enter(list, id);
     let heading = todos.headings.watch(location);
@@ -197,14 +197,7 @@ async fn live(
         let side = |side| guarded_side(side, permit.clone());
         (guarded(frames, permit.clone()), sides.map(side).collect())
     };
-    let frames = match todos.news.hear(&session).await? {
-        Some(heard) => {
-            let frames = until(frames, heard.ended());
-            sides.extend(heard.sides);
-            frames
-        }
-        None => frames,
-    };
+    let frames = todos.news.join(&session, frames, &mut sides).await?;
     let shutdown = todos.services.shutdown.clone();
     Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
 }

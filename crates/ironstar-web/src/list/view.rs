@@ -4,13 +4,14 @@ use axum::response::Response;
 use ironstar_app::list::ListItem;
 use maud::{Markup, html};
 
-use super::AllLists;
+use super::live::AllLists;
 use crate::icon::{cross, pencil, star};
 use crate::kit::Button;
 use crate::layout::{self, Frame};
+use crate::notice;
 
 /// The whole page. Its key makes a list that is created twice one.
-pub(super) fn page(frame: &Frame, lists: &AllLists, key: &str) -> Response {
+pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
     let content = html! {
         main.page.lists {
             header.masthead {
@@ -18,6 +19,8 @@ pub(super) fn page(frame: &Frame, lists: &AllLists, key: &str) -> Response {
                 h1 { "lists" }
                 p.note { (whose(frame)) }
             }
+            (layout::connection("/api/sse/lists", all.position.into()))
+            (notice::notices(None))
             div.card {
                 div.entry {
                     form.composer action="/lists" method="post" {
@@ -27,26 +30,41 @@ pub(super) fn page(frame: &Frame, lists: &AllLists, key: &str) -> Response {
                         (Button::Primary.draw("Create"))
                     }
                 }
-                section aria-label="Lists" {
-                    ul.rows {
-                        li { span.text { a href="/lists/shared" { "todos" } " " small { "shared by everyone" } } }
-                        @for list in &lists.open { (item(list)) }
-                    }
-                }
+                (in_use(all))
             }
-            @if !lists.archived.is_empty() {
-                section.put-away aria-labelledby="archived" {
-                    h2 #archived { "Archived" }
-                    div.card {
-                        ul.rows {
-                            @for list in &lists.archived { (item(list)) }
-                        }
-                    }
-                }
-            }
+            (put_away(all))
         }
     };
     layout::page(frame, "ironstar · lists", &content)
+}
+
+/// The part of the page that the log decides.
+pub(super) fn lists(all: &AllLists) -> Markup {
+    html! { (in_use(all)) (put_away(all)) }
+}
+
+fn in_use(all: &AllLists) -> Markup {
+    html! {
+        section #lists aria-label="Lists" {
+            ul.rows {
+                li { span.text { a href="/lists/shared" { "todos" } " " small { "shared by everyone" } } }
+                @for list in &all.open { (item(list)) }
+            }
+        }
+    }
+}
+
+fn put_away(all: &AllLists) -> Markup {
+    html! {
+        section #put-away .put-away aria-labelledby="archived" hidden[all.archived.is_empty()] {
+            h2 #archived { "Archived" }
+            div.card {
+                ul.rows {
+                    @for list in &all.archived { (item(list)) }
+                }
+            }
+        }
+    }
 }
 
 /// Whose the lists are, and what to do about it.
@@ -63,18 +81,19 @@ fn item(list: &ListItem) -> Markup {
     let name = list.name.as_str();
     let address = format!("/lists/{}", list.id);
     html! {
-        li class=[list.archived.then_some("completed")] {
+        li id={ "list-" (list.id) } class=[list.archived.then_some("completed")] {
             span.text dir="auto" { a href=(address) { (name) } }
             @if list.archived {
                 form action={ (address) "/restore" } method="post" {
                     (Button::Quiet.draw_as("", "Restore", Some(&format!("Restore {name}"))))
                 }
             } @else {
-                details.editor name="editor" {
+                // What happens elsewhere leaves an open editor and its draft alone.
+                details.editor id={ "editor-" (list.id) } name="editor" data-preserve-attr="open" {
                     summary aria-label={ "Rename " (name) } title="Rename" { (pencil()) (cross()) }
                     form action={ (address) "/rename" } method="post" {
                         input.edit name="name" value=(name) required dir="auto"
-                            aria-label={ "New name for " (name) } autocomplete="off";
+                            data-preserve-attr="value" aria-label={ "New name for " (name) } autocomplete="off";
                         (Button::Primary.draw("Save"))
                     }
                 }

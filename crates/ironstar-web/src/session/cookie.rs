@@ -179,6 +179,9 @@ mod tests {
     fn what_is_told_of_an_id_is_not_the_id() {
         let hash = ID.hash();
         let hex: String = hash.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        // As another implementation of SHA-256 has it: what is stored stays what it is.
+        let expected = "c03235f01a57c687488954a8c43824022057b5d2cf93c0a2a527d7622dbc7709";
+        assert_eq!(hex, expected);
         assert_eq!(ID.key().len(), 32);
         assert!(!hex.starts_with(&ID.key()) && !hex.ends_with(&ID.key()));
         assert_ne!(SessionId([8; 24]).key(), ID.key());

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use ironstar_adapters::github::{GitHub, GitHubConfig};
 use ironstar_github::{Behaviour, Person, Registration, StandIn};
 use ironstar_web::{Limits, Site};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, json as body, text};
 use crate::sessions::{SetClock, principal};
@@ -153,7 +153,8 @@ async fn a_session_has_new_bits_after_signing_in_and_out() {
     let callback = world.callback(app, "octocat").await;
     // An attacker who knows the cookie from before knows nothing of the one after.
     let fixed = app.with_cookie(app.cookie());
-    assert!(principal(&fixed).await.is_some());
+    let guest = principal(&fixed).await;
+    assert!(guest.is_some());
     app.get(&callback).await;
     assert!(
         principal(app)
@@ -168,15 +169,28 @@ async fn a_session_has_new_bits_after_signing_in_and_out() {
     let response = app.form(Request::post("/sign-out"), "").await;
     assert_eq!(location(&response), "/");
     assert_eq!(principal(&signed_in).await, None);
-    assert!(
-        principal(app)
-            .await
-            .is_some_and(|who| who.starts_with("guest/"))
-    );
+    let after = principal(app).await;
+    assert!(after.as_ref().is_some_and(|who| who.starts_with("guest/")));
+    // Whoever uses the browser next is somebody else.
+    assert_ne!(after, guest);
     assert_eq!(app.get(&list).await.status(), StatusCode::NOT_FOUND);
     let log = app.store_log().await;
     let last = log.last().expect("an event");
     assert_eq!(last.event_type, "signed_out");
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_when_who_somebody_is_changes() {
+    let world = World::new().await;
+    let app = &world.app;
+    let callback = world.callback(app, "octocat").await;
+    // Nothing else of the visitor is open.
+    let mut before = app.stream("/api/events", None).await;
+    app.get(&callback).await;
+    assert!(before.ends().await);
+    let mut after = app.stream("/api/events", None).await;
+    app.form(Request::post("/sign-out"), "").await;
+    assert!(after.ends().await);
 }
 
 #[tokio::test]
@@ -200,6 +214,64 @@ async fn streams_end_when_who_somebody_is_changes() {
     stranger.next_with("Milk").await;
 }
 
+/// The events that a stream of the whole log tells, up to a todo of this text.
+async fn told(app: &TestApp, until: &str) -> Vec<Value> {
+    let mut events = app.stream("/api/events?after=0", None).await;
+    let mut told = Vec::new();
+    loop {
+        let event = events.next().await;
+        let event: Value = serde_json::from_str(&event.data).expect("JSON");
+        let is_last = event["payload"]["text"] == json!(until);
+        told.push(event);
+        if is_last {
+            return told;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_users_do_is_told_to_themselves_and_how_they_are_known_to_nobody() {
+    let world = World::new().await;
+    let other = world.app.stranger();
+    world.sign_in(&world.app, "octocat").await;
+    world.sign_in(&other, "hubot").await;
+    other.create("The end").await;
+    let log = world.app.store_log().await;
+    let of = |types: &[&str]| {
+        let events = log.iter().map(|event| &*event.stream.aggregate_type);
+        events.filter(|known| types.contains(known)).count()
+    };
+    assert_eq!((of(&["User"]), of(&["Identity"])), (8, 2));
+    let user = principal(&world.app).await.expect("a user");
+    for (app, count) in [(&world.app, 4), (&world.app.stranger(), 0)] {
+        let told = told(app, "The end").await;
+        assert_eq!(told.len(), count + 1, "{told:?}");
+        for event in &told[..count] {
+            let id = event["aggregate_id"].as_str().expect("an id");
+            assert_eq!(format!("user/{id}"), user, "{event}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_becomes_somebodys_is_told_of_from_then_on() {
+    let world = World::new().await;
+    let (laptop, phone) = (&world.app, world.app.stranger());
+    world.sign_in(laptop, "octocat").await;
+    let mut events = laptop.stream("/api/events", None).await;
+    let list = create_list(&phone, "Groceries").await;
+    let list = &list["/lists/".len()..];
+    // The laptop has not heard of it, and knows so by now.
+    phone.create("Milk").await;
+    assert!(events.next().await.data.contains("Milk"));
+    world.sign_in(&phone, "octocat").await;
+    let told = events.next_with("handed_over").await;
+    assert!(told.data.contains(list), "{}", told.data);
+    let rename = Request::post(format!("/lists/{list}/rename"));
+    phone.form(rename, "name=Food").await;
+    assert!(events.next().await.data.contains("Food"));
+}
+
 #[tokio::test]
 async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
     let world = World::new().await;
@@ -213,10 +285,10 @@ async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
         assert_eq!(name(app).await, None);
     };
     // Another browser, with a session of its own and without one.
-    for thief in [app.stranger(), app.stranger()] {
+    let (known, unknown) = (app.stranger(), app.stranger());
+    known.form(Request::post("/theme"), "theme=dark").await;
+    for thief in [known, unknown] {
         let callback = world.callback(app, "octocat").await;
-        refused(&thief, &callback).await;
-        thief.form(Request::post("/theme"), "theme=dark").await;
         refused(&thief, &callback).await;
         // And whoever it was stolen from begins anew.
         refused(app, &callback).await;

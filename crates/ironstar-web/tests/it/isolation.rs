@@ -258,6 +258,8 @@ impl World {
             return;
         };
         let id = self.lists[list].id.clone();
+        let response = self.visitors[visitor].get("/api/sse/lists").await;
+        self.hold(visitor, None, response);
         for link in self.links_of(visitor) {
             let link_query = self.query(link, '&');
             for path in [
@@ -408,6 +410,19 @@ impl World {
             assert!(page.contains(mark), "{page}");
             let owns = self.lists[link.list].owner == link.to;
             assert_eq!(page.contains("new-todo"), link.edit || owns, "{page}");
+            // Only the owner finds what lets others in, and needs none of it.
+            assert_eq!(page.contains("This list"), owns, "{page}");
+            let to_pages = page.matches(&link.token).count();
+            let links = self.links.iter().filter(|link| !link.is_revoked);
+            let others = links.filter(|other| page.contains(&other.token)).count();
+            if owns {
+                assert!(
+                    !page.contains(&format!("active?link={}", link.token)),
+                    "{page}"
+                );
+            } else {
+                assert!(to_pages > 0 && others == 1, "{page}");
+            }
             seen += 1;
         }
         seen
@@ -478,15 +493,16 @@ async fn a_link_opens_for_whoever_has_it_until_it_is_revoked() {
             .map(|stream| stream.heard.lock().expect("nobody panics").contains(mark))
             .collect()
     };
-    // By the link: the page's stream and both of events; without: two that are empty.
+    // By the link: the page's stream and both of events. Without it, there is no page,
+    // and those of lists and of events are empty.
     assert_eq!(
         told(&world),
-        [false, false, false, true, true, true].repeat(2)[..]
+        [false, false, false, false, true, true, true].repeat(2)[..]
     );
     world.play(&Deed::Revoke(0)).await;
     world.play(&Deed::Add(0)).await;
     world.examine().await;
-    let heard = world.streams[3]
+    let heard = world.streams[4]
         .heard
         .lock()
         .expect("nobody panics")

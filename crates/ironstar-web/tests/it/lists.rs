@@ -435,3 +435,60 @@ async fn a_list_that_is_created_twice_by_one_page_is_one() {
     let lists = body(app.get("/api/lists").await).await;
     assert_eq!(lists["open"].as_array().map(Vec::len), Some(2), "{lists}");
 }
+
+#[tokio::test]
+async fn somebodys_lists_are_live_on_all_their_pages_and_on_nobody_elses() {
+    let app = TestApp::init().await;
+    let stranger = app.stranger();
+    list(&stranger, "Other").await;
+    let first = list(&app, "Shopping").await;
+    let mut stream = app.stream("/api/sse/lists", None).await;
+    let mut others = stranger.stream("/api/sse/lists", None).await;
+    let whole = stream.next().await;
+    assert!(whole.data.contains(">Shopping<"), "{}", whole.data);
+    assert!(!whole.data.contains(">Other<"), "{}", whole.data);
+    assert!(others.next().await.data.contains(">Other<"));
+
+    let work = list(&app, "Work").await;
+    let created = stream.next().await;
+    assert!(created.data.contains(">Work<"), "{}", created.data);
+    let rename = json!({"type": "rename", "id": first, "name": "Food"});
+    post(&app, "list", rename).await;
+    let renamed = stream.next().await;
+    assert!(renamed.data.contains(">Food<") && !renamed.data.contains(">Shopping<"));
+    let archive = json!({"type": "archive", "id": first});
+    post(&app, "list", archive).await;
+    let archived = stream.next().await;
+    let (open, put_away) = archived.data.split_once("id=\"put-away\"").expect("both");
+    assert!(!open.contains(">Food<") && put_away.contains(">Food<"));
+
+    // What is in a list, and who has a link to it, is not shown there.
+    let link = json!({"type": "create_link", "id": work, "access": "read"});
+    post(&app, "list", link).await;
+    todo(&app, &work, "Milk").await;
+    list(&app, "Last").await;
+    assert!(stream.next().await.data.contains(">Last<"));
+    list(&stranger, "End").await;
+    let next = others.next().await;
+    assert!(next.data.contains(">End<"), "{}", next.data);
+    for mine in ["Work", "Food", "Last"] {
+        assert!(!next.data.contains(mine), "{}", next.data);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_lists_goes_on_from_what_it_shows() {
+    let app = TestApp::init().await;
+    list(&app, "Shopping").await;
+    let page = text(app.get("/lists").await).await;
+    let (_, rest) = page.split_once("'last-event-id': '").expect("an id");
+    let (seen, _) = rest.split_once('\'').expect("its end");
+    let mut stream = app.stream("/api/sse/lists", Some(seen)).await;
+    app.form(Request::post("/theme"), "theme=dark").await;
+    let first = stream.next().await;
+    assert!(first.data.contains("id=\"themes\""), "{}", first.data);
+    list(&app, "Work").await;
+    assert!(stream.next().await.data.contains(">Work<"));
+    app.shutdown.cancel();
+    assert!(stream.ends().await);
+}

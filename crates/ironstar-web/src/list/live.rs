@@ -1,0 +1,120 @@
+//! Somebody's lists, on all pages that they have open.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use datastar::prelude::PatchElements;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use ironstar_app::list::{ListItem, ListProjection};
+use ironstar_app::projection::{Changed, Changes, ReadError};
+use ironstar_app::{Caller, ListService};
+use ironstar_domain::{ListName, Principal};
+use ironstar_ports::Position;
+
+use super::{Lists, view};
+use crate::live::{Drawing, View, Whole};
+use crate::origin::RequestOrigin;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::sse::{self, LastEventId, SignOfLife};
+
+/// How many lists of a kind a page shows.
+const PAGE: usize = 500;
+
+/// Whose lists a page shows: those of all that a visitor is, and of everyone.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Whose(Arc<[Option<Principal>]>);
+
+/// Lists in use, and lists put away.
+#[derive(Debug)]
+pub(super) struct AllLists {
+    /// What they are made of: all events up to here.
+    pub(super) position: Position,
+    pub(super) open: Vec<ListItem>,
+    pub(super) archived: Vec<ListItem>,
+}
+
+/// Somebody's lists. They are few, and change seldom: they are drawn as a whole.
+#[derive(Debug)]
+pub(super) struct ListsView {
+    whose: Whose,
+    service: ListService,
+}
+
+impl Whose {
+    pub(super) fn of(caller: &Caller) -> Self {
+        let principals = caller.principals().iter().copied().map(Some);
+        Self(principals.chain([None]).collect())
+    }
+}
+
+impl AllLists {
+    pub(super) async fn read(service: &ListService, whose: &Whose) -> Result<Self, ReadError> {
+        let open = service.lists(&whose.0, false, PAGE).await?;
+        let archived = service.lists(&whose.0, true, PAGE).await?;
+        Ok(Self {
+            position: open.position.min(archived.position),
+            open: open.lists,
+            archived: archived.lists,
+        })
+    }
+}
+
+impl ListsView {
+    /// What the page shows of a list: nothing, if it is somebody else's.
+    fn shown<'a>(&self, list: Option<&'a ListItem>) -> Option<(&'a ListName, bool)> {
+        let list = list.filter(|list| self.whose.0.contains(&list.owner))?;
+        Some((&list.name, list.archived))
+    }
+}
+
+impl View for ListsView {
+    type Projection = ListProjection;
+
+    fn concerns(&self, _: &str, changed: &Changed<ListItem>) -> bool {
+        self.shown(changed.before.as_deref()) != self.shown(changed.after.as_deref())
+    }
+
+    fn draw(&self, _: &Changes<ListItem>) -> Drawing {
+        Drawing::Whole
+    }
+
+    fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>> {
+        async move {
+            let lists = AllLists::read(&self.service, &self.whose).await?;
+            Ok(Whole {
+                position: lists.position,
+                end: None,
+                patch: PatchElements::new(view::lists(&lists).into_string()),
+            })
+        }
+        .boxed()
+    }
+}
+
+/// `GET /api/sse/lists`: Datastar patches, and beside them what concerns the visitor
+/// alone.
+pub(super) async fn stream(
+    State(lists): State<Arc<Lists>>,
+    last_event_id: LastEventId,
+    session: Session,
+    origin: RequestOrigin,
+) -> Result<Response, Problem> {
+    if let Err(behind) = lists.catch_up().await? {
+        tracing::debug!(%behind, "a live view begins before what is stored");
+    }
+    let whose = Whose::of(&origin.caller);
+    let make = || ListsView {
+        whose: whose.clone(),
+        service: lists.service.clone(),
+    };
+    let view = lists.views.open(&whose, make).await;
+    let frames = view.watch(last_event_id.seen());
+    let frames = frames.map(|(_, frame)| frame).boxed();
+    let mut sides = Vec::new();
+    let frames = lists.news.join(&session, frames, &mut sides).await?;
+    let shutdown = lists.services.shutdown.clone();
+    Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
+}
