@@ -125,8 +125,22 @@ const reload = async (isSoon) => {
     if (answer.principal) break;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
+  // What is half typed stays.
+  const draft = document.querySelector(".new-todo")?.value;
+  if (draft) {
+    sessionStorage.setItem("draft", draft);
+  }
   location.reload();
 };
+
+const draft = sessionStorage.getItem("draft");
+if (draft) {
+  sessionStorage.removeItem("draft");
+  const field = document.querySelector(".new-todo");
+  if (field) {
+    field.value ||= draft;
+  }
+}
 
 // --- Answers and patches -------------------------------------------------------
 
@@ -145,6 +159,14 @@ document.addEventListener("datastar-fetch", ({ detail: { type, el, argsRaw } }) 
   if (type.startsWith("datastar-patch")) {
     mark();
     refocus();
+  }
+});
+
+// --- An address to hand on is taken as a whole -----------------------------------
+
+document.addEventListener("focusin", ({ target }) => {
+  if (target.matches(".address")) {
+    target.select();
   }
 });
 

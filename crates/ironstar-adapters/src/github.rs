@@ -220,13 +220,27 @@ impl IdentityProvider for GitHub {
 fn no_token(error: RequestTokenError<HttpError, ErrorResponse>) -> IdentityError {
     match error {
         RequestTokenError::ServerResponse(answer) => IdentityError::Refused {
-            code: answer.error().to_string(),
+            code: readable(answer.error().to_string()),
         },
         RequestTokenError::Request(error) => error.into_identity_error(),
         // What could not be read may hold the token, and what is said of it may quote it.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             IdentityError::Nonsense("no token can be read from it".into())
         }
+    }
+}
+
+/// A code as they are (RFC 6749, section 5.2): what is none must not write into a log
+/// what it likes.
+fn readable(code: String) -> String {
+    let is_code = code.len() <= 64
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if is_code {
+        code
+    } else {
+        "unreadable".to_owned()
     }
 }
 
@@ -267,7 +281,17 @@ impl Debug for GitHubConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::{GitHubConfigError, address};
+    use super::{GitHubConfigError, address, readable};
+
+    #[test]
+    fn a_code_is_a_word() {
+        for code in ["bad_verification_code", "x2"] {
+            assert_eq!(readable(code.to_owned()), code);
+        }
+        for code in ["a b", "a\nERROR forged", "\u{1b}[31m", "Ä", &"x".repeat(65)] {
+            assert_eq!(readable(code.to_owned()), "unreadable");
+        }
+    }
 
     #[test]
     fn secrets_go_over_tls_unless_they_stay_here() {

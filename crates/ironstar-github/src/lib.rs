@@ -52,6 +52,10 @@ pub enum Behaviour {
     Normal,
     /// It answers when nobody waits any more.
     Slow,
+    /// It answers so late that something else can happen first.
+    Late,
+    /// It does not know the application.
+    UnknownClient,
     /// It does not work: 500.
     Fail,
     /// It has no time: 429.
@@ -72,8 +76,10 @@ pub enum Behaviour {
     HangUp,
     /// It gives tokens of another type.
     OtherToken,
-    /// It gives tokens, and then no profile for them.
+    /// It gives tokens, and then no profile for them: 401.
     NoProfile,
+    /// It gives tokens, and then says that profiles were asked for too often: 403.
+    NoMoreProfiles,
     /// Its profiles have no id.
     Nameless,
     /// It sends browsers back with another state.
@@ -107,6 +113,9 @@ struct State {
     profiles: usize,
     led_astray: usize,
 }
+
+/// How long [`Behaviour::Late`] takes.
+const LATE: Duration = Duration::from_millis(300);
 
 /// How long [`Behaviour::Slow`] takes.
 const SLOW: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::{Behaviour, Person, SLOW, Shared, pages};
+use crate::{Behaviour, LATE, Person, SLOW, Shared, pages};
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -221,9 +221,14 @@ async fn user(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
     let person = token.and_then(|token| state.codes.person(token));
     let person = person.and_then(|id| state.people.iter().find(|person| person.id == id));
     match (person, state.behaviour) {
+        // What would be a profile, for whoever does not look at the status.
         (None, _) | (_, Behaviour::NoProfile) => {
-            let body = Json(json!({"message": "Bad credentials"}));
-            (StatusCode::UNAUTHORIZED, body).into_response()
+            let body = json!({"message": "Bad credentials", "id": 1, "login": "nobody"});
+            (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+        }
+        (_, Behaviour::NoMoreProfiles) => {
+            let body = json!({"message": "API rate limit exceeded", "id": 1, "login": "nobody"});
+            (StatusCode::FORBIDDEN, Json(body)).into_response()
         }
         (Some(person), Behaviour::Nameless) => Json(json!({"login": person.login})).into_response(),
         (Some(person), _) => Json(json!({
@@ -242,12 +247,20 @@ async fn misbehave(shared: &Shared, behaviour: Behaviour) -> Option<Response> {
         Behaviour::Normal
         | Behaviour::OtherToken
         | Behaviour::NoProfile
+        | Behaviour::NoMoreProfiles
         | Behaviour::Nameless
         | Behaviour::OtherState
         | Behaviour::NoState => None,
         Behaviour::Slow => {
             tokio::time::sleep(SLOW).await;
             None
+        }
+        Behaviour::Late => {
+            tokio::time::sleep(LATE).await;
+            None
+        }
+        Behaviour::UnknownClient => {
+            Some(Json(json!({"error": "incorrect_client_credentials"})).into_response())
         }
         Behaviour::Fail => Some(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
         Behaviour::Busy => Some(StatusCode::TOO_MANY_REQUESTS.into_response()),

@@ -305,7 +305,7 @@ impl Display for PatienceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}; expected is a time such as '30days' or '12h', or 'never'",
+            "{}; it has to be a time such as '30days' or '12h', or 'never'",
             self.0
         )
     }
@@ -323,7 +323,7 @@ fn parse_address_header(name: &str) -> Result<HeaderName, String> {
         );
     }
     name.parse().map_err(|_| {
-        "expected is the name of a header, such as X-Forwarded-For or X-Real-IP".to_owned()
+        "it has to be the name of a header, such as X-Forwarded-For or X-Real-IP".to_owned()
     })
 }
 

@@ -121,6 +121,9 @@ fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
         "ironstar is ready at http://{address} (events in {})",
         database.display()
     );
+    if let Some(site) = &config.site().address {
+        println!("people find it at {site}");
+    }
     Ok(())
 }
 

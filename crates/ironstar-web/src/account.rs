@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use ironstar_app::{CommandContext, ListService, UserService};
 use ironstar_domain::{IdentityId, Principal, Profile, UserId, UserName};
 use ironstar_ports::{IdentityError, IdentityProvider, Payload, PkceVerifier, SessionHash};
@@ -29,6 +29,10 @@ use crate::origin::RequestOrigin;
 use crate::private::PrivateNews;
 use crate::problem::Problem;
 use crate::session::{Open, Session, SessionData, SignedIn};
+use crate::{Site, SiteAddress};
+
+/// Where a provider sends browsers back to.
+pub(crate) const CALLBACK: &str = "/sign-in/callback";
 
 /// For how long a sign-in may be under way.
 const UNDER_WAY: Duration = Duration::from_secs(10 * 60);
@@ -79,7 +83,7 @@ struct Answer {
 pub(crate) fn routes(accounts: Accounts) -> Router {
     Router::new()
         .route("/sign-in", post(begin))
-        .route("/sign-in/callback", get(finish))
+        .route(CALLBACK, get(finish))
         .route("/sign-out", post(sign_out))
         .route("/api/session", get(who).post(begin_session))
         .with_state(Arc::new(accounts))
@@ -125,7 +129,8 @@ impl Accounts {
             caller: data.caller(),
             ..origin.context()
         };
-        session.replace(data).await?;
+        let replaced = session.replace(before.id, data).await?;
+        replaced.ok_or_else(unknown_sign_in)?;
         self.news.has_ended(before.id).await;
         // Not before: what the visitor makes until then is the guest's.
         self.hand_over(guest.into(), id, &context).await;
@@ -151,10 +156,13 @@ impl Accounts {
 async fn begin(
     State(accounts): State<Arc<Accounts>>,
     session: Session,
+    Extension(site): Extension<Arc<Site>>,
+    headers: HeaderMap,
     form: Result<Form<Begin>, FormRejection>,
 ) -> Result<Response, Problem> {
     let provider = accounts.provider()?;
     let Form(form) = form?;
+    expect_at_home(&site, &headers)?;
     let open = session.begin().await?;
     let request = provider.begin();
     let under_way = UnderWay {
@@ -170,30 +178,59 @@ async fn begin(
     Ok(Redirect::to(&request.address).into_response())
 }
 
+/// Who is sent back comes to the site's own address: a session that began under another
+/// of its names is not there.
+fn expect_at_home(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
+    let origin = headers.get(header::ORIGIN);
+    let origin = origin.and_then(|origin| origin.to_str().ok()?.parse::<SiteAddress>().ok());
+    match (&site.address, origin) {
+        (Some(home), Some(origin)) if *home != origin => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "sign-in-elsewhere",
+            format!(
+                "people sign in at {home}, which is where this site is: go there, and try again"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// `GET /sign-in/callback`: where the provider sends the browser back to.
 async fn finish(
     State(accounts): State<Arc<Accounts>>,
+    method: Method,
     session: Session,
     origin: RequestOrigin,
     answer: Result<Query<Answer>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let provider = accounts.provider()?;
-    let Query(answer) = answer.map_err(|_| unknown_sign_in())?;
-    let (open, under_way) = recognise(&session, &answer).await?;
-    if let Some(error) = answer.error {
-        return Err(denied(provider, &error));
+    if method != Method::GET {
+        return Err(Problem::no_such_method());
     }
-    let code = answer.code.ok_or_else(unknown_sign_in)?;
+    let Query(answer) = answer.map_err(|_| unknown_sign_in())?;
+    // Before anything is looked at that is good once.
+    let open = session.open().await?.ok_or_else(unknown_sign_in)?;
     let busy = || Problem::busy("too many are signing in at this moment; try again");
     let _finishing = accounts.finishing.try_acquire().map_err(|_| busy())?;
-    let verifier = PkceVerifier::new(under_way.verifier);
-    let told = provider.finish(&code, &verifier).await;
-    let told = told.map_err(|error| failed(provider, &error))?;
-    let (identity, profile) = read(told).ok_or_else(|| makes_no_sense(provider))?;
-    accounts
-        .sign_in(&session, open, &identity, &profile, origin)
-        .await?;
-    Ok(Redirect::to(&under_way.then).into_response())
+    let under_way = recognise(&session, &open, &answer).await?;
+    let finished = async {
+        if let Some(error) = answer.error {
+            return Err(denied(provider, &error));
+        }
+        let code = answer.code.ok_or_else(unknown_sign_in)?;
+        let verifier = PkceVerifier::new(under_way.verifier);
+        let told = provider.finish(&code, &verifier).await;
+        let told = told.map_err(|error| failed(provider, &error))?;
+        let (identity, profile) = read(told).ok_or_else(|| makes_no_sense(provider))?;
+        accounts
+            .sign_in(&session, open, &identity, &profile, origin)
+            .await
+    };
+    match finished.await {
+        Ok(()) => Ok(Redirect::to(&under_way.then).into_response()),
+        // Whoever tries again from there gets where they wanted to.
+        Err(problem) => Err(problem.going_on_at(&under_way.then)),
+    }
 }
 
 /// `POST /sign-out`
@@ -213,7 +250,9 @@ async fn sign_out(
         theme: before.data.theme,
         ..SessionData::of(session.next_guest())
     };
-    session.replace(after).await?;
+    if session.replace(before.id, after).await?.is_none() {
+        return Ok(home);
+    }
     accounts.news.has_ended(before.id).await;
     if let Err(error) = accounts.users.sign_out(user.id, &origin.context()).await {
         // They are signed out all the same.
@@ -258,7 +297,7 @@ async fn begin_session(session: Session) -> Result<Json<SessionResponse>, Proble
 
 /// The sign-in that an answer belongs to, if it was begun here, by this browser, a
 /// short while ago, and nobody has come with it before.
-async fn recognise(session: &Session, answer: &Answer) -> Result<(Open, UnderWay), Problem> {
+async fn recognise(session: &Session, open: &Open, answer: &Answer) -> Result<UnderWay, Problem> {
     let state = answer.state.as_deref().ok_or_else(unknown_sign_in)?;
     let kept = session.sessions().withdraw(&name_of(state)).await?;
     let kept = kept.ok_or_else(unknown_sign_in)?;
@@ -266,10 +305,10 @@ async fn recognise(session: &Session, answer: &Answer) -> Result<(Open, UnderWay
         tracing::error!(%error, "a sign-in that is under way is damaged");
         unknown_sign_in()
     })?;
-    match session.open().await? {
-        Some(open) if *open.id.hash().as_bytes() == under_way.session => Ok((open, under_way)),
-        Some(_) | None => Err(unknown_sign_in()),
+    if *open.id.hash().as_bytes() == under_way.session {
+        return Ok(under_way);
     }
+    Err(unknown_sign_in())
 }
 
 /// What the store knows a sign-in by.
@@ -330,6 +369,18 @@ fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
     );
     let again = "you are as you were, and can begin again";
     match error {
+        IdentityError::Refused { code } if is_the_operators(code) => {
+            tracing::error!(
+                provider = name,
+                code,
+                "nobody can sign in: see to the options"
+            );
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "sign-in-not-set-up",
+                format!("{name} does not know this site as it should, so nobody can sign in yet"),
+            )
+        }
         IdentityError::Refused { .. } => Problem::new(
             StatusCode::BAD_REQUEST,
             "sign-in-refused",
@@ -347,6 +398,16 @@ fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
         ),
         IdentityError::Nonsense(_) => makes_no_sense(provider),
     }
+}
+
+/// Whether it takes the operator to put right what a provider complains of (RFC 6749,
+/// section 5.2, and
+/// <https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>).
+fn is_the_operators(code: &str) -> bool {
+    matches!(
+        code,
+        "incorrect_client_credentials" | "redirect_uri_mismatch" | "invalid_client"
+    )
 }
 
 fn makes_no_sense(provider: &dyn IdentityProvider) -> Problem {

@@ -79,6 +79,18 @@ fn in_field(name: &str, error: &dyn Display) -> Problem {
 }
 
 impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
+    /// A command that makes an aggregate has no sequence to expect: by that, whoever
+    /// guesses an id could find out what happens to somebody else's.
+    pub(crate) fn refuse_expected_sequence(&self) -> Result<(), Problem> {
+        match self.expected_sequence {
+            None => Ok(()),
+            Some(_) => Err(in_field(
+                "expected_sequence",
+                &"a command that creates something has no such field",
+            )),
+        }
+    }
+
     /// What comes with the command, from the body and from the headers.
     pub(crate) fn context(
         &self,

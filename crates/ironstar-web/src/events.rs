@@ -142,7 +142,7 @@ async fn show(event: &Envelope, keys: &KeyExpr, audition: &mut Audition) -> Opti
         let is_milestone = event.position.get().is_multiple_of(MILESTONE);
         return is_milestone.then(|| sse::progress(event.position));
     }
-    match serde_json::to_string(event) {
+    match serde_json::to_string(&*audition.told(event)) {
         Ok(json) => Some(sse::frame(&event.event_type, [json], Some(event.position)).into()),
         Err(error) => {
             tracing::error!(%error, position = %event.position, "an event has no JSON form");

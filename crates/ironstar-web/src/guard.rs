@@ -64,3 +64,6 @@ pub(crate) fn until(
     })
     .boxed()
 }
+
+#[cfg(test)]
+mod tests;

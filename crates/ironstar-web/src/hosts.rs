@@ -12,11 +12,15 @@ use crate::limits::AllowedHosts;
 use crate::problem::Problem;
 use crate::visitor;
 
+/// The host that a request names, and that is one of the server's.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestHost(pub(crate) Authority);
+
 /// Refuses requests that are meant for another host, and those that do not say
 /// for which they are.
 pub(crate) async fn check(
     State(allowed): State<Arc<AllowedHosts>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let must_say = match request.version() {
@@ -29,22 +33,30 @@ pub(crate) async fn check(
     match host(&request)? {
         None if must_say => Err(Problem::malformed_host()),
         Some(host) if !allowed.allow(host.host()) => Err(Problem::unknown_host()),
-        None | Some(_) => Ok(next.run(request).await),
+        None => Ok(next.run(request).await),
+        Some(host) => {
+            request.extensions_mut().insert(RequestHost(host));
+            Ok(next.run(request).await)
+        }
     }
 }
 
 /// The host and port that a request names: in its target, as HTTP/2 does, or
 /// else in its header.
 fn host(request: &Request) -> Result<Option<Authority>, Problem> {
-    if let Some(authority) = request.uri().authority() {
-        return Ok(Some(authority.clone()));
-    }
     let mut named = request.headers().get_all(header::HOST).iter();
-    match (named.next(), named.next()) {
-        (None, _) => Ok(None),
-        (Some(host), None) => Authority::try_from(host.as_bytes())
-            .map(Some)
-            .map_err(|_| Problem::malformed_host()),
-        (Some(_), Some(_)) => Err(Problem::malformed_host()),
+    let host = match (request.uri().authority(), named.next(), named.next()) {
+        (Some(authority), ..) => Some(authority.clone()),
+        (None, None, _) => None,
+        (None, Some(host), None) => {
+            let host = Authority::try_from(host.as_bytes());
+            Some(host.map_err(|_| Problem::malformed_host())?)
+        }
+        (None, Some(_), Some(_)) => return Err(Problem::malformed_host()),
+    };
+    // A user's name before it makes it look like another host.
+    match host {
+        Some(host) if host.as_str().contains('@') => Err(Problem::malformed_host()),
+        host => Ok(host),
     }
 }

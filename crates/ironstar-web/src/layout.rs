@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use ironstar_domain::UserName;
 use maud::{DOCTYPE, Markup, html};
 
+use crate::account::CALLBACK;
 use crate::kit::{Banner, Button};
 use crate::session::{Session, Theme};
 use crate::sse::EventId;
@@ -51,6 +52,8 @@ impl Frame {
         };
         let data = open.map(|open| open.data);
         let here = uri.path_and_query().map_or("/", |here| here.as_str());
+        // What is good once is no place to come back to.
+        let here = if uri.path() == CALLBACK { "/" } else { here };
         Self {
             theme: data.as_ref().map(|data| data.theme).unwrap_or_default(),
             user: data.and_then(|data| data.user).map(|user| user.name),

@@ -96,7 +96,7 @@ impl From<IpAddr> for HostRule {
 /// Why a text is not a [`HostRule`].
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
-    "expected is a host name such as 'example.org', without scheme and port, \
+    "it has to be a host name such as 'example.org', without scheme and port, \
      or '.example.org' for that and all names below it"
 )]
 pub struct HostRuleError;

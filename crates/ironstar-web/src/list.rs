@@ -127,7 +127,10 @@ impl ListResponse {
 /// What the form for a new link holds.
 #[derive(Debug, Deserialize)]
 struct LinkForm {
-    access: LinkAccess,
+    access: String,
+    /// What makes a form that is sent twice one command.
+    #[serde(default)]
+    key: String,
 }
 
 /// What a form holds.
@@ -264,9 +267,20 @@ async fn create_link(
     form: Result<Form<LinkForm>, FormRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|_| Problem::no_such_page())?;
-    let Form(LinkForm { access }) = form?;
-    let command = lists.command(ListRequest::CreateLink { access }, &origin.caller)?;
-    lists.carry_out(id, &command, &origin).await?;
+    let Form(LinkForm { access, key }) = form?;
+    let access = match &*access {
+        "read" => LinkAccess::Read,
+        "edit" => LinkAccess::Edit,
+        _ => {
+            let detail = "'access' must be 'read' or 'edit'";
+            return Err(Problem::invalid("invalid-value", detail));
+        }
+    };
+    let request = ListRequest::CreateLink { access };
+    let asked = (asked_by(&origin.caller), id, &request);
+    let context = keyed(&asked, origin.key_or(&key)?, &origin)?;
+    let command = lists.command(request, &origin.caller)?;
+    lists.service.execute(id, &command, &context).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
 }
 
@@ -321,7 +335,10 @@ async fn command(
     };
     // Whoever makes a list has to come back as its owner.
     let origin = match request.command {
-        ListRequest::Create { .. } => origin.in_a_browser(&session).await?,
+        ListRequest::Create { .. } => {
+            request.refuse_expected_sequence()?;
+            origin.in_a_browser(&session).await?
+        }
         ListRequest::Rename { .. }
         | ListRequest::Archive
         | ListRequest::Restore

@@ -40,6 +40,8 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     /// When to try again, if that is known.
     pub(crate) retry_after: Option<Duration>,
+    /// Where somebody wanted to go, for the page that shows it.
+    pub(crate) then: Option<String>,
 }
 
 impl Problem {
@@ -49,6 +51,15 @@ impl Problem {
             code,
             detail: sentence(detail.as_ref()),
             retry_after: None,
+            then: None,
+        }
+    }
+
+    /// The same, on the way to an address of the site.
+    pub(crate) fn going_on_at(self, then: &str) -> Self {
+        Self {
+            then: Some(then.to_owned()),
+            ..self
         }
     }
 
@@ -218,6 +229,10 @@ pub(crate) async fn as_page(request: Request, next: Next) -> Response {
         notice::respond(notice::refused(&problem.detail, key))
     } else if wants_page {
         let frame = Frame::of(session.as_ref(), provider.as_ref(), &uri).await;
+        let frame = match &problem.then {
+            Some(then) => frame.at(then.clone()),
+            None => frame,
+        };
         (
             problem.status,
             layout::problem_page(&frame, &problem.detail),

@@ -16,6 +16,7 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
 
+use crate::account::CALLBACK;
 use crate::problem::Problem;
 use crate::visitor::Visitor;
 
@@ -125,15 +126,18 @@ impl<C: Clock> Debug for NewSessionRate<C> {
 }
 
 /// Refuses the commands of a visitor who sends too many. Whatever is posted is
-/// a command.
+/// a command, and so is what ends a sign-in, or goes through the log.
 pub(crate) async fn limit(
     State(rate): State<Arc<CommandRate>>,
     visitor: Visitor,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if request.method() == Method::POST {
-        let weight = weight(request.uri().path());
+    let path = request.uri().path();
+    // What takes more than to read something, or may.
+    let is_command = request.method() == Method::POST || matches!(path, CALLBACK | "/api/events");
+    if is_command {
+        let weight = weight(path);
         rate.count(visitor, weight).map_err(Problem::rate_limited)?;
     }
     Ok(next.run(request).await)

@@ -200,7 +200,12 @@ impl Sessions {
 
     /// What was kept under a name: for the first who asks, and nobody after.
     pub(crate) async fn withdraw(&self, name: &SessionHash) -> Result<Option<Payload>, StoreError> {
-        let taken = self.store.take(name, self.clock.now()).await?;
+        let now = self.clock.now();
+        // Whoever asks for what never was there does not keep those waiting who write.
+        if self.store.load(name, now).await?.is_none() {
+            return Ok(None);
+        }
+        let taken = self.store.take(name, now).await?;
         Ok(taken.map(|stored| stored.data))
     }
 }
@@ -257,17 +262,23 @@ impl Session {
     }
 
     /// Has another session take the place of this one: new bits for the browser,
-    /// and the old ones are worth nothing any more.
-    pub(crate) async fn replace(&self, data: SessionData) -> Result<Open, SessionError> {
+    /// and the old ones are worth nothing any more. Nothing, if the old one has ended
+    /// meanwhile: of many who would replace it, one does.
+    pub(crate) async fn replace(
+        &self,
+        old: SessionId,
+        data: SessionData,
+    ) -> Result<Option<Open>, SessionError> {
         let mut state = self.0.state.lock().await;
         let sessions = &self.0.sessions;
-        if let Some(old) = self.0.brought {
-            let now = sessions.clock.now();
-            sessions.store.take(&old.hash(), now).await?;
+        let now = sessions.clock.now();
+        if sessions.store.take(&old.hash(), now).await?.is_none() {
+            *state = Known::None;
+            return Ok(None);
         }
         let open = sessions.create(data, AGE).await?;
         self.keep(&mut state, open.clone());
-        Ok(open)
+        Ok(Some(open))
     }
 
     /// Whether a session is there at this moment, whatever was known of it before.
@@ -364,3 +375,6 @@ impl<S: Sync> FromRequestParts<S> for Session {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

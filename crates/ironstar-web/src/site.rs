@@ -7,12 +7,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::http::uri::{Authority, Scheme, Uri};
 use ironstar_app::access::Links;
 use ironstar_domain::{LinkId, ListId};
 use thiserror::Error;
+
+use crate::hosts::RequestHost;
 
 /// The site as a whole.
 #[derive(Clone, Debug, Default)]
@@ -43,12 +44,12 @@ pub struct SiteAddress {
 
 /// Why a text is not a [`SiteAddress`].
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("expected is where people find the site, such as 'https://example.org', without a path")]
+#[error("it has to be an address such as 'https://example.org', without a path")]
 pub struct SiteAddressError;
 
 /// Where a site is, as far as the operator or the request says, for links that lead
 /// there from elsewhere.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct BaseAddress(String);
 
 impl BaseAddress {
@@ -66,12 +67,9 @@ impl<S: Sync> FromRequestParts<S> for BaseAddress {
         if let Some(address) = site.and_then(|site| site.address.as_ref()) {
             return Ok(Self(address.to_string()));
         }
-        let host = parts.headers.get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok());
-        Ok(Self(
-            host.map(|host| format!("http://{host}"))
-                .unwrap_or_default(),
-        ))
+        let host = parts.extensions.get::<RequestHost>();
+        let address = host.map(|RequestHost(host)| format!("http://{host}"));
+        Ok(Self(address.unwrap_or_default()))
     }
 }
 

@@ -27,8 +27,8 @@ use futures::StreamExt;
 use ironstar_app::access::Permit;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::{TodoLists, TodoPage};
-use ironstar_app::{Caller, ListService, TodoService};
-use ironstar_domain::{Access, ListCommand, ListId, ListNameError};
+use ironstar_app::{Caller, CommandError, ListService, TodoService};
+use ironstar_domain::{Access, ListCommand, ListError, ListId, ListNameError};
 use ironstar_ports::Position;
 
 use crate::Services;
@@ -40,11 +40,14 @@ use crate::presence::Presence;
 use crate::private::PrivateNews;
 use crate::problem::Problem;
 use crate::session::Session;
+use crate::site::BaseAddress;
 use crate::sse::{self, LastEventId, SignOfLife};
 
 use heading::Headings;
 use live::TodoView;
 use location::{Asked, Location};
+use page::Reader;
+use view::{FirstPage, Refused};
 
 /// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -59,7 +62,7 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
     let lists = ListService::new(services.commands.clone(), services.projections.model());
     let todos = Arc::new(Todos {
         service: TodoService::new(services.commands.clone(), todos),
-        headings: Headings::new(lists.clone()),
+        headings: Headings::new(lists.clone(), services.links.clone()),
         lists,
         services: services.clone(),
         views: LiveViews::new(model),
@@ -124,14 +127,36 @@ impl Todos {
 
     /// The list that somebody has made first, of those that are in use.
     async fn first_list(&self, caller: &Caller) -> Result<Option<ListId>, Problem> {
+        self.first_of(caller, false).await
+    }
+
+    /// The list that somebody has made first, of those that are in use, or put away.
+    async fn first_of(&self, caller: &Caller, archived: bool) -> Result<Option<ListId>, Problem> {
         let owners: Vec<_> = caller.principals().iter().copied().map(Some).collect();
         if owners.is_empty() {
             return Ok(None);
         }
         let head = self.services.store.head().await?;
         self.lists.model().reach(head, CATCH_UP).await?;
-        let lists = self.lists.lists(&owners, false, 1).await?;
+        let lists = self.lists.lists(&owners, archived, 1).await?;
         Ok(lists.lists.first().map(|list| list.id))
+    }
+
+    /// The start page of somebody who has no list in use.
+    async fn first_page(
+        &self,
+        reader: &Reader,
+        refused: Option<&Refused>,
+    ) -> Result<Response, Problem> {
+        let archived = self.first_of(&reader.origin.caller, true).await?;
+        let key = self.services.commands.next_id().to_string();
+        let first = FirstPage {
+            frame: &reader.frame,
+            key: &key,
+            has_archived: archived.is_some(),
+            refused,
+        };
+        Ok(first.draw())
     }
 
     /// The same, and if there is none, one is made.
@@ -147,8 +172,19 @@ impl Todos {
             name,
             owner: Some(owner),
         };
+        let context = origin.context();
+        let id = self.services.links.first_list(owner);
+        match self.lists.execute(id, &command, &context).await {
+            Ok(_) => return Ok(id),
+            Err(CommandError::Refused(ListError::AlreadyExists)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // It was made in the same moment, or long ago, and is put away by now.
+        if let Some(list) = self.first_list(&origin.caller).await? {
+            return Ok(list);
+        }
         let id = self.lists.next_id();
-        self.lists.execute(id, &command, &origin.context()).await?;
+        self.lists.execute(id, &command, &context).await?;
         Ok(id)
     }
 
@@ -169,6 +205,7 @@ async fn live(
     last_event_id: LastEventId,
     session: Session,
     origin: RequestOrigin,
+    address: BaseAddress,
     asked: Asked,
 ) -> Result<Response, Problem> {
     let list = asked.location.list;
@@ -179,7 +216,9 @@ async fn live(
         tracing::debug!(%behind, "a live view begins before what is stored");
     }
     let location = asked.location.for_access(permit.access());
-    let permit = permit.demanding(location.least_access());
+    // It shows what its visitor may do, and is loaded anew if that becomes less.
+    let access = permit.access();
+    let permit = permit.demanding(access);
     let lists = todos.service.lists();
     let make = || TodoView::new(location, lists.clone());
     let frames = todos
@@ -189,7 +228,8 @@ async fn live(
         .watch(last_event_id.seen());
     let id = session.open().await?.map(|open| open.id);
     let presence = todos.presence.enter(list, id);
-    let heading = todos.headings.watch(location);
+    let owner = (access == Access::Own).then_some(address);
+    let heading = todos.headings.watch(location, owner);
     let sides = [presence].into_iter().chain(heading);
     let (frames, mut sides): (_, Vec<Side>) = if list.is_shared() {
         (frames.map(|(_, frame)| frame).boxed(), sides.collect())

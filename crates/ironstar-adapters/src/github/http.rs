@@ -60,9 +60,14 @@ impl HttpError {
     }
 }
 
-/// Whether an answer says that it is not for now.
+/// Whether an answer says that it is not for now. Who asks too often gets a 403 or a
+/// 429 (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
 fn is_their_trouble(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+    let is_limit = matches!(
+        status,
+        StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    );
+    status.is_server_error() || is_limit
 }
 
 impl Http {

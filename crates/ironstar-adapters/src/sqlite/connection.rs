@@ -1,6 +1,8 @@
 //! Connections to a database file, and refusing one that cannot be trusted.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
@@ -146,6 +148,8 @@ impl OpenError {
 pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenError> {
     if url.path().exists() {
         refuse_foreign(url).await?;
+    } else {
+        create(url.path());
     }
     let mut connection = options(url)
         .create_if_missing(true)
@@ -162,6 +166,15 @@ pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenErr
             Err(error)
         }
     }
+}
+
+/// Makes an empty file that nobody but its owner can read, since it is going to hold
+/// what is not for everyone; SQLite gives the files beside it the same mode.
+fn create(path: &Path) {
+    let mut new = OpenOptions::new();
+    let created = new.write(true).create_new(true).mode(0o600).open(path);
+    // Somebody may be first. What is wrong otherwise, SQLite says when it opens the file.
+    drop(created);
 }
 
 /// How every connection is made; without more, it neither creates a file nor

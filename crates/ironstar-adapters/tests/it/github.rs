@@ -168,6 +168,7 @@ async fn whatever_goes_wrong_is_told_apart() {
         (Behaviour::OtherKind, "nonsense"),
         (Behaviour::OtherToken, "nonsense"),
         (Behaviour::NoProfile, "nonsense"),
+        (Behaviour::NoMoreProfiles, "unavailable"),
         (Behaviour::Nameless, "nonsense"),
     ] {
         stand_in.behave(behaviour);
@@ -177,7 +178,7 @@ async fn whatever_goes_wrong_is_told_apart() {
     }
     assert_eq!(stand_in.led_astray(), 0);
     let (_, profiles) = stand_in.asked();
-    assert_eq!(profiles, 2, "those without a token ask for no profile");
+    assert_eq!(profiles, 3, "those without a token ask for no profile");
 }
 
 #[tokio::test]

@@ -54,15 +54,12 @@ struct Gate {
 }
 
 /// What a gate knows of its list.
-#[derive(Clone, Debug)]
-enum Known {
-    /// As it was then.
-    List {
-        state: ListState,
-        sequence: Option<Sequence>,
-    },
-    /// It cannot be read, so nobody gets through any more.
-    Nothing,
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Nothing, if it cannot be read: then nobody gets through any more.
+    state: Option<ListState>,
+    /// The last thing that is known to have happened to it.
+    sequence: Option<Sequence>,
 }
 
 impl Gates {
@@ -125,10 +122,12 @@ impl Gates {
             let mut gates = lock(&self.gates);
             let known = gates.get(&list).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
-                // Those that nobody holds any more go when there is something to do.
-                gates.retain(|_, gate| gate.strong_count() > 0);
+                // Those that nobody holds any more go when the map would have to grow.
+                if gates.len() == gates.capacity() {
+                    gates.retain(|_, gate| gate.strong_count() > 0);
+                }
                 let gate = Arc::new(Gate {
-                    list: watch::Sender::new(Known::Nothing),
+                    list: watch::Sender::default(),
                 });
                 gates.insert(list, Arc::downgrade(&gate));
                 gate
@@ -198,10 +197,18 @@ impl Permit {
 
 impl Gate {
     fn access(&self, list: ListId, caller: &Caller) -> Access {
-        match &*self.list.borrow() {
-            Known::List { state, .. } => caller.access(list, state),
-            Known::Nothing => Access::None,
-        }
+        let known = self.list.borrow();
+        let state = known.state.as_ref();
+        state.map_or(Access::None, |state| caller.access(list, state))
+    }
+
+    /// Lets nobody through any more, until the list has been read as it is after all
+    /// that has happened to it, as far as that is known.
+    fn shut(&self, happened: Option<Sequence>) {
+        self.list.send_modify(|known| {
+            known.state = None;
+            known.sequence = known.sequence.max(happened);
+        });
     }
 
     /// Looks at the list anew.
@@ -212,17 +219,19 @@ impl Gate {
     ) -> Result<(), CommandError<ListError>> {
         let seen = commands.see::<ListState, _>(&list).await?;
         self.list.send_if_modified(|known| {
-            let is_newer = match known {
-                Known::List { sequence, .. } => seen.head.sequence > *sequence,
-                Known::Nothing => true,
+            let sequence = seen.head.sequence;
+            let is_news = if known.state.is_some() {
+                sequence > known.sequence
+            } else {
+                sequence >= known.sequence
             };
-            if is_newer {
-                *known = Known::List {
-                    state: seen.state,
-                    sequence: seen.head.sequence,
+            if is_news {
+                *known = Known {
+                    state: Some(seen.state),
+                    sequence,
                 };
             }
-            is_newer
+            is_news
         });
         Ok(())
     }
@@ -259,7 +268,7 @@ impl Keeper {
             && let Some(gate) = self.gate(list)
             && let Err(error) = gate.look(&self.commands, list).await
         {
-            gate.list.send_replace(Known::Nothing);
+            gate.shut(Some(event.sequence));
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 %list,
@@ -277,7 +286,7 @@ impl Keeper {
             .filter_map(Weak::upgrade)
             .collect();
         for gate in gates {
-            gate.list.send_replace(Known::Nothing);
+            gate.shut(None);
         }
         tracing::error!(
             error = error as &dyn std::error::Error,

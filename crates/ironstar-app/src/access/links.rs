@@ -12,7 +12,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use ironstar_domain::{Link, LinkId, ListId};
+use ironstar_domain::{Link, LinkId, ListId, Principal};
 use sha2::Sha256;
 
 /// How many bytes a token has.
@@ -56,6 +56,17 @@ impl Links {
         let mut token = [0; BYTES];
         token.copy_from_slice(&tag[..BYTES]);
         LinkToken(token)
+    }
+
+    /// The id of the list that is made for somebody who has none: the same one each
+    /// time, however many ask for it at once, and one that nobody else can foresee.
+    #[must_use]
+    pub fn first_list(&self, owner: Principal) -> ListId {
+        let mac = self.mac.clone().chain_update(format!("first/{owner}"));
+        let tag = mac.finalize().into_bytes();
+        let mut id = [0; 16];
+        id.copy_from_slice(&tag[..16]);
+        uuid::Builder::from_custom_bytes(id).into_uuid().into()
     }
 
     /// What somebody has come with.
@@ -118,7 +129,7 @@ impl Debug for Links {
 
 #[cfg(test)]
 mod tests {
-    use ironstar_domain::{Link, LinkAccess, LinkId, ListId};
+    use ironstar_domain::{Link, LinkAccess, LinkId, ListId, Principal};
     use uuid::Uuid;
 
     use super::{LinkToken, LinkTokenError, Links};
@@ -145,6 +156,16 @@ mod tests {
         assert_eq!(presented.among(list(1), &known[..1]), None);
         let others = Links::new([2; 32]).presented(token);
         assert_eq!(others.among(list(1), &known), None);
+    }
+
+    #[test]
+    fn the_first_list_of_somebody_is_always_the_same() {
+        let owner = |number| Principal::Guest(Uuid::from_u128(number).into());
+        let links = Links::new([1; 32]);
+        let first = links.first_list(owner(1));
+        assert_eq!(links.first_list(owner(1)), first);
+        assert_ne!(links.first_list(owner(2)), first);
+        assert_ne!(Links::new([2; 32]).first_list(owner(1)), first);
     }
 
     #[test]

@@ -338,9 +338,22 @@ async fn a_list_that_cannot_be_read_when_it_has_changed_shuts_everyone_out() {
     let other = app.gates.permit(list(), by(ada()), Access::Read).await;
     assert!(matches!(other, Err(CommandError::Store(_))), "{other:?}");
     assert!(permit.holds());
-    let renamed = app.list(by(ada()), rename("Food")).await.expect("renamed");
-    soon(permit.ended()).await;
-    assert!(!soon(permit.holds_at(renamed)).await);
+    app.world.log.break_streams(false);
+    // Somebody has read it before it changed, and is not done.
+    let held = app.world.log.hold_next_read();
+    let late = app.permit(by(ada()), Access::Read);
+    let change = async {
+        tokio::task::yield_now().await;
+        app.world.log.break_streams(true);
+        let renamed = app.list(by(ada()), rename("Food")).await.expect("renamed");
+        soon(permit.ended()).await;
+        assert!(!soon(permit.holds_at(renamed)).await);
+        drop(held);
+        renamed
+    };
+    let (late, renamed) = tokio::join!(late, change);
+    assert!(late.is_none(), "what it has read is out of date");
+    assert!(!permit.holds());
     app.world.log.break_streams(false);
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
     assert!(soon(permit.holds_at(renamed)).await);

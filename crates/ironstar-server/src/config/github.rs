@@ -21,6 +21,7 @@ pub(crate) struct GitHubOptions {
         long,
         env = "IRONSTAR_GITHUB_CLIENT_ID",
         value_name = "ID",
+        value_parser = not_empty,
         requires = "github_client_secret",
         requires = "public_url"
     )]
@@ -98,11 +99,18 @@ impl GitHubOptions {
 }
 
 impl FromStr for ClientSecret {
-    type Err = std::convert::Infallible;
+    type Err = String;
 
     fn from_str(secret: &str) -> Result<Self, Self::Err> {
-        Ok(Self(secret.to_owned()))
+        not_empty(secret).map(Self)
     }
+}
+
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl Debug for ClientSecret {

@@ -1,11 +1,12 @@
 //! What of the log somebody may hear.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
 use ironstar_app::Caller;
 use ironstar_app::access::{Audience, Gates, Permit};
 use ironstar_domain::{Access, Aggregate, ListId, ListState, Principal};
-use ironstar_ports::{Envelope, Position};
+use ironstar_ports::{Envelope, Origin, Position};
 use lru::LruCache;
 
 /// Of how many lists a stream remembers whether its holder may see them: whoever goes
@@ -47,6 +48,28 @@ impl Audition {
             Audience::OfUser(user) => self.caller.principals().contains(&Principal::User(user)),
             Audience::Nobody => false,
         }
+    }
+
+    /// What may be told of an event that may be heard. The ids that its sender has made
+    /// up are nobody else's: who knows the key of a command can foresee the next.
+    pub(super) fn told<'e>(&self, event: &'e Envelope) -> Cow<'e, Envelope> {
+        let origin = &event.metadata.origin;
+        let actor = origin.actor.as_deref();
+        let principals = self.caller.principals().iter();
+        if principals
+            .map(ToString::to_string)
+            .any(|own| Some(&*own) == actor)
+        {
+            return Cow::Borrowed(event);
+        }
+        let mut told = event.clone();
+        told.metadata.origin = Origin {
+            correlation_id: None,
+            causation_id: None,
+            traceparent: None,
+            ..origin.clone()
+        };
+        Cow::Owned(told)
     }
 
     async fn may_see(&mut self, list: ListId, position: Position) -> bool {

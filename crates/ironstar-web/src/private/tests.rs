@@ -125,10 +125,8 @@ async fn a_session_that_ends_while_a_stream_opens_ends_the_stream() {
     let before = opening.open().await.expect("read").expect("a session");
     let leaving = node.request(Some(&cookie));
     let guest = leaving.next_guest();
-    leaving
-        .replace(SessionData::of(guest))
-        .await
-        .expect("replaced");
+    let replaced = leaving.replace(before.id, SessionData::of(guest)).await;
+    assert!(replaced.expect("replaced").is_some());
     node.news.has_ended(before.id).await;
     let heard = node.news.hear(&opening).await.expect("read");
     let ended = heard.expect("it is known from before").ended();

@@ -78,15 +78,17 @@ impl Cookies {
         }
     }
 
-    /// What a browser has come with, if that could be an id. Of several, the first:
-    /// browsers send the most specific first.
+    /// What a browser has come with, if that could be an id. Of several, none: somebody
+    /// else has had a hand in it.
     pub(crate) fn read(self, headers: &HeaderMap) -> Option<SessionId> {
         let pairs = headers.get_all(header::COOKIE).into_iter();
-        let mut pairs = pairs.flat_map(|cookies| cookies.as_bytes().split(|byte| *byte == b';'));
-        pairs.find_map(|pair| {
+        let pairs = pairs.flat_map(|cookies| cookies.as_bytes().split(|byte| *byte == b';'));
+        let mut ids = pairs.filter_map(|pair| {
             let value = pair.trim_ascii().strip_prefix(self.name().as_bytes())?;
             SessionId::parse(value.strip_prefix(b"=")?)
-        })
+        });
+        let id = ids.next()?;
+        ids.all(|other| other == id).then_some(id)
     }
 
     /// What has a browser keep an id.
@@ -146,6 +148,12 @@ mod tests {
                 assert_eq!(read(cookies, &[line]), Some(ID), "{line}");
             }
             assert_eq!(read(cookies, &["a=b", pair]), Some(ID));
+            assert_eq!(read(cookies, &[pair, pair]), Some(ID));
+            let other = cookies.write(SessionId([8; 24]), age);
+            let other = other.to_str().expect("text");
+            for line in [format!("{pair}; {other}"), format!("{other}; {pair}")] {
+                assert_eq!(read(cookies, &[&line]), None, "{line}");
+            }
         }
     }
 

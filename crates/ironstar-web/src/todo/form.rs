@@ -21,7 +21,7 @@ use super::Todos;
 use super::location::{Asked, Location};
 use super::page::{self, Reader};
 use super::parts;
-use super::view::{self, Refused, Typed};
+use super::view::{Refused, Typed};
 use crate::command::keyed;
 use crate::notice;
 use crate::origin::RequestOrigin;
@@ -128,7 +128,7 @@ pub(super) async fn create_first(
                 problem,
                 typed: Typed::NewTodo(form.text),
             };
-            let page = view::first_page(&sender.reader.frame, Some(&refused));
+            let page = todos.first_page(&sender.reader, Some(&refused)).await?;
             Ok((refused.problem.status, page).into_response())
         }
     }

@@ -1,5 +1,5 @@
-//! What stands above a list, kept up to date for everyone who has it open: its
-//! name, and whether it takes new todos.
+//! What stands around a list, kept up to date for everyone who has it open: its name,
+//! and whether it takes new todos; and for its owner, what can be done with it.
 //!
 //! A list that nobody has open leaves nothing here.
 
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
 use ironstar_app::ListService;
+use ironstar_app::access::Links;
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::{News, ReadError};
 use ironstar_app::todo::Show;
@@ -16,10 +17,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use super::location::{Location, Mode};
+use super::owner::Panel;
 use crate::icon::star;
 use crate::kit::{Banner, Button};
 use crate::latest::{Side, side};
 use crate::shared::{Life, Shared};
+use crate::site::BaseAddress;
 use crate::sse;
 
 /// What stands above a list.
@@ -37,7 +40,16 @@ pub(super) struct Heading {
 #[derive(Debug)]
 pub(super) struct Headings {
     lists: ListService,
-    watched: Shared<Location, Watched>,
+    links: Links,
+    watched: Shared<Seen, Watched>,
+}
+
+/// Where a list is seen.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Seen {
+    at: Location,
+    /// By its owner, at this address of the site.
+    owner: Option<BaseAddress>,
 }
 
 /// A heading that somebody watches.
@@ -96,81 +108,110 @@ impl Heading {
             }
         }
     }
-
-    fn frame(&self) -> Bytes {
-        let patch = PatchElements::new(self.draw().into_string());
-        sse::datastar_frame(patch, None).into()
-    }
 }
 
 impl Headings {
-    pub(super) fn new(lists: ListService) -> Self {
+    pub(super) fn new(lists: ListService, links: Links) -> Self {
         Self {
             lists,
+            links,
             watched: Shared::default(),
         }
     }
 
-    /// The heading of a list now, and each time that it is another one; nothing
-    /// for the list that stays as it is.
-    pub(super) fn watch(&self, at: Location) -> Option<Side> {
+    /// What stands around a list now, and each time that it is something else;
+    /// nothing around the list that stays as it is. Its owner is at this address of
+    /// the site.
+    pub(super) fn watch(&self, at: Location, owner: Option<BaseAddress>) -> Option<Side> {
         if at.list.is_shared() {
             return None;
         }
         // It is the same on every page of the list.
-        let at = at.showing(Show::All);
-        let (watched, _) = self.watched.get_or_make(&at, |life| self.start(at, life));
+        let seen = Seen {
+            at: at.showing(Show::All),
+            owner,
+        };
+        let start = |life| self.start(seen.clone(), life);
+        let (watched, _) = self.watched.get_or_make(&seen, start);
         Some(side(watched.drawn.subscribe(), watched))
     }
 
-    fn start(&self, at: Location, life: Life) -> Arc<Watched> {
+    fn start(&self, seen: Seen, life: Life) -> Arc<Watched> {
         let drawn = watch::Sender::default();
-        life.spawn(follow(self.lists.clone(), at, drawn.clone()));
+        let follower = Follower {
+            lists: self.lists.clone(),
+            links: self.links.clone(),
+            seen,
+            shown: None,
+            drawn: drawn.clone(),
+        };
+        life.spawn(follower.follow());
         Arc::new(Watched { drawn, _life: life })
     }
 }
 
-/// Draws the heading of a list whenever something happens to the list.
-async fn follow(lists: ListService, at: Location, drawn: watch::Sender<Bytes>) {
-    // First listen, then look: what happens in between is heard.
-    let Some(mut news) = lists.model().news() else {
-        return;
-    };
-    let key = at.list.to_string();
-    loop {
-        match lists.list(at.list).await {
-            Ok(Some(list)) => show(&drawn, &list, at),
-            Ok(None) => {}
-            Err(error) => complain(&error),
-        }
+/// Draws what stands around a list whenever something happens to the list.
+struct Follower {
+    lists: ListService,
+    links: Links,
+    seen: Seen,
+    /// As it was drawn last.
+    shown: Option<ListItem>,
+    drawn: watch::Sender<Bytes>,
+}
+
+impl Follower {
+    async fn follow(mut self) {
+        // First listen, then look: what happens in between is heard.
+        let Some(mut news) = self.lists.model().news() else {
+            return;
+        };
+        let list = self.seen.at.list;
+        let key = list.to_string();
         loop {
-            match news.recv().await {
-                Ok(News::Changed(changes)) => {
-                    let changed = changes.documents.get(&key);
-                    if let Some(list) = changed.and_then(|changed| changed.after.as_deref()) {
-                        show(&drawn, list, at);
+            match self.lists.list(list).await {
+                Ok(Some(list)) => self.show(&list),
+                Ok(None) => {}
+                Err(error) => complain(&error),
+            }
+            loop {
+                match news.recv().await {
+                    Ok(News::Changed(changes)) => {
+                        let changed = changes.documents.get(&key);
+                        if let Some(list) = changed.and_then(|changed| changed.after.as_deref()) {
+                            self.show(list);
+                        }
                     }
+                    // Look again.
+                    Ok(News::Jumped(_)) | Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return,
                 }
-                // Look again.
-                Ok(News::Jumped(_)) | Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return,
             }
         }
     }
-}
 
-fn show(drawn: &watch::Sender<Bytes>, list: &ListItem, at: Location) {
-    let frame = Heading::of(list, at).frame();
-    drawn.send_if_modified(|shown| {
-        let is_news = *shown != frame;
-        *shown = frame;
-        is_news
-    });
+    fn show(&mut self, list: &ListItem) {
+        if self.shown.as_ref() == Some(list) {
+            return;
+        }
+        let panel = self.seen.owner.as_ref().map(|address| {
+            let key = self.lists.next_id().to_string();
+            Panel::of(list, &self.links, address, key)
+        });
+        let around = html! {
+            (Heading::of(list, self.seen.at).draw())
+            @if let Some(panel) = panel { (panel.draw()) }
+        };
+        let patch = PatchElements::new(around.into_string());
+        self.drawn
+            .send_replace(sse::datastar_frame(patch, None).into());
+        self.shown = Some(list.clone());
+    }
 }
 
 fn complain(error: &ReadError) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
-        "the heading of a list cannot be drawn; it stays as it is until something happens to the list"
+        "what stands around a list cannot be drawn; it stays as it is until something happens to the list"
     );
 }

@@ -85,14 +85,6 @@ impl Location {
         Self { mode, link, ..self }
     }
 
-    /// The least that its visitor has to be allowed.
-    pub(super) fn least_access(self) -> Access {
-        match self.mode {
-            Mode::Edit => Access::Edit,
-            Mode::Read => Access::Read,
-        }
-    }
-
     pub(super) fn may_be_edited(self) -> bool {
         self.mode == Mode::Edit
     }

@@ -1,5 +1,5 @@
 //! What the owner of a list finds below it: to call it something else, to put it
-//! away, and to let others in. It is drawn when the page is, and not patched.
+//! away, and to let others in.
 
 use ironstar_app::access::Links;
 use ironstar_app::list::ListItem;
@@ -19,6 +19,8 @@ pub(super) struct Panel {
     /// Whether it is somebody's own, so that there are others to let in.
     is_owned: bool,
     links: Vec<ShownLink>,
+    /// What makes a link that is asked for twice one.
+    key: String,
 }
 
 /// A link, as its owner hands it on.
@@ -31,7 +33,7 @@ struct ShownLink {
 
 impl Panel {
     /// The panel of a list of the site at an address.
-    pub(super) fn of(list: &ListItem, links: &Links, site: &BaseAddress) -> Self {
+    pub(super) fn of(list: &ListItem, links: &Links, site: &BaseAddress, key: String) -> Self {
         let path = format!("/lists/{}", list.id);
         let shown = list.links.iter().map(|link| ShownLink {
             id: link.id,
@@ -44,12 +46,13 @@ impl Panel {
             is_archived: list.archived,
             is_owned: list.owner.is_some(),
             path,
+            key,
         }
     }
 
     pub(super) fn draw(&self) -> Markup {
         html! {
-            section.owner.card aria-labelledby="owner" {
+            section #panel .owner.card aria-labelledby="owner" {
                 h2 #owner { "This list" }
                 @if !self.is_archived { (self.changes()) }
                 @if self.is_owned { (self.shares()) }
@@ -85,6 +88,7 @@ impl Panel {
             @if !self.is_archived {
                 form.plain.line action={ (self.path) "/links" } method="post" {
                     p { "Let others in by a new link:" }
+                    input type="hidden" name="key" value=(self.key) autocomplete="off";
                     (Button::Quiet.draw_named("access", "read", "To look at it"))
                     (Button::Quiet.draw_named("access", "edit", "To take part"))
                 }

@@ -41,7 +41,7 @@ pub(super) async fn home(
         Home::Shared => ListId::SHARED,
         Home::Own => match todos.first_list(&reader.origin.caller).await? {
             Some(list) => list,
-            None => return Ok(view::first_page(&reader.frame, None)),
+            None => return todos.first_page(&reader, None).await,
         },
     };
     show(&todos, &reader, list, Show::All, asked).await
@@ -122,8 +122,10 @@ pub(super) async fn draw(
         list => match todos.lists.list(list).await? {
             Some(list) => (
                 Heading::of(&list, location),
-                (permit.access() == Access::Own)
-                    .then(|| Panel::of(&list, &todos.services.links, &reader.address)),
+                (permit.access() == Access::Own).then(|| {
+                    let key = todos.services.commands.next_id().to_string();
+                    Panel::of(&list, &todos.services.links, &reader.address, key)
+                }),
             ),
             None => return Err(Problem::no_such_list()),
         },

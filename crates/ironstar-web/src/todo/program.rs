@@ -68,6 +68,9 @@ pub(super) async fn command(
 ) -> Result<Json<CommandResponse>, Problem> {
     let origin = origin.by_link(&todos.services.links, asked.location.link);
     let context = request.context(TodoState::TYPE, &origin)?;
+    if matches!(request.command, TodoCommand::Create { .. }) {
+        request.refuse_expected_sequence()?;
+    }
     let id = match (request.id, &request.command) {
         (Some(id), _) => id,
         (None, TodoCommand::Create { .. }) => todos.service.next_id(),

@@ -127,27 +127,45 @@ fn composer(key: &str, typed: &str) -> Markup {
     }
 }
 
-/// The start page of somebody who has no list yet: the first todo makes one.
-pub(super) fn first_page(frame: &Frame, refused: Option<&Refused>) -> Response {
-    let content = html! {
-        main.page.todoapp {
-            header.header.masthead {
-                (star())
-                h1 { "todos" }
-                p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
-            }
-            (notice::notices(refused.map(|refused| &*refused.problem.detail)))
-            div.card {
-                div.entry {
-                    form.composer.plain action="/first" method="post" {
-                        (composer("", refused.map_or("", Refused::new_todo)))
-                    }
+/// The start page of somebody who has no list in use: the first todo makes one.
+#[derive(Debug)]
+pub(super) struct FirstPage<'a> {
+    pub(super) frame: &'a Frame,
+    /// What makes a todo that is created twice one.
+    pub(super) key: &'a str,
+    /// Whether there is one that was put away.
+    pub(super) has_archived: bool,
+    pub(super) refused: Option<&'a Refused>,
+}
+
+impl FirstPage<'_> {
+    pub(super) fn draw(&self) -> Response {
+        let refused = self.refused;
+        let content = html! {
+            main.page.todoapp {
+                header.header.masthead {
+                    (star())
+                    h1 { "todos" }
+                    p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
                 }
-                (empty_state("Nothing to do. Add your first todo above."))
+                (notice::notices(refused.map(|refused| &*refused.problem.detail)))
+                @if self.has_archived {
+                    (Banner::Note.draw(html! {
+                        "Your list was archived. " a href="/lists" { "It is among your lists." }
+                    }))
+                }
+                div.card {
+                    div.entry {
+                        form.composer.plain action="/first" method="post" {
+                            (composer(self.key, refused.map_or("", Refused::new_todo)))
+                        }
+                    }
+                    (empty_state("Nothing to do. Add your first todo above."))
+                }
             }
-        }
-    };
-    layout::page(frame, "ironstar · todos", &content)
+        };
+        layout::page(self.frame, "ironstar · todos", &content)
+    }
 }
 
 /// How many people have the list open. The page comes without: its own stream

@@ -54,6 +54,7 @@ impl World {
             },
             identities: Some(Arc::new(provider.expect("a configuration"))),
             clock: clock.clone(),
+            ..Setup::default()
         })
         .await;
         Self { app, github, clock }
@@ -287,12 +288,11 @@ async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
     // Another browser, with a session of its own and without one.
     let (known, unknown) = (app.stranger(), app.stranger());
     known.form(Request::post("/theme"), "theme=dark").await;
-    for thief in [known, unknown] {
-        let callback = world.callback(app, "octocat").await;
-        refused(&thief, &callback).await;
-        // And whoever it was stolen from begins anew.
-        refused(app, &callback).await;
-    }
+    let callback = world.callback(app, "octocat").await;
+    refused(&unknown, &callback).await;
+    refused(&known, &callback).await;
+    // And whoever it was stolen from begins anew.
+    refused(app, &callback).await;
     let callback = world.callback(app, "octocat").await;
     world.clock.advance(time::Duration::minutes(11));
     refused(app, &callback).await;
@@ -310,6 +310,100 @@ async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
     let (status, _) = page(app, &callback).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "it is good once");
     assert!(name(app).await.is_some(), "and stays what it was");
+}
+
+#[tokio::test]
+async fn whoever_tries_again_gets_where_they_wanted_to() {
+    let world = World::new().await;
+    let app = &world.app;
+    let then = |shown: &str| {
+        let (_, rest) = shown.split_once("name=\"then\" value=\"").expect("a form");
+        rest.split('"').next().expect("its value").to_owned()
+    };
+    world.github.behave(Behaviour::Fail);
+    let callback = world.callback(app, "octocat").await;
+    let (_, shown) = page(app, &callback).await;
+    assert_eq!(then(&shown), "/lists");
+    // What has been good once is no place to come back to.
+    let (_, shown) = page(app, &callback).await;
+    assert_eq!(then(&shown), "/");
+}
+
+#[tokio::test]
+async fn people_sign_in_where_they_come_back_to() {
+    let world = World::new().await;
+    let begin = async |origin: &str| {
+        let host = origin.strip_prefix("http://").expect("a host");
+        let request = Request::post("/sign-in")
+            .header(header::ORIGIN, origin)
+            .header(header::HOST, host);
+        world.app.form(request, "").await
+    };
+    assert_eq!(begin(SITE).await.status(), StatusCode::SEE_OTHER);
+    let elsewhere = begin("http://127.0.0.1:3000").await;
+    assert_eq!(elsewhere.status(), StatusCode::BAD_REQUEST);
+    let problem = body(elsewhere).await;
+    assert_eq!(problem["type"], "/problems/sign-in-elsewhere");
+    let detail = problem["detail"].as_str().expect("text");
+    assert!(detail.contains(SITE), "{detail}");
+}
+
+#[tokio::test]
+async fn who_signs_out_meanwhile_stays_so() {
+    let world = World::new().await;
+    let app = &world.app;
+    world.sign_in(app, "octocat").await;
+    let callback = world.callback(app, "hubot").await;
+    let before = app.with_cookie(app.cookie());
+    world.github.behave(Behaviour::Late);
+    let (late, _) = tokio::join!(before.get(&callback), async {
+        while world.github.asked().0 < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        app.form(Request::post("/sign-out"), "").await
+    });
+    assert_eq!(late.status(), StatusCode::BAD_REQUEST);
+    assert!(!late.headers().contains_key(header::SET_COOKIE));
+    assert_eq!(name(app).await, None);
+    // And of many who sign out at once, one gets a new session.
+    world.github.behave(Behaviour::Normal);
+    world.sign_in(app, "octocat").await;
+    let count = app.sessions.count();
+    let all = [0; 8].map(|_| app.with_cookie(app.cookie()));
+    let outs = all
+        .iter()
+        .map(|app| app.form(Request::post("/sign-out"), ""));
+    let answers = join_all(outs).await;
+    let new = answers
+        .iter()
+        .filter(|answer| answer.headers().contains_key(header::SET_COOKIE));
+    assert_eq!(new.count(), 1);
+    assert_eq!(app.sessions.count(), count);
+}
+
+#[tokio::test]
+async fn whoever_has_no_session_writes_nothing() {
+    let world = World::new().await;
+    let callback = world.callback(&world.app, "octocat").await;
+    let stranger = world.app.stranger();
+    let response = stranger.get(&callback).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let head = Request::head(&callback).body("".into()).expect("a request");
+    let response = world.app.send(head).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    // It is as good as before.
+    let response = world.app.get(&callback).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_site_that_github_does_not_know_is_the_operators_to_see_to() {
+    let world = World::new().await;
+    world.github.behave(Behaviour::UnknownClient);
+    let callback = world.callback(&world.app, "octocat").await;
+    let (status, shown) = page(&world.app, &callback).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(shown.contains("nobody can sign in yet"), "{shown}");
 }
 
 #[tokio::test]
@@ -341,6 +435,7 @@ async fn whatever_goes_wrong_ends_in_a_page_and_changes_nothing() {
         (Behaviour::Huge, 502, "makes no sense"),
         (Behaviour::Redirect, 502, "makes no sense"),
         (Behaviour::NoProfile, 502, "makes no sense"),
+        (Behaviour::NoMoreProfiles, 502, "cannot be reached"),
         (Behaviour::OtherState, 400, "cannot be finished"),
         (Behaviour::NoState, 400, "cannot be finished"),
     ] {

@@ -18,7 +18,7 @@ use ironstar_adapters::memory::{
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::{Gates, Links};
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
-use ironstar_ports::{Clock, Envelope, EventStore, IdentityProvider, Position};
+use ironstar_ports::{Clock, Envelope, EventStore, IdentityProvider, Position, ProjectionStore};
 use ironstar_web::{Limits, Services, Site};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,7 @@ pub(crate) struct Setup {
     pub(crate) site: Site,
     pub(crate) identities: Option<Arc<dyn IdentityProvider>>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) projections: Arc<dyn ProjectionStore>,
 }
 
 impl Default for Setup {
@@ -50,6 +51,7 @@ impl Default for Setup {
             site: Site::default(),
             identities: None,
             clock: Arc::new(SystemClock),
+            projections: Arc::new(MemoryProjectionStore::new()),
         }
     }
 }
@@ -89,7 +91,7 @@ impl TestApp {
             .expect("a feed");
         let shutdown = CancellationToken::new();
         let projections = Projections::new(
-            Arc::new(MemoryProjectionStore::new()),
+            setup.projections,
             store.clone(),
             feed.clone(),
             Arc::new(SystemClock),

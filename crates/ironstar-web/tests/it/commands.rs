@@ -190,10 +190,16 @@ async fn what_the_todo_refuses_has_the_status_of_its_kind() {
             404,
             "todo-not-found",
         ),
+        // Whoever makes something does not learn by it what has happened to another's.
         (
             json!({"type": "create", "id": ID, "text": "New", "expected_sequence": 0}),
-            409,
-            "unexpected-sequence",
+            400,
+            "invalid-value",
+        ),
+        (
+            json!({"type": "create", "id": id, "text": "New", "expected_sequence": 9}),
+            400,
+            "invalid-value",
         ),
     ] {
         let (actual, problem) = app.command(body.to_string()).await;
@@ -331,7 +337,7 @@ async fn a_key_is_for_one_command() {
     for other in [
         json!({"type": "create", "text": "Tea"}),
         json!({"type": "create", "text": "Milk", "id": ID}),
-        json!({"type": "create", "text": "Milk", "expected_sequence": 0}),
+        json!({"type": "complete", "id": ID}),
     ] {
         let (status, problem) = with_headers(&app, &key, &other).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{other}");

@@ -492,3 +492,72 @@ async fn a_page_of_lists_goes_on_from_what_it_shows() {
     app.shutdown.cancel();
     assert!(stream.ends().await);
 }
+
+#[tokio::test]
+async fn whoever_makes_a_list_learns_nothing_of_another() {
+    let app = TestApp::init().await;
+    let id = list(&app, "Shopping").await;
+    for expected in [0, 9] {
+        let create =
+            json!({"type": "create", "id": id, "name": "x", "expected_sequence": expected});
+        let (status, problem) = post(&app.stranger(), "list", create).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_owner_can_do_with_a_list_is_live_for_the_owner_alone() {
+    let app = TestApp::init().await;
+    let id = list(&app, "Shopping").await;
+    let path = format!("/lists/{id}/links");
+    let share = async |body: &str| {
+        let response = app.form(Request::post(&path), body.to_owned()).await;
+        response.status()
+    };
+    assert_eq!(share("access=boss").await, StatusCode::BAD_REQUEST);
+    let mut owner = app.stream(&format!("/api/sse/todos?list={id}"), None).await;
+    let panel = owner.next_with("id=\"panel\"").await;
+    assert!(
+        panel.data.contains("Nobody else can see it"),
+        "{}",
+        panel.data
+    );
+    // Sent twice, it is one.
+    for _ in 0..2 {
+        assert_eq!(share("access=read&key=one").await, StatusCode::SEE_OTHER);
+    }
+    let panel = owner.next_with("/revoke").await;
+    assert_eq!(panel.data.matches("/revoke\"").count(), 1, "{}", panel.data);
+    let (_, address) = panel.data.split_once("link=").expect("a link");
+    let (link, _) = address.split_once('"').expect("its end");
+    let path = format!("/api/sse/todos?list={id}&link={link}");
+    let mut reader = app.stranger().stream(&path, None).await;
+    assert_eq!(share("access=edit&key=two").await, StatusCode::SEE_OTHER);
+    let panel = owner.next_with("Can take part").await;
+    assert_eq!(panel.data.matches("/revoke\"").count(), 2, "{}", panel.data);
+    let rename = Request::post(format!("/lists/{id}/rename"));
+    app.form(rename, "name=Food").await;
+    let renamed = owner.next_with(">Food</h1>").await;
+    assert!(renamed.data.contains("value=\"Food\""), "{}", renamed.data);
+    loop {
+        let told = reader.next_with("id").await;
+        assert!(!told.data.contains("id=\"panel\""), "{}", told.data);
+        if told.data.contains(">Food</h1>") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn to_a_key_somebody_elses_list_is_no_answer() {
+    let app = TestApp::init().await;
+    let create = json!({"type": "create", "name": "Shopping", "command_id": "a-key"});
+    let begin = Request::post("/api/session").body("".into());
+    app.send(begin.expect("a request")).await;
+    let (status, first) = post(&app, "list", create.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{first}");
+    assert_eq!(post(&app, "list", create.clone()).await, (status, first));
+    let (status, problem) = post(&app.stranger(), "list", create).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["type"], "/problems/command-key-reused");
+}

@@ -11,6 +11,7 @@ mod limits;
 mod lists;
 mod overload;
 mod page;
+mod revoked;
 mod sessions;
 mod shutdown;
 mod sse;

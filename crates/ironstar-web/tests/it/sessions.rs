@@ -339,3 +339,41 @@ async fn a_start_page_of_ones_own_begins_with_the_first_todo() {
     assert!(shared.contains("href=\"/lists/shared/active\""), "{shared}");
     assert_eq!(lists["open"][0]["owner"], json!(principal(&app).await));
 }
+
+#[tokio::test]
+async fn a_first_list_is_made_once_however_many_ask_for_it() {
+    let site = Site {
+        home: ironstar_web::Home::Own,
+        ..Site::default()
+    };
+    let app = TestApp::with(Setup {
+        site,
+        ..Setup::default()
+    })
+    .await;
+    begin(&app).await;
+    let page = text(app.get("/").await).await;
+    let (_, key) = page.split_once("name=\"key\" value=\"").expect("a key");
+    let key = key.split('"').next().expect("its end");
+    assert!(!key.is_empty());
+    let first = || app.form(Request::post("/first"), format!("text=Milk&key={key}"));
+    let all = futures::future::join_all((0..8).map(|_| first())).await;
+    let statuses = all.iter().map(|answer| answer.status());
+    assert!(statuses.into_iter().all(|it| it == StatusCode::SEE_OTHER));
+    let lists: Value = body(app.get("/api/lists").await).await;
+    assert_eq!(lists["open"].as_array().map(Vec::len), Some(1), "{lists}");
+    let page = text(app.get("/").await).await;
+    assert_eq!(page.matches(">Milk</label>").count(), 1, "{page}");
+
+    // One that was put away is not forgotten, and the next is another.
+    let id = lists["open"][0]["id"].as_str().expect("an id");
+    app.form(Request::post(format!("/lists/{id}/archive")), "")
+        .await;
+    let page = text(app.get("/").await).await;
+    assert!(page.contains("Your list was archived"), "{page}");
+    app.form(Request::post("/first"), "text=Bread").await;
+    let page = text(app.get("/").await).await;
+    assert!(page.contains(">Bread</label>") && !page.contains(">Milk</label>"));
+    let lists: Value = body(app.get("/api/lists").await).await;
+    assert_ne!(lists["open"][0]["id"], json!(id));
+}

@@ -1,0 +1,146 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, stream};
+use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::access::{Caller, Gates, Permit};
+use ironstar_app::{CommandContext, CommandHandler, EventFeed, FeedOptions};
+use ironstar_domain::{Access, ListCommand, ListId, ListState, Principal};
+use ironstar_ports::{
+    Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
+    StoreError, StreamId,
+};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{RELOAD, guarded, guarded_side};
+
+/// A store whose next reader of a stream waits.
+#[derive(Debug)]
+struct HeldStore {
+    inner: Arc<MemoryEventStore>,
+    held: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+#[async_trait]
+impl EventStore for HeldStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.inner.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.inner.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let held = self.held.lock().expect("nobody panics").take();
+        if let Some(held) = held {
+            // It ends when its holder does.
+            let _ = held.await;
+        }
+        self.inner.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.inner.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+}
+
+/// A permit of a list that has gone to somebody else by now, which nobody has noticed
+/// before the holder is dropped; and when that was.
+async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
+    let log = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
+    let bus = Arc::new(MemoryEventBus::new());
+    let feed = EventFeed::start(log.clone(), &*bus, FeedOptions::default());
+    let feed = feed.await.expect("a feed");
+    let handler = |store: Arc<dyn EventStore>| {
+        let snapshots = Arc::new(MemorySnapshotStore::new());
+        CommandHandler::new(store, snapshots, bus.clone(), Arc::new(SystemIdSource))
+    };
+    let commands = handler(log.clone());
+    let store = Arc::new(HeldStore {
+        inner: log,
+        held: Mutex::default(),
+    });
+    let gates = Gates::start(handler(store.clone()), &feed);
+    let [ada, bob] = [1, 2].map(|id| Principal::Guest(Uuid::from_u128(id).into()));
+    let list = ListId::from(Uuid::from_u128(3));
+    let execute = async |command: ListCommand| {
+        let context = CommandContext::default();
+        let accepted = commands.execute::<ListState>(&list, &command, &context);
+        accepted.await.expect("accepted").position
+    };
+    let name = "Plans".parse().expect("valid");
+    let owner = Some(ada);
+    let created = execute(ListCommand::Create { name, owner }).await;
+    let permit = gates.permit(list, Caller::of(vec![ada]), Access::Read);
+    let permit = permit.await.expect("read").expect("let in");
+    assert!(permit.holds_at(created).await);
+    let (holder, held) = oneshot::channel();
+    *store.held.lock().expect("nobody panics") = Some(held);
+    let since = execute(ListCommand::HandOver { to: bob }).await;
+    // The gates have left with their `Gates`, but for what the permit keeps.
+    std::mem::forget(gates);
+    while feed.head() < since {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    (permit, since, holder)
+}
+
+const FRAME: Bytes = Bytes::from_static(b"secret");
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_waits_until_it_is_known_who_may_have_it() {
+    let (permit, since, holder) = outdated().await;
+    assert!(permit.holds(), "nobody has noticed yet");
+    let before = Position::new(since.get() - 1);
+    let frames = stream::iter([(before, FRAME), (since, FRAME)]);
+    let mut frames = guarded(frames.chain(stream::pending()).boxed(), permit);
+    let soon = Duration::from_secs(5);
+    // What was before is theirs to have.
+    let first = timeout(soon, frames.next()).await;
+    assert_eq!(first, Ok(Some(FRAME)));
+    let next = timeout(soon, frames.next()).await;
+    assert!(next.is_err(), "{next:?}");
+    drop(holder);
+    assert_eq!(frames.next().await, Some(RELOAD));
+    assert_eq!(frames.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_out_beside_waits_as_well() {
+    let (permit, _, holder) = outdated().await;
+    let side = stream::iter([FRAME]).chain(stream::pending()).boxed();
+    let mut side = guarded_side(side, permit);
+    let next = timeout(Duration::from_secs(5), side.next()).await;
+    assert!(next.is_err(), "{next:?}");
+    drop(holder);
+    assert_eq!(side.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_nothing_to_be_told_is_told_at_once_that_it_is_over() {
+    let (permit, _, holder) = outdated().await;
+    let mut frames = guarded(stream::pending().boxed(), permit);
+    assert_eq!(frames.next().now_or_never(), None);
+    drop(holder);
+    let told = timeout(Duration::from_secs(5), frames.next()).await;
+    assert_eq!(told, Ok(Some(RELOAD)));
+}

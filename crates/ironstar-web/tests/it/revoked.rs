@@ -1,0 +1,209 @@
+//! What was under way when somebody was shut out does not reach them any more.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use axum::http::{Request, StatusCode, header};
+use ironstar_adapters::memory::MemoryProjectionStore;
+use ironstar_ports::{
+    Append, Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource,
+    EventStore, ExpectedSequence, Found, Metadata, NewEvent, Payload, ProjectionStore, StoreError,
+    StreamId, UpdateError,
+};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::app::{Setup, TestApp, json as body, text};
+
+/// A store whose next reader waits, and then gets what there is by then.
+#[derive(Debug, Default)]
+struct HeldStore {
+    inner: MemoryProjectionStore,
+    held: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+}
+
+impl HeldStore {
+    /// Lets the next reader wait: tells when there is one, until the other is dropped.
+    fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (reads, is_read) = oneshot::channel();
+        let (holder, held) = oneshot::channel();
+        *self.held.lock().expect("nobody panics") = Some((reads, held));
+        (is_read, holder)
+    }
+}
+
+#[async_trait]
+impl ProjectionStore for HeldStore {
+    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
+        self.inner.builds().await
+    }
+
+    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
+        self.inner.begin(name, version).await
+    }
+
+    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        self.inner.update(build, update).await
+    }
+
+    async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
+        self.inner.commit(batch).await
+    }
+
+    async fn find(
+        &self,
+        source: &DocumentSource,
+        query: &DocumentQuery,
+    ) -> Result<Option<Found>, StoreError> {
+        let is_of_a_page = query.page.is_some();
+        let held = || self.held.lock().expect("nobody panics").take();
+        if let Some((reads, held)) = is_of_a_page.then(held).flatten() {
+            reads.send(()).expect("somebody waits for it");
+            // It ends when its holder does.
+            let _ = held.await;
+        }
+        self.inner.find(source, query).await
+    }
+}
+
+/// A list, a link that lets others see it, and whoever has it.
+struct World {
+    app: TestApp,
+    reader: TestApp,
+    held: Arc<HeldStore>,
+    list: String,
+    link: String,
+    token: String,
+}
+
+impl World {
+    async fn new(access: &str) -> Self {
+        let held = Arc::new(HeldStore::default());
+        let app = TestApp::with(Setup {
+            projections: held.clone(),
+            ..Setup::default()
+        })
+        .await;
+        let created = command(&app, "list", json!({"type": "create", "name": "Plans"})).await;
+        let list = created["id"].as_str().expect("an id").to_owned();
+        let link = json!({"type": "create_link", "id": list, "access": access});
+        command(&app, "list", link).await;
+        let lists = body(app.get("/api/lists").await).await;
+        let link = &lists["open"][0]["links"][0];
+        let address = link["address"].as_str().expect("an address");
+        let (_, token) = address.split_once("link=").expect("a token");
+        Self {
+            reader: app.stranger(),
+            held,
+            token: token.to_owned(),
+            link: link["id"].as_str().expect("an id").to_owned(),
+            list,
+            app,
+        }
+    }
+
+    async fn add(&self, what: &str) {
+        let add = json!({"type": "create", "text": what, "list": self.list});
+        command(&self.app, "todo", add).await;
+    }
+
+    async fn revoke(&self) {
+        let revoke = json!({"type": "revoke_link", "id": self.list, "link": self.link});
+        command(&self.app, "list", revoke).await;
+        // From now on, whoever comes by it is not let in.
+        let query = format!("/api/todos?list={}&link={}", self.list, self.token);
+        let asked = self.reader.get(&query).await;
+        assert_eq!(asked.status(), StatusCode::NOT_FOUND);
+    }
+}
+
+async fn command(app: &TestApp, what: &str, command: Value) -> Value {
+    let request = Request::post(format!("/api/commands/{what}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(command.to_string().into());
+    let response = app.send(request.expect("a request")).await;
+    let status = response.status();
+    let answer = body(response).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    answer
+}
+
+#[tokio::test]
+async fn a_page_that_is_being_read_is_not_shown() {
+    for path in ["/lists/LIST?link=LINK", "/api/todos?list=LIST&link=LINK"] {
+        let world = World::new("read").await;
+        world.add("Known").await;
+        let path = path.replace("LIST", &world.list);
+        let path = path.replace("LINK", &world.token);
+        let shown = world.reader.get(&path).await;
+        assert!(text(shown).await.contains("Known"));
+        let (is_read, holder) = world.held.hold();
+        let asked = world.reader.get(&path);
+        let shut_out = async {
+            is_read.await.expect("it is read");
+            world.add("Secret").await;
+            world.revoke().await;
+            drop(holder);
+        };
+        let (answer, ()) = tokio::join!(asked, shut_out);
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        assert!(!text(answer).await.contains("Secret"));
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_heard_of_something_yet_does_not_any_more() {
+    let world = World::new("read").await;
+    let path = format!("/api/events?link={}", world.token);
+    let mut events = world.reader.stream(&path, None).await;
+    world.add("Known").await;
+    assert!(events.next().await.data.contains("Known"));
+    world.add("Secret").await;
+    world.revoke().await;
+    world.app.create("For everyone").await;
+    let next = events.next().await;
+    assert!(next.data.contains("For everyone"), "{}", next.data);
+}
+
+#[tokio::test]
+async fn a_page_is_loaded_anew_although_nothing_else_happens() {
+    let world = World::new("edit").await;
+    let path = format!("/api/sse/todos?list={}&link={}", world.list, world.token);
+    let mut stream = world.reader.stream(&path, None).await;
+    stream.next().await;
+    world.revoke().await;
+    let told = stream.next_with("now").await;
+    assert_eq!(told.event, "datastar-reload");
+    assert!(stream.ends().await);
+}
+
+#[tokio::test]
+async fn a_page_is_loaded_anew_when_its_visitor_may_do_less_than_it_shows() {
+    let world = World::new("read").await;
+    // Its owner has come by a link that lets others look at it.
+    let path = format!("/api/sse/todos?list={}&link={}", world.list, world.token);
+    let mut stream = world.app.stream(&path, None).await;
+    let shown = stream.next().await;
+    assert!(shown.data.contains("toggle-all"), "{}", shown.data);
+    let handed_over = json!({"type": "handed_over", "to": format!("user/{}", Uuid::from_u128(1))});
+    let event = NewEvent {
+        event_type: "handed_over".to_owned(),
+        schema_version: 1,
+        payload: Payload::of(&handed_over).expect("JSON"),
+        metadata: Metadata::new(Uuid::from_u128(2)),
+    };
+    let list = StreamId::new("List", world.list.clone());
+    let append = Append::to_stream(list, ExpectedSequence::Any, vec![event]);
+    world.app.store.append(append).await.expect("appended");
+    // There was no hint, so the log is looked at when something else happens.
+    world.app.create("Elsewhere").await;
+    let told = stream.next_with("now").await;
+    assert_eq!(told.event, "datastar-reload");
+    let path = format!("/lists/{}?link={}", world.list, world.token);
+    let page = text(world.app.get(&path).await).await;
+    assert!(
+        page.contains("lets you see") && !page.contains("new-todo"),
+        "{page}"
+    );
+}
