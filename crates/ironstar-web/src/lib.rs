@@ -224,3 +224,60 @@ fn start_tasks(services: &Services, news: &PrivateNews, sessions: &Arc<Sessions>
 fn cross_site(_: ProtectionError) -> Response {
     Problem::cross_site().into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::Body;
+    use axum::extract::Request;
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    /// All that is said of spans.
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<String>>);
+
+    impl Visit for Said {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            let mut said = self.0.lock().expect("nobody panics");
+            said.push_str(&format!("{field}={value:?} "));
+        }
+    }
+
+    impl Subscriber for Said {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+            attributes.record(&mut self.clone());
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, values: &Record<'_>) {
+            values.record(&mut self.clone());
+        }
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn what_is_logged_of_a_request_lets_nobody_in() {
+        let said = Said::default();
+        let request = Request::get("/lists/1?link=secret").body(Body::empty());
+        let request = request.expect("a request");
+        tracing::subscriber::with_default(said.clone(), || super::span(&request));
+        let said = said.0.lock().expect("nobody panics");
+        assert_eq!(*said, "method=GET path=\"/lists/1\" ");
+    }
+}

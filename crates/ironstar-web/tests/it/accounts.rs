@@ -215,6 +215,33 @@ async fn streams_end_when_who_somebody_is_changes() {
     stranger.next_with("Milk").await;
 }
 
+#[tokio::test]
+async fn the_ids_of_a_command_are_its_senders_alone() {
+    let world = World::new().await;
+    let (app, stranger) = (&world.app, world.app.stranger());
+    app.form(Request::post("/theme"), "theme=dark").await;
+    let create = Request::post("/api/commands/todo")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("idempotency-key", "page.1")
+        .header("x-request-id", "request-1")
+        .body(
+            json!({"type": "create", "text": "The end"})
+                .to_string()
+                .into(),
+        );
+    let created = app.send(create.expect("a request")).await;
+    assert_eq!(created.status(), StatusCode::OK);
+    for (app, is_known) in [(app, true), (&stranger, false)] {
+        let told = told(app, "The end").await;
+        let metadata = &told.last().expect("an event")["metadata"];
+        for (id, value) in [("causation_id", "page.1"), ("correlation_id", "request-1")] {
+            let expected = is_known.then(|| json!(value)).unwrap_or_default();
+            assert_eq!(metadata[id], expected, "{metadata}");
+        }
+        assert!(metadata["actor"].is_string(), "{metadata}");
+    }
+}
+
 /// The events that a stream of the whole log tells, up to a todo of this text.
 async fn told(app: &TestApp, until: &str) -> Vec<Value> {
     let mut events = app.stream("/api/events?after=0", None).await;

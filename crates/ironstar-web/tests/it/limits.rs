@@ -97,6 +97,27 @@ async fn who_sends_too_many_commands_is_told_when_to_go_on() {
 }
 
 #[tokio::test]
+async fn what_is_more_than_to_read_something_is_counted_as_a_command() {
+    let app = TestApp::with_limits(limits()).await;
+    let get = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        app.send(from("192.0.2.1", request)).await.status()
+    };
+    for path in ["/sign-in/callback?code=x&state=y", "/api/events?after=9"] {
+        let refused = async {
+            for _ in 0..MANY {
+                if get(path).await == StatusCode::TOO_MANY_REQUESTS {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(refused.await, "{path}");
+        assert_eq!(get("/api/todos").await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn what_other_sites_make_a_browser_send_is_not_counted() {
     let app = TestApp::with_limits(limits()).await;
     for _ in 0..200 {
@@ -296,6 +317,7 @@ async fn a_request_over_a_network_names_one_host() {
         (Version::HTTP_11, &["a.test", "b.test"]),
         (Version::HTTP_11, &[""]),
         (Version::HTTP_11, &["a b"]),
+        (Version::HTTP_11, &["evil.test@any.test"]),
     ] {
         let status = asked(version, hosts).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{version:?} {hosts:?}");

@@ -561,3 +561,20 @@ async fn to_a_key_somebody_elses_list_is_no_answer() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(problem["type"], "/problems/command-key-reused");
 }
+
+#[tokio::test]
+async fn a_link_leads_to_the_host_that_was_checked() {
+    let app = TestApp::init().await;
+    let id = list(&app, "Shopping").await;
+    let link = json!({"type": "create_link", "id": id, "access": "read"});
+    post(&app, "list", link).await;
+    let asked = Request::get("http://example.org:3000/api/lists").header(header::HOST, "evil.test");
+    let answer = app.send(asked.body("".into()).expect("a request")).await;
+    let lists = body(answer).await;
+    let address = lists["open"][0]["links"][0]["address"].as_str();
+    let address = address.expect("an address");
+    assert!(
+        address.starts_with("http://example.org:3000/lists/"),
+        "{address}"
+    );
+}
