@@ -152,3 +152,54 @@ test("a list is renamed with JavaScript too, and only if that is meant", async (
   await field.press("Enter");
   await expect(page.getByRole("link", { name: "Old plans" })).toBeVisible();
 });
+
+test("somebody's lists follow what they do elsewhere, and leave what is half typed", async ({ visit }) => {
+  const ada = await visit();
+  await ada.page.goto("/lists");
+  const name = (page) => page.getByRole("textbox", { name: "Name of a new list" });
+  await name(ada.page).fill("Plans");
+  await ada.page.getByRole("button", { name: "Create" }).click();
+  await expect(ada.page.getByRole("heading", { level: 1 })).toHaveText("Plans");
+  const lists = await ada.page.context().newPage();
+  await lists.goto("/lists");
+  await lists.locator("summary").click();
+  const field = lists.getByRole("textbox", { name: "New name for" });
+  await field.fill("Half a th");
+  await name(lists).fill("Another");
+
+  const panel = ada.page.getByRole("textbox", { name: "Name of this list" });
+  await panel.fill("Better plans");
+  await ada.page.getByRole("button", { name: "Rename" }).click();
+  await expect(lists.locator("#lists .text").last()).toHaveText("Better plans");
+  await expect(field).toHaveValue("Half a th");
+  await field.press("Escape");
+  await lists.locator("summary").click();
+  await expect(field).toHaveValue("Better plans");
+  await field.press("Escape");
+
+  await ada.page.getByRole("button", { name: "Archive" }).click();
+  await expect(lists.getByRole("button", { name: "Restore Better plans" })).toBeVisible();
+  await lists.getByRole("button", { name: "Restore Better plans" }).click();
+  await expect(lists.getByRole("button", { name: "Archive Better plans" })).toBeVisible();
+  await expect(ada.page.getByRole("button", { name: "Archive" })).toBeVisible();
+});
+
+test("what an owner can do with a list follows what they do elsewhere", async ({ visit }) => {
+  const { page } = await visit();
+  await page.goto("/lists");
+  await page.getByRole("textbox", { name: "Name of a new list" }).fill("Plans");
+  await page.getByRole("button", { name: "Create" }).click();
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  const typed = other.getByRole("textbox", { name: "Name of this list" });
+  await typed.fill("Half a th");
+  await page.getByRole("button", { name: "To look at it" }).click();
+  const link = other.locator(".links input");
+  await expect(link).toHaveCount(1);
+  await expect(typed).toHaveValue("Half a th");
+  await link.click();
+  const selected = () => other.evaluate(() => getSelection().toString());
+  await expect.poll(selected).toContain("?link=");
+  await page.getByRole("button", { name: "Revoke the link" }).click();
+  await expect(link).toHaveCount(0);
+});

@@ -33,7 +33,7 @@ for (const javaScriptEnabled of [true, false]) {
 
     const phone = await open({ javaScriptEnabled });
     await phone.goto("/lists");
-    await expect(phone.locator(".rows")).not.toContainText("Made");
+    await expect(phone.locator(".rows").first()).not.toContainText("Made");
     await signIn(phone, "octocat");
     await expect(phone).toHaveURL(/\/lists$/);
     await expect(phone.locator(".rows a")).toHaveText(["todos", "Made before", "Made after"]);
@@ -60,9 +60,16 @@ test("the other tabs hear of it", async ({ open }) => {
   await button(page, "Light").click();
   await expect(button(other, "Light")).toHaveAttribute("aria-pressed", "true");
   expect(await background()).not.toBe(dark);
+  const lists = await page.context().newPage();
+  await lists.goto("/lists");
+  const typed = other.getByRole("textbox", { name: "New todo" });
+  await typed.fill("Half a thought");
   await signIn(page, "octocat");
   await expect(other.locator(".user")).toHaveText("The Octocat");
+  await expect(typed).toHaveValue("Half a thought");
+  await expect(lists.locator(".user")).toHaveText("The Octocat");
   await button(other, "Sign out").click();
+  await expect(button(lists, "Sign in with GitHub")).toBeVisible();
   await expect(button(page, "Sign in with GitHub")).toBeVisible();
 });
 
@@ -80,10 +87,14 @@ test("a list that is open elsewhere is gone with its owner", async ({ open }) =>
 
 test("whoever does not agree, or cannot be known, stays who they are", async ({ open, github }) => {
   const page = await open();
-  await page.goto("/");
+  await page.goto("/lists");
   await button(page, "Sign in with GitHub").click();
   await button(page, "Cancel").click();
   await expect(page.getByText("so you are not signed in")).toBeVisible();
+  // Whoever tries again from there gets where they wanted to.
+  await signIn(page, "octocat");
+  await expect(page).toHaveURL(/\/lists$/);
+  await button(page, "Sign out").click();
   for (const [behaviour, said] of [
     ["error_body", "GitHub does not accept this sign-in"],
     ["fail", "GitHub cannot be reached at the moment"],

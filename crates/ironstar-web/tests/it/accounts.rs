@@ -187,9 +187,13 @@ async fn a_stream_of_events_ends_when_who_somebody_is_changes() {
     let callback = world.callback(app, "octocat").await;
     // Nothing else of the visitor is open.
     let mut before = app.stream("/api/events", None).await;
+    app.create("Milk").await;
+    before.next_with("Milk").await;
     app.get(&callback).await;
     assert!(before.ends().await);
     let mut after = app.stream("/api/events", None).await;
+    app.create("Bread").await;
+    after.next_with("Bread").await;
     app.form(Request::post("/sign-out"), "").await;
     assert!(after.ends().await);
 }

@@ -6,6 +6,7 @@ mod assets;
 mod commands;
 mod events;
 mod forms;
+mod held;
 mod isolation;
 mod limits;
 mod lists;

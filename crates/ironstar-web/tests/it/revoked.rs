@@ -1,71 +1,14 @@
 //! What was under way when somebody was shut out does not reach them any more.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::http::{Request, StatusCode, header};
-use ironstar_adapters::memory::MemoryProjectionStore;
-use ironstar_ports::{
-    Append, Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource,
-    EventStore, ExpectedSequence, Found, Metadata, NewEvent, Payload, ProjectionStore, StoreError,
-    StreamId, UpdateError,
-};
+use ironstar_ports::{Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, StreamId};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::app::{Setup, TestApp, json as body, text};
-
-/// A store whose next reader waits, and then gets what there is by then.
-#[derive(Debug, Default)]
-struct HeldStore {
-    inner: MemoryProjectionStore,
-    held: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
-}
-
-impl HeldStore {
-    /// Lets the next reader wait: tells when there is one, until the other is dropped.
-    fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
-        let (reads, is_read) = oneshot::channel();
-        let (holder, held) = oneshot::channel();
-        *self.held.lock().expect("nobody panics") = Some((reads, held));
-        (is_read, holder)
-    }
-}
-
-#[async_trait]
-impl ProjectionStore for HeldStore {
-    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
-        self.inner.builds().await
-    }
-
-    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
-        self.inner.begin(name, version).await
-    }
-
-    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        self.inner.update(build, update).await
-    }
-
-    async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
-        self.inner.commit(batch).await
-    }
-
-    async fn find(
-        &self,
-        source: &DocumentSource,
-        query: &DocumentQuery,
-    ) -> Result<Option<Found>, StoreError> {
-        let is_of_a_page = query.page.is_some();
-        let held = || self.held.lock().expect("nobody panics").take();
-        if let Some((reads, held)) = is_of_a_page.then(held).flatten() {
-            reads.send(()).expect("somebody waits for it");
-            // It ends when its holder does.
-            let _ = held.await;
-        }
-        self.inner.find(source, query).await
-    }
-}
+use crate::held::{HeldStore, Hold};
 
 /// A list, a link that lets others see it, and whoever has it.
 struct World {
@@ -138,7 +81,7 @@ async fn a_page_that_is_being_read_is_not_shown() {
         let path = path.replace("LINK", &world.token);
         let shown = world.reader.get(&path).await;
         assert!(text(shown).await.contains("Known"));
-        let (is_read, holder) = world.held.hold();
+        let (is_read, holder) = world.held.hold(Hold::Before);
         let asked = world.reader.get(&path);
         let shut_out = async {
             is_read.await.expect("it is read");

@@ -1,0 +1,84 @@
+//! A store whose readers can be made to wait, so that something else happens in between.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::MemoryProjectionStore;
+use ironstar_ports::{
+    Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource, Found,
+    ProjectionStore, StoreError, UpdateError,
+};
+use tokio::sync::oneshot;
+
+/// When a reader waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hold {
+    /// Before it reads.
+    Before,
+    /// When it has read.
+    After,
+}
+
+/// A reader that is to wait, or does.
+#[derive(Debug)]
+struct Held {
+    when: Hold,
+    reads: oneshot::Sender<()>,
+    until: oneshot::Receiver<()>,
+}
+
+/// A store whose next reader of a page waits, if it is told so.
+#[derive(Debug, Default)]
+pub(crate) struct HeldStore {
+    inner: MemoryProjectionStore,
+    held: Mutex<Option<Held>>,
+}
+
+impl HeldStore {
+    /// Lets the next reader wait: tells when there is one, until the other is dropped.
+    pub(crate) fn hold(&self, when: Hold) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (reads, is_read) = oneshot::channel();
+        let (holder, until) = oneshot::channel();
+        let held = Held { when, reads, until };
+        *self.held.lock().expect("nobody panics") = Some(held);
+        (is_read, holder)
+    }
+}
+
+#[async_trait]
+impl ProjectionStore for HeldStore {
+    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
+        self.inner.builds().await
+    }
+
+    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
+        self.inner.begin(name, version).await
+    }
+
+    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        self.inner.update(build, update).await
+    }
+
+    async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
+        self.inner.commit(batch).await
+    }
+
+    async fn find(
+        &self,
+        source: &DocumentSource,
+        query: &DocumentQuery,
+    ) -> Result<Option<Found>, StoreError> {
+        let held = || self.held.lock().expect("nobody panics").take();
+        let Some(held) = query.page.is_some().then(held).flatten() else {
+            return self.inner.find(source, query).await;
+        };
+        let before = self.inner.find(source, query).await;
+        held.reads.send(()).expect("somebody waits for it");
+        // It ends when its holder does.
+        let _ = held.until.await;
+        match held.when {
+            Hold::Before => self.inner.find(source, query).await,
+            Hold::After => before,
+        }
+    }
+}
