@@ -215,10 +215,10 @@ async fn live(
     if let Err(behind) = todos.catch_up(list, asked.at_least).await? {
         tracing::debug!(%behind, "a live view begins before what is stored");
     }
-    let location = asked.location.for_access(permit.access());
     // It shows what its visitor may do, and is loaded anew if that becomes less.
     let access = permit.access();
     let permit = permit.demanding(access);
+    let location = asked.location.for_access(access);
     let lists = todos.service.lists();
     let make = || TodoView::new(location, lists.clone());
     let frames = todos

@@ -178,9 +178,10 @@ impl Permit {
         self.holds_at(self.feed.head()).await
     }
 
-    /// The same permit, which ends if its holder may do less than that.
+    /// The same permit, which ends also if its holder may do less than that.
     #[must_use]
     pub fn demanding(self, least: Access) -> Self {
+        let least = self.least.max(least);
         Self { least, ..self }
     }
 

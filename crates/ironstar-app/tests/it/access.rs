@@ -215,8 +215,17 @@ async fn a_link_lets_do_what_it_says_and_no_more() {
         assert!(permit.is_some_and(|permit| permit.holds()));
     }
     assert!(app.permit(reader, Access::Edit).await.is_none());
+    let demanding = |permit: Option<Permit>, least| permit.expect("let in").demanding(least);
+    let permit = app.permit(editor.clone(), Access::Edit).await;
+    assert!(demanding(permit, Access::None).holds());
+    let permit = app.permit(editor.clone(), Access::Read).await;
+    assert!(!demanding(permit, Access::Own).holds());
+    let permit = app.permit(editor.clone(), Access::Read).await;
+    let lenient = demanding(permit, Access::None);
 
-    app.revoke(2).await;
+    let revoked = app.revoke(2).await;
+    let holds = soon(lenient.holds_at(revoked)).await;
+    assert!(!holds, "it demands no less than before");
     let refused = refusal(app.todo(editor, TODO, TodoCommand::Reopen).await);
     assert_eq!(refused, TodoError::NotFound);
 }

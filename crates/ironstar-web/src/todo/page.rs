@@ -115,14 +115,16 @@ pub(super) async fn draw(
     let origin = reader.origin.clone();
     let origin = origin.by_link(&todos.services.links, location.link);
     let permit = todos.permit(location.list, &origin.caller).await?;
-    let location = location.for_access(permit.access());
+    let access = permit.access();
+    let permit = permit.demanding(access);
+    let location = location.for_access(access);
     let behind = todos.catch_up(location.list, at_least).await?;
     let (heading, panel) = match location.list {
         ListId::SHARED => (Heading::shared(), None),
         list => match todos.lists.list(list).await? {
             Some(list) => (
                 Heading::of(&list, location),
-                (permit.access() == Access::Own).then(|| {
+                (access == Access::Own).then(|| {
                     let key = todos.services.commands.next_id().to_string();
                     Panel::of(&list, &todos.services.links, &reader.address, key)
                 }),
