@@ -254,7 +254,10 @@ fn address(url: &str) -> Result<Url, GitHubConfigError> {
         None => return Err(GitHubConfigError::NotAnAddress { url }),
         Some(host) => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
     };
+    let has_more =
+        !parsed.username().is_empty() || parsed.password().is_some() || parsed.fragment().is_some();
     match parsed.scheme() {
+        _ if has_more => Err(GitHubConfigError::NotAnAddress { url }),
         "https" => Ok(parsed),
         "http" if is_here => Ok(parsed),
         "http" => Err(GitHubConfigError::NotSecure { url }),
@@ -307,7 +310,14 @@ mod tests {
             let refused = address(url).expect_err(url);
             assert!(matches!(refused, GitHubConfigError::NotSecure { .. }));
         }
-        for url in ["", "github.com", "ftp://github.com", "file:///etc/passwd"] {
+        for url in [
+            "",
+            "github.com",
+            "ftp://github.com",
+            "file:///etc/passwd",
+            "https://user:password@github.com",
+            "https://github.com/#fragment",
+        ] {
             let refused = address(url).expect_err(url);
             assert!(matches!(refused, GitHubConfigError::NotAnAddress { .. }));
         }

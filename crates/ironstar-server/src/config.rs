@@ -441,4 +441,20 @@ mod tests {
         let default = Config::try_parse_from(["ironstar-server"]).expect("defaults");
         assert_eq!(default.archive_done_lists_after, days(30));
     }
+
+    #[test]
+    fn an_app_at_github_has_an_id_and_a_secret() {
+        let parsed = |id: &str, secret: &str| {
+            let (id, secret) = (
+                format!("--github-client-id={id}"),
+                format!("--github-client-secret={secret}"),
+            );
+            parse(&["--public-url", "http://localhost:3000", &id, &secret])
+        };
+        parsed("id", "secret").expect("both");
+        for (id, secret) in [("", "secret"), ("id", ""), ("id", " ")] {
+            let refused = parsed(id, secret).expect_err("one is missing");
+            assert!(refused.contains("it is empty"), "{refused}");
+        }
+    }
 }

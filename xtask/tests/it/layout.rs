@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 /// Past this, a file is split by responsibility.
 const MOST_LINES: usize = 500;
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("xtask is in the workspace")
 }
 
 /// Every Rust file of the workspace.
-fn sources() -> Vec<PathBuf> {
+pub(crate) fn sources() -> Vec<PathBuf> {
     let mut folders = vec![root().join("crates"), root().join("xtask")];
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {

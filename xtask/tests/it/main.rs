@@ -6,3 +6,4 @@ mod guide;
 mod layers;
 mod layout;
 mod migrate;
+mod threats;

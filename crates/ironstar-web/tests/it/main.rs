@@ -3,6 +3,7 @@
 mod accounts;
 mod app;
 mod assets;
+mod callbacks;
 mod commands;
 mod events;
 mod forms;
@@ -11,6 +12,7 @@ mod isolation;
 mod limits;
 mod lists;
 mod overload;
+mod owners;
 mod page;
 mod revoked;
 mod sessions;

@@ -1,5 +1,6 @@
 //! Sessions and secrets in the file of the log.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use ironstar_ports::contract::{secret_store, session_store};
@@ -40,6 +41,22 @@ fn session(number: u64) -> StoredSession {
         data: Payload::from_text("{}".to_owned()).expect("JSON"),
         expires_at: now() + Duration::hours(1),
     }
+}
+
+#[tokio::test]
+async fn a_new_file_is_its_owners_alone_to_read() {
+    let directory = TempDir::new().expect("a directory");
+    let store = open(&url(&directory)).await;
+    store.sessions().create(session(1)).await.expect("created");
+    let files = std::fs::read_dir(directory.path()).expect("read");
+    let mut count = 0;
+    for file in files {
+        let file = file.expect("read");
+        let mode = file.metadata().expect("read").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+        count += 1;
+    }
+    assert_eq!(count, 3, "the database, and what SQLite keeps beside it");
 }
 
 #[tokio::test]
