@@ -103,6 +103,13 @@ impl FromStr for SiteAddress {
         if has_path || has_user || !(is_secure || scheme == Scheme::HTTP) {
             return Err(SiteAddressError);
         }
+        // Browsers do not say what goes without saying.
+        let usual = if is_secure { 443 } else { 80 };
+        let authority = if authority.port_u16() == Some(usual) {
+            Authority::from_str(authority.host()).map_err(|_| SiteAddressError)?
+        } else {
+            authority
+        };
         Ok(Self {
             is_secure,
             authority,
@@ -132,6 +139,18 @@ mod tests {
             assert_eq!((address.is_secure(), address.host()), (is_secure, host));
             assert_eq!(address.to_string(), text);
         }
+        for (text, shown) in [
+            ("https://example.org:443", "https://example.org"),
+            ("http://[::1]:80", "http://[::1]"),
+            ("https://example.org:80", "https://example.org:80"),
+        ] {
+            let address: SiteAddress = text.parse().expect("an address");
+            assert_eq!(address.to_string(), shown);
+        }
+        assert_eq!(
+            "https://Example.org".parse(),
+            "https://example.org".parse::<SiteAddress>()
+        );
         let slash: SiteAddress = "https://example.org/".parse().expect("an address");
         assert_eq!(slash.to_string(), "https://example.org");
         for text in [
