@@ -43,10 +43,10 @@ async fn commands_streams_and_hosts_are_limited_by_default() {
 
     let mut streams = Vec::new();
     for _ in 0..64 {
-        streams.push(server.stream("/api/events").await);
+        streams.push(server.stream("/api/sse/todos").await);
     }
-    let events = format!("{}/api/events", server.url);
-    let asked = || server.client.get(&events).send();
+    let stream = format!("{}/api/sse/todos", server.url);
+    let asked = || server.client.get(&stream).send();
     let refused = asked().await.expect("an answer");
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     // The server notices by itself that a client is gone.
