@@ -69,7 +69,7 @@ test("a stream that hangs without a word is noticed, and opened anew", async ({ 
 
 test("a page has one stream, whatever happens to it", async ({ server, visit }) => {
   // A page that has none.
-  const page = await visit({ path: "/lists" });
+  const page = await visit({ path: "/styleguide" });
   const streams = countStreams(page.page);
   await page.page.goto("/");
   await page.addAll("One");

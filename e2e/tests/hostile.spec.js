@@ -213,7 +213,7 @@ test("the names of lists are only text", async ({ server, open, visit }) => {
   for (const name of names) {
     await expect(page.getByRole("button", { name: `Archive ${name}`, exact: true })).toHaveCount(1);
   }
-  expect(asked()).toEqual(["/lists"]);
+  expect(asked()).toEqual(["/lists", "/api/sse/lists"]);
 
   const list = await visit({ path: addresses[0], owner: true });
   const askedThere = listen(list.page);
