@@ -362,25 +362,26 @@ fn denied(provider: &dyn IdentityProvider, error: &str) -> Problem {
 
 fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
     let name = provider.name();
+    let again = "you are as you were, and can begin again";
+    let is_set_up = !matches!(error, IdentityError::Refused { code } if is_the_operators(code));
+    if !is_set_up {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            provider = name,
+            "nobody can sign in: see to the options"
+        );
+        return Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "sign-in-not-set-up",
+            format!("{name} does not know this site as it should, so nobody can sign in yet"),
+        );
+    }
     tracing::warn!(
         error = error as &dyn std::error::Error,
         provider = name,
         "a sign-in was not finished"
     );
-    let again = "you are as you were, and can begin again";
     match error {
-        IdentityError::Refused { code } if is_the_operators(code) => {
-            tracing::error!(
-                provider = name,
-                code,
-                "nobody can sign in: see to the options"
-            );
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "sign-in-not-set-up",
-                format!("{name} does not know this site as it should, so nobody can sign in yet"),
-            )
-        }
         IdentityError::Refused { .. } => Problem::new(
             StatusCode::BAD_REQUEST,
             "sign-in-refused",

@@ -159,7 +159,7 @@ impl Todos {
         Ok(first.draw())
     }
 
-    /// The same, and if there is none, one is made.
+    /// The list that somebody has made first; if none is in use, one is made.
     async fn make_first_list(&self, origin: &RequestOrigin) -> Result<ListId, Problem> {
         let owner = origin.caller.principal();
         let owner = owner.ok_or_else(Problem::no_session)?;

@@ -19,6 +19,8 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
 pub(super) struct Audition {
     gates: Gates,
     caller: Caller,
+    /// What the caller is called who acts.
+    actors: Vec<String>,
     /// What was found of lists; nothing, where there was no permit. That holds until
     /// something happens to the list.
     permits: LruCache<ListId, Option<Permit>>,
@@ -26,8 +28,10 @@ pub(super) struct Audition {
 
 impl Audition {
     pub(super) fn new(gates: Gates, caller: Caller) -> Self {
+        let principals = caller.principals().iter();
         Self {
             gates,
+            actors: principals.map(ToString::to_string).collect(),
             caller,
             permits: LruCache::new(REMEMBERED),
         }
@@ -54,21 +58,21 @@ impl Audition {
     /// up are nobody else's: who knows the key of a command can foresee the next.
     pub(super) fn told<'e>(&self, event: &'e Envelope) -> Cow<'e, Envelope> {
         let origin = &event.metadata.origin;
-        let actor = origin.actor.as_deref();
-        let principals = self.caller.principals().iter();
-        if principals
-            .map(ToString::to_string)
-            .any(|own| Some(&*own) == actor)
-        {
+        let is_own = |actor: &String| self.actors.contains(actor);
+        if origin.actor.as_ref().is_some_and(is_own) {
             return Cow::Borrowed(event);
         }
-        let mut told = event.clone();
-        told.metadata.origin = Origin {
+        let of_others = Origin {
             correlation_id: None,
             causation_id: None,
             traceparent: None,
             ..origin.clone()
         };
+        if of_others == *origin {
+            return Cow::Borrowed(event);
+        }
+        let mut told = event.clone();
+        told.metadata.origin = of_others;
         Cow::Owned(told)
     }
 
