@@ -1,6 +1,7 @@
 // A page is complete when it arrives, light, and does not jump about.
 
 import { expect, test } from "../fixtures.js";
+import { SlowProxy } from "../slow-proxy.js";
 import { TodoPage } from "../todo-page.js";
 
 /** Follows what a page gets over the network, and how many bytes it is. */
@@ -86,6 +87,26 @@ for (const [what, count] of [["an empty list", 0], ["fifty todos", 50]]) {
       expect(await page.evaluate(() => window.shifts)).toEqual([]);
     });
   }
+}
+
+for (const [shape, width] of [["wide", 1000], ["narrow", 390]]) {
+  test(`nothing moves while a page arrives slowly (${shape})`, async ({ server, open }) => {
+    await server.seed("One", "Two", "Three");
+    const { id } = await server.command({ type: "create", name: "Groceries" }, "list");
+    const page = await open({ owner: true, viewport: { width, height: 720 } });
+    await watchShifts(page);
+    const proxy = await SlowProxy.before(server.url);
+    try {
+      for (const path of ["/", `/lists/${id}`]) {
+        await page.goto(`${proxy.url}${path}`);
+        await drawn(page);
+        expect(await page.evaluate(() => window.shifts), path).toEqual([]);
+      }
+      await page.close();
+    } finally {
+      await proxy.stop();
+    }
+  });
 }
 
 test("nothing but the style sheet holds up the first paint", async ({ server, open }) => {

@@ -17,7 +17,7 @@ const DRAWINGS: [(&str, &str); 5] = [
 /// The drawings, for a page to refer to.
 pub(crate) fn drawings() -> Markup {
     html! {
-        svg.drawings aria-hidden="true" {
+        svg #drawings aria-hidden="true" {
             @for (name, path) in DRAWINGS {
                 symbol id={ "icon-" (name) } viewBox="0 0 32 32" { path d=(path) {} }
             }

@@ -134,6 +134,10 @@ pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href=(assets::ICON) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::STYLE);
+                // The page is drawn once it is whole, the drawings being its end. It
+                // comes in one piece, but a browser that has read half of it when the
+                // style sheet arrives would draw that, and then move things about.
+                link rel="expect" href="#drawings" blocking="render";
                 script type="module" src=(assets::SCRIPT) {}
             }
             body {
