@@ -106,6 +106,7 @@ document.addEventListener("submit", async (event) => {
       field.value ||= typed;
     }
   } else {
+    introduce();
     setTimeout(() => {
       if (!form.ariaBusy && !isBroken) {
         check(form, "/reopen");
@@ -118,13 +119,20 @@ document.addEventListener("submit", async (event) => {
 
 // A browser gets its new cookie in the same moment as its other pages hear of it.
 const TRIES = 20;
+// Whatever goes wrong, no page keeps a server busy by that.
+const RELOAD_MS = 3_000;
+
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const reload = async (isSoon) => {
   for (let tries = isSoon ? TRIES : 0; tries > 0; tries -= 1) {
     const answer = await fetch("/api/session").then((answer) => answer.json()).catch(() => ({}));
     if (answer.principal) break;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await wait(250);
   }
+  const last = Number(sessionStorage.getItem("reloaded"));
+  await wait(last + RELOAD_MS - Date.now());
+  sessionStorage.setItem("reloaded", Date.now());
   // What is half typed stays.
   const draft = document.querySelector(".new-todo")?.value;
   if (draft) {
@@ -240,6 +248,31 @@ const watch = () => {
     reopen();
   }
 };
+
+// Who does something for the first time is somebody from then on. Streams that were
+// opened before, by whichever page, know nothing of it.
+const introductions = new BroadcastChannel("introductions");
+const drawnFor = document.getElementById("connection")?.dataset.drawnFor;
+let isKnown = drawnFor !== "nobody";
+
+const know = () => {
+  if (!isKnown) {
+    isKnown = true;
+    reopen();
+  }
+};
+
+const introduce = () => {
+  if (!isKnown) {
+    know();
+    introductions.postMessage("");
+  }
+};
+
+introductions.addEventListener("message", know);
+if (drawnFor && isKnown) {
+  introductions.postMessage("");
+}
 
 if (document.getElementById("connection")) {
   setInterval(watch, 1_000);

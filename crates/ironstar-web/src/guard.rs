@@ -11,11 +11,12 @@ use ironstar_ports::Position;
 use crate::latest::Side;
 
 /// Tells a page to load itself anew, since who may see it has changed (`page.js`).
-const RELOAD: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: when now\n\n");
+pub(crate) const RELOAD: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: when now\n\n");
 
 /// The same, since who its visitor is has changed: as soon as the browser has the
 /// cookie that says who that is now, which is on its way.
-const RELOAD_SOON: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: when soon\n\n");
+pub(crate) const RELOAD_SOON: Bytes =
+    Bytes::from_static(b"event: datastar-reload\ndata: when soon\n\n");
 
 /// Frames, each with the position up to which it tells, for as long as a permit
 /// holds; then the page is told to load itself anew.

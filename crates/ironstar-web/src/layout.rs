@@ -7,20 +7,22 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
-use ironstar_domain::UserName;
+use ironstar_domain::{Principal, UserName};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::account::CALLBACK;
 use crate::kit::{Banner, Button};
 use crate::session::{Session, Theme};
 use crate::sse::EventId;
-use crate::{assets, icon, theme};
+use crate::{assets, drawn, icon, theme};
 
 /// What the frame of a page shows of its visitor.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frame {
     theme: Theme,
-    /// What the visitor is called who has signed in.
+    /// Who the visitor is.
+    principal: Option<Principal>,
+    /// What they are called, if they have signed in.
     user: Option<UserName>,
     /// With whom visitors sign in, if they can.
     provider: Option<Provider>,
@@ -56,6 +58,7 @@ impl Frame {
         let here = if uri.path() == CALLBACK { "/" } else { here };
         Self {
             theme: data.as_ref().map(|data| data.theme).unwrap_or_default(),
+            principal: data.as_ref().and_then(|data| data.caller().principal()),
             user: data.and_then(|data| data.user).map(|user| user.name),
             provider: provider.cloned(),
             here: here.to_owned(),
@@ -157,17 +160,20 @@ pub(crate) const SEND: &str = "evt.detail.answer = @post(evt.detail.action, evt.
 /// moment.
 fn open(stream: &str, headers: &str) -> String {
     format!(
-        "@get('{stream}', {{{headers}retry: 'always', retryInterval: 300 + 700 * Math.random(), \
-         retryMaxWait: 5000, retryMaxCount: Infinity}})"
+        "@get('{stream}', {{headers: {{{headers}'{}': el.dataset.drawnFor}}, retry: 'always', \
+         retryInterval: 300 + 700 * Math.random(), retryMaxWait: 5000, \
+         retryMaxCount: Infinity}})",
+        drawn::HEADER
     )
 }
 
 /// Keeps a page up to date by a stream, from what the page shows;
 /// and says so if that does not work.
-pub(crate) fn connection(stream: &str, seen: EventId) -> Markup {
-    let from_here = open(stream, &format!("headers: {{'last-event-id': '{seen}'}}, "));
+pub(crate) fn connection(frame: &Frame, stream: &str, seen: EventId) -> Markup {
+    let from_here = open(stream, &format!("'last-event-id': '{seen}', "));
     html! {
         p #connection .banner.alert role="status" data-lost="Connection lost. Trying again…"
+            data-drawn-for=(drawn::name(frame.principal))
             data-init=(from_here) data-on:reopen=(open(stream, "")) {}
     }
 }

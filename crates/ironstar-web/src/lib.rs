@@ -14,13 +14,15 @@
 //! - `problem` is the one policy for errors.
 //! - `session` knows who comes back, `account` signs them in and out, and `private`
 //!   tells their pages what concerns nobody else. `guard` keeps streams to those who
-//!   may have them.
+//!   may have them, and `drawn` has pages load themselves anew that were away when who
+//!   looks at them changed.
 //! - [`Limits`] says what a client may take: `visitor` tells them apart, `rate`
 //!   and `streams` count, `hosts` knows the server's names.
 
 mod account;
 mod assets;
 mod command;
+mod drawn;
 mod events;
 mod guard;
 mod headers;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Path, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Services;
 use crate::command::{CommandRequest, CommandResponse, keyed};
+use crate::drawn;
 use crate::layout::Frame;
 use crate::live::LiveViews;
 use crate::origin::RequestOrigin;
@@ -53,7 +55,10 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
         .route("/lists/{id}/links/{link}/revoke", post(revoke_link))
         .route("/api/lists", get(query))
         .route("/api/commands/list", post(command))
-        .route("/api/sse/lists", get(live::stream))
+        .route(
+            "/api/sse/lists",
+            get(live::stream).layer(from_fn(drawn::check)),
+        )
         .with_state(lists)
 }
 

@@ -1,8 +1,7 @@
 //! Where a page says why something was refused, and how Datastar is told: by a
 //! patch on a 200, because it ignores the bodies of all other answers.
 
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
 use datastar::prelude::PatchElements;
 use maud::{Markup, html};
 
@@ -48,16 +47,4 @@ pub(crate) fn refused_elsewhere(refusal: &str) -> String {
 
 fn patch(refusal: Option<&str>) -> String {
     sse::datastar_frame(PatchElements::new(notice(refusal).into_string()), None)
-}
-
-/// The answer that consists of patches.
-pub(crate) fn respond(patches: String) -> Response {
-    (
-        [
-            (header::CONTENT_TYPE, "text/event-stream"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        patches,
-    )
-        .into_response()
 }

@@ -5,8 +5,8 @@
 //! made from what the visitor's browser holds, and does not lead back to it. Each
 //! node subscribes once for all, and hands on what comes to the streams that are
 //! open here. As everything on the bus it may be lost, and then costs a
-//! visitor the latest news; a page that is loaded anew is right again. On the node
-//! where it happens, nothing is lost.
+//! visitor the latest news, until the page's stream is opened anew. On the node where
+//! it happens, nothing is lost.
 //!
 //! A visitor who has no stream open leaves nothing here.
 
@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use ironstar_ports::{BusMessage, EventBus, Key, KeyExpr};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::until;
-use crate::latest::{Side, news, side};
+use crate::latest::{Side, news};
 use crate::session::{Session, SessionError, SessionId, Theme};
 use crate::shared::{Life, Shared};
 use crate::{notice, sse, theme};
@@ -101,18 +101,32 @@ impl PrivateNews {
         }
     }
 
-    /// What a stream of a visitor with a session hears from now on. The session may end
-    /// while the stream is opened: then that is heard at once.
+    /// What a stream of a visitor with a session hears: how pages look now, and all
+    /// that is new. The session may end while the stream is opened: then that is heard
+    /// at once.
     pub(crate) async fn hear(&self, session: &Session) -> Result<Option<Heard>, SessionError> {
         let Some(open) = session.open().await? else {
             return Ok(None);
         };
         // First listen, then look: what happens in between is heard.
-        let heard = self.listen_to(open.id);
-        if !session.is_there(open.id).await? {
-            heard.over.cancel();
+        let (room, _) = self.rooms.get_or_make(&open.id.key(), Room::new);
+        let themes = news(room.theme.subscribe(), Arc::clone(&room));
+        // What was refused before the page was loaded is nothing to it.
+        let notices = news(room.notice.subscribe(), Arc::clone(&room));
+        // Of its own, so that one that comes too late ends nobody else's.
+        let over = room.ended.child_token();
+        let now = session.now(open.id).await?;
+        if now.is_none() {
+            over.cancel();
         }
-        Ok(Some(heard))
+        // A page that was away looks as it did then.
+        let theme = now.map(|data| theme_frame(data.theme));
+        let themes = stream::iter(theme).chain(themes).boxed();
+        Ok(Some(Heard {
+            sides: vec![themes, notices],
+            over,
+            room,
+        }))
     }
 
     /// The frames of a page until its visitor's session ends, and beside them what
@@ -129,19 +143,6 @@ impl PrivateNews {
         let frames = until(frames, heard.ended());
         sides.extend(heard.sides);
         Ok(frames)
-    }
-
-    fn listen_to(&self, session: SessionId) -> Heard {
-        let (room, _) = self.rooms.get_or_make(&session.key(), Room::new);
-        let theme = side(room.theme.subscribe(), Arc::clone(&room));
-        // What was refused before the page was loaded is nothing to it.
-        let notice = news(room.notice.subscribe(), Arc::clone(&room));
-        Heard {
-            // Of its own, so that one that comes too late ends nobody else's.
-            over: room.ended.child_token(),
-            sides: vec![theme, notice],
-            room,
-        }
     }
 
     /// Pages look different from now on.
@@ -199,8 +200,7 @@ impl PrivateNews {
         };
         match news {
             News::Theme(theme) => {
-                let frame = sse::datastar_frame(theme::patch(*theme), None);
-                room.theme.send_replace(frame.into());
+                room.theme.send_replace(theme_frame(*theme));
             }
             News::Notice(Some(why)) => {
                 room.notice
@@ -253,6 +253,10 @@ impl News {
             _ => None,
         }
     }
+}
+
+fn theme_frame(theme: Theme) -> Bytes {
+    sse::datastar_frame(theme::patch(theme), None).into()
 }
 
 /// What takes away a notice; nothing, where there has been none.

@@ -25,7 +25,7 @@ use tower_http::timeout::TimeoutError;
 
 use crate::layout::{Frame, Provider};
 use crate::session::{Session, SessionError};
-use crate::{layout, notice};
+use crate::{layout, notice, sse};
 
 /// When to try again to open a stream: others may have ended by then.
 const STREAM_RETRY: Duration = Duration::from_secs(5);
@@ -226,7 +226,7 @@ pub(crate) async fn as_page(request: Request, next: Next) -> Response {
     };
     let mut shown = if is_datastar {
         let key = key.as_ref().and_then(|key| key.to_str().ok());
-        notice::respond(notice::refused(&problem.detail, key))
+        sse::answer(notice::refused(&problem.detail, key))
     } else if wants_page {
         let frame = Frame::of(session.as_ref(), provider.as_ref(), &uri).await;
         let frame = match &problem.then {

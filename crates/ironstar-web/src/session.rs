@@ -281,9 +281,10 @@ impl Session {
         Ok(Some(open))
     }
 
-    /// Whether a session is there at this moment, whatever was known of it before.
-    pub(crate) async fn is_there(&self, id: SessionId) -> Result<bool, SessionError> {
-        Ok(self.0.sessions.load(id).await?.is_some())
+    /// What is remembered at this moment, whatever was known of it before.
+    pub(crate) async fn now(&self, id: SessionId) -> Result<Option<SessionData>, SessionError> {
+        let found = self.0.sessions.load(id).await?;
+        Ok(found.map(|(open, _)| open.data))
     }
 
     /// Who asks, as far as the session tells.

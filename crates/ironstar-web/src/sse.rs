@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use datastar::DatastarEvent;
@@ -176,6 +176,15 @@ fn with_id(mut event: DatastarEvent, id: Option<String>) -> String {
     frame
 }
 
+/// A response of these frames alone.
+pub(crate) fn answer(frames: impl Into<Body>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, frames.into()).into_response()
+}
+
 /// A response that goes on until its frames end, the server does, or it is old
 /// enough: clients then come back by themselves, and go on where they are. So no
 /// client stays with one server for ever, and what a stream may have gathered
@@ -189,16 +198,12 @@ pub(crate) fn respond<S>(
 where
     S: Stream<Item = Bytes> + Send + Unpin + 'static,
 {
-    (
-        [
-            (header::CONTENT_TYPE, "text/event-stream"),
-            (header::CACHE_CONTROL, "no-store"),
-            // Proxies hold streams back otherwise.
-            (header::HeaderName::from_static("x-accel-buffering"), "no"),
-        ],
-        Body::from_stream(Alive::new(frames, sides, alive, shutdown)),
-    )
-        .into_response()
+    let frames = Alive::new(frames, sides, alive, shutdown);
+    let mut response = answer(Body::from_stream(frames));
+    // Proxies hold streams back otherwise.
+    let no = HeaderValue::from_static("no");
+    response.headers_mut().insert("x-accel-buffering", no);
+    response
 }
 
 /// Frames, and signs of life in between. Frames come one by one, when they are

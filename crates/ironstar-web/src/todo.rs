@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures::StreamExt;
@@ -32,6 +33,7 @@ use ironstar_domain::{Access, ListCommand, ListError, ListId, ListNameError};
 use ironstar_ports::Position;
 
 use crate::Services;
+use crate::drawn;
 use crate::guard::{guarded, guarded_side};
 use crate::latest::Side;
 use crate::live::LiveViews;
@@ -82,7 +84,7 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
         .route("/api/todos", get(program::query))
         .route("/api/commands/todo", post(program::command))
         .route("/api/commands/todos", post(program::command_on_list))
-        .route("/api/sse/todos", get(live))
+        .route("/api/sse/todos", get(live).layer(from_fn(drawn::check)))
         .with_state(todos)
 }
 

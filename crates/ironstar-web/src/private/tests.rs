@@ -59,6 +59,14 @@ async fn next(heard: &mut Heard) -> Option<String> {
     Some(String::from_utf8(frame.to_vec()).expect("text"))
 }
 
+/// What a stream of whoever holds this cookie hears, and how its page looks at first.
+async fn hear(node: &Node, cookie: &HeaderValue) -> (Heard, String) {
+    let heard = node.news.hear(&node.request(Some(cookie))).await;
+    let mut heard = heard.expect("read").expect("a session");
+    let look = next(&mut heard).await.expect("a theme");
+    (heard, look)
+}
+
 #[tokio::test]
 async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
     let (bus, store) = (Arc::new(MemoryEventBus::new()), Arc::default());
@@ -68,12 +76,8 @@ async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
     );
     tokio::task::yield_now().await;
     let (mine, others) = (begin(&here).await, begin(&here).await);
-    let hear = async |node: &Node, cookie| {
-        let heard = node.news.hear(&node.request(Some(cookie))).await;
-        heard.expect("read").expect("a session")
-    };
-    let mut me = hear(&there, &mine).await;
-    let mut another = hear(&there, &others).await;
+    let (mut me, _) = hear(&there, &mine).await;
+    let (mut another, _) = hear(&there, &others).await;
     let open = here.request(Some(&mine)).open().await.expect("read");
     let id = open.expect("a session").id;
     here.news.has_theme(id, Theme::Dark).await;
@@ -96,12 +100,7 @@ async fn what_makes_no_sense_is_passed_over() {
     tokio::task::yield_now().await;
     let cookie = begin(&node).await;
     let session = node.request(Some(&cookie));
-    let mut heard = node
-        .news
-        .hear(&session)
-        .await
-        .expect("read")
-        .expect("heard");
+    let (mut heard, _) = hear(&node, &cookie).await;
     let id = session.open().await.expect("read").expect("a session").id;
     for (topic, payload) in [
         ("theme", &b"elsewhere pink"[..]),
@@ -114,6 +113,26 @@ async fn what_makes_no_sense_is_passed_over() {
         bus.publish(&key, payload).await.expect("published");
     }
     assert_eq!(next(&mut heard).await, None);
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_what_is_stored_whatever_was_told_before() {
+    let (bus, store) = (Arc::new(MemoryEventBus::new()), Arc::default());
+    let node = Node::new("here", &bus, &store);
+    let cookie = begin(&node).await;
+    let session = node.request(Some(&cookie));
+    let (mut before, look) = hear(&node, &cookie).await;
+    assert!(look.contains("data-theme=\"auto\""), "{look}");
+    let id = session.open().await.expect("read").expect("a session").id;
+    node.news.has_theme(id, Theme::Dark).await;
+    let told = next(&mut before).await.expect("told");
+    assert!(told.contains("data-theme=\"dark\""), "{told}");
+    // It was changed on another node, and this one did not hear of it.
+    let changed = session.change(|data| data.theme = Theme::Light).await;
+    assert!(changed.expect("changed").is_some());
+    let (mut after, look) = hear(&node, &cookie).await;
+    assert!(look.contains("data-theme=\"light\""), "{look}");
+    assert_eq!(next(&mut after).await, None);
 }
 
 #[tokio::test]

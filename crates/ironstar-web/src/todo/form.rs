@@ -27,7 +27,7 @@ use crate::notice;
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::session::Session;
-use crate::sse::datastar_frame;
+use crate::sse::{self, datastar_frame};
 
 /// Whether Datastar has sent a request, and not a plain form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -259,10 +259,10 @@ async fn respond(
             Ok(page) => (refused.problem.status, page).into_response(),
             Err(problem) => problem.into_response(),
         },
-        (Client::Datastar, Ok(())) => notice::respond(notice::carried_out() + done),
+        (Client::Datastar, Ok(())) => sse::answer(notice::carried_out() + done),
         (Client::Datastar, Err(refused)) => {
             let key = sender.origin.key.as_ref().map(CommandKey::as_str);
-            notice::respond(notice::refused(&refused.problem.detail, key))
+            sse::answer(notice::refused(&refused.problem.detail, key))
         }
     }
 }

@@ -83,7 +83,7 @@ impl Page<'_> {
                     (self.heading.draw())
                     p #presence .presence {}
                 }
-                (layout::connection(&format!("/api/sse/todos{at}"), self.shown.cut.id()))
+                (layout::connection(self.frame, &format!("/api/sse/todos{at}"), self.shown.cut.id()))
                 (notice::notices(refused.map(|refused| &*refused.problem.detail)))
                 @if self.is_behind {
                     (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))

@@ -211,6 +211,16 @@ impl TestApp {
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
+        self.open(request).await
+    }
+
+    /// Opens the stream of a page that says whom it was drawn for.
+    pub(crate) async fn stream_of_page(&self, path: &str, drawn_for: &str) -> Events {
+        let request = Request::get(path).header("ironstar-drawn-for", drawn_for);
+        self.open(request).await
+    }
+
+    async fn open(&self, request: Builder) -> Events {
         let response = self
             .send(request.body(Body::empty()).expect("a request"))
             .await;
@@ -248,7 +258,7 @@ impl Events {
     pub(crate) async fn next(&mut self) -> Event {
         loop {
             let event = self.next_of_all().await;
-            let sides = ["id=\"presence\"", "id=\"heading\""];
+            let sides = ["id=\"presence\"", "id=\"heading\"", "id=\"themes\""];
             if !sides.iter().any(|side| event.data.contains(side)) {
                 return event;
             }

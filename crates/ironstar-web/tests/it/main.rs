@@ -3,6 +3,7 @@
 mod accounts;
 mod app;
 mod assets;
+mod away;
 mod callbacks;
 mod commands;
 mod events;

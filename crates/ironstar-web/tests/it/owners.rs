@@ -54,9 +54,7 @@ async fn a_page_of_lists_goes_on_from_what_it_shows() {
     let (_, rest) = page.split_once("'last-event-id': '").expect("an id");
     let (seen, _) = rest.split_once('\'').expect("its end");
     let mut stream = app.stream("/api/sse/lists", Some(seen)).await;
-    app.form(Request::post("/theme"), "theme=dark").await;
-    let first = stream.next().await;
-    assert!(first.data.contains("id=\"themes\""), "{}", first.data);
+    // Not once more what it shows.
     list(&app, "Work").await;
     assert!(stream.next().await.data.contains(">Work<"));
     app.shutdown.cancel();

@@ -11,17 +11,17 @@ use crate::app::{Setup, TestApp, json as body, text};
 use crate::held::{HeldStore, Hold};
 
 /// A list, a link that lets others see it, and whoever has it.
-struct World {
+pub(crate) struct World {
     app: TestApp,
-    reader: TestApp,
+    pub(crate) reader: TestApp,
     held: Arc<HeldStore>,
-    list: String,
+    pub(crate) list: String,
     link: String,
-    token: String,
+    pub(crate) token: String,
 }
 
 impl World {
-    async fn new(access: &str) -> Self {
+    pub(crate) async fn new(access: &str) -> Self {
         let held = Arc::new(HeldStore::default());
         let app = TestApp::with(Setup {
             projections: held.clone(),
@@ -51,7 +51,7 @@ impl World {
         command(&self.app, "todo", add).await;
     }
 
-    async fn revoke(&self) {
+    pub(crate) async fn revoke(&self) {
         let revoke = json!({"type": "revoke_link", "id": self.list, "link": self.link});
         command(&self.app, "list", revoke).await;
         // From now on, whoever comes by it is not let in.

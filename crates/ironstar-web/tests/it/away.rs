@@ -1,0 +1,87 @@
+//! Pages that were away, out of sight or without a network, while something about
+//! their visitor changed.
+
+use axum::http::{Request, StatusCode};
+
+use crate::accounts::{World, page};
+use crate::app::TestApp;
+use crate::revoked;
+
+/// Loads a page; whom it says that it was drawn for.
+async fn drawn_for(app: &TestApp, path: &str) -> String {
+    let (status, page) = page(app, path).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, rest) = page.split_once("data-drawn-for=\"").expect("it says so");
+    rest.split_once('"').expect("an end").0.to_owned()
+}
+
+/// Whether a page that was drawn for somebody has to load itself anew, and when.
+async fn reload(app: &TestApp, path: &str, drawn_for: &str) -> Option<String> {
+    let mut stream = app.stream_of_page(path, drawn_for).await;
+    let first = stream.next().await;
+    if first.event != "datastar-reload" {
+        return None;
+    }
+    assert!(stream.ends().await);
+    Some(first.data)
+}
+
+#[tokio::test]
+async fn a_page_is_loaded_anew_if_its_visitor_is_somebody_else_by_now() {
+    let world = World::new().await;
+    let app = &world.app;
+    for stream in ["/api/sse/todos", "/api/sse/lists"] {
+        let at_first = drawn_for(app, "/lists").await;
+        assert_eq!(reload(app, stream, &at_first).await, None);
+        // Whoever does something for the first time stays where they are.
+        app.form(Request::post("/theme"), "theme=dark").await;
+        assert_eq!(reload(app, stream, &at_first).await, None);
+
+        let as_guest = drawn_for(app, "/").await;
+        assert_eq!(reload(app, stream, &as_guest).await, None);
+        world.sign_in(app, "octocat").await;
+        for before in [&at_first, &as_guest] {
+            let told = reload(app, stream, before).await;
+            assert_eq!(told.as_deref(), Some("when now"), "{before}");
+        }
+        let as_user = drawn_for(app, "/").await;
+        assert_eq!(reload(app, stream, &as_user).await, None);
+
+        app.form(Request::post("/sign-out"), "").await;
+        let told = reload(app, stream, &as_user).await;
+        assert_eq!(told.as_deref(), Some("when now"));
+        // The cookie of who they are now may be on its way.
+        let nobody = app.stranger();
+        let told = reload(&nobody, stream, &as_user).await;
+        assert_eq!(told.as_deref(), Some("when soon"));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_what_is_there_no_more_is_loaded_anew() {
+    let world = revoked::World::new("read").await;
+    let path = format!("/api/sse/todos?list={}&link={}", world.list, world.token);
+    assert_eq!(reload(&world.reader, &path, "nobody").await, None);
+    world.revoke().await;
+    let told = reload(&world.reader, &path, "nobody").await;
+    assert_eq!(told.as_deref(), Some("when now"));
+    // A program hears what is wrong.
+    let answer = world.reader.get(&path).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_page_that_comes_back_looks_as_it_should_by_now() {
+    let world = World::new().await;
+    let app = &world.app;
+    for theme in ["dark", "light", "auto"] {
+        app.form(Request::post("/theme"), format!("theme={theme}"))
+            .await;
+        for stream in ["/api/sse/todos", "/api/sse/lists"] {
+            let mut stream = app.stream(stream, None).await;
+            let themes = stream.next_with("id=\"themes\"").await;
+            let chosen = format!("data-theme=\"{theme}\"");
+            assert!(themes.data.contains(&chosen), "{}", themes.data);
+        }
+    }
+}
