@@ -1,5 +1,6 @@
 //! Futures that run to their end, whoever waits for them.
 
+use std::fmt::{self, Debug};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,14 +11,18 @@ use tokio::runtime::Handle;
 /// A future that is not cut off when it is dropped: a task takes it over.
 ///
 /// As long as somebody waits it costs no task, which is nearly always.
-pub(crate) struct Finish<T: Send + 'static>(Option<BoxFuture<'static, T>>);
+pub struct Finish<T: Send + 'static>(Option<BoxFuture<'static, T>>);
 
 /// Has a future run to its end, also if whoever waits for it goes away, be it
 /// before it has begun.
-pub(crate) fn finish<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> Finish<T> {
+pub fn finish<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Finish<T> {
     Finish(Some(future.boxed()))
+}
+
+impl<T: Send + 'static> Debug for Finish<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finish").finish_non_exhaustive()
+    }
 }
 
 impl<T: Send + 'static> Future for Finish<T> {

@@ -17,7 +17,7 @@ pub mod access;
 mod codec;
 mod command;
 mod feed;
-mod finish;
+pub mod finish;
 pub mod list;
 pub mod process;
 pub mod projection;

@@ -31,15 +31,34 @@ pub trait SessionStore: Debug + Send + Sync {
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError>;
 
-    /// Has a session hold something else, and expire at another time, if it is there
-    /// and has not expired at `now`. Returns whether it was: one that has been
-    /// removed does not come back.
+    /// Has a session take the place of another, if that is there and has not expired
+    /// at `now`: under the same name, or under a new one, and then the old name is
+    /// nobody's. Returns whether it was: one that has been removed does not come back.
+    /// Of many who replace the same one by others at once, one does. All of it
+    /// happens, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not work, or there is another session of the new name.
+    async fn replace(
+        &self,
+        old: &SessionHash,
+        new: StoredSession,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError>;
+
+    /// Has a session expire at another time, and hold what it does, if it is there and
+    /// has not expired at `now`. Returns whether it was.
     ///
     /// # Errors
     ///
     /// If the store does not work.
-    async fn update(&self, session: StoredSession, now: OffsetDateTime)
-    -> Result<bool, StoreError>;
+    async fn prolong(
+        &self,
+        id: &SessionHash,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError>;
 
     /// Removes a session, and returns it if it had not expired at `now`. Of many who
     /// take the same one at once, one gets it.

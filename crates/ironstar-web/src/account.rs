@@ -3,7 +3,11 @@
 //! The protocol is OAuth 2.0 with PKCE (RFC 6749, RFC 7636), as RFC 9700 has it. What
 //! a sign-in needs to be finished is kept under a hash of its `state`, is good for
 //! ten minutes, for the browser that began it, and once. Nothing about a session
-//! changes unless all went well; then the visitor gets new bits for their cookie.
+//! changes unless all went well; then the visitor gets new bits for their cookie. From
+//! there on it is done to its end, also if the browser has gone.
+//!
+//! What a guest has made becomes the user's when they sign in, or, if that cannot be done
+//! just then, in a while; at the latest when they sign out.
 //!
 //! Here is the one GET that changes something, because the protocol has it so. What
 //! protects it is `state`: no other site knows it.
@@ -17,8 +21,9 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use ironstar_app::finish::finish;
 use ironstar_app::{CommandContext, ListService, UserService};
-use ironstar_domain::{IdentityId, Principal, Profile, UserId, UserName};
+use ironstar_domain::{GuestId, IdentityId, Principal, Profile, UserId, UserName};
 use ironstar_ports::{IdentityError, IdentityProvider, Payload, PkceVerifier, SessionHash};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -43,6 +48,11 @@ const FINISHING: usize = 32;
 
 /// How long lists are waited for that are to be handed over.
 const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// After how long that is tried again, then after twice as long, and so on; and how
+/// often.
+const PAUSE: Duration = Duration::from_secs(1);
+const TRIES: u32 = 10;
 
 /// What the handlers work on.
 #[derive(Debug)]
@@ -83,7 +93,7 @@ struct Answer {
 pub(crate) fn routes(accounts: Accounts) -> Router {
     Router::new()
         .route("/sign-in", post(begin))
-        .route(CALLBACK, get(finish))
+        .route(CALLBACK, get(come_back))
         .route("/sign-out", post(sign_out))
         .route("/api/session", get(who).post(begin_session))
         .with_state(Arc::new(accounts))
@@ -111,16 +121,15 @@ impl Accounts {
 
     /// Makes a visitor a user, and gives that user what the visitor has made.
     async fn sign_in(
-        &self,
-        session: &Session,
+        self: Arc<Self>,
+        session: Session,
         before: Open,
-        identity: &IdentityId,
-        profile: &Profile,
+        (identity, profile): (IdentityId, Profile),
         origin: RequestOrigin,
     ) -> Result<(), Problem> {
         let id = self
             .users
-            .sign_in(identity, profile, &origin.context())
+            .sign_in(&identity, &profile, &origin.context())
             .await?;
         let name = profile.display_name().clone();
         let guest = before.data.guest;
@@ -133,21 +142,73 @@ impl Accounts {
         replaced.ok_or_else(unknown_sign_in)?;
         self.news.has_ended(before.id).await;
         // Not before: what the visitor makes until then is the guest's.
-        self.hand_over(guest.into(), id, &context).await;
+        if !self.hand_over(guest, id, &context).await {
+            tokio::spawn(self.keep_handing_over(guest, id, context));
+        }
         Ok(())
     }
 
-    /// What is not handed over now stays the visitor's on this device, and is handed
-    /// over next time.
-    async fn hand_over(&self, from: Principal, to: UserId, context: &CommandContext) {
-        let handed_over = self.lists.hand_over_all(from, to.into(), CATCH_UP, context);
-        if let Err(error) = handed_over.await {
+    async fn sign_out(
+        self: Arc<Self>,
+        session: Session,
+        before: Open,
+        user: UserId,
+        origin: RequestOrigin,
+    ) -> Result<(), Problem> {
+        let guest = before.data.guest;
+        let guest = if self.hand_over(guest, user, &origin.context()).await {
+            session.next_guest()
+        } else {
+            // Nobody else could ever be that guest again, and have those lists.
+            guest
+        };
+        let after = SessionData {
+            theme: before.data.theme,
+            ..SessionData::of(guest)
+        };
+        if session.replace(before.id, after).await?.is_none() {
+            return Ok(());
+        }
+        self.news.has_ended(before.id).await;
+        if let Err(error) = self.users.sign_out(user, &origin.context()).await {
+            // They are signed out all the same.
             tracing::error!(
                 error = &error as &dyn std::error::Error,
+                %user,
+                "that a user has signed out was not noted"
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes a guest's lists a user's. Whether they are now.
+    async fn hand_over(&self, from: GuestId, to: UserId, context: &CommandContext) -> bool {
+        let from = Principal::Guest(from);
+        let handed_over = self.lists.hand_over_all(from, to.into(), CATCH_UP, context);
+        let handed_over = handed_over.await;
+        if let Err(error) = &handed_over {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
                 %from,
                 %to,
-                "the lists of somebody who has signed in were not handed over"
+                "the lists of somebody who has signed in are not handed over yet"
             );
+        }
+        handed_over.is_ok()
+    }
+
+    /// The same, in a while, and again.
+    async fn keep_handing_over(
+        self: Arc<Self>,
+        from: GuestId,
+        to: UserId,
+        context: CommandContext,
+    ) {
+        for tries in 0..TRIES {
+            tokio::time::sleep(PAUSE * 2_u32.pow(tries)).await;
+            if self.hand_over(from, to, &context).await {
+                return;
+            }
         }
     }
 }
@@ -196,7 +257,7 @@ fn expect_at_home(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// `GET /sign-in/callback`: where the provider sends the browser back to.
-async fn finish(
+async fn come_back(
     State(accounts): State<Arc<Accounts>>,
     method: Method,
     session: Session,
@@ -221,10 +282,8 @@ async fn finish(
         let verifier = PkceVerifier::new(under_way.verifier);
         let told = provider.finish(&code, &verifier).await;
         let told = told.map_err(|error| failed(provider, &error))?;
-        let (identity, profile) = read(told).ok_or_else(|| makes_no_sense(provider))?;
-        accounts
-            .sign_in(&session, open, &identity, &profile, origin)
-            .await
+        let told = read(told).ok_or_else(|| makes_no_sense(provider))?;
+        finish(Arc::clone(&accounts).sign_in(session.clone(), open, told, origin)).await
     };
     match finished.await {
         Ok(()) => Ok(Redirect::to(&under_way.then).into_response()),
@@ -246,22 +305,7 @@ async fn sign_out(
     let Some(user) = before.data.user.clone() else {
         return Ok(home);
     };
-    let after = SessionData {
-        theme: before.data.theme,
-        ..SessionData::of(session.next_guest())
-    };
-    if session.replace(before.id, after).await?.is_none() {
-        return Ok(home);
-    }
-    accounts.news.has_ended(before.id).await;
-    if let Err(error) = accounts.users.sign_out(user.id, &origin.context()).await {
-        // They are signed out all the same.
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            user = %user.id,
-            "that a user has signed out was not noted"
-        );
-    }
+    finish(accounts.sign_out(session, before, user.id, origin)).await?;
     Ok(home)
 }
 

@@ -175,11 +175,19 @@ impl Sessions {
         })
     }
 
-    async fn create(&self, data: SessionData, age: Duration) -> Result<Open, SessionError> {
+    /// One that is not stored yet.
+    fn open(&self, data: SessionData, age: Duration) -> Open {
         let id = SessionId::new(self.ids.next_secret());
-        let open = Open { id, data, age };
-        self.store.create(self.stored(&open)?).await?;
-        Ok(open)
+        Open { id, data, age }
+    }
+
+    /// Has a session take the place of another, if that is there.
+    async fn replace(&self, old: SessionId, new: &Open) -> Result<bool, SessionError> {
+        let now = self.clock.now();
+        Ok(self
+            .store
+            .replace(&old.hash(), self.stored(new)?, now)
+            .await?)
     }
 
     /// Keeps something that is asked for once, by whoever knows its name, and soon.
@@ -235,7 +243,8 @@ impl Session {
             .count(self.0.visitor)
             .map_err(SessionError::TooMany)?;
         let guest = sessions.ids.next_id().into();
-        let open = sessions.create(SessionData::of(guest), TRIAL).await?;
+        let open = sessions.open(SessionData::of(guest), TRIAL);
+        sessions.store.create(sessions.stored(&open)?).await?;
         self.keep(&mut state, open.clone());
         Ok(open)
     }
@@ -252,9 +261,8 @@ impl Session {
         };
         change(&mut open.data);
         let sessions = &self.0.sessions;
-        let stored = sessions.stored(open)?;
         let open = open.clone();
-        if sessions.store.update(stored, sessions.clock.now()).await? {
+        if sessions.replace(open.id, &open).await? {
             return Ok(Some(open));
         }
         *state = Known::None;
@@ -271,12 +279,11 @@ impl Session {
     ) -> Result<Option<Open>, SessionError> {
         let mut state = self.0.state.lock().await;
         let sessions = &self.0.sessions;
-        let now = sessions.clock.now();
-        if sessions.store.take(&old.hash(), now).await?.is_none() {
+        let open = sessions.open(data, AGE);
+        if !sessions.replace(old, &open).await? {
             *state = Known::None;
             return Ok(None);
         }
-        let open = sessions.create(data, AGE).await?;
         self.keep(&mut state, open.clone());
         Ok(Some(open))
     }
@@ -313,9 +320,10 @@ impl Session {
         let sessions = &self.0.sessions;
         let now = sessions.clock.now();
         if expires_at - now < AGE - STEP {
-            let stored = sessions.stored(&open)?;
-            // One that has just ended stays so.
-            if !sessions.store.update(stored, now).await? {
+            // What is remembered may be changing at this moment. And one that has just
+            // ended stays so.
+            let id = open.id.hash();
+            if !sessions.store.prolong(&id, now + AGE, now).await? {
                 *state = Known::None;
                 return Ok(());
             }

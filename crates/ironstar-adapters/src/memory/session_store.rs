@@ -52,6 +52,10 @@ impl std::fmt::Debug for MemorySecretStore {
     }
 }
 
+fn name_is_taken() -> StoreError {
+    StoreError::unavailable("there is a session of this name")
+}
+
 /// A session, as it is kept: to the second.
 fn to_the_second(session: StoredSession) -> StoredSession {
     StoredSession {
@@ -65,7 +69,7 @@ impl SessionStore for MemorySessionStore {
     async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
         let mut sessions = self.sessions();
         if sessions.contains_key(&session.id) {
-            return Err(StoreError::unavailable("there is a session of this name"));
+            return Err(name_is_taken());
         }
         sessions.insert(session.id, to_the_second(session));
         Ok(())
@@ -80,17 +84,36 @@ impl SessionStore for MemorySessionStore {
         Ok(session.filter(|session| session.expires_at > now))
     }
 
-    async fn update(
+    async fn replace(
         &self,
-        session: StoredSession,
+        old: &SessionHash,
+        new: StoredSession,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let mut sessions = self.sessions();
-        let known = sessions.get_mut(&session.id);
+        if sessions.get(old).is_none_or(|old| old.expires_at <= now) {
+            return Ok(false);
+        }
+        if new.id != *old && sessions.contains_key(&new.id) {
+            return Err(name_is_taken());
+        }
+        sessions.remove(old);
+        sessions.insert(new.id, to_the_second(new));
+        Ok(true)
+    }
+
+    async fn prolong(
+        &self,
+        id: &SessionHash,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut sessions = self.sessions();
+        let known = sessions.get_mut(id);
         let Some(known) = known.filter(|known| known.expires_at > now) else {
             return Ok(false);
         };
-        *known = to_the_second(session);
+        known.expires_at = expires_at.truncate_to_second();
         Ok(true)
     }
 

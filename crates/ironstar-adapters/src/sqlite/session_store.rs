@@ -34,15 +34,29 @@ impl SessionStore for SqliteSessionStore {
         loaded.map_err(StoreError::unavailable)
     }
 
-    async fn update(
+    async fn replace(
         &self,
-        session: StoredSession,
+        old: &SessionHash,
+        new: StoredSession,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
+        let old = *old;
         self.writer
             .run(move |connection| {
-                async move { sessions::update(connection, &session, now).await }.boxed()
+                async move { sessions::replace(connection, old, &new, now).await }.boxed()
             })
+            .await
+    }
+
+    async fn prolong(
+        &self,
+        id: &SessionHash,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let id = *id;
+        self.writer
+            .run(move |connection| sessions::prolong(connection, id, expires_at, now).boxed())
             .await
     }
 

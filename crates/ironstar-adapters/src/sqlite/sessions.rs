@@ -14,8 +14,11 @@ const LOAD: &str = "SELECT data, expires_at FROM sessions WHERE id_hash = ?1 AND
 
 const CREATE: &str = "INSERT INTO sessions (id_hash, data, expires_at) VALUES (?1, ?2, ?3)";
 
-const UPDATE: &str = "
-    UPDATE sessions SET data = ?2, expires_at = ?3 WHERE id_hash = ?1 AND expires_at > ?4";
+const REPLACE: &str = "
+    UPDATE sessions SET id_hash = ?2, data = ?3, expires_at = ?4
+    WHERE id_hash = ?1 AND expires_at > ?5";
+
+const PROLONG: &str = "UPDATE sessions SET expires_at = ?2 WHERE id_hash = ?1 AND expires_at > ?3";
 
 const TAKE: &str = "DELETE FROM sessions WHERE id_hash = ?1 RETURNING data, expires_at";
 
@@ -70,19 +73,36 @@ pub(super) async fn create(
     Ok(())
 }
 
-pub(super) async fn update(
+pub(super) async fn replace(
     connection: &mut SqliteConnection,
-    session: &StoredSession,
+    old: SessionHash,
+    new: &StoredSession,
     now: OffsetDateTime,
 ) -> Result<bool, SessionError> {
-    let updated = sqlx::query(UPDATE)
-        .bind(&session.id.as_bytes()[..])
-        .bind(session.data.as_str())
-        .bind(session.expires_at.unix_timestamp())
+    let replaced = sqlx::query(REPLACE)
+        .bind(&old.as_bytes()[..])
+        .bind(&new.id.as_bytes()[..])
+        .bind(new.data.as_str())
+        .bind(new.expires_at.unix_timestamp())
         .bind(now.unix_timestamp())
         .execute(connection)
         .await?;
-    Ok(updated.rows_affected() > 0)
+    Ok(replaced.rows_affected() > 0)
+}
+
+pub(super) async fn prolong(
+    connection: &mut SqliteConnection,
+    id: SessionHash,
+    expires_at: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<bool, SessionError> {
+    let prolonged = sqlx::query(PROLONG)
+        .bind(&id.as_bytes()[..])
+        .bind(expires_at.unix_timestamp())
+        .bind(now.unix_timestamp())
+        .execute(connection)
+        .await?;
+    Ok(prolonged.rows_affected() > 0)
 }
 
 pub(super) async fn take(

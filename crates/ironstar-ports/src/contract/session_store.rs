@@ -16,10 +16,16 @@ pub const RULES: &[Rule<Store>] = &[
     rule!("session-round-trip", round_trip),
     rule!("session-of-each-name", of_each_name),
     rule!("session-name-is-taken", name_is_taken),
-    rule!("session-updated", updated),
-    rule!("session-update-creates-nothing", update_creates_nothing),
+    rule!("session-replaced", replaced),
+    rule!("session-renamed", renamed),
+    rule!("session-renamed-to-a-taken-name", renamed_to_taken_name),
+    rule!("session-replace-creates-nothing", replace_creates_nothing),
+    rule!("session-one-replacement", one_replacement),
+    rule!("session-prolonged", prolonged),
+    rule!("session-prolong-creates-nothing", prolong_creates_nothing),
     rule!("session-expired-is-not-loaded", expired_is_not_loaded),
-    rule!("session-expired-is-not-updated", expired_is_not_updated),
+    rule!("session-expired-is-not-replaced", expired_is_not_replaced),
+    rule!("session-expired-is-not-prolonged", expired_is_not_prolonged),
     rule!("session-taken-is-gone", taken_is_gone),
     rule!("session-expired-is-not-taken", expired_is_not_taken),
     rule!("session-one-taker", one_taker),
@@ -28,7 +34,10 @@ pub const RULES: &[Rule<Store>] = &[
 
 /// What was stored is what is loaded.
 async fn round_trip(store: Store) -> Verdict {
-    let stored = session(1, 60);
+    let stored = StoredSession {
+        data: Payload::from_text(r#"{"of":"🦀"}"#.to_owned()).expect("it is JSON"),
+        ..session(1, 60)
+    };
     create(&store, &stored).await?;
     equal("a session", load(&store, 1, 0).await?, Some(stored))
 }
@@ -50,26 +59,84 @@ async fn name_is_taken(store: Store) -> Verdict {
     expect(&store, 1, 0, Some(60)).await
 }
 
-/// An update replaces what a session holds, and when it expires.
-async fn updated(store: Store) -> Verdict {
+/// Under its name, a session comes to hold something else, and to expire then.
+async fn replaced(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     create(&store, &session(2, 60)).await?;
     let changed = StoredSession {
         data: Payload::from_text(r#"{"changed":true}"#.to_owned()).expect("it is JSON"),
         ..session(1, 120)
     };
-    equal("it is there", update(&store, &changed, 0).await?, true)?;
+    equal("it is there", replace(&store, 1, &changed, 0).await?, true)?;
     equal("the session", load(&store, 1, 90).await?, Some(changed))?;
     expect(&store, 2, 0, Some(60)).await
 }
 
+/// Under another name, it is the new one, and the old name is nobody's.
+async fn renamed(store: Store) -> Verdict {
+    create(&store, &session(1, 60)).await?;
+    create(&store, &session(2, 60)).await?;
+    let new = session(3, 120);
+    equal("it is there", replace(&store, 1, &new, 0).await?, true)?;
+    expect(&store, 1, 0, None).await?;
+    equal("the new one", load(&store, 3, 90).await?, Some(new))?;
+    expect(&store, 2, 0, Some(60)).await
+}
+
+/// A name that is taken is not given once more, and nothing happens to either.
+async fn renamed_to_taken_name(store: Store) -> Verdict {
+    create(&store, &session(1, 60)).await?;
+    create(&store, &session(2, 90)).await?;
+    let refused = store.replace(&name(1), session(2, 120), at(0)).await;
+    equal("a name that is taken is refused", refused.is_err(), true)?;
+    expect(&store, 1, 0, Some(60)).await?;
+    expect(&store, 2, 0, Some(90)).await
+}
+
 /// What is not there is not brought into being.
-async fn update_creates_nothing(store: Store) -> Verdict {
-    equal(
-        "whether it was there",
-        update(&store, &session(1, 60), 0).await?,
-        false,
-    )?;
+async fn replace_creates_nothing(store: Store) -> Verdict {
+    let was_there = replace(&store, 1, &session(1, 60), 0).await?;
+    equal("whether it was there", was_there, false)?;
+    let was_there = replace(&store, 1, &session(2, 60), 0).await?;
+    equal("whether it was there", was_there, false)?;
+    expect(&store, 1, 0, None).await?;
+    expect(&store, 2, 0, None).await
+}
+
+/// Of many who replace a session by others at once, one does.
+async fn one_replacement(store: Store) -> Verdict {
+    create(&store, &session(0, 60)).await?;
+    let replacements = (1..=16).map(|number| {
+        let store = &store;
+        async move {
+            let_others_run().await;
+            replace(store, 0, &session(number, 60), 0).await
+        }
+    });
+    let replaced: Result<Vec<_>, Violation> = join_all(replacements).await.into_iter().collect();
+    let replaced = replaced?;
+    let winners = replaced.iter().filter(|replaced| **replaced).count();
+    equal("how many did", winners, 1)?;
+    for (number, is_there) in (1..=16).zip(replaced) {
+        expect(&store, number, 0, is_there.then_some(60)).await?;
+    }
+    Ok(())
+}
+
+/// A session that is prolonged holds what it did.
+async fn prolonged(store: Store) -> Verdict {
+    create(&store, &session(1, 60)).await?;
+    create(&store, &session(2, 60)).await?;
+    equal("it is there", prolong(&store, 1, 120, 0).await?, true)?;
+    let loaded = load(&store, 1, 90).await?;
+    equal("the session", loaded, Some(session(1, 120)))?;
+    expect(&store, 2, 0, Some(60)).await
+}
+
+/// What is not there does not come into being by that.
+async fn prolong_creates_nothing(store: Store) -> Verdict {
+    let was_there = prolong(&store, 1, 60, 0).await?;
+    equal("whether it was there", was_there, false)?;
     expect(&store, 1, 0, None).await
 }
 
@@ -80,14 +147,18 @@ async fn expired_is_not_loaded(store: Store) -> Verdict {
     expect(&store, 1, 60, None).await
 }
 
-/// And is not made to last longer after that.
-async fn expired_is_not_updated(store: Store) -> Verdict {
+/// And is not replaced after that.
+async fn expired_is_not_replaced(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
-    equal(
-        "whether it was there",
-        update(&store, &session(1, 120), 60).await?,
-        false,
-    )
+    let was_there = replace(&store, 1, &session(1, 120), 60).await?;
+    equal("whether it was there", was_there, false)
+}
+
+/// Nor made to last longer.
+async fn expired_is_not_prolonged(store: Store) -> Verdict {
+    create(&store, &session(1, 60)).await?;
+    let was_there = prolong(&store, 1, 120, 60).await?;
+    equal("whether it was there", was_there, false)
 }
 
 /// What was taken is not there any more.
@@ -152,7 +223,7 @@ fn name(number: u8) -> SessionHash {
 
 /// A session that expires in so many seconds.
 fn session(number: u8, expires_in: i64) -> StoredSession {
-    let text = format!(r#"{{"of":"🦀 {number}"}}"#);
+    let text = format!(r#"{{"of":{number}}}"#);
     StoredSession {
         id: name(number),
         data: Payload::from_text(text).expect("it is JSON"),
@@ -170,9 +241,26 @@ async fn load(store: &Store, number: u8, second: i64) -> Result<Option<StoredSes
     loaded.map_err(failed("load"))
 }
 
-async fn update(store: &Store, session: &StoredSession, second: i64) -> Result<bool, Violation> {
-    let updated = store.update(session.clone(), at(second)).await;
-    updated.map_err(failed("update"))
+async fn replace(
+    store: &Store,
+    number: u8,
+    by: &StoredSession,
+    second: i64,
+) -> Result<bool, Violation> {
+    let replaced = store.replace(&name(number), by.clone(), at(second)).await;
+    replaced.map_err(failed("replace"))
+}
+
+async fn prolong(
+    store: &Store,
+    number: u8,
+    expires_in: i64,
+    second: i64,
+) -> Result<bool, Violation> {
+    let prolonged = store
+        .prolong(&name(number), at(expires_in), at(second))
+        .await;
+    prolonged.map_err(failed("prolong"))
 }
 
 async fn take(store: &Store, number: u8, second: i64) -> Result<Option<StoredSession>, Violation> {

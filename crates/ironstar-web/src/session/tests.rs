@@ -38,12 +38,22 @@ impl SessionStore for FadingStore {
         self.inner.load(id, now).await
     }
 
-    async fn update(
+    async fn replace(
         &self,
-        session: StoredSession,
+        old: &SessionHash,
+        new: StoredSession,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        self.inner.update(session, now).await
+        self.inner.replace(old, new, now).await
+    }
+
+    async fn prolong(
+        &self,
+        id: &SessionHash,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        self.inner.prolong(id, expires_at, now).await
     }
 
     async fn take(

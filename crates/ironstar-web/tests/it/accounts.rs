@@ -12,6 +12,7 @@ use ironstar_web::{Limits, Site};
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, json as body, text};
+use crate::held::HeldStore;
 use crate::sessions::{SetClock, principal};
 
 pub(crate) const SITE: &str = "http://localhost:3000";
@@ -21,6 +22,7 @@ pub(crate) struct World {
     pub(crate) app: TestApp,
     pub(crate) github: StandIn,
     pub(crate) clock: Arc<SetClock>,
+    pub(crate) held: Arc<HeldStore>,
 }
 
 impl World {
@@ -46,6 +48,7 @@ impl World {
             patience: Duration::from_millis(1_000),
         });
         let clock = SetClock::new();
+        let held = Arc::new(HeldStore::default());
         let app = TestApp::with(Setup {
             limits,
             site: Site {
@@ -54,10 +57,15 @@ impl World {
             },
             identities: Some(Arc::new(provider.expect("a configuration"))),
             clock: clock.clone(),
-            ..Setup::default()
+            projections: held.clone(),
         })
         .await;
-        Self { app, github, clock }
+        Self {
+            app,
+            github,
+            clock,
+            held,
+        }
     }
 
     /// Begins to sign in; where the browser is sent.
@@ -93,7 +101,7 @@ pub(crate) async fn name(app: &TestApp) -> Option<String> {
     answer["name"].as_str().map(str::to_owned)
 }
 
-async fn create_list(app: &TestApp, name: &str) -> String {
+pub(crate) async fn create_list(app: &TestApp, name: &str) -> String {
     let response = app
         .form(Request::post("/lists"), format!("name={name}"))
         .await;

@@ -1,6 +1,8 @@
-//! A store whose readers can be made to wait, so that something else happens in between.
+//! A store whose readers can be made to wait, so that something else happens in between,
+//! or to fail.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::MemoryProjectionStore;
@@ -32,9 +34,20 @@ struct Held {
 pub(crate) struct HeldStore {
     inner: MemoryProjectionStore,
     held: Mutex<Option<Held>>,
+    broken: AtomicU32,
 }
 
 impl HeldStore {
+    /// Lets the next so many readers of a page fail.
+    pub(crate) fn fail(&self, readers: u32) {
+        self.broken.store(readers, SeqCst);
+    }
+
+    /// How many are still to fail.
+    pub(crate) fn broken(&self) -> u32 {
+        self.broken.load(SeqCst)
+    }
+
     /// Lets the next reader wait: tells when there is one, until the other is dropped.
     pub(crate) fn hold(&self, when: Hold) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let (reads, is_read) = oneshot::channel();
@@ -68,6 +81,10 @@ impl ProjectionStore for HeldStore {
         source: &DocumentSource,
         query: &DocumentQuery,
     ) -> Result<Option<Found>, StoreError> {
+        let is_broken = |left: u32| left.checked_sub(1);
+        if query.page.is_some() && self.broken.try_update(SeqCst, SeqCst, is_broken).is_ok() {
+            return Err(StoreError::unavailable("broken by the test"));
+        }
         let held = || self.held.lock().expect("nobody panics").take();
         let Some(held) = query.page.is_some().then(held).flatten() else {
             return self.inner.find(source, query).await;

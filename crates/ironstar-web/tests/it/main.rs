@@ -8,6 +8,7 @@ mod callbacks;
 mod commands;
 mod events;
 mod forms;
+mod handed_over;
 mod held;
 mod isolation;
 mod limits;

@@ -16,12 +16,24 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("session-round-trip", Mutation::MendsTheText),
     ("session-of-each-name", Mutation::FindsAnother),
     ("session-name-is-taken", Mutation::CreatesOverAnother),
-    ("session-updated", Mutation::KeepsWhatItHolds),
-    ("session-update-creates-nothing", Mutation::UpdateCreates),
+    ("session-replaced", Mutation::KeepsWhatItHolds),
+    ("session-renamed", Mutation::LeavesTheOldName),
+    (
+        "session-renamed-to-a-taken-name",
+        Mutation::RenamesOverAnother,
+    ),
+    ("session-replace-creates-nothing", Mutation::ReplaceCreates),
+    ("session-one-replacement", Mutation::LooksBeforeItReplaces),
+    ("session-prolonged", Mutation::ProlongEmpties),
+    ("session-prolong-creates-nothing", Mutation::ProlongCreates),
     ("session-expired-is-not-loaded", Mutation::LoadsTheExpired),
     (
-        "session-expired-is-not-updated",
-        Mutation::UpdatesTheExpired,
+        "session-expired-is-not-replaced",
+        Mutation::ReplacesTheExpired,
+    ),
+    (
+        "session-expired-is-not-prolonged",
+        Mutation::ProlongsTheExpired,
     ),
     ("session-taken-is-gone", Mutation::TakeLeavesIt),
     ("session-expired-is-not-taken", Mutation::TakesTheExpired),
@@ -35,9 +47,15 @@ enum Mutation {
     FindsAnother,
     CreatesOverAnother,
     KeepsWhatItHolds,
-    UpdateCreates,
+    LeavesTheOldName,
+    RenamesOverAnother,
+    ReplaceCreates,
+    LooksBeforeItReplaces,
+    ProlongEmpties,
+    ProlongCreates,
     LoadsTheExpired,
-    UpdatesTheExpired,
+    ReplacesTheExpired,
+    ProlongsTheExpired,
     TakeLeavesIt,
     TakesTheExpired,
     LooksBeforeItTakes,
@@ -112,22 +130,65 @@ impl SessionStore for Mutant {
         Ok(loaded)
     }
 
-    async fn update(
+    async fn replace(
         &self,
-        mut session: StoredSession,
+        old: &SessionHash,
+        mut new: StoredSession,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        let now = self.time(Mutation::UpdatesTheExpired, now);
-        let known = self.inner.load(&session.id, now).await?;
-        match known {
-            Some(known) if self.is(Mutation::KeepsWhatItHolds) => session.data = known.data,
-            None if self.is(Mutation::UpdateCreates) => {
-                // Not in the place of one that has expired.
-                return Ok(self.inner.create(session).await.is_ok());
+        let now = self.time(Mutation::ReplacesTheExpired, now);
+        let known = self.inner.load(old, now).await?;
+        match (known, self.mutation) {
+            (Some(known), Mutation::KeepsWhatItHolds) if new.id == *old => new.data = known.data,
+            (Some(known), Mutation::LeavesTheOldName) if new.id != *old => {
+                // Once, so that of many one does.
+                if !self.left.lock().expect("nobody panics").insert(*old) {
+                    return Ok(false);
+                }
+                let replaced = self.inner.replace(old, new, now).await?;
+                self.inner.create(known).await?;
+                return Ok(replaced);
             }
-            Some(_) | None => {}
+            (Some(_), Mutation::RenamesOverAnother) if new.id != *old => {
+                self.inner.take(&new.id, now).await?;
+            }
+            (Some(_), Mutation::LooksBeforeItReplaces) if new.id != *old => {
+                tokio::task::yield_now().await;
+                self.inner.create(new).await?;
+                self.inner.take(old, now).await?;
+                return Ok(true);
+            }
+            // Not in the place of one that has expired.
+            (None, Mutation::ReplaceCreates) if new.id == *old => {
+                return Ok(self.inner.create(new).await.is_ok());
+            }
+            _ => {}
         }
-        self.inner.update(session, now).await
+        self.inner.replace(old, new, now).await
+    }
+
+    async fn prolong(
+        &self,
+        id: &SessionHash,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let now = self.time(Mutation::ProlongsTheExpired, now);
+        let data = Payload::from_text("{}".to_owned()).expect("it is JSON");
+        let new = StoredSession {
+            id: *id,
+            data,
+            expires_at,
+        };
+        if self.is(Mutation::ProlongEmpties) {
+            return self.inner.replace(id, new, now).await;
+        }
+        let was_there = self.inner.prolong(id, expires_at, now).await?;
+        if !was_there && self.is(Mutation::ProlongCreates) {
+            // Not in the place of one that has expired.
+            return Ok(self.inner.create(new).await.is_ok());
+        }
+        Ok(was_there)
     }
 
     async fn take(
