@@ -16,7 +16,7 @@ use ironstar_ports::{Envelope, Key, KeyExpr, Position};
 use serde::Deserialize;
 use std::sync::Arc;
 
-use audition::Audition;
+use audition::{Audition, Unknown};
 
 use crate::Services;
 use crate::origin::RequestOrigin;
@@ -95,7 +95,9 @@ async fn events(
         async move {
             loop {
                 let event = events.next().await?;
-                if let Some(frame) = show(&event, &keys, &mut audition).await {
+                // The client comes back, and asks once more.
+                let frame = show(&event, &keys, &mut audition).await.ok()?;
+                if let Some(frame) = frame {
                     return Some((frame, (events, audition)));
                 }
             }
@@ -136,19 +138,23 @@ fn log_failure(event: &Result<Arc<Envelope>, FeedError>) -> bool {
 }
 
 /// What is told of an event; nothing of most that are not asked for.
-async fn show(event: &Envelope, keys: &KeyExpr, audition: &mut Audition) -> Option<Bytes> {
+async fn show(
+    event: &Envelope,
+    keys: &KeyExpr,
+    audition: &mut Audition,
+) -> Result<Option<Bytes>, Unknown> {
     audition.takes_note_of(event);
-    if !is_wanted(event, keys) || !audition.may_hear(event).await {
+    if !is_wanted(event, keys) || !audition.may_hear(event).await? {
         let is_milestone = event.position.get().is_multiple_of(MILESTONE);
-        return is_milestone.then(|| sse::progress(event.position));
+        return Ok(is_milestone.then(|| sse::progress(event.position)));
     }
-    match serde_json::to_string(&*audition.told(event)) {
-        Ok(json) => Some(sse::frame(&event.event_type, [json], Some(event.position)).into()),
-        Err(error) => {
+    let told = serde_json::to_string(&*audition.told(event));
+    let frame = told.map(|json| sse::frame(&event.event_type, [json], Some(event.position)).into());
+    Ok(frame
+        .inspect_err(|error| {
             tracing::error!(%error, position = %event.position, "an event has no JSON form");
-            None
-        }
-    }
+        })
+        .ok())
 }
 
 fn is_wanted(event: &Envelope, keys: &KeyExpr) -> bool {

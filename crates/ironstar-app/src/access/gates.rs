@@ -136,6 +136,10 @@ impl Gates {
         // First in the way of the task, then a look: what happens in between is
         // noticed by either.
         gate.look(&self.commands, list).await?;
+        if gate.is_shut() {
+            let shut = "what has happened to the list meanwhile cannot be read; try again";
+            return Err(StoreError::unavailable(shut).into());
+        }
         Ok(gate)
     }
 }
@@ -173,6 +177,13 @@ impl Permit {
         is_known.is_ok() && self.holds()
     }
 
+    /// Whether it does not hold because the list could not be read: it is not known
+    /// what its holder may do. Whoever asks for a new permit may be let in.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.is_shut())
+    }
+
     /// Whether it holds for what may be told by now, as of whichever position.
     pub async fn holds_by_now(&self) -> bool {
         self.holds_at(self.feed.head()).await
@@ -201,6 +212,10 @@ impl Gate {
         let known = self.list.borrow();
         let state = known.state.as_ref();
         state.map_or(Access::None, |state| caller.access(list, state))
+    }
+
+    fn is_shut(&self) -> bool {
+        self.list.borrow().state.is_none()
     }
 
     /// Lets nobody through any more, until the list has been read as it is after all

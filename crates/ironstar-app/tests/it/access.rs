@@ -350,18 +350,19 @@ async fn a_list_that_cannot_be_read_when_it_has_changed_shuts_everyone_out() {
     app.world.log.break_streams(false);
     // Somebody has read it before it changed, and is not done.
     let held = app.world.log.hold_next_read();
-    let late = app.permit(by(ada()), Access::Read);
+    let late = app.gates.permit(list(), by(ada()), Access::Read);
     let change = async {
         tokio::task::yield_now().await;
         app.world.log.break_streams(true);
         let renamed = app.list(by(ada()), rename("Food")).await.expect("renamed");
         soon(permit.ended()).await;
-        assert!(!soon(permit.holds_at(renamed)).await);
+        assert!(!soon(permit.holds_at(renamed)).await && permit.is_shut());
         drop(held);
         renamed
     };
     let (late, renamed) = tokio::join!(late, change);
-    assert!(late.is_none(), "what it has read is out of date");
+    // What it has read is out of date.
+    assert!(matches!(late, Err(CommandError::Store(_))), "{late:?}");
     assert!(!permit.holds());
     app.world.log.break_streams(false);
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");

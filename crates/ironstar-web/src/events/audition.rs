@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
-use ironstar_app::Caller;
 use ironstar_app::access::{Audience, Gates, Permit};
+use ironstar_app::{Caller, CommandError};
 use ironstar_domain::{Access, Aggregate, ListId, ListState, Principal};
-use ironstar_ports::{Envelope, Origin, Position};
+use ironstar_ports::{Envelope, Origin, Position, StoreError};
 use lru::LruCache;
 
 /// Of how many lists a stream remembers whether its holder may see them: whoever goes
@@ -25,6 +25,11 @@ pub(super) struct Audition {
     /// something happens to the list.
     permits: LruCache<ListId, Option<Permit>>,
 }
+
+/// It cannot be found out now whether an event may be told: neither is it, nor may it
+/// be passed over.
+#[derive(Debug)]
+pub(super) struct Unknown;
 
 impl Audition {
     pub(super) fn new(gates: Gates, caller: Caller) -> Self {
@@ -46,11 +51,13 @@ impl Audition {
         }
     }
 
-    pub(super) async fn may_hear(&mut self, event: &Envelope) -> bool {
+    /// Whether the event may be told.
+    pub(super) async fn may_hear(&mut self, event: &Envelope) -> Result<bool, Unknown> {
         match Audience::of(event) {
-            Audience::OfList(list) => list.is_shared() || self.may_see(list, event.position).await,
-            Audience::OfUser(user) => self.caller.principals().contains(&Principal::User(user)),
-            Audience::Nobody => false,
+            Audience::OfList(list) if list.is_shared() => Ok(true),
+            Audience::OfList(list) => self.may_see(list, event.position).await,
+            Audience::OfUser(user) => Ok(self.caller.principals().contains(&Principal::User(user))),
+            Audience::Nobody => Ok(false),
         }
     }
 
@@ -76,26 +83,46 @@ impl Audition {
         Cow::Owned(told)
     }
 
-    async fn may_see(&mut self, list: ListId, position: Position) -> bool {
-        if !self.permits.contains(&list) {
-            let permit = self.permit(list).await;
-            self.permits.put(list, permit);
-        }
+    async fn may_see(&mut self, list: ListId, position: Position) -> Result<bool, Unknown> {
         match self.permits.get(&list) {
-            Some(Some(permit)) => permit.holds_at(position).await,
-            Some(None) | None => false,
+            Some(None) => return Ok(false),
+            Some(Some(permit)) => {
+                if permit.holds_at(position).await {
+                    return Ok(true);
+                }
+                if !permit.is_shut() {
+                    return Ok(false);
+                }
+            }
+            None => {}
         }
+        let permit = self.permit(list).await?;
+        let holds = match &permit {
+            Some(permit) => permit.holds_at(position).await,
+            None => false,
+        };
+        if !holds && permit.as_ref().is_some_and(Permit::is_shut) {
+            return Err(Unknown);
+        }
+        self.permits.put(list, permit);
+        Ok(holds)
     }
 
-    async fn permit(&self, list: ListId) -> Option<Permit> {
+    async fn permit(&self, list: ListId) -> Result<Option<Permit>, Unknown> {
         let permit = self.gates.permit(list, self.caller.clone(), Access::Read);
-        permit.await.unwrap_or_else(|error| {
+        permit.await.or_else(|error| {
+            // Damage does not go away, and what else there is need not wait for that.
+            let is_damaged = matches!(
+                error,
+                CommandError::Unreadable(_) | CommandError::Store(StoreError::Damaged { .. })
+            );
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 %list,
-                "a list cannot be read, so nobody hears of it"
+                is_damaged,
+                "who may hear of a list is not known, as it cannot be read"
             );
-            None
+            if is_damaged { Ok(None) } else { Err(Unknown) }
         })
     }
 }

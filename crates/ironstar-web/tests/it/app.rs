@@ -290,10 +290,14 @@ impl Events {
 
     /// Whether the stream ends soon.
     pub(crate) async fn ends(&mut self) -> bool {
-        let rest = self.0.by_ref().for_each(|_| std::future::ready(()));
-        tokio::time::timeout(Duration::from_secs(30), rest)
-            .await
-            .is_ok()
+        self.rest().await.is_some()
+    }
+
+    /// What comes until the stream ends, if that is soon.
+    pub(crate) async fn rest(&mut self) -> Option<Vec<Event>> {
+        let rest = self.0.by_ref().map(|event| event.expect("an event"));
+        let rest = tokio::time::timeout(Duration::from_secs(30), rest.collect());
+        rest.await.ok()
     }
 }
 

@@ -20,3 +20,4 @@ mod revoked;
 mod sessions;
 mod shutdown;
 mod sse;
+mod unreadable;

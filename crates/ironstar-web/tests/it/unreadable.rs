@@ -1,0 +1,131 @@
+//! Lists that cannot be read for a while: nobody hears of them then, and nobody misses
+//! anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use ironstar_ports::{
+    Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, Metadata,
+    NewEvent, Outcome, Payload, Position, Sequence, StoreError, StreamId,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::{Events, TestApp};
+use crate::lists::{list, todo};
+
+/// A store whose streams cannot be read for a while.
+#[derive(Debug)]
+struct BreakingStore {
+    inner: Arc<dyn EventStore>,
+    is_broken: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl EventStore for BreakingStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.inner.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.inner.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        if self.is_broken.load(SeqCst) {
+            return Err(StoreError::unavailable("broken by the test"));
+        }
+        self.inner.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.inner.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+}
+
+/// The application, and what breaks its store.
+async fn breaking() -> (TestApp, Arc<AtomicBool>) {
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let app = TestApp::with_commands_on(|inner| {
+        Arc::new(BreakingStore {
+            inner,
+            is_broken: Arc::clone(&is_broken),
+        })
+    })
+    .await;
+    (app, is_broken)
+}
+
+/// The next events say this, in this order.
+async fn hears(events: &mut Events, all: &[&str]) {
+    for text in all {
+        let event = events.next().await;
+        assert!(event.data.contains(text), "{text}: {}", event.data);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_while_a_list_cannot_be_read_misses_nothing() {
+    let (app, is_broken) = breaking().await;
+    app.create("Before").await;
+    let id = list(&app, "Mine").await;
+    todo(&app, &id, "Within").await;
+    is_broken.store(true, SeqCst);
+    let mut events = app.stream("/api/events?after=0", None).await;
+    let told = events.rest().await.expect("it ends");
+    let texts: Vec<_> = told.iter().map(|event| &*event.data).collect();
+    assert!(
+        texts.iter().any(|text| text.contains("Before")),
+        "{texts:?}"
+    );
+    assert!(!texts.iter().any(|text| text.contains("Mine")), "{texts:?}");
+    is_broken.store(false, SeqCst);
+    let last = told.last().expect("an event");
+    let mut events = app.stream("/api/events", Some(&last.id)).await;
+    hears(&mut events, &["Mine", "Within"]).await;
+}
+
+#[tokio::test]
+async fn who_listens_while_a_list_cannot_be_read_misses_nothing() {
+    let (app, is_broken) = breaking().await;
+    let id = list(&app, "Mine").await;
+    let mut events = app.stream("/api/events", None).await;
+    todo(&app, &id, "Within").await;
+    hears(&mut events, &["Within"]).await;
+    is_broken.store(true, SeqCst);
+    let position = app.head().await;
+    // It has become somebody else's, as far as anybody could tell.
+    for (number, name) in [(1, "Renamed"), (2, "Again")] {
+        let renamed = json!({"type": "renamed", "name": name});
+        let event = NewEvent {
+            event_type: "renamed".to_owned(),
+            schema_version: 1,
+            payload: Payload::of(&renamed).expect("JSON"),
+            metadata: Metadata::new(Uuid::from_u128(number)),
+        };
+        let stream = StreamId::new("List", id.clone());
+        let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event]);
+        app.store.append(append).await.expect("appended");
+    }
+    let told = events.rest().await.expect("it ends");
+    assert!(told.is_empty(), "{told:?}");
+    is_broken.store(false, SeqCst);
+    let mut events = app.stream("/api/events", Some(&position.to_string())).await;
+    hears(&mut events, &["Renamed", "Again"]).await;
+    todo(&app, &id, "More").await;
+    hears(&mut events, &["More"]).await;
+}
