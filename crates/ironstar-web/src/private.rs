@@ -129,20 +129,21 @@ impl PrivateNews {
         }))
     }
 
-    /// The frames of a page until its visitor's session ends, and beside them what
-    /// concerns the visitor alone.
+    /// The frames of a page until its visitor's session ends, and beside them, for as
+    /// long, what else there is and what concerns the visitor alone.
     pub(crate) async fn join(
         &self,
         session: &Session,
         frames: BoxStream<'static, Bytes>,
-        sides: &mut Vec<Side>,
-    ) -> Result<BoxStream<'static, Bytes>, SessionError> {
-        let Some(heard) = self.hear(session).await? else {
-            return Ok(frames);
+        sides: Vec<Side>,
+    ) -> Result<(BoxStream<'static, Bytes>, Vec<Side>), SessionError> {
+        let Some(mut heard) = self.hear(session).await? else {
+            return Ok((frames, sides));
         };
-        let frames = until(frames, heard.ended());
-        sides.extend(heard.sides);
-        Ok(frames)
+        let own = std::mem::take(&mut heard.sides);
+        let until_ended = |side: Side| side.take_until(heard.ended()).boxed();
+        let sides = sides.into_iter().chain(own).map(until_ended).collect();
+        Ok((until(frames, heard.ended()), sides))
     }
 
     /// Pages look different from now on.

@@ -233,13 +233,13 @@ async fn live(
     let owner = (access == Access::Own).then_some(address);
     let heading = todos.headings.watch(location, owner);
     let sides = [presence].into_iter().chain(heading);
-    let (frames, mut sides): (_, Vec<Side>) = if list.is_shared() {
+    let (frames, sides): (_, Vec<Side>) = if list.is_shared() {
         (frames.map(|(_, frame)| frame).boxed(), sides.collect())
     } else {
         let side = |side| guarded_side(side, permit.clone());
         (guarded(frames, permit.clone()), sides.map(side).collect())
     };
-    let frames = todos.news.join(&session, frames, &mut sides).await?;
+    let (frames, sides) = todos.news.join(&session, frames, sides).await?;
     let shutdown = todos.services.shutdown.clone();
     Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
 }

@@ -113,8 +113,7 @@ pub(super) async fn stream(
     let view = lists.views.open(&whose, make).await;
     let frames = view.watch(last_event_id.seen());
     let frames = frames.map(|(_, frame)| frame).boxed();
-    let mut sides = Vec::new();
-    let frames = lists.news.join(&session, frames, &mut sides).await?;
+    let (frames, sides) = lists.news.join(&session, frames, vec![]).await?;
     let shutdown = lists.services.shutdown.clone();
     Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
 }

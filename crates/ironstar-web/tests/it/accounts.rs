@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, json as body, text};
 use crate::held::HeldStore;
+use crate::lists::post;
 use crate::sessions::{SetClock, principal};
 
 pub(crate) const SITE: &str = "http://localhost:3000";
@@ -225,6 +226,35 @@ async fn streams_end_when_who_somebody_is_changes() {
     assert!(after.ends().await);
     app.create("Milk").await;
     stranger.next_with("Milk").await;
+}
+
+#[tokio::test]
+async fn nothing_that_happens_after_a_sign_out_is_shown_where_they_had_signed_in() {
+    let world = World::new().await;
+    let (thief, owner) = (&world.app, world.app.stranger());
+    world.sign_in(thief, "octocat").await;
+    let list = create_list(thief, "Mine").await;
+    let id = &list["/lists/".len()..];
+    let path = format!("/api/sse/todos?list={id}");
+    let mut stream = thief.stream(&path, None).await;
+    stream.next_with("id=\"panel\"").await;
+    // The stream is open, and nobody reads it. Its list stays who signs out's.
+    let kept = thief.with_cookie(thief.cookie());
+    kept.form(Request::post("/sign-out"), "").await;
+    world.sign_in(&owner, "octocat").await;
+    let rename = json!({"type": "rename", "id": id, "name": "Secret"});
+    assert_eq!(post(&owner, "list", rename).await.0, StatusCode::OK);
+    let link = json!({"type": "create_link", "id": id, "access": "edit"});
+    assert_eq!(post(&owner, "list", link).await.0, StatusCode::OK);
+    // What stands beside the list has been drawn by then.
+    let mut own = owner.stream(&path, None).await;
+    own.next_with("link=").await;
+    let rest = stream.rest().await.expect("it ends");
+    for event in &rest {
+        let is_told = event.data.contains("Secret") || event.data.contains("link=");
+        assert!(!is_told, "{}", event.data);
+    }
+    assert!(rest.iter().any(|event| event.event == "datastar-reload"));
 }
 
 #[tokio::test]
