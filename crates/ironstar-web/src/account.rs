@@ -399,6 +399,8 @@ fn denied(provider: &dyn IdentityProvider, error: &str) -> Problem {
             format!("you have not let {provider} tell who you are, so you are not signed in"),
         );
     }
+    // It comes by way of the browser, which may say anything.
+    let error: String = error.chars().take(100).collect();
     tracing::warn!(error, provider, "a sign-in was refused");
     let detail = format!("{provider} has refused the sign-in; you can begin again");
     Problem::new(StatusCode::BAD_REQUEST, "sign-in-refused", detail)

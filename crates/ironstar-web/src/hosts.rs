@@ -46,13 +46,13 @@ pub(crate) async fn check(
 fn host(request: &Request) -> Result<Option<Authority>, Problem> {
     let mut named = request.headers().get_all(header::HOST).iter();
     let host = match (request.uri().authority(), named.next(), named.next()) {
+        (_, Some(_), Some(_)) => return Err(Problem::malformed_host()),
         (Some(authority), ..) => Some(authority.clone()),
         (None, None, _) => None,
         (None, Some(host), None) => {
             let host = Authority::try_from(host.as_bytes());
             Some(host.map_err(|_| Problem::malformed_host())?)
         }
-        (None, Some(_), Some(_)) => return Err(Problem::malformed_host()),
     };
     // A user's name before it makes it look like another host.
     match host {

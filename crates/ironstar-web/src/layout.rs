@@ -114,10 +114,14 @@ impl<S: Sync> FromRequestParts<S> for Frame {
     }
 }
 
+/// The longest address that is gone back to, in bytes.
+const LONGEST: usize = 2_048;
+
 /// An address within the site, as a form says where to go; the start page, if it
 /// leads elsewhere.
 pub(crate) fn local(address: &str) -> &str {
-    let is_local = address.starts_with('/')
+    let is_local = address.len() <= LONGEST
+        && address.starts_with('/')
         && !address.starts_with("//")
         && address
             .bytes()
@@ -208,6 +212,7 @@ mod tests {
             "https://evil.test/",
             "/a\nb",
             "/ä",
+            &format!("/{}", "a".repeat(2_048)),
         ] {
             assert_eq!(local(address), "/", "{address}");
         }

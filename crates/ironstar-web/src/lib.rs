@@ -55,10 +55,11 @@ mod visitor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use bytes::Bytes;
 use governor::clock::MonotonicClock;
 use ironstar_app::access::{Gates, Links};
 use ironstar_app::{CommandHandler, EventFeed, ListService, Projections, UserService};
@@ -202,14 +203,25 @@ fn limited(router: Router, limits: &Limits) -> Router {
     let rate = Arc::new(CommandRate::new(limits.command_rate, MonotonicClock));
     let hosts = Arc::new(limits.allowed_hosts.clone());
     router
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(RequestBodyDeadlineLayer::new(BODY_DEADLINE))
         .layer(middleware::from_fn_with_state(streams, streams::count))
         .layer(middleware::from_fn_with_state(rate, rate::limit))
         // Before commands are counted: what the pages of other sites make a
         // browser send must not use up what its owner may.
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
         .layer(middleware::from_fn_with_state(hosts, hosts::check))
+        .layer(middleware::from_fn(whole))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(RequestBodyDeadlineLayer::new(BODY_DEADLINE))
+}
+
+/// Waits for the whole of a request before anything is looked at, such as who sends it:
+/// they may sign out before it is all there. And a connection goes on, whatever the
+/// answer, because all was read.
+async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = Request::from_parts(parts.clone(), body);
+    let body = Bytes::from_request(body, &()).await?;
+    Ok(next.run(Request::from_parts(parts, body.into())).await)
 }
 
 /// Starts what goes on without requests, until the server is told to stop.

@@ -116,7 +116,7 @@ impl Problem {
     }
 
     /// A visitor has so many streams open, and asks for one more.
-    pub(crate) fn too_many_streams(most: u32) -> Self {
+    pub(crate) fn too_many_streams(most: u64) -> Self {
         let detail = format!(
             "{most} streams to your address are open, and more are not allowed; \
              close some, such as pages that are open in a browser"
@@ -124,6 +124,15 @@ impl Problem {
         Self {
             retry_after: Some(STREAM_RETRY),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail)
+        }
+    }
+
+    pub(crate) fn too_much_unread() -> Self {
+        let detail = "too many answers to your address have not been read yet; \
+                      read them, and try again";
+        Self {
+            retry_after: Some(STREAM_RETRY),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-much-unread", detail)
         }
     }
 

@@ -145,17 +145,17 @@ pub(crate) async fn limit(
 
 /// For how many commands the one at a path counts.
 fn weight(path: &str) -> NonZeroU32 {
-    let is_heavy = matches!(
-        path,
-        // Each asks somebody else who that is.
-        "/sign-in"
-            | "/api/commands/todos"
-            | "/todos/complete-all"
-            | "/todos/reopen-all"
-            | "/todos/clear-completed"
-    );
+    // Each sign-in asks somebody else who that is.
+    let is_heavy = matches!(path, "/sign-in" | "/api/commands/todos") || is_on_a_list(path);
     let weight = if is_heavy { HEAVY } else { 1 };
     NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN)
+}
+
+/// Whether a command is one on a whole list, such as `/todos/complete-all`, however its
+/// name is written: a `-` may be `%2D`.
+fn is_on_a_list(path: &str) -> bool {
+    let action = path.strip_prefix("/todos/");
+    action.is_some_and(|action| !action.contains('/'))
 }
 
 /// The visitors who have sent commands of late, and what governor keeps of

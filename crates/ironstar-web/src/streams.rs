@@ -1,88 +1,120 @@
-//! How many streams a visitor may have open: each takes memory, and a
-//! connection.
+//! How many streams a visitor may have open, and how much of other answers they may
+//! leave unread: each takes memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
 
 use crate::problem::Problem;
 use crate::visitor::Visitor;
 
-/// The open streams of each visitor.
+/// How many bytes of answers may be unread by one visitor: as many as a hundred of the
+/// largest.
+const UNREAD: u64 = 64 * 1024 * 1024;
+
+/// An answer with fewer bytes does not count. A larger one goes out in parts of this
+/// size, and counts until the last part has been asked for.
+const PART: usize = 16 * 1024;
+
+/// What visitors take up.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    /// How many of one visitor; 0 is any number.
-    most: u32,
-    /// Visitors who have none are not in here.
-    open: Mutex<HashMap<Visitor, u32>>,
+    /// How many streams are open. 0 is any number, and then nothing is counted.
+    open: Arc<Allowance>,
+    /// How many bytes are unread.
+    unread: Arc<Allowance>,
+}
+
+/// So much for each visitor.
+#[derive(Debug)]
+struct Allowance {
+    most: u64,
+    /// Visitors who have taken nothing are not in here.
+    taken: Mutex<HashMap<Visitor, u64>>,
+}
+
+/// What counts until it is dropped.
+#[derive(Debug)]
+struct Taken {
+    from: Arc<Allowance>,
+    visitor: Visitor,
+    amount: u64,
 }
 
 impl Streams {
     pub(crate) fn new(most: u32) -> Self {
         Self {
+            open: Arc::new(Allowance::new(most.into())),
+            unread: Arc::new(Allowance::new(UNREAD)),
+        }
+    }
+}
+
+impl Allowance {
+    fn new(most: u64) -> Self {
+        Self {
             most,
-            open: Mutex::default(),
+            taken: Mutex::default(),
         }
     }
 
-    /// Takes up one more stream, if the visitor may have it.
-    fn open(self: &Arc<Self>, visitor: Visitor) -> Option<OpenStream> {
-        let mut counts = self.counts();
-        let count = counts.get(&visitor).copied().unwrap_or_default();
-        if count >= self.most {
-            return None;
-        }
-        counts.insert(visitor, count + 1);
-        Some(OpenStream {
-            streams: Arc::clone(self),
+    /// Takes up so much, if the visitor may have it.
+    fn take(self: &Arc<Self>, visitor: Visitor, amount: u64) -> Option<Taken> {
+        let mut taken = self.taken();
+        let before = taken.get(&visitor).copied().unwrap_or_default();
+        let after = before.checked_add(amount).filter(|it| *it <= self.most)?;
+        taken.insert(visitor, after);
+        Some(Taken {
+            from: Arc::clone(self),
             visitor,
+            amount,
         })
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<Visitor, u32>> {
-        // Counts are whole whenever somebody could panic.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn taken(&self) -> MutexGuard<'_, HashMap<Visitor, u64>> {
+        // Sums are whole whenever somebody could panic.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A stream that counts until it is dropped.
-#[derive(Debug)]
-struct OpenStream {
-    streams: Arc<Streams>,
-    visitor: Visitor,
-}
-
-impl Drop for OpenStream {
+impl Drop for Taken {
     fn drop(&mut self) {
-        let mut counts = self.streams.counts();
-        if let Some(count) = counts.get_mut(&self.visitor) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.visitor);
+        let mut taken = self.from.taken();
+        if let Some(sum) = taken.get_mut(&self.visitor) {
+            *sum -= self.amount;
+            if *sum == 0 {
+                taken.remove(&self.visitor);
             }
         }
     }
 }
 
-/// Refuses a stream to a visitor who has too many. One that is let through
-/// counts until its body is dropped: at its end, or when its client is gone.
+/// Refuses a stream to a visitor who has too many, and any answer to one who does not
+/// read them. One that is let through counts until its body is dropped: at its end, or
+/// when its client is gone.
 pub(crate) async fn count(
     State(streams): State<Arc<Streams>>,
     visitor: Visitor,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if streams.most == 0 || !is_stream(request.uri().path()) {
+    let most = streams.open.most;
+    if most == 0 {
         return Ok(next.run(request).await);
     }
-    let open = streams
-        .open(visitor)
-        .ok_or_else(|| Problem::too_many_streams(streams.most))?;
+    if !is_stream(request.uri().path()) {
+        let response = next.run(request).await;
+        return in_parts(response, &streams.unread, visitor).await;
+    }
+    let open = streams.open.take(visitor, 1);
+    let open = open.ok_or_else(|| Problem::too_many_streams(most))?;
     let response = next.run(request).await;
     if !response.status().is_success() {
         return Ok(response);
@@ -91,12 +123,43 @@ pub(crate) async fn count(
         let frames = body.into_data_stream();
         Body::from_stream(frames.inspect(move |_| {
             // So that the stream has it, and drops it.
-            let _: &OpenStream = &open;
+            let _: &Taken = &open;
         }))
     }))
+}
+
+/// The same answer, part by part as its client reads it, if there is much of it.
+async fn in_parts(
+    mut response: Response,
+    unread: &Arc<Allowance>,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let size = response.body().size_hint().exact().unwrap_or_default();
+    if size <= PART as u64 {
+        return Ok(response);
+    }
+    let taken = unread.take(visitor, size);
+    let taken = taken.ok_or_else(Problem::too_much_unread)?;
+    let body = std::mem::take(response.body_mut());
+    let rest = to_bytes(body, usize::MAX).await;
+    let rest = rest.map_err(|error| Problem::unavailable(&error))?;
+    let parts = stream::unfold((rest, taken), async |(mut rest, taken)| {
+        let part = rest.split_to(rest.len().min(PART));
+        let is_some = !part.is_empty();
+        is_some.then_some((Ok::<Bytes, axum::Error>(part), (rest, taken)))
+    });
+    *response.body_mut() = Body::from_stream(parts);
+    let length = HeaderValue::from(size);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
+    Ok(response)
 }
 
 /// Whether a path is that of a stream.
 fn is_stream(path: &str) -> bool {
     path == "/api/events" || path.starts_with("/api/sse/")
 }
+
+#[cfg(test)]
+mod tests;

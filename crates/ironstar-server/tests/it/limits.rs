@@ -1,6 +1,8 @@
 //! The server as it is unless told otherwise, with clients that ask too much.
 
-use std::time::Instant;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::header;
@@ -101,4 +103,55 @@ async fn clients_cannot_fill_the_log_with_errors() {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     let (_, log) = server.stop();
     assert!(!log.contains("ERROR"), "{log}");
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_after_a_refusal() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let mut client = TcpStream::connect(address).expect("connected");
+    let patience = Some(Duration::from_secs(30));
+    client.set_read_timeout(patience).expect("set");
+    for (request, status) in [
+        ("POST /nowhere HTTP/1.1\r\nhost: localhost", "404"),
+        ("POST /lists/x HTTP/1.1\r\nhost: localhost", "405"),
+        ("POST /api/commands/todo HTTP/1.1\r\nhost: localhost", "415"),
+        ("POST /todos HTTP/1.1\r\nhost: evil.test", "421"),
+        (
+            "POST /todos HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: cross-site",
+            "403",
+        ),
+    ] {
+        let head = format!("{request}\r\ncontent-length: 9\r\n\r\n");
+        client.write_all(head.as_bytes()).expect("sent");
+        // Refused by its head, were it not waited for.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        client.write_all(b"text=Milk").expect("sent");
+        let answer = answer(&mut client);
+        let (version, rest) = answer.split_once(' ').expect("a status line");
+        assert_eq!((version, &rest[..3]), ("HTTP/1.1", status), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+}
+
+/// The next answer on a connection.
+fn answer(client: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client
+            .read_exact(&mut byte)
+            .expect("the connection goes on");
+        answer.push(byte[0]);
+    }
+    let head = String::from_utf8(answer).expect("text");
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse().expect("a number"));
+    client
+        .read_exact(&mut vec![0; length])
+        .expect("the connection goes on");
+    head
 }

@@ -36,6 +36,7 @@ fn a_visitor_may_send_a_burst_and_then_as_many_as_come_back() {
 fn what_changes_a_whole_list_counts_for_many() {
     let paths = [
         "/todos/complete-all",
+        "/todos/complete%2Dall",
         "/todos/reopen-all",
         "/todos/clear-completed",
         "/api/commands/todos",

@@ -129,7 +129,12 @@ pub(super) async fn draw(
                     Panel::of(&list, &todos.services.links, &reader.address, key)
                 }),
             ),
-            None => return Err(Problem::no_such_list()),
+            // It is not there yet, or not at all.
+            None => {
+                return Err(behind
+                    .err()
+                    .map_or_else(Problem::no_such_list, Problem::from));
+            }
         },
     };
     let cut = cut(&todos.views, todos.service.lists(), location).await?;

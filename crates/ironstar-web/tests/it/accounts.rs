@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
+use futures::FutureExt;
 use futures::future::join_all;
 use ironstar_adapters::github::{GitHub, GitHubConfig};
 use ironstar_github::{Behaviour, Person, Registration, StandIn};
@@ -226,6 +228,42 @@ async fn streams_end_when_who_somebody_is_changes() {
     assert!(after.ends().await);
     app.create("Milk").await;
     stranger.next_with("Milk").await;
+}
+
+#[tokio::test]
+async fn who_signs_out_while_they_still_send_something_sends_it_as_nobody() {
+    let world = World::new().await;
+    let app = &world.app;
+    world.sign_in(app, "octocat").await;
+    let list = create_list(app, "Mine").await;
+    let id = &list["/lists/".len()..];
+    let rename = json!({"type": "rename", "id": id, "name": "Late"}).to_string();
+    for (path, kind, all) in [
+        ("/api/commands/list", "application/json", rename),
+        (
+            &format!("{list}/rename"),
+            "application/x-www-form-urlencoded",
+            "name=Late".to_owned(),
+        ),
+    ] {
+        world.sign_in(app, "octocat").await;
+        let (rest, body) = futures::channel::oneshot::channel::<Bytes>();
+        let body = Body::from_stream(body.into_stream());
+        let request = Request::post(path).header(header::CONTENT_TYPE, kind);
+        let request = request.header(header::COOKIE, app.cookie().expect("a cookie"));
+        let sending = app.stranger();
+        let sending = sending.send(request.body(body).expect("a request"));
+        let signing_out = async {
+            // The head is there by now.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            app.form(Request::post("/sign-out"), "").await;
+            rest.send(all.into()).expect("it is waited for");
+        };
+        let (answer, ()) = futures::join!(sending, signing_out);
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    world.sign_in(app, "octocat").await;
+    assert!(page(app, &list).await.1.contains(">Mine</h1>"));
 }
 
 #[tokio::test]

@@ -291,6 +291,10 @@ async fn the_server_answers_only_under_its_names() {
     let target = target.body(Body::empty()).expect("a request");
     let refused = app.send(from("192.0.2.1", target)).await;
     assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST);
+    let two = Request::get("http://localhost/").header(header::HOST, "localhost");
+    let two = two.header(header::HOST, "evil.test").body(Body::empty());
+    let refused = app.send(from("192.0.2.1", two.expect("a request"))).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
