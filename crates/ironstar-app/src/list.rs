@@ -160,14 +160,15 @@ impl ListService {
         Ok(accepted.changed)
     }
 
-    /// A list, if it was created.
+    /// A list, if it was created, as of a position.
     ///
     /// # Errors
     ///
     /// If the read model cannot be read.
-    pub async fn list(&self, id: ListId) -> Result<Option<ListItem>, ReadError> {
+    pub async fn list(&self, id: ListId) -> Result<(Position, Option<ListItem>), ReadError> {
         let found = self.model.find(vec![id.to_string()], None).await?;
-        Ok(found.keyed.into_iter().next().map(|(_, list)| list))
+        let list = found.keyed.into_iter().next().map(|(_, list)| list);
+        Ok((found.position, list))
     }
 
     /// Up to `limit` of the lists of these owners that are in use, or that are put

@@ -10,12 +10,14 @@
 //!
 //! A visitor who has no stream open leaves nothing here.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use ironstar_ports::{BusMessage, EventBus, Key, KeyExpr};
+use lru::LruCache;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +34,12 @@ pub(crate) struct PrivateNews {
     /// Tells this node's messages from others'.
     node: String,
     rooms: Shared<String, Room>,
+    /// Whose newest command was refused here: their pages may be open elsewhere.
+    refused: Arc<Mutex<LruCache<SessionId, ()>>>,
 }
+
+/// Of how many visitors that is remembered.
+const REFUSED: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
 
 /// The streams of one visitor.
 #[derive(Debug)]
@@ -79,7 +86,13 @@ impl PrivateNews {
             bus,
             node,
             rooms: Shared::default(),
+            refused: Arc::new(Mutex::new(LruCache::new(REFUSED))),
         }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, LruCache<SessionId, ()>> {
+        // It is whole between any two calls.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Listens to what other nodes tell, for as long as there is a bus.
@@ -153,17 +166,19 @@ impl PrivateNews {
 
     /// Something was refused.
     pub(crate) async fn was_refused(&self, session: SessionId, why: &str) {
+        self.refused().put(session, ());
         self.tell(session, News::Notice(Some(why.to_owned()))).await;
     }
 
     /// Something was carried out: what was refused before is no news any more.
     pub(crate) async fn was_carried_out(&self, session: SessionId) {
+        let was_refused = self.refused().pop(&session).is_some();
         let room = self.rooms.get(&session.key());
         let has_notice = |room: Arc<Room>| {
             let notice = room.notice.borrow();
             !notice.is_empty() && *notice != carried_out()
         };
-        if room.is_some_and(has_notice) {
+        if was_refused || room.is_some_and(has_notice) {
             self.tell(session, News::Notice(None)).await;
         }
     }

@@ -1,7 +1,7 @@
 //! Connections to a database file, and refusing one that cannot be trusted.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -148,6 +148,7 @@ impl OpenError {
 pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenError> {
     if url.path().exists() {
         refuse_foreign(url).await?;
+        warn_if_open(url.path());
     } else {
         create(url.path());
     }
@@ -175,6 +176,19 @@ fn create(path: &Path) {
     let created = new.write(true).create_new(true).mode(0o600).open(path);
     // Somebody may be first. What is wrong otherwise, SQLite says when it opens the file.
     drop(created);
+}
+
+/// Says so if others on the machine can read the file. It may be meant so, and is left
+/// so.
+fn warn_if_open(path: &Path) {
+    let mode = path.metadata().map(|file| file.permissions().mode());
+    if mode.is_ok_and(|mode| mode & 0o077 != 0) {
+        tracing::warn!(
+            "others on this machine can read {path}, and with it all lists and whatever opens \
+             links; keep it to yourself by `chmod 600 {path}`",
+            path = path.display()
+        );
+    }
 }
 
 /// How every connection is made; without more, it neither creates a file nor

@@ -1,7 +1,8 @@
 //! The whole path: from a command to the disk, to every stream, and over a
 //! restart.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -102,4 +103,18 @@ fn own_sockets(process: u32) -> Vec<String> {
             Some(inode.strip_suffix(']')?.to_owned())
         })
         .collect()
+}
+
+#[tokio::test]
+async fn a_database_that_others_can_read_is_told_of() {
+    let directory = TempDir::new().expect("a directory");
+    for (mode, is_told) in [(0o600, false), (0o640, true)] {
+        let (_, log) = Server::start(&directory).stop();
+        let words = "chmod 600";
+        assert!(!log.contains(words), "{log}");
+        let file = database(&directory);
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("set");
+        let (_, log) = Server::start(&directory).stop();
+        assert_eq!(log.contains(words), is_told, "{log}");
+    }
 }

@@ -23,9 +23,13 @@ use crate::sse::{self, LastEventId, SignOfLife};
 /// How many lists of a kind a page shows.
 const PAGE: usize = 500;
 
-/// Whose lists a page shows: those of all that a visitor is, and of everyone.
+/// Whose lists a page shows: those of all that a visitor is; and behind them those that
+/// are everyone's, because they were made before lists had owners.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Whose(Arc<[Option<Principal>]>);
+
+/// Those that are everyone's.
+const EVERYONES: [Option<Principal>; 1] = [None];
 
 /// Lists in use, and lists put away.
 #[derive(Debug)]
@@ -45,19 +49,28 @@ pub(super) struct ListsView {
 
 impl Whose {
     pub(super) fn of(caller: &Caller) -> Self {
-        let principals = caller.principals().iter().copied().map(Some);
-        Self(principals.chain([None]).collect())
+        Self(caller.principals().iter().copied().map(Some).collect())
     }
 }
 
 impl AllLists {
     pub(super) async fn read(service: &ListService, whose: &Whose) -> Result<Self, ReadError> {
-        let open = service.lists(&whose.0, false, PAGE).await?;
-        let archived = service.lists(&whose.0, true, PAGE).await?;
+        let read = async |archived| {
+            let everyones = service.lists(&EVERYONES, archived, PAGE).await?;
+            if whose.0.is_empty() {
+                return Ok((everyones.position, everyones.lists));
+            }
+            let own = service.lists(&whose.0, archived, PAGE).await?;
+            let position = own.position.min(everyones.position);
+            let lists = own.lists.into_iter().chain(everyones.lists).collect();
+            Ok::<_, ReadError>((position, lists))
+        };
+        let (open_as_of, open) = read(false).await?;
+        let (archived_as_of, archived) = read(true).await?;
         Ok(Self {
-            position: open.position.min(archived.position),
-            open: open.lists,
-            archived: archived.lists,
+            position: open_as_of.min(archived_as_of),
+            open,
+            archived,
         })
     }
 }
@@ -65,7 +78,9 @@ impl AllLists {
 impl ListsView {
     /// What the page shows of a list: nothing, if it is somebody else's.
     fn shown<'a>(&self, list: Option<&'a ListItem>) -> Option<(&'a ListName, bool)> {
-        let list = list.filter(|list| self.whose.0.contains(&list.owner))?;
+        let is_shown =
+            |list: &&ListItem| list.owner.is_none() || self.whose.0.contains(&list.owner);
+        let list = list.filter(is_shown)?;
         Some((&list.name, list.archived))
     }
 }

@@ -85,6 +85,15 @@ async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
     assert!(told.contains("data-theme=\"dark\""), "{told}");
     here.news.was_refused(id, "No.").await;
     assert!(next(&mut me).await.is_some_and(|told| told.contains("No.")));
+    // Where it is refused and carried out, nobody listens.
+    here.news.was_carried_out(id).await;
+    let told = next(&mut me).await.expect("told");
+    assert!(
+        told.contains("id=\"notice\"") && !told.contains("No."),
+        "{told}"
+    );
+    here.news.was_carried_out(id).await;
+    assert_eq!(next(&mut me).await, None);
     here.news.has_ended(id).await;
     timeout(Duration::from_secs(10), me.ended())
         .await

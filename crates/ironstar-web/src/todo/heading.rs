@@ -170,8 +170,8 @@ impl Follower {
         let key = list.to_string();
         loop {
             match self.lists.list(list).await {
-                Ok(Some(list)) => self.show(&list),
-                Ok(None) => {}
+                Ok((_, Some(list))) => self.show(&list),
+                Ok((_, None)) => {}
                 Err(error) => complain(&error),
             }
             loop {

@@ -119,10 +119,11 @@ pub(super) async fn draw(
     let permit = permit.demanding(access);
     let location = location.for_access(access);
     let behind = todos.catch_up(location.list, at_least).await?;
-    let (heading, panel) = match location.list {
-        ListId::SHARED => (Heading::shared(), None),
+    let (as_of, heading, panel) = match location.list {
+        ListId::SHARED => (Position::START, Heading::shared(), None),
         list => match todos.lists.list(list).await? {
-            Some(list) => (
+            (as_of, Some(list)) => (
+                as_of,
                 Heading::of(&list, location),
                 (access == Access::Own).then(|| {
                     let key = todos.services.commands.next_id().to_string();
@@ -130,7 +131,7 @@ pub(super) async fn draw(
                 }),
             ),
             // It is not there yet, or not at all.
-            None => {
+            (_, None) => {
                 return Err(behind
                     .err()
                     .map_or_else(Problem::no_such_list, Problem::from));
@@ -139,7 +140,8 @@ pub(super) async fn draw(
     };
     let cut = cut(&todos.views, todos.service.lists(), location).await?;
     // What has been read since may be more than its visitor may see by now.
-    if !(permit.holds_at(cut.page.position).await && permit.holds_by_now().await) {
+    let as_of = as_of.max(cut.page.position);
+    if !(permit.holds_at(as_of).await && permit.holds_by_now().await) {
         return Err(Problem::no_such_list());
     }
     let page = view::Page {
