@@ -22,6 +22,9 @@ const say = (text) => {
   document.getElementById("failed").textContent = text;
 };
 
+// Nearly everything is through by then.
+const PENDING_MS = 1_000;
+
 // Commands of several people that cancel each other out lead to no patch.
 const SETTLED_MS = 1_000;
 
@@ -60,6 +63,22 @@ const send = (page, form, key) => {
 // free for the next by then, so a copy of it is sent.
 let adding = Promise.resolve();
 
+// What was typed and is on its way. Whoever has to wait is told so, and warned before
+// they leave.
+const pending = new Map();
+
+const showPending = () => {
+  const texts = [...pending.values()];
+  const text = texts.length > 0 ? `Not sent yet, trying again: ${texts.join(" · ")}` : "";
+  document.getElementById("pending").textContent = text;
+};
+
+window.addEventListener("beforeunload", (event) => {
+  if (pending.size > 0) {
+    event.preventDefault();
+  }
+});
+
 const add = (page, form, key) => {
   const copy = form.cloneNode(true);
   copy.hidden = true;
@@ -94,11 +113,16 @@ document.addEventListener("submit", async (event) => {
   const typed = field?.value;
   if (field) {
     field.value = "";
+    pending.set(key, typed);
+    setTimeout(showPending, PENDING_MS);
   }
   check(form, "/complete");
   remember(form);
   await answer.catch(() => {});
   sent.delete(key);
+  if (pending.delete(key)) {
+    showPending();
+  }
   form.ariaBusy = null;
   if (refused.delete(key)) {
     check(form, "/reopen");
@@ -176,6 +200,28 @@ document.addEventListener("focusin", ({ target }) => {
   if (target.matches(".address")) {
     target.select();
   }
+});
+
+document.documentElement.classList.toggle("can-copy", Boolean(navigator.clipboard));
+
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest(".copy");
+  if (!button) {
+    return;
+  }
+  const address = button.closest("li").querySelector(".address");
+  try {
+    await navigator.clipboard.writeText(address.value);
+  } catch {
+    // It was not allowed.
+    address.select();
+    return;
+  }
+  const { ariaLabel, textContent } = button;
+  button.ariaLabel = "Copied";
+  button.textContent = "Copied";
+  await wait(2_000);
+  Object.assign(button, { ariaLabel, textContent });
 });
 
 // --- Focus: what was used may go away ------------------------------------------

@@ -156,10 +156,10 @@ for (const colorScheme of ["light", "dark"]) {
       ...site,
       "Name of a new list",
       "Create",
-      "todos",
       "Groceries",
       "Rename Groceries",
       "Archive Groceries",
+      "todos",
     ]);
     await page.page.goto("/styleguide");
     expect((await tabThrough(page.page)).length).toBeGreaterThan(4);

@@ -109,6 +109,32 @@ test("what was typed meanwhile is kept when the todo before is refused", async (
   await expect(page.field).toHaveValue("The next");
 });
 
+test("what is not sent yet is said, and is not left behind unawares", async ({ visit }) => {
+  const page = await visit();
+  const pending = page.page.locator("#pending");
+  const letGo = await hold(page.page);
+  await page.add("Milk");
+  await page.add("Bread");
+  await expect(pending).toHaveText("Not sent yet, trying again: Milk · Bread");
+  const isHeld = await page.page.evaluate(() => !window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
+  expect(isHeld).toBe(true);
+  letGo();
+  await page.shows("Milk", "Bread");
+  await expect(pending).toHaveText("");
+  const isFree = await page.page.evaluate(() => window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
+  expect(isFree).toBe(true);
+});
+
+test("what is added to a long list can be gone to", async ({ server, visit }) => {
+  await server.seed(...Array.from({ length: 60 }, (_, number) => `Todo ${number}`));
+  const page = await visit();
+  await page.add("Far down");
+  await page.page.getByRole("status").getByRole("link", { name: "Show it" }).click();
+  await expect(page.label("Far down")).toBeVisible();
+  await page.toggle("Far down").click();
+  await page.hasCompleted("Far down");
+});
+
 test("what is under way shows it until it ends, and shows its outcome at once", async ({ server, visit }) => {
   await server.seed("One", "Two");
   const page = await visit();

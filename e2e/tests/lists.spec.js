@@ -20,15 +20,15 @@ test("a list is its owner's, and theirs who have a link, until that is revoked",
     await ada.page.getByRole("button", { name: button }).click();
     return ada.page.locator(".links input").last().inputValue();
   };
-  await bob.page.goto(await share("To take part"));
+  await bob.page.goto(await share("Link to edit"));
   await ada.add("Milk");
   await bob.shows("Milk");
   await bob.add("Bread");
   await ada.shows("Milk", "Bread");
-  await expect(bob.page.getByText("This list")).toHaveCount(0);
+  await expect(bob.page.getByRole("heading", { name: "This list" })).toHaveCount(0);
 
   const eve = await visit();
-  await eve.page.goto(await share("To look at it"));
+  await eve.page.goto(await share("Link to view"));
   await eve.shows("Milk", "Bread");
   await expect(eve.field).toHaveCount(0);
   await expect(eve.items.getByRole("button")).toHaveCount(0);
@@ -38,7 +38,7 @@ test("a list is its owner's, and theirs who have a link, until that is revoked",
   await ada.toggle("Milk").click();
   await eve.hasCompleted("Milk");
 
-  await ada.page.getByRole("button", { name: "Revoke the link: Can take part" }).click();
+  await ada.page.getByRole("button", { name: "Revoke the link: Can edit" }).click();
   await expect(bob.page.getByText("There is no such list.")).toBeVisible();
   await ada.add("Tea");
   await eve.shows("Milk", "Bread", "Tea");
@@ -117,6 +117,7 @@ test("what stands above a list follows what others do", async ({ server, visit }
   await page.field.pressSequentially("Half a th");
   await server.command({ type: "rename", id, name: "Better plans" }, "list");
   await expect(heading).toHaveText("Better plans");
+  await expect(page.page).toHaveTitle("ironstar · Better plans");
   await page.field.pressSequentially("ought");
   await expect(page.field).toHaveValue("Half a thought");
 
@@ -184,6 +185,18 @@ test("somebody's lists follow what they do elsewhere, and leave what is half typ
   await expect(ada.page.getByRole("button", { name: "Archive" })).toBeVisible();
 });
 
+test("a link is copied by its button", async ({ server, open }) => {
+  const { id } = await server.command({ type: "create", name: "Plans" }, "list");
+  await server.command({ type: "create_link", id, access: "read" }, "list");
+  const page = await open({ owner: true, permissions: ["clipboard-read", "clipboard-write"] });
+  await page.goto(`/lists/${id}`);
+  await page.getByRole("button", { name: "Copy the link: Can view" }).click();
+  await expect(page.getByRole("button", { name: "Copied" })).toBeVisible();
+  const address = await page.locator(".address").inputValue();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(address);
+  await expect(page.getByRole("button", { name: "Copy the link: Can view" })).toBeVisible();
+});
+
 test("what an owner can do with a list follows what they do elsewhere", async ({ visit }) => {
   const { page } = await visit();
   await page.goto("/lists");
@@ -193,7 +206,7 @@ test("what an owner can do with a list follows what they do elsewhere", async ({
   await other.goto(page.url());
   const typed = other.getByRole("textbox", { name: "Name of this list" });
   await typed.fill("Half a th");
-  await page.getByRole("button", { name: "To look at it" }).click();
+  await page.getByRole("button", { name: "Link to view" }).click();
   const link = other.locator(".links input");
   await expect(link).toHaveCount(1);
   await expect(typed).toHaveValue("Half a th");

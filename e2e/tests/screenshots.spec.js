@@ -83,7 +83,7 @@ const PICTURES = {
   },
   own: async ({ page, server }) => {
     await page.goto(await seedList(server, "Moving house"));
-    for (const button of ["To look at it", "To take part"]) {
+    for (const button of ["Link to view", "Link to edit"]) {
       await page.getByRole("button", { name: button }).click();
     }
   },

@@ -36,7 +36,7 @@ for (const javaScriptEnabled of [true, false]) {
     await expect(phone.locator(".rows").first()).not.toContainText("Made");
     await signIn(phone, "octocat");
     await expect(phone).toHaveURL(/\/lists$/);
-    await expect(phone.locator(".rows a")).toHaveText(["todos", "Made before", "Made after"]);
+    await expect(phone.locator(".rows a")).toHaveText(["Made before", "Made after", "todos"]);
 
     await button(phone, "Sign out").click();
     await expect(button(phone, "Sign in with GitHub")).toBeVisible();

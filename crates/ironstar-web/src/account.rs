@@ -245,13 +245,13 @@ fn expect_at_home(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
     let origin = headers.get(header::ORIGIN);
     let origin = origin.and_then(|origin| origin.to_str().ok()?.parse::<SiteAddress>().ok());
     match (&site.address, origin) {
-        (Some(home), Some(origin)) if *home != origin => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "sign-in-elsewhere",
-            format!(
-                "people sign in at {home}, which is where this site is: go there, and try again"
-            ),
-        )),
+        (Some(home), Some(origin)) if *home != origin => {
+            let detail = format!("people sign in at {home}: go there, and try again");
+            Err(Problem {
+                elsewhere: Some(home.to_string()),
+                ..Problem::new(StatusCode::BAD_REQUEST, "sign-in-elsewhere", detail)
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -129,6 +129,11 @@ pub(crate) fn local(address: &str) -> &str {
     if is_local { address } else { "/" }
 }
 
+/// What a browser calls a page.
+pub(crate) fn title(of: &str) -> String {
+    format!("ironstar · {of}")
+}
+
 /// A whole page.
 pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
     let page = html! {
@@ -136,7 +141,7 @@ pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
         html lang="en" {
             head {
                 meta charset="utf-8";
-                title { (title) }
+                title { (self::title(title)) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href=(assets::ICON) type="image/svg+xml";
@@ -182,16 +187,28 @@ pub(crate) fn connection(frame: &Frame, stream: &str, seen: EventId) -> Markup {
     }
 }
 
-/// A page that has nothing to show but what is wrong.
-pub(crate) fn problem_page(frame: &Frame, detail: &str) -> Response {
+/// A page that has nothing to show but what is wrong, and what to do about it.
+pub(crate) fn problem_page(
+    frame: &Frame,
+    detail: &str,
+    advice: Option<&str>,
+    elsewhere: Option<&str>,
+) -> Response {
     let content = html! {
         main.page {
             header.masthead { (icon::star()) h1 { "Sorry" } }
             (Banner::Alert.draw(detail))
-            p.way-out { a href="/" { "Go to the start page" } }
+            @if let Some(advice) = advice { p.way-out { (advice) } }
+            p.way-out {
+                @if let Some(address) = elsewhere {
+                    a href=(address) { "Go to " (address) }
+                } @else {
+                    a href="/" { "Go to the start page" }
+                }
+            }
         }
     };
-    page(frame, "ironstar · sorry", &content)
+    page(frame, "sorry", &content)
 }
 
 #[cfg(test)]

@@ -13,12 +13,31 @@ pub(crate) fn is_datastar(headers: &HeaderMap) -> bool {
 }
 
 /// Where a page says what did not work: a refusal, and an answer that does not
-/// come from here (`page.js`).
+/// come from here (`page.js`); what is not sent yet; and where to find what is new.
 pub(crate) fn notices(refusal: Option<&str>) -> Markup {
     html! {
         (notice(refusal))
         p #failed .notice role="alert" {}
+        p #pending .notice.good role="status" {}
+        (good_news(None))
     }
+}
+
+/// Where something has gone that the page does not show; nothing mostly.
+fn good_news(address: Option<&str>) -> Markup {
+    html! {
+        p #news .notice.good role="status" {
+            @if let Some(address) = address {
+                "Added to the end of the list. " a href=(address) { "Show it" }
+            }
+        }
+    }
+}
+
+/// What shows that something new is on another page, and leads there.
+pub(crate) fn added(address: &str) -> String {
+    let news = good_news(Some(address)).into_string();
+    sse::datastar_frame(PatchElements::new(news), None)
 }
 
 /// Why something was refused; empty if nothing was.
@@ -30,7 +49,8 @@ fn notice(refusal: Option<&str>) -> Markup {
 
 /// What shows that nothing was refused.
 pub(crate) fn carried_out() -> String {
-    patch(None)
+    let both = html! { (notice(None)) (good_news(None)) };
+    sse::datastar_frame(PatchElements::new(both.into_string()), None)
 }
 
 /// What shows why something was refused, and tells the page which of its commands

@@ -42,6 +42,8 @@ pub(crate) struct Problem {
     pub(crate) retry_after: Option<Duration>,
     /// Where somebody wanted to go, for the page that shows it.
     pub(crate) then: Option<String>,
+    /// Where it would be otherwise, on another site.
+    pub(crate) elsewhere: Option<String>,
 }
 
 impl Problem {
@@ -52,6 +54,7 @@ impl Problem {
             detail: sentence(detail.as_ref()),
             retry_after: None,
             then: None,
+            elsewhere: None,
         }
     }
 
@@ -61,6 +64,18 @@ impl Problem {
             then: Some(then.to_owned()),
             ..self
         }
+    }
+
+    /// What is to be done about it, as far as a person is concerned.
+    fn advice(&self, frame: &Frame) -> Option<&'static str> {
+        if self.code != ListError::NotFound.code() {
+            return None;
+        }
+        Some(if frame.can_sign_in().is_some() {
+            "If it is yours, sign in. If somebody let you in, ask them for a new link."
+        } else {
+            "If somebody let you in, ask them for a new link."
+        })
     }
 
     /// The request holds a value that is not allowed.
@@ -242,11 +257,10 @@ pub(crate) async fn as_page(request: Request, next: Next) -> Response {
             Some(then) => frame.at(then.clone()),
             None => frame,
         };
-        (
-            problem.status,
-            layout::problem_page(&frame, &problem.detail),
-        )
-            .into_response()
+        let advice = problem.advice(&frame);
+        let elsewhere = problem.elsewhere.as_deref();
+        let page = layout::problem_page(&frame, &problem.detail, advice, elsewhere);
+        (problem.status, page).into_response()
     } else {
         return response;
     };

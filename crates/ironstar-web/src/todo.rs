@@ -55,7 +55,7 @@ use view::{FirstPage, Refused};
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// What the list is called that somebody's first todo makes.
-const FIRST_LIST: &str = "todos";
+const FIRST_LIST: &str = "My todos";
 
 /// The routes of this module.
 pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {

@@ -31,7 +31,9 @@ pub enum CommandError<E> {
         stream: StreamId,
     },
     /// The key of the command belongs to another one.
-    #[error("the key of this command was used for another command before; choose a new one")]
+    #[error(
+        "the key of this command was used for another command before, or by somebody else; choose a new one"
+    )]
     KeyReused,
     /// There is more to do than the store can take on.
     #[error("there is more to do than the server can take on; try again in a moment")]

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::live::AllLists;
 use crate::icon::{cross, pencil, star};
-use crate::kit::Button;
+use crate::kit::{Button, empty_state};
 use crate::layout::{self, Frame};
 use crate::notice;
 
@@ -32,23 +32,41 @@ pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
                 }
                 (in_use(all))
             }
+            (everyones(all))
             (put_away(all))
         }
     };
-    layout::page(frame, "ironstar · lists", &content)
+    layout::page(frame, "lists", &content)
 }
 
 /// The part of the page that the log decides.
 pub(super) fn lists(all: &AllLists) -> Markup {
-    html! { (in_use(all)) (put_away(all)) }
+    html! { (in_use(all)) (everyones(all)) (put_away(all)) }
 }
 
 fn in_use(all: &AllLists) -> Markup {
     html! {
-        section #lists aria-label="Lists" {
-            ul.rows {
-                li { span.text { a href="/lists/shared" { "todos" } " " small { "shared by everyone" } } }
-                @for list in &all.open { (item(list)) }
+        section #lists aria-label="My lists" {
+            @let mut own = all.open.iter().filter(|list| list.owner.is_some()).peekable();
+            @if own.peek().is_none() {
+                (empty_state("You have no list yet. Create one above."))
+            } @else {
+                ul.rows { @for list in own { (item(list)) } }
+            }
+        }
+    }
+}
+
+/// The list that is always there, and those from before lists had owners.
+fn everyones(all: &AllLists) -> Markup {
+    html! {
+        section #everyones .put-away aria-labelledby="everyones-name" {
+            h2 #everyones-name { "Everyone’s" }
+            div.card {
+                ul.rows {
+                    li { span.text { a href="/lists/shared" { "todos" } } }
+                    @for list in all.open.iter().filter(|list| list.owner.is_none()) { (item(list)) }
+                }
             }
         }
     }
@@ -70,9 +88,9 @@ fn put_away(all: &AllLists) -> Markup {
 /// Whose the lists are, and what to do about it.
 fn whose(frame: &Frame) -> String {
     match frame.can_sign_in() {
-        Some(provider) => format!(
-            "Yours, on this device. Sign in with {provider}, and you have them on all of yours."
-        ),
+        Some(provider) => {
+            format!("Yours, on this device. Sign in with {provider} to have them everywhere.")
+        }
         None => "Yours: nobody else sees them, unless you let them in.".to_owned(),
     }
 }

@@ -12,12 +12,13 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::PatchElements;
 use ironstar_app::CommandError;
-use ironstar_app::todo::ListWide;
+use ironstar_app::todo::{ListWide, Show};
 use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText};
-use ironstar_ports::CommandKey;
+use ironstar_ports::{CommandKey, Position};
 use serde::Deserialize;
 
 use super::Todos;
+use super::live::cut;
 use super::location::{Asked, Location};
 use super::page::{self, Reader};
 use super::parts;
@@ -93,18 +94,47 @@ pub(super) async fn create(
     sent: Sent,
     form: ProblemForm<TodoForm>,
 ) -> Result<Response, Problem> {
-    let sender = sent.sender(&todos).await?;
+    let mut sender = sent.sender(&todos).await?;
     let typed = form.0.clone().unwrap_or_default().text;
-    let outcome = match form.0 {
-        Ok(form) if form.is_blank() => Ok(()),
-        Ok(form) => create_todo(&todos, &sender, &form).await,
+    let created = match form.0 {
+        Ok(form) if form.is_blank() => Ok(None),
+        Ok(form) => create_todo(&todos, &sender, &form).await.map(Some),
         Err(problem) => Err(problem),
     };
+    let mut done = String::new();
+    if let Ok(Some(position)) = created
+        && let Some(elsewhere) = elsewhere(&todos, sender.at, position).await
+    {
+        done = notice::added(&elsewhere.page());
+        // Without JavaScript, there it is.
+        sender.at = elsewhere;
+    }
     let refused = |problem| Refused {
         problem,
         typed: Typed::NewTodo(typed),
     };
-    Ok(respond(&todos, &sender, outcome.map_err(refused), "").await)
+    let outcome = created.map(|_| ()).map_err(refused);
+    Ok(respond(&todos, &sender, outcome, &done).await)
+}
+
+/// Where a todo is shown that was created at a position, if not on this page.
+async fn elsewhere(todos: &Todos, at: Location, position: Position) -> Option<Location> {
+    // It is there, also if it cannot be found out where.
+    let goes_on = async |at| {
+        let cut = cut(&todos.views, todos.service.lists(), at).await;
+        cut.is_ok_and(|cut| cut.page.next.is_some())
+    };
+    // What is done stands on pages that a new todo is not on.
+    if at.show != Show::Completed && !goes_on(at).await {
+        return None;
+    }
+    let all = at.showing(Show::All);
+    let after = position.get().checked_sub(1).map(Position::new);
+    let is_long = goes_on(all).await;
+    Some(Location {
+        after: after.filter(|_| is_long),
+        ..all
+    })
 }
 
 /// `POST /first`: the first todo of somebody who has no list yet, and that list.
@@ -122,7 +152,7 @@ pub(super) async fn create_first(
         create_todo(&todos, &sender, &form).await
     };
     match created.await {
-        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Ok(_) => Ok(Redirect::to("/").into_response()),
         Err(problem) => {
             let refused = Refused {
                 problem,
@@ -134,7 +164,8 @@ pub(super) async fn create_first(
     }
 }
 
-async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<(), Problem> {
+/// Creates a todo, and answers at which position.
+async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<Position, Problem> {
     let command = TodoCommand::Create {
         text: parse_text(&form.text)?,
         list: sender.at.list,
@@ -143,17 +174,15 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
     let asked = (TodoState::TYPE, &command);
     let key = sender.origin.key_or(&form.key)?;
     let context = keyed(&asked, key, &sender.origin)?;
-    match todos.service.execute(id, &command, &context).await {
+    let accepted = match todos.service.execute(id, &command, &context).await {
         // A page that was left and come back to, and another todo.
         Err(CommandError::KeyReused) if sender.client == Client::Plain => {
             let context = keyed(&asked, None, &sender.origin)?;
-            todos.service.execute(id, &command, &context).await?;
+            todos.service.execute(id, &command, &context).await?
         }
-        outcome => {
-            outcome?;
-        }
-    }
-    Ok(())
+        outcome => outcome?,
+    };
+    Ok(accepted.position)
 }
 
 /// `POST /todos/{id}/{action}`

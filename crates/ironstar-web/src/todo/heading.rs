@@ -21,6 +21,7 @@ use super::owner::Panel;
 use crate::icon::star;
 use crate::kit::{Banner, Button};
 use crate::latest::{Side, side};
+use crate::layout;
 use crate::shared::{Life, Shared};
 use crate::site::BaseAddress;
 use crate::sse;
@@ -75,8 +76,10 @@ impl Heading {
         let note = match (list.owner, at.link, at.mode) {
             (None, _, _) => "A list that everyone shares.",
             (Some(_), None, _) => "Your own list.",
-            (Some(_), Some(_), Mode::Edit) => "A list that somebody shares with you.",
-            (Some(_), Some(_), Mode::Read) => "A list that somebody lets you see.",
+            (Some(_), Some(_), Mode::Edit) => "Somebody shares this list with you.",
+            (Some(_), Some(_), Mode::Read) => {
+                "Somebody lets you see this list; you cannot change it."
+            }
         };
         Self {
             title: list.name.to_string(),
@@ -202,9 +205,11 @@ impl Follower {
             (Heading::of(list, self.seen.at).draw())
             @if let Some(panel) = panel { (panel.draw()) }
         };
-        let patch = PatchElements::new(around.into_string());
-        self.drawn
-            .send_replace(sse::datastar_frame(patch, None).into());
+        let around = PatchElements::new(around.into_string());
+        let title = html! { title { (layout::title(list.name.as_str())) } };
+        let title = PatchElements::new(title.into_string()).selector("title");
+        let frames = [around, title].map(|patch| sse::datastar_frame(patch, None));
+        self.drawn.send_replace(frames.concat().into());
         self.shown = Some(list.clone());
     }
 }

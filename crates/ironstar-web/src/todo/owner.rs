@@ -79,7 +79,7 @@ impl Panel {
     fn shares(&self) -> Markup {
         html! {
             @if self.links.is_empty() {
-                p.note { "Nobody else can see it. Whoever gets a link from you can, without signing in." }
+                p.note { "Nobody else can see it" @if !self.is_archived { ", until they get a link from you" } "." }
             } @else {
                 ul.links {
                     @for link in &self.links { (self.link(link)) }
@@ -87,10 +87,12 @@ impl Panel {
             }
             @if !self.is_archived {
                 form.plain.line action={ (self.path) "/links" } method="post" {
-                    p { "Let others in by a new link:" }
+                    p { "Share it by a new link:" }
                     input type="hidden" name="key" value=(self.key) autocomplete="off";
-                    (Button::Quiet.draw_named("access", "read", "To look at it"))
-                    (Button::Quiet.draw_named("access", "edit", "To take part"))
+                    span.buttons {
+                        (Button::Quiet.draw_named("access", "read", "Link to view"))
+                        (Button::Quiet.draw_named("access", "edit", "Link to edit"))
+                    }
                 }
             }
         }
@@ -98,8 +100,8 @@ impl Panel {
 
     fn link(&self, link: &ShownLink) -> Markup {
         let what = match link.access {
-            LinkAccess::Read => "Can look at it",
-            LinkAccess::Edit => "Can take part",
+            LinkAccess::Read => "Can view",
+            LinkAccess::Edit => "Can edit",
         };
         html! {
             li {
@@ -107,6 +109,8 @@ impl Panel {
                     span { (what) }
                     input.address readonly value=(link.address);
                 }
+                // Where the browser can (`page.js`).
+                button.button.quiet.copy type="button" aria-label={ "Copy the link: " (what) } { "Copy" }
                 form.plain action={ (self.path) "/links/" (link.id) "/revoke" } method="post" {
                     (Button::Quiet.draw_as("", "Revoke", Some(&format!("Revoke the link: {what}"))))
                 }

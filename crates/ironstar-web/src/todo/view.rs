@@ -95,11 +95,7 @@ impl Page<'_> {
                 @if let Some(panel) = self.panel { (panel.draw()) }
             }
         };
-        layout::page(
-            self.frame,
-            &format!("ironstar · {}", self.heading.title),
-            &content,
-        )
+        layout::page(self.frame, &self.heading.title, &content)
     }
 
     /// Where new todos are typed.
@@ -145,7 +141,7 @@ impl FirstPage<'_> {
             main.page.todoapp {
                 header.header.masthead {
                     (star())
-                    h1 { "todos" }
+                    h1 { "My todos" }
                     p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
                 }
                 (notice::notices(refused.map(|refused| &*refused.problem.detail)))
@@ -164,7 +160,7 @@ impl FirstPage<'_> {
                 }
             }
         };
-        layout::page(self.frame, "ironstar · todos", &content)
+        layout::page(self.frame, "My todos", &content)
     }
 }
 

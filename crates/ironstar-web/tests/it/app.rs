@@ -258,7 +258,12 @@ impl Events {
     pub(crate) async fn next(&mut self) -> Event {
         loop {
             let event = self.next_of_all().await;
-            let sides = ["id=\"presence\"", "id=\"heading\"", "id=\"themes\""];
+            let sides = [
+                "id=\"presence\"",
+                "id=\"heading\"",
+                "id=\"themes\"",
+                "<title>",
+            ];
             if !sides.iter().any(|side| event.data.contains(side)) {
                 return event;
             }

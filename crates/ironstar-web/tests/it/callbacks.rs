@@ -5,7 +5,7 @@ use futures::future::join_all;
 use ironstar_github::Behaviour;
 
 use crate::accounts::{SITE, World, location, name, page};
-use crate::app::{TestApp, json as body};
+use crate::app::{TestApp, json as body, text};
 use crate::sessions::principal;
 
 #[tokio::test]
@@ -81,6 +81,23 @@ async fn people_sign_in_where_they_come_back_to() {
     assert_eq!(problem["type"], "/problems/sign-in-elsewhere");
     let detail = problem["detail"].as_str().expect("text");
     assert!(detail.contains(SITE), "{detail}");
+    let person = Request::post("/sign-in")
+        .header(header::ORIGIN, "http://127.0.0.1:3000")
+        .header(header::HOST, "127.0.0.1:3000")
+        .header(header::ACCEPT, "text/html");
+    let shown = text(world.app.form(person, "").await).await;
+    assert!(shown.contains(&format!("href=\"{SITE}\"")), "{shown}");
+}
+
+#[tokio::test]
+async fn who_sees_no_list_is_told_what_may_help() {
+    let world = World::new().await;
+    let unknown = "/lists/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
+    let (_, shown) = page(&world.app, unknown).await;
+    assert!(shown.contains("If it is yours, sign in."), "{shown}");
+    world.sign_in(&world.app, "octocat").await;
+    let (_, shown) = page(&world.app, unknown).await;
+    assert!(!shown.contains("sign in.") && shown.contains("ask them for a new link"));
 }
 
 #[tokio::test]

@@ -38,6 +38,43 @@ async fn a_plain_form_leads_back_to_the_page_which_shows_what_was_done() {
 }
 
 #[tokio::test]
+async fn what_is_added_beyond_the_page_can_be_gone_to() {
+    let app = TestApp::init().await;
+    let followed = async |response: Response| {
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        let location = response.headers()[header::LOCATION].to_str();
+        let location = location.expect("text").to_owned();
+        let page = text(app.get(&location).await).await;
+        (location, page)
+    };
+    app.create("First").await;
+    // Where it is not shown, there being others.
+    let response = plain(&app, "/todos?show=completed", "text=Second").await;
+    let (location, page) = followed(response).await;
+    assert!(location == "/" && page.contains(">Second<"), "{location}");
+    let response = datastar(&app, "/todos", "text=Third").await;
+    assert!(!text(response).await.contains("Show it"));
+    for number in 3..60 {
+        app.create(&format!("Todo {number}")).await;
+    }
+    let (location, page) = followed(plain(&app, "/todos", "text=Far+down").await).await;
+    assert!(page.contains(">Far down<"), "{location}");
+    let added = text(datastar(&app, "/todos", "text=Further+down").await).await;
+    let (_, address) = added.split_once("href=\"").expect("a link");
+    let (address, _) = address.split_once('"').expect("its end");
+    let page = text(app.get(address).await).await;
+    assert!(page.contains(">Further down<") && !page.contains(">Far down<"));
+    // On the last page it is seen.
+    let response = plain(&app, &format!("/todos{}", &location[1..]), "text=Last").await;
+    let (again, page) = followed(response).await;
+    assert!(again == location && page.contains(">Last<"), "{again}");
+    // What comes next is news, and takes it away.
+    let id = app.create("Next").await;
+    let done = datastar(&app, &format!("/todos/{id}/complete"), "").await;
+    assert!(text(done).await.contains("id=\"news\""));
+}
+
+#[tokio::test]
 async fn a_refused_plain_form_shows_the_page_with_the_reason_and_what_was_typed() {
     let app = TestApp::init().await;
     let response = plain(&app, "/todos", "text=a%07%22%3Cb%3E").await;
@@ -108,7 +145,7 @@ async fn datastar_gets_patches_on_a_200() {
         response.headers()[header::CONTENT_TYPE],
         "text/event-stream"
     );
-    assert_eq!(text(response).await, notice(""));
+    assert_eq!(text(response).await, nothing());
 
     let request = Request::post("/todos")
         .header("datastar-request", "true")
@@ -131,6 +168,13 @@ fn notice(text: &str) -> String {
     )
 }
 
+/// The patch that takes away notices of all kinds.
+fn nothing() -> &'static str {
+    "event: datastar-patch-elements\n\
+     data: elements <p class=\"notice\" id=\"notice\" role=\"alert\"></p>\
+     <p class=\"notice good\" id=\"news\" role=\"status\"></p>\n\n"
+}
+
 #[tokio::test]
 async fn a_todo_without_a_text_is_none() {
     let app = TestApp::init().await;
@@ -138,7 +182,7 @@ async fn a_todo_without_a_text_is_none() {
         let response = plain(&app, "/todos", body).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER, "{body}");
         let response = datastar(&app, "/todos", body).await;
-        assert_eq!(text(response).await, notice(""), "{body}");
+        assert_eq!(text(response).await, nothing(), "{body}");
     }
     assert_eq!(app.head().await, Position::START);
 
@@ -182,7 +226,7 @@ async fn a_form_that_is_sent_twice_is_one_command() {
                 .header("datastar-request", "true")
                 .header("idempotency-key", format!("page.{expected}"));
             let response = app.form(request, "text=Tea").await;
-            assert_eq!(text(response).await, notice(""), "{path}");
+            assert_eq!(text(response).await, nothing(), "{path}");
             assert_eq!(app.head().await, Position::new(expected), "{path}");
         }
     }

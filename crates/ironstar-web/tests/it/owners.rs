@@ -101,7 +101,7 @@ async fn what_an_owner_can_do_with_a_list_is_live_for_the_owner_alone() {
     let path = format!("/api/sse/todos?list={id}&link={link}");
     let mut reader = app.stranger().stream(&path, None).await;
     assert_eq!(share("access=edit&key=two").await, StatusCode::SEE_OTHER);
-    let panel = owner.next_with("Can take part").await;
+    let panel = owner.next_with("Can edit").await;
     assert_eq!(panel.data.matches("/revoke\"").count(), 2, "{}", panel.data);
     let rename = Request::post(format!("/lists/{id}/rename"));
     app.form(rename, "name=Food").await;
