@@ -60,7 +60,7 @@ pub struct GitHubConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubConfigError {
     /// An address is none.
-    #[error("'{url}' is not an address such as {AUTHORIZE_URL}")]
+    #[error("'{url}' is not an address of GitHub or a server like it, such as {API_URL}")]
     NotAnAddress {
         /// What is said to be one.
         url: String,

@@ -1,6 +1,7 @@
 //! The stand-in as a program, for tests in browsers.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -27,10 +28,20 @@ struct Options {
     redirect_url: String,
 }
 
-#[expect(clippy::print_stdout, reason = "tests wait for this")]
+#[expect(clippy::print_stderr, reason = "this is what its user sees")]
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ironstar-github: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "tests wait for this")]
+async fn run(options: Options) -> anyhow::Result<()> {
     if !options.listen.ip().is_loopback() {
         bail!("a stand-in is for this machine only: choose a loopback address to listen on");
     }
@@ -41,7 +52,10 @@ async fn main() -> anyhow::Result<()> {
     };
     let stand_in = StandIn::start_at(options.listen, registration)
         .await
-        .context("cannot listen")?;
+        .with_context(|| {
+            let address = options.listen;
+            format!("cannot listen on {address}; choose another port with --listen")
+        })?;
     println!("stand-in is ready at {}", stand_in.url());
     std::future::pending().await
 }

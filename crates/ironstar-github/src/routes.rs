@@ -67,10 +67,17 @@ impl Shared {
     fn check<'a>(&self, asked: &'a Asked) -> Result<&'a str, String> {
         let known = &self.registration;
         if asked.need("client_id")? != known.client_id {
-            return Err("no such application".to_owned());
+            return Err(format!(
+                "'client_id' is not '{}', as --client-id says",
+                known.client_id
+            ));
         }
-        if asked.need("redirect_uri")? != known.redirect_url {
-            return Err("'redirect_uri' is not the one that is registered".to_owned());
+        let redirect_uri = asked.need("redirect_uri")?;
+        if redirect_uri != known.redirect_url {
+            return Err(format!(
+                "'redirect_uri' is '{redirect_uri}', and not '{}', as --redirect-url says",
+                known.redirect_url
+            ));
         }
         if asked.need("response_type")? != "code" {
             return Err("'response_type' must be 'code'".to_owned());

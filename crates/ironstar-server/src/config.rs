@@ -1,6 +1,7 @@
 //! What an operator can decide, by option or by environment variable.
 
 mod github;
+mod variables;
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -33,11 +34,12 @@ pub(crate) struct Config {
         long,
         env = "IRONSTAR_LISTEN",
         default_value = "127.0.0.1:3000",
-        value_name = "ADDRESS:PORT"
+        value_name = "ADDRESS:PORT",
+        value_parser = parse_address
     )]
     pub(crate) listen: SocketAddr,
 
-    /// The database: a SQLite file, created if there is none
+    /// The database: a SQLite file, which the server creates if there is none
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -312,6 +314,15 @@ impl Display for PatienceError {
 }
 
 impl std::error::Error for PatienceError {}
+
+/// Where to listen.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "it has to be an IP address and a port, such as 127.0.0.1:3000, [::1]:3000, or \
+         0.0.0.0:3000 for all addresses of this machine; names are not looked up"
+            .to_owned()
+    })
+}
 
 /// A header that holds addresses.
 fn parse_address_header(name: &str) -> Result<HeaderName, String> {

@@ -11,24 +11,25 @@ mod telemetry;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::config::{Config, Task};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
-    telemetry::init(config.log_format);
-    let outcome = match &config.task {
-        None => server::run(&config).await,
-        Some(Task::Projections(task)) => projections::run(&config, task).await,
-    };
-    match outcome {
+    let config = Config::from_command_line();
+    match run(&config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             explain(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(config: &Config) -> anyhow::Result<()> {
+    telemetry::init(config.log_format)?;
+    match &config.task {
+        None => server::run(config).await,
+        Some(Task::Projections(task)) => projections::run(config, task).await,
     }
 }
 

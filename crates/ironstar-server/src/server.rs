@@ -98,13 +98,25 @@ fn manage_processes(commands: &CommandHandler, projections: &Projections, config
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        if error.kind() == io::ErrorKind::AddrInUse {
-            anyhow!(
-                "cannot listen on {address}: another program does; \
-                 stop it, or choose another port with --listen"
-            )
-        } else {
-            anyhow!(error).context(format!("cannot listen on {address}"))
+        let advice = [
+            (
+                io::ErrorKind::AddrInUse,
+                "another program does; stop it, or choose another port with --listen",
+            ),
+            (
+                io::ErrorKind::AddrNotAvailable,
+                "this machine has no such address; choose one of its own with --listen, or \
+                 0.0.0.0 for all of them",
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                "this user may not, as for ports below 1024; choose another port with --listen",
+            ),
+        ];
+        let advice = advice.into_iter().find(|(kind, _)| *kind == error.kind());
+        match advice {
+            Some((_, advice)) => anyhow!("cannot listen on {address}: {advice}"),
+            None => anyhow!(error).context(format!("cannot listen on {address}")),
         }
     })
 }

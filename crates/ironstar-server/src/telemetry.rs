@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -12,8 +13,17 @@ use crate::config::LogFormat;
 const DEFAULT_FILTER: &str = "info,zenoh=warn,zenoh::net::routing::hat=error";
 
 /// Starts the log.
-pub(crate) fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
+///
+/// # Errors
+///
+/// If it is not understood what is to be logged.
+pub(crate) fn init(format: LogFormat) -> anyhow::Result<()> {
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).with_context(|| {
+            format!("RUST_LOG is '{filter}', which is not understood; set it to a level such as 'debug', or to 'info,ironstar_app=trace'")
+        })?,
+        Ok(_) | Err(_) => DEFAULT_FILTER.into(),
+    };
     let log = fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -24,4 +34,5 @@ pub(crate) fn init(format: LogFormat) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    Ok(())
 }

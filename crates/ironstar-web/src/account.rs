@@ -414,12 +414,16 @@ fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
         tracing::error!(
             error = error as &dyn std::error::Error,
             provider = name,
-            "nobody can sign in: see to the options"
+            "nobody can sign in: see that the id, the secret and the callback address are \
+             those of the app at the provider"
         );
         return Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "sign-in-not-set-up",
-            format!("{name} does not know this site as it should, so nobody can sign in yet"),
+            format!(
+                "{name} does not know this site as it should, so nobody can sign in until its \
+                 operator has seen to that"
+            ),
         );
     }
     tracing::warn!(

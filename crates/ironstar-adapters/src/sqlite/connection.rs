@@ -1,6 +1,7 @@
 //! Connections to a database file, and refusing one that cannot be trusted.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,10 +20,13 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 const APPLICATION_ID: i64 = 1_769_107_310;
 
 /// Result codes (<https://sqlite.org/rescode.html>): somebody else holds a lock,
-/// the file may only be read, and the locks themselves do not work.
+/// the file may only be read or not even that, the locks themselves do not work, and it
+/// is no database at all.
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_READONLY: i32 = 8;
+const SQLITE_CANTOPEN: i32 = 14;
 const SQLITE_PROTOCOL: i32 = 15;
+const SQLITE_NOTADB: i32 = 26;
 const SQLITE_IOERR_RDLOCK: i32 = 2_314;
 const SQLITE_IOERR_CHECKRESERVEDLOCK: i32 = 3_594;
 const SQLITE_IOERR_LOCK: i32 = 3_850;
@@ -39,6 +43,43 @@ pub enum OpenError {
     /// SQLite cannot open or use the file.
     #[error("cannot open the database {}", path.display())]
     Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+    /// There is no folder to make the file in.
+    #[error(
+        "cannot make the database {}, as its folder does not exist; make the folder, or name another file",
+        path.display()
+    )]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a folder.
+    #[error("cannot open the database {}, as that is a folder; name a file in it", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The user who runs this may not read the file, or make it.
+    #[error(
+        "this user may not open the database {}; let them read and write the file and its folder, or name another file",
+        path.display()
+    )]
+    Denied {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error(
+        "the file {} is not a database, and was left as it is; name another file",
+        path.display()
+    )]
+    NotADatabase {
         /// The file.
         path: PathBuf,
         /// What SQLite says.
@@ -129,6 +170,8 @@ impl OpenError {
         // The low byte is the code without its details.
         match (code, code & 0xff) {
             (_, SQLITE_READONLY) => Self::ReadOnly { path, source },
+            (_, SQLITE_NOTADB) => Self::NotADatabase { path, source },
+            (_, SQLITE_CANTOPEN) => Self::unopened(path, source),
             (_, SQLITE_BUSY | SQLITE_PROTOCOL)
             | (
                 SQLITE_IOERR_RDLOCK
@@ -144,13 +187,32 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// Why a file cannot be opened. SQLite does not say so, but the system does.
+    fn unopened(path: PathBuf, source: sqlx::Error) -> Self {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let mut existing = OpenOptions::new();
+        match existing.read(true).write(true).open(&path) {
+            Err(_) if path.is_dir() => Self::Folder { path },
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Self::Denied {
+                path,
+                source: error,
+            },
+            Err(_) if folder.is_some_and(|folder| !folder.exists()) => Self::NoFolder { path },
+            Err(_) | Ok(_) => Self::Unusable { path, source },
+        }
+    }
+}
+
 /// Opens the connection that writes, and checks it.
 pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenError> {
     if url.path().exists() {
         refuse_foreign(url).await?;
         warn_if_open(url.path());
     } else {
-        create(url.path());
+        create(url.path())?;
     }
     let mut connection = options(url)
         .create_if_missing(true)
@@ -171,11 +233,16 @@ pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenErr
 
 /// Makes an empty file that nobody but its owner can read, since it is going to hold
 /// what is not for everyone; SQLite gives the files beside it the same mode.
-fn create(path: &Path) {
+fn create(path: &Path) -> Result<(), OpenError> {
     let mut new = OpenOptions::new();
-    let created = new.write(true).create_new(true).mode(0o600).open(path);
-    // Somebody may be first. What is wrong otherwise, SQLite says when it opens the file.
-    drop(created);
+    match new.write(true).create_new(true).mode(0o600).open(path) {
+        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => Err(OpenError::Denied {
+            path: path.to_owned(),
+            source,
+        }),
+        // Somebody may be first. What is wrong otherwise is found out when it is opened.
+        Err(_) | Ok(_) => Ok(()),
+    }
 }
 
 /// Says so if others on the machine can read the file. It may be meant so, and is left

@@ -353,14 +353,14 @@ async fn what_is_not_a_database_is_refused() {
         .await
         .map(|_| ())
         .expect_err("not a database");
-    assert!(matches!(error, OpenError::Unusable { .. }), "{error}");
+    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
 
     let nowhere: SqliteUrl = directory.path().join("missing/ironstar.db").into();
     let error = SqliteDatabase::open(&nowhere)
         .await
         .map(|_| ())
         .expect_err("no such directory");
-    assert!(matches!(error, OpenError::Unusable { .. }), "{error}");
+    assert!(matches!(error, OpenError::NoFolder { .. }), "{error}");
 }
 
 fn with_key(key: &str) -> Append {

@@ -61,28 +61,48 @@ fn a_database_that_may_only_be_read() {
     };
     restrict(&database(&directory), 0o444);
     restrict(directory.path(), 0o555);
-    let mut command = if is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-        command.arg(&binary);
-        command
-    } else {
-        Command::new(&binary)
+    let refusal = |url: &str| {
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+            command.arg(&binary);
+            command
+        } else {
+            Command::new(&binary)
+        };
+        let command = command.args(["--listen", "127.0.0.1:0", "--database-url", url]);
+        refusal(command)
     };
-    let message = refusal(
-        command
-            .args(["--listen", "127.0.0.1:0"])
-            .args(["--database-url", &database_url(&directory)]),
-    );
-    assert!(
-        message.contains(&database(&directory).display().to_string()),
-        "{message}"
-    );
-    assert!(
-        message.contains("make the file and its folder writable"),
-        "{message}"
-    );
+    let message = refusal(&database_url(&directory));
+    let path = database(&directory).display().to_string();
+    assert!(message.contains(&path), "{message}");
+    let advice = "make the file and its folder writable";
+    assert!(message.contains(advice), "{message}");
+    // Neither can another be made beside it.
+    let message = refusal(&format!("{}.new", database_url(&directory)));
+    let advice = "let them read and write the file and its folder";
+    assert!(message.contains(advice), "{message}");
     restrict(directory.path(), 0o755);
+}
+
+#[test]
+fn a_log_that_is_not_understood() {
+    let directory = TempDir::new().expect("a directory");
+    let message = refusal(on_any_port(&directory).env("RUST_LOG", "ironstar_app=banana"));
+    assert!(
+        message.contains("RUST_LOG is 'ironstar_app=banana'"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_option_by_variable() {
+    let output = run_to_end(server().env("IRONSTAR_HOME", "zz"));
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        message.contains("'--home' comes from the variable IRONSTAR_HOME"),
+        "{message}"
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -97,9 +117,8 @@ fn a_database_that_is_a_folder() {
     // A folder is not a file, whoever runs this test.
     fs::create_dir(database(&directory)).expect("a folder");
     let message = refusal(&mut on_any_port(&directory));
-    assert!(message.contains("cannot open the database"), "{message}");
     assert!(
-        message.contains("unable to open database file"),
+        message.contains("that is a folder; name a file in it"),
         "{message}"
     );
 }
@@ -110,7 +129,7 @@ fn a_database_in_a_folder_that_does_not_exist() {
     let missing = directory.path().join("missing");
     let url = format!("sqlite:{}/ironstar.db", missing.display());
     let message = refusal(server().args(["--listen", "127.0.0.1:0", "--database-url", &url]));
-    assert!(message.contains("cannot open the database"), "{message}");
+    assert!(message.contains("its folder does not exist"), "{message}");
     assert!(!missing.exists());
 }
 
@@ -120,7 +139,10 @@ fn a_file_that_is_no_database() {
     let letter = "This is a letter, not a database.\n".repeat(300);
     fs::write(database(&directory), &letter).expect("written");
     let message = refusal(&mut on_any_port(&directory));
-    assert!(message.contains("file is not a database"), "{message}");
+    assert!(
+        message.contains("is not a database, and was left as it is"),
+        "{message}"
+    );
     assert_eq!(
         fs::read_to_string(database(&directory)).expect("read"),
         letter
