@@ -1,12 +1,15 @@
 //! Gets the browser's files ready to be embedded: finds Datastar's bundle in
 //! the locked dependency that ships it, makes sure that it is the expected one,
-//! and names every file by its content.
+//! names every file by its content, and packs it for those who take it so.
 
 use std::error::Error;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::MetadataCommand;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 /// The crate that ships the bundle, and where in it. It is only downloaded,
@@ -50,9 +53,12 @@ fn ours(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
         .into())
 }
 
-/// Writes a file to be embedded, and says under which path it is served.
+/// Writes a file to be embedded, also packed, and says under which path it is served.
 fn embed(out: &Path, name: &str, content: &[u8]) -> Result<(), Box<dyn Error>> {
     fs::write(out.join(name), content)?;
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(content)?;
+    fs::write(out.join(format!("{name}.gz")), packed.finish()?)?;
     let (stem, extension) = name.split_once('.').ok_or("a file name has an extension")?;
     let hash = &sha256(content)[..16];
     let variable = stem.to_uppercase();

@@ -114,3 +114,22 @@ test("pages that were open before hear of what a form without JavaScript leads t
   await expect(button(other, "Dark")).toHaveAttribute("aria-pressed", "true");
   await isAlone(other);
 });
+
+test.describe("where everybody has a list of their own", () => {
+  test.use({ settings: { IRONSTAR_HOME: "own" } });
+
+  test("the first todo reaches the visitor's other pages, which were empty", async ({ open }) => {
+    const page = await open();
+    await page.goto("/");
+    const other = await another(page, "/");
+    await expect(other.getByRole("button", { name: "Link to view" })).toHaveCount(0);
+    const half = other.getByRole("textbox", { name: "New todo" });
+    await half.fill("Half a thought");
+    await new TodoPage(page).add("Milk");
+    for (const each of [page, other]) {
+      await expect(new TodoPage(each).label("Milk")).toBeVisible();
+      await expect(each.getByRole("button", { name: "Link to view" })).toBeVisible();
+    }
+    await expect(half).toHaveValue("Half a thought");
+  });
+});

@@ -68,8 +68,8 @@ test("a stream that hangs without a word is noticed, and opened anew", async ({ 
 });
 
 test("a page has one stream, whatever happens to it", async ({ server, visit }) => {
-  // A page that has none.
-  const page = await visit({ path: "/styleguide" });
+  // A page that has none, of a visitor who is known: no other begins.
+  const page = await visit({ path: "/styleguide", owner: true });
   const streams = countStreams(page.page);
   await page.page.goto("/");
   await page.addAll("One");

@@ -58,7 +58,7 @@ test("an empty list is one page, one style sheet and one script", async ({ open 
   expect(others.filter(({ path }) => !/^\/static\/favicon-|^\/api\/sse\/todos$/.test(path))).toEqual([]);
   const bytes = all.reduce((sum, request) => sum + request.bytes, 0);
   expect(bytes).toBeGreaterThan(10 * 1024);
-  expect(bytes).toBeLessThan(60 * 1024);
+  expect(bytes).toBeLessThan(32 * 1024);
   expect(said).toEqual([]);
 });
 

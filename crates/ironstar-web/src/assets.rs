@@ -2,8 +2,11 @@
 //! that browsers may keep them for good.
 
 use axum::Router;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+
+use crate::pack::takes_gzip;
 
 /// A file that is served under a name made of its content.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +14,8 @@ struct Asset {
     path: &'static str,
     content_type: &'static str,
     content: &'static [u8],
+    /// The same in gzip.
+    packed: &'static [u8],
 }
 
 /// Where our style sheet is.
@@ -25,34 +30,41 @@ const ASSETS: [Asset; 3] = [
         path: STYLE,
         content_type: "text/css; charset=utf-8",
         content: include_bytes!(concat!(env!("OUT_DIR"), "/app.css")),
+        packed: include_bytes!(concat!(env!("OUT_DIR"), "/app.css.gz")),
     },
     Asset {
         path: SCRIPT,
         content_type: "text/javascript; charset=utf-8",
         content: include_bytes!(concat!(env!("OUT_DIR"), "/page.js")),
+        packed: include_bytes!(concat!(env!("OUT_DIR"), "/page.js.gz")),
     },
     Asset {
         path: ICON,
         content_type: "image/svg+xml",
         content: include_bytes!(concat!(env!("OUT_DIR"), "/favicon.svg")),
+        packed: include_bytes!(concat!(env!("OUT_DIR"), "/favicon.svg.gz")),
     },
 ];
 
 /// One route for each file.
 pub(crate) fn routes() -> Router {
     ASSETS.into_iter().fold(Router::new(), |router, asset| {
-        router.route(asset.path, get(async move || asset.respond()))
+        let serve = async move |headers: HeaderMap| asset.respond(&headers);
+        router.route(asset.path, get(serve))
     })
 }
 
 impl Asset {
-    fn respond(self) -> impl axum::response::IntoResponse {
-        (
-            [
-                (header::CONTENT_TYPE, self.content_type),
-                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-            ],
-            self.content,
-        )
+    fn respond(self, headers: &HeaderMap) -> Response {
+        let always = [
+            (header::CONTENT_TYPE, self.content_type),
+            (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            (header::VARY, "accept-encoding"),
+        ];
+        if takes_gzip(headers) {
+            let packed = [(header::CONTENT_ENCODING, "gzip")];
+            return (always, packed, self.packed).into_response();
+        }
+        (always, self.content).into_response()
     }
 }

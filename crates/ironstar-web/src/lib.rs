@@ -55,6 +55,7 @@ mod visitor;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -218,6 +219,9 @@ fn limited(router: Router, limits: &Limits) -> Router {
 /// they may sign out before it is all there. And a connection goes on, whatever the
 /// answer, because all was read.
 async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(next.run(request).await);
+    }
     let (parts, body) = request.into_parts();
     let body = Request::from_parts(parts.clone(), body);
     let body = Bytes::from_request(body, &()).await?;

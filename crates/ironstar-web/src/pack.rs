@@ -140,7 +140,7 @@ pub(crate) async fn streams(
 
 /// Whether a client takes gzip, as far as it says so by name
 /// (<https://www.rfc-editor.org/rfc/rfc9110#field.accept-encoding>).
-fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(header::ACCEPT_ENCODING).iter();
     encodings
         .filter_map(|value| value.to_str().ok())

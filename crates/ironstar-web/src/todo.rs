@@ -5,6 +5,7 @@
 //! posts a form and is sent back to the page; Datastar posts the same form and
 //! gets patches; a program posts JSON and gets JSON.
 
+mod first;
 mod form;
 mod heading;
 mod live;
@@ -28,8 +29,8 @@ use futures::StreamExt;
 use ironstar_app::access::Permit;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::{TodoLists, TodoPage};
-use ironstar_app::{Caller, CommandError, ListService, TodoService};
-use ironstar_domain::{Access, ListCommand, ListError, ListId, ListNameError};
+use ironstar_app::{Caller, ListService, TodoService};
+use ironstar_domain::{Access, ListId};
 use ironstar_ports::Position;
 
 use crate::Services;
@@ -48,14 +49,9 @@ use crate::sse::{self, LastEventId, SignOfLife};
 use heading::Headings;
 use live::TodoView;
 use location::{Asked, Location};
-use page::Reader;
-use view::{FirstPage, Refused};
 
 /// How long a page waits for the read model to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
-
-/// What the list is called that somebody's first todo makes.
-const FIRST_LIST: &str = "My todos";
 
 /// The routes of this module.
 pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
@@ -85,6 +81,10 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
         .route("/api/commands/todo", post(program::command))
         .route("/api/commands/todos", post(program::command_on_list))
         .route("/api/sse/todos", get(live).layer(from_fn(drawn::check)))
+        .route(
+            "/api/sse/first",
+            get(first::stream).layer(from_fn(drawn::check)),
+        )
         .with_state(todos)
 }
 
@@ -125,69 +125,6 @@ impl Todos {
         let gates = &self.services.gates;
         let permit = gates.permit(list, caller.clone(), Access::Read).await?;
         permit.ok_or_else(Problem::no_such_list)
-    }
-
-    /// The list that somebody has made first, of those that are in use.
-    async fn first_list(&self, caller: &Caller) -> Result<Option<ListId>, Problem> {
-        self.first_of(caller, false).await
-    }
-
-    /// The list that somebody has made first, of those that are in use, or put away.
-    async fn first_of(&self, caller: &Caller, archived: bool) -> Result<Option<ListId>, Problem> {
-        let owners: Vec<_> = caller.principals().iter().copied().map(Some).collect();
-        if owners.is_empty() {
-            return Ok(None);
-        }
-        let head = self.services.store.head().await?;
-        self.lists.model().reach(head, CATCH_UP).await?;
-        let lists = self.lists.lists(&owners, archived, 1).await?;
-        Ok(lists.lists.first().map(|list| list.id))
-    }
-
-    /// The start page of somebody who has no list in use.
-    async fn first_page(
-        &self,
-        reader: &Reader,
-        refused: Option<&Refused>,
-    ) -> Result<Response, Problem> {
-        let archived = self.first_of(&reader.origin.caller, true).await?;
-        let key = self.services.commands.next_id().to_string();
-        let first = FirstPage {
-            frame: &reader.frame,
-            key: &key,
-            has_archived: archived.is_some(),
-            refused,
-        };
-        Ok(first.draw())
-    }
-
-    /// The list that somebody has made first; if none is in use, one is made.
-    async fn make_first_list(&self, origin: &RequestOrigin) -> Result<ListId, Problem> {
-        let owner = origin.caller.principal();
-        let owner = owner.ok_or_else(Problem::no_session)?;
-        if let Some(list) = self.first_list(&origin.caller).await? {
-            return Ok(list);
-        }
-        let name: Result<_, ListNameError> = FIRST_LIST.parse();
-        let name = name.map_err(|error| Problem::invalid("invalid-value", error))?;
-        let command = ListCommand::Create {
-            name,
-            owner: Some(owner),
-        };
-        let context = origin.context();
-        let id = self.services.links.first_list(owner);
-        match self.lists.execute(id, &command, &context).await {
-            Ok(_) => return Ok(id),
-            Err(CommandError::Refused(ListError::AlreadyExists)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        // It was made in the same moment, or long ago, and is put away by now.
-        if let Some(list) = self.first_list(&origin.caller).await? {
-            return Ok(list);
-        }
-        let id = self.lists.next_id();
-        self.lists.execute(id, &command, &context).await?;
-        Ok(id)
     }
 
     /// Up to `limit` todos of a location.

@@ -57,7 +57,7 @@ fn migrate_takes_a_database_url_and_refuses_nonsense() {
     let (output, text) = xtask(&directory, &["migrate", "--database-url", "sqlite:a/b.db"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        text.starts_with("xtask: cannot open the database a/b.db: "),
+        text.starts_with("xtask: cannot make the database a/b.db, as its folder does not exist"),
         "{text}"
     );
 }

@@ -114,7 +114,14 @@ impl Gates {
             reached: self.reached.clone(),
             feed: self.feed.clone(),
         };
-        Ok(permit.holds().then_some(permit))
+        if permit.holds() {
+            return Ok(Some(permit));
+        }
+        if permit.is_refused() {
+            return Ok(None);
+        }
+        let shut = "what has happened to the list meanwhile cannot be read; try again";
+        Err(StoreError::unavailable(shut).into())
     }
 
     async fn gate(&self, list: ListId) -> Result<Arc<Gate>, CommandError<ListError>> {
@@ -136,10 +143,6 @@ impl Gates {
         // First in the way of the task, then a look: what happens in between is
         // noticed by either.
         gate.look(&self.commands, list).await?;
-        if gate.is_shut() {
-            let shut = "what has happened to the list meanwhile cannot be read; try again";
-            return Err(StoreError::unavailable(shut).into());
-        }
         Ok(gate)
     }
 }
@@ -177,11 +180,14 @@ impl Permit {
         is_known.is_ok() && self.holds()
     }
 
-    /// Whether it does not hold because the list could not be read: it is not known
-    /// what its holder may do. Whoever asks for a new permit may be let in.
+    /// Whether it does not hold because its holder may not do so much. Otherwise, one
+    /// that does not hold is of a list that could not be read: whoever asks for a new
+    /// permit may be let in.
     #[must_use]
-    pub fn is_shut(&self) -> bool {
-        self.gate.as_ref().is_some_and(|gate| gate.is_shut())
+    pub fn is_refused(&self) -> bool {
+        let gate = self.gate.as_ref();
+        let access = gate.and_then(|gate| gate.known_access(self.list, &self.caller));
+        access.is_some_and(|access| access < self.least)
     }
 
     /// Whether it holds for what may be told by now, as of whichever position.
@@ -209,13 +215,14 @@ impl Permit {
 
 impl Gate {
     fn access(&self, list: ListId, caller: &Caller) -> Access {
-        let known = self.list.borrow();
-        let state = known.state.as_ref();
-        state.map_or(Access::None, |state| caller.access(list, state))
+        self.known_access(list, caller).unwrap_or(Access::None)
     }
 
-    fn is_shut(&self) -> bool {
-        self.list.borrow().state.is_none()
+    /// What somebody may do; nothing, if that is not known.
+    fn known_access(&self, list: ListId, caller: &Caller) -> Option<Access> {
+        let known = self.list.borrow();
+        let state = known.state.as_ref();
+        state.map(|state| caller.access(list, state))
     }
 
     /// Lets nobody through any more, until the list has been read as it is after all

@@ -90,7 +90,7 @@ impl Audition {
                 if permit.holds_at(position).await {
                     return Ok(true);
                 }
-                if !permit.is_shut() {
+                if permit.is_refused() {
                     return Ok(false);
                 }
             }
@@ -101,7 +101,7 @@ impl Audition {
             Some(permit) => permit.holds_at(position).await,
             None => false,
         };
-        if !holds && permit.as_ref().is_some_and(Permit::is_shut) {
+        if !holds && permit.as_ref().is_some_and(|permit| !permit.is_refused()) {
             return Err(Unknown);
         }
         self.permits.put(list, permit);

@@ -10,8 +10,7 @@ use super::location::Location;
 use super::owner::Panel;
 use super::parts::{item, nothing, summary, toggle_all};
 use super::window::Cut;
-use crate::icon::star;
-use crate::kit::{Banner, Button, empty_state};
+use crate::kit::{Banner, Button};
 use crate::layout::Frame;
 use crate::problem::Problem;
 use crate::{layout, notice};
@@ -36,7 +35,7 @@ pub(super) enum Typed {
 }
 
 impl Refused {
-    fn new_todo(&self) -> &str {
+    pub(super) fn new_todo(&self) -> &str {
         match &self.typed {
             Typed::NewTodo(text) => text,
             Typed::Nothing | Typed::Rename(..) => "",
@@ -113,54 +112,13 @@ impl Page<'_> {
 }
 
 /// The field for a new todo.
-fn composer(key: &str, typed: &str) -> Markup {
+pub(super) fn composer(key: &str, typed: &str) -> Markup {
     html! {
         input type="hidden" name="key" value=(key) autocomplete="off";
         input.new-todo name="text" value=(typed)
             aria-label="New todo" aria-describedby="notice"
             placeholder="What needs to be done?" autocomplete="off" dir="auto" autofocus;
         (Button::Primary.draw_as("add", "Add", None))
-    }
-}
-
-/// The start page of somebody who has no list in use: the first todo makes one.
-#[derive(Debug)]
-pub(super) struct FirstPage<'a> {
-    pub(super) frame: &'a Frame,
-    /// What makes a todo that is created twice one.
-    pub(super) key: &'a str,
-    /// Whether there is one that was put away.
-    pub(super) has_archived: bool,
-    pub(super) refused: Option<&'a Refused>,
-}
-
-impl FirstPage<'_> {
-    pub(super) fn draw(&self) -> Response {
-        let refused = self.refused;
-        let content = html! {
-            main.page.todoapp {
-                header.header.masthead {
-                    (star())
-                    h1 { "My todos" }
-                    p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
-                }
-                (notice::notices(refused.map(|refused| &*refused.problem.detail)))
-                @if self.has_archived {
-                    (Banner::Note.draw(html! {
-                        "Your list was archived. " a href="/lists" { "It is among your lists." }
-                    }))
-                }
-                div.card {
-                    div.entry {
-                        form.composer.plain action="/first" method="post" {
-                            (composer(self.key, refused.map_or("", Refused::new_todo)))
-                        }
-                    }
-                    (empty_state("Nothing to do. Add your first todo above."))
-                }
-            }
-        };
-        layout::page(self.frame, "My todos", &content)
     }
 }
 

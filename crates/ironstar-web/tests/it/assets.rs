@@ -1,4 +1,8 @@
-use axum::http::{StatusCode, header};
+use std::io::Read;
+
+use axum::body::to_bytes;
+use axum::http::{Request, StatusCode, header};
+use flate2::read::GzDecoder;
 
 use crate::app::{TestApp, text};
 
@@ -27,7 +31,23 @@ async fn the_files_that_the_page_names_are_served_for_good() {
             response.headers()[header::CACHE_CONTROL],
             "public, max-age=31536000, immutable"
         );
-        assert!(!text(response).await.is_empty());
+        assert_eq!(response.headers()[header::VARY], "accept-encoding");
+        assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+        let plain = text(response).await;
+        assert!(!plain.is_empty());
+
+        let request = Request::get(path).header(header::ACCEPT_ENCODING, "br, gzip");
+        let response = app.send(request.body("".into()).expect("a request")).await;
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+        let packed = to_bytes(response.into_body(), usize::MAX).await;
+        let packed = packed.expect("whole");
+        let mut unpacked = String::new();
+        GzDecoder::new(&*packed)
+            .read_to_string(&mut unpacked)
+            .expect("it is gzip");
+        assert_eq!(unpacked, plain);
+        let ratio = if path.ends_with(".svg") { 1 } else { 2 };
+        assert!(packed.len() * ratio < plain.len() + 100, "{path}");
     }
 }
 

@@ -122,7 +122,10 @@ async fn a_site_that_github_does_not_know_is_the_operators_to_see_to() {
     let callback = world.callback(&world.app, "octocat").await;
     let (status, shown) = page(&world.app, &callback).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(shown.contains("nobody can sign in yet"), "{shown}");
+    assert!(
+        shown.contains("until its operator has seen to that"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::app::{Setup, TestApp, json as body, text};
 use crate::held::{HeldStore, Hold};
+use crate::lists::{list, post};
 
 /// A clock that stands still until it is set.
 #[derive(Debug)]
@@ -339,6 +340,35 @@ async fn a_start_page_of_ones_own_begins_with_the_first_todo() {
     let shared = text(app.get("/lists/shared").await).await;
     assert!(shared.contains("href=\"/lists/shared/active\""), "{shared}");
     assert_eq!(lists["open"][0]["owner"], json!(principal(&app).await));
+}
+
+#[tokio::test]
+async fn a_start_page_without_a_list_is_loaded_anew_when_there_is_one() {
+    let app = TestApp::init().await;
+    begin(&app).await;
+    let (stranger, nobody) = (app.stranger(), app.stranger());
+    begin(&stranger).await;
+    let mut mine = app.stream("/api/sse/first", None).await;
+    let mut others = stranger.stream("/api/sse/first", None).await;
+    let mut nobodys = nobody.stream("/api/sse/first", None).await;
+    list(&stranger, "Theirs").await;
+    assert_eq!(others.next().await.event, "datastar-reload");
+    assert!(others.ends().await);
+    app.form(Request::post("/theme"), "theme=dark").await;
+    mine.next_with("data-theme=\"dark\"").await;
+    let id = list(&app, "Mine").await;
+    assert_eq!(mine.next().await.event, "datastar-reload");
+    // Who has one by now is told at once; and again, when it is back in use.
+    let mut late = app.stream("/api/sse/first", None).await;
+    assert_eq!(late.next().await.event, "datastar-reload");
+    let archive = json!({"type": "archive", "id": id});
+    assert_eq!(post(&app, "list", archive).await.0, StatusCode::OK);
+    let mut mine = app.stream("/api/sse/first", None).await;
+    let restore = json!({"type": "restore", "id": id});
+    assert_eq!(post(&app, "list", restore).await.0, StatusCode::OK);
+    assert_eq!(mine.next().await.event, "datastar-reload");
+    app.shutdown.cancel();
+    assert_eq!(nobodys.rest().await.map(|rest| rest.len()), Some(0));
 }
 
 #[tokio::test]

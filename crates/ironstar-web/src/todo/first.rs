@@ -1,0 +1,197 @@
+//! The start page of somebody who has no list in use, where everybody has their own
+//! (`--home own`): the first todo makes one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use futures::{StreamExt, future, stream};
+use ironstar_app::list::ListItem;
+use ironstar_app::projection::News;
+use ironstar_app::{Caller, CommandError};
+use ironstar_domain::{ListCommand, ListError, ListId, ListNameError};
+use ironstar_ports::Position;
+use maud::html;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::page::Reader;
+use super::view::{Refused, composer};
+use super::{CATCH_UP, Todos};
+use crate::guard::RELOAD;
+use crate::icon::star;
+use crate::kit::{Banner, empty_state};
+use crate::layout::{self, Frame};
+use crate::notice;
+use crate::origin::RequestOrigin;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::sse::{self, SignOfLife};
+
+/// What the list is called that somebody's first todo makes.
+const FIRST_LIST: &str = "My todos";
+
+/// How long to wait before it is looked again which lists there are, if that cannot be
+/// found out.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The start page of somebody who has no list in use: the first todo makes one.
+#[derive(Debug)]
+struct FirstPage<'a> {
+    frame: &'a Frame,
+    /// What makes a todo that is created twice one.
+    key: &'a str,
+    /// Whether there is one that was put away.
+    has_archived: bool,
+    refused: Option<&'a Refused>,
+}
+
+impl FirstPage<'_> {
+    fn draw(&self) -> Response {
+        let refused = self.refused;
+        let content = html! {
+            main.page.todoapp {
+                header.header.masthead {
+                    (star())
+                    h1 { "My todos" }
+                    p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
+                }
+                (layout::connection(self.frame, "/api/sse/first", Position::START.into()))
+                (notice::notices(refused.map(|refused| &*refused.problem.detail)))
+                @if self.has_archived {
+                    (Banner::Note.draw(html! {
+                        "Your list was archived. " a href="/lists" { "It is among your lists." }
+                    }))
+                }
+                div.card {
+                    div.entry {
+                        form.composer.plain action="/first" method="post" {
+                            (composer(self.key, refused.map_or("", Refused::new_todo)))
+                        }
+                    }
+                    (empty_state("Nothing to do. Add your first todo above."))
+                }
+            }
+        };
+        layout::page(self.frame, "My todos", &content)
+    }
+}
+
+impl Todos {
+    /// The list that somebody has made first, of those that are in use.
+    pub(super) async fn first_list(&self, caller: &Caller) -> Result<Option<ListId>, Problem> {
+        self.first_of(caller, false).await
+    }
+
+    /// The list that somebody has made first, of those that are in use, or put away.
+    async fn first_of(&self, caller: &Caller, archived: bool) -> Result<Option<ListId>, Problem> {
+        let owners: Vec<_> = caller.principals().iter().copied().map(Some).collect();
+        if owners.is_empty() {
+            return Ok(None);
+        }
+        let head = self.services.store.head().await?;
+        self.lists.model().reach(head, CATCH_UP).await?;
+        let lists = self.lists.lists(&owners, archived, 1).await?;
+        Ok(lists.lists.first().map(|list| list.id))
+    }
+
+    /// The start page of somebody who has no list in use.
+    pub(super) async fn first_page(
+        &self,
+        reader: &Reader,
+        refused: Option<&Refused>,
+    ) -> Result<Response, Problem> {
+        let archived = self.first_of(&reader.origin.caller, true).await?;
+        let key = self.services.commands.next_id().to_string();
+        let first = FirstPage {
+            frame: &reader.frame,
+            key: &key,
+            has_archived: archived.is_some(),
+            refused,
+        };
+        Ok(first.draw())
+    }
+
+    /// The list that somebody has made first; if none is in use, one is made.
+    pub(super) async fn make_first_list(&self, origin: &RequestOrigin) -> Result<ListId, Problem> {
+        let owner = origin.caller.principal();
+        let owner = owner.ok_or_else(Problem::no_session)?;
+        if let Some(list) = self.first_list(&origin.caller).await? {
+            return Ok(list);
+        }
+        let name: Result<_, ListNameError> = FIRST_LIST.parse();
+        let name = name.map_err(|error| Problem::invalid("invalid-value", error))?;
+        let command = ListCommand::Create {
+            name,
+            owner: Some(owner),
+        };
+        let context = origin.context();
+        let id = self.services.links.first_list(owner);
+        match self.lists.execute(id, &command, &context).await {
+            Ok(_) => return Ok(id),
+            Err(CommandError::Refused(ListError::AlreadyExists)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // It was made in the same moment, or long ago, and is put away by now.
+        if let Some(list) = self.first_list(&origin.caller).await? {
+            return Ok(list);
+        }
+        let id = self.lists.next_id();
+        self.lists.execute(id, &command, &context).await?;
+        Ok(id)
+    }
+}
+
+/// `GET /api/sse/first`: has the page load itself anew as soon as its visitor has a
+/// list; and beside it what concerns the visitor alone.
+pub(super) async fn stream(
+    State(todos): State<Arc<Todos>>,
+    session: Session,
+    origin: RequestOrigin,
+) -> Result<Response, Problem> {
+    let shutdown = todos.services.shutdown.clone();
+    let private = todos.news.clone();
+    let frames = stream::once(async move {
+        has_list(&todos, &origin.caller).await;
+        RELOAD
+    });
+    let (frames, sides) = private.join(&session, frames.boxed(), vec![]).await?;
+    Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
+}
+
+/// Waits until somebody has a list in use.
+async fn has_list(todos: &Todos, caller: &Caller) {
+    // First listen, then look: what happens in between is heard.
+    let Some(mut news) = todos.lists.model().news() else {
+        return future::pending().await;
+    };
+    loop {
+        match todos.first_list(caller).await {
+            Ok(Some(_)) => return,
+            Ok(None) => next_change(&mut news, caller).await,
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Waits until something may have happened to a list of somebody's.
+async fn next_change(news: &mut broadcast::Receiver<News<ListItem>>, caller: &Caller) {
+    let is_own = |list: &ListItem| {
+        let owner = list.owner;
+        owner.is_some_and(|owner| caller.principals().contains(&owner))
+    };
+    loop {
+        match news.recv().await {
+            Ok(News::Changed(changes)) => {
+                let mut after = changes.documents.values().map(|list| list.after.as_deref());
+                if after.any(|list| list.is_some_and(is_own)) {
+                    return;
+                }
+            }
+            Ok(News::Jumped(_)) | Err(RecvError::Lagged(_)) => return,
+            // The server stops.
+            Err(RecvError::Closed) => return future::pending().await,
+        }
+    }
+}
