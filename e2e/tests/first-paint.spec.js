@@ -93,7 +93,8 @@ for (const [shape, width] of [["wide", 1000], ["narrow", 390]]) {
   test(`nothing moves while a page arrives slowly (${shape})`, async ({ server, open }) => {
     await server.seed("One", "Two", "Three");
     const { id } = await server.command({ type: "create", name: "Groceries" }, "list");
-    const page = await open({ owner: true, viewport: { width, height: 720 } });
+    await server.command({ type: "create_link", id, access: "read" }, "list");
+    const page = await open({ owner: true, viewport: { width, height: 1200 } });
     await watchShifts(page);
     const proxy = await SlowProxy.before(server.url);
     try {

@@ -60,7 +60,7 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
     let lists = ListService::new(services.commands.clone(), services.projections.model());
     let todos = Arc::new(Todos {
         service: TodoService::new(services.commands.clone(), todos),
-        headings: Headings::new(lists.clone(), services.links.clone()),
+        headings: Headings::new(lists.clone(), services.links.clone(), services.feed.clone()),
         lists,
         services: services.clone(),
         views: LiveViews::new(model),

@@ -4,14 +4,16 @@
 //! A list that nobody has open leaves nothing here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
-use ironstar_app::ListService;
 use ironstar_app::access::Links;
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::{News, ReadError};
 use ironstar_app::todo::Show;
+use ironstar_app::{EventFeed, ListService};
+use ironstar_ports::Position;
 use maud::{Markup, html};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -25,6 +27,9 @@ use crate::layout;
 use crate::shared::{Life, Shared};
 use crate::site::BaseAddress;
 use crate::sse;
+
+/// How long to wait before it is looked again how far the log is known.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What stands above a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,6 +47,7 @@ pub(super) struct Heading {
 pub(super) struct Headings {
     lists: ListService,
     links: Links,
+    feed: EventFeed,
     watched: Shared<Seen, Watched>,
 }
 
@@ -114,10 +120,11 @@ impl Heading {
 }
 
 impl Headings {
-    pub(super) fn new(lists: ListService, links: Links) -> Self {
+    pub(super) fn new(lists: ListService, links: Links, feed: EventFeed) -> Self {
         Self {
             lists,
             links,
+            feed,
             watched: Shared::default(),
         }
     }
@@ -144,6 +151,7 @@ impl Headings {
         let follower = Follower {
             lists: self.lists.clone(),
             links: self.links.clone(),
+            feed: self.feed.clone(),
             seen,
             shown: None,
             drawn: drawn.clone(),
@@ -157,6 +165,7 @@ impl Headings {
 struct Follower {
     lists: ListService,
     links: Links,
+    feed: EventFeed,
     seen: Seen,
     /// As it was drawn last.
     shown: Option<ListItem>,
@@ -173,7 +182,10 @@ impl Follower {
         let key = list.to_string();
         loop {
             match self.lists.list(list).await {
-                Ok((_, Some(list))) => self.show(&list),
+                Ok((as_of, Some(list))) => {
+                    self.has_reached(as_of).await;
+                    self.show(&list);
+                }
                 Ok((_, None)) => {}
                 Err(error) => complain(&error),
             }
@@ -190,6 +202,14 @@ impl Follower {
                     Err(RecvError::Closed) => return,
                 }
             }
+        }
+    }
+
+    /// Waits until the log is known here as far as somebody else has folded it: whoever
+    /// may not see what is drawn has been found out by then.
+    async fn has_reached(&self, as_of: Position) {
+        while self.feed.head() < as_of {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
