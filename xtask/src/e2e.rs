@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
-use cargo_metadata::{Message, MetadataCommand};
+use cargo_metadata::MetadataCommand;
 use clap::Args;
 
 use crate::browser;
+use crate::programs::Programs;
 
 /// How to run the browser tests.
 #[derive(Args, Debug)]
@@ -25,8 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let chromium = browser::find()?;
     let root = workspace_root()?;
-    let server = build(&root, "ironstar-server")?;
-    let github = build(&root, "ironstar-github")?;
+    let programs = Programs::build("dev")?;
     let e2e = root.join("e2e");
     install(&e2e)?;
     let mut playwright = Command::new("npx");
@@ -35,8 +35,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .args(&arguments.playwright)
         .current_dir(&e2e)
         .env("CHROMIUM", chromium)
-        .env("IRONSTAR_SERVER", server)
-        .env("IRONSTAR_GITHUB", github);
+        .env("IRONSTAR_SERVER", programs.path("ironstar-server")?)
+        .env("IRONSTAR_GITHUB", programs.path("ironstar-github")?);
     if arguments.screenshots {
         playwright.env("IRONSTAR_SCREENSHOTS", root.join("docs/screenshots"));
     }
@@ -46,30 +46,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn workspace_root() -> anyhow::Result<PathBuf> {
     let metadata = MetadataCommand::new().no_deps().exec()?;
     Ok(metadata.workspace_root.into())
-}
-
-/// Builds a program and returns where it is.
-fn build(root: &Path, package: &str) -> anyhow::Result<PathBuf> {
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--package", package])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(root)
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("{package} does not build");
-    }
-    Message::parse_stream(&output.stdout[..])
-        .filter_map(Result::ok)
-        .find_map(|message| {
-            let Message::CompilerArtifact(artifact) = message else {
-                return None;
-            };
-            artifact.executable
-        })
-        .map(Into::into)
-        .with_context(|| format!("cargo did not say where {package} is"))
 }
 
 /// Installs what the lock file says, unless that is what is installed.

@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod e2e;
 mod migrate;
+mod programs;
 mod torture;
 
 use std::process::ExitCode;

@@ -4,12 +4,12 @@
 //! What is done is in `crates/ironstar-torture`; this builds it and the server,
 //! and brings them together.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, bail};
-use cargo_metadata::MetadataCommand;
 use clap::Args;
+
+use crate::programs::Programs;
 
 /// What to do, and for how long.
 #[derive(Args, Debug)]
@@ -32,38 +32,15 @@ pub(crate) struct Arguments {
 
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let target: PathBuf = MetadataCommand::new()
-        .no_deps()
-        .exec()?
-        .target_directory
-        .into();
-    let (profile, folder) = if arguments.release {
-        ("release", "release")
-    } else {
-        ("dev", "debug")
-    };
-    let packages = [
-        "--package",
-        "ironstar-server",
-        "--package",
-        "ironstar-torture",
-    ];
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--profile", profile])
-        .args(packages)
-        .status()
-        .context("cannot run cargo")?;
-    if !built.success() {
-        bail!("the server does not build");
-    }
-    let folder = target.join(folder);
-    let tortured = Command::new(folder.join("ironstar-torture"))
+    let profile = if arguments.release { "release" } else { "dev" };
+    let programs = Programs::build(profile)?;
+    let tortured = Command::new(programs.path("ironstar-torture")?)
         .arg("run")
         .args(&arguments.names)
         .args(["--seed", &arguments.seed.to_string()])
         .args(["--minutes", &arguments.minutes.to_string()])
         .arg("--server")
-        .arg(folder.join("ironstar-server"))
+        .arg(programs.path("ironstar-server")?)
         .status()
         .context("cannot run the torture")?;
     if !tortured.success() {
