@@ -74,6 +74,7 @@ const showPending = () => {
 };
 
 window.addEventListener("beforeunload", (event) => {
+  left = Date.now();
   if (pending.size > 0) {
     event.preventDefault();
   }
@@ -148,6 +149,10 @@ const RELOAD_MS = 3_000;
 
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+// Who is on their way to another page must get there.
+const LEAVING_MS = 5_000;
+let left = -Infinity;
+
 const reload = async (isSoon) => {
   for (let tries = isSoon ? TRIES : 0; tries > 0; tries -= 1) {
     const answer = await fetch("/api/session").then((answer) => answer.json()).catch(() => ({}));
@@ -156,6 +161,9 @@ const reload = async (isSoon) => {
   }
   const last = Number(sessionStorage.getItem("reloaded"));
   await wait(last + RELOAD_MS - Date.now());
+  while (Date.now() - left < LEAVING_MS) {
+    await wait(left + LEAVING_MS - Date.now());
+  }
   sessionStorage.setItem("reloaded", Date.now());
   // What is half typed stays.
   const draft = document.querySelector(".new-todo")?.value;

@@ -116,10 +116,13 @@ test("what is not sent yet is said, and is not left behind unawares", async ({ v
   await page.add("Milk");
   await page.add("Bread");
   await expect(pending).toHaveText("Not sent yet, trying again: Milk · Bread");
+  await page.add("x".repeat(400));
+  await expect(pending).toContainText("xxx");
+  expect(await page.overflow()).toBe(0);
   const isHeld = await page.page.evaluate(() => !window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
   expect(isHeld).toBe(true);
   letGo();
-  await page.shows("Milk", "Bread");
+  await page.shows("Milk", "Bread", "x".repeat(400));
   await expect(pending).toHaveText("");
   const isFree = await page.page.evaluate(() => window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
   expect(isFree).toBe(true);

@@ -95,6 +95,9 @@ test("whoever does not agree, or cannot be known, stays who they are", async ({ 
   await signIn(page, "octocat");
   await expect(page).toHaveURL(/\/lists$/);
   await button(page, "Sign out").click();
+  // And who leaves gets there, although the page that they leave hears of it.
+  await expect(page).toHaveURL(/\/$/);
+  await expect(button(page, "Sign in with GitHub")).toBeVisible();
   for (const [behaviour, said] of [
     ["error_body", "GitHub does not accept this sign-in"],
     ["fail", "GitHub cannot be reached at the moment"],
