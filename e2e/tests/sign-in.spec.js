@@ -95,7 +95,6 @@ test("whoever does not agree, or cannot be known, stays who they are", async ({ 
   await signIn(page, "octocat");
   await expect(page).toHaveURL(/\/lists$/);
   await button(page, "Sign out").click();
-  // And who leaves gets there, although the page that they leave hears of it.
   await expect(page).toHaveURL(/\/$/);
   await expect(button(page, "Sign in with GitHub")).toBeVisible();
   for (const [behaviour, said] of [
@@ -116,6 +115,22 @@ test("whoever does not agree, or cannot be known, stays who they are", async ({ 
   await expect(page.locator(".user")).toHaveText("The Octocat");
   await page.goBack();
   await expect(page.locator("body")).toBeVisible();
+});
+
+test("who signs out gets to the start page, although the page that they leave hears of it first", async ({ open }) => {
+  const page = await open();
+  await page.goto("/lists");
+  await signIn(page, "octocat");
+  await expect(page).toHaveURL(/\/lists$/);
+  await expect(page.locator(".user")).toHaveText("The Octocat");
+  await page.route("**/sign-out", async (route) => {
+    const response = await route.fetch({ maxRedirects: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await route.fulfill({ response });
+  });
+  await button(page, "Sign out").click();
+  await expect(page).toHaveURL(/\/$/);
+  await expect(button(page, "Sign in with GitHub")).toBeVisible();
 });
 
 test("the cookie is out of reach for scripts", async ({ open }) => {

@@ -128,6 +128,13 @@ impl EventFeed {
         *self.head.borrow()
     }
 
+    /// Waits until the feed has seen a position, or has stopped.
+    pub async fn reached(&self, position: Position) {
+        let mut head = self.head.clone();
+        // A feed that has stopped sees nothing more, and nobody waits for it.
+        let _ = head.wait_for(|head| *head >= position).await;
+    }
+
     /// The events after a position, for ever. After an error the stream goes on
     /// where it was: a damaged event is an error each time, until it is mended or
     /// somebody subscribes from behind it. It ends when the feed is stopped.

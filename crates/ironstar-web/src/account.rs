@@ -7,7 +7,8 @@
 //! there on it is done to its end, also if the browser has gone.
 //!
 //! What a guest has made becomes the user's when they sign in, or, if that cannot be done
-//! just then, in a while; at the latest when they sign out.
+//! just then, in a while; at the latest when they sign out. If it cannot be done even
+//! then, they stay the guest that they were, so that nothing is lost.
 //!
 //! Here is the one GET that changes something, because the protocol has it so. What
 //! protects it is `state`: no other site knows it.

@@ -148,13 +148,13 @@ async fn show(
         let is_milestone = event.position.get().is_multiple_of(MILESTONE);
         return Ok(is_milestone.then(|| sse::progress(event.position)));
     }
-    let told = serde_json::to_string(&*audition.told(event));
-    let frame = told.map(|json| sse::frame(&event.event_type, [json], Some(event.position)).into());
-    Ok(frame
-        .inspect_err(|error| {
+    Ok(match serde_json::to_string(&*audition.told(event)) {
+        Ok(json) => Some(sse::frame(&event.event_type, [json], Some(event.position)).into()),
+        Err(error) => {
             tracing::error!(%error, position = %event.position, "an event has no JSON form");
-        })
-        .ok())
+            None
+        }
+    })
 }
 
 fn is_wanted(event: &Envelope, keys: &KeyExpr) -> bool {

@@ -47,7 +47,7 @@ fn notice(refusal: Option<&str>) -> Markup {
     }
 }
 
-/// What shows that nothing was refused.
+/// What shows that nothing was refused, and that what was new has been seen.
 pub(crate) fn carried_out() -> String {
     let both = html! { (notice(None)) (good_news(None)) };
     sse::datastar_frame(PatchElements::new(both.into_string()), None)
@@ -63,6 +63,11 @@ pub(crate) fn refused(refusal: &str, key: Option<&str>) -> String {
 /// What shows why something was refused that another page has asked for.
 pub(crate) fn refused_elsewhere(refusal: &str) -> String {
     patch(Some(refusal))
+}
+
+/// What shows that nothing was refused of what another page has asked for.
+pub(crate) fn carried_out_elsewhere() -> String {
+    patch(None)
 }
 
 fn patch(refusal: Option<&str>) -> String {

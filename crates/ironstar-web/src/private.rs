@@ -277,7 +277,7 @@ fn theme_frame(theme: Theme) -> Bytes {
 
 /// What takes away a notice; nothing, where there has been none.
 fn carried_out() -> Bytes {
-    notice::carried_out().into()
+    notice::carried_out_elsewhere().into()
 }
 
 #[cfg(test)]

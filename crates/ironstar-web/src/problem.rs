@@ -42,7 +42,7 @@ pub(crate) struct Problem {
     pub(crate) retry_after: Option<Duration>,
     /// Where somebody wanted to go, for the page that shows it.
     pub(crate) then: Option<String>,
-    /// Where it would be otherwise, on another site.
+    /// Where the site is, for whoever has come to it under another name.
     pub(crate) elsewhere: Option<String>,
 }
 
@@ -142,6 +142,7 @@ impl Problem {
         }
     }
 
+    /// A visitor does not read what they have asked for, and asks for more.
     pub(crate) fn too_much_unread() -> Self {
         let detail = "too many answers to your address have not been read yet; \
                       read them, and try again";

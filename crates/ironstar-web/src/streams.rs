@@ -15,8 +15,7 @@ use futures::{StreamExt, stream};
 use crate::problem::Problem;
 use crate::visitor::Visitor;
 
-/// How many bytes of answers may be unread by one visitor: as many as a hundred of the
-/// largest.
+/// How many bytes of answers may be unread by one visitor.
 const UNREAD: u64 = 64 * 1024 * 1024;
 
 /// An answer with fewer bytes does not count. A larger one goes out in parts of this

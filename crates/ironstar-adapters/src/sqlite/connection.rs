@@ -185,9 +185,7 @@ impl OpenError {
             _ => Self::Unusable { path, source },
         }
     }
-}
 
-impl OpenError {
     /// Why a file cannot be opened. SQLite does not say so, but the system does.
     fn unopened(path: PathBuf, source: sqlx::Error) -> Self {
         let folder = path

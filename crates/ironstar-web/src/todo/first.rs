@@ -54,7 +54,7 @@ impl FirstPage<'_> {
             main.page.todoapp {
                 header.header.masthead {
                     (star())
-                    h1 { "My todos" }
+                    h1 { (FIRST_LIST) }
                     p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
                 }
                 (layout::connection(self.frame, "/api/sse/first", Position::START.into()))
@@ -74,7 +74,7 @@ impl FirstPage<'_> {
                 }
             }
         };
-        layout::page(self.frame, "My todos", &content)
+        layout::page(self.frame, FIRST_LIST, &content)
     }
 }
 

@@ -18,7 +18,7 @@ use ironstar_ports::{CommandKey, Position};
 use serde::Deserialize;
 
 use super::Todos;
-use super::live::cut;
+use super::live::{TodoView, cut};
 use super::location::{Asked, Location};
 use super::page::{self, Reader};
 use super::parts;
@@ -119,8 +119,12 @@ pub(super) async fn create(
 
 /// Where a todo is shown that was created at a position, if not on this page.
 async fn elsewhere(todos: &Todos, at: Location, position: Position) -> Option<Location> {
-    // It is there, also if it cannot be found out where.
     let goes_on = async |at| {
+        // Whoever has the page open has it live, and then that is known.
+        if let Some(until) = todos.views.look(&at, TodoView::until).flatten() {
+            return until.is_some();
+        }
+        // The todo is there, also if it cannot be found out where.
         let cut = cut(&todos.views, todos.service.lists(), at).await;
         cut.is_ok_and(|cut| cut.page.next.is_some())
     };
@@ -130,7 +134,7 @@ async fn elsewhere(todos: &Todos, at: Location, position: Position) -> Option<Lo
     }
     let all = at.showing(Show::All);
     let after = position.get().checked_sub(1).map(Position::new);
-    let is_long = goes_on(all).await;
+    let is_long = at == all || goes_on(all).await;
     Some(Location {
         after: after.filter(|_| is_long),
         ..all

@@ -4,7 +4,6 @@
 //! A list that nobody has open leaves nothing here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
@@ -13,7 +12,6 @@ use ironstar_app::list::ListItem;
 use ironstar_app::projection::{News, ReadError};
 use ironstar_app::todo::Show;
 use ironstar_app::{EventFeed, ListService};
-use ironstar_ports::Position;
 use maud::{Markup, html};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -27,9 +25,6 @@ use crate::layout;
 use crate::shared::{Life, Shared};
 use crate::site::BaseAddress;
 use crate::sse;
-
-/// How long to wait before it is looked again how far the log is known.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// What stands above a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -183,7 +178,9 @@ impl Follower {
         loop {
             match self.lists.list(list).await {
                 Ok((as_of, Some(list))) => {
-                    self.has_reached(as_of).await;
+                    // Another process may have folded more than is known here; who may
+                    // not see that has been found out by then.
+                    self.feed.reached(as_of).await;
                     self.show(&list);
                 }
                 Ok((_, None)) => {}
@@ -202,14 +199,6 @@ impl Follower {
                     Err(RecvError::Closed) => return,
                 }
             }
-        }
-    }
-
-    /// Waits until the log is known here as far as somebody else has folded it: whoever
-    /// may not see what is drawn has been found out by then.
-    async fn has_reached(&self, as_of: Position) {
-        while self.feed.head() < as_of {
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
