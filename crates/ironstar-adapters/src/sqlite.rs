@@ -10,13 +10,16 @@
 
 mod batch;
 mod builds;
+mod checkpoint;
 mod connection;
 mod database;
 mod documents;
 mod event_store;
 mod file;
+mod link;
 mod migrations;
 mod projection_store;
+mod readers;
 mod rows;
 mod session_store;
 mod sessions;
@@ -25,9 +28,11 @@ mod transaction;
 mod url;
 mod writer;
 
+pub use checkpoint::{WalFigures, WalLimits};
 pub use connection::OpenError;
 pub use database::SqliteDatabase;
 pub use event_store::{DEFAULT_COMMAND_RETENTION, SqliteEventStore};
+pub use link::WalError;
 pub use migrations::{Migration, migrate, migration_status};
 pub use projection_store::SqliteProjectionStore;
 pub use session_store::SqliteSessionStore;

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-use super::file::Displaced;
+use super::file::FileError;
 use super::transaction::roll_back_if_failed;
 
 /// UTC to the millisecond, as RFC 3339 has it.
@@ -89,7 +89,7 @@ pub(super) enum BatchError {
     #[error(transparent)]
     Time(#[from] time::error::Format),
     #[error(transparent)]
-    Displaced(#[from] Displaced),
+    File(#[from] FileError),
 }
 
 /// One event to be inserted, in column order.

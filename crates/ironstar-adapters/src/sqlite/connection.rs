@@ -10,6 +10,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
+use super::link::{self, WalError};
 use super::url::SqliteUrl;
 
 /// The first SQLite whose write-ahead log cannot be corrupted by a reset
@@ -118,6 +119,9 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// What is beside the file does not belong to it.
+    #[error(transparent)]
+    Wal(#[from] WalError),
     /// The linked SQLite is too old to be trusted.
     #[error("SQLite {version} can corrupt its write-ahead log; 3.51.3 or later is needed")]
     OldSqlite {
@@ -206,6 +210,7 @@ impl OpenError {
 
 /// Opens the connection that writes, and checks it.
 pub(super) async fn connect(url: &SqliteUrl) -> Result<SqliteConnection, OpenError> {
+    link::check(url.path())?;
     if url.path().exists() {
         refuse_foreign(url).await?;
         warn_if_open(url.path());

@@ -1,25 +1,26 @@
 //! A database, as the event store needs it: one connection that writes, and
 //! some that read.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::SqliteConnection;
 
-use super::connection::{OpenError, connect, options};
-use super::file::OpenFile;
+use super::checkpoint::{Checkpoints, WalLimits};
+use super::connection::{OpenError, connect};
+use super::file::Files;
 use super::migrations;
+use super::readers::Readers;
 use super::url::SqliteUrl;
-
-/// How many connections read at once.
-const READERS: u32 = 4;
 
 /// A database that is open, checked, and has the newest schema.
 #[derive(Debug)]
 pub struct SqliteDatabase {
     /// The one connection that writes.
     pub(super) writer: SqliteConnection,
-    /// The file that both have open.
-    pub(super) file: OpenFile,
+    /// The files that both have open.
+    pub(super) files: Files,
+    /// Keeps the write-ahead log small.
+    pub(super) checkpoints: Checkpoints,
     /// Connections that can only read.
-    pub(super) readers: SqlitePool,
+    pub(super) readers: Readers,
 }
 
 impl SqliteDatabase {
@@ -32,16 +33,21 @@ impl SqliteDatabase {
     pub async fn open(url: &SqliteUrl) -> Result<Self, OpenError> {
         let mut writer = connect(url).await?;
         migrations::run(url, &mut writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(options(url).read_only(true))
-            .await
-            .map_err(|source| OpenError::unusable(url, source))?;
-        let file = OpenFile::at(url)?;
+        let mut checkpoints = Checkpoints::default();
+        let files = checkpoints.begin(url, &mut writer).await?;
+        let readers = Readers::open(url, files.clone()).await?;
         Ok(Self {
             writer,
-            file,
+            files,
+            checkpoints,
             readers,
         })
+    }
+
+    /// Keeps the write-ahead log smaller, or warns later.
+    #[must_use]
+    pub fn with_wal_limits(mut self, limits: WalLimits) -> Self {
+        self.checkpoints.limits = limits;
+        self
     }
 }

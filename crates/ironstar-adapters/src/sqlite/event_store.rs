@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::TryFutureExt;
 use ironstar_ports::{
     Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
     Sequence, Snapshot, SnapshotStore, StoreError, StreamId,
 };
-use sqlx::sqlite::SqlitePool;
 
+use super::checkpoint::WalFigures;
 use super::database::SqliteDatabase;
 use super::projection_store::SqliteProjectionStore;
+use super::readers::Readers;
 use super::rows::{self, Read, SELECT_COMMAND, integer};
 use super::session_store::SqliteSessionStore;
 use super::snapshots;
@@ -25,7 +27,7 @@ pub const DEFAULT_COMMAND_RETENTION: Duration = Duration::from_secs(24 * 60 * 60
 #[derive(Debug)]
 pub struct SqliteEventStore {
     writer: Writer,
-    readers: SqlitePool,
+    readers: Readers,
 }
 
 impl SqliteEventStore {
@@ -34,7 +36,13 @@ impl SqliteEventStore {
     #[must_use]
     pub fn new(database: SqliteDatabase, clock: Arc<dyn Clock>, retention: Duration) -> Self {
         Self {
-            writer: Writer::start(database.writer, database.file, clock, retention),
+            writer: Writer::start(
+                database.writer,
+                database.files,
+                database.checkpoints,
+                clock,
+                retention,
+            ),
             readers: database.readers,
         }
     }
@@ -68,13 +76,19 @@ impl SqliteEventStore {
         self.writer.close().await
     }
 
+    /// How much room the write-ahead log takes, and how far the last checkpoint came.
+    #[must_use]
+    pub fn wal(&self) -> WalFigures {
+        self.writer.wal()
+    }
+
     /// Reads events up to the first that is damaged, which is the last result.
     async fn one_by_one(&self, positions: Vec<i64>) -> Result<Vec<Read>, StoreError> {
         let mut events = Vec::new();
         for id in positions {
             let event: Vec<u8> = sqlx::query_scalar(rows::EVENT)
                 .bind(id)
-                .fetch_one(&self.readers)
+                .fetch_one(self.readers.pool())
                 .await
                 .map_err(StoreError::unavailable)?;
             match rows::envelope_of_json(&event) {
@@ -113,9 +127,38 @@ impl EventStore for SqliteEventStore {
     }
 
     async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.readers.read(self.read_outcome(key)).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let read = self.read_stream(stream, after, limit);
+        self.readers.read(read).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.readers.read(self.read_after(position, limit)).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.readers.read(self.read_head()).await
+    }
+}
+
+/// What is read, before the files are looked at.
+impl SqliteEventStore {
+    async fn read_outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
         let known: Option<(String, String)> = sqlx::query_as(SELECT_COMMAND)
             .bind(key.as_str())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.readers.pool())
             .await
             .map_err(StoreError::unavailable)?;
         known
@@ -128,7 +171,7 @@ impl EventStore for SqliteEventStore {
             .transpose()
     }
 
-    async fn load_stream(
+    async fn read_stream(
         &self,
         stream: &StreamId,
         after: Option<Sequence>,
@@ -145,7 +188,7 @@ impl EventStore for SqliteEventStore {
             .bind(aggregate_id)
             .bind(from)
             .bind(limit)
-            .fetch_one(&self.readers)
+            .fetch_one(self.readers.pool())
             .await
             .map_err(StoreError::unavailable)?;
         if let Some(events) = rows::envelopes(page) {
@@ -156,13 +199,13 @@ impl EventStore for SqliteEventStore {
             .bind(aggregate_id)
             .bind(from)
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(self.readers.pool())
             .await
             .map_err(StoreError::unavailable)?;
         self.one_by_one(positions).await?.into_iter().collect()
     }
 
-    async fn load_after(
+    async fn read_after(
         &self,
         position: Position,
         limit: usize,
@@ -171,7 +214,7 @@ impl EventStore for SqliteEventStore {
         let page: rows::Page = sqlx::query_as(rows::LOG.page)
             .bind(after)
             .bind(limit)
-            .fetch_one(&self.readers)
+            .fetch_one(self.readers.pool())
             .await
             .map_err(StoreError::unavailable)?;
         if let Some(events) = rows::envelopes(page) {
@@ -180,15 +223,15 @@ impl EventStore for SqliteEventStore {
         let positions = sqlx::query_scalar(rows::LOG.positions)
             .bind(after)
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(self.readers.pool())
             .await
             .map_err(StoreError::unavailable)?;
         until_damaged(self.one_by_one(positions).await?)
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
+    async fn read_head(&self) -> Result<Position, StoreError> {
         let head: i64 = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM events")
-            .fetch_one(&self.readers)
+            .fetch_one(self.readers.pool())
             .await
             .map_err(StoreError::unavailable)?;
         Ok(Position::new(head.unsigned_abs()))
@@ -198,8 +241,10 @@ impl EventStore for SqliteEventStore {
 #[async_trait]
 impl SnapshotStore for SqliteEventStore {
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        let loaded = snapshots::load(&self.readers, stream).await;
-        loaded.map_err(StoreError::unavailable)
+        let load = snapshots::load(self.readers.pool(), stream);
+        self.readers
+            .read(load.map_err(StoreError::unavailable))
+            .await
     }
 
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {

@@ -1,57 +1,251 @@
-//! Whether the file at a path is still the one that is open.
+//! Whether the files at the paths of a database are still those that SQLite has open.
 //!
-//! A file that is removed or replaced stays open, and what is written to it is
-//! gone with the process: so nothing is, once the path leads elsewhere.
+//! A file that is removed or replaced stays open, and what is written to it is gone
+//! with the process. So the paths of the database, its write-ahead log (`-wal`) and
+//! the log's index (`-shm`) are looked at before each commit, and again before the
+//! caller gets the answer. A copy over a file keeps the file and changes its content:
+//! so the heads of the three are compared with each other and with the last look.
+//!
+//! A look is nine system calls. It belongs to a batch or a page, never to an event.
+//! Files that are displaced stay so: the store refuses everything until it is opened
+//! again. What can be saved is saved by [`mod@rescue`].
+
+mod copy;
+mod displaced;
+mod held;
+mod holders;
+mod index;
+pub(super) mod log;
+mod look;
+mod rescue;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use ironstar_ports::StoreError;
+use tokio::sync::Notify;
+
+pub(super) use self::displaced::Displaced;
+use self::displaced::{How, Part};
+pub(super) use self::held::Held;
+use self::held::{Identity, open_files};
+pub(super) use self::holders::{displaced_holder, in_the_way};
+pub(super) use self::index::Index;
+use self::log::{DATABASE_HEADER, DatabaseHeader};
+use self::look::Seen;
 use super::connection::OpenError;
 use super::url::SqliteUrl;
 
-/// An open file, and where it was found.
+/// The files of a database that SQLite has open here.
 #[derive(Clone, Debug)]
-pub(super) struct OpenFile {
-    path: PathBuf,
-    identity: (u64, u64),
+pub(super) struct Files(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Where the database is, as it was named.
+    named: PathBuf,
+    main: Open,
+    log: Open,
+    index: Open,
+    seen: Mutex<Seen>,
+    displaced: OnceLock<Displaced>,
+    /// Wakes the task that saves what can be saved.
+    wake: Notify,
 }
 
-/// The path does not lead to the open file any more.
+/// An open file, and where it was found.
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    held: Held,
+}
+
+/// Why the files may not be used now.
 #[derive(Debug, thiserror::Error)]
-#[error("the database {} was removed or replaced while it was open", path.display())]
-pub(super) struct Displaced {
-    path: PathBuf,
-    source: Option<io::Error>,
+pub(super) enum FileError {
+    /// They may not be used again, either.
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
+    /// The system does not tell.
+    #[error("cannot look at the database {}", path.display())]
+    Unknown {
+        /// The database.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
-impl OpenFile {
-    /// The file that has just been opened.
-    pub(super) fn at(url: &SqliteUrl) -> Result<Self, OpenError> {
-        let path = url.path().to_owned();
-        match identity(&path) {
-            Ok(identity) => Ok(Self { path, identity }),
-            Err(error) => Err(OpenError::unusable(url, error.into())),
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl Files {
+    /// The files that a connection has just opened. It must have used the log.
+    ///
+    /// That they are the same files follows from their identities: SQLite keeps its
+    /// descriptors, and this process has each file open before it is opened here.
+    pub(super) fn of(url: &SqliteUrl) -> Result<Self, OpenError> {
+        let unusable = |error: io::Error| OpenError::unusable(url, error.into());
+        let open = open_files();
+        let files = Shared::open(url.path()).map_err(unusable)?;
+        if let Ok(open) = open {
+            let all = [&files.main, &files.log, &files.index];
+            if !all.iter().all(|file| open.contains(&file.held.identity())) {
+                let error = "the files were replaced while they were opened; try again";
+                return Err(unusable(io::Error::other(error)));
+            }
+        }
+        let files = Self(Arc::new(files));
+        files.check().map_err(|error| match error {
+            FileError::Displaced(displaced) => unusable(io::Error::other(displaced)),
+            FileError::Unknown { source, .. } => unusable(source),
+        })?;
+        Ok(files)
+    }
+
+    /// Makes sure that the files are in their places and fit together. Nothing that
+    /// was read or written since the last look may be told before this.
+    pub(super) fn check(&self) -> Result<(), FileError> {
+        self.check_latched()?;
+        let mut seen = self.seen();
+        let displaced = match self.0.look(&mut seen) {
+            Ok(()) => return Ok(()),
+            Err(FileError::Displaced(displaced)) => displaced,
+            Err(error) => return Err(error),
+        };
+        let displaced = self.0.displaced.get_or_init(|| displaced).clone();
+        self.0.wake.notify_one();
+        Err(displaced.into())
+    }
+
+    /// Makes sure that a read does not end the process: SQLite maps the index into
+    /// memory, and a mapped page that was cut off is fatal. One system call.
+    pub(super) fn check_before_read(&self) -> Result<(), FileError> {
+        self.check_latched()?;
+        match self.0.index.held.size() {
+            Ok(size) if size >= look::INDEX_PAGE => Ok(()),
+            Ok(_) | Err(_) => self.check(),
         }
     }
 
-    /// Makes sure that the path still leads here. One system call.
-    pub(super) fn check(&self) -> Result<(), Displaced> {
-        let source = match identity(&self.path) {
-            Ok(identity) if identity == self.identity => return Ok(()),
-            Ok(_) => None,
-            Err(error) => Some(error),
-        };
-        Err(Displaced {
-            path: self.path.clone(),
-            source,
-        })
+    /// Waits until the files are displaced.
+    pub(super) async fn displaced(&self) {
+        while self.0.displaced.get().is_none() {
+            self.0.wake.notified().await;
+        }
+    }
+
+    /// Whether the files are displaced, by what is known without a look.
+    pub(super) fn is_displaced(&self) -> bool {
+        self.0.displaced.get().is_some()
+    }
+
+    /// The log, as it was at the last look.
+    pub(super) fn index(&self) -> Option<Index> {
+        self.seen().index
+    }
+
+    /// How long the log's file is now, in bytes.
+    pub(super) fn log_size(&self) -> io::Result<u64> {
+        self.0.log.held.size()
+    }
+
+    /// The log.
+    pub(super) fn log_path(&self) -> &Path {
+        &self.0.log.path
+    }
+
+    /// The header of the database as it is in the file, whatever the log has.
+    pub(super) fn header(&self) -> io::Result<DatabaseHeader> {
+        let mut header = [0; DATABASE_HEADER];
+        self.0.main.held.read_exact_at(&mut header, 0)?;
+        Ok(header)
+    }
+
+    /// The index, which readers have locks on.
+    pub(super) fn index_identity(&self) -> Identity {
+        self.0.index.held.identity()
+    }
+
+    /// Saves what can be saved of displaced files, and tells the operator. Blocks.
+    pub(super) fn rescue(&self) {
+        if let Some(displaced) = self.0.displaced.get() {
+            let outcome = rescue::rescue(&self.0, &self.seen());
+            tracing::error!(
+                "{displaced}, so every request is refused until the server is started again; {outcome}"
+            );
+        }
+    }
+
+    /// Refuses files that were displaced at an earlier look. No system call.
+    pub(super) fn check_latched(&self) -> Result<(), FileError> {
+        match self.0.displaced.get() {
+            None => Ok(()),
+            Some(displaced) => Err(displaced.clone().into()),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What tells a file from all others: its device and its inode.
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
+impl Shared {
+    fn open(named: &Path) -> io::Result<Self> {
+        // SQLite puts the other two beside the file that a symbolic link leads to.
+        let path = fs::canonicalize(named)?;
+        let (log, index) = (beside(&path, "-wal"), beside(&path, "-shm"));
+        Ok(Self {
+            named: named.to_owned(),
+            main: Open {
+                held: Held::open(&path)?,
+                path,
+            },
+            log: Open {
+                held: Held::open_to_write(&log)?,
+                path: log,
+            },
+            index: Open {
+                held: Held::open(&index)?,
+                path: index,
+            },
+            seen: Mutex::default(),
+            displaced: OnceLock::new(),
+            wake: Notify::new(),
+        })
+    }
+
+    fn part(&self, part: Part) -> &Open {
+        match part {
+            Part::Main => &self.main,
+            Part::Log => &self.log,
+            Part::Index => &self.index,
+        }
+    }
+
+    fn displaced(&self, part: Part, how: How) -> FileError {
+        let path = match part {
+            Part::Main => self.named.clone(),
+            Part::Log | Part::Index => self.part(part).path.clone(),
+        };
+        Displaced { part, path, how }.into()
+    }
+}
+
+/// A database that was saved when the one at this path was displaced, if there is one.
+pub(super) fn rescued(path: &Path) -> Option<PathBuf> {
+    let copy = beside(path, &format!(".{}-1", rescue::RESCUED));
+    copy.exists().then_some(copy)
+}
+
+/// A file that SQLite keeps beside a database.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

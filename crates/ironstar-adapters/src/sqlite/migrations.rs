@@ -1,13 +1,14 @@
 //! The schema, and how far a database has got with it.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection};
 
 use super::connection::{OpenError, connect, options};
+use super::file::beside;
+use super::link;
 use super::url::SqliteUrl;
 
 /// Every migration of `migrations/sqlite`.
@@ -102,6 +103,7 @@ async fn applied_versions(url: &SqliteUrl) -> Result<HashSet<i64>, OpenError> {
         return Ok(HashSet::new());
     }
     // Reading a write-ahead log needs files beside it; without one, none are made.
+    link::check(url.path())?;
     let has_log = beside(url.path(), "-wal").exists();
     let mut connection = options(url)
         .read_only(true)
@@ -125,11 +127,4 @@ async fn applied_versions(url: &SqliteUrl) -> Result<HashSet<i64>, OpenError> {
     };
     connection.close().await.map_err(unusable)?;
     Ok(versions.into_iter().collect())
-}
-
-/// A file that SQLite keeps beside a database.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -2,12 +2,13 @@
 //! readers.
 
 use async_trait::async_trait;
+use futures::TryFutureExt;
 use ironstar_ports::{
     Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource, Found,
     ProjectionStore, StoreError, UpdateError,
 };
-use sqlx::sqlite::SqlitePool;
 
+use super::readers::Readers;
 use super::writer::Writer;
 use super::{builds, documents};
 
@@ -15,13 +16,14 @@ use super::{builds, documents};
 #[derive(Debug)]
 pub struct SqliteProjectionStore {
     pub(super) writer: Writer,
-    pub(super) readers: SqlitePool,
+    pub(super) readers: Readers,
 }
 
 #[async_trait]
 impl ProjectionStore for SqliteProjectionStore {
     async fn builds(&self) -> Result<Vec<Build>, StoreError> {
-        Ok(builds::all(&self.readers).await?)
+        let all = builds::all(self.readers.pool());
+        self.readers.read(all.map_err(StoreError::from)).await
     }
 
     async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
@@ -41,6 +43,7 @@ impl ProjectionStore for SqliteProjectionStore {
         source: &DocumentSource,
         query: &DocumentQuery,
     ) -> Result<Option<Found>, StoreError> {
-        Ok(documents::find(&self.readers, source, query).await?)
+        let find = documents::find(self.readers.pool(), source, query);
+        self.readers.read(find.map_err(StoreError::from)).await
     }
 }

@@ -2,11 +2,11 @@
 //! readers.
 
 use async_trait::async_trait;
-use futures::FutureExt;
+use futures::{FutureExt, TryFutureExt};
 use ironstar_ports::{SecretStore, SessionHash, SessionStore, StoreError, StoredSession};
-use sqlx::sqlite::SqlitePool;
 use time::OffsetDateTime;
 
+use super::readers::Readers;
 use super::sessions;
 use super::writer::Writer;
 
@@ -14,7 +14,7 @@ use super::writer::Writer;
 #[derive(Debug)]
 pub struct SqliteSessionStore {
     pub(super) writer: Writer,
-    pub(super) readers: SqlitePool,
+    pub(super) readers: Readers,
 }
 
 #[async_trait]
@@ -30,8 +30,10 @@ impl SessionStore for SqliteSessionStore {
         id: &SessionHash,
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError> {
-        let loaded = sessions::load(&self.readers, id, now).await;
-        loaded.map_err(StoreError::unavailable)
+        let load = sessions::load(self.readers.pool(), id, now);
+        self.readers
+            .read(load.map_err(StoreError::unavailable))
+            .await
     }
 
     async fn replace(

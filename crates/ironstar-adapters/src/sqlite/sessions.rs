@@ -5,7 +5,7 @@ use ironstar_ports::{Payload, PayloadError, SessionHash, StoredSession};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use time::OffsetDateTime;
 
-use super::file::Displaced;
+use super::file::FileError;
 
 /// How many sessions are swept at a time.
 const SWEPT: i64 = 1_000;
@@ -44,7 +44,7 @@ pub(super) enum SessionError {
     #[error("a secret has {0} bytes instead of 32")]
     NoSecret(usize),
     #[error(transparent)]
-    Displaced(#[from] Displaced),
+    File(#[from] FileError),
 }
 
 pub(super) async fn load(

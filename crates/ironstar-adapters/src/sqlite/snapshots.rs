@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ironstar_ports::{Payload, PayloadError, Position, Sequence, Snapshot, StreamId};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::file::Displaced;
+use super::file::FileError;
 
 const SELECT: &str = "
     SELECT sequence, position, fingerprint, state FROM snapshots
@@ -27,7 +27,7 @@ pub(super) enum SnapshotError {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
-    Displaced(#[from] Displaced),
+    File(#[from] FileError),
 }
 
 pub(super) async fn load(

@@ -9,7 +9,7 @@
 mod task;
 
 use std::fmt::{self, Debug};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -24,8 +24,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use self::task::Task;
+use super::checkpoint::{Checkpoints, WalFigures};
 use super::documents::Changes;
-use super::file::OpenFile;
+use super::file::Files;
 use super::sessions::SessionError;
 
 /// How many requests may wait for the writer.
@@ -35,6 +36,7 @@ const QUEUE: usize = 4_096;
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Request>,
+    wal: Arc<Mutex<WalFigures>>,
 }
 
 #[derive(Debug)]
@@ -49,8 +51,9 @@ enum Request {
 /// A change of one statement, and whoever waits for its answer.
 struct Job(Box<dyn FnOnce(Checked<'_>) -> Work<'_> + Send>);
 
-/// The connection that writes, if it may be used.
-type Checked<'c> = Result<&'c mut SqliteConnection, StoreError>;
+/// The connection that writes, if it may be used, and the files to look at before
+/// what it did is told.
+type Checked<'c> = Result<(&'c mut SqliteConnection, Files), StoreError>;
 
 /// A job at work.
 type Work<'c> = BoxFuture<'c, ()>;
@@ -77,14 +80,21 @@ impl Writer {
     /// for `retention`.
     pub(super) fn start(
         connection: SqliteConnection,
-        file: OpenFile,
+        files: Files,
+        checkpoints: Checkpoints,
         clock: Arc<dyn Clock>,
         retention: Duration,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        let task = Task::new(connection, file, clock, retention);
+        let wal = checkpoints.figures();
+        let task = Task::new(connection, files, checkpoints, clock, retention);
         tokio::spawn(task.run(requests));
-        Self { queue }
+        Self { queue, wal }
+    }
+
+    /// How the write-ahead log is.
+    pub(super) fn wal(&self) -> WalFigures {
+        *self.wal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has events appended.
@@ -140,10 +150,14 @@ impl Writer {
             + 'static,
     {
         self.ask(|answer: Answer<T, StoreError>| {
-            Request::Run(Job(Box::new(move |connection| {
+            Request::Run(Job(Box::new(move |checked| {
                 async move {
-                    let outcome = match connection {
-                        Ok(connection) => run(connection).await.map_err(StoreError::unavailable),
+                    let outcome = match checked {
+                        Ok((connection, files)) => {
+                            let outcome = run(connection).await;
+                            let checked = files.check().map_err(StoreError::from);
+                            checked.and(outcome.map_err(StoreError::unavailable))
+                        }
                         Err(error) => Err(error),
                     };
                     // Whoever asked may have stopped waiting.

@@ -1,6 +1,7 @@
 mod pages;
 mod projections;
 mod sessions;
+mod wal;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};

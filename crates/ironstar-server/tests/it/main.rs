@@ -1,9 +1,11 @@
 //! The real binary: real SQLite, real Zenoh, real HTTP.
 
+mod backup;
 mod chromium;
 mod concurrency;
 mod config;
 mod damage;
+mod files;
 mod kill;
 mod limits;
 mod path;

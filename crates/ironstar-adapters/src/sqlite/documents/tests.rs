@@ -12,7 +12,7 @@ async fn plan(source: &DocumentSource, query: &DocumentQuery) -> Vec<String> {
     let database = SqliteDatabase::open(&url).await.expect("a database");
     let explain = format!("EXPLAIN QUERY PLAN {}", find_statement(source, query));
     let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(explain))
-        .fetch_all(&database.readers)
+        .fetch_all(database.readers.pool())
         .await
         .expect("a plan");
     steps.into_iter().map(|(.., step)| step).collect()

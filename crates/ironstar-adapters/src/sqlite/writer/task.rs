@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, Job, Project, Request};
 use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
+use crate::sqlite::checkpoint::Checkpoints;
 use crate::sqlite::documents::Changes;
-use crate::sqlite::file::OpenFile;
+use crate::sqlite::file::{FileError, Files};
 use crate::sqlite::snapshots::{self, SnapshotError};
 use crate::sqlite::{builds, documents};
 
@@ -29,6 +30,9 @@ const WORTHWHILE: usize = 64;
 /// How often old commands are swept, if there is something to commit.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often the files are looked at, whether or not there is something to commit.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How many times as long as it took to sweep a little of a build that has ended,
 /// nothing more of it is swept.
 const SWEEP_REST: u32 = 9;
@@ -36,7 +40,8 @@ const SWEEP_REST: u32 = 9;
 /// The task's own.
 pub(super) struct Task {
     connection: SqliteConnection,
-    file: OpenFile,
+    files: Files,
+    checkpoints: Checkpoints,
     clock: Arc<dyn Clock>,
     retention: Duration,
     swept_at: OffsetDateTime,
@@ -45,6 +50,10 @@ pub(super) struct Task {
     has_ended_builds: bool,
     /// When the next of their documents are swept.
     sweep_at: Instant,
+    /// When the files are looked at next.
+    look_at: Instant,
+    /// Whether what displaced files held has been saved, as far as it can be.
+    is_rescued: bool,
 }
 
 /// What one round does, in this order.
@@ -76,19 +85,23 @@ async fn wait_for_more(requests: &mpsc::Receiver<Request>, taken: usize) {
 impl Task {
     pub(super) fn new(
         connection: SqliteConnection,
-        file: OpenFile,
+        files: Files,
+        checkpoints: Checkpoints,
         clock: Arc<dyn Clock>,
         retention: Duration,
     ) -> Self {
         Self {
             connection,
-            file,
+            files,
+            checkpoints,
             clock,
             retention,
             swept_at: OffsetDateTime::UNIX_EPOCH,
             foresight: Foresight::default(),
             has_ended_builds: true,
             sweep_at: Instant::now(),
+            look_at: Instant::now() + LOOK_INTERVAL,
+            is_rescued: false,
         }
     }
 
@@ -96,6 +109,8 @@ impl Task {
         let mut taken = Vec::with_capacity(BATCH);
         loop {
             if !self.receive(&mut requests, &mut taken).await {
+                // Nobody is left to be told how it ended.
+                let _ = self.close().await;
                 return;
             }
             wait_for_more(&requests, taken.len()).await;
@@ -105,6 +120,7 @@ impl Task {
                 taken.push(request);
             }
             let round = Round::of(taken.drain(..));
+            self.look().await;
             if !round.appends.is_empty() {
                 self.append(round.appends).await;
             }
@@ -112,18 +128,60 @@ impl Task {
                 self.save(round.saves).await;
             }
             for Job(run) in round.jobs {
-                run(self.checked()).await;
+                let files = self.files.clone();
+                run(self.checked().map(|connection| (connection, files))).await;
             }
             for project in round.projects {
                 self.project(project).await;
             }
             if let Some(answer) = round.close {
-                let closed = self.connection.close().await;
-                // Whoever asked may have stopped waiting; the file is closed.
-                let _ = answer.send(closed.map_err(StoreError::unavailable));
+                let closed = self.close().await;
+                // The caller may have stopped waiting; the file is closed.
+                let _ = answer.send(closed);
                 return;
             }
+            if !self.files.is_displaced() {
+                let (connection, files) = (&mut self.connection, &self.files);
+                self.checkpoints.after_batch(connection, files).await;
+            }
         }
+    }
+
+    /// Looks at the files. If they are displaced, what they hold is saved before any
+    /// caller is told.
+    async fn look(&mut self) {
+        if let Err(FileError::Unknown { path, source }) = self.files.check() {
+            tracing::warn!(%source, "cannot look at the database {}", path.display());
+        }
+        if self.files.is_displaced() && !self.is_rescued {
+            self.is_rescued = true;
+            let files = self.files.clone();
+            let rescued = tokio::task::spawn_blocking(move || files.rescue());
+            // It ends early only if the runtime does.
+            let _ = rescued.await;
+        }
+    }
+
+    /// Looks at the files, and goes on with what a reader has held up.
+    async fn look_now_and_then(&mut self) {
+        self.look().await;
+        if !self.files.is_displaced() {
+            let (connection, files) = (&mut self.connection, &self.files);
+            self.checkpoints.again(connection, files).await;
+        }
+        self.look_at = Instant::now() + LOOK_INTERVAL;
+    }
+
+    /// Closes the connection. One whose files are displaced stays open until the
+    /// process ends: SQLite would remove whatever has the log's name by now.
+    async fn close(mut self) -> Result<(), StoreError> {
+        self.look().await;
+        if let Err(error) = self.files.check() {
+            std::mem::forget(self.connection);
+            return Err(error.into());
+        }
+        let closed = self.connection.close().await;
+        closed.map_err(StoreError::unavailable)
     }
 
     /// Commits appends and answers everyone.
@@ -139,11 +197,16 @@ impl Task {
             }
             Err(failure) => Arc::new(failure),
         };
-        tracing::error!(
-            error = &failure as &dyn std::error::Error,
-            appends = appends.len(),
-            "a batch of appends failed"
-        );
+        // If the files are displaced, the log says so once, and what they hold is
+        // saved before callers are told.
+        self.look().await;
+        if !self.files.is_displaced() {
+            tracing::error!(
+                error = &failure as &dyn std::error::Error,
+                appends = appends.len(),
+                "a batch of appends failed"
+            );
+        }
         for waiting in waiting {
             let answer = Err(StoreError::unavailable(Arc::clone(&failure)).into());
             // A caller that went away needs no answer.
@@ -154,9 +217,10 @@ impl Task {
     async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
         let now = self.clock.now();
         let forget_before = (now - self.swept_at > SWEEP_INTERVAL).then(|| now - self.retention);
-        self.file.check()?;
+        self.files.check_latched()?;
         let (connection, foresight) = (&mut self.connection, &mut self.foresight);
         let answers = batch::commit(connection, appends, now, forget_before, foresight).await?;
+        self.files.check()?;
         if forget_before.is_some() {
             self.swept_at = now;
         }
@@ -174,8 +238,9 @@ impl Task {
     }
 
     async fn save_all(&mut self, snapshots: &[Snapshot]) -> Result<(), SnapshotError> {
-        self.file.check()?;
-        snapshots::save(&mut self.connection, snapshots).await
+        self.files.check_latched()?;
+        snapshots::save(&mut self.connection, snapshots).await?;
+        Ok(self.files.check()?)
     }
 
     /// Changes a read model and answers. Whoever asked may have stopped waiting.
@@ -195,41 +260,52 @@ impl Task {
 
     async fn begin(&mut self, name: &str, version: u32) -> Result<Build, StoreError> {
         self.has_ended_builds = true;
-        Ok(builds::begin(self.checked()?, name, version).await?)
+        let build = builds::begin(self.checked()?, name, version).await?;
+        self.files.check()?;
+        Ok(build)
     }
 
     async fn update(&mut self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
         self.has_ended_builds = true;
-        builds::update(self.checked()?, build, update).await
+        let updated = builds::update(self.checked()?, build, update).await;
+        self.files.check().map_err(StoreError::from)?;
+        updated
     }
 
     async fn commit(&mut self, changes: Changes) -> Result<(), CommitError> {
         let committed = documents::commit(self.checked()?, changes).await;
         // Another process may have had it replaced, and have no time to sweep.
         self.has_ended_builds |= matches!(committed, Err(CommitError::Ended));
+        self.files.check().map_err(StoreError::from)?;
         committed
     }
 
-    /// The connection, if the file is still the one that it was opened on.
+    /// The connection, if the files were not displaced at the last look, which is that
+    /// of the round or that after the change before.
     fn checked(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        self.file.check().map_err(StoreError::unavailable)?;
+        self.files.check_latched()?;
         Ok(&mut self.connection)
     }
 
     /// Waits for requests. As long as there are builds that have ended, some of
-    /// that time goes to sweeping them, a little at a time. Returns whether there
-    /// will be more requests.
+    /// that time goes to sweeping them, a little at a time; and the files are looked
+    /// at now and then. Returns whether there will be more requests.
     async fn receive(
         &mut self,
         requests: &mut mpsc::Receiver<Request>,
         taken: &mut Vec<Request>,
     ) -> bool {
-        while self.has_ended_builds && !requests.is_closed() {
+        while !requests.is_closed() {
+            let files = self.files.clone();
             let receiving = requests.recv_many(taken, BATCH);
             // What is due is done first, or it never would be under load.
             tokio::select! {
                 biased;
-                () = sleep_until(self.sweep_at) => self.sweep_builds().await,
+                () = files.displaced(), if !self.is_rescued => self.look().await,
+                () = sleep_until(self.sweep_at), if self.has_ended_builds => {
+                    self.sweep_builds().await;
+                }
+                () = sleep_until(self.look_at) => self.look_now_and_then().await,
                 received = receiving => return received > 0,
             }
         }

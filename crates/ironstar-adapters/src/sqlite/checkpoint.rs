@@ -1,0 +1,274 @@
+//! Keeps the write-ahead log small.
+//!
+//! SQLite would bring the log into the database in the middle of a commit, before
+//! the caller gets an answer, and again in each commit while a reader holds it up.
+//! Here it is done between batches, when callers have their answers, and again when
+//! the log has grown or a second has passed. After a checkpoint that brought
+//! everything there, the log begins again with a link (see [`mod@link`]), and its
+//! file is cut to a limit.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::OpenError;
+use super::file::{FileError, Files, Index, in_the_way};
+use super::link;
+use super::transaction::roll_back_if_failed;
+use super::url::SqliteUrl;
+
+/// How many frames are worth a checkpoint: SQLite's own default.
+const WORTHWHILE: u32 = 1_000;
+
+const MIB: u64 = 1024 * 1024;
+
+/// How large the write-ahead log may be, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WalLimits {
+    /// What its file is cut to after a checkpoint that brought everything into the
+    /// database.
+    pub kept: u64,
+    /// From here on, and each time that it has doubled, there is a warning if a
+    /// reader keeps it from being brought there.
+    pub warned: u64,
+}
+
+impl Default for WalLimits {
+    fn default() -> Self {
+        Self {
+            kept: 8 * MIB,
+            warned: 64 * MIB,
+        }
+    }
+}
+
+/// How the write-ahead log is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct WalFigures {
+    /// How long its file is, in bytes.
+    pub bytes: u64,
+    /// How many frames (changed pages) it has.
+    pub frames: u32,
+    /// How many of them the last checkpoint has brought into the database.
+    pub checkpointed: u32,
+}
+
+/// What the writer knows of checkpoints.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    pub(super) limits: WalLimits,
+    figures: Arc<Mutex<WalFigures>>,
+    /// The log, as the last checkpoint left it.
+    tried: Option<Index>,
+    /// How large the log was at the last warning.
+    warned: u64,
+}
+
+/// Why there was no checkpoint.
+#[derive(Debug, thiserror::Error)]
+enum CheckpointError {
+    #[error(transparent)]
+    Sqlite(#[from] sqlx::Error),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the database cannot be read")]
+    Unreadable(#[from] std::io::Error),
+    #[error("there are no random numbers")]
+    Random(#[from] getrandom::Error),
+}
+
+impl Checkpoints {
+    /// Takes over from SQLite, for a connection that has just been opened. Its log
+    /// begins again, with a link, if no other process keeps it from that.
+    pub(super) async fn begin(
+        &mut self,
+        url: &SqliteUrl,
+        connection: &mut SqliteConnection,
+    ) -> Result<Files, OpenError> {
+        let unusable = |source| OpenError::unusable(url, source);
+        // Reading the schema has SQLite open the log.
+        let settings = format!(
+            "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {};
+             SELECT count(*) FROM sqlite_schema",
+            self.limits.kept
+        );
+        sqlx::raw_sql(AssertSqlSafe(settings))
+            .execute(&mut *connection)
+            .await
+            .map_err(unusable)?;
+        let files = Files::of(url)?;
+        self.run(connection, &files, true).await;
+        Ok(files)
+    }
+
+    /// What operators can see at any time.
+    pub(super) fn figures(&self) -> Arc<Mutex<WalFigures>> {
+        Arc::clone(&self.figures)
+    }
+
+    /// Makes a checkpoint if the log has grown enough since the last.
+    pub(super) async fn after_batch(&mut self, connection: &mut SqliteConnection, files: &Files) {
+        let Some(index) = files.index() else {
+            return;
+        };
+        let tried = self.tried.filter(|tried| tried.salts == index.salts);
+        let frames = tried.map_or(0, |tried| tried.frames);
+        if index.frames >= frames.saturating_add(WORTHWHILE) {
+            self.run(connection, files, true).await;
+        }
+    }
+
+    /// Tries again what a reader has held up. Called about once a second.
+    pub(super) async fn again(&mut self, connection: &mut SqliteConnection, files: &Files) {
+        let Some(index) = files.index() else {
+            return;
+        };
+        let bytes = self.note(files);
+        let is_held_up = self.tried.is_some_and(|tried| {
+            tried.salts == index.salts
+                && (tried.backfilled < tried.frames || bytes > self.limits.kept)
+        });
+        if !is_held_up {
+            return;
+        }
+        // The log cannot begin again while its end is being read.
+        let is_left_alone = index.backfilled == index.frames
+            && !in_the_way(
+                files.index_identity(),
+                &Index {
+                    frames: u32::MAX,
+                    ..index
+                },
+            )
+            .is_empty();
+        if !is_left_alone {
+            self.run(connection, files, false).await;
+        }
+    }
+
+    /// Makes a checkpoint. What fails is tried again when there is more.
+    async fn run(&mut self, connection: &mut SqliteConnection, files: &Files, is_stamped: bool) {
+        if let Err(error) = self.checkpoint(connection, files, is_stamped).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the write-ahead log was not brought into the database; that is tried again"
+            );
+        }
+        self.tried = files.index();
+        self.note(files);
+        self.warn_if_held_up(files);
+    }
+
+    async fn checkpoint(
+        &self,
+        connection: &mut SqliteConnection,
+        files: &Files,
+        is_stamped: bool,
+    ) -> Result<(), CheckpointError> {
+        files.check()?;
+        if is_stamped {
+            set_user_version(connection, link::stamp()?).await?;
+        }
+        sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(&mut *connection)
+            .await?;
+        files.check()?;
+        let is_complete = files
+            .index()
+            .is_some_and(|index| index.frames > 0 && index.backfilled == index.frames);
+        if is_complete {
+            // The limit may have been changed since the connection was opened.
+            let limit = format!("PRAGMA journal_size_limit = {}", self.limits.kept);
+            sqlx::raw_sql(AssertSqlSafe(limit))
+                .execute(&mut *connection)
+                .await?;
+            let linked = begin_again(connection, files).await;
+            roll_back_if_failed(connection, linked).await?;
+            files.check()?;
+        }
+        Ok(())
+    }
+
+    /// Notes how the log is. Returns how long its file is, in bytes.
+    fn note(&self, files: &Files) -> u64 {
+        let index = files.index();
+        let figures = WalFigures {
+            bytes: files.log_size().unwrap_or_default(),
+            frames: index.map_or(0, |index| index.frames),
+            checkpointed: index.map_or(0, |index| index.backfilled),
+        };
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+        figures.bytes
+    }
+
+    fn warn_if_held_up(&mut self, files: &Files) {
+        let Some(index) = files.index() else {
+            return;
+        };
+        let bytes = index.end();
+        if bytes < self.limits.warned {
+            self.warned = 0;
+            return;
+        }
+        if index.backfilled == index.frames || bytes < self.warned.saturating_mul(2) {
+            return;
+        }
+        self.warned = bytes;
+        tracing::warn!(
+            bytes,
+            frames = index.frames,
+            checkpointed = index.backfilled,
+            "the write-ahead log {} has grown to {} MiB, since {} still reads the database as it \
+             was before; end that read, or the log keeps growing",
+            files.log_path().display(),
+            bytes / MIB,
+            describe(files, &index)
+        );
+    }
+}
+
+/// Has the log begin again, with a link to the database. A process that commits in
+/// between makes this a commit like others.
+async fn begin_again(
+    connection: &mut SqliteConnection,
+    files: &Files,
+) -> Result<(), CheckpointError> {
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut *connection)
+        .await?;
+    // No other process can commit now; so what is in the database stays so.
+    files.check()?;
+    let is_complete = files
+        .index()
+        .is_some_and(|index| index.backfilled == index.frames);
+    if is_complete {
+        let header = files.header()?;
+        set_user_version(connection, link::link(&header)).await?;
+    }
+    sqlx::raw_sql("COMMIT").execute(connection).await?;
+    Ok(())
+}
+
+async fn set_user_version(connection: &mut SqliteConnection, version: u32) -> sqlx::Result<()> {
+    let set = format!("PRAGMA user_version = {version}");
+    sqlx::raw_sql(AssertSqlSafe(set))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The processes that hold a checkpoint up.
+fn describe(files: &Files, index: &Index) -> String {
+    let mut text = String::new();
+    for process in in_the_way(files.index_identity(), index) {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{}", process.describe());
+    }
+    if text.is_empty() {
+        text.push_str("a process that this system does not name");
+    }
+    text
+}

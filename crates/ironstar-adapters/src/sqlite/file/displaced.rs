@@ -1,0 +1,52 @@
+//! What happened to a file that is open.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+
+/// A file is not what it was when it was opened, or was last looked at.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the {part} {} {how} while it was open", path.display())]
+pub(in crate::sqlite) struct Displaced {
+    pub(super) part: Part,
+    pub(super) path: PathBuf,
+    pub(super) how: How,
+}
+
+/// The files of a database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    Main,
+    Log,
+    Index,
+}
+
+/// What happened to a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum How {
+    /// The path leads nowhere.
+    Removed,
+    /// The path leads to another file.
+    Replaced,
+    /// The file has another content.
+    Overwritten,
+}
+
+impl Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "database",
+            Self::Log => "write-ahead log",
+            Self::Index => "index of the write-ahead log,",
+        })
+    }
+}
+
+impl Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Removed => "was removed",
+            Self::Replaced => "was replaced by another file",
+            Self::Overwritten => "was overwritten or cut off",
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! Which processes use a file, as far as Linux tells.
+//!
+//! `/proc/locks` names the holders of all locks. What other users' processes have
+//! open is not told to everyone, and nothing is told where there is no `/proc`.
+
+use std::fs;
+use std::path::Path;
+use std::process;
+
+use super::beside;
+use super::held::{Held, Identity};
+use super::index::{HEAD, Index, MARKS};
+use super::log::read_start;
+
+/// The byte of the index that readers of the first slot lock. The others follow.
+const FIRST_MARK: u64 = 123;
+
+/// A process.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::sqlite) struct ProcessId(u32);
+
+impl ProcessId {
+    fn own() -> Self {
+        Self(process::id())
+    }
+
+    /// For the operator.
+    pub(in crate::sqlite) fn describe(self) -> String {
+        if self == Self::own() {
+            return "this server itself".to_owned();
+        }
+        let Self(id) = self;
+        match fs::read_to_string(format!("/proc/{id}/comm")) {
+            Ok(name) => format!("process {id} ({:?})", name.trim_end()),
+            Err(_) => format!("process {id}"),
+        }
+    }
+}
+
+/// A shared lock on some bytes of a file.
+struct Lock {
+    holder: ProcessId,
+    first: u64,
+    last: u64,
+}
+
+/// The processes whose readers keep frames from being brought into the database.
+pub(in crate::sqlite) fn in_the_way(file: Identity, index: &Index) -> Vec<ProcessId> {
+    let is_in_the_way = |lock: &Lock| {
+        (0..MARKS).any(|slot| {
+            let byte = FIRST_MARK + slot as u64;
+            // Readers of the first slot read the database itself.
+            let is_behind = slot == 0 || index.marks[slot] < index.frames;
+            is_behind && (lock.first..=lock.last).contains(&byte)
+        })
+    };
+    let locks = locks(file).into_iter().filter(is_in_the_way);
+    distinct(locks.map(|lock| lock.holder).collect())
+}
+
+/// The other processes that have locks on a file.
+pub(super) fn others_with_locks(file: Identity) -> Vec<ProcessId> {
+    let holders = locks(file).into_iter().map(|lock| lock.holder);
+    distinct(
+        holders
+            .filter(|holder| *holder != ProcessId::own())
+            .collect(),
+    )
+}
+
+/// A process that has a database open with an index or a log that is not beside it
+/// any more, for the operator.
+///
+/// Each process that reads a database through a log has a lock on it, and on the
+/// index (<https://sqlite.org/walformat.html#locks>).
+pub(in crate::sqlite) fn displaced_holder(path: &Path) -> Option<String> {
+    let main = Held::open(path).ok()?;
+    let users = others_with_locks(main.identity());
+    if users.is_empty() {
+        return None;
+    }
+    let mut versions = [0; 2];
+    main.read_exact_at(&mut versions, 18).ok()?;
+    if versions != [2, 2] {
+        // It has no log.
+        return None;
+    }
+    let index = Held::open(&beside(path, "-shm")).ok();
+    let here = index
+        .as_ref()
+        .map(|index| others_with_locks(index.identity()));
+    let here = here.unwrap_or_default();
+    let is_log_theirs = here.is_empty() || fits(index.as_ref(), path);
+    let displaced = |user: &&ProcessId| !is_log_theirs || !here.contains(user);
+    users.iter().find(displaced).map(|user| user.describe())
+}
+
+/// Whether the log beside a database is the one that its index is of.
+fn fits(index: Option<&Held>, path: &Path) -> bool {
+    let mut head = [0; HEAD];
+    let read = index.is_some_and(|index| index.read_exact_at(&mut head, 0).is_ok());
+    let index = Index::parse(&head).filter(|_| read);
+    index.is_none_or(|index| {
+        let start = read_start(&beside(path, "-wal")).unwrap_or_default();
+        index.frames == 0 || start.get(16..24) == Some(&index.salts[..])
+    })
+}
+
+/// The other processes that have a file open.
+pub(super) fn others_with_descriptors(file: Identity) -> Vec<ProcessId> {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let ids = processes.filter_map(|process| {
+        let process = process.ok()?;
+        let id = process.file_name().to_str()?.parse().ok()?;
+        (ProcessId(id) != ProcessId::own() && has_open(&process.path(), file))
+            .then_some(ProcessId(id))
+    });
+    ids.collect()
+}
+
+fn has_open(process: &Path, file: Identity) -> bool {
+    let descriptors = fs::read_dir(process.join("fd"));
+    let mut descriptors = descriptors.into_iter().flatten().flatten();
+    descriptors.any(|descriptor| {
+        let metadata = fs::metadata(descriptor.path());
+        metadata.is_ok_and(|metadata| Identity::of(&metadata) == file)
+    })
+}
+
+fn distinct(mut processes: Vec<ProcessId>) -> Vec<ProcessId> {
+    processes.sort_unstable();
+    processes.dedup();
+    processes
+}
+
+fn locks(file: Identity) -> Vec<Lock> {
+    let all = fs::read_to_string("/proc/locks").unwrap_or_default();
+    all.lines().filter_map(|line| lock(line, file)).collect()
+}
+
+/// Reads a line like `1: POSIX  ADVISORY  READ 4242 fe:00:1234 123 123`, if it is
+/// about the file.
+fn lock(line: &str, file: Identity) -> Option<Lock> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let &[_, "POSIX", _, "READ", holder, on, first, last] = words.as_slice() else {
+        return None;
+    };
+    let (device, inode) = on.rsplit_once(':')?;
+    if inode != file.inode.to_string() || device != kernel_device(file.device) {
+        return None;
+    }
+    Some(Lock {
+        holder: ProcessId(holder.parse().ok()?),
+        first: first.parse().ok()?,
+        last: last.parse().unwrap_or(u64::MAX),
+    })
+}
+
+/// A device as `/proc` writes it (`makedev(3)` tells how its number is made).
+fn kernel_device(device: u64) -> String {
+    let major = ((device >> 8) & 0xfff) | ((device >> 32) & !0xfff);
+    let minor = (device & 0xff) | ((device >> 12) & !0xff);
+    format!("{major:02x}:{minor:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_is_read_from_line_of_its_file_only() {
+        let file = Identity {
+            device: 0xfe00,
+            inode: 1_234,
+        };
+        let line = "7: POSIX  ADVISORY  READ 4242 fe:00:1234 124 EOF";
+        let found = lock(line, file).expect("a lock");
+        assert_eq!(
+            (found.holder, found.first, found.last),
+            (ProcessId(4_242), 124, u64::MAX)
+        );
+        for other in [
+            "7: POSIX  ADVISORY  READ 4242 fe:00:1235 124 124",
+            "7: POSIX  ADVISORY  READ 4242 fe:01:1234 124 124",
+            "7: -> POSIX  ADVISORY  READ 4242 fe:00:1234 124 124",
+            "7: FLOCK  ADVISORY  READ 4242 fe:00:1234 0 EOF",
+            "7: POSIX  ADVISORY  WRITE 4242 fe:00:1234 124 124",
+        ] {
+            assert!(lock(other, file).is_none(), "{other}");
+        }
+    }
+}

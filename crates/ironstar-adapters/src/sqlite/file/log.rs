@@ -1,0 +1,158 @@
+//! SQLite's `-wal`, the write-ahead log, read without SQLite
+//! (<https://sqlite.org/walformat.html#the_wal_file_format>).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The length of the log's header, and of each frame's.
+pub(super) const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+
+/// The length of a database's header, at the start of its first page.
+pub(in crate::sqlite) const DATABASE_HEADER: usize = 100;
+
+/// The header of a database.
+pub(in crate::sqlite) type DatabaseHeader = [u8; DATABASE_HEADER];
+
+/// The first number of a log, whose last bit tells the order of bytes in checksums.
+const MAGIC: u32 = 0x377f_0682;
+
+/// Where so many frames end, in bytes.
+pub(super) fn end(frames: u32, page_size: u32) -> u64 {
+    HEADER as u64 + u64::from(frames) * frame_size(page_size)
+}
+
+/// How long a frame is, in bytes.
+pub(super) fn frame_size(page_size: u32) -> u64 {
+    FRAME_HEADER as u64 + u64::from(page_size)
+}
+
+/// Where the checksum of the last of so many frames is.
+pub(super) fn last_checksum(frames: u32, page_size: u32) -> u64 {
+    end(frames, page_size) - frame_size(page_size) + 16
+}
+
+/// The salts in a log's header.
+pub(super) fn salts(header: &[u8; HEADER]) -> [u8; 8] {
+    header[16..24].try_into().expect("eight bytes")
+}
+
+/// What SQLite would replay of a log.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::sqlite) struct Log {
+    pub(super) salts: [u8; 8],
+    /// How many frames are committed.
+    pub(in crate::sqlite) frames: u32,
+    pub(super) page_size: u32,
+    /// The database's header after each commit that changed it.
+    pub(in crate::sqlite) headers: Vec<DatabaseHeader>,
+    /// The same of the first frame, if that is a transaction of its own.
+    pub(in crate::sqlite) first: Option<DatabaseHeader>,
+}
+
+impl Log {
+    /// Where the committed frames end, in bytes.
+    pub(super) fn end(&self) -> u64 {
+        end(self.frames, self.page_size)
+    }
+}
+
+/// Reads a log up to its last commit. An empty one, if nothing would be replayed.
+pub(in crate::sqlite) fn scan(mut log: impl Read) -> io::Result<Log> {
+    let mut header = [0; HEADER];
+    if !fill(&mut log, &mut header)? {
+        return Ok(Log::default());
+    }
+    let magic = number(&header[..4]);
+    let sum = Sum {
+        is_big_endian: magic & 1 == 1,
+    };
+    let mut running = sum.add((0, 0), &header[..24]);
+    let page_size = number(&header[8..12]);
+    let is_log = magic & !1 == MAGIC && written(running) == header[24..32];
+    if !is_log || !page_size.is_power_of_two() || !(512..=65_536).contains(&page_size) {
+        return Ok(Log::default());
+    }
+    let mut scanned = Log {
+        salts: salts(&header),
+        page_size,
+        ..Log::default()
+    };
+    let mut frame = vec![0; FRAME_HEADER + page_size as usize];
+    let mut uncommitted: Option<DatabaseHeader> = None;
+    let mut read = 0;
+    while fill(&mut log, &mut frame)? {
+        running = sum.add(sum.add(running, &frame[..8]), &frame[FRAME_HEADER..]);
+        if frame[8..16] != scanned.salts || written(running) != frame[16..24] {
+            break;
+        }
+        read += 1;
+        if number(&frame[..4]) == 1 {
+            let header = frame[FRAME_HEADER..][..DATABASE_HEADER].try_into();
+            uncommitted = Some(header.expect("a hundred bytes"));
+        }
+        if number(&frame[4..8]) != 0 {
+            scanned.frames = read;
+            scanned.headers.extend(uncommitted.take());
+            if read == 1 {
+                scanned.first = scanned.headers.first().copied();
+            }
+        }
+    }
+    Ok(scanned)
+}
+
+/// The header of a log, or what there is of it. Tells one log from the next.
+pub(in crate::sqlite) fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(HEADER);
+    match File::open(path) {
+        Ok(file) => file.take(HEADER as u64).read_to_end(&mut start)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(start)
+}
+
+/// Fills a buffer. Whether there was enough.
+fn fill(log: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match log.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes(bytes.try_into().expect("four bytes"))
+}
+
+/// A checksum, as it is written.
+fn written((first, second): (u32, u32)) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&first.to_be_bytes());
+    bytes[4..].copy_from_slice(&second.to_be_bytes());
+    bytes
+}
+
+/// SQLite's checksum, over words in one of two orders.
+struct Sum {
+    is_big_endian: bool,
+}
+
+impl Sum {
+    fn add(&self, (mut first, mut second): (u32, u32), bytes: &[u8]) -> (u32, u32) {
+        for pair in bytes.chunks_exact(8) {
+            let one = [pair[0], pair[1], pair[2], pair[3]];
+            let other = [pair[4], pair[5], pair[6], pair[7]];
+            let (one, other) = if self.is_big_endian {
+                (u32::from_be_bytes(one), u32::from_be_bytes(other))
+            } else {
+                (u32::from_le_bytes(one), u32::from_le_bytes(other))
+            };
+            first = first.wrapping_add(one).wrapping_add(second);
+            second = second.wrapping_add(other).wrapping_add(first);
+        }
+        (first, second)
+    }
+}

@@ -1,0 +1,240 @@
+//! A look at the files, and what is compared from one look to the next.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::displaced::{How, Part};
+use super::held::Identity;
+use super::index::{HEAD, Index};
+use super::log::{self, DATABASE_HEADER, DatabaseHeader, HEADER};
+use super::{FileError, Shared};
+
+/// The least that SQLite makes the index, in bytes.
+pub(super) const INDEX_PAGE: u64 = 32_768;
+
+/// How many earlier logs are remembered, so that an old index is not taken for a new.
+const REMEMBERED: usize = 8;
+
+/// The longest log whose content is kept here, in bytes. With it, a log that is
+/// overwritten can be written again.
+const MIRRORED: u64 = 16 * 1024 * 1024;
+
+/// How often files are looked at that do not fit together: another process may be
+/// changing them just then.
+const LOOKS: u32 = 40;
+
+/// How long to wait between the later of these looks.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What the last look has seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) index: Option<Index>,
+    main: Option<(DatabaseHeader, u64)>,
+    /// The salts of earlier logs.
+    past: VecDeque<[u8; 8]>,
+    /// The log's content, from its start.
+    mirror: Vec<u8>,
+}
+
+impl Seen {
+    /// The whole log as it was at the last look, if it is kept here.
+    pub(super) fn mirror(&self) -> Option<&[u8]> {
+        let end = self.index?.end();
+        (self.mirror.len() as u64 == end).then_some(&self.mirror)
+    }
+}
+
+/// What does not fit.
+enum Misfit {
+    Part(Part, How),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Misfit {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Shared {
+    /// Looks at everything, and remembers it if it fits.
+    pub(super) fn look(&self, seen: &mut Seen) -> Result<(), FileError> {
+        let unknown = |source| FileError::Unknown {
+            path: self.named.clone(),
+            source,
+        };
+        for part in [Part::Main, Part::Log, Part::Index] {
+            if let Some(how) = self.misplaced(part).map_err(unknown)? {
+                return Err(self.displaced(part, how));
+            }
+        }
+        let mut looks = 1;
+        loop {
+            match self.compare(seen) {
+                Ok(()) => return Ok(()),
+                // A file that is removed is misplaced, and so is one that is swapped.
+                Err(_) if looks < LOOKS => {}
+                Err(Misfit::Part(part, how)) => return Err(self.displaced(part, how)),
+                Err(Misfit::Io(error)) => return Err(unknown(error)),
+            }
+            if looks > LOOKS / 2 {
+                thread::sleep(PAUSE);
+            }
+            looks += 1;
+        }
+    }
+
+    /// The index as it is now, if it can be read and is not older than the last look.
+    pub(super) fn current_index(&self, seen: &Seen) -> Option<Index> {
+        self.read_index(seen).ok()
+    }
+
+    /// What happened to the path of a file, if something did.
+    pub(super) fn misplaced(&self, part: Part) -> io::Result<Option<How>> {
+        let path = match part {
+            Part::Main => &self.named,
+            Part::Log | Part::Index => &self.part(part).path,
+        };
+        Ok(match identity_at(path)? {
+            None => Some(How::Removed),
+            Some(identity) if identity == self.part(part).held.identity() => None,
+            Some(_) => Some(How::Replaced),
+        })
+    }
+
+    /// Compares the heads of the files with each other and with the last look. The
+    /// order matters: SQLite writes the log before the index, and the index before
+    /// it makes the log shorter.
+    fn compare(&self, seen: &mut Seen) -> Result<(), Misfit> {
+        let index = self.read_index(seen)?;
+        let added = self.read_log(&index, seen)?;
+        let main = self.read_main(&index, seen)?;
+        let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
+        if !is_same {
+            if let Some(last) = seen.index {
+                seen.past.push_back(last.salts);
+            }
+            if seen.past.len() > REMEMBERED {
+                seen.past.pop_front();
+            }
+            seen.mirror.clear();
+            // What a checkpoint that had to wait has left.
+            seen.mirror.shrink_to(MIRRORED as usize / 2);
+        }
+        seen.mirror.extend(added);
+        seen.main = Some(main);
+        seen.index = Some(index);
+        Ok(())
+    }
+
+    fn read_index(&self, seen: &Seen) -> Result<Index, Misfit> {
+        const OVERWRITTEN: Misfit = Misfit::Part(Part::Index, How::Overwritten);
+
+        let mut head = [0; HEAD];
+        self.index
+            .held
+            .read_exact_at(&mut head, 0)
+            .map_err(|error| cut_off(error, Part::Index))?;
+        let index = Index::parse(&head).ok_or(OVERWRITTEN)?;
+        let is_older = match seen.index {
+            Some(last) if last.salts == index.salts => {
+                index.frames < last.frames || index.page_size != last.page_size
+            }
+            Some(_) => seen.past.contains(&index.salts),
+            None => false,
+        };
+        if is_older {
+            Err(OVERWRITTEN)
+        } else {
+            Ok(index)
+        }
+    }
+
+    /// Returns what the log has since the last look, as far as it is kept.
+    fn read_log(&self, index: &Index, seen: &Seen) -> Result<Vec<u8>, Misfit> {
+        const OVERWRITTEN: Misfit = Misfit::Part(Part::Log, How::Overwritten);
+
+        if index.frames == 0 {
+            // The log's file still has what was there before.
+            return Ok(Vec::new());
+        }
+        let log = &self.log.held;
+        let read = |bytes: &mut [u8], offset| {
+            log.read_exact_at(bytes, offset)
+                .map_err(|error| cut_off(error, Part::Log))
+        };
+        let mut header = [0; HEADER];
+        read(&mut header, 0)?;
+        if log::salts(&header) != index.salts {
+            return Err(OVERWRITTEN);
+        }
+        let (frames, page_size) = (index.frames, index.page_size);
+        let mut checksum = [0; 8];
+        read(&mut checksum, log::last_checksum(frames, page_size))?;
+        if log.size()? < index.end() || checksum != index.checksum {
+            return Err(OVERWRITTEN);
+        }
+        let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
+        let kept = if is_same { seen.mirror.len() } else { 0 };
+        let is_kept = !is_same || kept > 0 || seen.index.is_some_and(|last| last.frames == 0);
+        if !is_kept || index.end() > MIRRORED {
+            return Ok(Vec::new());
+        }
+        let mut added = vec![0; usize::try_from(index.end()).unwrap_or(kept) - kept];
+        read(&mut added, kept as u64)?;
+        Ok(added)
+    }
+
+    fn read_main(&self, index: &Index, seen: &Seen) -> Result<(DatabaseHeader, u64), Misfit> {
+        const OVERWRITTEN: Misfit = Misfit::Part(Part::Main, How::Overwritten);
+
+        let mut header = [0; DATABASE_HEADER];
+        self.main
+            .held
+            .read_exact_at(&mut header, 0)
+            .map_err(|error| cut_off(error, Part::Main))?;
+        let size = self.main.held.size()?;
+        let (Some(last), Some((before, size_before))) = (seen.index, seen.main) else {
+            return Ok((header, size));
+        };
+        let progress = |index: &Index| (index.salts, index.backfilled, index.attempted);
+        let is_quiet = index.backfilled == index.attempted;
+        // Only checkpoints change a database that has a log.
+        let is_untouched = is_quiet && progress(&last) == progress(index);
+        let is_changed = header != before || size < size_before;
+        let is_foreign = header[..18] != before[..18] || header[68..72] != before[68..72];
+        let is_older = change(&header).wrapping_sub(change(&before)) > u32::MAX / 2;
+        if is_changed && (is_untouched || is_foreign || is_older) {
+            return Err(OVERWRITTEN);
+        }
+        Ok((header, size))
+    }
+}
+
+/// Counts the changes of a database's header.
+fn change(header: &DatabaseHeader) -> u32 {
+    u32::from_be_bytes(header[24..28].try_into().expect("four bytes"))
+}
+
+/// The file at a path, if there is one.
+pub(super) fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(Identity::of(&metadata))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file that ends too early was cut off.
+fn cut_off(error: io::Error, part: Part) -> Misfit {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        Misfit::Part(part, How::Overwritten)
+    } else {
+        Misfit::Io(error)
+    }
+}

@@ -1,0 +1,259 @@
+//! Saves what displaced files hold.
+//!
+//! Nothing here goes through SQLite, since its view may be what is damaged. What
+//! was acknowledged is in the database and in the committed frames of the log, and
+//! both are open here; so they are put back in their places, where the next start
+//! reads them. A place that another file has taken is left alone if a process may
+//! use it, and the copy goes beside it.
+
+use std::fmt::{self, Display};
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::copy::{Prepared, sync_folder, vacant};
+use super::displaced::{How, Part};
+use super::held::Held;
+use super::holders::{others_with_descriptors, others_with_locks};
+use super::index::Index;
+use super::log::{Log, scan};
+use super::look::{Seen, identity_at};
+use super::{Shared, beside};
+
+/// What became of the data, for the operator.
+pub(super) enum Outcome {
+    /// All of it is where the next start reads it.
+    Kept,
+    /// It has been put there again.
+    PutBack,
+    /// A whole copy is beside the database.
+    Beside(PathBuf),
+    /// The content is gone, and with it what only it had.
+    Lost(Part),
+    /// It could not be saved.
+    Failed(io::Error),
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept => f.write_str("restart it: the next start reads every acknowledged event"),
+            Self::PutBack => f.write_str(
+                "restart it: what it held was put back, and the next start reads every \
+                 acknowledged event",
+            ),
+            Self::Beside(copy) => write!(
+                f,
+                "every acknowledged event was saved in {copy}, with {copy}-wal; to go on with \
+                 it, stop the server and rename both to the database's names",
+                copy = copy.display()
+            ),
+            Self::Lost(Part::Main) => f.write_str(
+                "its former content is gone; stop the server, and restore a backup \
+                 (docs/BACKUP.md)",
+            ),
+            Self::Lost(_) => f.write_str(
+                "events since the last checkpoint may be gone; restart it to see which are left, \
+                 or restore a backup (docs/BACKUP.md)",
+            ),
+            Self::Failed(error) => write!(
+                f,
+                "what it held could NOT be saved ({error}); do not stop the server before its \
+                 files are copied from /proc/{pid}/fd",
+                pid = std::process::id()
+            ),
+        }
+    }
+}
+
+/// Saves what can be saved.
+pub(super) fn rescue(files: &Shared, seen: &Seen) -> Outcome {
+    let rescue = Rescue { files, seen };
+    rescue.run().unwrap_or_else(Outcome::Failed)
+}
+
+struct Rescue<'a> {
+    files: &'a Shared,
+    seen: &'a Seen,
+}
+
+/// What has a place now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// The file that is open here.
+    Ours,
+    /// No file, or an empty one.
+    Vacant,
+    /// Another file.
+    Taken,
+}
+
+impl Rescue<'_> {
+    fn run(&self) -> io::Result<Outcome> {
+        let is_overwritten = self.files.displaced.get().is_some_and(|displaced| {
+            (displaced.part, displaced.how) == (Part::Main, How::Overwritten)
+        });
+        if is_overwritten {
+            return Ok(Outcome::Lost(Part::Main));
+        }
+        let main = self.place(Part::Main)?;
+        let Some(log) = self.log()? else {
+            return self.give_up_log();
+        };
+        if main == Place::Taken {
+            return self.save_beside(&log);
+        }
+        let mut outcome = match self.put_log(&log)? {
+            Put::Kept => Outcome::Kept,
+            Put::Back => Outcome::PutBack,
+            Put::Impossible => return self.save_beside(&log),
+        };
+        if main == Place::Vacant {
+            // After the log, without which it would be an older database.
+            let main = &self.files.main;
+            Prepared::of_file(&main.path, self.mode()?, &main.held)?.put(&main.path)?;
+            outcome = Outcome::PutBack;
+        }
+        Ok(outcome)
+    }
+
+    /// The log as it was committed. Nothing, if that is not known any more. Empty, if
+    /// the database has all of it.
+    fn log(&self) -> io::Result<Option<Vec<u8>>> {
+        let Some(last) = self.seen.index else {
+            return Ok(None);
+        };
+        // Another process may have gone on since.
+        let index = self.files.current_index(self.seen).unwrap_or(last);
+        if index.frames == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let is_whole = |log: &Log| {
+            let has_frames_of = |index: &Index| {
+                index.frames > 0 && log.salts == index.salts && log.frames >= index.frames
+            };
+            has_frames_of(&index) || has_frames_of(&last)
+        };
+        let mut held = read(&self.files.log.held)?;
+        let log = scan(&*held)?;
+        if is_whole(&log) {
+            held.truncate(usize::try_from(log.end()).unwrap_or(usize::MAX));
+            return Ok(Some(held));
+        }
+        let mirror = self.seen.mirror();
+        let mirror = mirror.filter(|mirror| scan(*mirror).is_ok_and(|log| is_whole(&log)));
+        Ok(mirror.map(<[u8]>::to_vec))
+    }
+
+    /// Sees to it that the log is in its place.
+    fn put_log(&self, log: &[u8]) -> io::Result<Put> {
+        let path = &self.files.log.path;
+        let place = self.place(Part::Log)?;
+        if log.is_empty() {
+            return self.clear_log(place);
+        }
+        if place != Place::Vacant && starts_with(path, log)? {
+            // Ours, or one that another server has put back.
+            return Ok(Put::Kept);
+        }
+        let prepared = Prepared::of_bytes(path, self.mode()?, log)?;
+        match place {
+            Place::Vacant if identity_at(path)?.is_none() => prepared.put(path)?,
+            Place::Ours => prepared.replace(path)?,
+            Place::Vacant | Place::Taken if self.is_used()? => return Ok(Put::Impossible),
+            Place::Vacant => prepared.replace(path)?,
+            Place::Taken => {
+                fs::rename(path, vacant(path, "displaced")?)?;
+                prepared.put(path)?;
+            }
+        }
+        Ok(Put::Back)
+    }
+
+    /// Moves another log away when the database has all of ours.
+    fn clear_log(&self, place: Place) -> io::Result<Put> {
+        let path = &self.files.log.path;
+        match place {
+            Place::Ours | Place::Vacant => Ok(Put::Kept),
+            Place::Taken if self.is_used()? => Ok(Put::Impossible),
+            Place::Taken => {
+                fs::rename(path, vacant(path, "displaced")?)?;
+                sync_folder(path)?;
+                Ok(Put::Back)
+            }
+        }
+    }
+
+    /// Moves a log away that was overwritten, so that the next start does not take
+    /// it for the right one.
+    fn give_up_log(&self) -> io::Result<Outcome> {
+        let path = &self.files.log.path;
+        if self.place(Part::Log)? == Place::Ours {
+            fs::rename(path, vacant(path, "damaged")?)?;
+            sync_folder(path)?;
+        }
+        Ok(Outcome::Lost(Part::Log))
+    }
+
+    /// Copies the database and its log to names of their own.
+    fn save_beside(&self, log: &[u8]) -> io::Result<Outcome> {
+        let main = &self.files.main;
+        let copy = vacant(&main.path, RESCUED)?;
+        if !log.is_empty() {
+            let place = beside(&copy, "-wal");
+            Prepared::of_bytes(&place, self.mode()?, log)?.put(&place)?;
+        }
+        Prepared::of_file(&copy, self.mode()?, &main.held)?.put(&copy)?;
+        Ok(Outcome::Beside(copy))
+    }
+
+    fn place(&self, part: Part) -> io::Result<Place> {
+        let open = self.files.part(part);
+        Ok(match fs::metadata(&open.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Place::Vacant,
+            Err(error) => return Err(error),
+            Ok(_) if identity_at(&open.path)? == Some(open.held.identity()) => Place::Ours,
+            Ok(metadata) if metadata.len() == 0 && part != Part::Main => Place::Vacant,
+            Ok(_) => Place::Taken,
+        })
+    }
+
+    /// Whether another process may use what has taken the log's place.
+    fn is_used(&self) -> io::Result<bool> {
+        let index = &self.files.index;
+        let new_index = identity_at(&index.path)?.filter(|it| *it != index.held.identity());
+        let has_locks = new_index.is_some_and(|index| !others_with_locks(index).is_empty());
+        let log = identity_at(&self.files.log.path)?;
+        Ok(has_locks || log.is_some_and(|log| !others_with_descriptors(log).is_empty()))
+    }
+
+    /// The permissions of the database, which its other files share.
+    fn mode(&self) -> io::Result<u32> {
+        Ok(self.files.main.held.metadata()?.mode() & 0o777)
+    }
+}
+
+/// What databases are called that were saved.
+pub(super) const RESCUED: &str = "rescued";
+
+/// What became of a log's place.
+enum Put {
+    Kept,
+    Back,
+    Impossible,
+}
+
+fn starts_with(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let mut start = Vec::with_capacity(content.len());
+    let file = fs::File::open(path)?;
+    file.take(content.len() as u64).read_to_end(&mut start)?;
+    Ok(start == content)
+}
+
+fn read(file: &Held) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; usize::try_from(file.size()?).unwrap_or(usize::MAX)];
+    let read = file.read_at(&mut content, 0)?;
+    content.truncate(read);
+    Ok(content)
+}

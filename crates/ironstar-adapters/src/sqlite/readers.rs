@@ -1,0 +1,78 @@
+//! Connections that only read, of which nothing is told before the files are looked at.
+
+use std::future::Future;
+
+use ironstar_ports::StoreError;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+
+use super::connection::{OpenError, options};
+use super::file::Files;
+use super::url::SqliteUrl;
+
+/// How many connections read at once.
+const READERS: u32 = 4;
+
+/// Connections that can only read.
+#[derive(Clone, Debug)]
+pub(super) struct Readers {
+    pool: SqlitePool,
+    files: Files,
+}
+
+impl Readers {
+    /// Opens all of them at once, and for good: one that is opened later would open
+    /// what is at the paths by then.
+    pub(super) async fn open(url: &SqliteUrl, files: Files) -> Result<Self, OpenError> {
+        let of_connection = files.clone();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // A connection within the process does not go away by itself.
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                let files = of_connection.clone();
+                Box::pin(async move {
+                    // SQLite opens the log when it is first read.
+                    sqlx::query("SELECT count(*) FROM sqlite_schema")
+                        .execute(connection)
+                        .await?;
+                    let checked = files.check();
+                    checked.map_err(|error| sqlx::Error::Configuration(error.into()))
+                })
+            })
+            .connect_with(options(url).read_only(true))
+            .await
+            .map_err(|source| OpenError::unusable(url, source))?;
+        let mut open = Vec::new();
+        for _ in 0..READERS {
+            let connection = pool.acquire().await;
+            open.push(connection.map_err(|source| OpenError::unusable(url, source))?);
+        }
+        drop(open);
+        Ok(Self { pool, files })
+    }
+
+    /// The connections. What is read must be told through [`Self::read`].
+    pub(super) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Reads something, and tells it only if the files are still those that were read.
+    pub(super) async fn read<T, E>(
+        &self,
+        read: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        self.files.check_before_read().map_err(StoreError::from)?;
+        let outcome = read.await;
+        self.files.check().map_err(StoreError::from)?;
+        outcome
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
