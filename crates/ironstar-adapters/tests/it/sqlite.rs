@@ -487,9 +487,11 @@ async fn nothing_is_acknowledged_once_the_file_is_gone() {
     let elsewhere = directory.path().join("elsewhere.db");
     std::fs::rename(url.path(), &elsewhere).expect("moved");
     append_one(&store).await.expect_err("the file is gone");
-    std::fs::write(url.path(), "").expect("replaced");
-    append_one(&store).await.expect_err("the file is another");
+    assert!(url.path().exists(), "a copy is put in its place");
+    store.head().await.expect_err("reads are refused, too");
     std::fs::rename(&elsewhere, url.path()).expect("moved back");
-    let appended = append_one(&store).await.expect("appended");
+    append_one(&store).await.expect_err("it stays refused");
+    store.close().await.expect_err("it was displaced");
+    let appended = append_one(&open(&url).await).await.expect("appended");
     assert_eq!(appended.position, Position::new(2));
 }

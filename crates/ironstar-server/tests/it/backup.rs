@@ -18,8 +18,11 @@ fn has_sqlite3(test: &str) -> bool {
     }
     assert!(env::var_os("CI").is_none(), "{test} needs sqlite3");
     // Past the test harness, which would keep it to itself.
-    writeln!(std::io::stderr(), "SKIPPED {test}: sqlite3 is not installed")
-        .expect("standard error takes it");
+    writeln!(
+        std::io::stderr(),
+        "SKIPPED {test}: sqlite3 is not installed"
+    )
+    .expect("standard error takes it");
     false
 }
 
@@ -39,8 +42,9 @@ fn run(directory: &TempDir, line: &str) {
 }
 
 async fn texts(directory: &TempDir) -> Vec<String> {
+    let path = database(directory);
     let todos = rows(
-        &database(directory),
+        &path,
         "SELECT id, payload ->> 'text', sequence, event_type, aggregate_type FROM events
          WHERE event_type = 'created' ORDER BY id",
     );
@@ -91,14 +95,20 @@ async fn copy_of_stopped_server_can_be_restored() {
         server.create("Before").await;
         server.signal(signal);
         server.wait();
-        run(&directory, "mkdir backup
-                         cp -p ironstar.db* backup/");
+        run(
+            &directory,
+            "mkdir backup
+                         cp -p ironstar.db* backup/",
+        );
         let server = Server::start(&directory);
         server.create("After").await;
         server.signal("KILL");
         server.wait();
-        run(&directory, "rm -f ironstar.db-wal ironstar.db-shm
-                         cp -p backup/ironstar.db* .");
+        run(
+            &directory,
+            "rm -f ironstar.db-wal ironstar.db-shm
+                         cp -p backup/ironstar.db* .",
+        );
         let server = Server::start(&directory);
         assert_eq!(texts(&directory).await, ["Before"], "{signal}");
         server.stop();

@@ -207,7 +207,10 @@ impl Shared {
         // Only checkpoints change a database that has a log.
         let is_untouched = is_quiet && progress(&last) == progress(index);
         let is_changed = header != before || size < size_before;
-        let is_foreign = header[..18] != before[..18] || header[68..72] != before[68..72];
+        // The first migration gives a database its application's number.
+        let is_named = before[68..72] != [0; 4];
+        let is_foreign =
+            header[..18] != before[..18] || (is_named && header[68..72] != before[68..72]);
         let is_older = change(&header).wrapping_sub(change(&before)) > u32::MAX / 2;
         if is_changed && (is_untouched || is_foreign || is_older) {
             return Err(OVERWRITTEN);
