@@ -33,6 +33,8 @@ pub enum Bug {
     TrustsHints,
     /// Keeps something of every append in memory.
     RemembersEverything,
+    /// Looks at files that are not where the next start reads them.
+    LooksElsewhere,
 }
 
 /// A word that names no bug.
@@ -42,7 +44,7 @@ pub struct ParseBugError(String);
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AcknowledgesBeforeSync,
         Self::AcknowledgesBeforeCommit,
         Self::SplitsAppends,
@@ -52,6 +54,7 @@ impl Bug {
         Self::SkipsEvents,
         Self::TrustsHints,
         Self::RemembersEverything,
+        Self::LooksElsewhere,
     ];
 
     /// Its name, in kebab case.
@@ -67,6 +70,7 @@ impl Bug {
             Self::SkipsEvents => "skips-events",
             Self::TrustsHints => "trusts-hints",
             Self::RemembersEverything => "remembers-everything",
+            Self::LooksElsewhere => "looks-elsewhere",
         }
     }
 }
@@ -155,7 +159,8 @@ impl EventStore for BuggyStore {
             | Bug::AcknowledgesBeforeCommit
             | Bug::ReadsStaleStreams
             | Bug::SkipsEvents
-            | Bug::TrustsHints => {}
+            | Bug::TrustsHints
+            | Bug::LooksElsewhere => {}
         }
         self.inner.append(append).await
     }

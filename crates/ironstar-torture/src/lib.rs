@@ -7,6 +7,7 @@
 //!
 //! - [`mod@power`]: power cuts, and disks that fail or are full, below SQLite.
 //! - [`mod@kill`]: `kill -9` of the real server.
+//! - [`mod@files`]: files removed, replaced, overwritten or cut off under the server.
 //! - [`mod@bus`]: hints that are lost, doubled, held back and reordered.
 //! - [`mod@consumers`]: streams that nobody reads, and that are cut off.
 //! - [`mod@races`]: commands on few aggregates at once, and whether their history
@@ -19,6 +20,7 @@ mod checkpoints;
 pub mod consumers;
 mod disk;
 mod early;
+pub mod files;
 mod history;
 pub mod kill;
 pub mod power;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use ironstar_torture::{Bug, Findings, Plan, bus, consumers, kill, power, races};
+use ironstar_torture::{Bug, Findings, Plan, bus, consumers, files, kill, power, races};
 
 /// Does to ironstar what the world will do to it.
 #[derive(Debug, Parser)]
@@ -102,6 +102,12 @@ const CHECKS: &[Check] = &[
                 Expectation::Missed("what is not synced survives the process; power cuts find it"),
             ),
         ],
+    },
+    Check {
+        name: "files that go away",
+        share: 0.2,
+        run: |plan, run| files::check(plan, &run.server).boxed_local(),
+        bugs: &[(Bug::LooksElsewhere, Expectation::Caught(&["is gone"]))],
     },
     Check {
         name: "bus faults",

@@ -1,5 +1,6 @@
 //! The application with a bug in its store, for checks that need a process.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,11 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
         });
         _mount = Some(Mount::new(folder, Arc::new(disk))?);
     }
-    let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
+    let database = if bug == Bug::LooksElsewhere {
+        open_elsewhere(folder).await?
+    } else {
+        SqliteDatabase::open(&folder.join(DATABASE).into()).await?
+    };
     let clock = Arc::new(SystemClock);
     let store = SqliteEventStore::new(database, clock.clone(), DEFAULT_COMMAND_RETENTION);
     let documents = Arc::new(store.projections());
@@ -69,4 +74,16 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     println!("ironstar is ready at http://{}", listener.local_addr()?);
     axum::serve(listener, router).await?;
     Ok(())
+}
+
+/// Opens the database of a folder under other names, which nothing happens to.
+async fn open_elsewhere(folder: &Path) -> anyhow::Result<SqliteDatabase> {
+    let elsewhere = folder.join("elsewhere");
+    fs::create_dir(&elsewhere)?;
+    let database = SqliteDatabase::open(&elsewhere.join(DATABASE).into()).await?;
+    for suffix in ["", "-wal", "-shm"] {
+        let name = format!("{DATABASE}{suffix}");
+        fs::hard_link(elsewhere.join(&name), folder.join(&name))?;
+    }
+    Ok(database)
 }

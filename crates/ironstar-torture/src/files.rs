@@ -1,0 +1,225 @@
+//! The files of a database removed, replaced, overwritten or cut off under a server.
+//!
+//! Clients create todos until the server refuses them. Then it is killed, and the
+//! next start must find everything that was acknowledged, before the fault and
+//! after it. In every second round two servers share the database.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::system::SystemClock;
+use ironstar_ports::{EventStore, Position};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::server::{Answer, Commands, DATABASE, Recipient, Request, Server};
+use crate::{Findings, Plan};
+
+/// How many create todos at once.
+const CLIENTS: usize = 4;
+
+/// How long a server may go on after a fault: it looks at its files with each
+/// command, and once a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is done to the files.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Removed(&'static [&'static str]),
+    Renamed(&'static str),
+    Replaced(&'static str),
+    Overwritten(&'static str),
+    CutOff(&'static str),
+}
+
+const FAULTS: [Fault; 13] = [
+    Fault::Removed(&["-wal"]),
+    Fault::Removed(&["-shm"]),
+    Fault::Removed(&["-wal", "-shm"]),
+    Fault::Removed(&[""]),
+    Fault::Removed(&["", "-wal", "-shm"]),
+    Fault::Renamed("-wal"),
+    Fault::Renamed(""),
+    Fault::Replaced("-wal"),
+    Fault::Replaced("-shm"),
+    Fault::Overwritten("-wal"),
+    Fault::Overwritten("-shm"),
+    Fault::CutOff("-wal"),
+    Fault::CutOff("-shm"),
+];
+
+/// Does its worst to the files.
+///
+/// # Errors
+///
+/// If the check itself does not work.
+pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
+    let mut findings = Findings::default();
+    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let end = Instant::now() + plan.time;
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut rounds = 0_usize;
+    while Instant::now() < end && !findings.is_enough() {
+        if faults.is_empty() {
+            faults.extend(FAULTS);
+            random.shuffle(&mut faults);
+        }
+        let fault = faults.pop().unwrap_or(FAULTS[0]);
+        // A bug keeps its files to itself.
+        let servers = if plan.bug.is_some() {
+            1
+        } else {
+            1 + rounds % 2
+        };
+        rounds += 1;
+        let round = Round {
+            folder: TempDir::new()?,
+            fault,
+            pause: Duration::from_millis(random.u64(50..800)),
+        };
+        round.run(plan, server, servers, &mut findings).await?;
+    }
+    Ok(findings)
+}
+
+struct Round {
+    folder: TempDir,
+    fault: Fault,
+    pause: Duration,
+}
+
+/// What was acknowledged.
+type Witness = Arc<Mutex<Vec<Answer>>>;
+
+impl Round {
+    async fn run(
+        &self,
+        plan: &Plan,
+        program: &Path,
+        count: usize,
+        findings: &mut Findings,
+    ) -> anyhow::Result<()> {
+        let witness = Witness::default();
+        let mut servers = Vec::new();
+        let mut clients = JoinSet::new();
+        for number in 0..count {
+            let server = Server::start(program, self.folder.path(), plan.bug)?;
+            for client in 0..CLIENTS {
+                let name = format!("{number}-{client}");
+                clients.spawn(create(server.commands(), name, Arc::clone(&witness)));
+            }
+            servers.push(server);
+        }
+        tokio::time::sleep(self.pause).await;
+        self.fault.happen(&self.folder.path().join(DATABASE))?;
+        // A bug may go on for ever.
+        let patience = if plan.bug.is_some() {
+            self.pause
+        } else {
+            PATIENCE
+        };
+        let refused = tokio::time::timeout(patience, async {
+            while clients.join_next().await.is_some() {}
+        });
+        if refused.await.is_err() && plan.bug.is_none() {
+            findings.found(format!("{:?}: the server goes on", self.fault));
+        }
+        for server in servers {
+            // An index that is cut off while it is read ends the process.
+            let _ = server.kill()?;
+        }
+        clients.shutdown().await;
+        findings.did("faults of files", 1);
+        let acknowledged = witness
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        findings.did("commands acknowledged", acknowledged.len() as u64);
+        match self.lost(&acknowledged).await {
+            Ok(lost) => {
+                for answer in lost {
+                    findings.found(format!(
+                        "{:?}: what was acknowledged at {} is gone",
+                        self.fault, answer.position
+                    ));
+                }
+            }
+            Err(error) => findings.found(format!(
+                "{:?}: what was acknowledged is gone, as the database does not open: {error:#}",
+                self.fault
+            )),
+        }
+        Ok(())
+    }
+
+    /// What the next start does not find of what was acknowledged.
+    async fn lost(&self, acknowledged: &[Answer]) -> anyhow::Result<Vec<Answer>> {
+        let database = SqliteDatabase::open(&self.folder.path().join(DATABASE).into()).await?;
+        let clock = Arc::new(SystemClock);
+        let store = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
+        let log = store.load_after(Position::START, usize::MAX).await?;
+        store.close().await?;
+        let is_lost = |answer: &&Answer| {
+            let index = usize::try_from(answer.position).ok();
+            let event = index.and_then(|index| log.get(index.checked_sub(1)?));
+            event.is_none_or(|event| event.stream.aggregate_id != answer.id)
+        };
+        Ok(acknowledged.iter().filter(is_lost).cloned().collect())
+    }
+}
+
+/// Creates todos until one is refused.
+async fn create(commands: Commands, name: String, witness: Witness) {
+    for number in 0.. {
+        let request = Request {
+            key: format!("{name}-{number}"),
+            to: Recipient::Todo,
+            body: json!({"type": "create", "text": format!("{name} {number}")}),
+        };
+        match commands.send(&request, None).await {
+            Ok(Some(answer)) => witness
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(answer),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+impl Fault {
+    fn happen(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Removed(suffixes) => suffixes
+                .iter()
+                .try_for_each(|suffix| fs::remove_file(beside(path, suffix))),
+            Self::Renamed(suffix) => fs::rename(beside(path, suffix), beside(path, ".moved")),
+            Self::Replaced(suffix) => {
+                fs::write(beside(path, ".other"), junk())?;
+                fs::rename(beside(path, ".other"), beside(path, suffix))
+            }
+            Self::Overwritten(suffix) => open(path, suffix)?.write_all_at(&junk(), 0),
+            Self::CutOff(suffix) => open(path, suffix)?.set_len(0),
+        }
+    }
+}
+
+/// What is in another file.
+fn junk() -> Vec<u8> {
+    b"This is not SQLite's. ".repeat(5_000)
+}
+
+fn open(path: &Path, suffix: &str) -> io::Result<fs::File> {
+    OpenOptions::new().write(true).open(beside(path, suffix))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
