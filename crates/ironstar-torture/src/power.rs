@@ -30,6 +30,9 @@ const CLIENTS: usize = 6;
 /// How long one log is used: it is read in full after each cut.
 const EPISODE: Duration = Duration::from_millis(500);
 
+/// How often the power is cut at most while a log is made.
+const CUTS_OF_NEW: usize = 16;
+
 /// How long a store may take to recover from faults.
 const RECOVERY: Duration = Duration::from_secs(10);
 
@@ -223,10 +226,14 @@ async fn open_with_cuts(
     tokio::pin!(opening);
     let mut images = Vec::new();
     let store = loop {
-        let pause = Duration::from_micros(random.u64(100..2_000));
+        let pause = Duration::from_micros(random.u64(100..6_000));
         tokio::select! {
             store = &mut opening => break store?,
-            () = tokio::time::sleep(pause) => images.push(disk.cut()),
+            () = tokio::time::sleep(pause) => {
+                if images.len() < CUTS_OF_NEW {
+                    images.push(disk.cut());
+                }
+            }
         }
     };
     for image in images {

@@ -20,8 +20,8 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Opens all of them at once, and for good: one that is opened later would open
-    /// what is at the paths by then.
+    /// Opens the first of them. One that is opened later opens what is at the paths by
+    /// then, so the files are looked at before it is used; and it is kept for good.
     pub(super) async fn open(url: &SqliteUrl, files: Files) -> Result<Self, OpenError> {
         let of_connection = files.clone();
         let pool = SqlitePoolOptions::new()
@@ -44,12 +44,6 @@ impl Readers {
             .connect_with(options(url).read_only(true))
             .await
             .map_err(|source| OpenError::unusable(url, source))?;
-        let mut open = Vec::new();
-        for _ in 0..READERS {
-            let connection = pool.acquire().await;
-            open.push(connection.map_err(|source| OpenError::unusable(url, source))?);
-        }
-        drop(open);
         Ok(Self { pool, files })
     }
 

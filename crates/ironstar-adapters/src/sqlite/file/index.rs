@@ -21,6 +21,8 @@ pub(super) const MARKS: usize = 5;
 pub(in crate::sqlite) struct Index {
     /// As in the header of the log that it belongs to.
     pub(in crate::sqlite) salts: [u8; 8],
+    /// Counts transactions, from 0 again when SQLite makes the index again.
+    pub(in crate::sqlite) changes: u32,
     /// How many frames of the log are committed.
     pub(in crate::sqlite) frames: u32,
     /// How long a page is, in bytes.
@@ -53,6 +55,7 @@ impl Index {
         checksum[4..].copy_from_slice(&number(28).to_be_bytes());
         Some(Self {
             salts: head[32..40].try_into().expect("eight bytes"),
+            changes: number(8),
             frames: number(16),
             // The largest size does not fit, and is written as 1.
             page_size: if page_size == 1 {

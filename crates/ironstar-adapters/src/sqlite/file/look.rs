@@ -143,7 +143,10 @@ impl Shared {
         let index = Index::parse(&head).ok_or(OVERWRITTEN)?;
         let is_older = match seen.index {
             Some(last) if last.salts == index.salts => {
-                index.frames < last.frames || index.page_size != last.page_size
+                // SQLite makes an index again that it cannot read. Reads before that may
+                // have believed it.
+                let is_made_again = index.changes < last.changes;
+                is_made_again || index.frames < last.frames || index.page_size != last.page_size
             }
             Some(_) => seen.past.contains(&index.salts),
             None => false,

@@ -120,7 +120,7 @@ impl Task {
                 taken.push(request);
             }
             let round = Round::of(taken.drain(..));
-            self.look().await;
+            self.look();
             if !round.appends.is_empty() {
                 self.append(round.appends).await;
             }
@@ -149,22 +149,20 @@ impl Task {
 
     /// Looks at the files. If they are displaced, what they hold is saved before any
     /// caller is told.
-    async fn look(&mut self) {
+    fn look(&mut self) {
         if let Err(FileError::Unknown { path, source }) = self.files.check() {
             tracing::warn!(%source, "cannot look at the database {}", path.display());
         }
         if self.files.is_displaced() && !self.is_rescued {
             self.is_rescued = true;
-            let files = self.files.clone();
-            let rescued = tokio::task::spawn_blocking(move || files.rescue());
-            // It ends early only if the runtime does.
-            let _ = rescued.await;
+            // It blocks, as nothing else can be done meanwhile.
+            self.files.rescue();
         }
     }
 
     /// Looks at the files, and goes on with what a reader has held up.
     async fn look_now_and_then(&mut self) {
-        self.look().await;
+        self.look();
         if !self.files.is_displaced() {
             let (connection, files) = (&mut self.connection, &self.files);
             self.checkpoints.again(connection, files).await;
@@ -175,7 +173,7 @@ impl Task {
     /// Closes the connection. One whose files are displaced stays open until the
     /// process ends: SQLite would remove whatever has the log's name by now.
     async fn close(mut self) -> Result<(), StoreError> {
-        self.look().await;
+        self.look();
         if let Err(error) = self.files.check() {
             std::mem::forget(self.connection);
             return Err(error.into());
@@ -199,7 +197,7 @@ impl Task {
         };
         // If the files are displaced, the log says so once, and what they hold is
         // saved before callers are told.
-        self.look().await;
+        self.look();
         if !self.files.is_displaced() {
             tracing::error!(
                 error = &failure as &dyn std::error::Error,
@@ -301,7 +299,7 @@ impl Task {
             // What is due is done first, or it never would be under load.
             tokio::select! {
                 biased;
-                () = files.displaced(), if !self.is_rescued => self.look().await,
+                () = files.displaced(), if !self.is_rescued => self.look(),
                 () = sleep_until(self.sweep_at), if self.has_ended_builds => {
                     self.sweep_builds().await;
                 }
