@@ -53,7 +53,7 @@ impl Index {
         let mut checksum = [0; 8];
         checksum[..4].copy_from_slice(&number(24).to_be_bytes());
         checksum[4..].copy_from_slice(&number(28).to_be_bytes());
-        Some(Self {
+        let index = Self {
             salts: head[32..40].try_into().expect("eight bytes"),
             changes: number(8),
             frames: number(16),
@@ -67,7 +67,13 @@ impl Index {
             backfilled: number(96),
             attempted: number(128),
             marks: std::array::from_fn(|slot| number(100 + 4 * slot)),
-        })
+        };
+        // A commit writes the header again over whatever is there, but not what is
+        // behind it. SQLite never writes the eight bytes that locks stand for.
+        let is_plausible = index.backfilled <= index.frames
+            && index.attempted <= index.frames
+            && head[120..128] == [0_u8; 8];
+        is_plausible.then_some(index)
     }
 
     /// Where the log ends, in bytes.

@@ -146,7 +146,10 @@ impl Shared {
                 // SQLite makes an index again that it cannot read. Reads before that may
                 // have believed it.
                 let is_made_again = index.changes < last.changes;
-                is_made_again || index.frames < last.frames || index.page_size != last.page_size
+                is_made_again
+                    || index.frames < last.frames
+                    || index.backfilled < last.backfilled
+                    || index.page_size != last.page_size
             }
             Some(_) => seen.past.contains(&index.salts),
             None => false,

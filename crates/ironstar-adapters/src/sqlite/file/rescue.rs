@@ -91,10 +91,7 @@ enum Place {
 
 impl Rescue<'_> {
     fn run(&self) -> io::Result<Outcome> {
-        let is_overwritten = self.files.displaced.get().is_some_and(|displaced| {
-            (displaced.part, displaced.how) == (Part::Main, How::Overwritten)
-        });
-        if is_overwritten {
+        if self.is_overwritten(Part::Main) {
             return Ok(Outcome::Lost(Part::Main));
         }
         let main = self.place(Part::Main)?;
@@ -138,7 +135,11 @@ impl Rescue<'_> {
         let mut held = read(&self.files.log.held)?;
         let log = scan(&*held)?;
         if is_whole(&log) {
-            held.truncate(usize::try_from(log.end()).unwrap_or(usize::MAX));
+            // A commit since the last look may follow a false index. Its caller has
+            // no answer.
+            let is_doubtful = self.is_overwritten(Part::Index) && log.salts == last.salts;
+            let end = if is_doubtful { last.end() } else { log.end() };
+            held.truncate(usize::try_from(end).unwrap_or(usize::MAX));
             return Ok(Some(held));
         }
         let mirror = self.seen.mirror();
@@ -153,7 +154,8 @@ impl Rescue<'_> {
         if log.is_empty() {
             return self.clear_log(place);
         }
-        if place != Place::Vacant && starts_with(path, log)? {
+        let is_doubtful = place == Place::Ours && self.is_overwritten(Part::Index);
+        if place != Place::Vacant && !is_doubtful && starts_with(path, log)? {
             // Ours, or one that another server has put back.
             return Ok(Put::Kept);
         }
@@ -161,6 +163,8 @@ impl Rescue<'_> {
         match place {
             Place::Vacant if identity_at(path)?.is_none() => prepared.put(path)?,
             Place::Ours => prepared.replace(path)?,
+            // Another server has put back what it knew, and this one knows more.
+            Place::Taken if is_start(path, log)? => prepared.replace(path)?,
             Place::Vacant | Place::Taken if self.is_used()? => return Ok(Put::Impossible),
             Place::Vacant => prepared.replace(path)?,
             Place::Taken => {
@@ -208,6 +212,11 @@ impl Rescue<'_> {
         Ok(Outcome::Beside(copy))
     }
 
+    fn is_overwritten(&self, part: Part) -> bool {
+        let displaced = self.files.displaced.get();
+        displaced.is_some_and(|it| it.part == part && it.how == How::Overwritten)
+    }
+
     fn place(&self, part: Part) -> io::Result<Place> {
         let open = self.files.part(part);
         Ok(match fs::metadata(&open.path) {
@@ -249,6 +258,12 @@ fn starts_with(path: &Path, content: &[u8]) -> io::Result<bool> {
     let file = fs::File::open(path)?;
     file.take(content.len() as u64).read_to_end(&mut start)?;
     Ok(start == content)
+}
+
+/// Whether a file holds the start of this content.
+fn is_start(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let start = fs::read(path)?;
+    Ok(!start.is_empty() && content.starts_with(&start))
 }
 
 fn read(file: &Held) -> io::Result<Vec<u8>> {
