@@ -59,6 +59,24 @@ async fn a_feed_catches_up_and_goes_on_live_without_a_seam() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_position_waits_until_the_feed_has_seen_it() {
+    let (store, bus) = (memory_store(), memory_bus());
+    append(&*store, 1).await;
+    let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    feed.reached(Position::new(1)).await;
+    let appended = append(&*store, 1).await;
+    let mut waiting = std::pin::pin!(feed.reached(appended));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    hint(&*bus, appended).await;
+    tokio::time::timeout(DEADLINE, waiting).await.expect("seen");
+    feed.stop();
+    let never = feed.reached(Position::new(9));
+    tokio::time::timeout(DEADLINE, never).await.expect("ended");
+}
+
+#[tokio::test]
 async fn a_consumer_far_behind_reads_from_the_store() {
     let (store, bus) = (memory_store(), memory_bus());
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)

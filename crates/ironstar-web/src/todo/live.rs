@@ -180,7 +180,8 @@ impl View for TodoView {
             removed,
         } = &mut difference;
         let shown = added.iter().chain(&*changed).copied();
-        window.take(changes.to, shown, removed.iter().copied());
+        let gone = removed.iter().copied();
+        window.take(changes.from, changes.to, shown, gone);
         let count = added.len() + changed.len() + removed.len();
         if !can_be_patched || window.is_stale() || count > PATCHED {
             return Drawing::Whole;

@@ -140,6 +140,7 @@ impl Window {
     /// Takes note of what is on the page, and what is not any more.
     pub(super) fn take<'a>(
         &mut self,
+        from: Position,
         to: Position,
         shown: impl IntoIterator<Item = &'a TodoItem>,
         gone: impl IntoIterator<Item = &'a TodoItem>,
@@ -147,6 +148,9 @@ impl Window {
         if to < self.at {
             return;
         }
+        // What was read lies within the changes: what has changed up to there, and back
+        // since, is not among them.
+        self.is_stale |= from < self.at && self.at < to;
         self.at = to;
         for todo in shown {
             self.todos.insert(todo.created, todo.id);

@@ -64,6 +64,11 @@ async fn what_is_added_beyond_the_page_can_be_gone_to() {
     let (address, _) = address.split_once('"').expect("its end");
     let page = text(app.get(address).await).await;
     assert!(page.contains(">Further down<") && !page.contains(">Far down<"));
+    // Where the page is live, that is known.
+    let mut live = app.stream("/api/sse/todos", None).await;
+    live.next().await;
+    let added = text(datastar(&app, "/todos", "text=While+live").await).await;
+    assert!(added.contains("Show it"), "{added}");
     // On the last page it is seen.
     let response = plain(&app, &format!("/todos{}", &location[1..]), "text=Last").await;
     let (again, page) = followed(response).await;
