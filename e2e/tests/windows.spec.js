@@ -228,3 +228,50 @@ test("window whose worker cannot be loaded has a connection of its own", async (
   const pages = [new TodoPage(page), ...(await windows(page, times(3)))];
   await areLive(server, pages, "Milk");
 });
+
+test("windows over HTTP/2 have a connection each", async ({ server, browser, open }) => {
+  const page = await open();
+  // As behind a proxy that speaks it.
+  await page.context().addInitScript(() => {
+    performance.getEntriesByType = () => [{ nextHopProtocol: "h2" }];
+  });
+  const streams = [];
+  page.context().on("request", (request) => {
+    if (request.url().includes("/api/sse/")) streams.push(request);
+  });
+  await page.goto("/");
+  const pages = [new TodoPage(page), ...(await windows(page, times(4)))];
+  await areLive(server, pages, "Milk");
+  expect(streams).toHaveLength(5);
+  expect(await sharedWorkers(await browser.newBrowserCDPSession())).toEqual([]);
+});
+
+test("worker takes as many streams as a bundle holds, and keeps them apart", async ({ server, open }) => {
+  const { id } = await server.command({ type: "create", name: "Groceries" }, "list");
+  await server.command({ type: "create", text: "Milk", list: id });
+  await server.seed("Everyone's");
+  const page = await open({ owner: true });
+  await page.goto("/styleguide");
+  const script = await page.locator("script[src]").getAttribute("src");
+  const [worker] = /\/static\/bundle-\w+\.js/.exec(await (await fetch(`${server.url}${script}`)).text());
+  const heard = await page.evaluate(([worker, list]) => {
+    const paths = Array.from({ length: 26 }, (_, number) => `/api/sse/todos${number % 2 ? `?list=${list}` : ""}`);
+    const ask = (path) =>
+      new Promise((resolve) => {
+        const { port } = new SharedWorker(worker);
+        const heard = [];
+        port.onmessage = ({ data }) => {
+          heard.push(data);
+          if (data === 429 || `${data}`.includes('id="todos"')) resolve(heard.join(" "));
+        };
+        port.postMessage({ wanted: { path } });
+      });
+    return Promise.all(paths.map(ask));
+  }, [worker, id]);
+  expect(heard.slice(24)).toEqual(["429", "429"]);
+  for (const [number, said] of heard.slice(0, 24).entries()) {
+    expect(said.startsWith("200 ")).toBe(true);
+    expect(said.includes(">Milk<")).toBe(number % 2 === 1);
+    expect(said.includes(">Everyone's<")).toBe(number % 2 === 0);
+  }
+});

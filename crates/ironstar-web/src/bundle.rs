@@ -20,7 +20,7 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
@@ -101,8 +101,6 @@ impl Wanted {
         for (name, value) in [
             (HeaderName::from_static("last-event-id"), self.id),
             (HeaderName::from_static(drawn::HEADER), self.drawn_for),
-            // The bundle is packed as a whole.
-            (header::ACCEPT_ENCODING, None),
         ] {
             parts.headers.remove(&name);
             if let Some(value) = value {

@@ -53,7 +53,7 @@ impl Heard {
 }
 
 /// The address of a bundle.
-fn address(streams: &Value) -> String {
+pub(crate) fn address(streams: &Value) -> String {
     let encode = |byte: u8| {
         if byte.is_ascii_alphanumeric() {
             char::from(byte).to_string()
