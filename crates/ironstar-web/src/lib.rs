@@ -10,7 +10,8 @@
 //!   [`router`].
 //! - `layout` and `kit` are what every page is made of.
 //! - `live` draws each change once and shares the bytes with every browser;
-//!   `presence` says how many people are there, and `sse` is how they hear of it.
+//!   `presence` says how many people are there, and `sse` is how they hear of it;
+//!   `bundle` carries the streams of several pages over one connection.
 //! - `problem` is the one policy for errors.
 //! - `session` knows who comes back, `account` signs them in and out, and `private`
 //!   tells their pages what concerns nobody else. `guard` keeps streams to those who
@@ -21,6 +22,7 @@
 
 mod account;
 mod assets;
+mod bundle;
 mod command;
 mod drawn;
 mod events;
@@ -142,7 +144,12 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
     let provider = identities.as_ref().map(|it| Provider(it.name().into()));
     let sign_in = identities.as_ref().map(|it| it.origin());
     let headers = SiteHeaders::new(is_secure, sign_in);
+    let streams = Arc::new(Streams::new(limits.streams_per_visitor));
+    let counted = middleware::from_fn_with_state(streams, streams::count);
     let router = routes(services, &news);
+    let router = router
+        .clone()
+        .merge(bundle::routes(router.layer(counted.clone())));
     let router = if limits.compress_streams {
         let packer = Arc::new(Packer::new());
         router.layer(middleware::from_fn_with_state(packer, pack::streams))
@@ -152,7 +159,7 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
     let router = router
         .fallback(async || Problem::no_such_page())
         .method_not_allowed_fallback(async || Problem::no_such_method());
-    limited(router, &limits)
+    limited(router.layer(counted), &limits)
         .layer(middleware::from_fn(problem::as_page))
         .layer(Extension(provider))
         .layer(Extension(Arc::new(site)))
@@ -200,11 +207,9 @@ fn routes(services: Services, news: &PrivateNews) -> Router {
 
 /// Guards routes by limits.
 fn limited(router: Router, limits: &Limits) -> Router {
-    let streams = Arc::new(Streams::new(limits.streams_per_visitor));
     let rate = Arc::new(CommandRate::new(limits.command_rate, MonotonicClock));
     let hosts = Arc::new(limits.allowed_hosts.clone());
     router
-        .layer(middleware::from_fn_with_state(streams, streams::count))
         .layer(middleware::from_fn_with_state(rate, rate::limit))
         // Before commands are counted: what the pages of other sites make a
         // browser send must not use up what its owner may.

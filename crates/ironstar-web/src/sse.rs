@@ -198,8 +198,13 @@ pub(crate) fn respond<S>(
 where
     S: Stream<Item = Bytes> + Send + Unpin + 'static,
 {
-    let frames = Alive::new(frames, sides, alive, shutdown);
-    let mut response = answer(Body::from_stream(frames));
+    let frames = Alive::new(frames, sides, alive, shutdown).map(|Ok(frame)| frame);
+    unbuffered(frames)
+}
+
+/// A response that goes on until its frames end.
+pub(crate) fn unbuffered(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = answer(Body::from_stream(frames.map(Ok::<_, Infallible>)));
     // Proxies hold streams back otherwise.
     let no = HeaderValue::from_static("no");
     response.headers_mut().insert("x-accel-buffering", no);

@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
+use crate::bundle;
 use crate::problem::Problem;
 use crate::visitor::Visitor;
 
@@ -155,9 +156,9 @@ async fn in_parts(
     Ok(response)
 }
 
-/// Whether a path is that of a stream.
+/// Whether a path is that of a stream. A bundle is none: each stream in it counts.
 fn is_stream(path: &str) -> bool {
-    path == "/api/events" || path.starts_with("/api/sse/")
+    path == "/api/events" || path.starts_with("/api/sse/") && path != bundle::PATH
 }
 
 #[cfg(test)]

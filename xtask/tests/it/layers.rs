@@ -93,6 +93,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "time",
             "tokio",
             "tokio-util",
+            "tower",
             "tower-http",
             "tracing",
             // Never compiled: it carries Datastar's bundle (docs/adr/0004).

@@ -52,12 +52,12 @@ impl FirstPage<'_> {
         let refused = self.refused;
         let content = html! {
             main.page.todoapp {
+                (layout::connection(self.frame, "/api/sse/first", Position::START.into()))
                 header.header.masthead {
                     (star())
                     h1 { (FIRST_LIST) }
                     p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
                 }
-                (layout::connection(self.frame, "/api/sse/first", Position::START.into()))
                 (notice::notices(refused.map(|refused| &*refused.problem.detail)))
                 @if self.has_archived {
                     (Banner::Note.draw(html! {

@@ -4,6 +4,7 @@ mod accounts;
 mod app;
 mod assets;
 mod away;
+mod bundle;
 mod callbacks;
 mod commands;
 mod events;
