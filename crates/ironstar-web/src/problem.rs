@@ -10,9 +10,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::extract::rejection::{BytesRejection, FormRejection, JsonRejection};
+use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::http::uri::Uri;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
@@ -29,6 +29,9 @@ use crate::{layout, notice, sse};
 
 /// When to try again to open a stream: others may have ended by then.
 const STREAM_RETRY: Duration = Duration::from_secs(5);
+
+/// The code of a problem that says what would be taken.
+const ENCODING: &str = "unsupported-content-encoding";
 
 /// A refusal or failure, on its way to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -131,7 +134,7 @@ impl Problem {
     }
 
     /// A visitor has so many streams open, and asks for one more.
-    pub(crate) fn too_many_streams(most: u64) -> Self {
+    pub(crate) fn too_many_streams(most: u32) -> Self {
         let detail = format!(
             "{most} streams to your address are open, and more are not allowed; \
              close some, such as pages that are open in a browser"
@@ -150,6 +153,42 @@ impl Problem {
             retry_after: Some(STREAM_RETRY),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-much-unread", detail)
         }
+    }
+
+    /// A visitor sends requests that do not come to an end, and sends more.
+    pub(crate) fn too_much_under_way() -> Self {
+        let detail = "too much is under way from your address, and this request was not carried \
+                      out; finish the requests that have begun, and try again";
+        Self {
+            retry_after: Some(STREAM_RETRY),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-much-under-way", detail)
+        }
+    }
+
+    /// A visitor has so many connections open, and asks on one more.
+    pub(crate) fn too_many_connections(most: u64) -> Self {
+        let detail = format!(
+            "{most} connections from your address are open, and more are not allowed; \
+             close some, and try again"
+        );
+        Self {
+            retry_after: Some(STREAM_RETRY),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-connections",
+                detail,
+            )
+        }
+    }
+
+    /// All visitors together send more than there is room for.
+    pub(crate) fn overloaded() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "more requests are coming in than the server has room for, and this one was not \
+             carried out; try again in a while",
+        )
     }
 
     /// What would be somebody's own is nobody's, for they have no session.
@@ -186,6 +225,55 @@ impl Problem {
         )
     }
 
+    /// A header is there more than once that says one thing.
+    pub(crate) fn repeated_header(name: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-request",
+            format!("the header '{name}' is there more than once; send it once"),
+        )
+    }
+
+    /// The request has a body that is larger than any may be.
+    pub(crate) fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload-too-large",
+            format!("a request has at most {} bytes", crate::bodies::BODY_LIMIT),
+        )
+    }
+
+    /// The body of the request is packed.
+    pub(crate) fn unsupported_encoding() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ENCODING,
+            "the body is sent in a content encoding that the server does not decode; \
+             send it as it is, without the header 'content-encoding'",
+        )
+    }
+
+    /// The body of the request did not come to its end.
+    pub(crate) fn unreadable_body(error: &(dyn Error + 'static)) -> Self {
+        if !is_overdue(error) {
+            return Self::malformed();
+        }
+        let seconds = crate::BODY_DEADLINE.as_secs();
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request-timeout",
+            format!("the request did not arrive within {seconds} seconds"),
+        )
+    }
+
+    fn malformed() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-request",
+            "the request cannot be read",
+        )
+    }
+
     /// Something inside does not work, or not for now.
     pub(crate) fn unavailable(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
@@ -214,7 +302,7 @@ impl IntoResponse for Problem {
             .with_type(kind)
             .with_detail(self.detail.clone())
             .into_response();
-        self.add_retry_after(&mut response);
+        self.add_headers(&mut response);
         // For whoever would rather show it as a page.
         response.extensions_mut().insert(self);
         response
@@ -222,10 +310,15 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
-    fn add_retry_after(&self, response: &mut Response) {
+    fn add_headers(&self, response: &mut Response) {
+        let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
-            let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
+        }
+        if self.code == ENCODING {
+            // What would be taken (RFC 9110, section 15.5.16).
+            let identity = HeaderValue::from_static("identity");
+            headers.insert(header::ACCEPT_ENCODING, identity);
         }
     }
 }
@@ -265,7 +358,7 @@ pub(crate) async fn as_page(request: Request, next: Next) -> Response {
     } else {
         return response;
     };
-    problem.add_retry_after(&mut shown);
+    problem.add_headers(&mut shown);
     shown
 }
 
@@ -395,8 +488,8 @@ impl From<JsonRejection> for Problem {
                 "unsupported-media-type",
                 "a command is sent as JSON, with the header 'content-type: application/json'",
             ),
-            JsonRejection::BytesRejection(error) => Self::from(error),
-            other => Self::from_status(other.status()),
+            JsonRejection::BytesRejection(_) => Self::malformed(),
+            _ => Self::malformed(),
         }
     }
 }
@@ -409,31 +502,15 @@ impl From<FormRejection> for Problem {
                 "unsupported-media-type",
                 "a form is sent with the header 'content-type: application/x-www-form-urlencoded'",
             ),
-            FormRejection::BytesRejection(error) => Self::from(error),
             FormRejection::FailedToDeserializeForm(error) => {
                 Self::invalid("invalid-value", innermost(&error))
             }
             FormRejection::FailedToDeserializeFormBody(error) => {
                 Self::invalid("invalid-value", innermost(&error))
             }
-            other => Self::from_status(other.status()),
+            FormRejection::BytesRejection(_) => Self::malformed(),
+            _ => Self::malformed(),
         }
-    }
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        if is_overdue(&rejection) {
-            return Self::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "request-timeout",
-                format!(
-                    "the request did not arrive within {} seconds",
-                    crate::BODY_DEADLINE.as_secs()
-                ),
-            );
-        }
-        Self::from_status(rejection.status())
     }
 }
 
@@ -441,20 +518,6 @@ impl From<BytesRejection> for Problem {
 fn is_overdue(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source())
         .any(|error| error.is::<TimeoutError>())
-}
-
-impl Problem {
-    /// What can be said when only the status is known.
-    fn from_status(status: StatusCode) -> Self {
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            return Self::new(
-                status,
-                "payload-too-large",
-                format!("a request has at most {} bytes", crate::BODY_LIMIT),
-            );
-        }
-        Self::new(status, "malformed-request", "the request cannot be read")
-    }
 }
 
 /// The error that started a chain: what is above it only says which library
