@@ -83,6 +83,9 @@ pub struct Accepted {
 struct Loaded<A> {
     state: A,
     head: StreamHead,
+    /// Whether it was in memory. One of which nothing had happened then has no snapshot:
+    /// to look for one would tell, by the time that it takes, that it does not exist.
+    is_remembered: bool,
     /// Whether it was read from the store for this command.
     is_fresh: bool,
 }
@@ -279,13 +282,13 @@ impl CommandHandler {
     /// the others the append, or a refusal, brings out that more is known.
     fn recall<A: Aggregate>(&self, id: &A::Id) -> Loaded<A> {
         let stream = StreamId::new(A::TYPE, id.to_string());
-        let (state, head) = self
-            .warm
-            .get(&stream)
-            .unwrap_or_else(|| (A::default(), StreamHead::empty(stream)));
+        let remembered = self.warm.get(&stream);
+        let is_remembered = remembered.is_some();
+        let (state, head) = remembered.unwrap_or_else(|| (A::default(), StreamHead::empty(stream)));
         Loaded {
             state,
             head,
+            is_remembered,
             is_fresh: false,
         }
     }
@@ -296,6 +299,7 @@ impl CommandHandler {
         loaded: &mut Loaded<A>,
     ) -> Result<(), CommandError<E>> {
         if loaded.head.sequence.is_none()
+            && !loaded.is_remembered
             && let Some((state, head)) = self
                 .snapshots
                 .load::<A>(&*self.store, &loaded.head.stream)

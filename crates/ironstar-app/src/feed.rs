@@ -160,6 +160,27 @@ impl EventFeed {
         .boxed()
     }
 
+    /// Whether the event after a position is in memory, or is yet to come.
+    #[must_use]
+    pub fn is_recent(&self, after: Position) -> bool {
+        let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
+        after >= self.head() || tail.begins_by(after)
+    }
+
+    /// Up to so many events after a position, read from the store. For whoever has much
+    /// to catch up with, and does it bit by bit.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not work, or the first of the events is damaged.
+    pub async fn page_after(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
+        read_page(&*self.store, after, limit).await
+    }
+
     /// Waits until the feed has stopped, and looks at nothing any more.
     pub async fn stopped(&self) {
         let mut head = self.head.clone();
@@ -375,6 +396,12 @@ impl Tail {
         self.events.extend(page);
         let surplus = self.events.len().saturating_sub(limit);
         self.events.drain(..surplus);
+    }
+
+    /// Whether the event after a position is here, or would be if there were one.
+    fn begins_by(&self, last: Position) -> bool {
+        let first = self.events.front();
+        first.is_some_and(|first| first.position <= last.next())
     }
 
     /// Up to `limit` events after a position, or nothing if the next one is no

@@ -17,6 +17,11 @@ use ironstar_web::{AllowedHosts, Home, HostRule, Limits, Site, SiteAddress};
 
 use self::github::GitHubOptions;
 
+/// How many connections a client may have for each stream that it may have open, and
+/// for how many streams at least.
+const CONNECTIONS: u64 = 4;
+const MIN_STREAMS: u64 = 16;
+
 /// Serves a live todo list, with its history in one SQLite file.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -85,7 +90,8 @@ pub(crate) struct Config {
     command_rate: u32,
 
     /// How many streams each visitor may have open, among them one for each
-    /// page in a browser. 0 is any number
+    /// page in a browser. 0 is any number, and then neither connections nor what
+    /// is not sent or read to its end is counted
     #[arg(
         long,
         env = "IRONSTAR_STREAMS_PER_VISITOR",
@@ -175,6 +181,14 @@ impl Config {
     /// How many connections may be open.
     pub(crate) fn max_connections(&self) -> usize {
         usize::try_from(self.max_connections).unwrap_or(usize::MAX)
+    }
+
+    /// How many connections one client may have: as many as a browser opens for
+    /// each stream, and more. A proxy may have any number, and so may everybody if
+    /// streams are not counted.
+    pub(crate) fn connections_per_client(&self) -> Option<u64> {
+        let is_limited = self.streams_per_visitor > 0 && self.client_address_header.is_none();
+        is_limited.then(|| u64::from(self.streams_per_visitor).max(MIN_STREAMS) * CONNECTIONS)
     }
 
     /// What clients may do.

@@ -147,13 +147,16 @@ async fn serve(
     config: &Config,
     shutdown: CancellationToken,
 ) {
-    let most = serve::make_room(config.max_connections());
+    let room = serve::Room {
+        all: serve::make_room(config.max_connections()),
+        each: config.connections_per_client(),
+    };
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        () = serve::serve(listener, router, most, shutdown.clone()) => {}
+        () = serve::serve(listener, router, room, shutdown.clone()) => {}
         () = overdue => {
             tracing::warn!("some requests did not end in time and were cut off");
         }

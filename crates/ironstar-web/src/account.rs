@@ -16,8 +16,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use crate::form::Form;
 use crate::layout::local;
 use crate::origin::RequestOrigin;
 use crate::private::PrivateNews;
@@ -220,7 +221,7 @@ async fn begin(
     session: Session,
     Extension(site): Extension<Arc<Site>>,
     headers: HeaderMap,
-    form: Result<Form<Begin>, FormRejection>,
+    form: Result<Form<Begin>, Problem>,
 ) -> Result<Response, Problem> {
     let provider = accounts.provider()?;
     let Form(form) = form?;

@@ -5,8 +5,10 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
+use bytes::Buf;
 use ironstar_app::{Accepted, CommandContext};
 use ironstar_ports::{CommandKey, CommandRecord, Position, Sequence};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
@@ -15,6 +17,9 @@ use serde_json::{Map, Value};
 
 use crate::origin::{RequestOrigin, parse_key};
 use crate::problem::Problem;
+
+/// A byte order mark, in UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A command on an aggregate, as it is sent: the aggregate's own command, with
 /// what comes with it beside it.
@@ -167,10 +172,23 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let request = without_mark(request).await?;
         let parsed: Result<Json<Fields>, JsonRejection> = Json::from_request(request, state).await;
         let Json(Fields(fields)) = parsed?;
         Self::parse(fields)
     }
+}
+
+/// The same request, without the byte order mark that some write in front of JSON. To
+/// leave that out is up to whoever reads it (RFC 8259, section 8.1).
+async fn without_mark(request: Request) -> Result<Request, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = Bytes::from_request(Request::new(body), &()).await;
+    let mut body = body.map_err(|error| Problem::unreadable_body(&error))?;
+    if body.starts_with(MARK) {
+        body.advance(MARK.len());
+    }
+    Ok(Request::from_parts(parts, body.into()))
 }
 
 /// The fields of a JSON object, each of them once.

@@ -2,39 +2,35 @@
 //! asks may see.
 
 mod audition;
+mod hearing;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
-use bytes::Bytes;
 use futures::{StreamExt, future, stream};
-use ironstar_app::FeedError;
-use ironstar_app::todo::parent_of;
-use ironstar_ports::{Envelope, Key, KeyExpr, Position};
+use ironstar_ports::{KeyExpr, Position};
 use serde::Deserialize;
-use std::sync::Arc;
 
-use audition::{Audition, Unknown};
+use audition::Audition;
+use hearing::{Hearing, Listener};
 
 use crate::Services;
 use crate::origin::RequestOrigin;
 use crate::private::PrivateNews;
 use crate::problem::Problem;
+use crate::rate::Charge;
 use crate::session::Session;
 use crate::sse::{self, EventId, LastEventId, SignOfLife};
+use crate::turns::Turns;
 
 /// The routes of this module.
 pub(crate) fn routes(services: Services, news: PrivateNews) -> Router {
     Router::new()
         .route("/api/events", get(events))
-        .with_state((services, news))
+        .with_state((services, news, Turns::default()))
 }
-
-/// How often a client is told how far it has got, when it has asked for none
-/// of the events, so that it need not go over them again when it comes back.
-const MILESTONE: u64 = 1_024;
 
 /// What a program wants to see.
 #[derive(Debug, Deserialize)]
@@ -56,8 +52,9 @@ struct Selection {
 /// unreadable `Last-Event-ID`, or one beyond the head, is of another log: then
 /// it begins at the start of this one.
 async fn events(
-    State((services, news)): State<(Services, PrivateNews)>,
+    State((services, news, turns)): State<(Services, PrivateNews, Turns)>,
     selection: Result<Query<Selection>, QueryRejection>,
+    charge: Charge,
     session: Session,
     origin: RequestOrigin,
     last_event_id: LastEventId,
@@ -84,25 +81,12 @@ async fn events(
     let link = selection.link.and_then(|link| link.parse().ok());
     let caller = origin.by_link(&services.links, link).caller;
     let audition = Audition::new(services.gates.clone(), caller);
-    let events = services
-        .feed
-        .subscribe(after)
-        // The client comes back with the position that it got to.
-        .take_while(|event| future::ready(log_failure(event)))
-        .filter_map(|event| future::ready(event.ok()));
-    let frames = stream::unfold((events, audition), move |(mut events, mut audition)| {
-        let keys = keys.clone();
-        async move {
-            loop {
-                let event = events.next().await?;
-                // The client comes back, and asks once more.
-                let frame = show(&event, &keys, &mut audition).await.ok()?;
-                if let Some(frame) = frame {
-                    return Some((frame, (events, audition)));
-                }
-            }
-        }
-    });
+    let hearing = Hearing::new(keys, audition);
+    let listener = Listener::new(services.feed, services.store, hearing, after);
+    if let Some(events) = listener.events_to_read() {
+        charge.catch_up(events)?;
+    }
+    let frames = listener.listen(turns.of(charge.visitor()));
     // Also who is cut off before the first event knows where to go on.
     let frames = stream::once(future::ready(sse::progress(after))).chain(frames);
     let frames = match news.hear(&session).await? {
@@ -124,41 +108,4 @@ fn parse_after(after: &str, head: Position) -> Result<Position, Problem> {
         )));
     }
     Ok(position)
-}
-
-/// Whether there is an event. If not, the log says why.
-fn log_failure(event: &Result<Arc<Envelope>, FeedError>) -> bool {
-    if let Err(error) = event {
-        tracing::error!(
-            error = error as &dyn std::error::Error,
-            "an event stream was ended"
-        );
-    }
-    event.is_ok()
-}
-
-/// What is told of an event; nothing of most that are not asked for.
-async fn show(
-    event: &Envelope,
-    keys: &KeyExpr,
-    audition: &mut Audition,
-) -> Result<Option<Bytes>, Unknown> {
-    audition.takes_note_of(event);
-    if !is_wanted(event, keys) || !audition.may_hear(event).await? {
-        let is_milestone = event.position.get().is_multiple_of(MILESTONE);
-        return Ok(is_milestone.then(|| sse::progress(event.position)));
-    }
-    Ok(match serde_json::to_string(&*audition.told(event)) {
-        Ok(json) => Some(sse::frame(&event.event_type, [json], Some(event.position)).into()),
-        Err(error) => {
-            tracing::error!(%error, position = %event.position, "an event has no JSON form");
-            None
-        }
-    })
-}
-
-fn is_wanted(event: &Envelope, keys: &KeyExpr) -> bool {
-    keys.matches(&Key::of_stream(&event.stream))
-        || parent_of(event)
-            .is_some_and(|parent| keys.matches(&Key::of_part(&parent, &event.stream)))
 }

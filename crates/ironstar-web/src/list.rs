@@ -7,12 +7,12 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Form, Json, Router};
+use axum::{Json, Router};
 use ironstar_app::access::Links;
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::Behind;
@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::Services;
 use crate::command::{CommandRequest, CommandResponse, keyed};
 use crate::drawn;
+use crate::form::Form;
 use crate::layout::Frame;
 use crate::live::LiveViews;
 use crate::origin::RequestOrigin;
@@ -231,7 +232,7 @@ async fn create(
     State(lists): State<Arc<Lists>>,
     session: Session,
     origin: RequestOrigin,
-    form: Result<Form<ListForm>, FormRejection>,
+    form: Result<Form<ListForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Form(form) = form?;
     let origin = origin.in_a_browser(&session).await?;
@@ -244,7 +245,7 @@ async fn act(
     State(lists): State<Arc<Lists>>,
     path: Result<Path<(ListId, String)>, PathRejection>,
     origin: RequestOrigin,
-    form: Result<Form<ListForm>, FormRejection>,
+    form: Result<Form<ListForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Path((id, action)) = path.map_err(|_| Problem::no_such_page())?;
     let Form(form) = form?;
@@ -269,7 +270,7 @@ async fn create_link(
     State(lists): State<Arc<Lists>>,
     path: Result<Path<ListId>, PathRejection>,
     origin: RequestOrigin,
-    form: Result<Form<LinkForm>, FormRejection>,
+    form: Result<Form<LinkForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|_| Problem::no_such_page())?;
     let Form(LinkForm { access, key }) = form?;

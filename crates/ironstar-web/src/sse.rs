@@ -110,7 +110,9 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let Some(value) = parts.headers.get("last-event-id") else {
+        // A client that has no id may say so with an empty one.
+        let value = parts.headers.get("last-event-id");
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Ok(Self::Absent);
         };
         let id = value.to_str().ok().and_then(EventId::parse);
@@ -312,6 +314,22 @@ impl<S: Stream<Item = Bytes> + Unpin> Stream for Alive<S> {
         }
         this.poll_timer(context).map(|frame| frame.map(Ok))
     }
+}
+
+/// JSON in which no client finds the end of a line, wherever it looks for one: Python's
+/// `splitlines`, JavaScript before 2019 and others take these for one. JSON escapes the
+/// others by itself, and these stand in nothing but texts.
+pub(crate) fn on_one_line(json: String) -> String {
+    const ENDS: [(char, &str); 3] = [
+        ('\u{85}', "\\u0085"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ];
+    if json.is_ascii() || !json.contains(ENDS.map(|(end, _)| end)) {
+        return json;
+    }
+    let escape = |json: String, (end, escaped)| json.replace(end, escaped);
+    ENDS.into_iter().fold(json, escape)
 }
 
 /// Adds a field, one line for each line of its value. A carriage return ends a

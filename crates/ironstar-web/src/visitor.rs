@@ -14,10 +14,12 @@ use axum::response::Response;
 /// customer of a provider gets (/64). Requests that come over no network are
 /// all of one visitor.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct Visitor(Option<IpAddr>);
+pub struct Visitor(Option<IpAddr>);
 
 impl Visitor {
-    pub(crate) fn at(address: IpAddr) -> Self {
+    /// Who has an address.
+    #[must_use]
+    pub fn at(address: IpAddr) -> Self {
         Self(Some(match address.to_canonical() {
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => {

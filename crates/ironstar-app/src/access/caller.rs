@@ -1,6 +1,6 @@
 //! Who asks for something.
 
-use ironstar_domain::{Access, ListDetails, ListId, ListState, Principal};
+use ironstar_domain::{Access, Link, LinkId, ListDetails, ListId, ListState, Principal};
 
 use super::links::PresentedLink;
 
@@ -75,15 +75,28 @@ impl Caller {
             return Access::Edit;
         }
         match list.details() {
-            None => Access::None,
+            None => {
+                // Whoever comes by a link is not to learn from how long it takes.
+                self.link_among(id, &[]);
+                Access::None
+            }
             Some(_) if self.application.is_some() => Access::Own,
             Some(list) => self.access_to(id, list),
         }
     }
 
     fn access_to(&self, id: ListId, list: &ListDetails) -> Access {
+        match list.access(&self.principals, None) {
+            Access::Own => Access::Own,
+            Access::None | Access::Read | Access::Edit => {
+                list.access(&self.principals, self.link_among(id, &list.links))
+            }
+        }
+    }
+
+    /// Which of these links of a list they have come by.
+    fn link_among(&self, id: ListId, links: &[Link]) -> Option<LinkId> {
         let link = self.link.as_ref();
-        let link = link.and_then(|link| link.among(id, &list.links));
-        list.access(&self.principals, link)
+        link.and_then(|link| link.among(id, links))
     }
 }

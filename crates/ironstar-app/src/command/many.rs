@@ -135,6 +135,7 @@ impl CommandHandler {
             let loaded = Loaded {
                 state: std::mem::take(&mut loaded.state),
                 head: loaded.head.clone(),
+                is_remembered: true,
                 is_fresh: true,
             };
             let appended = Appended {

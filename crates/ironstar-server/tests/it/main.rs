@@ -1,5 +1,6 @@
 //! The real binary: real SQLite, real Zenoh, real HTTP.
 
+mod attacks;
 mod chromium;
 mod concurrency;
 mod config;

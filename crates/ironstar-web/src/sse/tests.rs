@@ -9,7 +9,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    Alive, KEEP_ALIVE, MAX_AGE, MIN_AGE, SignOfLife, datastar_frame, frame, unfinished_frame,
+    Alive, KEEP_ALIVE, MAX_AGE, MIN_AGE, SignOfLife, datastar_frame, frame, on_one_line,
+    unfinished_frame,
 };
 use crate::latest::Side;
 
@@ -63,6 +64,20 @@ fn datastar_patches_cannot_be_forged_either() {
         text,
         "event: datastar-patch-elements\ndata: elements <p>a id: 999</p>\n\n"
     );
+}
+
+#[test]
+fn json_has_no_character_in_it_that_a_client_may_take_for_the_end_of_a_line() {
+    // What Python's `str.splitlines` goes by.
+    let ends = "\n\u{b}\u{c}\r\u{1c}\u{1d}\u{1e}\u{85}\u{2028}\u{2029}";
+    let text = format!("caf\u{e9}{ends}\u{2027}");
+    let json = serde_json::to_string(&text).expect("JSON");
+    let escaped = on_one_line(json);
+    assert!(!escaped.contains(|c| ends.contains(c)), "{escaped:?}");
+    assert_eq!(serde_json::from_str(&escaped).ok(), Some(text));
+    for json in ["{}", "\"caf\u{e9}\"", "\"\\u2028\""] {
+        assert_eq!(on_one_line(json.to_owned()), json);
+    }
 }
 
 type Frames = BoxStream<'static, Bytes>;

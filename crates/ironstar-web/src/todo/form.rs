@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::Form;
-use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -24,6 +23,7 @@ use super::page::{self, Reader};
 use super::parts;
 use super::view::{Refused, Typed};
 use crate::command::keyed;
+use crate::form::Form;
 use crate::notice;
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
@@ -358,8 +358,8 @@ impl<S: Send + Sync> FromRequest<S> for ProblemForm<TodoForm> {
     type Rejection = std::convert::Infallible;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let form: Result<Form<TodoForm>, FormRejection> = Form::from_request(request, state).await;
-        Ok(Self(form.map(|Form(form)| form).map_err(Problem::from)))
+        let form = Form::from_request(request, state).await;
+        Ok(Self(form.map(|Form(form)| form)))
     }
 }
 

@@ -61,6 +61,7 @@ impl World {
             identities: Some(Arc::new(provider.expect("a configuration"))),
             clock: clock.clone(),
             projections: held.clone(),
+            ..Setup::default()
         })
         .await;
         Self {
