@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod e2e;
 mod migrate;
+mod mutants;
 mod programs;
 mod torture;
 
@@ -29,6 +30,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Kill, cut off and starve ironstar, and check that nothing is lost
     Torture(torture::Arguments),
+    /// Change the code in small places, and check that a test fails each time
+    Mutants(mutants::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Torture(arguments) => torture::run(&arguments),
+        Task::Mutants(arguments) => mutants::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
