@@ -119,6 +119,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "hyper-util",
             "ironstar-adapters",
             "ironstar-app",
+            "ironstar-domain",
             "ironstar-ports",
             "ironstar-web",
             "rlimit",
