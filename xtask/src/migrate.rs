@@ -4,6 +4,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use ironstar_adapters::sqlite::{Migration, SqliteUrl, migrate, migration_status};
 
+use crate::output::say;
+
 /// Which database, and what to do with it.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -29,7 +31,6 @@ enum Action {
 }
 
 /// Runs the task.
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let url = &arguments.database_url;
     let is_new = !url.path().exists();
@@ -45,9 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (true, None) => " (created)",
         (true, Some(Action::Status)) => " (there is no such file)",
     };
-    println!("{url}{note}");
+    say(format_args!("{url}{note}"))?;
     for migration in &migrations {
-        println!("{}", line(migration));
+        say(line(migration))?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use cargo_metadata::MetadataCommand;
 use clap::Args;
 
 use self::outcomes::Outcomes;
+use crate::output;
 
 /// The version that the configuration is written for.
 const VERSION: &str = "27.1.0";
@@ -98,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         total.add(bench.judge(package, &mut command, bound)?);
     }
-    report(&total);
+    report(&total)?;
     if total.missed.is_empty() {
         return Ok(());
     }
@@ -234,10 +235,10 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<(&'static str, &'static [&'sta
         .collect())
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the developer sees")]
-fn report(total: &Outcomes) {
+fn report(total: &Outcomes) -> anyhow::Result<()> {
     for missed in &total.missed {
-        println!("missed: {missed}");
+        output::say(format_args!("missed: {missed}"))?;
     }
-    println!("{total}");
+    output::say(total)?;
+    Ok(())
 }

@@ -79,6 +79,9 @@ const TOLD: u64 = 16;
 /// log, and what libraries open for a moment.
 const RESERVED: u64 = 100;
 
+/// How many connections may be open unless the operator asks for another number.
+const USUAL: usize = 20_000;
+
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
@@ -266,9 +269,11 @@ fn note<E: std::fmt::Display>(ended: Result<(), E>) {
     }
 }
 
-/// Makes room for connections, each of which takes an open file. Returns for how
-/// many of those that are wanted there is.
-pub(crate) fn make_room(wanted: usize) -> usize {
+/// Makes room for connections, each of which takes an open file: for as many as the
+/// operator asks for, or else for as many as there may be, up to [`USUAL`]. Returns
+/// for how many there is room.
+pub(crate) fn make_room(asked: Option<usize>) -> usize {
+    let wanted = asked.unwrap_or(USUAL);
     let limit = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => limit,
         Err(error) => {
@@ -281,10 +286,16 @@ pub(crate) fn make_room(wanted: usize) -> usize {
         return wanted;
     }
     let room = room.max(1);
-    tracing::warn!(
-        "at most {room} connections are served at once, and not {wanted}, because no more than \
-         {limit} files may be open; raise that limit (ulimit -n), or lower --max-connections"
-    );
+    match asked {
+        None => tracing::info!(
+            "at most {room} connections are served at once, because no more than {limit} files \
+             may be open (ulimit -n)"
+        ),
+        Some(asked) => tracing::warn!(
+            "at most {room} connections are served at once, and not {asked}, because no more than \
+             {limit} files may be open; raise that limit (ulimit -n), or lower --max-connections"
+        ),
+    }
     room
 }
 

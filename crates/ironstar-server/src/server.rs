@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::{serve, shutdown};
+use crate::{output, serve, shutdown};
 
 /// How long requests that are under way get to finish, and how long the bus and
 /// the store get to close. Together below 5 s, when a supervisor loses patience.
@@ -121,20 +121,23 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Says where the application is.
-#[expect(clippy::print_stdout, reason = "this is what the operator waits for")]
+/// Says where the application is. If no reader takes that, the log has it, and the
+/// server serves all the same.
 fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
     let database = std::path::absolute(config.database_url.0.path())
         .context("there is no working directory")?;
-    println!(
-        "ironstar is ready at http://{address} (events in {})",
-        database.display()
-    );
-    if let Some(site) = &config.site().address {
-        println!("people find it at {site}");
+    let database = database.display();
+    let ready = format!("ironstar is ready at http://{address} (events in {database})");
+    let site = config.site().address;
+    let site = site.map(|site| format!("people find it at {site}"));
+    for line in std::iter::once(ready).chain(site) {
+        if let Err(error) = output::say(&line) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "{line}");
+        }
     }
     Ok(())
 }

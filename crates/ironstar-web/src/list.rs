@@ -18,7 +18,8 @@ use ironstar_app::list::ListItem;
 use ironstar_app::projection::Behind;
 use ironstar_app::{Caller, CommandError, ListService};
 use ironstar_domain::{
-    Aggregate, LinkAccess, LinkId, ListCommand, ListId, ListName, ListState, Principal,
+    Aggregate, LinkAccess, LinkId, ListCommand, ListId, ListName, ListState, Principal, tidied,
+    typed,
 };
 use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
@@ -77,12 +78,22 @@ struct Lists {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ListRequest {
-    Create { name: ListName },
-    Rename { name: ListName },
+    Create {
+        #[serde(deserialize_with = "typed")]
+        name: ListName,
+    },
+    Rename {
+        #[serde(deserialize_with = "typed")]
+        name: ListName,
+    },
     Archive,
     Restore,
-    CreateLink { access: LinkAccess },
-    RevokeLink { link: LinkId },
+    CreateLink {
+        access: LinkAccess,
+    },
+    RevokeLink {
+        link: LinkId,
+    },
 }
 
 /// Lists, as programs get them.
@@ -366,7 +377,7 @@ fn asked_by(caller: &Caller) -> String {
 }
 
 fn parse_name(form: &ListForm) -> Result<ironstar_domain::ListName, Problem> {
-    form.name
+    tidied(&form.name)
         .parse()
         .map_err(|error| Problem::invalid("invalid-value", error))
 }

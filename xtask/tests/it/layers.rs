@@ -9,7 +9,16 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ironstar-domain",
-        &["serde", "serde_json", "thiserror", "time", "uuid"],
+        &[
+            // Unicode's tables (docs/adr/0009).
+            "icu_normalizer",
+            "icu_properties",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "time",
+            "uuid",
+        ],
     ),
     (
         "ironstar-ports",
@@ -111,6 +120,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "hyper-util",
             "ironstar-adapters",
             "ironstar-app",
+            "ironstar-domain",
             "ironstar-ports",
             "ironstar-web",
             "rlimit",

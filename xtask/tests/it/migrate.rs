@@ -1,4 +1,4 @@
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -60,4 +60,50 @@ fn migrate_takes_a_database_url_and_refuses_nonsense() {
         text.starts_with("xtask: cannot make the database a/b.db, as its folder does not exist"),
         "{text}"
     );
+}
+
+#[test]
+fn task_ends_quietly_when_its_reader_has_gone_and_says_that_a_disk_is_full() {
+    let directory = TempDir::new().expect("a directory");
+    let ended = |arguments: &[&str], stdout: Stdio| {
+        let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .env("DATABASE_URL", "")
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn();
+        let output = child.expect("it starts").wait_with_output();
+        let output = output.expect("its output");
+        let said = String::from_utf8(output.stderr).expect("text");
+        (output.status.code(), said)
+    };
+    for arguments in [
+        &["migrate", "status"][..],
+        &["--help"],
+        &["migrate", "--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let closed = ended(arguments, writer.into());
+        assert_eq!(closed, (Some(0), String::new()), "{arguments:?}");
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let full = ended(arguments, full.expect("a file that takes nothing").into());
+        let sentence =
+            "xtask: cannot write to standard output: No space left on device (os error 28)\n";
+        assert_eq!(full, (Some(1), sentence.to_owned()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn empty_variable_counts_as_not_set() {
+    let directory = TempDir::new().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["migrate", "status"])
+        .current_dir(directory.path())
+        .env("DATABASE_URL", "")
+        .output()
+        .expect("xtask runs");
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert!(said.starts_with("sqlite:ironstar.db "), "{said}");
 }

@@ -20,7 +20,7 @@ use crate::{EventFeed, FeedError};
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
 
 /// How many events are folded before their documents are stored.
-const BATCH: usize = 1_024;
+pub(super) const BATCH: usize = 1_024;
 
 /// How many times as long as it took to store a batch, nothing more is stored,
 /// unless a batch is full; and how long that is at the most. Every commit waits
@@ -31,7 +31,7 @@ const LONGEST_REST: Duration = Duration::from_millis(25);
 
 /// How many positions without a change to any document may go by before the
 /// checkpoint is stored; and for how long, when nothing more happens.
-const UNSTORED: u64 = 1_024;
+pub(super) const UNSTORED: u64 = 1_024;
 const IDLE: Duration = Duration::from_secs(1);
 
 /// What the events of a batch have changed about a read model.

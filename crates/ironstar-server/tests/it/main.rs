@@ -7,6 +7,7 @@ mod config;
 mod damage;
 mod kill;
 mod limits;
+mod output;
 mod path;
 mod process;
 mod processes;

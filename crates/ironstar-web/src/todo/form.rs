@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::PatchElements;
 use ironstar_app::CommandError;
 use ironstar_app::todo::{ListWide, Show};
-use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText};
+use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText, tidied};
 use ironstar_ports::{CommandKey, Position};
 use serde::Deserialize;
 
@@ -341,7 +341,8 @@ fn parse_command(action: &str, form: &TodoForm) -> Result<TodoCommand, Problem> 
 }
 
 fn parse_text(text: &str) -> Result<TodoText, Problem> {
-    text.parse()
+    tidied(text)
+        .parse()
         .map_err(|error| Problem::invalid("invalid-value", error))
 }
 

@@ -91,6 +91,26 @@ async fn a_refused_plain_form_shows_the_page_with_the_reason_and_what_was_typed(
 }
 
 #[tokio::test]
+async fn pasted_tab_or_line_break_becomes_a_space_in_forms() {
+    let app = TestApp::init().await;
+    let pasted = "text=Buy%09milk%0D%0Aand%0Aeggs%E2%80%A8now%E2%80%AE";
+    let response = plain(&app, "/todos", pasted).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let page = text(app.get("/").await).await;
+    assert!(page.contains(">Buy milk and eggs now<"), "{page}");
+    let id = app.create("Call Ada").await;
+    let rename = format!("/todos/{id}/rename");
+    let response = datastar(&app, &rename, "text=Call%0ABob").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let response = plain(&app, "/lists", "name=For%09Ada").await;
+    let location = response.headers()[header::LOCATION].to_str().expect("text");
+    let response = plain(&app, &format!("{location}/rename"), "name=For%0D%0ABob").await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert!(text(app.get("/").await).await.contains(">Call Bob<"));
+    assert!(text(app.get("/lists").await).await.contains("For Bob"));
+}
+
+#[tokio::test]
 async fn a_refused_rename_keeps_its_editor_open_with_what_was_typed() {
     let app = TestApp::init().await;
     let id = app.create("Buy milk").await;
