@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use ironstar_adapters::sqlite::{Migration, SqliteUrl, migrate, migration_status};
+use ironstar_adapters::sqlite::{DatabaseFile, Migration, SqliteUrl, migrate, migration_status};
 
 use crate::output::say;
 
@@ -33,7 +33,8 @@ enum Action {
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let url = &arguments.database_url;
-    let is_new = !url.path().exists();
+    let file = DatabaseFile::find(url)?;
+    let is_new = !file.exists();
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let migrations = runtime.block_on(async {
         match arguments.action {
@@ -46,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (true, None) => " (created)",
         (true, Some(Action::Status)) => " (there is no such file)",
     };
-    say(format_args!("{url}{note}"))?;
+    say(format_args!("{}{note}", file.path().display()))?;
     for migration in &migrations {
         say(line(migration))?;
     }

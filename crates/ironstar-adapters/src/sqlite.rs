@@ -10,13 +10,18 @@
 
 mod batch;
 mod builds;
+mod code;
 mod connection;
 mod database;
 mod documents;
 mod event_store;
 mod file;
 mod migrations;
+mod open_error;
+mod path;
 mod projection_store;
+mod recognition;
+mod refusal;
 mod rows;
 mod session_store;
 mod sessions;
@@ -25,10 +30,12 @@ mod transaction;
 mod url;
 mod writer;
 
-pub use connection::OpenError;
 pub use database::SqliteDatabase;
 pub use event_store::{DEFAULT_COMMAND_RETENTION, SqliteEventStore};
 pub use migrations::{Migration, migrate, migration_status};
+pub use open_error::OpenError;
+pub use path::DatabaseFile;
 pub use projection_store::SqliteProjectionStore;
+pub use refusal::{Cause, Refusal};
 pub use session_store::SqliteSessionStore;
 pub use url::{SqliteUrl, UrlError};

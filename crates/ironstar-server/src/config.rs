@@ -46,7 +46,9 @@ pub(crate) struct Config {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// The database: a SQLite file, which the server creates if there is none
+    /// The database: a SQLite file, such as sqlite:ironstar.db or
+    /// sqlite:/var/lib/ironstar.db, which the server creates if there is none, for its
+    /// user alone to read
     #[arg(
         long,
         env = "DATABASE_URL",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::sqlite::{DatabaseFile, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::PROJECTIONS;
 use ironstar_app::projection::{BuildError, BuildJob, Progress, Registered};
@@ -39,10 +39,11 @@ struct Open {
 /// Does what is asked.
 pub(crate) async fn run(config: &Config, task: &ProjectionsTask) -> anyhow::Result<()> {
     let url = &config.database_url.0;
+    let file = DatabaseFile::find(url)?;
     ensure!(
-        url.path().exists(),
+        file.exists(),
         "there is no database {}; name it with --database-url",
-        url.path().display()
+        file.path().display()
     );
     let database = SqliteDatabase::open(url).await?;
     let clock = Arc::new(SystemClock);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     // A port that is taken is noticed before the database is touched.
     let listener = listen(config.listen).await?;
     let database = SqliteDatabase::open(&config.database_url.0).await?;
+    let path = database.path().to_owned();
     let store = Arc::new(SqliteEventStore::new(
         database,
         Arc::new(SystemClock),
@@ -68,7 +70,7 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         shutdown: shutdown.clone(),
     };
     let router = ironstar_web::router(services, config.site(), config.limits());
-    announce(&listener, config)?;
+    announce(&listener, &path, config)?;
     serve(listener, router, config, shutdown).await;
     feed.stop();
     // Or it would miss the bus.
@@ -123,12 +125,10 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Says where the application is. If no reader takes that, the log has it, and the
 /// server serves all the same.
-fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
+fn announce(listener: &TcpListener, database: &Path, config: &Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    let database = std::path::absolute(config.database_url.0.path())
-        .context("there is no working directory")?;
     let database = database.display();
     let ready = format!("ironstar is ready at http://{address} (events in {database})");
     let site = config.site().address;

@@ -45,6 +45,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ironstar-ports",
             "libsqlite3-sys",
             "oauth2",
+            "percent-encoding",
+            "rustix",
             "serde",
             "serde_json",
             "sqlx",

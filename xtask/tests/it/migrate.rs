@@ -18,10 +18,13 @@ fn migrate_applies_and_lists_migrations() {
     let directory = TempDir::new().expect("a directory");
     let (output, text) = xtask(&directory, &["migrate", "status"]);
     assert!(output.status.success(), "{text}");
-    assert!(
-        text.starts_with("sqlite:ironstar.db (there is no such file)\n  0001 events "),
-        "{text}"
+    let database = directory.path().canonicalize().expect("there");
+    let database = database.join("ironstar.db");
+    let expected = format!(
+        "{} (there is no such file)\n  0001 events ",
+        database.display()
     );
+    assert!(text.starts_with(&expected), "{text}");
     assert!(
         text.contains("pending") && !text.contains("applied"),
         "{text}"
@@ -51,13 +54,14 @@ fn migrate_takes_a_database_url_and_refuses_nonsense() {
     ] {
         let (output, text) = xtask(&directory, arguments);
         assert!(output.status.success(), "{text}");
-        assert!(text.starts_with("sqlite:one.db"), "{text}");
+        assert!(text.contains("/one.db"), "{text}");
         assert!(text.contains("applied"), "{text}");
     }
     let (output, text) = xtask(&directory, &["migrate", "--database-url", "sqlite:a/b.db"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        text.starts_with("xtask: cannot make the database a/b.db, as its folder does not exist"),
+        text.starts_with("xtask: cannot make the database /")
+            && text.contains("/a/b.db, as its folder does not exist"),
         "{text}"
     );
 }

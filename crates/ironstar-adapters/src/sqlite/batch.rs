@@ -19,7 +19,9 @@ use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
+use super::code;
 use super::file::Displaced;
+use super::refusal::Refusal;
 use super::transaction::roll_back_if_failed;
 
 /// UTC to the millisecond, as RFC 3339 has it.
@@ -90,6 +92,8 @@ pub(super) enum BatchError {
     Time(#[from] time::error::Format),
     #[error(transparent)]
     Displaced(#[from] Displaced),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 /// One event to be inserted, in column order.
@@ -130,10 +134,6 @@ pub(super) struct Foresight {
 /// are fought over, every other guess would be.
 const DOUBTS: u32 = 16;
 
-/// SQLite's result code for rows that a constraint or a trigger refuses
-/// (<https://sqlite.org/rescode.html>), without its details.
-const SQLITE_CONSTRAINT: i32 = 19;
-
 /// Everyone's answer, in the order of the appends.
 pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
@@ -160,10 +160,9 @@ pub(super) async fn commit(
     roll_back_if_failed(connection, outcome).await
 }
 
+/// Whether a constraint or a trigger refuses rows.
 fn is_refused(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    let code = code.and_then(|code| code.parse::<i32>().ok());
-    code.is_some_and(|code| code & 0xff == SQLITE_CONSTRAINT)
+    code::result_code(error).is_some_and(|code| code::primary(code) == code::CONSTRAINT)
 }
 
 /// Commits the appends as if everything were where it is said to be, if enough

@@ -1,12 +1,19 @@
 //! A database, as the event store needs it: one connection that writes, and
 //! some that read.
 
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 
-use super::connection::{OpenError, connect, options};
+use super::connection::{BUSY_TIMEOUT, connect, options};
 use super::file::OpenFile;
 use super::migrations;
+use super::open_error::OpenError;
+use super::path::DatabaseFile;
 use super::url::SqliteUrl;
+use super::writer::LOCK_ATTEMPT;
 
 /// How many connections read at once.
 const READERS: u32 = 4;
@@ -18,6 +25,10 @@ pub struct SqliteDatabase {
     pub(super) writer: SqliteConnection,
     /// The file that both have open.
     pub(super) file: OpenFile,
+    /// Where that file is.
+    pub(super) place: DatabaseFile,
+    /// How long a change waits for another process's lock.
+    pub(super) patience: Duration,
     /// Connections that can only read.
     pub(super) readers: SqlitePool,
 }
@@ -30,18 +41,42 @@ impl SqliteDatabase {
     ///
     /// See [`OpenError`].
     pub async fn open(url: &SqliteUrl) -> Result<Self, OpenError> {
-        let mut writer = connect(url).await?;
-        migrations::run(url, &mut writer).await?;
+        let place = DatabaseFile::find(url)?;
+        let unusable = |source| OpenError::unusable(&place, source);
+        let mut writer = connect(&place).await?;
+        migrations::run(&place, &mut writer).await?;
+        // From here on, the task that writes does the waiting.
+        sqlx::query(AssertSqlSafe(format!(
+            "PRAGMA busy_timeout = {}",
+            LOCK_ATTEMPT.as_millis()
+        )))
+        .execute(&mut writer)
+        .await
+        .map_err(unusable)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options(url).read_only(true))
+            .connect_with(options(&place).read_only(true))
             .await
-            .map_err(|source| OpenError::unusable(url, source))?;
-        let file = OpenFile::at(url)?;
+            .map_err(unusable)?;
+        let file = OpenFile::at(&place)?;
         Ok(Self {
             writer,
             file,
+            place,
+            patience: BUSY_TIMEOUT,
             readers,
         })
+    }
+
+    /// Has changes wait so long for another process's lock.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The file: an absolute path without links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.place.path()
     }
 }

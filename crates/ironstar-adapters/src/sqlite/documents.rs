@@ -2,6 +2,7 @@
 //! belong to.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use ironstar_ports::{
     BuildId, CommitError, Document, DocumentBatch, DocumentChange, DocumentPage, DocumentQuery,
@@ -104,8 +105,8 @@ pub(super) struct Changes {
     from: Position,
     to: Position,
     /// JSON arrays: documents in column order, and keys.
-    puts: String,
-    removals: String,
+    puts: Arc<str>,
+    removals: Arc<str>,
 }
 
 impl Changes {
@@ -125,8 +126,8 @@ impl Changes {
             build: batch.build,
             from: batch.from,
             to: batch.to,
-            puts: serde_json::to_string(&puts)?,
-            removals: serde_json::to_string(&removals)?,
+            puts: serde_json::to_string(&puts)?.into(),
+            removals: serde_json::to_string(&removals)?.into(),
         })
     }
 }
@@ -134,20 +135,20 @@ impl Changes {
 /// Changes documents and moves the checkpoint, in a transaction of its own.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
-    changes: Changes,
+    changes: &Changes,
 ) -> Result<(), CommitError> {
     let committed = transact(connection, changes).await;
     roll_back_if_failed(connection, committed).await
 }
 
-async fn transact(connection: &mut SqliteConnection, changes: Changes) -> Result<(), CommitError> {
-    if !begin_and_move(connection, &changes).await? {
+async fn transact(connection: &mut SqliteConnection, changes: &Changes) -> Result<(), CommitError> {
+    if !begin_and_move(connection, changes).await? {
         return Err(why_not(connection, changes.build).await?);
     }
     sqlx::query(CHANGE_AND_COMMIT)
         .bind(integer(changes.build.get()))
-        .bind(changes.puts)
-        .bind(changes.removals)
+        .bind(Arc::clone(&changes.puts))
+        .bind(Arc::clone(&changes.removals))
         .execute(connection)
         .await
         .map_err(DocumentError::from)?;

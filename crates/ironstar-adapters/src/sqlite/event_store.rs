@@ -33,10 +33,8 @@ impl SqliteEventStore {
     /// remembered for at least `retention`.
     #[must_use]
     pub fn new(database: SqliteDatabase, clock: Arc<dyn Clock>, retention: Duration) -> Self {
-        Self {
-            writer: Writer::start(database.writer, database.file, clock, retention),
-            readers: database.readers,
-        }
+        let (writer, readers) = Writer::start(database, clock, retention);
+        Self { writer, readers }
     }
 
     /// The read models in the same file. They are closed with the log.

@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::connection::OpenError;
-use super::url::SqliteUrl;
+use super::open_error::OpenError;
+use super::path::DatabaseFile;
 
 /// An open file, and where it was found.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Displaced {
 
 impl OpenFile {
     /// The file that has just been opened.
-    pub(super) fn at(url: &SqliteUrl) -> Result<Self, OpenError> {
+    pub(super) fn at(url: &DatabaseFile) -> Result<Self, OpenError> {
         let path = url.path().to_owned();
         match identity(&path) {
             Ok(identity) => Ok(Self { path, identity }),

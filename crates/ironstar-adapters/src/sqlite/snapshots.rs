@@ -6,6 +6,7 @@ use ironstar_ports::{Payload, PayloadError, Position, Sequence, Snapshot, Stream
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::file::Displaced;
+use super::refusal::Refusal;
 
 const SELECT: &str = "
     SELECT sequence, position, fingerprint, state FROM snapshots
@@ -28,6 +29,8 @@ pub(super) enum SnapshotError {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Displaced(#[from] Displaced),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 pub(super) async fn load(

@@ -1,6 +1,8 @@
+mod locked;
 mod pages;
 mod projections;
 mod sessions;
+mod tools;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};

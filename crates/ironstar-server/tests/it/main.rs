@@ -5,12 +5,17 @@ mod chromium;
 mod concurrency;
 mod config;
 mod damage;
+mod dump;
 mod kill;
 mod limits;
 mod output;
 mod path;
 mod process;
 mod processes;
+mod programs;
 mod projections;
 mod refusal;
 mod shutdown;
+mod spelling;
+#[cfg(target_os = "linux")]
+mod storage;

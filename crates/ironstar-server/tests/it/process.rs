@@ -18,6 +18,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// A running server, which ends with the test.
 pub(crate) struct Server {
     process: Child,
+    /// The line that says that it is ready.
+    pub(crate) ready: String,
     pub(crate) url: String,
     pub(crate) client: Client,
 }
@@ -28,6 +30,12 @@ pub(crate) struct Events(BoxStream<'static, Event>);
 /// A command line for the server, free of this machine's settings.
 pub(crate) fn server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ironstar-server"));
+    undisturbed(&mut command);
+    command
+}
+
+/// Keeps this machine's settings from a server.
+pub(crate) fn undisturbed(command: &mut Command) {
     for variable in [
         "DATABASE_URL",
         "IRONSTAR_ALLOWED_HOSTS",
@@ -46,7 +54,6 @@ pub(crate) fn server() -> Command {
         ("IRONSTAR_MAX_CONNECTIONS", "500"),
         ("IRONSTAR_STREAMS_PER_VISITOR", "0"),
     ]);
-    command
 }
 
 /// Runs a server that is expected to end by itself.
@@ -117,6 +124,7 @@ impl Server {
         };
         Self {
             url: url.to_owned(),
+            ready: line,
             process,
             client: client(HeaderMap::new()),
         }

@@ -24,7 +24,12 @@ async fn the_projection_store_keeps_the_contract() {
 }
 
 /// A commit of documents with these keys, each listed.
-fn batch(build: &Build, from: u64, to: u64, keys: impl Iterator<Item = u64>) -> DocumentBatch {
+pub(super) fn batch(
+    build: &Build,
+    from: u64,
+    to: u64,
+    keys: impl Iterator<Item = u64>,
+) -> DocumentBatch {
     DocumentBatch {
         build: build.id,
         from: Position::new(from),
