@@ -11,6 +11,7 @@
 mod batch;
 mod builds;
 mod connection;
+mod course;
 mod database;
 mod documents;
 mod event_store;

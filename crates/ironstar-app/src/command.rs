@@ -1,6 +1,8 @@
 //! From a command to durable events.
 
+mod contest;
 mod error;
+mod keyed;
 mod many;
 
 use std::sync::Arc;
@@ -16,18 +18,18 @@ use crate::access::Caller;
 use crate::codec::{decode, encode};
 use crate::finish::finish;
 use crate::snapshots::{Snapshots, is_due};
+use crate::turns::Turns;
 use crate::warm::WarmStates;
 
+pub(crate) use contest::Contest;
 use error::not_appended;
 
 pub use error::CommandError;
+pub use keyed::KeyedRequest;
 pub use many::AcceptedOnAll;
 
 /// How many events of a stream are read at a time.
 const PAGE: usize = 512;
-
-/// How often a decision is made anew when others keep getting in first.
-const ATTEMPTS: u32 = 16;
 
 /// Decides commands on any aggregate, and has the outcome stored.
 #[derive(Clone, Debug)]
@@ -37,7 +39,12 @@ pub struct CommandHandler {
     ids: Arc<dyn IdSource>,
     snapshots: Snapshots,
     warm: WarmStates,
+    turns: Turns,
 }
+
+/// What may be demanded of the state that a command is decided on.
+pub(crate) type Admit<'a, A> =
+    &'a (dyn Fn(&A) -> Result<(), <A as Aggregate>::Error> + Send + Sync);
 
 /// What comes with a command.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +56,8 @@ pub struct CommandContext {
     /// Where the command comes from. Who acts is said by the caller, unless it is
     /// said here.
     pub origin: Origin,
-    /// Makes a retry answer what was answered before.
-    pub record: Option<CommandRecord>,
+    /// Makes a retry by the same sender answer what was answered before.
+    pub keyed: Option<KeyedRequest>,
     /// What goes to other streams together with what follows from the command;
     /// or nothing, and they must only be where they were.
     pub also: Vec<StreamAppend>,
@@ -102,6 +109,7 @@ impl CommandHandler {
             ids,
             snapshots: Snapshots::new(snapshots),
             warm: WarmStates::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -130,7 +138,23 @@ impl CommandHandler {
         command: &A::Command,
         context: &CommandContext,
     ) -> Result<Accepted, CommandError<A::Error>> {
-        let outcome = self.decide_and_append::<A>(id, command, context).await;
+        let anybody: Admit<'_, A> = &|_| Ok(());
+        self.execute_if(id, command, context, anybody).await
+    }
+
+    /// The same, if the very state that the command is decided on is admitted.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute), and if the state is not admitted.
+    pub(crate) async fn execute_if<A: Aggregate>(
+        &self,
+        id: &A::Id,
+        command: &A::Command,
+        context: &CommandContext,
+        admit: Admit<'_, A>,
+    ) -> Result<Accepted, CommandError<A::Error>> {
+        let outcome = self.decide_and_append(id, command, context, admit).await;
         if outcome.is_err()
             && let Some(answer) = self.answer_again(context).await?
         {
@@ -160,14 +184,23 @@ impl CommandHandler {
         &self,
         context: &CommandContext,
     ) -> Result<Option<Appended>, CommandError<E>> {
-        let Some(record) = &context.record else {
+        let Some(record) = context.record() else {
             return Ok(None);
         };
-        match self.store.outcome(&record.key).await? {
-            None => Ok(None),
-            Some(known) if known.request == record.request => Ok(Some(known.appended)),
-            Some(_) => Err(CommandError::KeyReused),
+        for key in record.keys() {
+            match self.store.outcome(key).await? {
+                None => {}
+                Some(known) if known.request == record.request => return Ok(Some(known.appended)),
+                Some(_) => return Err(CommandError::KeyReused),
+            }
         }
+        for earlier in &record.earlier {
+            let known = self.store.outcome(&earlier.key).await?;
+            if let Some(known) = known.filter(|known| known.request == earlier.request) {
+                return Ok(Some(known.appended));
+            }
+        }
+        Ok(None)
     }
 
     async fn decide_and_append<A: Aggregate>(
@@ -175,11 +208,14 @@ impl CommandHandler {
         id: &A::Id,
         command: &A::Command,
         context: &CommandContext,
+        admit: Admit<'_, A>,
     ) -> Result<Accepted, CommandError<A::Error>> {
+        let stream = StreamId::new(A::TYPE, id.to_string());
+        let is_named = context.expected.is_some();
+        let mut contest = Contest::join(&self.turns, &stream, is_named).await?;
         let mut loaded = self.recall::<A>(id);
-        let mut attempts = 0;
-        while attempts < ATTEMPTS {
-            let events = match loaded.decide(command, context.expected) {
+        loop {
+            let events = match loaded.decide(command, context.expected, admit) {
                 Ok(events) if !events.is_empty() => events,
                 // What changes nothing is only believed of a state that is not
                 // behind the log.
@@ -198,19 +234,28 @@ impl CommandHandler {
                 self.encode(&loaded.state, &events, &context.origin())?,
             );
             append.streams.extend(context.also.iter().cloned());
-            append.command.clone_from(&context.record);
+            append.command = context.record();
             match self.append_and_hint(append).await {
                 Ok(appended) => {
                     return Ok(self.keep(loaded, &events, appended));
                 }
                 Err(AppendError::Conflict { stream, .. }) if stream == loaded.head.stream => {
-                    attempts += 1;
-                    self.catch_up(&mut loaded).await?;
+                    contest.lost(&[stream]).await?;
+                    let known = self.recall::<A>(id);
+                    if known.head.sequence > loaded.head.sequence {
+                        loaded = known;
+                    } else {
+                        self.catch_up(&mut loaded).await?;
+                    }
                 }
                 Err(error) => return Err(not_appended(error)),
             }
         }
-        Err(CommandError::Contended { attempts })
+    }
+
+    /// The races of a caller that depends on a stream which others change.
+    pub(crate) fn watching(&self) -> Contest<'_> {
+        Contest::watching(&self.turns)
     }
 
     /// An aggregate as it is remembered in memory, or else as it is now. Good for
@@ -429,9 +474,15 @@ impl CommandContext {
         }
     }
 
+    /// What the store keeps of a command that has a key.
+    fn record(&self) -> Option<CommandRecord> {
+        let keyed = self.keyed.as_ref()?;
+        Some(keyed.record(&self.caller))
+    }
+
     /// Whether there is nothing to store if the command changes nothing.
     fn is_done_without_events(&self) -> bool {
-        self.record.is_none() && self.also.iter().all(|also| also.events.is_empty())
+        self.keyed.is_none() && self.also.iter().all(|also| also.events.is_empty())
     }
 
     /// Whether a stream is one of those that go with the command.
@@ -461,7 +512,9 @@ impl<A: Aggregate> Loaded<A> {
         &self,
         command: &A::Command,
         expected: Option<Sequence>,
+        admit: Admit<'_, A>,
     ) -> Result<Vec<A::Event>, CommandError<A::Error>> {
+        admit(&self.state).map_err(CommandError::Refused)?;
         let actual = self.head.sequence;
         let unexpected = expected.filter(|expected| actual != Some(*expected));
         if let (Some(expected), Some(_)) = (unexpected, actual) {

@@ -4,6 +4,7 @@
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::connection::{OpenError, connect, options};
+use super::course;
 use super::file::OpenFile;
 use super::migrations;
 use super::url::SqliteUrl;
@@ -20,6 +21,8 @@ pub struct SqliteDatabase {
     pub(super) file: OpenFile,
     /// Connections that can only read.
     pub(super) readers: SqlitePool,
+    /// What is known of the times before this process.
+    pub(super) known: course::Known,
 }
 
 impl SqliteDatabase {
@@ -32,6 +35,8 @@ impl SqliteDatabase {
     pub async fn open(url: &SqliteUrl) -> Result<Self, OpenError> {
         let mut writer = connect(url).await?;
         migrations::run(url, &mut writer).await?;
+        let known = course::Known::load(&mut writer).await;
+        let known = known.map_err(|source| OpenError::unusable(url, source))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options(url).read_only(true))
@@ -42,6 +47,7 @@ impl SqliteDatabase {
             writer,
             file,
             readers,
+            known,
         })
     }
 }

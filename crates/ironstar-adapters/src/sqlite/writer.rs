@@ -16,7 +16,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use ironstar_ports::{
-    Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, DocumentBatch,
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommitError, DocumentBatch,
     Snapshot, StoreError, UpdateError,
 };
 use sqlx::sqlite::SqliteConnection;
@@ -27,6 +27,7 @@ use self::task::Task;
 use super::documents::Changes;
 use super::file::OpenFile;
 use super::sessions::SessionError;
+use crate::system::SteadyClock;
 
 /// How many requests may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -78,7 +79,7 @@ impl Writer {
     pub(super) fn start(
         connection: SqliteConnection,
         file: OpenFile,
-        clock: Arc<dyn Clock>,
+        clock: Arc<SteadyClock>,
         retention: Duration,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);

@@ -3,6 +3,7 @@
 mod chromium;
 mod concurrency;
 mod config;
+mod contention;
 mod damage;
 mod kill;
 mod limits;

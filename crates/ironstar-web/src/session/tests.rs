@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::MemorySessionStore;
 use ironstar_adapters::system::SystemIdSource;
+use ironstar_app::access::Links;
 use ironstar_ports::{Clock, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 
@@ -87,6 +88,7 @@ async fn fading(after: Duration) -> Session {
         store.clone(),
         clock.clone(),
         Arc::new(SystemIdSource),
+        Links::new([0; 32]),
         Cookies::new(false),
         NewSessionRate::new(false, MonotonicClock),
     ));

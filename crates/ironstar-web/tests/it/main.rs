@@ -11,6 +11,7 @@ mod forms;
 mod handed_over;
 mod held;
 mod isolation;
+mod keys;
 mod limits;
 mod lists;
 mod overload;

@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, Job, Project, Request};
-use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
+use crate::sqlite::batch::{self, Answers, BatchError, Foresight, Times};
 use crate::sqlite::documents::Changes;
 use crate::sqlite::file::OpenFile;
 use crate::sqlite::snapshots::{self, SnapshotError};
-use crate::sqlite::{builds, documents};
+use crate::sqlite::{builds, course, documents};
+use crate::system::SteadyClock;
 
 /// How many appends are committed together at the most.
 const BATCH: usize = 512;
@@ -37,9 +38,10 @@ const SWEEP_REST: u32 = 9;
 pub(super) struct Task {
     connection: SqliteConnection,
     file: OpenFile,
-    clock: Arc<dyn Clock>,
+    clock: Arc<SteadyClock>,
     retention: Duration,
-    swept_at: OffsetDateTime,
+    /// When old commands were swept, by the steady time.
+    swept_at: Option<OffsetDateTime>,
     foresight: Foresight,
     /// Whether there may be builds that have ended.
     has_ended_builds: bool,
@@ -77,7 +79,7 @@ impl Task {
     pub(super) fn new(
         connection: SqliteConnection,
         file: OpenFile,
-        clock: Arc<dyn Clock>,
+        clock: Arc<SteadyClock>,
         retention: Duration,
     ) -> Self {
         Self {
@@ -85,7 +87,7 @@ impl Task {
             file,
             clock,
             retention,
-            swept_at: OffsetDateTime::UNIX_EPOCH,
+            swept_at: None,
             foresight: Foresight::default(),
             has_ended_builds: true,
             sweep_at: Instant::now(),
@@ -117,6 +119,7 @@ impl Task {
             for project in round.projects {
                 self.project(project).await;
             }
+            self.note_the_time().await;
             if let Some(answer) = round.close {
                 let closed = self.connection.close().await;
                 // Whoever asked may have stopped waiting; the file is closed.
@@ -152,15 +155,37 @@ impl Task {
     }
 
     async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
-        let now = self.clock.now();
-        let forget_before = (now - self.swept_at > SWEEP_INTERVAL).then(|| now - self.retention);
+        let steady = self.clock.steady();
+        let is_due = |swept: OffsetDateTime| steady - swept > SWEEP_INTERVAL;
+        let is_due = self.swept_at.is_none_or(is_due);
+        let times = Times {
+            now: self.clock.now(),
+            steady,
+            forget_before: is_due.then(|| steady - self.retention),
+        };
         self.file.check()?;
         let (connection, foresight) = (&mut self.connection, &mut self.foresight);
-        let answers = batch::commit(connection, appends, now, forget_before, foresight).await?;
-        if forget_before.is_some() {
-            self.swept_at = now;
+        let answers = batch::commit(connection, appends, times, foresight).await?;
+        if is_due {
+            self.swept_at = Some(steady);
         }
         Ok(answers)
+    }
+
+    /// Stores what the clock shows, now and again: the next server goes on from there.
+    async fn note_the_time(&mut self) {
+        let Some(course) = self.clock.to_store() else {
+            return;
+        };
+        let Ok(connection) = self.checked() else {
+            return;
+        };
+        if let Err(error) = course::save(connection, course).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what the clock shows was not stored; trying again later"
+            );
+        }
     }
 
     /// Saves snapshots and answers everyone.
