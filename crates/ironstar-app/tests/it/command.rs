@@ -293,6 +293,29 @@ async fn commands_on_a_state_in_memory_do_not_read_the_stream() {
     assert_eq!(store.streamed(), read);
 }
 
+#[tokio::test]
+async fn as_many_states_stay_in_memory_as_the_table_of_limits_says() {
+    const STATES: u128 = 16_384;
+    let store = Arc::new(TestStore::counting(memory_store()));
+    let commands = handler(store.clone());
+    let context = CommandContext::default();
+    let id = |number: u128| TodoId::new(Uuid::from_u128(number));
+    for number in 0..=STATES {
+        commands
+            .execute::<TodoState>(&id(number), &create(), &context)
+            .await
+            .expect("created");
+    }
+    let read = store.streamed();
+    for (number, is_read) in [(STATES, false), (1, false), (0, true)] {
+        commands
+            .execute::<TodoState>(&id(number), &rename("Tea"), &context)
+            .await
+            .expect("renamed");
+        assert_eq!(store.streamed() > read, is_read, "{number}");
+    }
+}
+
 fn recorded(key: &str) -> CommandContext {
     CommandContext {
         keyed: Some(KeyedRequest::new(

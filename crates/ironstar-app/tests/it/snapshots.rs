@@ -98,7 +98,8 @@ async fn expect_to_mislead(
     // Nothing of the history before the snapshot is read, and what comes after it does
     // not bring a todo back.
     let context = CommandContext::default();
-    let refused = commands.execute::<TodoState>(&ID, &rename(LENGTH - 1), &context);
+    let rename = rename(LENGTH - 1);
+    let refused = commands.execute::<TodoState>(&ID, &rename, &context);
     let refused = refused.await.expect_err("it is taken for gone");
     assert!(
         matches!(refused, CommandError::Refused(TodoError::NotFound)),

@@ -1,6 +1,7 @@
 //! The real binary: real SQLite, real Zenoh, real HTTP.
 
 mod chromium;
+mod clock;
 mod concurrency;
 mod config;
 mod contention;
