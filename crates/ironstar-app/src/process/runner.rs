@@ -170,12 +170,11 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
             }
             match self.take(&step).await {
                 Ok(()) => {
-                    self.carried_out.insert(step.id.clone());
-                    self.failed.remove(&step.id)
+                    self.carried_out.insert(step.id);
                 }
                 Err(NotExecuted::Unavailable(error)) => return Err(Vain::Unavailable(error)),
                 Err(error) => self.fail(step.id, &error),
-            };
+            }
         }
         Ok(Duration::ZERO)
     }
@@ -254,7 +253,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
     }
 
     /// Takes note of a step that was not taken.
-    fn fail(&mut self, id: StepId, error: &NotExecuted) -> Option<Failed> {
+    fn fail(&mut self, id: StepId, error: &NotExecuted) {
         let failed = Failed::after(self.failed.get(&id).copied());
         // That it is over, the read model will know in a moment.
         if !matches!(error, NotExecuted::Over) {
@@ -270,7 +269,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         let now = Instant::now();
         self.failed
             .retain(|_, failed| failed.again + 2 * LONGEST_PAUSE > now);
-        self.failed.insert(id, failed)
+        self.failed.insert(id, failed);
     }
 
     async fn try_to_take(&self, step: &Step<M::Command>) -> Result<(), NotExecuted> {
