@@ -1,6 +1,7 @@
 //! From a command to durable events.
 
 mod contest;
+mod context;
 mod error;
 mod keyed;
 mod many;
@@ -9,12 +10,11 @@ use std::sync::Arc;
 
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
-    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StreamAppend,
-    StreamHead, StreamId,
+    Append, AppendError, Appended, EventBus, EventStore, ExpectedSequence, IdSource, Key, Metadata,
+    NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StreamAppend, StreamHead,
+    StreamId,
 };
 
-use crate::access::Caller;
 use crate::codec::{decode, encode};
 use crate::finish::finish;
 use crate::snapshots::{Snapshots, is_due};
@@ -22,6 +22,7 @@ use crate::turns::Turns;
 use crate::warm::WarmStates;
 
 pub(crate) use contest::Contest;
+pub use context::CommandContext;
 use error::not_appended;
 
 pub use error::CommandError;
@@ -45,23 +46,6 @@ pub struct CommandHandler {
 /// What may be demanded of the state that a command is decided on.
 pub(crate) type Admit<'a, A> =
     &'a (dyn Fn(&A) -> Result<(), <A as Aggregate>::Error> + Send + Sync);
-
-/// What comes with a command.
-#[derive(Clone, Debug, Default)]
-pub struct CommandContext {
-    /// The sequence that the sender expects the aggregate to be at.
-    pub expected: Option<Sequence>,
-    /// Who sends it.
-    pub caller: Caller,
-    /// Where the command comes from. Who acts is said by the caller, unless it is
-    /// said here.
-    pub origin: Origin,
-    /// Makes a retry by the same sender answer what was answered before.
-    pub keyed: Option<KeyedRequest>,
-    /// What goes to other streams together with what follows from the command;
-    /// or nothing, and they must only be where they were.
-    pub also: Vec<StreamAppend>,
-}
 
 /// An aggregate's state, and where its stream was then.
 #[derive(Clone, Debug)]
@@ -462,33 +446,6 @@ fn keys(append: &StreamAppend) -> impl Iterator<Item = Key> {
         .and_then(|event| event.metadata.parent.as_ref())
         .map(|parent| Key::of_part(parent, &append.stream));
     std::iter::once(Key::of_stream(&append.stream)).chain(part)
-}
-
-impl CommandContext {
-    /// Where the command comes from, and who acts.
-    pub(crate) fn origin(&self) -> Origin {
-        let actor = self.origin.actor.clone();
-        Origin {
-            actor: actor.or_else(|| Some(self.caller.actor())),
-            ..self.origin.clone()
-        }
-    }
-
-    /// What the store keeps of a command that has a key.
-    fn record(&self) -> Option<CommandRecord> {
-        let keyed = self.keyed.as_ref()?;
-        Some(keyed.record(&self.caller))
-    }
-
-    /// Whether there is nothing to store if the command changes nothing.
-    fn is_done_without_events(&self) -> bool {
-        self.keyed.is_none() && self.also.iter().all(|also| also.events.is_empty())
-    }
-
-    /// Whether a stream is one of those that go with the command.
-    fn depends_on(&self, stream: &StreamId) -> bool {
-        self.also.iter().any(|also| also.stream == *stream)
-    }
 }
 
 impl Accepted {

@@ -6,8 +6,12 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
-use ironstar_ports::Position;
+use ironstar_ports::{
+    Append, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
+    StreamId,
+};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::app::{TestApp, json as body};
 use crate::lists::{list, post};
@@ -124,4 +128,47 @@ async fn form_that_is_sent_twice_at_a_first_visit_is_one_command() {
     assert_eq!(app.head().await, Position::new(1));
     from(&app.stranger(), "192.0.2.2", form()).await;
     assert_eq!(app.head().await, Position::new(2));
+}
+
+/// A command, as it was stored while keys had no senders: its key alone, and what was
+/// asked.
+async fn stored_before(app: &TestApp, key: &str, asked: &Value, stream: &StreamId, event: &Value) {
+    let event = NewEvent {
+        event_type: "created".to_owned(),
+        schema_version: 2,
+        payload: Payload::of(event).expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    let mut append = Append::to_stream(stream.clone(), ExpectedSequence::NoStream, vec![event]);
+    let key = key.parse().expect("a key");
+    append.command = Some(CommandRecord::new(key, asked.to_string()));
+    app.store.append(append).await.expect("appended");
+}
+
+#[tokio::test]
+async fn keys_that_were_stored_without_a_sender_are_still_known() {
+    let app = TestApp::init().await;
+    let a = with_session(&app).await;
+    let who = principal(&a).await.expect("a guest");
+    let create = json!({"name": "Shopping", "type": "create"});
+    let created = json!({"type": "created", "name": "Shopping", "owner": who});
+    let stream = |number| StreamId::new("List", Uuid::from_u128(number).to_string());
+    let as_json = json!([format!("List {who}"), null, null, create]);
+    stored_before(&app, "8", &as_json, &stream(8), &created).await;
+    let as_form = json!(["List", create, who]);
+    stored_before(&app, "9", &as_form, &stream(9), &created).await;
+
+    let again = json!({"type": "create", "name": "Shopping", "command_id": "8"});
+    let (status, answer) = post(&a, "list", again.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["id"], stream(8).aggregate_id);
+    let form = a.form(Request::post("/lists"), "name=Shopping&key=9").await;
+    let page = format!("/lists/{}", stream(9).aggregate_id);
+    assert_eq!(form.headers()[header::LOCATION], page);
+    assert_eq!(app.head().await, Position::new(2));
+    // They say nothing to another guest, and are not in their way.
+    let b = with_session(&app).await;
+    let (status, other) = post(&b, "list", again).await;
+    assert_eq!(status, StatusCode::OK, "{other}");
+    assert_ne!(other["id"], answer["id"]);
 }
