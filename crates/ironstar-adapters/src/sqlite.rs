@@ -12,6 +12,7 @@ mod batch;
 mod builds;
 mod code;
 mod connection;
+mod course;
 mod database;
 mod documents;
 mod event_store;

@@ -24,12 +24,15 @@ pub mod projection;
 mod snapshots;
 pub mod test_kit;
 pub mod todo;
+mod turns;
 pub mod user;
 mod warm;
 
 pub use access::Caller;
 pub use codec::{DecodeError, decode};
-pub use command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Seen};
+pub use command::{
+    Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, KeyedRequest, Seen,
+};
 pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
 pub use list::ListService;
 pub use process::ProcessManager;

@@ -21,9 +21,6 @@ pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep}
 /// How many lists are handed over together at the most.
 const MOST_HANDED_OVER: usize = 10_000;
 
-/// How often a command is decided anew when the list keeps changing.
-const ATTEMPTS: u32 = 4;
-
 /// Carries out what is asked of lists.
 #[derive(Clone, Debug)]
 pub struct ListService {
@@ -96,37 +93,26 @@ impl ListService {
             return Err(CommandError::Refused(ListError::Shared));
         }
         if matches!(command, ListCommand::Create { .. }) {
-            return self
-                .commands
-                .execute::<ListState>(&id, command, context)
-                .await;
-        }
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let seen = self.commands.see::<ListState, _>(&id).await?;
-            match context.caller.access(id, &seen.state) {
-                Access::None => return Err(CommandError::Refused(ListError::NotFound)),
-                Access::Read | Access::Edit => {
-                    return Err(CommandError::Refused(ListError::NotOwner));
-                }
-                Access::Own => {}
-            }
-            // Whose it is must not have changed meanwhile.
-            let as_seen = CommandContext {
-                expected: context.expected.or(seen.head.sequence),
+            // Only its owner has any use for the answer.
+            let context = CommandContext {
+                caller: context.caller.by_session(),
                 ..context.clone()
             };
-            let execute = self.commands.execute::<ListState>(&id, command, &as_seen);
-            match execute.await {
-                Err(CommandError::Unexpected { .. })
-                    if context.expected.is_none() && attempts < ATTEMPTS => {}
-                Err(CommandError::Unexpected { .. }) if context.expected.is_none() => {
-                    return Err(CommandError::Contended { attempts });
-                }
-                outcome => return outcome,
-            }
+            return self
+                .commands
+                .execute::<ListState>(&id, command, &context)
+                .await;
         }
+        // Whose it is must be so when the command is decided.
+        let caller = context.caller.clone();
+        let admit = move |list: &ListState| match caller.access(id, list) {
+            Access::None => Err(ListError::NotFound),
+            Access::Read | Access::Edit => Err(ListError::NotOwner),
+            Access::Own => Ok(()),
+        };
+        self.commands
+            .execute_if::<ListState>(&id, command, context, &admit)
+            .await
     }
 
     /// Hands all lists of somebody over to somebody else, all or none of them, and

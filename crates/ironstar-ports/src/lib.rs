@@ -33,8 +33,8 @@ pub use event::{
 };
 pub use event_bus::{BusError, BusMessage, EventBus, Subscription};
 pub use event_store::{
-    Append, AppendError, Appended, CommandKey, CommandKeyError, CommandRecord, EventStore,
-    ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
+    Append, AppendError, Appended, CommandKey, CommandKeyError, CommandRecord, EarlierCommand,
+    EventStore, ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
 };
 pub use identity_provider::{
     IdentityError, IdentityProfile, IdentityProvider, PkceVerifier, SignInRequest,

@@ -51,7 +51,7 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         Arc::new(store.projections()),
         store.clone(),
         feed.clone(),
-        Arc::new(SystemClock),
+        store.clock(),
     );
     manage_processes(&commands, &projections, config);
     let sessions = Arc::new(store.sessions());
@@ -65,7 +65,7 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         bus: bus.clone(),
         sessions,
         identities: config.identities()?,
-        clock: Arc::new(SystemClock),
+        clock: store.clock(),
         ids: Arc::new(SystemIdSource),
         shutdown: shutdown.clone(),
     };

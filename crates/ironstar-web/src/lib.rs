@@ -142,6 +142,7 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
         Arc::clone(&services.sessions),
         Arc::clone(&services.clock),
         Arc::clone(&services.ids),
+        services.links.clone(),
         Cookies::new(is_secure),
         NewSessionRate::new(limits.command_rate > 0, MonotonicClock),
     ));

@@ -25,7 +25,7 @@ use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
 
 use crate::Services;
-use crate::command::{CommandRequest, CommandResponse, keyed};
+use crate::command::{CommandRequest, CommandResponse, keyed_written, written};
 use crate::drawn;
 use crate::form::Form;
 use crate::layout::Frame;
@@ -209,16 +209,19 @@ impl Lists {
     async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
         let name = parse_name(form)?;
         let command = self.command(ListRequest::Create { name: name.clone() }, &origin.caller)?;
-        // Somebody else's list is not the answer to the same key.
         let owner = origin.caller.principal();
-        let asked = (ListState::TYPE, ListRequest::Create { name }, owner);
+        let create = ListRequest::Create { name };
+        let asked = [
+            written(&(ListState::TYPE, &create))?,
+            written(&(ListState::TYPE, &create, owner))?,
+        ];
         let key = origin.key_or(&form.key)?;
-        let context = keyed(&asked, key, &origin)?;
+        let context = keyed_written(asked.clone(), key, &origin);
         let id = self.service.next_id();
         let accepted = match self.service.execute(id, &command, &context).await {
             // A page that was left and come back to, and another list.
             Err(CommandError::KeyReused) => {
-                let context = keyed(&asked, None, &origin)?;
+                let context = keyed_written(asked, None, &origin);
                 self.service.execute(id, &command, &context).await?
             }
             outcome => outcome?,
@@ -294,8 +297,11 @@ async fn create_link(
         }
     };
     let request = ListRequest::CreateLink { access };
-    let asked = (asked_by(&origin.caller), id, &request);
-    let context = keyed(&asked, origin.key_or(&key)?, &origin)?;
+    let asked = [
+        written(&(ListState::TYPE, id, &request))?,
+        written(&(written_before(&origin.caller), id, &request))?,
+    ];
+    let context = keyed_written(asked, origin.key_or(&key)?, &origin);
     let command = lists.command(request, &origin.caller)?;
     lists.service.execute(id, &command, &context).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
@@ -362,15 +368,15 @@ async fn command(
         | ListRequest::CreateLink { .. }
         | ListRequest::RevokeLink { .. } => origin,
     };
-    let context = request.context(&asked_by(&origin.caller), &origin)?;
+    let before = written_before(&origin.caller);
+    let context = request.context_written(ListState::TYPE, &before, &origin)?;
     let command = lists.command(request.command, &origin.caller)?;
     let accepted = lists.service.execute(id, &command, &context).await?;
     Ok(CommandResponse::ok(accepted))
 }
 
-/// What is asked of lists, and by whom: to the same key, somebody else's list is no
-/// answer.
-fn asked_by(caller: &Caller) -> String {
+/// How commands on lists were written down while keys had no senders: with their sender.
+fn written_before(caller: &Caller) -> String {
     let principal = caller.principal();
     let owner = principal.map(|owner| owner.to_string()).unwrap_or_default();
     format!("{} {owner}", ListState::TYPE)

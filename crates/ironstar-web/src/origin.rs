@@ -33,7 +33,7 @@ impl RequestOrigin {
             Ok(_) | Err(SessionError::TooMany(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let caller = session.caller().await?;
+        let caller = self.caller.with_session(session.caller().await?);
         Ok(Self { caller, ..self })
     }
 

@@ -2,6 +2,7 @@
 //! since whoever abuses the server sends no cookie.
 
 use std::convert::Infallible;
+use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -27,6 +28,15 @@ impl Visitor {
                 Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
             }
         }))
+    }
+}
+
+impl Display for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => Display::fmt(&address, f),
+            None => f.write_str("no network"),
+        }
     }
 }
 

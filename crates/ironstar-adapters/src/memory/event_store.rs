@@ -67,7 +67,8 @@ impl EventStore for MemoryEventStore {
                         request: command.request,
                         appended: appended.clone(),
                     };
-                    log.commands.insert(command.key, known);
+                    let keys = command.second.into_iter().chain([command.key]);
+                    log.commands.extend(keys.map(|key| (key, known.clone())));
                 }
             }
             Err(_) => log.truncate(length),
@@ -134,12 +135,18 @@ impl Log {
     /// The answer to a command that was sent before.
     fn answer_again(&self, append: &Append) -> Option<Result<Appended, AppendError>> {
         let command = append.command.as_ref()?;
-        let known = self.commands.get(&command.key)?;
-        Some(if known.request == command.request {
-            Ok(known.appended.clone())
-        } else {
-            Err(AppendError::KeyReused)
-        })
+        if let Some(known) = command.keys().find_map(|key| self.commands.get(key)) {
+            return Some(if known.request == command.request {
+                Ok(known.appended.clone())
+            } else {
+                Err(AppendError::KeyReused)
+            });
+        }
+        let earlier = command.earlier.iter().find_map(|earlier| {
+            let known = self.commands.get(&earlier.key)?;
+            (known.request == earlier.request).then(|| known.appended.clone())
+        });
+        earlier.map(Ok)
     }
 
     fn append(

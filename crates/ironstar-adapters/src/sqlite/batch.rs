@@ -10,8 +10,8 @@
 use std::collections::{HashMap, HashSet};
 
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, ExpectedSequence, Position, Sequence, StreamAppend,
-    StreamHead, StreamId,
+    Append, AppendError, Appended, CommandKey, CommandRecord, ExpectedSequence, Position, Sequence,
+    StreamAppend, StreamHead, StreamId,
 };
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
@@ -55,13 +55,19 @@ macro_rules! insert_events {
     };
 }
 
-/// Inserts commands (?3), too, and commits.
+/// Inserts commands (?3), too, and commits. A command that has an earlier key which is
+/// known has no key: SQLite refuses it.
 macro_rules! insert_and_commit {
     () => {
         concat!(
             insert_events!(),
             "INSERT INTO commands (key, request, answer, created_at)
-             SELECT value ->> 0, value ->> 1, value ->> 2, ?2 FROM jsonb_each(?3);
+             SELECT iif(EXISTS (
+                        SELECT 1 FROM json_each(command.value, '$[3]') AS earlier
+                        JOIN commands AS known ON known.key = earlier.value
+                    ), NULL, command.value ->> 0),
+                    command.value ->> 1, command.value ->> 2, ?4
+             FROM jsonb_each(?3) AS command;
              COMMIT"
         )
     };
@@ -117,9 +123,14 @@ struct Batch<'a> {
     streams: HashMap<&'a StreamId, (Sequence, Position)>,
     commands: HashMap<&'a CommandKey, (String, Appended)>,
     events: Vec<EventRow<'a>>,
-    /// Key, request and answer of each command that is new.
-    new_commands: Vec<(&'a str, &'a str, String)>,
+    new_commands: Vec<CommandRow<'a>>,
+    /// Whether nothing was read of what the batch is about.
+    is_guess: bool,
 }
+
+/// A command that is new: its key, its request, its answer, and the earlier keys that
+/// must not be known.
+type CommandRow<'a> = (&'a str, &'a str, String, Vec<&'a str>);
 
 /// What the last commit tells about the next.
 #[derive(Debug, Default)]
@@ -134,20 +145,30 @@ pub(super) struct Foresight {
 /// are fought over, every other guess would be.
 const DOUBTS: u32 = 16;
 
+/// What a commit needs to know of the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// When events happen.
+    pub(super) now: OffsetDateTime,
+    /// By which commands age.
+    pub(super) steady: OffsetDateTime,
+    /// Older commands are forgotten, if it is time for that.
+    pub(super) forget_before: Option<OffsetDateTime>,
+}
+
 /// Everyone's answer, in the order of the appends.
 pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
 /// Commits all appends that can be. Returns the answers once what was accepted
-/// is on disk. Commands from before `forget_before` are forgotten.
+/// is on disk.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     appends: &[Append],
-    now: OffsetDateTime,
-    forget_before: Option<OffsetDateTime>,
+    times: Times,
     foresight: &mut Foresight,
 ) -> Result<Answers, BatchError> {
-    if forget_before.is_none() {
-        let guessed = guess(connection, appends, now, foresight).await;
+    if times.forget_before.is_none() {
+        let guessed = guess(connection, appends, times, foresight).await;
         match roll_back_if_failed(connection, guessed).await {
             Ok(Some(answers)) => return Ok(answers),
             Ok(None) => {}
@@ -156,7 +177,7 @@ pub(super) async fn commit(
         }
     }
     foresight.head = None;
-    let outcome = transact(connection, appends, now, forget_before, foresight).await;
+    let outcome = transact(connection, appends, times, foresight).await;
     roll_back_if_failed(connection, outcome).await
 }
 
@@ -170,7 +191,7 @@ fn is_refused(error: &sqlx::Error) -> bool {
 async fn guess(
     connection: &mut SqliteConnection,
     appends: &[Append],
-    now: OffsetDateTime,
+    times: Times,
     foresight: &mut Foresight,
 ) -> Result<Option<Answers>, BatchError> {
     if foresight.doubts > 0 {
@@ -192,7 +213,9 @@ async fn guess(
     } else {
         BEGIN_INSERT_AND_COMMIT
     };
-    batch.commit(connection, statements, now, foresight).await?;
+    batch
+        .commit(connection, statements, times, foresight)
+        .await?;
     Ok(Some(answers))
 }
 
@@ -200,20 +223,19 @@ async fn guess(
 async fn transact(
     connection: &mut SqliteConnection,
     appends: &[Append],
-    now: OffsetDateTime,
-    forget_before: Option<OffsetDateTime>,
+    times: Times,
     foresight: &mut Foresight,
 ) -> Result<Answers, BatchError> {
     let mut batch = Batch::begin(connection, appends).await?;
     let answers = batch.place_all(appends)?;
-    if let Some(forget_before) = forget_before {
+    if let Some(forget_before) = times.forget_before {
         sqlx::query(SWEEP_COMMANDS)
             .bind(forget_before.format(CREATED_AT)?)
             .execute(&mut *connection)
             .await?;
     }
     batch
-        .commit(connection, INSERT_AND_COMMIT, now, foresight)
+        .commit(connection, INSERT_AND_COMMIT, times, foresight)
         .await?;
     Ok(answers)
 }
@@ -223,6 +245,7 @@ impl<'a> Batch<'a> {
     fn guess(head: Option<Position>, appends: &'a [Append]) -> Option<Self> {
         let mut batch = Self {
             head: head?,
+            is_guess: true,
             ..Self::default()
         };
         let mut said = HashSet::new();
@@ -279,10 +302,13 @@ impl<'a> Batch<'a> {
         connection: &mut SqliteConnection,
         appends: &'a [Append],
     ) -> Result<(), BatchError> {
-        let keys: HashMap<&str, &CommandKey> = appends
-            .iter()
-            .filter_map(|append| append.command.as_ref())
-            .map(|command| (command.key.as_str(), &command.key))
+        let commands = appends.iter().filter_map(|append| append.command.as_ref());
+        let keys: HashMap<&str, &CommandKey> = commands
+            .flat_map(|command| {
+                let earlier = command.earlier.iter().map(|earlier| &earlier.key);
+                command.keys().chain(earlier)
+            })
+            .map(|key| (key.as_str(), key))
             .collect();
         if keys.is_empty() {
             return Ok(());
@@ -310,13 +336,14 @@ impl<'a> Batch<'a> {
         self,
         connection: &mut SqliteConnection,
         statements: &'static str,
-        now: OffsetDateTime,
+        times: Times,
         foresight: &mut Foresight,
     ) -> Result<(), BatchError> {
         sqlx::query(statements)
             .bind(serde_json::to_string(&self.events)?)
-            .bind(now.format(CREATED_AT)?)
+            .bind(times.now.format(CREATED_AT)?)
             .bind(serde_json::to_string(&self.new_commands)?)
+            .bind(times.steady.format(CREATED_AT)?)
             .execute(connection)
             .await?;
         foresight.head = Some(self.head);
@@ -328,14 +355,9 @@ impl<'a> Batch<'a> {
         &mut self,
         append: &'a Append,
     ) -> Result<Result<Appended, AppendError>, serde_json::Error> {
-        if let Some(command) = &append.command
-            && let Some((request, answer)) = self.commands.get(&command.key)
-        {
-            return Ok(if *request == command.request {
-                Ok(answer.clone())
-            } else {
-                Err(AppendError::KeyReused)
-            });
+        let command = append.command.as_ref();
+        if let Some(known) = command.and_then(|command| self.known(command)) {
+            return Ok(known);
         }
         let heads = match self.check(append) {
             Ok(heads) => heads,
@@ -345,14 +367,41 @@ impl<'a> Batch<'a> {
             self.add(append)?;
         }
         let appended = Appended { streams: heads };
-        if let Some(command) = &append.command {
+        if let Some(command) = command {
             let answer = serde_json::to_string(&appended)?;
-            self.new_commands
-                .push((command.key.as_str(), &command.request, answer));
-            let known = (command.request.clone(), appended.clone());
-            self.commands.insert(&command.key, known);
+            // Those that were read have been compared.
+            let unread = command.earlier.iter().filter(|_| self.is_guess);
+            let unread: Vec<&str> = unread.map(|earlier| earlier.key.as_str()).collect();
+            for key in command.keys() {
+                let row = (
+                    key.as_str(),
+                    &*command.request,
+                    answer.clone(),
+                    unread.clone(),
+                );
+                self.new_commands.push(row);
+                let known = (command.request.clone(), appended.clone());
+                self.commands.insert(key, known);
+            }
         }
         Ok(Ok(appended))
+    }
+
+    /// The answer to a command that was carried out before.
+    fn known(&self, command: &CommandRecord) -> Option<Result<Appended, AppendError>> {
+        let mut keys = command.keys();
+        if let Some((request, answer)) = keys.find_map(|key| self.commands.get(key)) {
+            return Some(if *request == command.request {
+                Ok(answer.clone())
+            } else {
+                Err(AppendError::KeyReused)
+            });
+        }
+        let earlier = command.earlier.iter().find_map(|earlier| {
+            let (request, answer) = self.commands.get(&earlier.key)?;
+            (*request == earlier.request).then(|| answer.clone())
+        });
+        earlier.map(Ok)
     }
 
     /// Where an append would leave its streams, if all of them are where they

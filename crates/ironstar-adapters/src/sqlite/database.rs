@@ -8,6 +8,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::connection::{BUSY_TIMEOUT, connect, options};
+use super::course;
 use super::file::OpenFile;
 use super::migrations;
 use super::open_error::OpenError;
@@ -31,6 +32,8 @@ pub struct SqliteDatabase {
     pub(super) patience: Duration,
     /// Connections that can only read.
     pub(super) readers: SqlitePool,
+    /// What is known of the times before this process.
+    pub(super) known: course::Known,
 }
 
 impl SqliteDatabase {
@@ -45,6 +48,7 @@ impl SqliteDatabase {
         let unusable = |source| OpenError::unusable(&place, source);
         let mut writer = connect(&place).await?;
         migrations::run(&place, &mut writer).await?;
+        let known = course::Known::load(&mut writer).await.map_err(unusable)?;
         // From here on, the task that writes does the waiting.
         sqlx::query(AssertSqlSafe(format!(
             "PRAGMA busy_timeout = {}",
@@ -65,6 +69,7 @@ impl SqliteDatabase {
             place,
             patience: BUSY_TIMEOUT,
             readers,
+            known,
         })
     }
 

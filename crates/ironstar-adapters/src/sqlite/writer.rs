@@ -20,7 +20,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use ironstar_ports::{
-    Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, DocumentBatch,
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommitError, DocumentBatch,
     Snapshot, StoreError, UpdateError,
 };
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
@@ -33,6 +33,7 @@ use self::task::Task;
 use super::database::SqliteDatabase;
 use super::documents::Changes;
 use super::sessions::SessionError;
+use crate::system::SteadyClock;
 
 /// How many requests may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -61,7 +62,7 @@ impl Writer {
     /// readers, too. Commands are remembered for `retention`.
     pub(super) fn start(
         database: SqliteDatabase,
-        clock: Arc<dyn Clock>,
+        clock: Arc<SteadyClock>,
         retention: Duration,
     ) -> (Self, SqlitePool) {
         let (queue, requests) = mpsc::channel(QUEUE);

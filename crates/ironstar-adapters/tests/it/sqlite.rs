@@ -37,7 +37,7 @@ async fn open(url: &SqliteUrl) -> SqliteEventStore {
     SqliteEventStore::new(database, Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION)
 }
 
-async fn raw(path: &Path) -> SqliteConnection {
+pub(crate) async fn raw(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -371,10 +371,8 @@ fn with_key(key: &str) -> Append {
         ExpectedSequence::NoStream,
         vec![event()],
     );
-    append.command = Some(CommandRecord {
-        key: key.parse().expect("a key"),
-        request: "create".to_owned(),
-    });
+    let key = key.parse().expect("a key");
+    append.command = Some(CommandRecord::new(key, "create".to_owned()));
     append
 }
 
@@ -398,6 +396,10 @@ impl Clock for HandClock {
     fn now(&self) -> OffsetDateTime {
         let seconds = self.0.load(SeqCst);
         OffsetDateTime::from_unix_timestamp(1_700_000_000 + seconds).expect("a time")
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.0.load(SeqCst).unsigned_abs())
     }
 }
 

@@ -72,6 +72,15 @@ impl Links {
         uuid::Builder::from_custom_bytes(id).into_uuid().into()
     }
 
+    /// A name for an address of which nothing but its sameness may be stored: the same
+    /// on every node of the installation, and no other installation has it. The name
+    /// has 22 characters of base64url.
+    #[must_use]
+    pub fn place(&self, address: &str) -> String {
+        let mac = self.mac.clone().chain_update(format!("place/{address}"));
+        BASE64_URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..16])
+    }
+
     /// What somebody has come with.
     #[must_use]
     pub fn presented(&self, token: LinkToken) -> PresentedLink {

@@ -222,3 +222,23 @@ async fn a_gap_is_an_error_and_never_skipped() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn feed_keeps_as_many_events_as_the_table_of_limits_says() {
+    const KEPT: u64 = 4_096;
+    let store = Arc::new(TestStore::counting(memory_store()));
+    let bus = memory_bus();
+    let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default());
+    let feed = feed.await.expect("started");
+    let head = append(&*store, 5_000).await;
+    let mut events = feed.subscribe(Position::START);
+    for _ in 0..head.get() {
+        events.next().await.expect("an event").expect("it is read");
+    }
+    for (after, is_read) in [(head.get() - KEPT, false), (head.get() - KEPT - 1, true)] {
+        let reads = store.reads();
+        let mut events = feed.subscribe(Position::new(after));
+        events.next().await.expect("an event").expect("it is read");
+        assert_eq!(store.reads() > reads, is_read, "after {after}");
+    }
+}

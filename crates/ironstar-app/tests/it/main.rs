@@ -3,11 +3,13 @@
 mod access;
 mod builds;
 mod command;
+mod contention;
 mod damaged;
 mod documents;
 mod feed;
 mod first_aggregate;
 mod guards;
+mod keys;
 mod lists;
 mod many;
 mod processes;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use ironstar_app::todo::{
     ListWide, ListWideError, MOST_AT_ONCE, Show, TodoCounts, TodoLists, TodoService,
 };
-use ironstar_app::{AcceptedOnAll, CommandContext, CommandError};
+use ironstar_app::{AcceptedOnAll, CommandContext, CommandError, KeyedRequest};
 use ironstar_domain::{
     Aggregate, DomainEvent, ListCommand, ListId, ListState, TodoCommand, TodoEvent, TodoId,
     TodoState,
 };
 use ironstar_ports::{
-    Append, CommandRecord, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload,
-    Position, StreamAppend, StreamId,
+    Append, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
+    StreamAppend, StreamId,
 };
 use uuid::Uuid;
 
@@ -114,10 +114,10 @@ fn all(numbers: &[u128], event_type: &str) -> Vec<(String, String)> {
 
 fn recorded(request: &str) -> CommandContext {
     CommandContext {
-        record: Some(CommandRecord {
-            key: "key".parse().expect("a key"),
-            request: request.to_owned(),
-        }),
+        keyed: Some(KeyedRequest::new(
+            "key".parse().expect("a key"),
+            request.to_owned(),
+        )),
         ..CommandContext::default()
     }
 }

@@ -256,6 +256,20 @@ async fn an_executor_that_hangs_is_given_up_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn executor_that_stores_nothing_of_a_step_is_not_asked_without_a_pause() {
+    let world = World::new();
+    let node = world.node().await;
+    node.create_todo(ListId::SHARED).await;
+    let tried = Arc::<AtomicU64>::default();
+    node.run(Manner::Forgetful {
+        tried: tried.clone(),
+    });
+    sleep(Duration::from_secs(600)).await;
+    let tried = tried.load(SeqCst);
+    assert!((2..50).contains(&tried), "{tried}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn steps_of_others_that_cannot_be_read_are_none_of_its_business() {
     let world = World::new();
     let node = world.node().await;

@@ -157,6 +157,11 @@ impl TestStore {
 
     /// How many events of streams were asked for and found, or asked for in
     /// vain.
+    /// How often the log has been read.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(SeqCst)
+    }
+
     pub(crate) fn streamed(&self) -> u64 {
         self.streamed.load(SeqCst)
     }

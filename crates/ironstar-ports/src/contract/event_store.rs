@@ -52,4 +52,10 @@ pub const RULES: &[Rule<Store>] = &[
         commands::refusal_is_not_recorded
     ),
     rule!("command-sent-many-times-at-once", commands::one_of_many),
+    rule!("command-known-by-its-second-key", commands::second_key),
+    rule!("command-known-by-an-earlier-key", commands::earlier_key),
+    rule!(
+        "command-earlier-key-of-another-command",
+        commands::earlier_key_of_another_command
+    ),
 ];

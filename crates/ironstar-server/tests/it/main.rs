@@ -2,8 +2,10 @@
 
 mod attacks;
 mod chromium;
+mod clock;
 mod concurrency;
 mod config;
+mod contention;
 mod damage;
 mod dump;
 mod kill;

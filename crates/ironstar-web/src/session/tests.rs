@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::MemorySessionStore;
 use ironstar_adapters::system::SystemIdSource;
+use ironstar_app::access::Links;
 use ironstar_ports::{Clock, Payload, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 
@@ -110,6 +111,7 @@ async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
         store.clone(),
         clock.clone(),
         Arc::new(SystemIdSource),
+        Links::new([0; 32]),
         Cookies::new(false),
         NewSessionRate::new(false, MonotonicClock),
     ));

@@ -13,6 +13,7 @@ mod forms;
 mod handed_over;
 mod held;
 mod isolation;
+mod keys;
 mod limits;
 mod lists;
 mod manners;

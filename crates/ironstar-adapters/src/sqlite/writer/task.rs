@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::LOCK_ATTEMPT;
 use super::round::{Job, Project, Request, Round};
-use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
+use crate::sqlite::batch::{self, Answers, BatchError, Foresight, Times};
 use crate::sqlite::code::{is_locked, result_code};
 use crate::sqlite::database::SqliteDatabase;
 use crate::sqlite::documents::Changes;
@@ -24,7 +24,8 @@ use crate::sqlite::file::OpenFile;
 use crate::sqlite::path::DatabaseFile;
 use crate::sqlite::refusal::{Cause, Refusal, cause_of};
 use crate::sqlite::snapshots::{self, SnapshotError};
-use crate::sqlite::{builds, documents};
+use crate::sqlite::{builds, course, documents};
+use crate::system::SteadyClock;
 
 /// How many appends are committed together at the most.
 const BATCH: usize = 512;
@@ -44,9 +45,10 @@ pub(super) struct Task {
     connection: SqliteConnection,
     file: OpenFile,
     place: DatabaseFile,
-    clock: Arc<dyn Clock>,
+    clock: Arc<SteadyClock>,
     retention: Duration,
-    swept_at: OffsetDateTime,
+    /// When old commands were swept, by the steady time.
+    swept_at: Option<OffsetDateTime>,
     foresight: Foresight,
     /// Whether there may be builds that have ended.
     has_ended_builds: bool,
@@ -76,7 +78,7 @@ async fn wait_for_more(requests: &mpsc::Receiver<Request>, taken: usize) {
 impl Task {
     pub(super) fn new(
         database: SqliteDatabase,
-        clock: Arc<dyn Clock>,
+        clock: Arc<SteadyClock>,
         retention: Duration,
     ) -> Self {
         Self {
@@ -85,7 +87,7 @@ impl Task {
             place: database.place,
             clock,
             retention,
-            swept_at: OffsetDateTime::UNIX_EPOCH,
+            swept_at: None,
             foresight: Foresight::default(),
             has_ended_builds: true,
             sweep_at: Instant::now(),
@@ -111,9 +113,11 @@ impl Task {
             if let Err(Locked(why)) = self.carry_out(&mut round).await {
                 give_up(&mut round, &why);
             }
-            if round.len() == 0
-                && let Some(answer) = round.close.take()
-            {
+            if round.len() > 0 {
+                continue;
+            }
+            self.note_the_time().await;
+            if let Some(answer) = round.close.take() {
                 let closed = self.connection.close().await;
                 answer.send(closed.map_err(StoreError::unavailable));
                 return;
@@ -171,15 +175,37 @@ impl Task {
     }
 
     async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
-        let now = self.clock.now();
-        let forget_before = (now - self.swept_at > SWEEP_INTERVAL).then(|| now - self.retention);
+        let steady = self.clock.steady();
+        let is_due = |swept: OffsetDateTime| steady - swept > SWEEP_INTERVAL;
+        let is_due = self.swept_at.is_none_or(is_due);
+        let times = Times {
+            now: self.clock.now(),
+            steady,
+            forget_before: is_due.then(|| steady - self.retention),
+        };
         self.file.check()?;
         let (connection, foresight) = (&mut self.connection, &mut self.foresight);
-        let answers = batch::commit(connection, appends, now, forget_before, foresight).await?;
-        if forget_before.is_some() {
-            self.swept_at = now;
+        let answers = batch::commit(connection, appends, times, foresight).await?;
+        if is_due {
+            self.swept_at = Some(steady);
         }
         Ok(answers)
+    }
+
+    /// Stores what the clock shows, now and again: the next server goes on from there.
+    async fn note_the_time(&mut self) {
+        let Some(course) = self.clock.to_store() else {
+            return;
+        };
+        let Ok(connection) = self.checked() else {
+            return;
+        };
+        if let Err(error) = course::save(connection, course).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what the clock shows was not stored; trying again later"
+            );
+        }
     }
 
     /// Saves snapshots and answers everyone.
