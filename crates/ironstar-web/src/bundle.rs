@@ -8,10 +8,10 @@
 //! may hold is decided there, and only there. The bundle knows the addresses of streams,
 //! and nothing of what they carry: a new stream below `/api/sse/` needs no line here.
 //!
-//! A comment line in front of a frame says to which stream the frame belongs:
+//! Each chunk of a stream's body is one or more whole frames. A comment line in front of it
+//! says to which stream the frames belong:
 //!
-//! - `:2` and a frame: the frame, and all that follow until the next such line, are of the
-//!   third stream.
+//! - `:2` and frames: the frames, until the next such line, are of the third stream.
 //! - `:2 200` alone: the third stream has begun, or was refused with that status.
 //! - `:2 end` alone: the third stream has ended. The bundle ends with its last stream.
 
