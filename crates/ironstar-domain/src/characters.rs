@@ -1,7 +1,7 @@
 //! What a single character does to a text, by Unicode's own property tables.
 //!
 //! The tables come from a crate (`docs/adr/0009`). Of a character that Unicode
-//! gives no property, [`BLANK`] knows that its glyph is empty.
+//! gives no property, `BLANK` knows that its glyph is empty.
 
 use icu_properties::props::{
     BidiControl, DefaultIgnorableCodePoint, Deprecated, ExtendedPictographic, GeneralCategory,
