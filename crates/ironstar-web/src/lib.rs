@@ -119,7 +119,8 @@ pub struct Services {
     pub sessions: Arc<dyn SessionStore>,
     /// Who knows who people are; nobody, if people cannot sign in.
     pub identities: Option<Arc<dyn IdentityProvider>>,
-    /// The time, for sessions.
+    /// The time, for sessions: they expire by its steady time, so that a machine whose clock
+    /// is wrong forgets none.
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets.
     pub ids: Arc<dyn IdSource>,
