@@ -7,6 +7,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future;
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, Clock, EventStore, ProjectionStore, StoreError,
 };
@@ -17,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::build::{BuildError, build};
 use super::folder::Halt;
 use super::follower::{Announcer, Left, Reached, follow};
+use super::origin::of_this_log;
 use super::{Projection, ReadModel};
 use crate::EventFeed;
 
@@ -123,7 +125,8 @@ impl Projections {
         seen_live: &mut watch::Receiver<Option<BuildId>>,
     ) -> Build {
         loop {
-            let builds = self.look::<P>().await;
+            let builds = self.look_at_this_log::<P>().await;
+            announcer.check();
             let has_failed = |build: &Build| build.version == P::VERSION && build.failure.is_some();
             let is_stuck = builds.iter().any(has_failed);
             if let Some(live) = builds.into_iter().find(is_live::<P>) {
@@ -270,7 +273,9 @@ impl Projections {
                 sleep(FIRST_PAUSE).await;
             }
             // Whoever builds it will be done some time.
-            Err(BuildError::Moved | BuildError::Ended) => sleep(FIRST_PAUSE).await,
+            Err(BuildError::Moved | BuildError::Ended | BuildError::OtherHistory) => {
+                sleep(FIRST_PAUSE).await;
+            }
         }
         is_live
     }
@@ -324,6 +329,23 @@ impl Projections {
         };
         // Either way it is tried again.
         let _ = timeout(pause, decided).await;
+    }
+
+    /// The projection's builds that are made of the log as it is, once that can be
+    /// found out. The others are given up.
+    async fn look_at_this_log<P: Projection>(&self) -> Vec<Build> {
+        loop {
+            let builds = self.look::<P>().await.into_iter();
+            let checked =
+                builds.map(|build| of_this_log(build, &*self.events, &*self.store));
+            match future::try_join_all(checked).await {
+                Ok(checked) => return checked.into_iter().flatten().collect(),
+                Err(error) => {
+                    log_store::<P>(&error);
+                    sleep(FIRST_PAUSE).await;
+                }
+            }
+        }
     }
 
     /// The projection's builds, once the store can be read.

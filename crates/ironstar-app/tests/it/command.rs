@@ -323,7 +323,7 @@ async fn a_command_that_is_sent_many_times_at_once_is_carried_out_once() {
     .await;
     for answer in answers {
         let accepted = answer.expect("no panic").expect("the same answer for all");
-        assert_eq!(accepted.position, Position::new(2));
+        assert_eq!(accepted.place.position, Position::new(2));
     }
     assert_eq!(store.head().await.expect("read"), Position::new(2));
 }

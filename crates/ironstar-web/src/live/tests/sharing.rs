@@ -266,7 +266,7 @@ fn who_has_seen_half_of_a_batch_elsewhere_gets_the_whole_view() {
         };
         let batch = Changes {
             from: Position::new(1),
-            to: Position::new(4),
+            to: Position::new(4).into(),
             documents: HashMap::from([("a".to_owned(), made)]),
         };
         live.take(&News::Changed(Arc::new(batch)));
