@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
-    Key, LogPlace, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StreamAppend,
-    StreamHead, StreamId,
+    Key, LogPlace, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore,
+    StreamAppend, StreamHead, StreamId,
 };
 
 use crate::access::Caller;

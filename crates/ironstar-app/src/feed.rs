@@ -402,8 +402,10 @@ impl Consumer {
         let page = match self.ahead.pop_front() {
             Some(ahead) => match ahead.await {
                 Ok(Ok(page)) => goes_on_behind(self.last, page),
-                // What is wrong is found out where the page begins.
-                Ok(Err(_)) | Err(_) => Ok(VecDeque::new()),
+                // Which event comes first is found out where the page begins.
+                Ok(Err(StoreError::Damaged { .. })) => Ok(VecDeque::new()),
+                Ok(Err(error @ StoreError::Unavailable(_))) => Err(error.into()),
+                Err(error) => Err(StoreError::unavailable(error).into()),
             },
             None => Ok(VecDeque::new()),
         };

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
-    EventStore, LogPlace, Payload, Sequence, Snapshot, SnapshotStore, StoreError, StreamHead, StreamId,
+    EventStore, LogPlace, Payload, Sequence, Snapshot, SnapshotStore, StoreError, StreamHead,
+    StreamId,
 };
 
 /// How many events of a stream are worth a snapshot.

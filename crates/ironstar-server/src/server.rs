@@ -206,7 +206,10 @@ async fn serve(
     } else {
         Ended::OtherHistory(listener)
     };
-    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+    if tokio::time::timeout(DRAIN, connections.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests did not end in time and were cut off");
     }
     ended

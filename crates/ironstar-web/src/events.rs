@@ -10,8 +10,8 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::{StreamExt, future, stream};
-use ironstar_app::history::{self, Resolved};
 use ironstar_app::FeedError;
+use ironstar_app::history::{self, Resolved};
 use ironstar_app::todo::parent_of;
 use ironstar_ports::{Envelope, Key, KeyExpr, LogPlace};
 use serde::Deserialize;
@@ -126,7 +126,7 @@ async fn begin(
         (LastEventId::At(id), _) => id.place,
         (LastEventId::Unreadable, _) => return Ok(None),
         (LastEventId::Absent, Some(after)) => after
-            .parse()
+            .parse::<LogPlace>()
             .map_err(|error| refuse(format!("in 'after': {error}")))?,
         (LastEventId::Absent, None) => return Ok(Some(history::head(&*services.store).await?)),
     };

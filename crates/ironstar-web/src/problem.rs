@@ -19,7 +19,7 @@ use ironstar_app::CommandError;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::ListWideError;
 use ironstar_domain::{DomainError, ErrorKind, ListError};
-use ironstar_ports::{LogPlace, StoreError};
+use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
 use tower_http::timeout::TimeoutError;
 
@@ -90,15 +90,6 @@ impl Problem {
             "no-such-page",
             "there is nothing at this address",
         )
-    }
-
-    /// A place is of another history of the log than this one.
-    pub(crate) fn other_history(place: LogPlace) -> Self {
-        let detail = format!(
-            "the log does not have {place}, since a backup was restored over it; forget what was \
-             read before, and begin again without this place"
-        );
-        Self::new(StatusCode::CONFLICT, "other-history", detail)
     }
 
     /// There is no list with this id.

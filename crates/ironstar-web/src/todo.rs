@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -111,7 +112,7 @@ impl Todos {
     ) -> Result<Result<(), Behind>, Problem> {
         let position = match at_least {
             Some(place) => match self.services.feed.resolve(place).await? {
-                Resolved::Elsewhere => return Err(Problem::other_history(place)),
+                Resolved::Elsewhere => return Err(other_history(place)),
                 Resolved::Here(_) | Resolved::Beyond => place.position,
             },
             None => self.services.store.head().await?,
@@ -138,6 +139,15 @@ impl Todos {
         } = location;
         self.service.lists().page(list, show, after, limit).await
     }
+}
+
+/// A query waits for a place that the log has never been at.
+fn other_history(place: LogPlace) -> Problem {
+    let detail = format!(
+        "the log does not have {place}, since a backup was restored over it; forget what was \
+         read before, and begin again without this place"
+    );
+    Problem::new(StatusCode::CONFLICT, "other-history", detail)
 }
 
 /// `GET /api/sse/todos`: Datastar patches, the whole view first; and beside it

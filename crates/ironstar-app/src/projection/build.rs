@@ -64,7 +64,9 @@ pub enum BuildError {
     #[error("it was cancelled")]
     Ended,
     /// It was made of another history than the log's, and has ended for that.
-    #[error("it was made of a log that another was restored over, and was given up; build it again")]
+    #[error(
+        "it was made of a log that another was restored over, and was given up; build it again"
+    )]
     OtherHistory,
     /// The store does not work.
     #[error(transparent)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{
-    BuildId, DocumentPage, DocumentQuery, DocumentSource, LogPlace, Position, ProjectionStore, StoreError,
+    BuildId, DocumentPage, DocumentQuery, DocumentSource, LogPlace, Position, ProjectionStore,
+    StoreError,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;

@@ -7,7 +7,6 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future;
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, Clock, EventStore, ProjectionStore, StoreError,
 };
@@ -335,17 +334,23 @@ impl Projections {
     /// found out. The others are given up.
     async fn look_at_this_log<P: Projection>(&self) -> Vec<Build> {
         loop {
-            let builds = self.look::<P>().await.into_iter();
-            let checked =
-                builds.map(|build| of_this_log(build, &*self.events, &*self.store));
-            match future::try_join_all(checked).await {
-                Ok(checked) => return checked.into_iter().flatten().collect(),
+            let builds = self.look::<P>().await;
+            match self.of_this_log(builds).await {
+                Ok(builds) => return builds,
                 Err(error) => {
                     log_store::<P>(&error);
                     sleep(FIRST_PAUSE).await;
                 }
             }
         }
+    }
+
+    async fn of_this_log(&self, builds: Vec<Build>) -> Result<Vec<Build>, StoreError> {
+        let mut checked = Vec::with_capacity(builds.len());
+        for build in builds {
+            checked.extend(of_this_log(build, &*self.events, &*self.store).await?);
+        }
+        Ok(checked)
     }
 
     /// The projection's builds, once the store can be read.

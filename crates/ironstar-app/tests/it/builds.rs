@@ -294,7 +294,10 @@ async fn a_build_that_was_cancelled_goes_on_where_it_was() {
     );
     let before = folds();
     let build = world.store.begin("tally", 1).await.expect("goes on");
-    assert_eq!((build.id, build.checkpoint.position), (id, Position::new(4_096)));
+    assert_eq!(
+        (build.id, build.checkpoint.position),
+        (id, Position::new(4_096))
+    );
     let (goes_on, told) = job(&world, build, |_| {});
     registered.build(goes_on).await.expect("built");
     assert_eq!(folds() - before, 10_000 - 4_096, "from where it was");

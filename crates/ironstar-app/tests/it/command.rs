@@ -69,11 +69,11 @@ async fn a_command_becomes_events_and_says_where() {
         .await
         .expect("completed");
     assert_eq!(
-        (first.sequence, first.position),
+        (first.sequence, first.place.position),
         (Some(Sequence::new(0)), Position::new(1))
     );
     assert_eq!(
-        (second.sequence, second.position),
+        (second.sequence, second.place.position),
         (Some(Sequence::new(1)), Position::new(2))
     );
     let log = store.load_after(Position::START, 10).await.expect("read");

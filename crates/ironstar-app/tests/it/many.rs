@@ -325,9 +325,9 @@ async fn that_nothing_changed_is_answered_again_too() {
             .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
             .await
     };
-    assert_eq!(complete().told(await), (0, 0));
+    assert_eq!(told(complete().await), (0, 0));
     create(&world, [1], ListId::SHARED).await;
-    assert_eq!(complete().told(await), (0, 1));
+    assert_eq!(told(complete().await), (0, 1));
     assert_eq!(happened(&world, 1).await, [], "it was carried out before");
 }
 

@@ -110,8 +110,9 @@ async fn what_changes_nothing_is_not_folded_again_and_again_either() {
         found.place.position, last,
         "it is known to be as of this position"
     );
-    let stored =
-        |position| world.builds_when::<First>(move |builds| builds[0].checkpoint.position == position);
+    let stored = |position| {
+        world.builds_when::<First>(move |builds| builds[0].checkpoint.position == position)
+    };
     stored(last).await;
 }
 

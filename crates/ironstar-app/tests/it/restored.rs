@@ -36,7 +36,11 @@ async fn histories(
 
 /// Appends to one log what another one has.
 async fn copy(from: &MemoryEventStore, to: &MemoryEventStore) {
-    for event in from.load_after(Position::START, 10_000).await.expect("read") {
+    for event in from
+        .load_after(Position::START, 10_000)
+        .await
+        .expect("read")
+    {
         let new = NewEvent {
             event_type: event.event_type,
             schema_version: event.schema_version,
@@ -79,7 +83,10 @@ async fn feed_ends_when_it_notices_another_history() {
         feed.stopped().await;
         let mut late = feed.subscribe(Position::START);
         let told = late.next().await;
-        assert!(matches!(told, Some(Err(FeedError::OtherHistory))), "{told:?}");
+        assert!(
+            matches!(told, Some(Err(FeedError::OtherHistory))),
+            "{told:?}"
+        );
     }
 }
 
@@ -141,9 +148,15 @@ async fn subscriber_with_a_place_of_another_history_hears_nothing() {
         hint(&*bus, appended).await;
         feed.reached(appended).await;
         let told = feed.subscribe(elsewhere).next().await;
-        assert!(matches!(told, Some(Err(FeedError::OtherHistory))), "{told:?}");
+        assert!(
+            matches!(told, Some(Err(FeedError::OtherHistory))),
+            "{told:?}"
+        );
     }
-    assert!(feed.other_history().now_or_never().is_none(), "the log is the same");
+    assert!(
+        feed.other_history().now_or_never().is_none(),
+        "the log is the same"
+    );
 }
 
 #[tokio::test]
@@ -178,10 +191,20 @@ async fn place_is_resolved_by_its_mark() {
     for (asked, expected) in [
         (LogPlace::START, Resolved::Here(LogPlace::START)),
         (LogPlace::unmarked(beyond), Resolved::Beyond),
-        (LogPlace::of(beyond, Uuid::from_u128(1)), Resolved::Elsewhere),
-        (LogPlace::unmarked(Position::new(u64::MAX)), Resolved::Beyond),
+        (
+            LogPlace::of(beyond, Uuid::from_u128(1)),
+            Resolved::Elsewhere,
+        ),
+        (
+            LogPlace::unmarked(Position::new(u64::MAX)),
+            Resolved::Beyond,
+        ),
     ] {
-        assert_eq!(feed.resolve(asked).await.expect("read"), expected, "{asked}");
+        assert_eq!(
+            feed.resolve(asked).await.expect("read"),
+            expected,
+            "{asked}"
+        );
     }
 }
 
@@ -208,9 +231,8 @@ async fn world_with_a_read_model() -> World {
         world.happens("a", "happened").await;
     }
     world.settled(&model).await;
-    let three = |builds: &[Build]| {
-        builds.len() == 1 && builds[0].checkpoint.position == Position::new(3)
-    };
+    let three =
+        |builds: &[Build]| builds.len() == 1 && builds[0].checkpoint.position == Position::new(3);
     world.builds_when::<Tallies>(three).await;
     world.feed.stop();
     world.feed.stopped().await;
@@ -234,7 +256,9 @@ async fn read_model_of_another_history_is_given_up_and_built_again() {
         world.settled(&model).await;
         assert_eq!(count(&model, "1").await, length as u64);
         assert_eq!(count(&model, "a").await, 0);
-        let live = world.builds_when::<Tallies>(|builds| builds.len() == 1).await;
+        let live = world
+            .builds_when::<Tallies>(|builds| builds.len() == 1)
+            .await;
         assert_eq!(live[0].state, BuildState::Live);
         assert_ne!(live[0].id, former.id, "{length}");
     }
@@ -251,7 +275,11 @@ async fn read_model_without_a_mark_is_believed_once_and_given_one() {
         to: unmarked,
         changes: Vec::new(),
     };
-    before.store.commit(batch).await.expect("as it was before there were marks");
+    before
+        .store
+        .commit(batch)
+        .await
+        .expect("as it was before there were marks");
     let world = before.again().await;
     let model = world.projections.start::<Tallies>();
     world.settled(&model).await;

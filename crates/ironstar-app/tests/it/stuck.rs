@@ -48,7 +48,10 @@ async fn it_stops_and_says_where_and_the_others_go_on() {
     );
     assert_eq!(count(&fragile, "a").await, 1, "what is before it is there");
     let build = &world.builds::<Fragile>().await[0];
-    assert_eq!((build.state, build.checkpoint.position), (BuildState::Live, before));
+    assert_eq!(
+        (build.state, build.checkpoint.position),
+        (BuildState::Live, before)
+    );
     world.settled(&robust).await;
     assert_eq!(count(&robust, "a").await, 3);
     assert_eq!(world.builds::<Robust>().await[0].failure, None);

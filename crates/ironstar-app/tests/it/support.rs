@@ -12,8 +12,8 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::CommandHandler;
 use ironstar_ports::{
     Append, AppendError, Appended, BusError, CommandKey, Envelope, EventBus, EventStore,
-    ExpectedSequence, IdSource, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position, Sequence,
-    Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
+    ExpectedSequence, IdSource, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position,
+    Sequence, Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
 };
 use tokio::sync::oneshot;
 

@@ -53,7 +53,10 @@ impl Held {
         let mut events = server.stream("/api/events?after=9").await;
         let program = events.next_marked().await.id;
         let page = whole(&mut server.stream("/api/sse/todos").await).await.0;
-        assert!(program.starts_with("10.") && page == program, "{program} {page}");
+        assert!(
+            program.starts_with("10.") && page == program,
+            "{program} {page}"
+        );
         Self {
             directory,
             server,
@@ -122,7 +125,13 @@ impl Held {
         let start = Instant::now();
         let url = format!("{}/api/todos?at_least={position}", self.server.url);
         loop {
-            let answer = self.server.client.get(&url).send().await.expect("an answer");
+            let answer = self
+                .server
+                .client
+                .get(&url)
+                .send()
+                .await
+                .expect("an answer");
             if answer.status() == StatusCode::OK {
                 let page: Value = answer.json().await.expect("JSON");
                 let todos = page["todos"].as_array().expect("todos").iter();

@@ -112,7 +112,10 @@ impl<V: View> LiveView<V> {
                 let concerns = |key: &str, changed: &_| self.view.concerns(key, changed);
                 let has_changed = known.log.take(changes, concerns);
                 // What is told has been stored before, and may have been drawn.
-                let is_drawn = known.whole.get().is_some_and(|(of, _)| *of >= changes.to.position);
+                let is_drawn = known
+                    .whole
+                    .get()
+                    .is_some_and(|(of, _)| *of >= changes.to.position);
                 if has_changed && !is_drawn {
                     known.whole = SharedWhole::default();
                 }

@@ -197,7 +197,9 @@ impl<D: PartialEq> Log<D> {
         let Some(entry) = self.entries.get(next) else {
             return Missed::Nothing;
         };
-        let before = next.checked_sub(1).map(|index| self.entries[index].to.position);
+        let before = next
+            .checked_sub(1)
+            .map(|index| self.entries[index].to.position);
         let gap = Gap {
             first: before.unwrap_or(self.floor.position),
             last: entry.from,
@@ -239,7 +241,8 @@ impl<D: PartialEq> Log<D> {
 
     /// The first entry that leads beyond a position.
     fn after(&self, position: Position) -> usize {
-        self.entries.partition_point(|entry| entry.to.position <= position)
+        self.entries
+            .partition_point(|entry| entry.to.position <= position)
     }
 }
 

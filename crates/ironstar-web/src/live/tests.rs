@@ -17,7 +17,8 @@ use ironstar_app::projection::{
 use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
     Append, BuildState, BuildUpdate, DocumentPage, Envelope, EventBus, EventStore,
-    ExpectedSequence, Key, LogPlace, Metadata, NewEvent, Payload, Place, Position, ProjectionStore, StreamId,
+    ExpectedSequence, Key, LogPlace, Metadata, NewEvent, Payload, Place, Position, ProjectionStore,
+    StreamId,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;

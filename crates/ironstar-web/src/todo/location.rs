@@ -207,7 +207,7 @@ impl Said {
             })
             .transpose()?;
         let at_least = self.at_least.map(|text| {
-            text.parse()
+            text.parse::<LogPlace>()
                 .map_err(|error| refuse(format!("in 'at_least': {error}")))
         });
         // One that cannot be a link opens nothing, as any other that is wrong.

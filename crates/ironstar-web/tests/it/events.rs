@@ -61,7 +61,11 @@ async fn a_stream_begins_where_it_is_told_to() {
         assert_eq!(event.id, first, "{query} {last_event_id:?}");
         // What the log does not have, a program cannot go on from.
         let is_reset = first == "0";
-        assert_eq!(event.event == "log-reset", is_reset, "{query} {last_event_id:?}");
+        assert_eq!(
+            event.event == "log-reset",
+            is_reset,
+            "{query} {last_event_id:?}"
+        );
         if is_reset {
             assert_eq!(event.data, r#"{"reason":"other-history"}"#);
             assert_eq!(events.next().await.id, "1", "{query} {last_event_id:?}");

@@ -38,10 +38,17 @@ async fn program_is_told_to_begin_again_after_a_place_of_another_history() {
         for mut events in [resumed, after] {
             let reset = events.next_marked().await;
             assert_eq!((&*reset.event, &*reset.id), ("log-reset", "0"), "{id}");
-            assert!(!reset.data.is_empty(), "an EventSource hands on events with data only");
+            assert!(
+                !reset.data.is_empty(),
+                "an EventSource hands on events with data only"
+            );
             for number in 1..=3 {
                 let event = events.next().await;
-                assert_eq!((&*event.event, event.id), ("created", number.to_string()), "{id}");
+                assert_eq!(
+                    (&*event.event, event.id),
+                    ("created", number.to_string()),
+                    "{id}"
+                );
             }
         }
     }
@@ -129,8 +136,14 @@ async fn command_answers_a_place_that_queries_take() {
         let all = answer(&app, "/api/commands/todos", json!({"type": command})).await;
         assert_eq!(all["position"], position);
         assert_eq!(all["place"], place(&app, position).await.to_string());
-        let query = format!("/api/todos?at_least={}", all["place"].as_str().expect("text"));
+        let query = format!(
+            "/api/todos?at_least={}",
+            all["place"].as_str().expect("text")
+        );
         let seen = body(app.get(&query).await).await;
-        assert_eq!((&seen["position"], &seen["place"]), (&all["position"], &all["place"]));
+        assert_eq!(
+            (&seen["position"], &seen["place"]),
+            (&all["position"], &all["place"])
+        );
     }
 }

@@ -29,15 +29,12 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("build-begins-empty", Mutation::BeginsAtOne),
     ("build-goes-on", Mutation::BeginsAnew),
     ("build-goes-on-after-all", Mutation::BeginsAnewIfCancelled),
-    (
-        "build-of-another-version",
-        Mutation::GoesOnWithAnotherVersion,
-    ),
+    ("build-of-another-version", Mutation::GoesOnWithAnother),
     ("build-numbers", Mutation::ReusesNumbers),
     ("builds-in-order", Mutation::ListsByNumber),
     ("build-cancelled", Mutation::CancelsTwice),
     ("build-that-has-ended", Mutation::FindsWhatHasEnded),
-    ("build-discarded", Mutation::DiscardsOnlyWhatIsNotLive),
+    ("build-discarded", Mutation::KeepsTheLiveOne),
     ("promote-the-first", Mutation::FindsTheFirstToBe),
     ("promote-the-next", Mutation::FindsTheFormer),
     ("promote-not-behind", Mutation::PromotesWhatIsBehind),
@@ -73,12 +70,12 @@ enum Mutation {
     BeginsAtOne,
     BeginsAnew,
     BeginsAnewIfCancelled,
-    GoesOnWithAnotherVersion,
+    GoesOnWithAnother,
     ReusesNumbers,
     ListsByNumber,
     CancelsTwice,
     FindsWhatHasEnded,
-    DiscardsOnlyWhatIsNotLive,
+    KeepsTheLiveOne,
     FindsTheFirstToBe,
     FindsTheFormer,
     PromotesWhatIsBehind,
@@ -153,7 +150,7 @@ impl Mutant {
         }
         let live = self.build_of(&under_way.name, true).await;
         let is_of_live = live.is_some_and(|live| live.version == version);
-        if self.is(Mutation::GoesOnWithAnotherVersion) && is_of_live {
+        if self.is(Mutation::GoesOnWithAnother) && is_of_live {
             return under_way.version;
         }
         if under_way.version != version {
@@ -168,6 +165,7 @@ impl Mutant {
     /// An update with a mutation that is about its kind; nothing if it is not.
     async fn update_mutated(&self, build: &Build, update: &BuildUpdate) -> Option<()> {
         let is_cancelled = build.state == BuildState::Cancelled;
+        let is_live = build.state == BuildState::Live;
         match update {
             BuildUpdate::Promote => {
                 self.before_promotion(build).await;
@@ -184,10 +182,8 @@ impl Mutant {
                 (self.is(Mutation::SkipsAnything) && failed != Some(*position)).then_some(())
             }
             BuildUpdate::Retry => None,
-            BuildUpdate::Discard(checkpoint) => {
-                let is_kept =
-                    self.is(Mutation::DiscardsOnlyWhatIsNotLive) && build.state == BuildState::Live;
-                (is_kept && *checkpoint == build.checkpoint).then_some(())
+            BuildUpdate::Discard(_) => {
+                (is_live && self.is(Mutation::KeepsTheLiveOne)).then_some(())
             }
         }
     }
@@ -266,18 +262,15 @@ impl Mutant {
                 }
             }
         }
-        if self.is(Mutation::ChecksBeforeItWrites)
-            && let Some(build) = self.build(batch.build).await
-            && build.checkpoint == batch.from
-        {
+        let Some(build) = self.build(batch.build).await else {
+            return;
+        };
+        if self.is(Mutation::ChecksBeforeItWrites) && build.checkpoint == batch.from {
             tokio::task::yield_now().await;
             let now = self.build(batch.build).await.expect("it has not ended");
             batch.from = now.checkpoint;
         }
-        if self.is(Mutation::IgnoresTheMark)
-            && let Some(build) = self.build(batch.build).await
-            && build.checkpoint.position == batch.from.position
-        {
+        if self.is(Mutation::IgnoresTheMark) && build.checkpoint.position == batch.from.position {
             batch.from = build.checkpoint;
         }
     }

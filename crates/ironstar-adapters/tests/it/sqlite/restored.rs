@@ -1,12 +1,12 @@
 //! A backup that is restored over the file while it is open.
 
 use ironstar_adapters::sqlite::{SqliteEventStore, SqliteUrl};
+use ironstar_adapters::system::SystemIdSource;
 use ironstar_ports::{
-    Append, AppendError, EventStore, ExpectedSequence, Metadata, NewEvent, Position, StoreError,
-    StreamId,
+    Append, AppendError, EventStore, ExpectedSequence, IdSource, Metadata, NewEvent, Position,
+    Sequence, SessionStore, StoreError, StreamId,
 };
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use super::{event, open, raw, url};
 
@@ -37,7 +37,7 @@ async fn append(
     expected: ExpectedSequence,
 ) -> Result<Position, AppendError> {
     let event = NewEvent {
-        metadata: Metadata::new(Uuid::now_v7()),
+        metadata: Metadata::new(SystemIdSource.next_id()),
         ..event()
     };
     let append = Append::to_stream(StreamId::new("Todo", "1"), expected, vec![event]);
@@ -58,7 +58,7 @@ async fn append_is_refused_after_another_history_was_restored() {
         for _ in 0..5 {
             let expected = ExpectedSequence::after(last);
             append(&store, expected).await.expect("appended");
-            last = Some(last.map_or(ironstar_ports::Sequence::FIRST, |last| last.next()));
+            last = Some(last.map_or(Sequence::FIRST, Sequence::next));
         }
         restore(&url, new_events).await;
         for expected in [ExpectedSequence::after(last), ExpectedSequence::Any] {

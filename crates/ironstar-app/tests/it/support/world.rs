@@ -12,8 +12,8 @@ use ironstar_app::projection::{Documents, FoldError, Projection, Projections, Re
 use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
     Append, Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource,
-    Envelope, EventBus, EventStore, ExpectedSequence, Found, IdSource, Key, Metadata, NewEvent, Payload,
-    Place, Position, ProjectionStore, StoreError, StreamId, UpdateError,
+    Envelope, EventBus, EventStore, ExpectedSequence, Found, IdSource, Key, Metadata, NewEvent,
+    Payload, Place, Position, ProjectionStore, StoreError, StreamId, UpdateError,
 };
 use serde::{Deserialize, Serialize};
 

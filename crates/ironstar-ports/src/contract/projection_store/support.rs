@@ -89,7 +89,7 @@ pub(super) async fn commit_places(
         build,
         from,
         to,
-        changes: vec![],
+        changes: vec![put("moved", "1")],
     };
     store.commit(batch).await.map_err(failed("commit"))
 }

@@ -177,7 +177,8 @@ impl Play {
             Deed::Lag => {
                 if !self.told.is_empty() {
                     self.told.clear();
-                    self.live.take(&News::Jumped(Position::new(self.reached).into()));
+                    self.live
+                        .take(&News::Jumped(Position::new(self.reached).into()));
                 }
             }
             Deed::Publish => self.live.publish(),
