@@ -17,6 +17,7 @@ mod database;
 mod documents;
 mod event_store;
 mod file;
+mod foresight;
 mod migrations;
 mod open_error;
 mod path;

@@ -98,7 +98,7 @@ impl Open {
             .begin(projection.name, projection.version)
             .await?;
         let name = projection.name;
-        let mut shown = Shown::from(build.checkpoint);
+        let mut shown = Shown::from(build.checkpoint.position);
         let start = Instant::now();
         let outcome = tokio::select! {
             outcome = self.see_to_it(projection, &build, &mut shown) => outcome,
@@ -118,7 +118,7 @@ impl Open {
                 Ok(())
             }
             Some(now) => {
-                let at = now.checkpoint;
+                let at = now.checkpoint.position;
                 bail!("{name}: cancelled at position {at}; 'projections rebuild {name}' goes on")
             }
             None => bail!("{name}: another build has taken the place of this one"),
@@ -133,7 +133,7 @@ impl Open {
         build: &Build,
         shown: &mut Shown,
     ) -> anyhow::Result<()> {
-        let mut moved = (build.checkpoint, Instant::now());
+        let mut moved = (build.checkpoint.position, Instant::now());
         loop {
             let now = self.find(projection.name, |now| now.id == build.id).await?;
             let Some(now) = now.filter(|now| now.state == BuildState::Building) else {
@@ -151,12 +151,12 @@ impl Open {
             }
             shown.show(
                 projection.name,
-                now.checkpoint,
+                now.checkpoint.position,
                 self.log.head().await?,
                 None,
             );
-            if now.checkpoint > moved.0 {
-                moved = (now.checkpoint, Instant::now());
+            if now.checkpoint.position > moved.0 {
+                moved = (now.checkpoint.position, Instant::now());
             }
             if moved.1.elapsed() > PATIENCE {
                 // No server has taken it on.
@@ -202,6 +202,7 @@ impl Open {
                 Ok(())
             }
             Err(BuildError::Store(error)) => Err(error.into()),
+            Err(error @ BuildError::OtherHistory) => Err(error.into()),
         }
     }
 

@@ -151,13 +151,14 @@ impl Door {
     }
 }
 
-/// Serves until told to stop, and then until everyone has been answered.
+/// Serves until told to stop. Then nobody is accepted any more, and those who are
+/// connected get their answers: that is over when the tracker is empty.
 pub(crate) async fn serve(
-    mut listener: TcpListener,
+    listener: &mut TcpListener,
     router: Router,
     room: Room,
     shutdown: CancellationToken,
-) {
+) -> TaskTracker {
     let door = Door::new(router, room.each);
     let room = Arc::new(Semaphore::new(room.all));
     let connections = TaskTracker::new();
@@ -167,7 +168,7 @@ pub(crate) async fn serve(
             let place = place.expect("it is never closed");
             // Logs what goes wrong, such as that there are too many open files,
             // and waits a while before it tries again.
-            let (stream, peer) = Listener::accept(&mut listener).await;
+            let (stream, peer) = Listener::accept(&mut *listener).await;
             (place, stream, peer)
         };
         let (place, stream, peer) = tokio::select! {
@@ -184,9 +185,8 @@ pub(crate) async fn serve(
         // As it is: inside another future it would take its room twice.
         connections.spawn(connection(stream, peer, terms, shutdown.clone(), place));
     }
-    drop(listener);
     connections.close();
-    connections.wait().await;
+    connections
 }
 
 /// Serves one connection to its end, for which it takes up its place.

@@ -10,7 +10,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use bytes::Buf;
 use ironstar_app::{Accepted, CommandContext, KeyedRequest};
-use ironstar_ports::{CommandKey, Position, Sequence};
+use ironstar_ports::{CommandKey, LogPlace, Position, Sequence};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -176,6 +176,8 @@ pub(crate) struct CommandResponse {
     id: String,
     sequence: Option<Sequence>,
     position: Position,
+    /// The position and the history that it is of, for `at_least`.
+    place: LogPlace,
 }
 
 impl CommandResponse {
@@ -184,7 +186,8 @@ impl CommandResponse {
             status: "ok",
             id: accepted.aggregate_id,
             sequence: accepted.sequence,
-            position: accepted.position,
+            position: accepted.place.position,
+            place: accepted.place,
         })
     }
 }

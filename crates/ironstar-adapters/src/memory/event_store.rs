@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ironstar_ports::{
-    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
-    Sequence, StoreError, StreamAppend, StreamHead, StreamId,
+    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Mark, Outcome,
+    Position, Sequence, StoreError, StreamAppend, StreamHead, StreamId,
 };
 use time::OffsetDateTime;
 
@@ -128,6 +128,7 @@ impl Log {
                 stream,
                 sequence: Some(event.sequence),
                 position: event.position,
+                mark: event.place().mark,
             },
         }
     }
@@ -166,6 +167,7 @@ impl Log {
             head.position = self.head().next();
             let sequence = head.sequence.map_or(Sequence::FIRST, Sequence::next);
             head.sequence = Some(sequence);
+            head.mark = Some(Mark::of(event.metadata.event_id));
             self.push(Envelope {
                 position: head.position,
                 stream: head.stream.clone(),

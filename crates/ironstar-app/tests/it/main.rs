@@ -15,6 +15,7 @@ mod many;
 mod processes;
 mod projections;
 mod refusals;
+mod restored;
 mod snapshots;
 mod stuck;
 mod support;

@@ -17,6 +17,7 @@ mod processes;
 mod programs;
 mod projections;
 mod refusal;
+mod restored;
 mod shutdown;
 mod spelling;
 #[cfg(target_os = "linux")]

@@ -15,7 +15,7 @@ use ironstar_app::access::Audience;
 use ironstar_app::todo::parent_of;
 use ironstar_app::{EventFeed, FeedError};
 use ironstar_ports::{
-    Envelope, EventStore, Key, KeyExpr, Position, Sequence, StoreError, StreamId,
+    Envelope, EventStore, Key, KeyExpr, LogPlace, Sequence, StoreError, StreamId,
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -37,13 +37,13 @@ pub(super) struct Hearing {
     audition: Audition,
 }
 
-/// Somebody who hears the log from a position on.
+/// A subscriber that hears the log from a place on.
 #[derive(Debug)]
 pub(super) struct Listener {
     feed: EventFeed,
     store: Arc<dyn EventStore>,
     hearing: Hearing,
-    after: Position,
+    after: LogPlace,
     missed: Missed,
 }
 
@@ -52,8 +52,8 @@ pub(super) struct Listener {
 enum Missed {
     /// Nowhere: nothing has, or it is in memory.
     Nothing,
-    /// In one stream, after a sequence, up to a position.
-    InStream(StreamId, Option<Sequence>, Position),
+    /// In one stream, after a sequence, up to a place.
+    InStream(StreamId, Option<Sequence>, LogPlace),
     /// Anywhere in the log.
     InLog,
 }
@@ -76,12 +76,12 @@ impl Hearing {
         self.audition.takes_note_of(event);
         if !is_wanted(event, &self.keys) || !self.audition.may_hear(event).await? {
             let is_milestone = event.position.get().is_multiple_of(MILESTONE);
-            return Ok(is_milestone.then(|| sse::progress(event.position)));
+            return Ok(is_milestone.then(|| sse::progress(event.place())));
         }
         Ok(match serde_json::to_string(&*self.audition.told(event)) {
             Ok(json) => {
                 let json = sse::on_one_line(json);
-                Some(sse::frame(&event.event_type, [json], Some(event.position)).into())
+                Some(sse::frame(&event.event_type, [json], Some(event.place())).into())
             }
             Err(error) => {
                 tracing::error!(%error, position = %event.position, "an event has no JSON form");
@@ -109,12 +109,12 @@ impl Listener {
         feed: EventFeed,
         store: Arc<dyn EventStore>,
         hearing: Hearing,
-        after: Position,
+        after: LogPlace,
     ) -> Self {
-        let missed = if feed.is_recent(after) {
+        let missed = if feed.is_recent(after.position) {
             Missed::Nothing
         } else if let Some(stream) = hearing.stream() {
-            Missed::InStream(stream, None, feed.head())
+            Missed::InStream(stream, None, feed.place())
         } else {
             Missed::InLog
         };
@@ -126,7 +126,10 @@ impl Listener {
             missed,
         };
         if !listener.hearing.keys.may_match_types(&Audience::TYPES) {
-            listener.after = listener.after.max(listener.feed.head());
+            let head = listener.feed.place();
+            if head.position > listener.after.position {
+                listener.after = head;
+            }
             listener.missed = Missed::Nothing;
         }
         listener
@@ -136,7 +139,10 @@ impl Listener {
     /// happens; nothing, if that is not needed.
     pub(super) fn events_to_read(&self) -> Option<u64> {
         match self.missed {
-            Missed::InLog => Some(self.feed.head().get().saturating_sub(self.after.get())),
+            Missed::InLog => {
+                let (head, after) = (self.feed.head(), self.after.position);
+                Some(head.get().saturating_sub(after.get()))
+            }
             Missed::Nothing | Missed::InStream(..) => None,
         }
     }
@@ -189,8 +195,8 @@ impl Listener {
             Missed::Nothing => Ok(VecDeque::new()),
             Missed::InLog => {
                 let page = self.feed.page_after(self.after, PAGE).await?;
-                self.after = page.back().map_or(self.after, |last| last.position);
-                if page.is_empty() || self.feed.is_recent(self.after) {
+                self.after = page.back().map_or(self.after, |last| last.place());
+                if page.is_empty() || self.feed.is_recent(self.after.position) {
                     self.missed = Missed::Nothing;
                 }
                 Ok(page)
@@ -205,7 +211,7 @@ impl Listener {
         &mut self,
         stream: StreamId,
         after: Option<Sequence>,
-        until: Position,
+        until: LogPlace,
     ) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
         let page = match self.store.load_stream(&stream, after, PAGE).await {
             Err(StoreError::Damaged { .. }) => {
@@ -216,12 +222,13 @@ impl Listener {
             page => page?,
         };
         let last = page.last().map(|last| (last.sequence, last.position));
-        let is_missed = |event: &Envelope| event.position > self.after && event.position <= until;
+        let (after, end) = (self.after.position, until.position);
+        let is_missed = |event: &Envelope| event.position > after && event.position <= end;
         let is_whole = page.len() == PAGE;
         let page: VecDeque<_> = page.into_iter().filter(is_missed).map(Arc::new).collect();
-        self.after = page.back().map_or(self.after, |last| last.position);
+        self.after = page.back().map_or(self.after, |last| last.place());
         self.missed = match last {
-            Some((sequence, position)) if is_whole && position < until => {
+            Some((sequence, position)) if is_whole && position < until.position => {
                 Missed::InStream(stream, Some(sequence), until)
             }
             Some(_) | None => {
@@ -254,7 +261,10 @@ impl Listener {
 
 impl Ended {
     fn log(&self) {
-        if let Self::Unreadable(error) = self {
+        // After a restore the client comes back, and is told then.
+        if let Self::Unreadable(error) = self
+            && !matches!(error, FeedError::OtherHistory)
+        {
             tracing::error!(
                 error = error as &dyn std::error::Error,
                 "an event stream was ended"

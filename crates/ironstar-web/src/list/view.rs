@@ -14,7 +14,7 @@ use crate::notice;
 pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
     let content = html! {
         main.page.lists {
-            (layout::connection(frame, "/api/sse/lists", all.position.into()))
+            (layout::connection(frame, "/api/sse/lists", all.place.into()))
             header.masthead {
                 (star())
                 h1 { "lists" }

@@ -12,6 +12,7 @@ mod events;
 mod forms;
 mod handed_over;
 mod held;
+mod history;
 mod isolation;
 mod keys;
 mod limits;

@@ -16,11 +16,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::LOCK_ATTEMPT;
 use super::round::{Job, Project, Request, Round};
-use crate::sqlite::batch::{self, Answers, BatchError, Foresight, Times};
+use crate::sqlite::batch::{self, Answers, BatchError, Times};
 use crate::sqlite::code::{is_locked, result_code};
 use crate::sqlite::database::SqliteDatabase;
 use crate::sqlite::documents::Changes;
 use crate::sqlite::file::OpenFile;
+use crate::sqlite::foresight::Foresight;
 use crate::sqlite::path::DatabaseFile;
 use crate::sqlite::refusal::{Cause, Refusal, cause_of};
 use crate::sqlite::snapshots::{self, SnapshotError};
@@ -97,6 +98,13 @@ impl Task {
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut taken = Vec::with_capacity(BATCH);
         let mut round = Round::default();
+        match Foresight::look(&mut self.connection).await {
+            Ok(foresight) => self.foresight = foresight,
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the end of the log cannot be read; a restore before the next append goes unnoticed"
+            ),
+        }
         loop {
             if round.len() == 0 {
                 if !self.receive(&mut requests, &mut taken).await {

@@ -180,7 +180,8 @@ impl World {
             .append(append)
             .await
             .expect("appended")
-            .position()
+            .place()
+            .position
     }
 }
 
