@@ -65,7 +65,7 @@ impl Registered {
         log: &dyn EventStore,
     ) -> Result<Position, StoreError> {
         let is_left_out = |at: Position| build.skipped.iter().any(|it| it.position == at);
-        let mut position = build.checkpoint;
+        let mut position = build.checkpoint.position;
         // An event that was left out may be one that cannot even be read.
         while is_left_out(position.next()) {
             position = position.next();

@@ -35,7 +35,7 @@ impl Open {
         let known = PROJECTIONS.iter().find(|known| known.name == *name);
         let position = match known.filter(|known| known.version == version) {
             Some(known) => known.position(build, &*self.log).await?,
-            None => build.checkpoint,
+            None => build.checkpoint.position,
         };
         let done = share(position, head);
         let end = if position >= head { ", up to date" } else { "" };
