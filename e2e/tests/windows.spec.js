@@ -6,7 +6,7 @@ import { TodoPage } from "../todo-page.js";
 
 const WINDOWS = 10;
 
-test.setTimeout(120_000);
+test.setTimeout(300_000);
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
