@@ -280,7 +280,9 @@ async fn commands_on_a_list_are_one_append() {
     )
     .await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert_eq!(answer, json!({"status": "ok", "changed": 3, "position": 8}));
+    let place = app.store_log().await[7].place().to_string();
+    let expected = json!({"status": "ok", "changed": 3, "position": 8, "place": place});
+    assert_eq!(answer, expected);
     let shown = query(&app, &format!("list={shopping}&at_least=8")).await;
     assert_eq!(shown["counts"], json!({"active": 0, "completed": 3}));
     assert_eq!(
