@@ -15,6 +15,7 @@ mod database;
 mod documents;
 mod event_store;
 mod file;
+mod foresight;
 mod migrations;
 mod projection_store;
 mod rows;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
-    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StreamAppend,
-    StreamHead, StreamId,
+    Key, LogPlace, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore,
+    StreamAppend, StreamHead, StreamId,
 };
 
 use crate::access::Caller;
@@ -74,8 +74,8 @@ pub struct Accepted {
     /// The sequence of the stream's last event; `None` if it has none, because
     /// there was nothing to change.
     pub sequence: Option<Sequence>,
-    /// The position of that event.
-    pub position: Position,
+    /// Where that event is in the log.
+    pub place: LogPlace,
 }
 
 /// An aggregate, as far as its stream has been read.
@@ -315,6 +315,7 @@ impl CommandHandler {
                 loaded.state = std::mem::take(&mut loaded.state).apply(&event);
                 loaded.head.sequence = Some(envelope.sequence);
                 loaded.head.position = envelope.position;
+                loaded.head.mark = envelope.place().mark;
             }
             if page.len() < PAGE {
                 break;
@@ -392,7 +393,7 @@ impl CommandHandler {
             let changed = changed.filter(|append| !append.events.is_empty());
             let keys: Vec<Key> = changed.flat_map(keys).collect();
             let appended = store.append(append).await?;
-            let hint = appended.position().to_string();
+            let hint = appended.place().position.to_string();
             for key in keys {
                 if let Err(error) = bus.publish(&key, hint.as_bytes()).await {
                     // The events are stored: feeds find them when they next poll.
@@ -443,9 +444,9 @@ impl CommandContext {
 impl Accepted {
     fn at(head: StreamHead) -> Self {
         Self {
+            place: head.place(),
             aggregate_id: head.stream.aggregate_id,
             sequence: head.sequence,
-            position: head.position,
         }
     }
 }

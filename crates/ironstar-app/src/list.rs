@@ -9,7 +9,7 @@ use ironstar_domain::{
     Access, Aggregate, Link, ListCommand, ListError, ListEvent, ListId, ListName, ListState,
     Principal,
 };
-use ironstar_ports::{DocumentPage, Envelope, Place, Position};
+use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::decode;
@@ -56,7 +56,7 @@ pub struct ListItem {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListPage {
     /// What it is made of: all events up to here.
-    pub position: Position,
+    pub place: LogPlace,
     /// The lists, in the order of their creation.
     pub lists: Vec<ListItem>,
 }
@@ -160,15 +160,15 @@ impl ListService {
         Ok(accepted.changed)
     }
 
-    /// A list, if it was created, as of a position.
+    /// A list, if it was created, as of a place.
     ///
     /// # Errors
     ///
     /// If the read model cannot be read.
-    pub async fn list(&self, id: ListId) -> Result<(Position, Option<ListItem>), ReadError> {
+    pub async fn list(&self, id: ListId) -> Result<(LogPlace, Option<ListItem>), ReadError> {
         let found = self.model.find(vec![id.to_string()], None).await?;
         let list = found.keyed.into_iter().next().map(|(_, list)| list);
-        Ok((found.position, list))
+        Ok((found.place, list))
     }
 
     /// Up to `limit` of the lists of these owners that are in use, or that are put
@@ -191,7 +191,7 @@ impl ListService {
         };
         let found = self.model.find(Vec::new(), Some(page)).await?;
         Ok(ListPage {
-            position: found.position,
+            place: found.place,
             lists: found.page.into_iter().map(|(_, list)| list).collect(),
         })
     }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Envelope, NewEvent, Position, Sequence, StreamId};
+use crate::{Envelope, LogPlace, Mark, NewEvent, Position, Sequence, StreamId};
 
 /// A durable, ordered log of events, in streams.
 ///
@@ -152,6 +152,10 @@ pub struct StreamHead {
     pub sequence: Option<Sequence>,
     /// The position of that event; [`Position::START`] if there is none.
     pub position: Position,
+    /// The mark of that event; `None` if there is none, and in what was stored before
+    /// there were marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
 }
 
 /// Why events were not appended.
@@ -250,11 +254,11 @@ impl StreamAppend {
 }
 
 impl Appended {
-    /// The position of the last event of all its streams.
+    /// Where the last event of all its streams is.
     #[must_use]
-    pub fn position(&self) -> Position {
-        let positions = self.streams.iter().map(|head| head.position);
-        positions.max().unwrap_or(Position::START)
+    pub fn place(&self) -> LogPlace {
+        let places = self.streams.iter().map(StreamHead::place);
+        places.fold(LogPlace::START, LogPlace::later)
     }
 }
 
@@ -266,6 +270,16 @@ impl StreamHead {
             stream,
             sequence: None,
             position: Position::START,
+            mark: None,
+        }
+    }
+
+    /// Where the last event is in the log.
+    #[must_use]
+    pub fn place(&self) -> LogPlace {
+        LogPlace {
+            position: self.position,
+            mark: self.mark,
         }
     }
 }

@@ -19,6 +19,7 @@ mod event_bus;
 mod event_store;
 mod identity_provider;
 mod key;
+mod log_place;
 mod projection_store;
 mod secret_store;
 mod session_store;
@@ -40,6 +41,7 @@ pub use identity_provider::{
     IdentityError, IdentityProfile, IdentityProvider, PkceVerifier, SignInRequest,
 };
 pub use key::{Key, KeyExpr, KeyExprError};
+pub use log_place::{LogPlace, LogPlaceError, Mark};
 pub use projection_store::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
     DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Place, ProjectionStore, Skipped,

@@ -99,10 +99,10 @@ impl Open {
                 BuildState::Cancelled => "cancelled",
             };
             let (name, version) = (&build.name, build.version);
-            let done = share(build.checkpoint, head);
+            let done = share(build.checkpoint.position, head);
             say(&format!(
                 "{name}, version {version}: {state}, at position {} ({done} %)",
-                build.checkpoint
+                build.checkpoint.position
             ));
             if let Some(failure) = &build.failure {
                 say(&format!(
@@ -145,7 +145,7 @@ impl Open {
             .begin(projection.name, projection.version)
             .await?;
         let name = projection.name;
-        let mut shown = Shown::from(build.checkpoint);
+        let mut shown = Shown::from(build.checkpoint.position);
         let start = Instant::now();
         let outcome = tokio::select! {
             outcome = self.see_to_it(projection, &build, &mut shown) => outcome,
@@ -165,7 +165,7 @@ impl Open {
                 Ok(())
             }
             Some(now) => {
-                let at = now.checkpoint;
+                let at = now.checkpoint.position;
                 bail!("{name}: cancelled at position {at}; 'projections rebuild {name}' goes on")
             }
             None => bail!("{name}: another build has taken the place of this one"),
@@ -180,7 +180,7 @@ impl Open {
         build: &Build,
         shown: &mut Shown,
     ) -> anyhow::Result<()> {
-        let mut moved = (build.checkpoint, Instant::now());
+        let mut moved = (build.checkpoint.position, Instant::now());
         loop {
             let now = self.find(projection.name, |now| now.id == build.id).await?;
             let Some(now) = now.filter(|now| now.state == BuildState::Building) else {
@@ -198,12 +198,12 @@ impl Open {
             }
             shown.show(
                 projection.name,
-                now.checkpoint,
+                now.checkpoint.position,
                 self.log.head().await?,
                 None,
             );
-            if now.checkpoint > moved.0 {
-                moved = (now.checkpoint, Instant::now());
+            if now.checkpoint.position > moved.0 {
+                moved = (now.checkpoint.position, Instant::now());
             }
             if moved.1.elapsed() > PATIENCE {
                 // No server has taken it on.
@@ -249,6 +249,7 @@ impl Open {
                 Ok(())
             }
             Err(BuildError::Store(error)) => Err(error.into()),
+            Err(error @ BuildError::OtherHistory) => Err(error.into()),
         }
     }
 

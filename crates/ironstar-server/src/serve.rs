@@ -56,14 +56,15 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// log, and what libraries open for a moment.
 const RESERVED: u64 = 100;
 
-/// Serves until told to stop, and then until everyone has been answered. Beyond
-/// so many connections, further ones wait to be accepted.
+/// Serves until told to stop. Then nobody is accepted any more, and those who are
+/// connected get their answers: that is over when the tracker is empty. Beyond so many
+/// connections, further ones wait to be accepted.
 pub(crate) async fn serve(
-    mut listener: TcpListener,
+    listener: &mut TcpListener,
     router: Router,
     most_connections: usize,
     shutdown: CancellationToken,
-) {
+) -> TaskTracker {
     let room = Arc::new(Semaphore::new(most_connections));
     let connections = TaskTracker::new();
     loop {
@@ -72,7 +73,7 @@ pub(crate) async fn serve(
             let place = place.expect("it is never closed");
             // Logs what goes wrong, such as that there are too many open files,
             // and waits a while before it tries again.
-            let (stream, peer) = Listener::accept(&mut listener).await;
+            let (stream, peer) = Listener::accept(&mut *listener).await;
             (place, stream, peer)
         };
         let (place, stream, peer) = tokio::select! {
@@ -88,9 +89,8 @@ pub(crate) async fn serve(
             place,
         ));
     }
-    drop(listener);
     connections.close();
-    connections.wait().await;
+    connections
 }
 
 /// Serves one connection to its end, for which it takes up its place.

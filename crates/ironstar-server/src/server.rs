@@ -1,4 +1,8 @@
 //! Starts everything in order, and ends everything in the opposite order.
+//!
+//! When a backup is restored over the database while it is open, what is in memory is
+//! of a log that is gone. Then everything ends and starts again, as if the process did,
+//! but for the port: so nothing that is kept anywhere can be forgotten.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,11 +30,41 @@ use crate::{serve, shutdown};
 const DRAIN: Duration = Duration::from_secs(3);
 const CLOSE: Duration = Duration::from_millis(800);
 
+/// Why the server does not go on as it is.
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// A backup was restored over the database.
+    OtherHistory(TcpListener),
+}
+
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("cannot listen for signals")?;
     // A port that is taken is noticed before the database is touched.
-    let listener = listen(config.listen).await?;
+    let mut listener = listen(config.listen).await?;
+    let mut is_first = true;
+    loop {
+        let running = run_on_one_history(listener, config, &shutdown, is_first);
+        match running.await? {
+            Ended::Stopped => break,
+            Ended::OtherHistory(kept) => listener = kept,
+        }
+        is_first = false;
+        tracing::warn!("the server begins again on what was restored");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Runs the server until it is told to stop, or the database holds another history than
+/// when it was opened.
+async fn run_on_one_history(
+    listener: TcpListener,
+    config: &Config,
+    shutdown: &CancellationToken,
+    is_first: bool,
+) -> anyhow::Result<Ended> {
     let database = SqliteDatabase::open(&config.database_url.0).await?;
     let store = Arc::new(SqliteEventStore::new(
         database,
@@ -53,6 +87,8 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     );
     manage_processes(&commands, &projections, config);
     let sessions = Arc::new(store.sessions());
+    let ending = shutdown.child_token();
+    end_with_history(&feed, &ending);
     let services = Services {
         gates: Gates::start(commands.clone(), &feed),
         links: Links::new(sessions.secret("links", new_secret()).await?),
@@ -65,18 +101,31 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         identities: config.identities()?,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIdSource),
-        shutdown: shutdown.clone(),
+        shutdown: ending.clone(),
     };
     let router = ironstar_web::router(services, config.site(), config.limits());
-    announce(&listener, config)?;
-    serve(listener, router, config, shutdown).await;
+    if is_first {
+        announce(&listener, config)?;
+    }
+    let ended = serve(listener, router, config, shutdown, ending).await;
     feed.stop();
     // Or it would miss the bus.
     feed.stopped().await;
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
-    tracing::info!("stopped");
-    Ok(())
+    Ok(ended)
+}
+
+/// Ends what runs on a history once the feed has noticed that the database holds
+/// another.
+fn end_with_history(feed: &EventFeed, ending: &CancellationToken) {
+    let (feed, ending) = (feed.clone(), ending.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = feed.other_history() => ending.cancel(),
+            () = ending.cancelled() => {}
+        }
+    });
 }
 
 /// A secret for a database that has none yet.
@@ -139,25 +188,31 @@ fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves until told to stop, and then until everyone has been answered, but
+/// Serves until it has to end, and then until everyone has been answered, but
 /// not for longer than [`DRAIN`].
 async fn serve(
-    listener: TcpListener,
+    mut listener: TcpListener,
     router: Router,
     config: &Config,
-    shutdown: CancellationToken,
-) {
+    shutdown: &CancellationToken,
+    ending: CancellationToken,
+) -> Ended {
     let most = serve::make_room(config.max_connections());
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
+    let connections = serve::serve(&mut listener, router, most, ending).await;
+    let ended = if shutdown.is_cancelled() {
+        // Nobody waits to be accepted by a server that stops.
+        drop(listener);
+        Ended::Stopped
+    } else {
+        Ended::OtherHistory(listener)
     };
-    tokio::select! {
-        () = serve::serve(listener, router, most, shutdown.clone()) => {}
-        () = overdue => {
-            tracing::warn!("some requests did not end in time and were cut off");
-        }
+    if tokio::time::timeout(DRAIN, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests did not end in time and were cut off");
     }
+    ended
 }
 
 /// Closes something, unless that takes too long.

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use ironstar_app::{Accepted, CommandContext};
-use ironstar_ports::{CommandKey, CommandRecord, Position, Sequence};
+use ironstar_ports::{CommandKey, CommandRecord, LogPlace, Position, Sequence};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -145,6 +145,8 @@ pub(crate) struct CommandResponse {
     id: String,
     sequence: Option<Sequence>,
     position: Position,
+    /// The position and the history that it is of, for `at_least`.
+    place: LogPlace,
 }
 
 impl CommandResponse {
@@ -153,7 +155,8 @@ impl CommandResponse {
             status: "ok",
             id: accepted.aggregate_id,
             sequence: accepted.sequence,
-            position: accepted.position,
+            position: accepted.place.position,
+            place: accepted.place,
         })
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ironstar_ports::{
-    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
-    Sequence, StoreError, StreamAppend, StreamHead, StreamId,
+    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Mark, Outcome,
+    Position, Sequence, StoreError, StreamAppend, StreamHead, StreamId,
 };
 use time::OffsetDateTime;
 
@@ -127,6 +127,7 @@ impl Log {
                 stream,
                 sequence: Some(event.sequence),
                 position: event.position,
+                mark: event.place().mark,
             },
         }
     }
@@ -159,6 +160,7 @@ impl Log {
             head.position = self.head().next();
             let sequence = head.sequence.map_or(Sequence::FIRST, Sequence::next);
             head.sequence = Some(sequence);
+            head.mark = Some(Mark::of(event.metadata.event_id));
             self.push(Envelope {
                 position: head.position,
                 stream: head.stream.clone(),

@@ -10,44 +10,58 @@
 use std::collections::{HashMap, HashSet};
 
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, ExpectedSequence, Position, Sequence, StreamAppend,
-    StreamHead, StreamId,
+    Append, AppendError, Appended, CommandKey, ExpectedSequence, LogPlace, Mark, Position,
+    Sequence, StreamAppend, StreamHead, StreamId,
 };
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
+use uuid::Uuid;
 
 use super::file::Displaced;
+use super::foresight::{Foresight, Known, event_id, head};
+use super::rows::integer;
 use super::transaction::roll_back_if_failed;
 
 /// UTC to the millisecond, as RFC 3339 has it.
 const CREATED_AT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// Begins, and reads the log's head and the last event of each of the streams,
-/// which are given as JSON pairs of type and id. One row, since every row is a
-/// message between threads.
-const BEGIN: &str = "
-    BEGIN IMMEDIATE;
-    SELECT (SELECT coalesce(max(id), 0) FROM events), (
-        SELECT json_group_array(json_array(stream.key, event.sequence, event.id))
+/// Begins, and reads the log's head, the event at a position (?2), and the last event
+/// of each of the streams, which are given as JSON pairs of type and id. One row, since
+/// every row is a message between threads.
+const BEGIN: &str = concat!(
+    "BEGIN IMMEDIATE;
+    SELECT (",
+    head!(),
+    "), (SELECT json_array(id, ",
+    event_id!(),
+    ") FROM events WHERE id = ?2), (
+        SELECT json_group_array(json_array(stream.key, event.sequence, event.id, ",
+    event_id!(),
+    "))
         FROM jsonb_each(?1) AS stream
         JOIN events AS event ON event.id = (
             SELECT id FROM events
             WHERE aggregate_type = stream.value ->> 0 AND aggregate_id = stream.value ->> 1
             ORDER BY sequence DESC LIMIT 1
         )
-    )";
+    )"
+);
 
 /// Inserts events (?1), given as JSON arrays in column order. SQLite refuses
-/// those that do not go on where their stream and the log end.
+/// those that do not go on where their stream and the log end. If the log does not end
+/// with the event that has this position (?4) and this id (?5), they are given a
+/// position that comes next nowhere.
 macro_rules! insert_events {
     () => {
         "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
                              schema_version, payload, metadata, created_at)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+         SELECT iif((SELECT iif(json_valid(metadata), metadata ->> 'event_id', NULL)
+                     FROM events WHERE id = ?4) IS ?5, value ->> 0, 0),
+                value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
                 value ->> 6, value ->> 7, ?2
          FROM jsonb_each(?1);"
     };
@@ -90,6 +104,11 @@ pub(super) enum BatchError {
     Time(#[from] time::error::Format),
     #[error(transparent)]
     Displaced(#[from] Displaced),
+    #[error(
+        "the log does not have the event at position {0} any more: a backup was restored over it \
+         while it was open; nothing is appended until the server has begun again"
+    )]
+    OtherHistory(Position),
 }
 
 /// One event to be inserted, in column order.
@@ -110,20 +129,15 @@ struct EventRow<'a>(
 #[derive(Debug, Default)]
 struct Batch<'a> {
     head: Position,
-    streams: HashMap<&'a StreamId, (Sequence, Position)>,
+    /// The event that the log ends with before the batch.
+    before: Known,
+    streams: HashMap<&'a StreamId, (Sequence, LogPlace)>,
     commands: HashMap<&'a CommandKey, (String, Appended)>,
     events: Vec<EventRow<'a>>,
+    /// The id of the last of them.
+    last: Option<Uuid>,
     /// Key, request and answer of each command that is new.
     new_commands: Vec<(&'a str, &'a str, String)>,
-}
-
-/// What the last commit tells about the next.
-#[derive(Debug, Default)]
-pub(super) struct Foresight {
-    /// Where the log ended, if nobody else has written to it since.
-    head: Option<Position>,
-    /// How many batches are to be read first, since a guess was wrong.
-    doubts: u32,
 }
 
 /// For how many batches nothing is guessed after a wrong guess: where streams
@@ -155,7 +169,7 @@ pub(super) async fn commit(
             Err(error) => return Err(error),
         }
     }
-    foresight.head = None;
+    foresight.is_head = false;
     let outcome = transact(connection, appends, now, forget_before, foresight).await;
     roll_back_if_failed(connection, outcome).await
 }
@@ -178,7 +192,7 @@ async fn guess(
         foresight.doubts -= 1;
         return Ok(None);
     }
-    let Some(mut batch) = Batch::guess(foresight.head, appends) else {
+    let Some(mut batch) = Batch::guess(foresight, appends) else {
         return Ok(None);
     };
     let answers = batch.place_all(appends)?;
@@ -205,7 +219,7 @@ async fn transact(
     forget_before: Option<OffsetDateTime>,
     foresight: &mut Foresight,
 ) -> Result<Answers, BatchError> {
-    let mut batch = Batch::begin(connection, appends).await?;
+    let mut batch = Batch::begin(connection, appends, &foresight.known).await?;
     let answers = batch.place_all(appends)?;
     if let Some(forget_before) = forget_before {
         sqlx::query(SWEEP_COMMANDS)
@@ -221,9 +235,13 @@ async fn transact(
 
 impl<'a> Batch<'a> {
     /// Where everything is, if callers are right; nothing, if they do not say.
-    fn guess(head: Option<Position>, appends: &'a [Append]) -> Option<Self> {
+    fn guess(foresight: &Foresight, appends: &'a [Append]) -> Option<Self> {
+        if !foresight.is_head {
+            return None;
+        }
         let mut batch = Self {
-            head: head?,
+            head: foresight.known.0,
+            before: foresight.known.clone(),
             ..Self::default()
         };
         let mut said = HashSet::new();
@@ -241,7 +259,7 @@ impl<'a> Batch<'a> {
                 ExpectedSequence::Exact(last) => {
                     batch
                         .streams
-                        .insert(&append.stream, (last, Position::START));
+                        .insert(&append.stream, (last, LogPlace::START));
                 }
             }
         }
@@ -251,6 +269,7 @@ impl<'a> Batch<'a> {
     async fn begin(
         connection: &mut SqliteConnection,
         appends: &'a [Append],
+        known: &Known,
     ) -> Result<Self, BatchError> {
         let mut batch = Self::default();
         let streams: Vec<&StreamId> = appends
@@ -262,14 +281,23 @@ impl<'a> Batch<'a> {
             .iter()
             .map(|stream| (stream.aggregate_type.as_str(), stream.aggregate_id.as_str()))
             .collect();
-        let (head, last): (i64, String) = sqlx::query_as(BEGIN)
+        let (head, same, last): (Option<String>, Option<String>, String) = sqlx::query_as(BEGIN)
             .bind(serde_json::to_string(&pairs)?)
+            .bind(integer(known.0.get()))
             .fetch_one(&mut *connection)
             .await?;
-        batch.head = Position::new(head.unsigned_abs());
-        let last: Vec<(usize, Sequence, Position)> = serde_json::from_str(&last)?;
-        for (index, sequence, position) in last {
-            batch.streams.insert(streams[index], (sequence, position));
+        let same: Option<Known> = same.map(|same| serde_json::from_str(&same)).transpose()?;
+        if !known.is_still(same.as_ref()) {
+            return Err(BatchError::OtherHistory(known.0));
+        }
+        batch.before = Known::read(head.as_deref())?;
+        batch.head = batch.before.0;
+        let last: Vec<(usize, Sequence, Position, Option<String>)> = serde_json::from_str(&last)?;
+        for (index, sequence, position, id) in last {
+            let id = id.and_then(|id| id.parse().ok());
+            let mark = id.map(Mark::of);
+            let place = LogPlace { position, mark };
+            batch.streams.insert(streams[index], (sequence, place));
         }
         batch.read_commands(connection, appends).await?;
         Ok(batch)
@@ -318,9 +346,15 @@ impl<'a> Batch<'a> {
             .bind(serde_json::to_string(&self.events)?)
             .bind(now.format(CREATED_AT)?)
             .bind(serde_json::to_string(&self.new_commands)?)
+            .bind(integer(self.before.0.get()))
+            .bind(self.before.1.as_deref())
             .execute(connection)
             .await?;
-        foresight.head = Some(self.head);
+        foresight.known = match self.last {
+            Some(id) => Known(self.head, Some(id.to_string())),
+            None => self.before,
+        };
+        foresight.is_head = true;
         Ok(())
     }
 
@@ -360,7 +394,7 @@ impl<'a> Batch<'a> {
     /// are expected to be.
     fn check(&self, append: &Append) -> Result<Vec<StreamHead>, AppendError> {
         let mut head = self.head;
-        let mut moved: HashMap<&StreamId, (Sequence, Position)> = HashMap::new();
+        let mut moved: HashMap<&StreamId, (Sequence, LogPlace)> = HashMap::new();
         let mut heads = Vec::with_capacity(append.streams.len());
         for append in &append.streams {
             let stream = &append.stream;
@@ -373,9 +407,10 @@ impl<'a> Batch<'a> {
                     actual,
                 });
             }
-            for _ in &append.events {
+            for event in &append.events {
                 head = head.next();
-                last = Some((next_sequence(last), head));
+                let place = LogPlace::of(head, event.metadata.event_id);
+                last = Some((next_sequence(last), place));
             }
             if let Some(last) = last {
                 moved.insert(stream, last);
@@ -383,7 +418,8 @@ impl<'a> Batch<'a> {
             heads.push(StreamHead {
                 stream: stream.clone(),
                 sequence: last.map(|(sequence, _)| sequence),
-                position: last.map_or(Position::START, |(_, position)| position),
+                position: last.map_or(Position::START, |(_, place)| place.position),
+                mark: last.and_then(|(_, place)| place.mark),
             });
         }
         Ok(heads)
@@ -395,7 +431,9 @@ impl<'a> Batch<'a> {
         for event in &append.events {
             self.head = self.head.next();
             let sequence = next_sequence(last);
-            last = Some((sequence, self.head));
+            let id = event.metadata.event_id;
+            last = Some((sequence, LogPlace::of(self.head, id)));
+            self.last = Some(id);
             self.events.push(EventRow(
                 self.head,
                 &append.stream.aggregate_type,
@@ -414,6 +452,6 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn next_sequence(last: Option<(Sequence, Position)>) -> Sequence {
+fn next_sequence(last: Option<(Sequence, LogPlace)>) -> Sequence {
     last.map_or(Sequence::FIRST, |(sequence, _)| sequence.next())
 }

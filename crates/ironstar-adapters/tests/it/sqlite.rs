@@ -1,5 +1,6 @@
 mod pages;
 mod projections;
+mod restored;
 mod sessions;
 
 use std::path::Path;
@@ -15,8 +16,8 @@ use ironstar_adapters::sqlite::{
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::contract::{event_store, snapshot_store};
 use ironstar_ports::{
-    Append, AppendError, Clock, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent,
-    Payload, Position, Sequence, Snapshot, SnapshotStore, StreamHead, StreamId,
+    Append, AppendError, Clock, CommandRecord, EventStore, ExpectedSequence, Mark, Metadata,
+    NewEvent, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamHead, StreamId,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -218,6 +219,7 @@ async fn snapshots_outlive_the_process() {
         stream: StreamId::new("Todo", "1"),
         sequence: Sequence::new(511),
         position: Position::new(512),
+        mark: Some(Mark::of(Uuid::nil())),
         fingerprint: "fingerprint".to_owned(),
         state: Payload::from_text("{}".to_owned()).expect("JSON"),
     };

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use ironstar_domain::Aggregate;
-use ironstar_ports::{Append, AppendError, Appended, ExpectedSequence, Position, StreamAppend};
+use ironstar_ports::{Append, AppendError, Appended, ExpectedSequence, LogPlace, StreamAppend};
 
 use super::{ATTEMPTS, CommandContext, CommandError, CommandHandler, Loaded, not_appended};
+use crate::history;
 
 /// How many streams are read at once.
 const READERS: usize = 4;
@@ -17,8 +18,8 @@ const READERS: usize = 4;
 pub struct AcceptedOnAll {
     /// How many of them it has changed.
     pub changed: usize,
-    /// The position of the last event; of the whole log, if nothing changed.
-    pub position: Position,
+    /// Where the last event is; that of the whole log, if nothing changed.
+    pub place: LogPlace,
 }
 
 /// The aggregates that change, and what happens to them.
@@ -42,11 +43,8 @@ impl CommandHandler {
         for _ in 0..ATTEMPTS {
             let decisions = decide_all(&all, command);
             if decisions.is_empty() && context.is_done_without_events() {
-                let position = self.store.head().await?;
-                return Ok(AcceptedOnAll {
-                    changed: 0,
-                    position,
-                });
+                let place = history::head(&*self.store).await?;
+                return Ok(AcceptedOnAll { changed: 0, place });
             }
             let append = self.append_of(&all, &decisions, context)?;
             match self.append_and_hint(append).await {
@@ -151,11 +149,11 @@ impl CommandHandler {
         context: &CommandContext,
     ) -> Result<AcceptedOnAll, CommandError<E>> {
         let changed = appended.streams.len().saturating_sub(context.also.len());
-        let position = match changed {
-            0 => self.store.head().await?,
-            _ => appended.position(),
+        let place = match changed {
+            0 => history::head(&*self.store).await?,
+            _ => appended.place(),
         };
-        Ok(AcceptedOnAll { changed, position })
+        Ok(AcceptedOnAll { changed, place })
     }
 }
 

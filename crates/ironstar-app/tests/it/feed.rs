@@ -143,9 +143,12 @@ async fn a_store_that_fails_now_and_then_costs_time_and_no_event() {
     for one_in in 2..8 {
         let store = Arc::new(TestStore::failing(memory_store(), one_in));
         append(&*store, EVENTS as usize).await;
-        let feed = EventFeed::start(store, &*memory_bus(), HINTS_ONLY)
-            .await
-            .expect("started");
+        let bus = memory_bus();
+        let feed = loop {
+            if let Ok(feed) = EventFeed::start(store.clone(), &*bus, HINTS_ONLY).await {
+                break feed;
+            }
+        };
         let mut events = feed.subscribe(Position::START);
         let (mut last, mut failures) = (0, 0);
         while last < EVENTS {

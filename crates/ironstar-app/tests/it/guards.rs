@@ -102,7 +102,7 @@ impl App {
         context: &CommandContext,
     ) -> Result<Position, CommandError<TodoError>> {
         let accepted = self.todos.execute(TODO, &command, context).await?;
-        Ok(accepted.position)
+        Ok(accepted.place.position)
     }
 }
 

@@ -12,6 +12,7 @@ mod lists;
 mod many;
 mod processes;
 mod projections;
+mod restored;
 mod snapshots;
 mod stuck;
 mod support;

@@ -172,7 +172,7 @@ async fn what_goes_with_a_command_is_stored_also_if_that_changes_nothing() {
     };
     let accepted = node.lists.execute(list, &rename, &context).await;
     let accepted = accepted.expect("it has that name already");
-    assert_eq!(accepted.position, Position::new(1));
+    assert_eq!(accepted.place.position, Position::new(1));
     assert_eq!(world.count("carried_out").await, 1);
     let again = node.lists.execute(list, &rename, &context).await;
     let error = again.expect_err("the step is over");

@@ -4,7 +4,7 @@ use std::time::Duration;
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
 use ironstar_app::{CommandContext, CommandHandler};
 use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
-use ironstar_ports::{Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
+use ironstar_ports::{Mark, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
 use uuid::Uuid;
 
 use crate::support::{BrokenSnapshots, TestStore, handler_with, memory_store};
@@ -134,4 +134,25 @@ async fn commands_go_on_without_snapshots() {
     let commands = handler_with(store, Arc::new(BrokenSnapshots));
     let unchanged = execute(&commands, rename(LENGTH - 1)).await;
     assert_eq!(unchanged, Some(Sequence::new(LENGTH - 1)));
+}
+
+#[tokio::test]
+async fn snapshot_of_another_history_is_not_used() {
+    let snapshots = Arc::new(MemorySnapshotStore::new());
+    let store = long_stream(&snapshots).await;
+    let fitting = saved(&*snapshots, 639).await;
+    assert!(fitting.mark.is_some());
+    // The event at its position and sequence is another one, or not known.
+    for mark in [None, Some(Mark::of(Uuid::from_u128(1)))] {
+        let unfit = Snapshot {
+            mark,
+            ..fitting.clone()
+        };
+        snapshots.save_snapshot(unfit).await.expect("saved");
+        let counting = Arc::new(TestStore::counting(store.clone()));
+        let commands = handler_with(counting.clone(), snapshots.clone());
+        execute(&commands, rename(LENGTH - 1)).await;
+        assert!(counting.streamed() >= LENGTH, "{mark:?}");
+        saved(&*snapshots, LENGTH - 1).await;
+    }
 }

@@ -21,6 +21,7 @@ pub const RULES: &[Rule<Store>] = &[
     rule!("round-trip", appending::round_trip),
     rule!("sequences", appending::sequences),
     rule!("positions", appending::positions),
+    rule!("marks", appending::marks),
     rule!("expect-no-stream", appending::expect_no_stream),
     rule!("expect-exact", appending::expect_exact),
     rule!("expect-any", appending::expect_any),

@@ -35,7 +35,16 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, router, most_connections, shutdown.clone()));
+        let serving = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                let mut listener = listener;
+                let serving = serve(&mut listener, router, most_connections, shutdown);
+                let connections = serving.await;
+                drop(listener);
+                connections.wait().await;
+            }
+        });
         Self {
             address,
             shutdown,

@@ -11,4 +11,5 @@ mod process;
 mod processes;
 mod projections;
 mod refusal;
+mod restored;
 mod shutdown;

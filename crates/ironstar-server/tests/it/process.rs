@@ -163,12 +163,16 @@ impl Server {
     }
 
     pub(crate) async fn stream(&self, path: &str) -> Events {
-        let response = self
-            .client
-            .get(format!("{}{path}", self.url))
-            .send()
-            .await
-            .expect("an answer");
+        self.stream_after(path, None).await
+    }
+
+    /// Opens a stream as a client does that comes back.
+    pub(crate) async fn stream_after(&self, path: &str, last_event_id: Option<&str>) -> Events {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         Events(
             response
@@ -223,8 +227,18 @@ impl Drop for Server {
 }
 
 impl Events {
-    /// The next event, which must come soon.
+    /// The next event, which must come soon; of its id, what is no mark.
     pub(crate) async fn next(&mut self) -> Event {
+        let mut event = self.next_marked().await;
+        if let Some((position, rest)) = event.id.split_once('.') {
+            let end = rest.find('-').map_or("", |end| &rest[end..]);
+            event.id = format!("{position}{end}");
+        }
+        event
+    }
+
+    /// The next event, which must come soon, with its id as it is sent.
+    pub(crate) async fn next_marked(&mut self) -> Event {
         let event = self.next_or_end().await;
         event.expect("the stream goes on")
     }

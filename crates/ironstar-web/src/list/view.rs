@@ -19,7 +19,7 @@ pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
                 h1 { "lists" }
                 p.note { (whose(frame)) }
             }
-            (layout::connection(frame, "/api/sse/lists", all.position.into()))
+            (layout::connection(frame, "/api/sse/lists", all.place.into()))
             (notice::notices(None))
             div.card {
                 div.entry {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use datastar::prelude::PatchElements;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -17,7 +17,7 @@ use crate::latest::Side;
 fn a_frame_ends_with_its_id() {
     let patch = PatchElements::new("<p id=\"a\">\n</p>").selector("#a");
     assert_eq!(
-        datastar_frame(patch, Some(Position::new(7).into())),
+        datastar_frame(patch, Some(LogPlace::from(Position::new(7)).into())),
         "event: datastar-patch-elements\n\
          data: selector #a\n\
          data: elements <p id=\"a\">\n\
@@ -39,7 +39,7 @@ fn a_frame_that_is_not_the_last_takes_the_id_away() {
 fn no_text_can_forge_a_line() {
     for line_end in ["\r", "\n", "\r\n"] {
         let hostile = format!("a{line_end}id: 999{line_end}event: forged");
-        let text = frame("created", [hostile], Some(Position::new(1)));
+        let text = frame("created", [hostile], Some(Position::new(1).into()));
         let fields: Vec<&str> = text
             .split(['\n', '\r'])
             .filter(|line| !line.is_empty())

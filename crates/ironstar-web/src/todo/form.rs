@@ -14,7 +14,7 @@ use datastar::prelude::PatchElements;
 use ironstar_app::CommandError;
 use ironstar_app::todo::{ListWide, Show};
 use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText};
-use ironstar_ports::{CommandKey, Position};
+use ironstar_ports::{CommandKey, LogPlace, Position};
 use serde::Deserialize;
 
 use super::Todos;
@@ -102,8 +102,8 @@ pub(super) async fn create(
         Err(problem) => Err(problem),
     };
     let mut done = String::new();
-    if let Ok(Some(position)) = created
-        && let Some(elsewhere) = elsewhere(&todos, sender.at, position).await
+    if let Ok(Some(place)) = created
+        && let Some(elsewhere) = elsewhere(&todos, sender.at, place.position).await
     {
         done = notice::added(&elsewhere.page());
         // Without JavaScript, there it is.
@@ -168,8 +168,8 @@ pub(super) async fn create_first(
     }
 }
 
-/// Creates a todo, and answers at which position.
-async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<Position, Problem> {
+/// Creates a todo, and answers where.
+async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<LogPlace, Problem> {
     let command = TodoCommand::Create {
         text: parse_text(&form.text)?,
         list: sender.at.list,
@@ -186,7 +186,7 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
         }
         outcome => outcome?,
     };
-    Ok(accepted.position)
+    Ok(accepted.place)
 }
 
 /// `POST /todos/{id}/{action}`

@@ -254,8 +254,18 @@ impl TestApp {
 pub(crate) struct Events(EventStream<BoxStream<'static, Result<Bytes, axum::Error>>>);
 
 impl Events {
-    /// The next event of the view, which must come soon.
+    /// The next event of the view, which must come soon; of its id, what is no mark.
     pub(crate) async fn next(&mut self) -> Event {
+        let mut event = self.next_marked().await;
+        if let Some((position, rest)) = event.id.split_once('.') {
+            let end = rest.find('-').map_or("", |end| &rest[end..]);
+            event.id = format!("{position}{end}");
+        }
+        event
+    }
+
+    /// The next event of the view, which must come soon, with its id as it is sent.
+    pub(crate) async fn next_marked(&mut self) -> Event {
         loop {
             let event = self.next_of_all().await;
             let sides = [

@@ -24,7 +24,13 @@ async fn every_command_answers_where_the_todo_is_now() {
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert_eq!(
             answer,
-            json!({"status": "ok", "id": ID, "sequence": number, "position": number + 1})
+            json!({
+                "status": "ok",
+                "id": ID,
+                "sequence": number,
+                "position": number + 1,
+                "place": app.store_log().await[number].place().to_string(),
+            })
         );
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod forms;
 mod handed_over;
 mod held;
+mod history;
 mod isolation;
 mod limits;
 mod lists;

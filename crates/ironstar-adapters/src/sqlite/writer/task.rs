@@ -14,9 +14,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, Job, Project, Request};
-use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
+use crate::sqlite::batch::{self, Answers, BatchError};
 use crate::sqlite::documents::Changes;
 use crate::sqlite::file::OpenFile;
+use crate::sqlite::foresight::Foresight;
 use crate::sqlite::snapshots::{self, SnapshotError};
 use crate::sqlite::{builds, documents};
 
@@ -94,6 +95,13 @@ impl Task {
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut taken = Vec::with_capacity(BATCH);
+        match Foresight::look(&mut self.connection).await {
+            Ok(foresight) => self.foresight = foresight,
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the end of the log cannot be read; a restore before the next append goes unnoticed"
+            ),
+        }
         loop {
             if !self.receive(&mut requests, &mut taken).await {
                 return;

@@ -10,7 +10,8 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_ports::contract::event_store::RULES;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, CommandRecord, Envelope, EventStore,
-    ExpectedSequence, IdSource, Outcome, Position, Sequence, StoreError, StreamAppend, StreamId,
+    ExpectedSequence, IdSource, Mark, Outcome, Position, Sequence, StoreError, StreamAppend,
+    StreamId,
 };
 
 use crate::contract::each_breaks_its_rule_and_no_other;
@@ -21,6 +22,7 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("round-trip", Mutation::ForgetsSchemaVersion),
     ("sequences", Mutation::AnswersFirstSequence),
     ("positions", Mutation::AnswersFirstPosition),
+    ("marks", Mutation::AnswersFirstMark),
     ("expect-no-stream", Mutation::NoStreamAdmitsAnything),
     ("expect-exact", Mutation::ExactAdmitsMore),
     ("expect-any", Mutation::AnyMeansNoStream),
@@ -60,6 +62,7 @@ enum Mutation {
     ForgetsSchemaVersion,
     AnswersFirstSequence,
     AnswersFirstPosition,
+    AnswersFirstMark,
     NoStreamAdmitsAnything,
     ExactAdmitsMore,
     AnyMeansNoStream,
@@ -255,6 +258,12 @@ impl Mutant {
             head.sequence = head
                 .sequence
                 .map(|sequence| Sequence::new(sequence.get() - earlier));
+        }
+        if self.is(Mutation::AnswersFirstMark)
+            && is_single
+            && let Some(first) = append.streams[0].events.first()
+        {
+            head.mark = Some(Mark::of(first.metadata.event_id));
         }
         if self.is(Mutation::AnswersFirstPosition) && is_single {
             head.position = Position::new(head.position.get() - earlier);

@@ -161,7 +161,8 @@ impl World {
             .append(append)
             .await
             .expect("appended")
-            .position()
+            .place()
+            .position
     }
 }
 

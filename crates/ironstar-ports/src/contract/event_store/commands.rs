@@ -6,8 +6,8 @@ use super::Store;
 use super::support::{NoStream, append, exact, head, log, some_events, stream};
 use crate::contract::{Verdict, Violation, equal, failed};
 use crate::{
-    Append, AppendError, Appended, CommandKey, CommandRecord, ExpectedSequence, Outcome, Position,
-    StreamHead,
+    Append, AppendError, Appended, CommandKey, CommandRecord, ExpectedSequence, Mark, Outcome,
+    Position, StreamHead,
 };
 
 /// A command that is sent again is answered again, and appends nothing, also
@@ -57,6 +57,9 @@ pub(super) async fn nothing_to_change(store: Store) -> Verdict {
             stream: stream(1),
             sequence: Some(crate::Sequence::new(1)),
             position: Position::new(2),
+            mark: some_events(1)
+                .last()
+                .map(|event| Mark::of(event.metadata.event_id)),
         }],
     };
     equal("the answer", &answer, &expected)?;
