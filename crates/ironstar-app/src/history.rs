@@ -83,6 +83,12 @@ pub(crate) async fn read_page(store: &dyn EventStore, last: LogPlace, limit: usi
             Err(StoreError::Damaged { position, .. }) if position == last.position => {
                 return read_after(store, last.position, limit).await;
             }
+            Err(StoreError::Damaged { position, .. }) if position != last.position.next() => {
+                return Err(FeedError::Gap {
+                    expected: last.position.next(),
+                    found: position,
+                });
+            }
             page => goes_on_behind(last, page?)?,
         };
         if !page.is_empty() || last.position == Position::START {
