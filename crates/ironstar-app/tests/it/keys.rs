@@ -155,7 +155,7 @@ async fn key_without_a_sender_is_good_for_the_request_that_it_was_stored_with() 
 
     let again = keyed("create").written_before("as it was written".to_owned());
     let again = world.create(of(&[guest(1)]), again).await.expect("known");
-    assert_eq!(again.position, Position::new(1));
+    assert_eq!(again.place.position, Position::new(1));
     // For anything else, it is as if it were not there.
     world.accepted(of(&[guest(1)]), "create").await;
     world.accepted(of(&[guest(2)]), "another").await;

@@ -1,7 +1,6 @@
 //! A backup that is restored over the database, while the server is down or while it
 //! runs.
 
-use std::io::ErrorKind;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{DEADLINE, Events, Server, database};
+use crate::programs::installed;
 use crate::projections::{change, todos};
 
 /// How a backup gets over the database.
@@ -179,24 +179,15 @@ fn sqlite3(directory: &TempDir, command: &str) {
 }
 
 /// Whether SQLite's own program is there.
-fn has_sqlite3() -> bool {
-    match Command::new("sqlite3").arg("--version").output() {
-        Ok(_) => true,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!is_ci, "the test needs the program sqlite3");
-            eprintln!("SKIPPED: the test needs the program sqlite3, which is not installed");
-            false
-        }
-        Err(error) => panic!("sqlite3 does not run: {error}"),
-    }
+fn has_sqlite3(test: &str) -> bool {
+    installed(test, &["sqlite3"]).is_some()
 }
 
 const WAYS: [Restore; 3] = [Restore::Stopped, Restore::Live, Restore::OnlyTheLog];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn program_hears_of_a_restore_and_then_of_all_events() {
-    if !has_sqlite3() {
+    if !has_sqlite3("program_hears_of_a_restore_and_then_of_all_events") {
         return;
     }
     for how in WAYS {
@@ -223,7 +214,7 @@ async fn program_hears_of_a_restore_and_then_of_all_events() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn page_shows_no_ghosts_after_a_restore_that_ends_where_it_was() {
-    if !has_sqlite3() {
+    if !has_sqlite3("page_shows_no_ghosts_after_a_restore_that_ends_where_it_was") {
         return;
     }
     for how in WAYS {
@@ -245,7 +236,7 @@ async fn page_shows_no_ghosts_after_a_restore_that_ends_where_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn command_is_refused_until_the_server_has_begun_again() {
-    if !has_sqlite3() {
+    if !has_sqlite3("command_is_refused_until_the_server_has_begun_again") {
         return;
     }
     let held = Held::new().await;
