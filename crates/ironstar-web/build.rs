@@ -29,9 +29,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     if hash != BUNDLE_SHA256 {
         return Err(format!("{BUNDLE} in {CARRIER} is not the expected one: {hash}").into());
     }
-    // One module, so that a page has one script to wait for. Its names stay in a
-    // block of their own.
-    let script = [&bundle, &b"\n{\n"[..], &ours("page.js")?, b"}\n"].concat();
+    // Pages load it only when they need it, so it is a file of its own.
+    let worker = embed(&out, "bundle.js", &ours("bundle.js")?)?;
+    // One module, so that a page has one script to wait for. The names of each part
+    // stay in a block of their own.
+    let streams = [
+        format!("\n{{\nconst BUNDLE = {worker:?};\n").into_bytes(),
+        ours("streams.js")?,
+        b"}\n{\n".into(),
+        ours("page.js")?,
+        b"}\n".into(),
+    ];
+    let script = [bundle, streams.concat()].concat();
     embed(&out, "page.js", &script)?;
     for name in ["app.css", "favicon.svg"] {
         embed(&out, name, &ours(name)?)?;
@@ -53,8 +62,9 @@ fn ours(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
         .into())
 }
 
-/// Writes a file to be embedded, also packed, and says under which path it is served.
-fn embed(out: &Path, name: &str, content: &[u8]) -> Result<(), Box<dyn Error>> {
+/// Writes a file to be embedded, also packed. Returns the path under which it is served,
+/// which the crate finds in a variable.
+fn embed(out: &Path, name: &str, content: &[u8]) -> Result<String, Box<dyn Error>> {
     fs::write(out.join(name), content)?;
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
     packed.write_all(content)?;
@@ -62,8 +72,9 @@ fn embed(out: &Path, name: &str, content: &[u8]) -> Result<(), Box<dyn Error>> {
     let (stem, extension) = name.split_once('.').ok_or("a file name has an extension")?;
     let hash = &sha256(content)[..16];
     let variable = stem.to_uppercase();
-    println!("cargo:rustc-env={variable}_PATH=/static/{stem}-{hash}.{extension}");
-    Ok(())
+    let path = format!("/static/{stem}-{hash}.{extension}");
+    println!("cargo:rustc-env={variable}_PATH={path}");
+    Ok(path)
 }
 
 /// Where Cargo keeps the carrier's sources.

@@ -224,7 +224,7 @@ test("ten thousand todos are no burden", async ({ server, visit }) => {
 
   // As the page itself begins.
   const html = await (await fetch(server.url)).text();
-  const [, id] = /'last-event-id': '([0-9]+-[0-9]+)'/.exec(html);
+  const [, id] = /'last-event-id': '([0-9]+[.][0-9a-z]{6}-[0-9]+)'/.exec(html);
   const stream = await follow(server, id);
   await ada.add("One more");
   await expect(ada.count).toHaveText("10001 items left");

@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // What shares a run stands side by side.
     for group in chosen.chunk_by(|one, next| one.shares_a_run_with(next)) {
         for outcome in take(&programs, group, arguments.rounds)? {
-            report::print(&outcome);
+            report::print(&outcome)?;
             outcomes.push(outcome);
         }
     }

@@ -8,7 +8,7 @@ const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// The Chromium to test with: `$CHROMIUM`, or the first on the path.
 pub(crate) fn find() -> anyhow::Result<PathBuf> {
-    if let Some(named) = env::var_os("CHROMIUM") {
+    if let Some(named) = env::var_os("CHROMIUM").filter(|name| !name.is_empty()) {
         return Ok(named.into());
     }
     let path = env::var_os("PATH").unwrap_or_default();

@@ -4,12 +4,14 @@ mod bench;
 mod browser;
 mod e2e;
 mod migrate;
+mod mutants;
+mod output;
 mod programs;
 mod torture;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// ironstar's developer tasks.
 #[derive(Debug, Parser)]
@@ -29,25 +31,60 @@ enum Task {
     Bench(bench::Arguments),
     /// Kill, cut off and starve ironstar, and check that nothing is lost
     Torture(torture::Arguments),
+    /// Change the code in small places, and check that a test fails each time
+    Mutants(mutants::Arguments),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().task {
-        Task::Migrate(arguments) => migrate::run(&arguments),
-        Task::E2e(arguments) => e2e::run(&arguments),
-        Task::Bench(arguments) => bench::run(&arguments),
-        Task::Torture(arguments) => torture::run(&arguments),
+    let outcome = match parse() {
+        Ok(arguments) => run(&arguments.task).map(|()| ExitCode::SUCCESS),
+        Err(error) => refuse(&error),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            explain(&error);
-            ExitCode::FAILURE
+    outcome.unwrap_or_else(|error| {
+        if output::reader_has_gone(&error) {
+            return ExitCode::SUCCESS;
         }
-    }
+        output::complain(format_args!("xtask: {error:#}"));
+        ExitCode::FAILURE
+    })
 }
 
-#[expect(clippy::print_stderr, reason = "this is what the developer sees")]
-fn explain(error: &anyhow::Error) {
-    eprintln!("xtask: {error:#}");
+/// Parses the command line. A variable without a value counts as not set, as with
+/// the server.
+fn parse() -> Result<Arguments, clap::Error> {
+    let mut command = without_blank_variables(Arguments::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+fn without_blank_variables(command: Command) -> Command {
+    let is_blank = |option: &Arg| {
+        let value = option.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.to_str().is_some_and(|value| value.trim().is_empty()))
+    };
+    command
+        .mut_args(|option| {
+            if is_blank(&option) {
+                option.env(None::<&'static str>)
+            } else {
+                option
+            }
+        })
+        .mut_subcommands(without_blank_variables)
+}
+
+/// Shows the help that was asked for, or why the command line makes no sense.
+fn refuse(error: &clap::Error) -> anyhow::Result<ExitCode> {
+    output::show(error)?;
+    Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+fn run(task: &Task) -> anyhow::Result<()> {
+    match task {
+        Task::Migrate(arguments) => migrate::run(arguments),
+        Task::E2e(arguments) => e2e::run(arguments),
+        Task::Bench(arguments) => bench::run(arguments),
+        Task::Torture(arguments) => torture::run(arguments),
+        Task::Mutants(arguments) => mutants::run(arguments),
+    }
 }

@@ -2,7 +2,9 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use ironstar_adapters::sqlite::{Migration, SqliteUrl, migrate, migration_status};
+use ironstar_adapters::sqlite::{DatabaseFile, Migration, SqliteUrl, migrate, migration_status};
+
+use crate::output::say;
 
 /// Which database, and what to do with it.
 #[derive(Args, Debug)]
@@ -29,10 +31,10 @@ enum Action {
 }
 
 /// Runs the task.
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let url = &arguments.database_url;
-    let is_new = !url.path().exists();
+    let file = DatabaseFile::find(url)?;
+    let is_new = !file.exists();
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let migrations = runtime.block_on(async {
         match arguments.action {
@@ -45,9 +47,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (true, None) => " (created)",
         (true, Some(Action::Status)) => " (there is no such file)",
     };
-    println!("{url}{note}");
+    say(format_args!("{}{note}", file.path().display()))?;
     for migration in &migrations {
-        println!("{}", line(migration));
+        say(line(migration))?;
     }
     Ok(())
 }

@@ -108,8 +108,8 @@ impl Client {
 impl Events {
     /// Waits for the frame that carries a position.
     pub(crate) async fn reach(&mut self, position: u64) -> anyhow::Result<()> {
-        let id = format!("\nid: {position}\n\n");
-        while !contains(&self.received, id.as_bytes()) {
+        let ids = [".", "\n"].map(|end| format!("\nid: {position}{end}"));
+        while !ids.iter().any(|id| has_frame(&self.received, id.as_bytes())) {
             let received = self.receive().await?;
             self.received.extend_from_slice(&received);
         }
@@ -124,6 +124,14 @@ impl Events {
     }
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+/// Whether a text has an id, and the end of its frame.
+fn has_frame(text: &[u8], id: &[u8]) -> bool {
+    let Some(start) = find(text, id) else {
+        return false;
+    };
+    find(&text[start + 1..], b"\n\n").is_some()
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
 }

@@ -104,5 +104,5 @@ pub(crate) async fn execute(
 ) -> anyhow::Result<Position> {
     let context = CommandContext::default();
     let accepted = handler.execute::<TodoState>(&id, command, &context).await?;
-    Ok(accepted.position)
+    Ok(accepted.place.position)
 }

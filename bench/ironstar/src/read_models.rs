@@ -15,7 +15,7 @@ use ironstar_app::todo::{Show, TodoLists, TodoProjection};
 use ironstar_app::{EventFeed, FeedOptions, ListService, Projection, Projections, ReadModel};
 use ironstar_domain::ListId;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position,
+    Append, AppendError, Appended, CommandKey, Envelope, EventStore, LogPlace, Outcome, Position,
     ProjectionStore, Sequence, StoreError, StreamId,
 };
 use rusqlite::{Connection, OpenFlags};
@@ -107,7 +107,7 @@ impl Projected {
         let name = TodoProjection::NAME;
         let build = self.store.begin(name, TodoProjection::VERSION).await?;
         ensure!(
-            build.checkpoint == Position::START,
+            build.checkpoint == LogPlace::START,
             "it goes on with another"
         );
         let live = timeout(PATIENCE, async {
@@ -129,7 +129,7 @@ impl Projected {
         let time = began.elapsed();
         let commands = self.commands.load(Ordering::Relaxed) - before;
         Ok(Rebuilt {
-            events: live.position.get(),
+            events: live.place.position.get(),
             time,
             commands,
         })

@@ -2,18 +2,18 @@
 
 use ironstar_ports::{Build, BuildState, BuildUpdate, Position, Skipped, UpdateError};
 
-/// The build after an update. `live` is how far the live build of its projection
+/// The build after an update; nothing, if it has ended. `live` is how far the live build of its projection
 /// has got, if there is one.
 pub(crate) fn updated(
     mut build: Build,
     update: BuildUpdate,
     live: Option<Position>,
-) -> Result<Build, UpdateError> {
+) -> Result<Option<Build>, UpdateError> {
     match update {
         BuildUpdate::Promote => {
             require(build.state == BuildState::Building)?;
             if let Some(live) = live
-                && build.checkpoint < live
+                && build.checkpoint.position < live
             {
                 return Err(UpdateError::Behind { live });
             }
@@ -30,14 +30,18 @@ pub(crate) fn updated(
         }
         BuildUpdate::Retry => build.failure = None,
         BuildUpdate::Skip(position) => skip(&mut build, position)?,
+        BuildUpdate::Discard(checkpoint) => {
+            require(build.checkpoint == checkpoint)?;
+            return Ok(None);
+        }
     }
-    Ok(build)
+    Ok(Some(build))
 }
 
 /// Whether a build has got past an event, or will without looking at it.
 fn is_past(build: &Build, position: Position) -> bool {
     let mut skipped = build.skipped.iter().map(|skipped| skipped.position);
-    position <= build.checkpoint || skipped.any(|skipped| skipped == position)
+    position <= build.checkpoint.position || skipped.any(|skipped| skipped == position)
 }
 
 fn require(is_in_state: bool) -> Result<(), UpdateError> {

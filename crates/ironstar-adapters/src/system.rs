@@ -1,8 +1,12 @@
 //! The machine's clock and randomness.
 
+mod steady;
+
 use ironstar_ports::{Clock, IdSource};
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+pub use steady::SteadyClock;
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]

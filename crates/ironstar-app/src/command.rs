@@ -1,33 +1,36 @@
 //! From a command to durable events.
 
+mod contest;
+mod context;
 mod error;
+mod keyed;
 mod many;
 
 use std::sync::Arc;
 
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandRecord, EventBus, EventStore, ExpectedSequence, IdSource,
-    Key, Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StreamAppend,
+    Append, AppendError, Appended, EventBus, EventStore, ExpectedSequence, IdSource, Key, LogPlace,
+    Metadata, NewEvent, Origin, PayloadError, Position, Sequence, SnapshotStore, StreamAppend,
     StreamHead, StreamId,
 };
 
-use crate::access::Caller;
 use crate::codec::{decode, encode};
 use crate::finish::finish;
 use crate::snapshots::{Snapshots, is_due};
+use crate::turns::Turns;
 use crate::warm::WarmStates;
 
+pub(crate) use contest::Contest;
+pub use context::CommandContext;
 use error::not_appended;
 
 pub use error::CommandError;
+pub use keyed::KeyedRequest;
 pub use many::AcceptedOnAll;
 
 /// How many events of a stream are read at a time.
 const PAGE: usize = 512;
-
-/// How often a decision is made anew when others keep getting in first.
-const ATTEMPTS: u32 = 16;
 
 /// Decides commands on any aggregate, and has the outcome stored.
 #[derive(Clone, Debug)]
@@ -37,24 +40,12 @@ pub struct CommandHandler {
     ids: Arc<dyn IdSource>,
     snapshots: Snapshots,
     warm: WarmStates,
+    turns: Turns,
 }
 
-/// What comes with a command.
-#[derive(Clone, Debug, Default)]
-pub struct CommandContext {
-    /// The sequence that the sender expects the aggregate to be at.
-    pub expected: Option<Sequence>,
-    /// Who sends it.
-    pub caller: Caller,
-    /// Where the command comes from. Who acts is said by the caller, unless it is
-    /// said here.
-    pub origin: Origin,
-    /// Makes a retry answer what was answered before.
-    pub record: Option<CommandRecord>,
-    /// What goes to other streams together with what follows from the command;
-    /// or nothing, and they must only be where they were.
-    pub also: Vec<StreamAppend>,
-}
+/// What may be demanded of the state that a command is decided on.
+pub(crate) type Admit<'a, A> =
+    &'a (dyn Fn(&A) -> Result<(), <A as Aggregate>::Error> + Send + Sync);
 
 /// An aggregate's state, and where its stream was then.
 #[derive(Clone, Debug)]
@@ -74,8 +65,8 @@ pub struct Accepted {
     /// The sequence of the stream's last event; `None` if it has none, because
     /// there was nothing to change.
     pub sequence: Option<Sequence>,
-    /// The position of that event.
-    pub position: Position,
+    /// Where that event is in the log.
+    pub place: LogPlace,
 }
 
 /// An aggregate, as far as its stream has been read.
@@ -83,6 +74,9 @@ pub struct Accepted {
 struct Loaded<A> {
     state: A,
     head: StreamHead,
+    /// Whether it was in memory. One of which nothing had happened then has no snapshot:
+    /// to look for one would tell, by the time that it takes, that it does not exist.
+    is_remembered: bool,
     /// Whether it was read from the store for this command.
     is_fresh: bool,
 }
@@ -102,6 +96,7 @@ impl CommandHandler {
             ids,
             snapshots: Snapshots::new(snapshots),
             warm: WarmStates::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -130,7 +125,23 @@ impl CommandHandler {
         command: &A::Command,
         context: &CommandContext,
     ) -> Result<Accepted, CommandError<A::Error>> {
-        let outcome = self.decide_and_append::<A>(id, command, context).await;
+        let anybody: Admit<'_, A> = &|_| Ok(());
+        self.execute_if(id, command, context, anybody).await
+    }
+
+    /// The same, if the very state that the command is decided on is admitted.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute), and if the state is not admitted.
+    pub(crate) async fn execute_if<A: Aggregate>(
+        &self,
+        id: &A::Id,
+        command: &A::Command,
+        context: &CommandContext,
+        admit: Admit<'_, A>,
+    ) -> Result<Accepted, CommandError<A::Error>> {
+        let outcome = self.decide_and_append(id, command, context, admit).await;
         if outcome.is_err()
             && let Some(answer) = self.answer_again(context).await?
         {
@@ -160,14 +171,23 @@ impl CommandHandler {
         &self,
         context: &CommandContext,
     ) -> Result<Option<Appended>, CommandError<E>> {
-        let Some(record) = &context.record else {
+        let Some(record) = context.record() else {
             return Ok(None);
         };
-        match self.store.outcome(&record.key).await? {
-            None => Ok(None),
-            Some(known) if known.request == record.request => Ok(Some(known.appended)),
-            Some(_) => Err(CommandError::KeyReused),
+        for key in record.keys() {
+            match self.store.outcome(key).await? {
+                None => {}
+                Some(known) if known.request == record.request => return Ok(Some(known.appended)),
+                Some(_) => return Err(CommandError::KeyReused),
+            }
         }
+        for earlier in &record.earlier {
+            let known = self.store.outcome(&earlier.key).await?;
+            if let Some(known) = known.filter(|known| known.request == earlier.request) {
+                return Ok(Some(known.appended));
+            }
+        }
+        Ok(None)
     }
 
     async fn decide_and_append<A: Aggregate>(
@@ -175,11 +195,14 @@ impl CommandHandler {
         id: &A::Id,
         command: &A::Command,
         context: &CommandContext,
+        admit: Admit<'_, A>,
     ) -> Result<Accepted, CommandError<A::Error>> {
+        let stream = StreamId::new(A::TYPE, id.to_string());
+        let is_named = context.expected.is_some();
+        let mut contest = Contest::join(&self.turns, &stream, is_named).await?;
         let mut loaded = self.recall::<A>(id);
-        let mut attempts = 0;
-        while attempts < ATTEMPTS {
-            let events = match loaded.decide(command, context.expected) {
+        loop {
+            let events = match loaded.decide(command, context.expected, admit) {
                 Ok(events) if !events.is_empty() => events,
                 // What changes nothing is only believed of a state that is not
                 // behind the log.
@@ -198,19 +221,28 @@ impl CommandHandler {
                 self.encode(&loaded.state, &events, &context.origin())?,
             );
             append.streams.extend(context.also.iter().cloned());
-            append.command.clone_from(&context.record);
+            append.command = context.record();
             match self.append_and_hint(append).await {
                 Ok(appended) => {
                     return Ok(self.keep(loaded, &events, appended));
                 }
                 Err(AppendError::Conflict { stream, .. }) if stream == loaded.head.stream => {
-                    attempts += 1;
-                    self.catch_up(&mut loaded).await?;
+                    contest.lost(&[stream]).await?;
+                    let known = self.recall::<A>(id);
+                    if known.head.sequence > loaded.head.sequence {
+                        loaded = known;
+                    } else {
+                        self.catch_up(&mut loaded).await?;
+                    }
                 }
                 Err(error) => return Err(not_appended(error)),
             }
         }
-        Err(CommandError::Contended { attempts })
+    }
+
+    /// The races of a caller that depends on a stream which others change.
+    pub(crate) fn watching(&self) -> Contest<'_> {
+        Contest::watching(&self.turns)
     }
 
     /// An aggregate as it is remembered in memory, or else as it is now. Good for
@@ -279,13 +311,13 @@ impl CommandHandler {
     /// the others the append, or a refusal, brings out that more is known.
     fn recall<A: Aggregate>(&self, id: &A::Id) -> Loaded<A> {
         let stream = StreamId::new(A::TYPE, id.to_string());
-        let (state, head) = self
-            .warm
-            .get(&stream)
-            .unwrap_or_else(|| (A::default(), StreamHead::empty(stream)));
+        let remembered = self.warm.get(&stream);
+        let is_remembered = remembered.is_some();
+        let (state, head) = remembered.unwrap_or_else(|| (A::default(), StreamHead::empty(stream)));
         Loaded {
             state,
             head,
+            is_remembered,
             is_fresh: false,
         }
     }
@@ -296,6 +328,7 @@ impl CommandHandler {
         loaded: &mut Loaded<A>,
     ) -> Result<(), CommandError<E>> {
         if loaded.head.sequence.is_none()
+            && !loaded.is_remembered
             && let Some((state, head)) = self
                 .snapshots
                 .load::<A>(&*self.store, &loaded.head.stream)
@@ -315,6 +348,7 @@ impl CommandHandler {
                 loaded.state = std::mem::take(&mut loaded.state).apply(&event);
                 loaded.head.sequence = Some(envelope.sequence);
                 loaded.head.position = envelope.position;
+                loaded.head.mark = envelope.place().mark;
             }
             if page.len() < PAGE {
                 break;
@@ -392,7 +426,7 @@ impl CommandHandler {
             let changed = changed.filter(|append| !append.events.is_empty());
             let keys: Vec<Key> = changed.flat_map(keys).collect();
             let appended = store.append(append).await?;
-            let hint = appended.position().to_string();
+            let hint = appended.place().position.to_string();
             for key in keys {
                 if let Err(error) = bus.publish(&key, hint.as_bytes()).await {
                     // The events are stored: feeds find them when they next poll.
@@ -419,33 +453,12 @@ fn keys(append: &StreamAppend) -> impl Iterator<Item = Key> {
     std::iter::once(Key::of_stream(&append.stream)).chain(part)
 }
 
-impl CommandContext {
-    /// Where the command comes from, and who acts.
-    pub(crate) fn origin(&self) -> Origin {
-        let actor = self.origin.actor.clone();
-        Origin {
-            actor: actor.or_else(|| Some(self.caller.actor())),
-            ..self.origin.clone()
-        }
-    }
-
-    /// Whether there is nothing to store if the command changes nothing.
-    fn is_done_without_events(&self) -> bool {
-        self.record.is_none() && self.also.iter().all(|also| also.events.is_empty())
-    }
-
-    /// Whether a stream is one of those that go with the command.
-    fn depends_on(&self, stream: &StreamId) -> bool {
-        self.also.iter().any(|also| also.stream == *stream)
-    }
-}
-
 impl Accepted {
     fn at(head: StreamHead) -> Self {
         Self {
+            place: head.place(),
             aggregate_id: head.stream.aggregate_id,
             sequence: head.sequence,
-            position: head.position,
         }
     }
 }
@@ -461,7 +474,9 @@ impl<A: Aggregate> Loaded<A> {
         &self,
         command: &A::Command,
         expected: Option<Sequence>,
+        admit: Admit<'_, A>,
     ) -> Result<Vec<A::Event>, CommandError<A::Error>> {
+        admit(&self.state).map_err(CommandError::Refused)?;
         let actual = self.head.sequence;
         let unexpected = expected.filter(|expected| actual != Some(*expected));
         if let (Some(expected), Some(_)) = (unexpected, actual) {

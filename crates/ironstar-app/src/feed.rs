@@ -14,20 +14,30 @@
 //! who begin later, get what comes next. It keeps nothing of what is damaged: a
 //! consumer in front of it asks the store, each time anew, and gets past it only
 //! once it can be read.
+//!
+//! Whoever reads goes on behind the event that was read last, and reads that one again:
+//! if it is another, a backup was restored over the log. Then every stream ends with
+//! [`FeedError::OtherHistory`], and the feed is over: what a process keeps in memory is
+//! of a log that is gone, and has to go with it ([`EventFeed::other_history`]).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, Fuse};
 use futures::{FutureExt, StreamExt};
 use ironstar_ports::{
-    BusError, BusMessage, Envelope, EventBus, EventStore, Key, KeyExpr, Position, StoreError,
-    Subscription,
+    BusError, BusMessage, Envelope, EventBus, EventStore, Key, KeyExpr, LogPlace, Position,
+    StoreError, Subscription,
 };
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::history::{
+    Page, Resolved, Unverified, goes_on_behind, head, read_from, read_page, resolve, resolve_by,
+};
 
 /// How many pages a consumer that is behind has read in advance.
 const AHEAD: usize = 3;
@@ -38,9 +48,10 @@ pub struct EventFeed {
     store: Arc<dyn EventStore>,
     options: FeedOptions,
     tail: Arc<RwLock<Tail>>,
-    /// The last position in the tail. Its sender belongs to the task, so that
-    /// streams end when the task does.
-    head: watch::Receiver<Position>,
+    /// Where the tail ends. Its sender belongs to the task, so that streams end when
+    /// the task does.
+    head: watch::Receiver<LogPlace>,
+    other_history: CancellationToken,
     task: AbortHandle,
 }
 
@@ -70,6 +81,9 @@ pub enum FeedError {
         /// The position that was.
         found: Position,
     },
+    /// A backup was restored over the log: what was read last is no part of it.
+    #[error("a backup was restored over the log, which is another history now")]
+    OtherHistory,
 }
 
 impl FeedError {
@@ -78,7 +92,7 @@ impl FeedError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Store(StoreError::Unavailable(_)) => false,
-            Self::Store(StoreError::Damaged { .. }) | Self::Gap { .. } => true,
+            Self::Store(StoreError::Damaged { .. }) | Self::Gap { .. } | Self::OtherHistory => true,
         }
     }
 }
@@ -87,6 +101,8 @@ impl FeedError {
 /// is damaged, so whoever is in front of that one does not find the next here.
 #[derive(Debug, Default)]
 struct Tail {
+    /// The place in front of the first event.
+    before: LogPlace,
     events: VecDeque<Arc<Envelope>>,
 }
 
@@ -103,7 +119,8 @@ impl EventFeed {
     ) -> Result<Self, StartError> {
         // First subscribe, then read: what is appended in between is hinted at.
         let hints = bus.subscribe(&KeyExpr::all_events()).await?;
-        let start = store.head().await?;
+        let start = head(&*store).await?;
+        let other_history = CancellationToken::new();
         let tail = Arc::new(RwLock::new(Tail::default()));
         let (sender, head) = watch::channel(start);
         let follower = Follower {
@@ -111,6 +128,7 @@ impl EventFeed {
             options,
             tail: Arc::clone(&tail),
             head: sender,
+            other_history: other_history.clone(),
         };
         let task = tokio::spawn(follower.run(hints)).abort_handle();
         Ok(Self {
@@ -118,6 +136,7 @@ impl EventFeed {
             options,
             tail,
             head,
+            other_history,
             task,
         })
     }
@@ -125,30 +144,58 @@ impl EventFeed {
     /// The last position that the feed has seen, be its event readable or not.
     #[must_use]
     pub fn head(&self) -> Position {
+        self.place().position
+    }
+
+    /// The same, as a place.
+    #[must_use]
+    pub fn place(&self) -> LogPlace {
         *self.head.borrow()
+    }
+
+    /// What a place comes to in the log.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, which is only asked about what is not in memory.
+    pub async fn resolve(&self, place: LogPlace) -> Result<Resolved, StoreError> {
+        let found = read(&self.tail).place_at(place.position);
+        match found {
+            Some(found) => Ok(resolve_by(found, place)),
+            None => resolve(&*self.store, place).await,
+        }
+    }
+
+    /// Waits until the feed has noticed that a backup was restored over the log: at
+    /// once when it reads what is new, and when it polls. It is over then.
+    pub async fn other_history(&self) {
+        self.other_history.cancelled().await;
     }
 
     /// Waits until the feed has seen a position, or has stopped.
     pub async fn reached(&self, position: Position) {
         let mut head = self.head.clone();
         // A feed that has stopped sees nothing more, and nobody waits for it.
-        let _ = head.wait_for(|head| *head >= position).await;
+        let _ = head.wait_for(|head| head.position >= position).await;
     }
 
-    /// The events after a position, for ever. After an error the stream goes on
+    /// The events after a place, for ever. After an error the stream goes on
     /// where it was: a damaged event is an error each time, until it is mended or
-    /// somebody subscribes from behind it. It ends when the feed is stopped.
+    /// somebody subscribes from behind it. It ends when the feed is stopped, and after
+    /// [`FeedError::OtherHistory`], also if that is what the place is of.
     #[must_use]
     pub fn subscribe(
         &self,
-        after: Position,
+        after: impl Into<LogPlace>,
     ) -> BoxStream<'static, Result<Arc<Envelope>, FeedError>> {
         let consumer = Consumer {
             store: Arc::clone(&self.store),
             options: self.options,
             tail: Arc::clone(&self.tail),
             head: self.head.clone(),
-            last: after,
+            last: after.into(),
+            other_history: self.other_history.clone(),
+            is_over: false,
             ready: VecDeque::new(),
             ahead: VecDeque::new(),
         };
@@ -158,6 +205,27 @@ impl EventFeed {
         // Who has been told that it has ended may ask again.
         .fuse()
         .boxed()
+    }
+
+    /// Whether the event after a position is in memory, or is yet to come.
+    #[must_use]
+    pub fn is_recent(&self, after: Position) -> bool {
+        after >= self.head() || read(&self.tail).begins_by(after)
+    }
+
+    /// Up to so many events after a place, read from the store: for a consumer that has
+    /// much to catch up with, and does it bit by bit.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not work, the first of the events is damaged, or the place is of
+    /// another history.
+    pub async fn page_after(
+        &self,
+        after: LogPlace,
+        limit: usize,
+    ) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
+        read_page(&*self.store, after, limit).await
     }
 
     /// Waits until the feed has stopped, and looks at nothing any more.
@@ -198,7 +266,8 @@ struct Follower {
     store: Arc<dyn EventStore>,
     options: FeedOptions,
     tail: Arc<RwLock<Tail>>,
-    head: watch::Sender<Position>,
+    head: watch::Sender<LogPlace>,
+    other_history: CancellationToken,
 }
 
 impl Follower {
@@ -224,6 +293,14 @@ impl Follower {
                 _ = poll.tick() => {}
             }
             let outcome = self.catch_up(end).await;
+            if matches!(outcome, Err(FeedError::OtherHistory)) {
+                tracing::error!(
+                    last = %*self.head.borrow(),
+                    "a backup was restored over the log; all that follows it has to begin again"
+                );
+                self.other_history.cancel();
+                return;
+            }
             if let Err(error) = &outcome
                 && !has_failed
             {
@@ -251,7 +328,7 @@ impl Follower {
         while let Some(Some(hint)) = hints.next().now_or_never() {
             last = last.max(hinted(&hint));
         }
-        (last > *self.head.borrow()).then_some(last)
+        (last > self.head.borrow().position).then_some(last)
     }
 
     /// Reads what is new: at least up to a position, if the log has so much.
@@ -260,19 +337,19 @@ impl Follower {
             let last = *self.head.borrow();
             let page = match read_page(&*self.store, last, self.options.page).await {
                 Err(FeedError::Store(error @ StoreError::Damaged { .. })) => {
-                    self.go_past(last.next(), &error);
+                    self.go_past(last.position.next(), &error);
                     continue;
                 }
                 page => page?,
             };
             let read = page.len();
             if let Some(newest) = page.back() {
-                let head = newest.position;
-                self.tail().extend(page, self.options.tail);
+                let head = newest.place();
+                self.tail().extend(last, page, self.options.tail);
                 self.head.send_replace(head);
             }
             // A page that is not whole may end before an event that is damaged.
-            let is_end = read < self.options.page && *self.head.borrow() >= end;
+            let is_end = read < self.options.page && self.head.borrow().position >= end;
             if read == 0 || is_end {
                 return Ok(());
             }
@@ -286,7 +363,7 @@ impl Follower {
             "whoever comes to this event is stopped; the feed goes on behind it"
         );
         self.tail().events.clear();
-        self.head.send_replace(damaged);
+        self.head.send_replace(damaged.into());
     }
 
     fn tail(&self) -> RwLockWriteGuard<'_, Tail> {
@@ -299,52 +376,66 @@ struct Consumer {
     store: Arc<dyn EventStore>,
     options: FeedOptions,
     tail: Arc<RwLock<Tail>>,
-    head: watch::Receiver<Position>,
-    last: Position,
+    head: watch::Receiver<LogPlace>,
+    other_history: CancellationToken,
+    /// Whether it has been told that the log is another.
+    is_over: bool,
+    last: LogPlace,
     ready: VecDeque<Arc<Envelope>>,
     /// The pages that come next, while they are read.
-    ahead: VecDeque<JoinHandle<Page>>,
+    ahead: VecDeque<JoinHandle<Unverified>>,
 }
-
-/// A page of events, which goes on where it should.
-pub(crate) type Page = Result<VecDeque<Arc<Envelope>>, FeedError>;
 
 impl Consumer {
     async fn next(&mut self) -> Option<Result<Arc<Envelope>, FeedError>> {
-        loop {
+        while !self.is_over {
+            if self.other_history.is_cancelled() {
+                self.is_over = true;
+                return Some(Err(FeedError::OtherHistory));
+            }
             if let Some(envelope) = self.ready.pop_front() {
-                self.last = envelope.position;
+                self.last = envelope.place();
                 return Some(Ok(envelope));
             }
-            if *self.head.borrow_and_update() <= self.last {
-                self.head.changed().await.ok()?;
+            if self.head.borrow_and_update().position <= self.last.position {
+                let is_stopped = self.head.changed().await.is_err();
+                self.is_over = is_stopped && !self.other_history.is_cancelled();
                 continue;
             }
             match self.read().await {
                 Ok(ready) => self.ready = ready,
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    self.is_over = matches!(error, FeedError::OtherHistory);
+                    return Some(Err(error));
+                }
             }
         }
+        None
     }
 
     async fn read(&mut self) -> Page {
-        let recent = self
-            .tail
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .after(self.last, self.options.page);
+        let recent = read(&self.tail).after(self.last, self.options.page);
         if let Some(recent) = recent {
             self.ahead.clear();
-            return Ok(recent);
+            return recent;
         }
         self.read_ahead();
         let page = match self.ahead.pop_front() {
-            Some(page) => page
-                .await
-                .unwrap_or_else(|error| Err(StoreError::unavailable(error).into())),
-            None => read_page(&*self.store, self.last, self.options.page).await,
+            Some(ahead) => match ahead.await {
+                Ok(Ok(page)) => goes_on_behind(self.last, page),
+                // Which event comes first is found out where the page begins.
+                Ok(Err(StoreError::Damaged { .. })) => Ok(VecDeque::new()),
+                Ok(Err(error @ StoreError::Unavailable(_))) => Err(error.into()),
+                Err(error) => Err(StoreError::unavailable(error).into()),
+            },
+            None => Ok(VecDeque::new()),
         };
-        let page = page.and_then(|page| goes_on(self.last, page));
+        let page = match page {
+            Ok(page) if page.is_empty() => {
+                read_page(&*self.store, self.last, self.options.page).await
+            }
+            page => page,
+        };
         let is_whole = matches!(&page, Ok(page) if page.len() == self.options.page);
         if !is_whole {
             // What comes next begins elsewhere than was thought.
@@ -355,62 +446,69 @@ impl Consumer {
 
     /// Has the next pages read, as far as there are whole ones.
     fn read_ahead(&mut self) {
-        let head = self.head.borrow().get();
+        let head = self.head.borrow().position.get();
         let page = self.options.page as u64;
         while self.ahead.len() < AHEAD {
-            let first = self.last.get() + self.ahead.len() as u64 * page;
+            let first = self.last.position.get() + self.ahead.len() as u64 * page;
             if first + page > head {
                 return;
             }
             let (store, limit) = (Arc::clone(&self.store), self.options.page);
             self.ahead.push_back(tokio::spawn(async move {
-                read_page(&*store, Position::new(first), limit).await
+                read_from(&*store, Position::new(first), limit).await
             }));
         }
     }
 }
 
 impl Tail {
-    fn extend(&mut self, page: VecDeque<Arc<Envelope>>, limit: usize) {
+    /// Adds the events after a place, which is where the tail ends.
+    fn extend(&mut self, last: LogPlace, page: VecDeque<Arc<Envelope>>, limit: usize) {
+        if self.events.is_empty() {
+            self.before = last;
+        }
         self.events.extend(page);
         let surplus = self.events.len().saturating_sub(limit);
-        self.events.drain(..surplus);
+        if let Some(last) = self.events.drain(..surplus).next_back() {
+            self.before = last.place();
+        }
     }
 
-    /// Up to `limit` events after a position, or nothing if the next one is no
+    /// Whether the event after a position is here, or would be if there were one.
+    fn begins_by(&self, last: Position) -> bool {
+        let first = self.events.front();
+        first.is_some_and(|first| first.position <= last.next())
+    }
+
+    /// Up to `limit` events after a place, or nothing if the next one is no
     /// longer here.
-    fn after(&self, last: Position, limit: usize) -> Option<VecDeque<Arc<Envelope>>> {
+    fn after(&self, last: LogPlace, limit: usize) -> Option<Page> {
         let first = self.events.front()?.position;
-        let skip = last.next().get().checked_sub(first.get())?;
+        let skip = last.position.next().get().checked_sub(first.get())?;
         let skip = usize::try_from(skip).ok()?;
-        Some(self.events.iter().skip(skip).take(limit).cloned().collect())
+        let found = self.place_at(last.position);
+        if found.is_some_and(|found| !found.agrees_with(last)) {
+            return Some(Err(FeedError::OtherHistory));
+        }
+        let events = self.events.iter().skip(skip).take(limit);
+        Some(Ok(events.cloned().collect()))
+    }
+
+    /// The place of a position, if it is in here.
+    fn place_at(&self, position: Position) -> Option<LogPlace> {
+        let first = self.events.front()?.position;
+        let index = position.get().checked_sub(first.get());
+        match index {
+            Some(index) => {
+                let event = self.events.get(usize::try_from(index).ok()?)?;
+                Some(event.place())
+            }
+            None => (self.before.position == position).then_some(self.before),
+        }
     }
 }
 
-/// Reads a page, and makes sure that it goes on where it should, also with an
-/// event that is damaged.
-pub(crate) async fn read_page(store: &dyn EventStore, last: Position, limit: usize) -> Page {
-    match store.load_after(last, limit).await {
-        Err(StoreError::Damaged { position, .. }) if position != last.next() => {
-            Err(FeedError::Gap {
-                expected: last.next(),
-                found: position,
-            })
-        }
-        page => goes_on(last, page?.into_iter().map(Arc::new).collect()),
-    }
-}
-
-/// A page, if it goes on after a position without a gap.
-fn goes_on(mut last: Position, page: VecDeque<Arc<Envelope>>) -> Page {
-    for envelope in &page {
-        if envelope.position != last.next() {
-            return Err(FeedError::Gap {
-                expected: last.next(),
-                found: envelope.position,
-            });
-        }
-        last = envelope.position;
-    }
-    Ok(page)
+fn read(tail: &RwLock<Tail>) -> RwLockReadGuard<'_, Tail> {
+    // The tail is whole between any two calls.
+    tail.read().unwrap_or_else(PoisonError::into_inner)
 }

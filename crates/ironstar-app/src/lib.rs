@@ -5,6 +5,7 @@
 //! domain, and reaches the outside world through the ports only.
 //!
 //! - [`CommandHandler`]: load, fold, decide, append, hint; for any aggregate.
+//! - [`mod@history`]: whether the log is still the one that somebody has seen.
 //! - [`EventFeed`]: the log as a stream that catches up and then goes on live.
 //! - [`mod@projection`]: read models, kept up to date and built anew.
 //! - [`mod@process`]: what follows from events, at once or after a while.
@@ -18,18 +19,22 @@ mod codec;
 mod command;
 mod feed;
 pub mod finish;
+pub mod history;
 pub mod list;
 pub mod process;
 pub mod projection;
 mod snapshots;
 pub mod test_kit;
 pub mod todo;
+mod turns;
 pub mod user;
 mod warm;
 
 pub use access::Caller;
 pub use codec::{DecodeError, decode};
-pub use command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Seen};
+pub use command::{
+    Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, KeyedRequest, Seen,
+};
 pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
 pub use list::ListService;
 pub use process::ProcessManager;

@@ -9,7 +9,7 @@ use ironstar_domain::{
     Access, Aggregate, Link, ListCommand, ListError, ListEvent, ListId, ListName, ListState,
     Principal,
 };
-use ironstar_ports::{DocumentPage, Envelope, Place, Position};
+use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::decode;
@@ -20,9 +20,6 @@ pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep}
 
 /// How many lists are handed over together at the most.
 const MOST_HANDED_OVER: usize = 10_000;
-
-/// How often a command is decided anew when the list keeps changing.
-const ATTEMPTS: u32 = 4;
 
 /// Carries out what is asked of lists.
 #[derive(Clone, Debug)]
@@ -56,7 +53,7 @@ pub struct ListItem {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListPage {
     /// What it is made of: all events up to here.
-    pub position: Position,
+    pub place: LogPlace,
     /// The lists, in the order of their creation.
     pub lists: Vec<ListItem>,
 }
@@ -96,37 +93,26 @@ impl ListService {
             return Err(CommandError::Refused(ListError::Shared));
         }
         if matches!(command, ListCommand::Create { .. }) {
-            return self
-                .commands
-                .execute::<ListState>(&id, command, context)
-                .await;
-        }
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let seen = self.commands.see::<ListState, _>(&id).await?;
-            match context.caller.access(id, &seen.state) {
-                Access::None => return Err(CommandError::Refused(ListError::NotFound)),
-                Access::Read | Access::Edit => {
-                    return Err(CommandError::Refused(ListError::NotOwner));
-                }
-                Access::Own => {}
-            }
-            // Whose it is must not have changed meanwhile.
-            let as_seen = CommandContext {
-                expected: context.expected.or(seen.head.sequence),
+            // Only its owner has any use for the answer.
+            let context = CommandContext {
+                caller: context.caller.by_session(),
                 ..context.clone()
             };
-            let execute = self.commands.execute::<ListState>(&id, command, &as_seen);
-            match execute.await {
-                Err(CommandError::Unexpected { .. })
-                    if context.expected.is_none() && attempts < ATTEMPTS => {}
-                Err(CommandError::Unexpected { .. }) if context.expected.is_none() => {
-                    return Err(CommandError::Contended { attempts });
-                }
-                outcome => return outcome,
-            }
+            return self
+                .commands
+                .execute::<ListState>(&id, command, &context)
+                .await;
         }
+        // Whose it is must be so when the command is decided.
+        let caller = context.caller.clone();
+        let admit = move |list: &ListState| match caller.access(id, list) {
+            Access::None => Err(ListError::NotFound),
+            Access::Read | Access::Edit => Err(ListError::NotOwner),
+            Access::Own => Ok(()),
+        };
+        self.commands
+            .execute_if::<ListState>(&id, command, context, &admit)
+            .await
     }
 
     /// Hands all lists of somebody over to somebody else, all or none of them, and
@@ -160,15 +146,15 @@ impl ListService {
         Ok(accepted.changed)
     }
 
-    /// A list, if it was created, as of a position.
+    /// A list, if it was created, as of a place.
     ///
     /// # Errors
     ///
     /// If the read model cannot be read.
-    pub async fn list(&self, id: ListId) -> Result<(Position, Option<ListItem>), ReadError> {
+    pub async fn list(&self, id: ListId) -> Result<(LogPlace, Option<ListItem>), ReadError> {
         let found = self.model.find(vec![id.to_string()], None).await?;
         let list = found.keyed.into_iter().next().map(|(_, list)| list);
-        Ok((found.position, list))
+        Ok((found.place, list))
     }
 
     /// Up to `limit` of the lists of these owners that are in use, or that are put
@@ -191,7 +177,7 @@ impl ListService {
         };
         let found = self.model.find(Vec::new(), Some(page)).await?;
         Ok(ListPage {
-            position: found.position,
+            place: found.place,
             lists: found.page.into_iter().map(|(_, list)| list).collect(),
         })
     }

@@ -18,6 +18,7 @@ mod build;
 mod documents;
 mod folder;
 mod follower;
+mod origin;
 mod read_model;
 mod registered;
 mod runner;

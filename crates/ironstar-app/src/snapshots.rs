@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use ironstar_domain::Aggregate;
 use ironstar_ports::{
-    EventStore, Payload, Sequence, Snapshot, SnapshotStore, StoreError, StreamHead, StreamId,
+    EventStore, LogPlace, Payload, Sequence, Snapshot, SnapshotStore, StoreError, StreamHead,
+    StreamId,
 };
 
 /// How many events of a stream are worth a snapshot.
@@ -56,7 +57,11 @@ impl Snapshots {
         let before = snapshot.sequence.get().checked_sub(1).map(Sequence::new);
         let made_after = events.load_stream(stream, before, 1).await?;
         let is_there = made_after.first().is_some_and(|event| {
-            (event.sequence, event.position) == (snapshot.sequence, snapshot.position)
+            let place = LogPlace {
+                position: snapshot.position,
+                mark: snapshot.mark,
+            };
+            (event.sequence, event.place()) == (snapshot.sequence, place)
         });
         if !is_there {
             tracing::warn!(%stream, "a snapshot was made of events that the log does not have");
@@ -66,6 +71,7 @@ impl Snapshots {
             stream: snapshot.stream,
             sequence: Some(snapshot.sequence),
             position: snapshot.position,
+            mark: snapshot.mark,
         };
         Ok(Some((state, head)))
     }
@@ -101,6 +107,7 @@ async fn save<A: Aggregate>(
         stream: head.stream,
         sequence,
         position: head.position,
+        mark: head.mark,
         fingerprint: A::FINGERPRINT.to_string(),
         state: Payload::of(state)?,
     };

@@ -24,9 +24,6 @@ pub const MOST_AT_ONCE: usize = 10_000;
 /// How long a command on a list waits for its todos to be known.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// How often a command is decided anew when the list that it is about keeps changing.
-const ATTEMPTS: u32 = 4;
-
 /// Carries out what is asked of todos.
 #[derive(Clone, Debug)]
 pub struct TodoService {
@@ -133,9 +130,8 @@ impl TodoService {
         if entry.list().is_shared() {
             return execute(context).await;
         }
-        let mut attempts = 0;
+        let mut contest = self.commands.watching();
         loop {
-            attempts += 1;
             let outcome = match self.guard(entry, &context.caller).await {
                 Ok(guard) => execute(&context.with(guard)).await,
                 Err(CommandError::Refused(TodoError::ListArchived)) => {
@@ -146,7 +142,10 @@ impl TodoService {
             };
             match outcome {
                 Err(CommandError::OtherChanged { stream })
-                    if stream.aggregate_type == ListState::TYPE && attempts < ATTEMPTS => {}
+                    if stream.aggregate_type == ListState::TYPE =>
+                {
+                    contest.lost(&[stream]).await?;
+                }
                 outcome => return outcome,
             }
         }
@@ -167,16 +166,18 @@ impl TodoService {
         if list.is_shared() {
             return self.execute_on_all(list, command, context).await;
         }
-        let mut attempts = 0;
+        let mut contest = self.commands.watching();
         loop {
-            attempts += 1;
             let guard = self.guard(Entry::Whole(list), &context.caller).await?;
             match self
                 .execute_on_all(list, command, &context.with(guard))
                 .await
             {
                 Err(ListWideError::Command(CommandError::OtherChanged { stream }))
-                    if stream.aggregate_type == ListState::TYPE && attempts < ATTEMPTS => {}
+                    if stream.aggregate_type == ListState::TYPE =>
+                {
+                    contest.lost::<TodoError>(&[stream]).await?;
+                }
                 outcome => return outcome,
             }
         }

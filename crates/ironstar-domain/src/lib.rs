@@ -12,9 +12,12 @@
 //! - [`mod@user`] and [`mod@identity`] are who has signed in, and [`Principal`] is
 //!   whom lists can belong to.
 //! - [`mod@step`] is what becomes of what a process manager asks for.
+//! - [`mod@characters`] is what Unicode says of characters, and [`tidied`] and
+//!   [`in_one_direction`] make a text ready to be parsed.
 //! - [`test_kit`] is given/when/then for any aggregate.
 
 mod aggregate;
+pub mod characters;
 mod fingerprint;
 pub mod identity;
 mod line;
@@ -31,7 +34,7 @@ pub use fingerprint::Fingerprint;
 pub use identity::{
     IdentityCommand, IdentityError, IdentityEvent, IdentityId, IdentityIdError, IdentityState,
 };
-pub use line::LineError;
+pub use line::{LineError, in_one_direction, tidied, typed};
 pub use list::{
     Access, Link, LinkAccess, LinkId, LinkIdError, ListCommand, ListDetails, ListError, ListEvent,
     ListId, ListIdError, ListName, ListNameError, ListState,

@@ -12,10 +12,10 @@ mod link;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::line::{self, LineError};
+use crate::line::{self, LineError, Rules};
 use crate::{
     Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Principal,
     UpcastError,
@@ -24,11 +24,12 @@ use crate::{
 pub use id::{ListId, ListIdError};
 pub use link::{Access, Link, LinkAccess, LinkId, LinkIdError};
 
-/// What a list is called: trimmed, 1 to [`ListName::MAX_CHARS`] characters
-/// (Unicode scalar values), none of them a control character, and one of them
-/// visible.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
+/// What a list is called: trimmed, in form C, 1 to [`ListName::MAX_CHARS`] characters
+/// (Unicode scalar values), one of them visible, and none of them a control
+/// character or hidden without a purpose. As JSON it reads what is stored, also by
+/// older rules; see [`typed`](crate::typed).
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(into = "String")]
 pub struct ListName(String);
 
 /// What can be asked of a list.
@@ -175,6 +176,7 @@ impl Aggregate for ListState {
         include_str!("list.rs"),
         include_str!("list/link.rs"),
         include_str!("line.rs"),
+        include_str!("characters.rs"),
         include_str!("principal.rs"),
     ]);
 
@@ -412,7 +414,7 @@ impl FromStr for ListName {
     type Err = ListNameError;
 
     fn from_str(name: &str) -> Result<Self, ListNameError> {
-        line::parse(name, Self::MAX_CHARS)
+        line::parse(name, Rules::name(Self::MAX_CHARS))
             .map(Self)
             .map_err(ListNameError)
     }
@@ -423,6 +425,12 @@ impl TryFrom<String> for ListName {
 
     fn try_from(name: String) -> Result<Self, ListNameError> {
         name.parse()
+    }
+}
+
+impl<'de> Deserialize<'de> for ListName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        line::stored(deserializer).map(Self)
     }
 }
 

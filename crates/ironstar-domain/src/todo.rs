@@ -6,11 +6,11 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::line::{self, LineError};
+use crate::line::{self, LineError, Rules};
 use crate::list::{ListId, ListState};
 use crate::{
     Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Parent, UpcastError,
@@ -21,10 +21,12 @@ use crate::{
 #[serde(try_from = "String", into = "String")]
 pub struct TodoId(Uuid);
 
-/// What a todo says: trimmed, 1 to [`TodoText::MAX_CHARS`] characters (Unicode
-/// scalar values), none of them a control character, and one of them visible.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
+/// What a todo says: trimmed, in form C, 1 to [`TodoText::MAX_CHARS`] characters
+/// (Unicode scalar values), one of them visible, and none of them a control
+/// character or hidden without a purpose. As JSON it reads what is stored, also by
+/// older rules; see [`typed`](crate::typed).
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(into = "String")]
 pub struct TodoText(String);
 
 /// What can be asked of a todo.
@@ -34,6 +36,7 @@ pub enum TodoCommand {
     /// Bring the todo into being.
     Create {
         /// What it says.
+        #[serde(deserialize_with = "line::typed")]
         text: TodoText,
         /// The list that it belongs to: the shared one, unless another is named.
         #[serde(default)]
@@ -42,6 +45,7 @@ pub enum TodoCommand {
     /// Make it say something else, done or not.
     Rename {
         /// What it says from now on.
+        #[serde(deserialize_with = "line::typed")]
         text: TodoText,
     },
     /// Mark it as done.
@@ -145,6 +149,7 @@ impl Aggregate for TodoState {
     const FINGERPRINT: Fingerprint = Fingerprint::of(&[
         include_str!("todo.rs"),
         include_str!("line.rs"),
+        include_str!("characters.rs"),
         include_str!("list/id.rs"),
     ]);
 
@@ -352,7 +357,7 @@ impl FromStr for TodoText {
     type Err = TodoTextError;
 
     fn from_str(text: &str) -> Result<Self, TodoTextError> {
-        line::parse(text, Self::MAX_CHARS)
+        line::parse(text, Rules::text(Self::MAX_CHARS))
             .map(Self)
             .map_err(TodoTextError)
     }
@@ -363,6 +368,12 @@ impl TryFrom<String> for TodoText {
 
     fn try_from(text: String) -> Result<Self, TodoTextError> {
         text.parse()
+    }
+}
+
+impl<'de> Deserialize<'de> for TodoText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        line::stored(deserializer).map(Self)
     }
 }
 

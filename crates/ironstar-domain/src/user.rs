@@ -9,18 +9,19 @@ mod id;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::line::{self, LineError};
+use crate::line::{self, LineError, Rules};
 use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, IdentityId};
 
 pub use id::{UserId, UserIdError};
 
-/// What a user is called: trimmed, 1 to [`UserName::MAX_CHARS`] characters
-/// (Unicode scalar values), none of them a control character, and one of them
-/// visible.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
+/// What a user is called: trimmed, in form C, 1 to [`UserName::MAX_CHARS`] characters
+/// (Unicode scalar values), one of them visible, and none of them a control
+/// character or hidden without a purpose. As JSON it reads what is stored, also by
+/// older rules; see [`typed`](crate::typed).
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(into = "String")]
 pub struct UserName(String);
 
 /// What an identity provider tells of somebody.
@@ -117,6 +118,7 @@ impl Aggregate for UserState {
     const FINGERPRINT: Fingerprint = Fingerprint::of(&[
         include_str!("user.rs"),
         include_str!("line.rs"),
+        include_str!("characters.rs"),
         include_str!("identity/id.rs"),
     ]);
 
@@ -249,7 +251,7 @@ impl FromStr for UserName {
     type Err = UserNameError;
 
     fn from_str(name: &str) -> Result<Self, UserNameError> {
-        line::parse(name, Self::MAX_CHARS)
+        line::parse(name, Rules::name(Self::MAX_CHARS))
             .map(Self)
             .map_err(UserNameError)
     }
@@ -260,6 +262,12 @@ impl TryFrom<String> for UserName {
 
     fn try_from(name: String) -> Result<Self, UserNameError> {
         name.parse()
+    }
+}
+
+impl<'de> Deserialize<'de> for UserName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        line::stored(deserializer).map(Self)
     }
 }
 

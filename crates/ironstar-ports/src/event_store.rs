@@ -7,7 +7,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Envelope, NewEvent, Position, Sequence, StreamId};
+use crate::{Envelope, LogPlace, Mark, NewEvent, Position, Sequence, StreamId};
 
 /// A durable, ordered log of events, in streams.
 ///
@@ -21,8 +21,10 @@ pub trait EventStore: Debug + Send + Sync {
     /// When it returns, the events are durable and readable. A future that is
     /// dropped before that has appended either all of them or none.
     ///
-    /// An append that carries a [`CommandRecord`] happens once: who appends
-    /// with the same key again gets the first answer, and nothing is appended.
+    /// An append that carries a [`CommandRecord`] happens once: a caller that
+    /// appends with the same key again gets the first answer, and the store appends
+    /// nothing. The same holds for the second key of a record, and for an earlier
+    /// key that was stored with the same request.
     ///
     /// # Errors
     ///
@@ -100,13 +102,28 @@ pub struct StreamAppend {
 /// A command that is carried out once, however often it is sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CommandRecord {
-    /// The key that the sender has given it.
+    /// The key under which the store keeps the command.
     pub key: CommandKey,
+    /// A second key, under which the store keeps the command as well.
+    pub second: Option<CommandKey>,
     /// What was asked, so that the key is not taken for another command.
+    pub request: String,
+    /// Keys under which the same command may have been stored before. The store
+    /// looks for them, and never writes them.
+    pub earlier: Vec<EarlierCommand>,
+}
+
+/// A key under which a command may have been stored before.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EarlierCommand {
+    /// The key. Of a command that asked for something else, it says nothing.
+    pub key: CommandKey,
+    /// What was asked then, as it was written down then.
     pub request: String,
 }
 
-/// Names a command: 1 to [`CommandKey::MAX_BYTES`] visible ASCII characters.
+/// Names a command: 1 to [`CommandKey::MAX_BYTES`] visible ASCII characters, as a
+/// sender gives them; or such a key together with its sender ([`CommandKey::of`]).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CommandKey(String);
 
@@ -152,6 +169,10 @@ pub struct StreamHead {
     pub sequence: Option<Sequence>,
     /// The position of that event; [`Position::START`] if there is none.
     pub position: Position,
+    /// The mark of that event; `None` if there is none, and in what was stored before
+    /// there were marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
 }
 
 /// Why events were not appended.
@@ -250,11 +271,11 @@ impl StreamAppend {
 }
 
 impl Appended {
-    /// The position of the last event of all its streams.
+    /// Where the last event of all its streams is.
     #[must_use]
-    pub fn position(&self) -> Position {
-        let positions = self.streams.iter().map(|head| head.position);
-        positions.max().unwrap_or(Position::START)
+    pub fn place(&self) -> LogPlace {
+        let places = self.streams.iter().map(StreamHead::place);
+        places.fold(LogPlace::START, LogPlace::later)
     }
 }
 
@@ -266,13 +287,48 @@ impl StreamHead {
             stream,
             sequence: None,
             position: Position::START,
+            mark: None,
+        }
+    }
+
+    /// Where the last event is in the log.
+    #[must_use]
+    pub fn place(&self) -> LogPlace {
+        LogPlace {
+            position: self.position,
+            mark: self.mark,
         }
     }
 }
 
+impl CommandRecord {
+    /// A command that has this key and no other.
+    #[must_use]
+    pub const fn new(key: CommandKey, request: String) -> Self {
+        Self {
+            key,
+            second: None,
+            request,
+            earlier: Vec::new(),
+        }
+    }
+
+    /// The keys under which the store keeps the command.
+    pub fn keys(&self) -> impl Iterator<Item = &CommandKey> {
+        std::iter::once(&self.key).chain(&self.second)
+    }
+}
+
 impl CommandKey {
-    /// The most characters that a key may have.
+    /// The most characters that a sender's key may have.
     pub const MAX_BYTES: usize = 255;
+
+    /// The same key, as the key of one sender. A sender's own key contains no space, so
+    /// it never equals the key of another sender, nor a key without a sender.
+    #[must_use]
+    pub fn of(&self, sender: &str) -> Self {
+        Self(format!("{sender} {}", self.0))
+    }
 
     /// The key as text.
     #[must_use]

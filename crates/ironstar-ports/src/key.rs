@@ -172,6 +172,40 @@ impl KeyExpr {
     }
 }
 
+impl KeyExpr {
+    /// Whether there may be an aggregate of one of these types whose events the
+    /// expression stands for: by its own key, or as a part of another of them.
+    #[must_use]
+    pub fn may_match_types(&self, types: &[&str]) -> bool {
+        let types: Vec<String> = types.iter().map(|it| encode(it)).collect();
+        types.iter().any(|own| {
+            let is_part_of = |parent: &String| self.may_match(&[EVENTS, parent, ONE, own, ONE]);
+            self.may_match(&[EVENTS, own, ONE]) || types.iter().any(is_part_of)
+        })
+    }
+
+    /// Whether the expression stands for some key that is made of these chunks, where
+    /// `*` is any one.
+    fn may_match(&self, chunks: &[&str]) -> bool {
+        // Up to which of the chunks the expression may have got.
+        let mut reached = vec![false; chunks.len() + 1];
+        reached[0] = true;
+        for pattern in self.0.split('/') {
+            if pattern == MANY {
+                let first = reached.iter().position(|it| *it).unwrap_or(reached.len());
+                reached[first..].fill(true);
+                continue;
+            }
+            for index in (0..chunks.len()).rev() {
+                let fits = pattern == ONE || chunks[index] == ONE || chunks[index] == pattern;
+                reached[index + 1] = reached[index] && fits;
+            }
+            reached[0] = false;
+        }
+        reached[chunks.len()]
+    }
+}
+
 impl FromStr for KeyExpr {
     type Err = KeyExprError;
 

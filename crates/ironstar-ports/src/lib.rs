@@ -19,6 +19,7 @@ mod event_bus;
 mod event_store;
 mod identity_provider;
 mod key;
+mod log_place;
 mod projection_store;
 mod secret_store;
 mod session_store;
@@ -33,13 +34,14 @@ pub use event::{
 };
 pub use event_bus::{BusError, BusMessage, EventBus, Subscription};
 pub use event_store::{
-    Append, AppendError, Appended, CommandKey, CommandKeyError, CommandRecord, EventStore,
-    ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
+    Append, AppendError, Appended, CommandKey, CommandKeyError, CommandRecord, EarlierCommand,
+    EventStore, ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
 };
 pub use identity_provider::{
     IdentityError, IdentityProfile, IdentityProvider, PkceVerifier, SignInRequest,
 };
 pub use key::{Key, KeyExpr, KeyExprError};
+pub use log_place::{LogPlace, LogPlaceError, Mark};
 pub use projection_store::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
     DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Place, ProjectionStore, Skipped,

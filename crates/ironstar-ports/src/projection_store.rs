@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Payload, Position, StoreError};
+use crate::{LogPlace, Payload, Position, StoreError};
 
 /// Keeps the documents of projections, and their checkpoints.
 ///
@@ -47,8 +47,8 @@ pub trait ProjectionStore: Debug + Send + Sync {
     async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError>;
 
     /// Changes a build's documents and moves its checkpoint, both or neither,
-    /// if the checkpoint is where the caller believes it to be. A failure that
-    /// was reported is over then.
+    /// if the checkpoint is where the caller believes it to be, in the history that
+    /// the caller believes in. A failure that was reported is over then.
     ///
     /// # Errors
     ///
@@ -84,8 +84,9 @@ pub struct Build {
     pub version: u32,
     /// What is being done with it.
     pub state: BuildState,
-    /// The position that has been fully processed.
-    pub checkpoint: Position,
+    /// What has been fully processed: all events up to here, of this history. It
+    /// has no mark if it was stored before there were marks.
+    pub checkpoint: LogPlace,
     /// Why it does not get any further, if so.
     pub failure: Option<Failure>,
     /// The events that it has left out, because somebody decided so; by
@@ -147,6 +148,9 @@ pub enum BuildUpdate {
     Retry,
     /// The event at this position, which is what failed, is left out.
     Skip(Position),
+    /// It is made of another history than the log's, so it ends, live or not. Only
+    /// if its checkpoint is still this one; otherwise it is in no state for that.
+    Discard(LogPlace),
 }
 
 /// Why a build was not updated.
@@ -175,9 +179,9 @@ pub struct DocumentBatch {
     /// Whose documents.
     pub build: BuildId,
     /// Where the caller believes the checkpoint to be.
-    pub from: Position,
+    pub from: LogPlace,
     /// Where it is afterwards: not before `from`.
-    pub to: Position,
+    pub to: LogPlace,
     /// What changes; no key twice.
     pub changes: Vec<DocumentChange>,
 }
@@ -250,7 +254,7 @@ pub struct Found {
     /// The version of the code that made it.
     pub version: u32,
     /// What it is made of: all events up to here.
-    pub checkpoint: Position,
+    pub checkpoint: LogPlace,
     /// The documents with the keys, as far as there are any; in no particular
     /// order.
     pub keyed: Vec<Document>,
@@ -262,10 +266,10 @@ pub struct Found {
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// The checkpoint is elsewhere: somebody else moves it, too.
-    #[error("the checkpoint is at position {checkpoint}")]
+    #[error("the checkpoint is at {checkpoint}")]
     Moved {
         /// Where it is.
-        checkpoint: Position,
+        checkpoint: LogPlace,
     },
     /// The build is neither live nor under way, or there is none.
     #[error("the build has ended, or was cancelled")]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::{Payload, Position, Sequence, StoreError, StreamId};
+use crate::{Mark, Payload, Position, Sequence, StoreError, StreamId};
 
 /// Keeps the latest snapshot of each stream.
 ///
@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub sequence: Sequence,
     /// The position of that event.
     pub position: Position,
+    /// The mark of that event. `None` if it was saved before there were marks.
+    pub mark: Option<Mark>,
     /// Names the code that made it. Other code may make something else of the
     /// same events.
     pub fingerprint: String,

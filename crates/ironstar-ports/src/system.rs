@@ -1,6 +1,8 @@
 //! Time and randomness, as ports: so that tests decide what they are.
 
 use std::fmt::Debug;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -9,6 +11,25 @@ use uuid::Uuid;
 pub trait Clock: Debug + Send + Sync {
     /// The present, in UTC.
     fn now(&self) -> OffsetDateTime;
+
+    /// How long this process has run, roughly, by a clock that nothing sets.
+    fn uptime(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+
+    /// The time by which things expire. Where it matters that a wrong clock destroys
+    /// nothing, this time goes on evenly when the clock is set, and stands still while
+    /// no server runs, so it may be behind [`now`](Self::now).
+    fn steady(&self) -> OffsetDateTime {
+        self.now()
+    }
+
+    /// How much of the [`steady`](Self::steady) time has passed since the clock has
+    /// shown a moment. Negative, if that is still to come.
+    fn age(&self, then: OffsetDateTime) -> time::Duration {
+        self.now() - then
+    }
 }
 
 /// Makes ids.

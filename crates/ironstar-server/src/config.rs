@@ -10,19 +10,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderName;
-use clap::{Parser, Subcommand, ValueEnum, value_parser};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum, value_parser};
 use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
 use ironstar_ports::IdentityProvider;
 use ironstar_web::{AllowedHosts, Home, HostRule, Limits, Site, SiteAddress};
 
 use self::github::GitHubOptions;
 
+/// How many connections a client may have for each stream that it may have open, and
+/// for how many streams at least.
+const CONNECTIONS: u64 = 4;
+const MIN_STREAMS: u64 = 16;
+
 /// Serves a live todo list, with its history in one SQLite file.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "ironstar-server",
     version,
-    after_help = "RUST_LOG says what is logged, such as 'debug' or 'info,ironstar_app=trace'."
+    after_help = "A variable that is empty counts as not set. RUST_LOG says what is logged, such as \
+                  'debug' or 'info,ironstar_app=trace'."
 )]
 pub(crate) struct Config {
     /// What to do instead of serving
@@ -39,7 +46,9 @@ pub(crate) struct Config {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// The database: a SQLite file, which the server creates if there is none
+    /// The database: a SQLite file, such as sqlite:ironstar.db or
+    /// sqlite:/var/lib/ironstar.db, which the server creates if there is none, for its
+    /// user alone to read
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -85,7 +94,8 @@ pub(crate) struct Config {
     command_rate: u32,
 
     /// How many streams each visitor may have open, among them one for each
-    /// page in a browser. 0 is any number
+    /// page in a browser. 0 is any number, and then neither connections nor what
+    /// is not sent or read to its end is counted
     #[arg(
         long,
         env = "IRONSTAR_STREAMS_PER_VISITOR",
@@ -95,19 +105,30 @@ pub(crate) struct Config {
     streams_per_visitor: u32,
 
     /// Compress streams, for clients who take gzip: each change once for all, and
-    /// each by itself, so that none waits
-    #[arg(long, env = "IRONSTAR_COMPRESS_STREAMS")]
+    /// each by itself, so that none waits. 'true', 'on' and '1' mean 'yes' as well, and
+    /// 'false', 'off' and '0' mean 'no'
+    #[arg(
+        long,
+        env = "IRONSTAR_COMPRESS_STREAMS",
+        value_name = "yes|no",
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "no",
+        default_missing_value = "yes"
+    )]
     compress_streams: bool,
 
-    /// How many connections may be open; more wait until others end
+    /// How many connections may be open; more wait until others end. By default
+    /// 20000, or as many as the limit on open files leaves room for
     #[arg(
         long,
         env = "IRONSTAR_MAX_CONNECTIONS",
-        default_value_t = 20_000,
         value_name = "NUMBER",
         value_parser = value_parser!(u32).range(1..=1_000_000)
     )]
-    max_connections: u32,
+    max_connections: Option<u32>,
 
     /// The header in which a reverse proxy says whose request it passes on, such
     /// as X-Forwarded-For: its last address is the visitor. Only for a server
@@ -172,9 +193,18 @@ impl Config {
         Duration::from_secs(u64::from(self.command_retention_hours) * 60 * 60)
     }
 
-    /// How many connections may be open.
-    pub(crate) fn max_connections(&self) -> usize {
-        usize::try_from(self.max_connections).unwrap_or(usize::MAX)
+    /// How many connections may be open, if the operator has decided that.
+    pub(crate) fn max_connections(&self) -> Option<usize> {
+        let most = self.max_connections?;
+        Some(usize::try_from(most).unwrap_or(usize::MAX))
+    }
+
+    /// How many connections one client may have: as many as a browser opens for
+    /// each stream, and more. A proxy may have any number, and so may everybody if
+    /// streams are not counted.
+    pub(crate) fn connections_per_client(&self) -> Option<u64> {
+        let is_limited = self.streams_per_visitor > 0 && self.client_address_header.is_none();
+        is_limited.then(|| u64::from(self.streams_per_visitor).max(MIN_STREAMS) * CONNECTIONS)
     }
 
     /// What clients may do.
@@ -233,9 +263,7 @@ pub(crate) enum ProjectionsTask {
     /// Lists the projections, and which version of each is live
     List,
     /// Shows how far each has got, what is being built, what has failed, and
-    /// what was left out. What does not concern one is noted a moment later, so
-    /// it may seem to be behind when it is not; one that no server runs stands
-    /// still
+    /// what was left out. One that no server runs stands still
     Status,
     /// Builds a new read model beside the live one, which goes on serving until
     /// the new one takes its place; goes on if it was cancelled before (Ctrl-C
@@ -376,7 +404,7 @@ mod tests {
         let limits = config.limits();
         assert_eq!((limits.command_rate, limits.streams_per_visitor), (20, 64));
         assert_eq!(limits.client_address_header, None);
-        assert_eq!(config.max_connections(), 20_000);
+        assert_eq!(config.max_connections(), None);
 
         let config = parse(&[
             "--command-rate=0",
@@ -389,7 +417,7 @@ mod tests {
         assert_eq!((limits.command_rate, limits.streams_per_visitor), (0, 0));
         let header = limits.client_address_header.expect("a header");
         assert_eq!(header, "x-real-ip");
-        assert_eq!(config.max_connections(), 1);
+        assert_eq!(config.max_connections(), Some(1));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! about read models.
 
 mod config;
+mod output;
 mod projections;
 mod serve;
 mod server;
@@ -15,14 +16,17 @@ use crate::config::{Config, Task};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::from_command_line();
-    match run(&config).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            explain(&error);
-            ExitCode::FAILURE
+    let outcome = match Config::from_command_line() {
+        Ok(config) => run(&config).await.map(|()| ExitCode::SUCCESS),
+        Err(refused) => refused.explain(),
+    };
+    outcome.unwrap_or_else(|error| {
+        if output::reader_has_gone(&error) {
+            return ExitCode::SUCCESS;
         }
-    }
+        explain(&error);
+        ExitCode::FAILURE
+    })
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
@@ -35,7 +39,6 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 
 /// Says in one line why the server ends: the error and its causes, without
 /// those that only repeat what was said.
-#[expect(clippy::print_stderr, reason = "this is what the operator sees")]
 fn explain(error: &anyhow::Error) {
     let mut line = String::from("ironstar");
     for cause in error.chain().map(ToString::to_string) {
@@ -43,5 +46,5 @@ fn explain(error: &anyhow::Error) {
             line = format!("{line}: {cause}");
         }
     }
-    eprintln!("{line}");
+    output::complain(&line);
 }

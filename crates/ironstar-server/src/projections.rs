@@ -1,15 +1,16 @@
 //! What an operator can do about projections, also while a server runs: both
 //! meet in the database.
 
+mod status;
+
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::sqlite::{DatabaseFile, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::PROJECTIONS;
-use ironstar_app::process::ToDo;
 use ironstar_app::projection::{BuildError, BuildJob, Progress, Registered};
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, EventStore, Position, ProjectionStore, UpdateError,
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::config::{Config, ProjectionsTask};
+use crate::output::say;
 
 /// How often a build is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -37,10 +39,11 @@ struct Open {
 /// Does what is asked.
 pub(crate) async fn run(config: &Config, task: &ProjectionsTask) -> anyhow::Result<()> {
     let url = &config.database_url.0;
+    let file = DatabaseFile::find(url)?;
     ensure!(
-        url.path().exists(),
+        file.exists(),
         "there is no database {}; name it with --database-url",
-        url.path().display()
+        file.path().display()
     );
     let database = SqliteDatabase::open(url).await?;
     let clock = Arc::new(SystemClock);
@@ -76,64 +79,14 @@ impl Open {
         let builds = self.builds.builds().await?;
         let names = PROJECTIONS.iter().map(|projection| projection.name.len());
         let width = names.max().unwrap_or_default().max("projection".len());
-        say(&format!("{:<width$} {:>7}  live", "projection", "version"));
+        say(&format!("{:<width$} {:>7}  live", "projection", "version"))?;
         for Registered { name, version, .. } in PROJECTIONS {
             let is_live = |build: &&Build| build.name == *name && build.state == BuildState::Live;
             let live = match builds.iter().find(is_live) {
                 Some(live) => format!("version {}", live.version),
                 None => "not yet".to_owned(),
             };
-            say(&format!("{name:<width$} {version:>7}  {live}"));
-        }
-        Ok(())
-    }
-
-    async fn status(&self) -> anyhow::Result<()> {
-        let head = self.log.head().await?;
-        let builds = self.builds.builds().await?;
-        say(&format!("the log ends at position {head}"));
-        for build in &builds {
-            let state = match build.state {
-                BuildState::Live => "live",
-                BuildState::Building => "under way",
-                BuildState::Cancelled => "cancelled",
-            };
-            let (name, version) = (&build.name, build.version);
-            let done = share(build.checkpoint, head);
-            say(&format!(
-                "{name}, version {version}: {state}, at position {} ({done} %)",
-                build.checkpoint
-            ));
-            if let Some(failure) = &build.failure {
-                say(&format!(
-                    "    stuck at position {}, a {:?} event: {} (tried {} times, last at {})",
-                    failure.position,
-                    failure.event_type,
-                    failure.reason,
-                    failure.attempts,
-                    failure.failed_at,
-                ));
-            }
-            if PROJECTIONS
-                .iter()
-                .any(|known| known.name == *name && known.is_process)
-            {
-                let ToDo { steps, timers } = ToDo::of(build.id, &*self.builds).await?;
-                say(&format!(
-                    "    has to take {} at once, and waits for {}",
-                    counted(steps, "step"),
-                    counted(timers, "timer")
-                ));
-            }
-            for skipped in &build.skipped {
-                say(&format!(
-                    "    left out position {}, a {:?} event: {}",
-                    skipped.position, skipped.event_type, skipped.reason
-                ));
-            }
-        }
-        if builds.is_empty() {
-            say("nothing is built yet; a server does that when it starts");
+            say(&format!("{name:<width$} {version:>7}  {live}"))?;
         }
         Ok(())
     }
@@ -145,7 +98,7 @@ impl Open {
             .begin(projection.name, projection.version)
             .await?;
         let name = projection.name;
-        let mut shown = Shown::from(build.checkpoint);
+        let mut shown = Shown::from(build.checkpoint.position);
         let start = Instant::now();
         let outcome = tokio::select! {
             outcome = self.see_to_it(projection, &build, &mut shown) => outcome,
@@ -161,11 +114,11 @@ impl Open {
             Some(now) if now.state == BuildState::Live => {
                 say(&format!(
                     "{name}: the new read model is live, after {seconds:.1} s"
-                ));
+                ))?;
                 Ok(())
             }
             Some(now) => {
-                let at = now.checkpoint;
+                let at = now.checkpoint.position;
                 bail!("{name}: cancelled at position {at}; 'projections rebuild {name}' goes on")
             }
             None => bail!("{name}: another build has taken the place of this one"),
@@ -180,7 +133,7 @@ impl Open {
         build: &Build,
         shown: &mut Shown,
     ) -> anyhow::Result<()> {
-        let mut moved = (build.checkpoint, Instant::now());
+        let mut moved = (build.checkpoint.position, Instant::now());
         loop {
             let now = self.find(projection.name, |now| now.id == build.id).await?;
             let Some(now) = now.filter(|now| now.state == BuildState::Building) else {
@@ -198,12 +151,12 @@ impl Open {
             }
             shown.show(
                 projection.name,
-                now.checkpoint,
+                now.checkpoint.position,
                 self.log.head().await?,
                 None,
             );
-            if now.checkpoint > moved.0 {
-                moved = (now.checkpoint, Instant::now());
+            if now.checkpoint.position > moved.0 {
+                moved = (now.checkpoint.position, Instant::now());
             }
             if moved.1.elapsed() > PATIENCE {
                 // No server has taken it on.
@@ -249,6 +202,7 @@ impl Open {
                 Ok(())
             }
             Err(BuildError::Store(error)) => Err(error.into()),
+            Err(error @ BuildError::OtherHistory) => Err(error.into()),
         }
     }
 
@@ -261,7 +215,7 @@ impl Open {
         self.cancel_build(name, build.id).await?;
         say(&format!(
             "{name}: cancelled; 'projections rebuild {name}' goes on"
-        ));
+        ))?;
         Ok(())
     }
 
@@ -289,7 +243,7 @@ impl Open {
                 Err(error) => return Err(error.into()),
             }
         }
-        say(&format!("{name}: a server that runs tries again now"));
+        say(&format!("{name}: a server that runs tries again now"))?;
         Ok(())
     }
 
@@ -307,7 +261,7 @@ impl Open {
             .await?;
         say(&format!(
             "{name}: the event at position {position} is left out"
-        ));
+        ))?;
         Ok(())
     }
 
@@ -337,15 +291,6 @@ fn registered(name: &str) -> anyhow::Result<&'static Registered> {
             names.join(", ")
         )
     })
-}
-
-/// So many of them, as far as they were counted.
-fn counted(count: usize, of: &str) -> String {
-    match count {
-        1 => format!("1 {of}"),
-        ToDo::MOST.. => format!("{} {of}s or more", ToDo::MOST),
-        _ => format!("{count} {of}s"),
-    }
 }
 
 /// How much of the log has been processed, in per cent.
@@ -406,9 +351,4 @@ impl Shown {
             let _ = writeln!(stderr());
         }
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the operator asked for")]
-fn say(line: &str) {
-    println!("{line}");
 }

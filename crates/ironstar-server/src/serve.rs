@@ -7,9 +7,15 @@
 //! left to hyper's `header_read_timeout`, which neither covers the bytes by
 //! which the two protocols are told apart nor anything of HTTP/2.
 //!
-//! How long the body of a request may take is the web layer's business.
+//! Only what is asked, and what is taken of answers, is progress (`activity`, by what
+//! `watched` and `wire` see). What is not taken counts until it is (`ledger`). How long
+//! the body of a request may take is the web layer's business.
 
 mod activity;
+mod body;
+mod ledger;
+mod watched;
+mod wire;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -19,19 +25,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use ironstar_web::{Allowance, Taken, Visitor};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use self::activity::{Activity, Patience, Watched};
+use self::activity::{Activity, Patience};
+use self::watched::Watched;
+use self::wire::PREFACE;
 
 /// How patient the server is with clients.
 const PATIENCE: Patience = Patience {
@@ -49,22 +58,109 @@ const FAREWELL: Patience = Patience {
 /// The most bytes of a request's head, and of what is written at once.
 const BUFFER: usize = 64 * 1024;
 
-/// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How many requests a client of HTTP/2 may have under way on a connection: no fewer
+/// are recommended (RFC 9113, section 6.5.2), and each page that is open takes one.
+const STREAMS: u32 = 100;
+
+/// How many bytes a client of HTTP/2 may send before they are read, on a stream and on
+/// a connection. They are read at once, unless the server does not want them.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const WINDOW: u32 = 256 * 1024;
+
+/// How much HTTP/2 keeps of an answer that the client has no room for, before it asks
+/// for one part more. The web layer counts that much for a stream.
+const KEPT: usize = 32 * 1024;
+
+/// How many clients that have too many connections are told so at once, of each. More
+/// are cut off without a word.
+const TOLD: u64 = 16;
 
 /// How many files and sockets the server needs for itself: the database, the
 /// log, and what libraries open for a moment.
 const RESERVED: u64 = 100;
 
-/// Serves until told to stop, and then until everyone has been answered. Beyond
-/// so many connections, further ones wait to be accepted.
-pub(crate) async fn serve(
-    mut listener: TcpListener,
+/// How many connections may be open unless the operator asks for another number.
+const USUAL: usize = 20_000;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// In all. Further ones wait to be accepted.
+    pub(crate) all: usize,
+    /// From one client; further ones are refused. Nothing: any number.
+    pub(crate) each: Option<u64>,
+}
+
+/// What a connection takes up, for as long as it is there.
+#[derive(Debug)]
+struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_client: Option<Taken>,
+}
+
+/// What is served on a connection, and how patiently.
+#[derive(Clone)]
+struct Terms {
     router: Router,
-    most_connections: usize,
+    patience: Patience,
+}
+
+/// Who is let in.
+struct Door {
+    /// Counts the connections of each client.
+    clients: Option<Arc<Allowance>>,
+    /// And those on which one is told that there are too many.
+    told: Arc<Allowance>,
+    welcome: Terms,
+    refusal: Terms,
+}
+
+impl Door {
+    fn new(router: Router, each: Option<u64>) -> Self {
+        let most = each.unwrap_or(u64::MAX);
+        let refusal = async move || {
+            let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+            (close, ironstar_web::too_many_connections(most))
+        };
+        Self {
+            clients: each.map(|each| Arc::new(Allowance::new(each))),
+            told: Arc::new(Allowance::new(TOLD)),
+            welcome: Terms {
+                router,
+                patience: PATIENCE,
+            },
+            refusal: Terms {
+                router: Router::new().fallback(refusal),
+                patience: FAREWELL,
+            },
+        }
+    }
+
+    /// What is served to a client, and what counts as long as it is. Nothing, if it is
+    /// cut off.
+    fn admit(&self, peer: SocketAddr) -> Option<(Terms, Option<Taken>)> {
+        let Some(clients) = &self.clients else {
+            return Some((self.welcome.clone(), None));
+        };
+        let client = Visitor::at(peer.ip());
+        let (terms, taken) = match clients.take(client, 1) {
+            Ok(taken) => (&self.welcome, taken),
+            Err(_) => (&self.refusal, self.told.take(client, 1).ok()?),
+        };
+        Some((terms.clone(), Some(taken)))
+    }
+}
+
+/// Serves until told to stop. Then nobody is accepted any more, and those who are
+/// connected get their answers: that is over when the tracker is empty.
+pub(crate) async fn serve(
+    listener: &mut TcpListener,
+    router: Router,
+    room: Room,
     shutdown: CancellationToken,
-) {
-    let room = Arc::new(Semaphore::new(most_connections));
+) -> TaskTracker {
+    let door = Door::new(router, room.each);
+    let room = Arc::new(Semaphore::new(room.all));
     let connections = TaskTracker::new();
     loop {
         let accepted = async {
@@ -72,41 +168,42 @@ pub(crate) async fn serve(
             let place = place.expect("it is never closed");
             // Logs what goes wrong, such as that there are too many open files,
             // and waits a while before it tries again.
-            let (stream, peer) = Listener::accept(&mut listener).await;
+            let (stream, peer) = Listener::accept(&mut *listener).await;
             (place, stream, peer)
         };
         let (place, stream, peer) = tokio::select! {
             accepted = accepted => accepted,
             () = shutdown.cancelled() => break,
         };
+        let Some((terms, taken)) = door.admit(peer) else {
+            continue;
+        };
+        let place = Place {
+            _of_all: place,
+            _of_client: taken,
+        };
         // As it is: inside another future it would take its room twice.
-        connections.spawn(connection(
-            stream,
-            peer,
-            router.clone(),
-            shutdown.clone(),
-            place,
-        ));
+        connections.spawn(connection(stream, peer, terms, shutdown.clone(), place));
     }
-    drop(listener);
     connections.close();
-    connections.wait().await;
+    connections
 }
 
 /// Serves one connection to its end, for which it takes up its place.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    terms: Terms,
     shutdown: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         // It only makes answers slower.
         tracing::debug!(%error, "small packets are held back");
     }
+    let Terms { router, patience } = terms;
     let activity = Arc::new(Activity::default());
-    let mut ceases = pin!(activity.ceases(PATIENCE));
+    let mut ceases = pin!(activity.ceases(patience));
     let is_http1 = tokio::select! {
         is_http1 = begins_as_http1(&stream) => is_http1,
         () = ceases.as_mut() => return,
@@ -118,16 +215,11 @@ async fn connection(
         let response = router.clone().oneshot(request.map(Body::new));
         async move {
             let response = response.await;
-            response.map(|response| response.map(|body| answering.with(body)))
+            response.map(|response| body::answer(response, answering))
         }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().max_buf_size(BUFFER);
-    builder.http2().timer(TokioTimer::new());
-    if is_http1 {
-        builder = builder.http1_only();
-    }
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let builder = protocols(is_http1);
     let mut connection = pin!(builder.serve_connection(io, service));
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
@@ -139,6 +231,24 @@ async fn connection(
         ended = connection => note(ended),
         () = activity.ceases(FAREWELL) => {}
     }
+}
+
+/// What is spoken on a connection.
+fn protocols(is_http1: bool) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    // A client that sends nothing more may wait for an answer (`watched`).
+    builder.http1().max_buf_size(BUFFER).half_close(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(KEPT);
+    if is_http1 {
+        builder = builder.http1_only();
+    }
+    builder
 }
 
 /// Waits for the first bytes of a connection. Returns whether they cannot be the
@@ -159,9 +269,11 @@ fn note<E: std::fmt::Display>(ended: Result<(), E>) {
     }
 }
 
-/// Makes room for connections, each of which takes an open file. Returns for how
-/// many of those that are wanted there is.
-pub(crate) fn make_room(wanted: usize) -> usize {
+/// Makes room for connections, each of which takes an open file: for as many as the
+/// operator asks for, or else for as many as there may be, up to [`USUAL`]. Returns
+/// for how many there is room.
+pub(crate) fn make_room(asked: Option<usize>) -> usize {
+    let wanted = asked.unwrap_or(USUAL);
     let limit = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => limit,
         Err(error) => {
@@ -174,10 +286,16 @@ pub(crate) fn make_room(wanted: usize) -> usize {
         return wanted;
     }
     let room = room.max(1);
-    tracing::warn!(
-        "at most {room} connections are served at once, and not {wanted}, because no more than \
-         {limit} files may be open; raise that limit (ulimit -n), or lower --max-connections"
-    );
+    match asked {
+        None => tracing::info!(
+            "at most {room} connections are served at once, because no more than {limit} files \
+             may be open (ulimit -n)"
+        ),
+        Some(asked) => tracing::warn!(
+            "at most {room} connections are served at once, and not {asked}, because no more than \
+             {limit} files may be open; raise that limit (ulimit -n), or lower --max-connections"
+        ),
+    }
     room
 }
 

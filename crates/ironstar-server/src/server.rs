@@ -1,7 +1,12 @@
 //! Starts everything in order, and ends everything in the opposite order.
+//!
+//! When a backup is restored over the database while it is open, what is in memory is
+//! of a log that is gone. Then everything ends and starts again, as if the process did,
+//! but for the port: so nothing that is kept anywhere can be forgotten.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,19 +24,50 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::{serve, shutdown};
+use crate::{output, serve, shutdown};
 
 /// How long requests that are under way get to finish, and how long the bus and
 /// the store get to close. Together below 5 s, when a supervisor loses patience.
 const DRAIN: Duration = Duration::from_secs(3);
 const CLOSE: Duration = Duration::from_millis(800);
 
+/// Why the server does not go on as it is.
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// A backup was restored over the database.
+    OtherHistory(TcpListener),
+}
+
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("cannot listen for signals")?;
     // A port that is taken is noticed before the database is touched.
-    let listener = listen(config.listen).await?;
+    let mut listener = listen(config.listen).await?;
+    let mut is_first = true;
+    loop {
+        let running = run_on_one_history(listener, config, &shutdown, is_first);
+        match running.await? {
+            Ended::Stopped => break,
+            Ended::OtherHistory(kept) => listener = kept,
+        }
+        is_first = false;
+        tracing::warn!("the server begins again on what was restored");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Runs the server until it is told to stop, or the database holds another history than
+/// when it was opened.
+async fn run_on_one_history(
+    listener: TcpListener,
+    config: &Config,
+    shutdown: &CancellationToken,
+    is_first: bool,
+) -> anyhow::Result<Ended> {
     let database = SqliteDatabase::open(&config.database_url.0).await?;
+    let path = database.path().to_owned();
     let store = Arc::new(SqliteEventStore::new(
         database,
         Arc::new(SystemClock),
@@ -49,10 +85,12 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         Arc::new(store.projections()),
         store.clone(),
         feed.clone(),
-        Arc::new(SystemClock),
+        store.clock(),
     );
     manage_processes(&commands, &projections, config);
     let sessions = Arc::new(store.sessions());
+    let ending = shutdown.child_token();
+    end_with_history(&feed, &ending);
     let services = Services {
         gates: Gates::start(commands.clone(), &feed),
         links: Links::new(sessions.secret("links", new_secret()).await?),
@@ -63,20 +101,33 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
         bus: bus.clone(),
         sessions,
         identities: config.identities()?,
-        clock: Arc::new(SystemClock),
+        clock: store.clock(),
         ids: Arc::new(SystemIdSource),
-        shutdown: shutdown.clone(),
+        shutdown: ending.clone(),
     };
     let router = ironstar_web::router(services, config.site(), config.limits());
-    announce(&listener, config)?;
-    serve(listener, router, config, shutdown).await;
+    if is_first {
+        announce(&listener, &path, config)?;
+    }
+    let ended = serve(listener, router, config, shutdown, ending).await;
     feed.stop();
     // Or it would miss the bus.
     feed.stopped().await;
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
-    tracing::info!("stopped");
-    Ok(())
+    Ok(ended)
+}
+
+/// Ends what runs on a history once the feed has noticed that the database holds
+/// another.
+fn end_with_history(feed: &EventFeed, ending: &CancellationToken) {
+    let (feed, ending) = (feed.clone(), ending.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = feed.other_history() => ending.cancel(),
+            () = ending.cancelled() => {}
+        }
+    });
 }
 
 /// A secret for a database that has none yet.
@@ -121,43 +172,53 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Says where the application is.
-#[expect(clippy::print_stdout, reason = "this is what the operator waits for")]
-fn announce(listener: &TcpListener, config: &Config) -> anyhow::Result<()> {
+/// Says where the application is. If no reader takes that, the log has it, and the
+/// server serves all the same.
+fn announce(listener: &TcpListener, database: &Path, config: &Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    let database = std::path::absolute(config.database_url.0.path())
-        .context("there is no working directory")?;
-    println!(
-        "ironstar is ready at http://{address} (events in {})",
-        database.display()
-    );
-    if let Some(site) = &config.site().address {
-        println!("people find it at {site}");
+    let database = database.display();
+    let ready = format!("ironstar is ready at http://{address} (events in {database})");
+    let site = config.site().address;
+    let site = site.map(|site| format!("people find it at {site}"));
+    for line in std::iter::once(ready).chain(site) {
+        if let Err(error) = output::say(&line) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "{line}");
+        }
     }
     Ok(())
 }
 
-/// Serves until told to stop, and then until everyone has been answered, but
+/// Serves until it has to end, and then until everyone has been answered, but
 /// not for longer than [`DRAIN`].
 async fn serve(
-    listener: TcpListener,
+    mut listener: TcpListener,
     router: Router,
     config: &Config,
-    shutdown: CancellationToken,
-) {
-    let most = serve::make_room(config.max_connections());
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
+    shutdown: &CancellationToken,
+    ending: CancellationToken,
+) -> Ended {
+    let room = serve::Room {
+        all: serve::make_room(config.max_connections()),
+        each: config.connections_per_client(),
     };
-    tokio::select! {
-        () = serve::serve(listener, router, most, shutdown.clone()) => {}
-        () = overdue => {
-            tracing::warn!("some requests did not end in time and were cut off");
-        }
+    let connections = serve::serve(&mut listener, router, room, ending).await;
+    let ended = if shutdown.is_cancelled() {
+        // Nobody waits to be accepted by a server that stops.
+        drop(listener);
+        Ended::Stopped
+    } else {
+        Ended::OtherHistory(listener)
+    };
+    if tokio::time::timeout(DRAIN, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests did not end in time and were cut off");
     }
+    ended
 }
 
 /// Closes something, unless that takes too long.

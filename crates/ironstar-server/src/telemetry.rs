@@ -1,12 +1,14 @@
 //! The log, on standard error.
 
+use std::env::{self, VarError};
 use std::io::IsTerminal;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 use crate::config::LogFormat;
+use crate::output::{Form, Log};
 
 /// What is logged unless `RUST_LOG` says otherwise. An embedded bus has nobody
 /// to gossip with, and Zenoh warns of that at every start.
@@ -18,16 +20,17 @@ const DEFAULT_FILTER: &str = "info,zenoh=warn,zenoh::net::routing::hat=error";
 ///
 /// If it is not understood what is to be logged.
 pub(crate) fn init(format: LogFormat) -> anyhow::Result<()> {
-    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).with_context(|| {
-            format!("RUST_LOG is '{filter}', which is not understood; set it to a level such as 'debug', or to 'info,ironstar_app=trace'")
-        })?,
-        Ok(_) | Err(_) => DEFAULT_FILTER.into(),
+    let filter = filter()?;
+    let is_terminal = std::io::stderr().is_terminal();
+    let form = match format {
+        LogFormat::Json => Form::Json,
+        LogFormat::Text if is_terminal => Form::Coloured,
+        LogFormat::Text => Form::Text,
     };
     let log = fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(Log { form })
+        .with_ansi(is_terminal)
         // Who reads the log may have gone away. That is no reason to fail.
         .log_internal_errors(false);
     match format {
@@ -35,4 +38,17 @@ pub(crate) fn init(format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// What is to be logged.
+fn filter() -> anyhow::Result<EnvFilter> {
+    match env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(filter) if !filter.trim().is_empty() => EnvFilter::try_new(&filter).with_context(|| {
+            format!("RUST_LOG is '{filter}', which is not understood; set it to a level such as 'debug', or to 'info,ironstar_app=trace'")
+        }),
+        Ok(_) | Err(VarError::NotPresent) => Ok(DEFAULT_FILTER.into()),
+        Err(VarError::NotUnicode(filter)) => {
+            bail!("RUST_LOG is {filter:?}, which is not UTF-8; set it to a level such as 'debug'")
+        }
+    }
 }

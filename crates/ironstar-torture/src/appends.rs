@@ -40,11 +40,10 @@ pub(crate) struct Mark {
 
 impl Mark {
     fn record(self) -> Option<CommandRecord> {
-        self.has_key.then(|| CommandRecord {
-            key: format!("append-{}", self.append)
-                .parse()
-                .expect("it is a key"),
-            request: self.append.to_string(),
+        self.has_key.then(|| {
+            let key = format!("append-{}", self.append);
+            let key = key.parse().expect("it is a key");
+            CommandRecord::new(key, self.append.to_string())
         })
     }
 }

@@ -108,7 +108,7 @@ async fn write(
         let events = vec![event.clone()];
         let append = Append::to_stream(stream.clone(), ExpectedSequence::Any, events);
         let appended = store.append(append).await?;
-        bus.publish(&key, appended.position().to_string().as_bytes())
+        bus.publish(&key, appended.place().position.to_string().as_bytes())
             .await?;
         if random.u8(0..32) == 0 {
             tokio::time::sleep(Duration::from_millis(random.u64(1..4))).await;

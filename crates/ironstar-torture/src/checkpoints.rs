@@ -7,7 +7,7 @@ use std::time::Duration;
 use ironstar_adapters::sqlite::{SqliteEventStore, SqliteProjectionStore};
 use ironstar_ports::{
     BuildId, Document, DocumentBatch, DocumentChange, DocumentQuery, DocumentSource, EventStore,
-    Payload, Position, ProjectionStore,
+    LogPlace, Payload, Position, ProjectionStore,
 };
 
 use crate::appends::Witness;
@@ -42,7 +42,7 @@ pub(crate) async fn run(log: Arc<SqliteEventStore>, witness: Arc<Witness>) -> u6
 async fn step(
     log: &dyn EventStore,
     store: &SqliteProjectionStore,
-    at: &mut Option<(BuildId, Position)>,
+    at: &mut Option<(BuildId, LogPlace)>,
 ) -> anyhow::Result<bool> {
     let (build, from) = match *at {
         Some(at) => at,
@@ -53,7 +53,7 @@ async fn step(
     };
     *at = Some((build, from));
     let to = log.head().await?;
-    if to == from {
+    if to == from.position {
         return Ok(false);
     }
     let document = Document {
@@ -64,11 +64,11 @@ async fn step(
     let batch = DocumentBatch {
         build,
         from,
-        to,
+        to: to.into(),
         changes: vec![DocumentChange::Put(document)],
     };
     store.commit(batch).await?;
-    *at = Some((build, to));
+    *at = Some((build, to.into()));
     Ok(true)
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn examine(log: &SqliteEventStore) -> anyhow::Result<Vec<String
             Some(document) => serde_json::from_str(document.body.as_str())?,
             None => Position::START,
         };
-        let (checkpoint, head) = (found.checkpoint, log.head().await?);
+        let (checkpoint, head) = (found.checkpoint.position, log.head().await?);
         if said != checkpoint {
             violations.push(format!(
                 "the checkpoint is {checkpoint}, and the document is of {said}"

@@ -159,7 +159,7 @@ impl Client {
         let outcome = match answer {
             Ok(accepted) => Outcome::Accepted {
                 sequence: accepted.sequence.context("a todo has events")?.get(),
-                position: accepted.position.get(),
+                position: accepted.place.position.get(),
             },
             Err(CommandError::Refused(error)) => Outcome::Refused(error),
             Err(CommandError::Unexpected { actual, .. }) => Outcome::Unexpected {

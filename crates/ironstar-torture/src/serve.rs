@@ -1,6 +1,7 @@
 //! The application with a bug in its store, for checks that need a process.
 
 use std::fs;
+use std::io::{Write, stdout};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,6 @@ use crate::vfs::Mount;
 /// # Errors
 ///
 /// If it cannot be served.
-#[expect(clippy::print_stdout, reason = "as the server announces itself")]
 pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     let mut _mount = None;
     if bug == Bug::AcknowledgesBeforeSync {
@@ -71,7 +71,8 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     };
     let router = ironstar_web::router(services, Site::default(), Limits::default());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("ironstar is ready at http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    writeln!(stdout(), "ironstar is ready at http://{address}")?;
     axum::serve(listener, router).await?;
     Ok(())
 }

@@ -16,20 +16,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use ironstar_app::finish::finish;
 use ironstar_app::{CommandContext, ListService, UserService};
-use ironstar_domain::{GuestId, IdentityId, Principal, Profile, UserId, UserName};
+use ironstar_domain::{
+    GuestId, IdentityId, Principal, Profile, UserId, UserName, in_one_direction,
+};
 use ironstar_ports::{IdentityError, IdentityProvider, Payload, PkceVerifier, SessionHash};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use crate::form::Form;
 use crate::layout::local;
 use crate::origin::RequestOrigin;
 use crate::private::PrivateNews;
@@ -220,7 +223,7 @@ async fn begin(
     session: Session,
     Extension(site): Extension<Arc<Site>>,
     headers: HeaderMap,
-    form: Result<Form<Begin>, FormRejection>,
+    form: Result<Form<Begin>, Problem>,
 ) -> Result<Response, Problem> {
     let provider = accounts.provider()?;
     let Form(form) = form?;
@@ -373,13 +376,6 @@ fn read(told: ironstar_ports::IdentityProfile) -> Option<(IdentityId, Profile)> 
             .and_then(|name| in_one_direction(&name).parse().ok()),
     };
     Some((identity, profile))
-}
-
-/// A name without what turns the direction of the text around it (Unicode's Bidi
-/// Control), so that it cannot pass for another.
-fn in_one_direction(name: &str) -> String {
-    let turns = |c: &char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    name.chars().filter(|c| !turns(c)).collect()
 }
 
 fn unknown_sign_in() -> Problem {

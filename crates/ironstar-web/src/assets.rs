@@ -22,10 +22,12 @@ struct Asset {
 pub(crate) const STYLE: &str = env!("APP_PATH");
 /// Where the script is: Datastar's bundle, and behind it what is ours.
 pub(crate) const SCRIPT: &str = env!("PAGE_PATH");
+/// Where the worker is that holds the streams of several pages. The script knows it.
+const WORKER: &str = env!("BUNDLE_PATH");
 /// Where our icon is.
 pub(crate) const ICON: &str = env!("FAVICON_PATH");
 
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 4] = [
     Asset {
         path: STYLE,
         content_type: "text/css; charset=utf-8",
@@ -37,6 +39,12 @@ const ASSETS: [Asset; 3] = [
         content_type: "text/javascript; charset=utf-8",
         content: include_bytes!(concat!(env!("OUT_DIR"), "/page.js")),
         packed: include_bytes!(concat!(env!("OUT_DIR"), "/page.js.gz")),
+    },
+    Asset {
+        path: WORKER,
+        content_type: "text/javascript; charset=utf-8",
+        content: include_bytes!(concat!(env!("OUT_DIR"), "/bundle.js")),
+        packed: include_bytes!(concat!(env!("OUT_DIR"), "/bundle.js.gz")),
     },
     Asset {
         path: ICON,

@@ -5,16 +5,21 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
-use ironstar_app::{Accepted, CommandContext};
-use ironstar_ports::{CommandKey, CommandRecord, Position, Sequence};
+use bytes::Buf;
+use ironstar_app::{Accepted, CommandContext, KeyedRequest};
+use ironstar_ports::{CommandKey, LogPlace, Position, Sequence};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::origin::{RequestOrigin, parse_key};
 use crate::problem::Problem;
+
+/// A byte order mark, in UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A command on an aggregate, as it is sent: the aggregate's own command, with
 /// what comes with it beside it.
@@ -97,6 +102,17 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
         aggregate_type: &str,
         origin: &RequestOrigin,
     ) -> Result<CommandContext, Problem> {
+        self.context_written(aggregate_type, aggregate_type, origin)
+    }
+
+    /// The same, of a command whose aggregate type was written down otherwise while
+    /// keys had no senders.
+    pub(crate) fn context_written(
+        &self,
+        aggregate_type: &str,
+        before: &str,
+        origin: &RequestOrigin,
+    ) -> Result<CommandContext, Problem> {
         let key = match (&self.command_id, origin.key.clone()) {
             (Some(body), header) => {
                 if header.is_some_and(|header| header != *body) {
@@ -109,13 +125,12 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
             }
             (None, header) => header,
         };
-        let asked = (
-            aggregate_type,
-            self.id.as_ref().map(ToString::to_string),
-            self.expected_sequence,
-            &self.command,
-        );
-        let context = keyed(&asked, key, origin)?;
+        let asked = |aggregate_type: &str| {
+            let id = self.id.as_ref().map(ToString::to_string);
+            written(&(aggregate_type, id, self.expected_sequence, &self.command))
+        };
+        let asked = [asked(aggregate_type)?, asked(before)?];
+        let context = keyed_written(asked, key, origin);
         Ok(CommandContext {
             expected: self.expected_sequence,
             ..context
@@ -125,17 +140,33 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
 
 /// What comes with a command: who sends it, where it comes from, and its key if it
 /// has one.
-/// Another command with the same key, by what is `asked`, will be refused.
+/// Another command of the same sender with the same key, by what is `asked`, will be
+/// refused.
 pub(crate) fn keyed(
     asked: &impl Serialize,
     key: Option<CommandKey>,
     origin: &RequestOrigin,
 ) -> Result<CommandContext, Problem> {
-    let request = serde_json::to_string(asked).map_err(|error| Problem::unavailable(&error))?;
+    let asked = written(asked)?;
+    Ok(keyed_written([asked.clone(), asked], key, origin))
+}
+
+/// The same, of what is asked as it is written down now, and as it was while keys had no
+/// senders.
+pub(crate) fn keyed_written(
+    [asked, before]: [String; 2],
+    key: Option<CommandKey>,
+    origin: &RequestOrigin,
+) -> CommandContext {
     let mut context = origin.context();
     context.origin.causation_id = key.as_ref().map(|key| key.as_str().to_owned());
-    context.record = key.map(|key| CommandRecord { key, request });
-    Ok(context)
+    context.keyed = key.map(|key| KeyedRequest::new(key, asked).written_before(before));
+    context
+}
+
+/// What is asked, as it is written down beside a key.
+pub(crate) fn written(asked: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(asked).map_err(|error| Problem::unavailable(&error))
 }
 
 /// The answer to a command that was carried out.
@@ -145,6 +176,8 @@ pub(crate) struct CommandResponse {
     id: String,
     sequence: Option<Sequence>,
     position: Position,
+    /// The position and the history that it is of, for `at_least`.
+    place: LogPlace,
 }
 
 impl CommandResponse {
@@ -153,7 +186,8 @@ impl CommandResponse {
             status: "ok",
             id: accepted.aggregate_id,
             sequence: accepted.sequence,
-            position: accepted.position,
+            position: accepted.place.position,
+            place: accepted.place,
         })
     }
 }
@@ -167,10 +201,23 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let request = without_mark(request).await?;
         let parsed: Result<Json<Fields>, JsonRejection> = Json::from_request(request, state).await;
         let Json(Fields(fields)) = parsed?;
         Self::parse(fields)
     }
+}
+
+/// The same request, without the byte order mark that some write in front of JSON. To
+/// leave that out is up to whoever reads it (RFC 8259, section 8.1).
+async fn without_mark(request: Request) -> Result<Request, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = Bytes::from_request(Request::new(body), &()).await;
+    let mut body = body.map_err(|error| Problem::unreadable_body(&error))?;
+    if body.starts_with(MARK) {
+        body.advance(MARK.len());
+    }
+    Ok(Request::from_parts(parts, body.into()))
 }
 
 /// The fields of a JSON object, each of them once.

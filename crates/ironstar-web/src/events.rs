@@ -2,6 +2,7 @@
 //! asks may see.
 
 mod audition;
+mod hearing;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -10,31 +11,32 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::{StreamExt, future, stream};
-use ironstar_app::FeedError;
-use ironstar_app::todo::parent_of;
-use ironstar_ports::{Envelope, Key, KeyExpr, Position};
+use ironstar_app::history::{self, Resolved};
+use ironstar_ports::{KeyExpr, LogPlace};
 use serde::Deserialize;
-use std::sync::Arc;
 
-use audition::{Audition, Unknown};
+use audition::Audition;
+use hearing::{Hearing, Listener};
 
 use crate::Services;
 use crate::origin::RequestOrigin;
 use crate::private::PrivateNews;
 use crate::problem::Problem;
+use crate::rate::Charge;
 use crate::session::Session;
-use crate::sse::{self, EventId, LastEventId, SignOfLife};
+use crate::sse::{self, LastEventId, SignOfLife};
+use crate::turns::Turns;
 
 /// The routes of this module.
 pub(crate) fn routes(services: Services, news: PrivateNews) -> Router {
     Router::new()
         .route("/api/events", get(events))
-        .with_state((services, news))
+        .with_state((services, news, Turns::default()))
 }
 
-/// How often a client is told how far it has got, when it has asked for none
-/// of the events, so that it need not go over them again when it comes back.
-const MILESTONE: u64 = 1_024;
+/// The event that tells a program to begin again. Types of events of the log have no
+/// hyphen.
+const RESET: &str = "log-reset";
 
 /// What a program wants to see.
 #[derive(Debug, Deserialize)]
@@ -42,7 +44,7 @@ const MILESTONE: u64 = 1_024;
 struct Selection {
     /// The keys of the streams, as a key expression.
     key: Option<String>,
-    /// The position after which to begin.
+    /// The place after which to begin.
     after: Option<String>,
     /// What lets its holder see one list more.
     link: Option<String>,
@@ -52,12 +54,13 @@ struct Selection {
 /// if they are of the shared list, or of one that the sender may see. Of others,
 /// it does not even tell that there are any.
 ///
-/// Begins after `Last-Event-ID`, else after `after`, else at the present. An
-/// unreadable `Last-Event-ID`, or one beyond the head, is of another log: then
-/// it begins at the start of this one.
+/// Begins after `Last-Event-ID`, else after `after`, else at the present. What the log
+/// does not have is of another history, as is a `Last-Event-ID` that cannot be read:
+/// then the first event says so ([`RESET`]), and the stream begins at the start.
 async fn events(
-    State((services, news)): State<(Services, PrivateNews)>,
+    State((services, news, turns)): State<(Services, PrivateNews, Turns)>,
     selection: Result<Query<Selection>, QueryRejection>,
+    charge: Charge,
     session: Session,
     origin: RequestOrigin,
     last_event_id: LastEventId,
@@ -74,37 +77,20 @@ async fn events(
             .map_err(|error| Problem::invalid("invalid-key-expression", error))?,
         None => KeyExpr::all_events(),
     };
-    let head = services.store.head().await?;
-    let after = match (last_event_id, &selection.after) {
-        (LastEventId::At(EventId { position, .. }), _) if position <= head => position,
-        (LastEventId::At(_) | LastEventId::Unreadable, _) => Position::START,
-        (LastEventId::Absent, Some(after)) => parse_after(after, head)?,
-        (LastEventId::Absent, None) => head,
-    };
+    let after = begin(&services, last_event_id, selection.after.as_deref()).await?;
     let link = selection.link.and_then(|link| link.parse().ok());
     let caller = origin.by_link(&services.links, link).caller;
     let audition = Audition::new(services.gates.clone(), caller);
-    let events = services
-        .feed
-        .subscribe(after)
-        // The client comes back with the position that it got to.
-        .take_while(|event| future::ready(log_failure(event)))
-        .filter_map(|event| future::ready(event.ok()));
-    let frames = stream::unfold((events, audition), move |(mut events, mut audition)| {
-        let keys = keys.clone();
-        async move {
-            loop {
-                let event = events.next().await?;
-                // The client comes back, and asks once more.
-                let frame = show(&event, &keys, &mut audition).await.ok()?;
-                if let Some(frame) = frame {
-                    return Some((frame, (events, audition)));
-                }
-            }
-        }
-    });
+    let hearing = Hearing::new(keys, audition);
+    let from = after.unwrap_or_default();
+    let listener = Listener::new(services.feed, services.store, hearing, from);
+    if let Some(events) = listener.events_to_read() {
+        charge.catch_up(events)?;
+    }
+    let frames = listener.listen(turns.of(charge.visitor()));
     // Also who is cut off before the first event knows where to go on.
-    let frames = stream::once(future::ready(sse::progress(after))).chain(frames);
+    let first = after.map_or_else(reset, sse::progress);
+    let frames = stream::once(future::ready(first)).chain(frames);
     let frames = match news.hear(&session).await? {
         // Who somebody is changes when they sign in or out.
         Some(heard) => frames.take_until(heard.ended()).boxed(),
@@ -114,51 +100,35 @@ async fn events(
     Ok(sse::respond(frames, vec![], alive, shutdown))
 }
 
-fn parse_after(after: &str, head: Position) -> Result<Position, Problem> {
+/// The place after which a program begins; nothing, if it wants to go on from where this
+/// log has never been.
+async fn begin(
+    services: &Services,
+    last_event_id: LastEventId,
+    after: Option<&str>,
+) -> Result<Option<LogPlace>, Problem> {
     let refuse = |detail| Problem::invalid("invalid-position", detail);
-    let position = sse::parse_position(after)
-        .ok_or_else(|| refuse(format!("'after' must be a position, such as {head}")))?;
-    if position > head {
-        return Err(refuse(format!(
-            "'after' must not be beyond the log, which ends at {head}"
-        )));
-    }
-    Ok(position)
-}
-
-/// Whether there is an event. If not, the log says why.
-fn log_failure(event: &Result<Arc<Envelope>, FeedError>) -> bool {
-    if let Err(error) = event {
-        tracing::error!(
-            error = error as &dyn std::error::Error,
-            "an event stream was ended"
-        );
-    }
-    event.is_ok()
-}
-
-/// What is told of an event; nothing of most that are not asked for.
-async fn show(
-    event: &Envelope,
-    keys: &KeyExpr,
-    audition: &mut Audition,
-) -> Result<Option<Bytes>, Unknown> {
-    audition.takes_note_of(event);
-    if !is_wanted(event, keys) || !audition.may_hear(event).await? {
-        let is_milestone = event.position.get().is_multiple_of(MILESTONE);
-        return Ok(is_milestone.then(|| sse::progress(event.position)));
-    }
-    Ok(match serde_json::to_string(&*audition.told(event)) {
-        Ok(json) => Some(sse::frame(&event.event_type, [json], Some(event.position)).into()),
-        Err(error) => {
-            tracing::error!(%error, position = %event.position, "an event has no JSON form");
-            None
+    let place = match (last_event_id, after) {
+        (LastEventId::At(id), _) => id.place,
+        (LastEventId::Unreadable, _) => return Ok(None),
+        (LastEventId::Absent, Some(after)) => after
+            .parse::<LogPlace>()
+            .map_err(|error| refuse(format!("in 'after': {error}")))?,
+        (LastEventId::Absent, None) => return Ok(Some(history::head(&*services.store).await?)),
+    };
+    match services.feed.resolve(place).await? {
+        Resolved::Here(place) => Ok(Some(place)),
+        Resolved::Beyond if last_event_id == LastEventId::Absent => {
+            let head = services.store.head().await?;
+            let detail = format!("'after' must not be beyond the log, which ends at {head}");
+            Err(refuse(detail))
         }
-    })
+        Resolved::Beyond | Resolved::Elsewhere => Ok(None),
+    }
 }
 
-fn is_wanted(event: &Envelope, keys: &KeyExpr) -> bool {
-    keys.matches(&Key::of_stream(&event.stream))
-        || parent_of(event)
-            .is_some_and(|parent| keys.matches(&Key::of_part(&parent, &event.stream)))
+/// Tells a program to forget what it has heard: all of this log follows.
+fn reset() -> Bytes {
+    let data = r#"{"reason":"other-history"}"#;
+    sse::frame(RESET, [data], Some(LogPlace::START)).into()
 }

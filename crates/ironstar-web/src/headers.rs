@@ -1,8 +1,13 @@
-//! What every response tells the client: what not to do, and when to come back.
+//! What every response tells the client: what not to do, and when to come back; and
+//! what a request may say only once.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::Response;
+
+use crate::drawn;
+use crate::problem::Problem;
 
 /// What pages may do. `'unsafe-eval'` is there because Datastar 1.0.2 compiles the
 /// expressions in `data-*` attributes (docs/adr/0004).
@@ -29,6 +34,21 @@ const HEADERS: [(HeaderName, &str); 6] = [
         HeaderName::from_static("permissions-policy"),
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     ),
+];
+
+/// What is read of a request, and says one thing. If it is there twice, another server
+/// on the way may have gone by the other line. `Host` is `hosts`'s business, a
+/// `Content-Length` is hyper's, cookies come in several lines (RFC 9113, section
+/// 8.2.3), and so do lists, such as `Accept`.
+const ONCE: [HeaderName; 8] = [
+    header::ORIGIN,
+    HeaderName::from_static("sec-fetch-site"),
+    header::CONTENT_TYPE,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("datastar-request"),
+    HeaderName::from_static(drawn::HEADER),
+    header::REFERER,
 ];
 
 /// How many seconds to wait before asking again what cannot be done for now,
@@ -85,4 +105,16 @@ pub(crate) async fn add(State(site): State<SiteHeaders>, mut response: Response)
         headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
     }
     response
+}
+
+/// Refuses a request that says something twice.
+pub(crate) async fn once(request: Request, next: Next) -> Result<Response, Problem> {
+    let headers = request.headers();
+    if headers.len() != headers.keys_len() {
+        let is_repeated = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
+        if let Some(name) = ONCE.iter().find(is_repeated) {
+            return Err(Problem::repeated_header(name.as_str()));
+        }
+    }
+    Ok(next.run(request).await)
 }

@@ -10,20 +10,27 @@
 //!   [`router`].
 //! - `layout` and `kit` are what every page is made of.
 //! - `live` draws each change once and shares the bytes with every browser;
-//!   `presence` says how many people are there, and `sse` is how they hear of it.
+//!   `presence` says how many people are there, and `sse` is how they hear of it;
+//!   `bundle` carries the streams of several pages over one connection.
 //! - `problem` is the one policy for errors.
 //! - `session` knows who comes back, `account` signs them in and out, and `private`
 //!   tells their pages what concerns nobody else. `guard` keeps streams to those who
 //!   may have them, and `drawn` has pages load themselves anew that were away when who
 //!   looks at them changed.
-//! - [`Limits`] says what a client may take: `visitor` tells them apart, `rate`
-//!   and `streams` count, `hosts` knows the server's names.
+//! - [`Limits`] says what a client may take: `visitor` tells them apart, `rate`,
+//!   `streams`, `bodies` and `unread` count, `hosts` knows the server's names, and
+//!   `cross_site` refuses what other sites send.
 
 mod account;
+mod allowance;
 mod assets;
+mod bodies;
+mod bundle;
 mod command;
+mod cross_site;
 mod drawn;
 mod events;
+mod form;
 mod guard;
 mod headers;
 mod hosts;
@@ -50,31 +57,34 @@ mod streams;
 mod styleguide;
 mod theme;
 mod todo;
+mod turns;
+mod unread;
 mod visitor;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::HttpBody;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
-use axum::middleware::{self, Next};
+use axum::extract::Request;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use bytes::Bytes;
 use governor::clock::MonotonicClock;
 use ironstar_app::access::{Gates, Links};
 use ironstar_app::{CommandHandler, EventFeed, ListService, Projections, UserService};
 use ironstar_ports::{Clock, EventBus, EventStore, IdSource, IdentityProvider, SessionStore};
 use tokio_util::sync::CancellationToken;
-use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::{Level, Span};
 
+pub use crate::allowance::{Allowance, Refused, Taken};
 pub use crate::limits::{AllowedHosts, HostRule, HostRuleError, Limits};
 pub use crate::site::{Home, Site, SiteAddress, SiteAddressError};
+pub use crate::unread::Unread;
+pub use crate::visitor::Visitor;
 
 use crate::account::Accounts;
+use crate::bodies::Bodies;
 use crate::headers::SiteHeaders;
 use crate::layout::Provider;
 use crate::pack::Packer;
@@ -83,9 +93,7 @@ use crate::problem::Problem;
 use crate::rate::{CommandRate, NewSessionRate};
 use crate::session::{Cookies, Sessions};
 use crate::streams::Streams;
-
-/// The most bytes that a request's body may have.
-const BODY_LIMIT: usize = 64 * 1024;
+use crate::unread::UnreadLimit;
 
 /// How long a request's body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
@@ -111,7 +119,8 @@ pub struct Services {
     pub sessions: Arc<dyn SessionStore>,
     /// Who knows who people are; nobody, if people cannot sign in.
     pub identities: Option<Arc<dyn IdentityProvider>>,
-    /// The time, for sessions.
+    /// The time, for sessions: they expire by its steady time, so that a machine whose clock
+    /// is wrong forgets none.
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets.
     pub ids: Arc<dyn IdSource>,
@@ -134,6 +143,7 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
         Arc::clone(&services.sessions),
         Arc::clone(&services.clock),
         Arc::clone(&services.ids),
+        services.links.clone(),
         Cookies::new(is_secure),
         NewSessionRate::new(limits.command_rate > 0, MonotonicClock),
     ));
@@ -142,7 +152,12 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
     let provider = identities.as_ref().map(|it| Provider(it.name().into()));
     let sign_in = identities.as_ref().map(|it| it.origin());
     let headers = SiteHeaders::new(is_secure, sign_in);
+    let streams = Streams::new(limits.streams_per_visitor);
+    let counted = middleware::from_fn_with_state(streams, streams::count);
     let router = routes(services, &news);
+    let router = router
+        .clone()
+        .merge(bundle::routes(router.layer(counted.clone())));
     let router = if limits.compress_streams {
         let packer = Arc::new(Packer::new());
         router.layer(middleware::from_fn_with_state(packer, pack::streams))
@@ -152,11 +167,14 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
     let router = router
         .fallback(async || Problem::no_such_page())
         .method_not_allowed_fallback(async || Problem::no_such_method());
-    limited(router, &limits)
+    let site = Arc::new(site);
+    let unread = UnreadLimit::new(limits.streams_per_visitor > 0);
+    limited(router.layer(counted), &limits, &site)
         .layer(middleware::from_fn(problem::as_page))
         .layer(Extension(provider))
-        .layer(Extension(Arc::new(site)))
+        .layer(Extension(site))
         .layer(middleware::from_fn_with_state(sessions, session::carry))
+        .layer(middleware::from_fn_with_state(unread, unread::count))
         .layer(middleware::from_fn_with_state(
             limits.client_address_header,
             visitor::identify,
@@ -199,33 +217,22 @@ fn routes(services: Services, news: &PrivateNews) -> Router {
 }
 
 /// Guards routes by limits.
-fn limited(router: Router, limits: &Limits) -> Router {
-    let streams = Arc::new(Streams::new(limits.streams_per_visitor));
+fn limited(router: Router, limits: &Limits, site: &Arc<Site>) -> Router {
+    let bodies = Bodies::new(limits.streams_per_visitor > 0);
     let rate = Arc::new(CommandRate::new(limits.command_rate, MonotonicClock));
     let hosts = Arc::new(limits.allowed_hosts.clone());
     router
-        .layer(middleware::from_fn_with_state(streams, streams::count))
         .layer(middleware::from_fn_with_state(rate, rate::limit))
         // Before commands are counted: what the pages of other sites make a
         // browser send must not use up what its owner may.
-        .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(site),
+            cross_site::check,
+        ))
         .layer(middleware::from_fn_with_state(hosts, hosts::check))
-        .layer(middleware::from_fn(whole))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(headers::once))
+        .layer(middleware::from_fn_with_state(bodies, bodies::whole))
         .layer(RequestBodyDeadlineLayer::new(BODY_DEADLINE))
-}
-
-/// Waits for the whole of a request before anything is looked at, such as who sends it:
-/// they may sign out before it is all there. And a connection goes on, whatever the
-/// answer, because all was read.
-async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
-    if request.body().is_end_stream() {
-        return Ok(next.run(request).await);
-    }
-    let (parts, body) = request.into_parts();
-    let body = Request::from_parts(parts.clone(), body);
-    let body = Bytes::from_request(body, &()).await?;
-    Ok(next.run(Request::from_parts(parts, body.into())).await)
 }
 
 /// Starts what goes on without requests, until the server is told to stop.
@@ -239,8 +246,10 @@ fn start_tasks(services: &Services, news: &PrivateNews, sessions: &Arc<Sessions>
     });
 }
 
-fn cross_site(_: ProtectionError) -> Response {
-    Problem::cross_site().into_response()
+/// The answer to whatever is asked on a connection of a client who has as many as a
+/// client may have. The server counts them, since it knows no more of a client.
+pub fn too_many_connections(most: u64) -> Response {
+    Problem::too_many_connections(most).into_response()
 }
 
 #[cfg(test)]

@@ -7,25 +7,27 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Form, Json, Router};
+use axum::{Json, Router};
 use ironstar_app::access::Links;
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::Behind;
 use ironstar_app::{Caller, CommandError, ListService};
 use ironstar_domain::{
-    Aggregate, LinkAccess, LinkId, ListCommand, ListId, ListName, ListState, Principal,
+    Aggregate, LinkAccess, LinkId, ListCommand, ListId, ListName, ListState, Principal, tidied,
+    typed,
 };
 use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
 
 use crate::Services;
-use crate::command::{CommandRequest, CommandResponse, keyed};
+use crate::command::{CommandRequest, CommandResponse, keyed_written, written};
 use crate::drawn;
+use crate::form::Form;
 use crate::layout::Frame;
 use crate::live::LiveViews;
 use crate::origin::RequestOrigin;
@@ -76,12 +78,22 @@ struct Lists {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ListRequest {
-    Create { name: ListName },
-    Rename { name: ListName },
+    Create {
+        #[serde(deserialize_with = "typed")]
+        name: ListName,
+    },
+    Rename {
+        #[serde(deserialize_with = "typed")]
+        name: ListName,
+    },
     Archive,
     Restore,
-    CreateLink { access: LinkAccess },
-    RevokeLink { link: LinkId },
+    CreateLink {
+        access: LinkAccess,
+    },
+    RevokeLink {
+        link: LinkId,
+    },
 }
 
 /// Lists, as programs get them.
@@ -197,16 +209,19 @@ impl Lists {
     async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
         let name = parse_name(form)?;
         let command = self.command(ListRequest::Create { name: name.clone() }, &origin.caller)?;
-        // Somebody else's list is not the answer to the same key.
         let owner = origin.caller.principal();
-        let asked = (ListState::TYPE, ListRequest::Create { name }, owner);
+        let create = ListRequest::Create { name };
+        let asked = [
+            written(&(ListState::TYPE, &create))?,
+            written(&(ListState::TYPE, &create, owner))?,
+        ];
         let key = origin.key_or(&form.key)?;
-        let context = keyed(&asked, key, &origin)?;
+        let context = keyed_written(asked.clone(), key, &origin);
         let id = self.service.next_id();
         let accepted = match self.service.execute(id, &command, &context).await {
             // A page that was left and come back to, and another list.
             Err(CommandError::KeyReused) => {
-                let context = keyed(&asked, None, &origin)?;
+                let context = keyed_written(asked, None, &origin);
                 self.service.execute(id, &command, &context).await?
             }
             outcome => outcome?,
@@ -231,7 +246,7 @@ async fn create(
     State(lists): State<Arc<Lists>>,
     session: Session,
     origin: RequestOrigin,
-    form: Result<Form<ListForm>, FormRejection>,
+    form: Result<Form<ListForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Form(form) = form?;
     let origin = origin.in_a_browser(&session).await?;
@@ -244,7 +259,7 @@ async fn act(
     State(lists): State<Arc<Lists>>,
     path: Result<Path<(ListId, String)>, PathRejection>,
     origin: RequestOrigin,
-    form: Result<Form<ListForm>, FormRejection>,
+    form: Result<Form<ListForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Path((id, action)) = path.map_err(|_| Problem::no_such_page())?;
     let Form(form) = form?;
@@ -269,7 +284,7 @@ async fn create_link(
     State(lists): State<Arc<Lists>>,
     path: Result<Path<ListId>, PathRejection>,
     origin: RequestOrigin,
-    form: Result<Form<LinkForm>, FormRejection>,
+    form: Result<Form<LinkForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|_| Problem::no_such_page())?;
     let Form(LinkForm { access, key }) = form?;
@@ -282,8 +297,11 @@ async fn create_link(
         }
     };
     let request = ListRequest::CreateLink { access };
-    let asked = (asked_by(&origin.caller), id, &request);
-    let context = keyed(&asked, origin.key_or(&key)?, &origin)?;
+    let asked = [
+        written(&(ListState::TYPE, id, &request))?,
+        written(&(written_before(&origin.caller), id, &request))?,
+    ];
+    let context = keyed_written(asked, origin.key_or(&key)?, &origin);
     let command = lists.command(request, &origin.caller)?;
     lists.service.execute(id, &command, &context).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
@@ -350,22 +368,22 @@ async fn command(
         | ListRequest::CreateLink { .. }
         | ListRequest::RevokeLink { .. } => origin,
     };
-    let context = request.context(&asked_by(&origin.caller), &origin)?;
+    let before = written_before(&origin.caller);
+    let context = request.context_written(ListState::TYPE, &before, &origin)?;
     let command = lists.command(request.command, &origin.caller)?;
     let accepted = lists.service.execute(id, &command, &context).await?;
     Ok(CommandResponse::ok(accepted))
 }
 
-/// What is asked of lists, and by whom: to the same key, somebody else's list is no
-/// answer.
-fn asked_by(caller: &Caller) -> String {
+/// How commands on lists were written down while keys had no senders: with their sender.
+fn written_before(caller: &Caller) -> String {
     let principal = caller.principal();
     let owner = principal.map(|owner| owner.to_string()).unwrap_or_default();
     format!("{} {owner}", ListState::TYPE)
 }
 
 fn parse_name(form: &ListForm) -> Result<ironstar_domain::ListName, Problem> {
-    form.name
+    tidied(&form.name)
         .parse()
         .map_err(|error| Problem::invalid("invalid-value", error))
 }

@@ -41,7 +41,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use ironstar_app::projection::{Changed, Changes, Projection, ReadError, ReadModel};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 
 use follower::follow;
 use live_view::LiveView;
@@ -89,7 +89,7 @@ pub(crate) trait View: Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Whole {
     /// What is part of it: all up to here.
-    pub(crate) position: Position,
+    pub(crate) place: LogPlace,
     /// Where what it shows ends, if it does not show all.
     pub(crate) end: Option<Position>,
     pub(crate) patch: PatchElements,
@@ -154,11 +154,11 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
     fn start(&self, view: V, life: Life) -> Arc<LiveView<V>> {
         // First listen, then look: what happens in between is heard.
         let news = self.model.news();
-        let position = self.model.position();
-        let view = Arc::new(LiveView::new(view, position, Bounds::OF_A_VIEW, life));
+        let place = self.model.place();
+        let view = Arc::new(LiveView::new(view, place, Bounds::OF_A_VIEW, life));
         if let Some(news) = news {
             let model = self.model.clone();
-            let reached = move || model.position();
+            let reached = move || model.place();
             view.life
                 .spawn(follow(Arc::downgrade(&view), reached, news));
         }
@@ -173,7 +173,7 @@ impl<V: View> OpenView<V> {
     pub(crate) fn watch(self, seen: Option<EventId>) -> BoxStream<'static, (Position, Bytes)> {
         // What ends elsewhere cannot be patched.
         let seen = seen.filter(|seen| self.view.view.ends_at(seen.end));
-        let seen = seen.map(|seen| seen.position);
+        let seen = seen.map(|seen| seen.place.position);
         self.view.watch(seen, self.reached).boxed()
     }
 }

@@ -33,7 +33,7 @@ impl RequestOrigin {
             Ok(_) | Err(SessionError::TooMany(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let caller = session.caller().await?;
+        let caller = self.caller.with_session(session.caller().await?);
         Ok(Self { caller, ..self })
     }
 
@@ -100,8 +100,11 @@ pub(crate) fn parse_key(key: &str) -> Result<CommandKey, Problem> {
         .map_err(|error| Problem::invalid("invalid-value", error))
 }
 
+/// What a header says, if it says one thing.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?.to_str().ok()?;
+    lines.next().is_none().then_some(line)
 }
 
 /// Whether a value is a `traceparent` of version 00

@@ -6,13 +6,15 @@
 //! - What is wrong inside (SQL, a damaged event) is logged here, once, with its
 //!   whole chain, and never told to the client.
 
+mod refused;
+
 use std::error::Error;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::extract::rejection::{BytesRejection, FormRejection, JsonRejection};
+use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::http::uri::Uri;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
@@ -21,14 +23,10 @@ use ironstar_app::todo::ListWideError;
 use ironstar_domain::{DomainError, ErrorKind, ListError};
 use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
-use tower_http::timeout::TimeoutError;
 
 use crate::layout::{Frame, Provider};
 use crate::session::{Session, SessionError};
 use crate::{layout, notice, sse};
-
-/// When to try again to open a stream: others may have ended by then.
-const STREAM_RETRY: Duration = Duration::from_secs(5);
 
 /// A refusal or failure, on its way to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -130,28 +128,6 @@ impl Problem {
         }
     }
 
-    /// A visitor has so many streams open, and asks for one more.
-    pub(crate) fn too_many_streams(most: u64) -> Self {
-        let detail = format!(
-            "{most} streams to your address are open, and more are not allowed; \
-             close some, such as pages that are open in a browser"
-        );
-        Self {
-            retry_after: Some(STREAM_RETRY),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail)
-        }
-    }
-
-    /// A visitor does not read what they have asked for, and asks for more.
-    pub(crate) fn too_much_unread() -> Self {
-        let detail = "too many answers to your address have not been read yet; \
-                      read them, and try again";
-        Self {
-            retry_after: Some(STREAM_RETRY),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-much-unread", detail)
-        }
-    }
-
     /// What would be somebody's own is nobody's, for they have no session.
     pub(crate) fn no_session() -> Self {
         Self::new(
@@ -214,7 +190,7 @@ impl IntoResponse for Problem {
             .with_type(kind)
             .with_detail(self.detail.clone())
             .into_response();
-        self.add_retry_after(&mut response);
+        self.add_headers(&mut response);
         // For whoever would rather show it as a page.
         response.extensions_mut().insert(self);
         response
@@ -222,10 +198,15 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
-    fn add_retry_after(&self, response: &mut Response) {
+    fn add_headers(&self, response: &mut Response) {
+        let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
-            let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
+        }
+        if self.code == refused::ENCODING {
+            // What would be taken (RFC 9110, section 15.5.16).
+            let identity = HeaderValue::from_static("identity");
+            headers.insert(header::ACCEPT_ENCODING, identity);
         }
     }
 }
@@ -265,7 +246,7 @@ pub(crate) async fn as_page(request: Request, next: Next) -> Response {
     } else {
         return response;
     };
-    problem.add_retry_after(&mut shown);
+    problem.add_headers(&mut shown);
     shown
 }
 
@@ -395,8 +376,8 @@ impl From<JsonRejection> for Problem {
                 "unsupported-media-type",
                 "a command is sent as JSON, with the header 'content-type: application/json'",
             ),
-            JsonRejection::BytesRejection(error) => Self::from(error),
-            other => Self::from_status(other.status()),
+            JsonRejection::BytesRejection(_) => Self::malformed(),
+            _ => Self::malformed(),
         }
     }
 }
@@ -409,51 +390,15 @@ impl From<FormRejection> for Problem {
                 "unsupported-media-type",
                 "a form is sent with the header 'content-type: application/x-www-form-urlencoded'",
             ),
-            FormRejection::BytesRejection(error) => Self::from(error),
             FormRejection::FailedToDeserializeForm(error) => {
                 Self::invalid("invalid-value", innermost(&error))
             }
             FormRejection::FailedToDeserializeFormBody(error) => {
                 Self::invalid("invalid-value", innermost(&error))
             }
-            other => Self::from_status(other.status()),
+            FormRejection::BytesRejection(_) => Self::malformed(),
+            _ => Self::malformed(),
         }
-    }
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        if is_overdue(&rejection) {
-            return Self::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "request-timeout",
-                format!(
-                    "the request did not arrive within {} seconds",
-                    crate::BODY_DEADLINE.as_secs()
-                ),
-            );
-        }
-        Self::from_status(rejection.status())
-    }
-}
-
-/// Whether a body was given up because it took too long.
-fn is_overdue(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source())
-        .any(|error| error.is::<TimeoutError>())
-}
-
-impl Problem {
-    /// What can be said when only the status is known.
-    fn from_status(status: StatusCode) -> Self {
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            return Self::new(
-                status,
-                "payload-too-large",
-                format!("a request has at most {} bytes", crate::BODY_LIMIT),
-            );
-        }
-        Self::new(status, "malformed-request", "the request cannot be read")
     }
 }
 

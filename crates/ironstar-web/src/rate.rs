@@ -5,8 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use governor::clock::{Clock, MonotonicClock};
@@ -33,6 +34,10 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
 /// much work as ten thousand; and one that begins a sign-in.
 const HEAVY: u32 = 10;
 
+/// How many events of the log that have to be gone through count for a command more. A
+/// command takes about as long.
+const EVENTS_A_COMMAND: u64 = 500;
+
 /// How many sessions a visitor may begin a minute, and at once. That is enough for a
 /// school that is behind one address; and since a session that nobody brings back is
 /// soon forgotten, one visitor cannot take up much room.
@@ -41,6 +46,13 @@ const SESSIONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
 
 /// A limit on the commands of each visitor.
 pub(crate) struct CommandRate<C: Clock = MonotonicClock>(PerVisitor<C>);
+
+/// Counts what turns out to be more than one command.
+#[derive(Clone)]
+pub(crate) struct Charge {
+    rate: Arc<CommandRate>,
+    visitor: Visitor,
+}
 
 /// A limit on the sessions that each visitor begins.
 pub(crate) struct NewSessionRate<C: Clock = MonotonicClock>(PerVisitor<C>);
@@ -130,17 +142,55 @@ impl<C: Clock> Debug for NewSessionRate<C> {
 pub(crate) async fn limit(
     State(rate): State<Arc<CommandRate>>,
     visitor: Visitor,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let path = request.uri().path();
     // What takes more than to read something, or may.
-    let is_command = request.method() == Method::POST || matches!(path, CALLBACK | "/api/events");
-    if is_command {
+    let is_log = path == "/api/events";
+    if request.method() == Method::POST || path == CALLBACK || is_log {
         let weight = weight(path);
         rate.count(visitor, weight).map_err(Problem::rate_limited)?;
     }
+    if is_log {
+        request.extensions_mut().insert(Charge { rate, visitor });
+    }
     Ok(next.run(request).await)
+}
+
+impl Charge {
+    /// Counts that so many events of the log are gone through, beside the command that
+    /// was counted.
+    pub(crate) fn catch_up(&self, events: u64) -> Result<(), Problem> {
+        let weight = u32::try_from(events / EVENTS_A_COMMAND).unwrap_or(u32::MAX);
+        let Some(weight) = NonZeroU32::new(weight) else {
+            return Ok(());
+        };
+        let counted = self.rate.count(self.visitor, weight);
+        counted.map_err(Problem::rate_limited)
+    }
+
+    /// Whose it is.
+    pub(crate) fn visitor(&self) -> Visitor {
+        self.visitor
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Charge {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().cloned().ok_or_else(|| {
+            tracing::error!("a route is not within `rate::limit`");
+            Problem::no_such_page()
+        })
+    }
+}
+
+impl Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Charge").finish_non_exhaustive()
+    }
 }
 
 /// For how many commands the one at a path counts.

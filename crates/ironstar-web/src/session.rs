@@ -9,6 +9,10 @@
 //! A cookie that is no session of ours, be it expired, forged or torn, is nobody's:
 //! it is not an error, and it is never taken over. Whoever signs in or out gets new
 //! bits, and the old ones are worth nothing from then on.
+//!
+//! Whatever expires here does so by the clock's steady time, which a wrong clock does not
+//! move and which stands still while no server runs. So no session and no sign-in is
+//! forgotten because the machine has shown a wrong time.
 
 mod cookie;
 mod data;
@@ -23,6 +27,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use ironstar_app::Caller;
+use ironstar_app::access::Links;
 use ironstar_ports::{
     Clock, IdSource, Payload, PayloadError, SessionHash, SessionStore, StoreError, StoredSession,
 };
@@ -55,6 +60,7 @@ pub(crate) struct Sessions {
     store: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    links: Links,
     cookies: Cookies,
     rate: NewSessionRate,
 }
@@ -115,6 +121,7 @@ impl Sessions {
         store: Arc<dyn SessionStore>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
+        links: Links,
         cookies: Cookies,
         rate: NewSessionRate,
     ) -> Self {
@@ -122,6 +129,7 @@ impl Sessions {
             store,
             clock,
             ids,
+            links,
             cookies,
             rate,
         }
@@ -142,7 +150,7 @@ impl Sessions {
     }
 
     async fn sweep(&self) -> Result<(), StoreError> {
-        while self.store.sweep(self.clock.now()).await? > 0 {}
+        while self.store.sweep(self.clock.steady()).await? > 0 {}
         Ok(())
     }
 
@@ -158,7 +166,7 @@ impl Sessions {
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<(Open, OffsetDateTime)>, SessionError> {
-        let stored = self.store.load(&id.hash(), self.clock.now()).await?;
+        let stored = self.store.load(&id.hash(), self.clock.steady()).await?;
         let Some(stored) = stored else {
             return Ok(None);
         };
@@ -171,7 +179,7 @@ impl Sessions {
         Ok(StoredSession {
             id: open.id.hash(),
             data: Payload::of(&open.data)?,
-            expires_at: self.clock.now() + open.age,
+            expires_at: self.clock.steady() + open.age,
         })
     }
 
@@ -183,7 +191,7 @@ impl Sessions {
 
     /// Has a session take the place of another, if that is there.
     async fn replace(&self, old: SessionId, new: &Open) -> Result<bool, SessionError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         Ok(self
             .store
             .replace(&old.hash(), self.stored(new)?, now)
@@ -197,7 +205,7 @@ impl Sessions {
         data: Payload,
         age: Duration,
     ) -> Result<(), StoreError> {
-        let expires_at = self.clock.now() + age;
+        let expires_at = self.clock.steady() + age;
         let stored = StoredSession {
             id: name,
             data,
@@ -208,7 +216,7 @@ impl Sessions {
 
     /// What was kept under a name: for the first who asks, and nobody after.
     pub(crate) async fn withdraw(&self, name: &SessionHash) -> Result<Option<Payload>, StoreError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         // Whoever asks for what never was there does not keep those waiting who write.
         if self.store.load(name, now).await?.is_none() {
             return Ok(None);
@@ -296,13 +304,21 @@ impl Session {
 
     /// Who asks, as far as the session tells.
     pub(crate) async fn caller(&self) -> Result<Caller, SessionError> {
-        let open = self.open().await?;
-        Ok(open.map_or_else(Caller::anonymous, |open| open.data.caller()))
+        Ok(match self.open().await? {
+            Some(open) => open.data.caller(),
+            None => Caller::anonymous().from_place(self.place()),
+        })
     }
 
     /// An id for a guest who is new.
     pub(crate) fn next_guest(&self) -> ironstar_domain::GuestId {
         self.0.sessions.ids.next_id().into()
+    }
+
+    /// What a visitor without a session is known by.
+    fn place(&self) -> String {
+        let address = self.0.visitor.to_string();
+        self.0.sessions.links.place(&address)
     }
 
     async fn look(&self, state: &mut Known) -> Result<(), SessionError> {
@@ -318,7 +334,7 @@ impl Session {
             return Ok(());
         };
         let sessions = &self.0.sessions;
-        let now = sessions.clock.now();
+        let now = sessions.clock.steady();
         if expires_at - now < AGE - STEP {
             // What is remembered may be changing at this moment. And one that has just
             // ended stays so.

@@ -80,6 +80,11 @@ impl SiteAddress {
         self.is_secure
     }
 
+    /// How it is reached.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_secure { "https" } else { "http" }
+    }
+
     /// The host, without a port.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -119,8 +124,7 @@ impl FromStr for SiteAddress {
 
 impl Display for SiteAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_secure { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.authority)
+        write!(f, "{}://{}", self.scheme(), self.authority)
     }
 }
 

@@ -15,7 +15,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use datastar::DatastarEvent;
 use futures::{Stream, StreamExt};
-use ironstar_ports::Position;
+use ironstar_app::EventFeed;
+use ironstar_app::history::Resolved;
+use ironstar_ports::{LogPlace, Position};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -49,39 +51,36 @@ impl SignOfLife {
     }
 }
 
-/// What a client has seen when it has seen an event: everything up to a position;
-/// and if it shows a page that does not go to the end of its list, where that
-/// page ends. As text, `42` or `42-15`.
+/// What a client has seen when it has seen an event: everything up to a place in the
+/// log; and if it shows a page that does not go to the end of its list, where that
+/// page ends. As text, `42.k3f9a2` or `42.k3f9a2-15`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct EventId {
-    pub(crate) position: Position,
+    pub(crate) place: LogPlace,
     pub(crate) end: Option<Position>,
 }
 
-impl From<Position> for EventId {
-    fn from(position: Position) -> Self {
-        Self {
-            position,
-            end: None,
-        }
+impl From<LogPlace> for EventId {
+    fn from(place: LogPlace) -> Self {
+        Self { place, end: None }
     }
 }
 
 impl Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.position)?;
+        write!(f, "{}", self.place)?;
         self.end.map_or(Ok(()), |end| write!(f, "-{end}"))
     }
 }
 
 impl EventId {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (position, end) = match text.split_once('-') {
-            Some((position, end)) => (position, Some(parse_position(end)?)),
+        let (place, end) = match text.split_once('-') {
+            Some((place, end)) => (place, Some(parse_position(end)?)),
             None => (text, None),
         };
-        let position = parse_position(position)?;
-        Some(Self { position, end })
+        let place = place.parse().ok()?;
+        Some(Self { place, end })
     }
 }
 
@@ -97,11 +96,23 @@ pub(crate) enum LastEventId {
 }
 
 impl LastEventId {
-    /// What a client has seen, as far as it says.
-    pub(crate) fn seen(self) -> Option<EventId> {
-        match self {
-            Self::At(id) => Some(id),
-            Self::Absent | Self::Unreadable => None,
+    /// What a client has seen of this log, as far as it says. Of a client that has seen
+    /// another history, which a backup was restored over, that is nothing.
+    pub(crate) async fn seen(self, feed: &EventFeed) -> Option<EventId> {
+        let id = match self {
+            Self::At(id) => id,
+            Self::Absent | Self::Unreadable => return None,
+        };
+        match feed.resolve(id.place).await {
+            Ok(Resolved::Here(_)) => Some(id),
+            Ok(Resolved::Beyond | Resolved::Elsewhere) => None,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "whether a client has seen this log is not known; it begins again"
+                );
+                None
+            }
         }
     }
 }
@@ -110,7 +121,9 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let Some(value) = parts.headers.get("last-event-id") else {
+        // A client that has no id may say so with an empty one.
+        let value = parts.headers.get("last-event-id");
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Ok(Self::Absent);
         };
         let id = value.to_str().ok().and_then(EventId::parse);
@@ -125,8 +138,8 @@ pub(crate) fn parse_position(text: &str) -> Option<Position> {
 }
 
 /// A frame that only says how far a client has got. It is no event.
-pub(crate) fn progress(position: Position) -> Bytes {
-    format!("id: {position}\n\n").into()
+pub(crate) fn progress(place: LogPlace) -> Bytes {
+    format!("id: {place}\n\n").into()
 }
 
 /// One event's text. The id comes last: a client takes note of an id as soon as
@@ -135,7 +148,7 @@ pub(crate) fn progress(position: Position) -> Bytes {
 pub(crate) fn frame(
     event: &str,
     data: impl IntoIterator<Item = impl AsRef<str>>,
-    id: Option<Position>,
+    id: Option<LogPlace>,
 ) -> String {
     let mut frame = String::new();
     push_field(&mut frame, "event", event);
@@ -198,8 +211,13 @@ pub(crate) fn respond<S>(
 where
     S: Stream<Item = Bytes> + Send + Unpin + 'static,
 {
-    let frames = Alive::new(frames, sides, alive, shutdown);
-    let mut response = answer(Body::from_stream(frames));
+    let frames = Alive::new(frames, sides, alive, shutdown).map(|Ok(frame)| frame);
+    unbuffered(frames)
+}
+
+/// A response that goes on until its frames end.
+pub(crate) fn unbuffered(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = answer(Body::from_stream(frames.map(Ok::<_, Infallible>)));
     // Proxies hold streams back otherwise.
     let no = HeaderValue::from_static("no");
     response.headers_mut().insert("x-accel-buffering", no);
@@ -307,6 +325,22 @@ impl<S: Stream<Item = Bytes> + Unpin> Stream for Alive<S> {
         }
         this.poll_timer(context).map(|frame| frame.map(Ok))
     }
+}
+
+/// JSON in which no client finds the end of a line, wherever it looks for one: Python's
+/// `splitlines`, JavaScript before 2019 and others take these for one. JSON escapes the
+/// others by itself, and these stand in nothing but texts.
+pub(crate) fn on_one_line(json: String) -> String {
+    const ENDS: [(char, &str); 3] = [
+        ('\u{85}', "\\u0085"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ];
+    if json.is_ascii() || !json.contains(ENDS.map(|(end, _)| end)) {
+        return json;
+    }
+    let escape = |json: String, (end, escaped)| json.replace(end, escaped);
+    ENDS.into_iter().fold(json, escape)
 }
 
 /// Adds a field, one line for each line of its value. A carriage return ends a

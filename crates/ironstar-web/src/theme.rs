@@ -2,8 +2,7 @@
 //! their pages.
 
 use axum::Router;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
@@ -11,6 +10,7 @@ use datastar::prelude::PatchElements;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use crate::form::Form;
 use crate::layout::local;
 use crate::private::PrivateNews;
 use crate::problem::Problem;
@@ -32,7 +32,7 @@ async fn choose(
     State(news): State<PrivateNews>,
     session: Session,
     headers: HeaderMap,
-    form: Result<Form<Choice>, FormRejection>,
+    form: Result<Form<Choice>, Problem>,
 ) -> Result<Response, Problem> {
     let Form(choice) = form?;
     let theme = Theme::parse(&choice.theme).ok_or_else(|| {

@@ -22,16 +22,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures::StreamExt;
 use ironstar_app::access::Permit;
+use ironstar_app::history::Resolved;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::{TodoLists, TodoPage};
 use ironstar_app::{Caller, ListService, TodoService};
 use ironstar_domain::{Access, ListId};
-use ironstar_ports::Position;
+use ironstar_ports::LogPlace;
 
 use crate::Services;
 use crate::drawn;
@@ -101,15 +103,18 @@ struct Todos {
 }
 
 impl Todos {
-    /// Waits until the read models show what has been stored up to a position,
+    /// Waits until the read models show what has been stored up to a place,
     /// or up to now, so that whoever has just changed something sees it.
     async fn catch_up(
         &self,
         list: ListId,
-        at_least: Option<Position>,
+        at_least: Option<LogPlace>,
     ) -> Result<Result<(), Behind>, Problem> {
         let position = match at_least {
-            Some(position) => position,
+            Some(place) => match self.services.feed.resolve(place).await? {
+                Resolved::Elsewhere => return Err(other_history(place)),
+                Resolved::Here(_) | Resolved::Beyond => place.position,
+            },
             None => self.services.store.head().await?,
         };
         let todos = self.service.lists().reach(position, CATCH_UP);
@@ -136,6 +141,15 @@ impl Todos {
     }
 }
 
+/// A query waits for a place that the log has never been at.
+fn other_history(place: LogPlace) -> Problem {
+    let detail = format!(
+        "the log does not have {place}, since a backup was restored over it; forget what was \
+         read before, and begin again without this place"
+    );
+    Problem::new(StatusCode::CONFLICT, "other-history", detail)
+}
+
 /// `GET /api/sse/todos`: Datastar patches, the whole view first; and beside it
 /// what the list is called, how many people are here, and what concerns the visitor
 /// alone.
@@ -160,11 +174,8 @@ async fn live(
     let location = asked.location.for_access(access);
     let lists = todos.service.lists();
     let make = || TodoView::new(location, lists.clone());
-    let frames = todos
-        .views
-        .open(&location, make)
-        .await
-        .watch(last_event_id.seen());
+    let view = todos.views.open(&location, make).await;
+    let frames = view.watch(last_event_id.seen(&todos.services.feed).await);
     let id = session.open().await?.map(|open| open.id);
     let presence = todos.presence.enter(list, id);
     let owner = (access == Access::Own).then_some(address);

@@ -2,6 +2,7 @@
 //! since whoever abuses the server sends no cookie.
 
 use std::convert::Infallible;
+use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -14,10 +15,12 @@ use axum::response::Response;
 /// customer of a provider gets (/64). Requests that come over no network are
 /// all of one visitor.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct Visitor(Option<IpAddr>);
+pub struct Visitor(Option<IpAddr>);
 
 impl Visitor {
-    pub(crate) fn at(address: IpAddr) -> Self {
+    /// Who has an address.
+    #[must_use]
+    pub fn at(address: IpAddr) -> Self {
         Self(Some(match address.to_canonical() {
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => {
@@ -25,6 +28,15 @@ impl Visitor {
                 Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
             }
         }))
+    }
+}
+
+impl Display for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => Display::fmt(&address, f),
+            None => f.write_str("no network"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::measurements::{Better, Goal, Measurement};
+use crate::output::{OutputError, say};
 
 /// A measurement's outcome: medians.
 #[derive(Debug)]
@@ -38,8 +39,7 @@ impl Outcome {
 }
 
 /// Prints an outcome.
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
-pub(super) fn print(outcome: &Outcome) {
+pub(super) fn print(outcome: &Outcome) -> Result<(), OutputError> {
     let measurement = outcome.measurement;
     let line = format!(
         "{:<36} {:>10} {:<11} {:>7.2}x {:<28} {:>10}   {}",
@@ -51,7 +51,7 @@ pub(super) fn print(outcome: &Outcome) {
         number(outcome.against),
         outcome.verdict(),
     );
-    println!("{}", line.trim_end());
+    say(line.trim_end())
 }
 
 /// The outcomes as JSON.

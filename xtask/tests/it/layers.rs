@@ -9,7 +9,16 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ironstar-domain",
-        &["serde", "serde_json", "thiserror", "time", "uuid"],
+        &[
+            // Unicode's tables (docs/adr/0009).
+            "icu_normalizer",
+            "icu_properties",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "time",
+            "uuid",
+        ],
     ),
     (
         "ironstar-ports",
@@ -36,6 +45,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ironstar-ports",
             "libsqlite3-sys",
             "oauth2",
+            "percent-encoding",
+            "rustix",
             "serde",
             "serde_json",
             "sqlx",
@@ -93,6 +104,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "time",
             "tokio",
             "tokio-util",
+            "tower",
             "tower-http",
             "tracing",
             // Never compiled: it carries Datastar's bundle (docs/adr/0004).
@@ -110,6 +122,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "hyper-util",
             "ironstar-adapters",
             "ironstar-app",
+            "ironstar-domain",
             "ironstar-ports",
             "ironstar-web",
             "rlimit",

@@ -52,6 +52,25 @@ fn every_module_says_what_it_is_for() {
     }
 }
 
+/// These macros panic when no reader takes the output. The tests and build scripts
+/// of cargo may use them.
+#[test]
+fn no_program_prints_by_a_macro_that_panics() {
+    let is_program = |path: &PathBuf| {
+        let is_of_tests = path.components().any(|part| part.as_os_str() == "tests");
+        !is_of_tests && !path.ends_with("tests.rs") && !path.ends_with("build.rs")
+    };
+    for path in sources().into_iter().filter(is_program) {
+        let text = fs::read_to_string(&path).expect("text");
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        for line in text.lines().filter(is_code) {
+            let mut macros = ["print!(", "println!(", "dbg!("].into_iter();
+            let used = macros.find(|name| line.contains(name));
+            assert_eq!(used, None, "{}: {line}", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_architecture_page_stays_readable() {
     let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("the page");

@@ -38,6 +38,8 @@ enum Line {
     Id(usize),
     /// In the number of an id.
     Number(u64),
+    /// In the mark behind the number of an id.
+    Mark(u64),
     /// In a line that does not matter.
     Other,
 }
@@ -113,12 +115,14 @@ impl Reader {
                 (Line::Number(number), digit @ b'0'..=b'9') => {
                     Line::Number(number * 10 + u64::from(digit - b'0'))
                 }
-                (Line::Number(number), b'\n') => {
+                (Line::Number(number), b'.') => Line::Mark(number),
+                (Line::Mark(number), byte) if byte != b'\n' => Line::Mark(number),
+                (Line::Number(number) | Line::Mark(number), b'\n') => {
                     self.id = Some(number);
                     Line::default()
                 }
                 (Line::Id(_), b'\n') => Line::default(),
-                (Line::Id(_) | Line::Number(_), _) => Line::Other,
+                (Line::Id(_) | Line::Number(_) | Line::Mark(_), _) => Line::Other,
             };
         }
     }
@@ -161,7 +165,7 @@ mod tests {
     use super::Reader;
 
     const HEAD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    const FIRST: &str = "event: patch\ndata: idle\ndata: id: 9\nid: 41\n\n";
+    const FIRST: &str = "event: patch\ndata: idle\ndata: id: 9\nid: 41.k3f9a2\n\n";
     const SECOND: &str = ":\n\ndata: x\nid: 42\n\n";
 
     fn chunks(texts: &[&str]) -> String {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ironstar_ports::{
-    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Position,
-    Sequence, StoreError, StreamAppend, StreamHead, StreamId,
+    Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Mark, Outcome,
+    Position, Sequence, StoreError, StreamAppend, StreamHead, StreamId,
 };
 use time::OffsetDateTime;
 
@@ -67,7 +67,8 @@ impl EventStore for MemoryEventStore {
                         request: command.request,
                         appended: appended.clone(),
                     };
-                    log.commands.insert(command.key, known);
+                    let keys = command.second.into_iter().chain([command.key]);
+                    log.commands.extend(keys.map(|key| (key, known.clone())));
                 }
             }
             Err(_) => log.truncate(length),
@@ -127,6 +128,7 @@ impl Log {
                 stream,
                 sequence: Some(event.sequence),
                 position: event.position,
+                mark: event.place().mark,
             },
         }
     }
@@ -134,12 +136,18 @@ impl Log {
     /// The answer to a command that was sent before.
     fn answer_again(&self, append: &Append) -> Option<Result<Appended, AppendError>> {
         let command = append.command.as_ref()?;
-        let known = self.commands.get(&command.key)?;
-        Some(if known.request == command.request {
-            Ok(known.appended.clone())
-        } else {
-            Err(AppendError::KeyReused)
-        })
+        if let Some(known) = command.keys().find_map(|key| self.commands.get(key)) {
+            return Some(if known.request == command.request {
+                Ok(known.appended.clone())
+            } else {
+                Err(AppendError::KeyReused)
+            });
+        }
+        let earlier = command.earlier.iter().find_map(|earlier| {
+            let known = self.commands.get(&earlier.key)?;
+            (known.request == earlier.request).then(|| known.appended.clone())
+        });
+        earlier.map(Ok)
     }
 
     fn append(
@@ -159,6 +167,7 @@ impl Log {
             head.position = self.head().next();
             let sequence = head.sequence.map_or(Sequence::FIRST, Sequence::next);
             head.sequence = Some(sequence);
+            head.mark = Some(Mark::of(event.metadata.event_id));
             self.push(Envelope {
                 position: head.position,
                 stream: head.stream.clone(),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
-    DocumentPage, DocumentQuery, DocumentSource, Found, Position, ProjectionStore, StoreError,
+    DocumentPage, DocumentQuery, DocumentSource, Found, LogPlace, ProjectionStore, StoreError,
     UpdateError,
 };
 
@@ -73,7 +73,7 @@ impl State {
             name: name.to_owned(),
             version,
             state: BuildState::Building,
-            checkpoint: Position::START,
+            checkpoint: LogPlace::START,
             failure: None,
             skipped: vec![],
         };
@@ -88,7 +88,7 @@ impl State {
     fn update(&mut self, id: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
         let kept = self.builds.get(&id).ok_or(UpdateError::NoSuchBuild)?;
         let live = self.live(&kept.build.name).map(|kept| &kept.build);
-        let live = live.map(|build| (build.id, build.checkpoint));
+        let live = live.map(|build| (build.id, build.checkpoint.position));
         let is_promoted = update == BuildUpdate::Promote;
         let updated = updated(kept.build.clone(), update, live.map(|(_, at)| at))?;
         if let Some((live, _)) = live
@@ -96,9 +96,16 @@ impl State {
         {
             self.builds.remove(&live);
         }
-        self.builds
-            .entry(id)
-            .and_modify(|kept| kept.build = updated);
+        match updated {
+            Some(updated) => {
+                self.builds
+                    .entry(id)
+                    .and_modify(|kept| kept.build = updated);
+            }
+            None => {
+                self.builds.remove(&id);
+            }
+        }
         Ok(())
     }
 

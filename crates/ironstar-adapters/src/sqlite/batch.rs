@@ -10,56 +10,78 @@
 use std::collections::{HashMap, HashSet};
 
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, ExpectedSequence, Position, Sequence, StreamAppend,
-    StreamHead, StreamId,
+    Append, AppendError, Appended, CommandKey, CommandRecord, ExpectedSequence, LogPlace, Mark,
+    Position, Sequence, StreamAppend, StreamHead, StreamId,
 };
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
+use uuid::Uuid;
 
+use super::code;
 use super::file::FileError;
+use super::foresight::{Foresight, Known, event_id, head};
+use super::refusal::Refusal;
+use super::rows::integer;
 use super::transaction::roll_back_if_failed;
 
 /// UTC to the millisecond, as RFC 3339 has it.
 const CREATED_AT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// Begins, and reads the log's head and the last event of each of the streams,
-/// which are given as JSON pairs of type and id. One row, since every row is a
-/// message between threads.
-const BEGIN: &str = "
-    BEGIN IMMEDIATE;
-    SELECT (SELECT coalesce(max(id), 0) FROM events), (
-        SELECT json_group_array(json_array(stream.key, event.sequence, event.id))
+/// Begins, and reads the log's head, the event at a position (?2), and the last event
+/// of each of the streams, which are given as JSON pairs of type and id. One row, since
+/// every row is a message between threads.
+const BEGIN: &str = concat!(
+    "BEGIN IMMEDIATE;
+    SELECT (",
+    head!(),
+    "), (SELECT json_array(id, ",
+    event_id!(),
+    ") FROM events WHERE id = ?2), (
+        SELECT json_group_array(json_array(stream.key, event.sequence, event.id, ",
+    event_id!(),
+    "))
         FROM jsonb_each(?1) AS stream
         JOIN events AS event ON event.id = (
             SELECT id FROM events
             WHERE aggregate_type = stream.value ->> 0 AND aggregate_id = stream.value ->> 1
             ORDER BY sequence DESC LIMIT 1
         )
-    )";
+    )"
+);
 
 /// Inserts events (?1), given as JSON arrays in column order. SQLite refuses
-/// those that do not go on where their stream and the log end.
+/// those that do not go on where their stream and the log end. If the log does not end
+/// with the event that has this position (?4) and this id (?5), they are given a
+/// position that comes next nowhere.
 macro_rules! insert_events {
     () => {
         "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
                              schema_version, payload, metadata, created_at)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+         SELECT iif((SELECT iif(json_valid(metadata), metadata ->> 'event_id', NULL)
+                     FROM events WHERE id = ?4) IS ?5, value ->> 0, 0),
+                value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
                 value ->> 6, value ->> 7, ?2
          FROM jsonb_each(?1);"
     };
 }
 
-/// Inserts commands (?3), too, and commits.
+/// Inserts commands (?3), too, and commits. A command that has an earlier key which is
+/// known has no key: SQLite refuses it.
 macro_rules! insert_and_commit {
     () => {
         concat!(
             insert_events!(),
             "INSERT INTO commands (key, request, answer, created_at)
-             SELECT value ->> 0, value ->> 1, value ->> 2, ?2 FROM jsonb_each(?3);
+             SELECT iif(EXISTS (
+                        SELECT 1 FROM json_each(command.value, '$[3]') AS earlier
+                        JOIN commands AS known ON known.key = earlier.value
+                    ), NULL, command.value ->> 0),
+                    command.value ->> 1, command.value ->> 2, ?6
+             FROM jsonb_each(?3) AS command;
              COMMIT"
         )
     };
@@ -90,6 +112,13 @@ pub(super) enum BatchError {
     Time(#[from] time::error::Format),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(
+        "the log does not have the event at position {0} any more: a backup was restored over it \
+         while it was open; nothing is appended until the server has begun again"
+    )]
+    OtherHistory(Position),
 }
 
 /// One event to be inserted, in column order.
@@ -110,44 +139,50 @@ struct EventRow<'a>(
 #[derive(Debug, Default)]
 struct Batch<'a> {
     head: Position,
-    streams: HashMap<&'a StreamId, (Sequence, Position)>,
+    /// The event that the log ends with before the batch.
+    before: Known,
+    streams: HashMap<&'a StreamId, (Sequence, LogPlace)>,
     commands: HashMap<&'a CommandKey, (String, Appended)>,
     events: Vec<EventRow<'a>>,
-    /// Key, request and answer of each command that is new.
-    new_commands: Vec<(&'a str, &'a str, String)>,
+    /// The id of the last of them.
+    last: Option<Uuid>,
+    new_commands: Vec<CommandRow<'a>>,
+    /// Whether nothing was read of what the batch is about.
+    is_guess: bool,
 }
 
-/// What the last commit tells about the next.
-#[derive(Debug, Default)]
-pub(super) struct Foresight {
-    /// Where the log ended, if nobody else has written to it since.
-    head: Option<Position>,
-    /// How many batches are to be read first, since a guess was wrong.
-    doubts: u32,
-}
+/// A command that is new: its key, its request, its answer, and the earlier keys that
+/// must not be known.
+type CommandRow<'a> = (&'a str, &'a str, String, Vec<&'a str>);
 
 /// For how many batches nothing is guessed after a wrong guess: where streams
 /// are fought over, every other guess would be.
 const DOUBTS: u32 = 16;
 
-/// SQLite's result code for rows that a constraint or a trigger refuses
-/// (<https://sqlite.org/rescode.html>), without its details.
-const SQLITE_CONSTRAINT: i32 = 19;
+/// What a commit needs to know of the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// When events happen.
+    pub(super) now: OffsetDateTime,
+    /// By which commands age.
+    pub(super) steady: OffsetDateTime,
+    /// Older commands are forgotten, if it is time for that.
+    pub(super) forget_before: Option<OffsetDateTime>,
+}
 
 /// Everyone's answer, in the order of the appends.
 pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
 /// Commits all appends that can be. Returns the answers once what was accepted
-/// is on disk. Commands from before `forget_before` are forgotten.
+/// is on disk.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     appends: &[Append],
-    now: OffsetDateTime,
-    forget_before: Option<OffsetDateTime>,
+    times: Times,
     foresight: &mut Foresight,
 ) -> Result<Answers, BatchError> {
-    if forget_before.is_none() {
-        let guessed = guess(connection, appends, now, foresight).await;
+    if times.forget_before.is_none() {
+        let guessed = guess(connection, appends, times, foresight).await;
         match roll_back_if_failed(connection, guessed).await {
             Ok(Some(answers)) => return Ok(answers),
             Ok(None) => {}
@@ -155,15 +190,14 @@ pub(super) async fn commit(
             Err(error) => return Err(error),
         }
     }
-    foresight.head = None;
-    let outcome = transact(connection, appends, now, forget_before, foresight).await;
+    foresight.is_head = false;
+    let outcome = transact(connection, appends, times, foresight).await;
     roll_back_if_failed(connection, outcome).await
 }
 
+/// Whether a constraint or a trigger refuses rows.
 fn is_refused(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    let code = code.and_then(|code| code.parse::<i32>().ok());
-    code.is_some_and(|code| code & 0xff == SQLITE_CONSTRAINT)
+    code::result_code(error).is_some_and(|code| code::primary(code) == code::CONSTRAINT)
 }
 
 /// Commits the appends as if everything were where it is said to be, if enough
@@ -171,14 +205,14 @@ fn is_refused(error: &sqlx::Error) -> bool {
 async fn guess(
     connection: &mut SqliteConnection,
     appends: &[Append],
-    now: OffsetDateTime,
+    times: Times,
     foresight: &mut Foresight,
 ) -> Result<Option<Answers>, BatchError> {
     if foresight.doubts > 0 {
         foresight.doubts -= 1;
         return Ok(None);
     }
-    let Some(mut batch) = Batch::guess(foresight.head, appends) else {
+    let Some(mut batch) = Batch::guess(foresight, appends) else {
         return Ok(None);
     };
     let answers = batch.place_all(appends)?;
@@ -193,7 +227,9 @@ async fn guess(
     } else {
         BEGIN_INSERT_AND_COMMIT
     };
-    batch.commit(connection, statements, now, foresight).await?;
+    batch
+        .commit(connection, statements, times, foresight)
+        .await?;
     Ok(Some(answers))
 }
 
@@ -201,29 +237,33 @@ async fn guess(
 async fn transact(
     connection: &mut SqliteConnection,
     appends: &[Append],
-    now: OffsetDateTime,
-    forget_before: Option<OffsetDateTime>,
+    times: Times,
     foresight: &mut Foresight,
 ) -> Result<Answers, BatchError> {
-    let mut batch = Batch::begin(connection, appends).await?;
+    let mut batch = Batch::begin(connection, appends, &foresight.known).await?;
     let answers = batch.place_all(appends)?;
-    if let Some(forget_before) = forget_before {
+    if let Some(forget_before) = times.forget_before {
         sqlx::query(SWEEP_COMMANDS)
             .bind(forget_before.format(CREATED_AT)?)
             .execute(&mut *connection)
             .await?;
     }
     batch
-        .commit(connection, INSERT_AND_COMMIT, now, foresight)
+        .commit(connection, INSERT_AND_COMMIT, times, foresight)
         .await?;
     Ok(answers)
 }
 
 impl<'a> Batch<'a> {
     /// Where everything is, if callers are right; nothing, if they do not say.
-    fn guess(head: Option<Position>, appends: &'a [Append]) -> Option<Self> {
+    fn guess(foresight: &Foresight, appends: &'a [Append]) -> Option<Self> {
+        if !foresight.is_head {
+            return None;
+        }
         let mut batch = Self {
-            head: head?,
+            head: foresight.known.0,
+            before: foresight.known.clone(),
+            is_guess: true,
             ..Self::default()
         };
         let mut said = HashSet::new();
@@ -241,7 +281,7 @@ impl<'a> Batch<'a> {
                 ExpectedSequence::Exact(last) => {
                     batch
                         .streams
-                        .insert(&append.stream, (last, Position::START));
+                        .insert(&append.stream, (last, LogPlace::START));
                 }
             }
         }
@@ -251,6 +291,7 @@ impl<'a> Batch<'a> {
     async fn begin(
         connection: &mut SqliteConnection,
         appends: &'a [Append],
+        known: &Known,
     ) -> Result<Self, BatchError> {
         let mut batch = Self::default();
         let streams: Vec<&StreamId> = appends
@@ -262,14 +303,23 @@ impl<'a> Batch<'a> {
             .iter()
             .map(|stream| (stream.aggregate_type.as_str(), stream.aggregate_id.as_str()))
             .collect();
-        let (head, last): (i64, String) = sqlx::query_as(BEGIN)
+        let (head, same, last): (Option<String>, Option<String>, String) = sqlx::query_as(BEGIN)
             .bind(serde_json::to_string(&pairs)?)
+            .bind(integer(known.0.get()))
             .fetch_one(&mut *connection)
             .await?;
-        batch.head = Position::new(head.unsigned_abs());
-        let last: Vec<(usize, Sequence, Position)> = serde_json::from_str(&last)?;
-        for (index, sequence, position) in last {
-            batch.streams.insert(streams[index], (sequence, position));
+        let same: Option<Known> = same.map(|same| serde_json::from_str(&same)).transpose()?;
+        if !known.is_still(same.as_ref()) {
+            return Err(BatchError::OtherHistory(known.0));
+        }
+        batch.before = Known::read(head.as_deref())?;
+        batch.head = batch.before.0;
+        let last: Vec<(usize, Sequence, Position, Option<String>)> = serde_json::from_str(&last)?;
+        for (index, sequence, position, id) in last {
+            let id = id.and_then(|id| id.parse().ok());
+            let mark = id.map(Mark::of);
+            let place = LogPlace { position, mark };
+            batch.streams.insert(streams[index], (sequence, place));
         }
         batch.read_commands(connection, appends).await?;
         Ok(batch)
@@ -280,10 +330,13 @@ impl<'a> Batch<'a> {
         connection: &mut SqliteConnection,
         appends: &'a [Append],
     ) -> Result<(), BatchError> {
-        let keys: HashMap<&str, &CommandKey> = appends
-            .iter()
-            .filter_map(|append| append.command.as_ref())
-            .map(|command| (command.key.as_str(), &command.key))
+        let commands = appends.iter().filter_map(|append| append.command.as_ref());
+        let keys: HashMap<&str, &CommandKey> = commands
+            .flat_map(|command| {
+                let earlier = command.earlier.iter().map(|earlier| &earlier.key);
+                command.keys().chain(earlier)
+            })
+            .map(|key| (key.as_str(), key))
             .collect();
         if keys.is_empty() {
             return Ok(());
@@ -311,16 +364,23 @@ impl<'a> Batch<'a> {
         self,
         connection: &mut SqliteConnection,
         statements: &'static str,
-        now: OffsetDateTime,
+        times: Times,
         foresight: &mut Foresight,
     ) -> Result<(), BatchError> {
         sqlx::query(statements)
             .bind(serde_json::to_string(&self.events)?)
-            .bind(now.format(CREATED_AT)?)
+            .bind(times.now.format(CREATED_AT)?)
             .bind(serde_json::to_string(&self.new_commands)?)
+            .bind(integer(self.before.0.get()))
+            .bind(self.before.1.as_deref())
+            .bind(times.steady.format(CREATED_AT)?)
             .execute(connection)
             .await?;
-        foresight.head = Some(self.head);
+        foresight.known = match self.last {
+            Some(id) => Known(self.head, Some(id.to_string())),
+            None => self.before,
+        };
+        foresight.is_head = true;
         Ok(())
     }
 
@@ -329,14 +389,9 @@ impl<'a> Batch<'a> {
         &mut self,
         append: &'a Append,
     ) -> Result<Result<Appended, AppendError>, serde_json::Error> {
-        if let Some(command) = &append.command
-            && let Some((request, answer)) = self.commands.get(&command.key)
-        {
-            return Ok(if *request == command.request {
-                Ok(answer.clone())
-            } else {
-                Err(AppendError::KeyReused)
-            });
+        let command = append.command.as_ref();
+        if let Some(known) = command.and_then(|command| self.known(command)) {
+            return Ok(known);
         }
         let heads = match self.check(append) {
             Ok(heads) => heads,
@@ -346,21 +401,48 @@ impl<'a> Batch<'a> {
             self.add(append)?;
         }
         let appended = Appended { streams: heads };
-        if let Some(command) = &append.command {
+        if let Some(command) = command {
             let answer = serde_json::to_string(&appended)?;
-            self.new_commands
-                .push((command.key.as_str(), &command.request, answer));
-            let known = (command.request.clone(), appended.clone());
-            self.commands.insert(&command.key, known);
+            // Those that were read have been compared.
+            let unread = command.earlier.iter().filter(|_| self.is_guess);
+            let unread: Vec<&str> = unread.map(|earlier| earlier.key.as_str()).collect();
+            for key in command.keys() {
+                let row = (
+                    key.as_str(),
+                    &*command.request,
+                    answer.clone(),
+                    unread.clone(),
+                );
+                self.new_commands.push(row);
+                let known = (command.request.clone(), appended.clone());
+                self.commands.insert(key, known);
+            }
         }
         Ok(Ok(appended))
+    }
+
+    /// The answer to a command that was carried out before.
+    fn known(&self, command: &CommandRecord) -> Option<Result<Appended, AppendError>> {
+        let mut keys = command.keys();
+        if let Some((request, answer)) = keys.find_map(|key| self.commands.get(key)) {
+            return Some(if *request == command.request {
+                Ok(answer.clone())
+            } else {
+                Err(AppendError::KeyReused)
+            });
+        }
+        let earlier = command.earlier.iter().find_map(|earlier| {
+            let (request, answer) = self.commands.get(&earlier.key)?;
+            (*request == earlier.request).then(|| answer.clone())
+        });
+        earlier.map(Ok)
     }
 
     /// Where an append would leave its streams, if all of them are where they
     /// are expected to be.
     fn check(&self, append: &Append) -> Result<Vec<StreamHead>, AppendError> {
         let mut head = self.head;
-        let mut moved: HashMap<&StreamId, (Sequence, Position)> = HashMap::new();
+        let mut moved: HashMap<&StreamId, (Sequence, LogPlace)> = HashMap::new();
         let mut heads = Vec::with_capacity(append.streams.len());
         for append in &append.streams {
             let stream = &append.stream;
@@ -373,9 +455,10 @@ impl<'a> Batch<'a> {
                     actual,
                 });
             }
-            for _ in &append.events {
+            for event in &append.events {
                 head = head.next();
-                last = Some((next_sequence(last), head));
+                let place = LogPlace::of(head, event.metadata.event_id);
+                last = Some((next_sequence(last), place));
             }
             if let Some(last) = last {
                 moved.insert(stream, last);
@@ -383,7 +466,8 @@ impl<'a> Batch<'a> {
             heads.push(StreamHead {
                 stream: stream.clone(),
                 sequence: last.map(|(sequence, _)| sequence),
-                position: last.map_or(Position::START, |(_, position)| position),
+                position: last.map_or(Position::START, |(_, place)| place.position),
+                mark: last.and_then(|(_, place)| place.mark),
             });
         }
         Ok(heads)
@@ -395,7 +479,9 @@ impl<'a> Batch<'a> {
         for event in &append.events {
             self.head = self.head.next();
             let sequence = next_sequence(last);
-            last = Some((sequence, self.head));
+            let id = event.metadata.event_id;
+            last = Some((sequence, LogPlace::of(self.head, id)));
+            self.last = Some(id);
             self.events.push(EventRow(
                 self.head,
                 &append.stream.aggregate_type,
@@ -414,6 +500,6 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn next_sequence(last: Option<(Sequence, Position)>) -> Sequence {
+fn next_sequence(last: Option<(Sequence, LogPlace)>) -> Sequence {
     last.map_or(Sequence::FIRST, |(sequence, _)| sequence.next())
 }

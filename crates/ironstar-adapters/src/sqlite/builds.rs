@@ -1,18 +1,19 @@
 //! Builds of projections, one row for each.
 
 use ironstar_ports::{
-    Build, BuildId, BuildState, BuildUpdate, Failure, Position, Skipped, StoreError, UpdateError,
+    Build, BuildId, BuildState, BuildUpdate, Failure, LogPlaceError, Skipped, StoreError,
+    UpdateError,
 };
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::rows::integer;
+use super::rows::{integer, place};
 use super::transaction::roll_back_if_failed;
 use crate::builds::updated;
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, name, version, state, checkpoint, failure, skipped FROM projections ",
+            "SELECT id, name, version, state, checkpoint, mark, failure, skipped FROM projections ",
             $rest
         )
     };
@@ -38,9 +39,13 @@ const SELECT_LIVE: &str = select!("WHERE name = ?1 AND state = 'live'");
 const INSERT: &str = "
     INSERT INTO projections (name, version, state, checkpoint, skipped)
     VALUES (?1, ?2, 'building', 0, '[]')
-    RETURNING id, name, version, state, checkpoint, failure, skipped";
+    RETURNING id, name, version, state, checkpoint, mark, failure, skipped";
 
 const END: &str = "UPDATE projections SET state = 'ended' WHERE id = ?1";
+
+const END_AND_COMMIT: &str = "
+    UPDATE projections SET state = 'ended' WHERE id = ?1;
+    COMMIT";
 
 const UPDATE_AND_COMMIT: &str = "
     UPDATE projections SET state = ?2, failure = ?3, skipped = ?4 WHERE id = ?1;
@@ -66,6 +71,8 @@ pub(super) enum BuildError {
     Sqlite(#[from] sqlx::Error),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Mark(#[from] LogPlaceError),
     #[error("a build has the version {0}")]
     Version(i64),
     #[error("a build is in the state {0:?}")]
@@ -85,7 +92,16 @@ impl From<BuildError> for UpdateError {
 }
 
 /// A build, in column order.
-type BuildRow = (i64, String, i64, String, i64, Option<String>, String);
+type BuildRow = (
+    i64,
+    String,
+    i64,
+    String,
+    i64,
+    Option<String>,
+    Option<String>,
+    String,
+);
 
 /// All that have not ended.
 pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<Build>, BuildError> {
@@ -159,13 +175,28 @@ async fn transact_update(
         .map_err(BuildError::from)?;
     let live = live.map(build).transpose()?;
     let is_promoted = update == BuildUpdate::Promote;
-    let updated = updated(before, update, live.as_ref().map(|live| live.checkpoint))?;
+    let updated = updated(
+        before,
+        update,
+        live.as_ref().map(|live| live.checkpoint.position),
+    )?;
     if let Some(live) = live
         && is_promoted
     {
         end(connection, live.id).await?;
     }
-    write_and_commit(connection, &updated).await?;
+    match updated {
+        Some(updated) => write_and_commit(connection, &updated).await?,
+        None => end_and_commit(connection, id).await?,
+    }
+    Ok(())
+}
+
+async fn end_and_commit(connection: &mut SqliteConnection, id: BuildId) -> Result<(), BuildError> {
+    sqlx::query(END_AND_COMMIT)
+        .bind(integer(id.get()))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -211,7 +242,7 @@ pub(super) async fn sweep(connection: &mut SqliteConnection) -> Result<bool, sql
 }
 
 fn build(row: BuildRow) -> Result<Build, BuildError> {
-    let (id, name, version, state, checkpoint, failure, skipped) = row;
+    let (id, name, version, state, checkpoint, mark, failure, skipped) = row;
     let failure: Option<Failure> = failure
         .map(|failure| serde_json::from_str(&failure))
         .transpose()?;
@@ -221,7 +252,7 @@ fn build(row: BuildRow) -> Result<Build, BuildError> {
         name,
         version: u32::try_from(version).map_err(|_| BuildError::Version(version))?,
         state: parse_state(state)?,
-        checkpoint: Position::new(checkpoint.unsigned_abs()),
+        checkpoint: place(checkpoint, mark.as_deref())?,
         failure,
         skipped,
     })

@@ -8,16 +8,17 @@
 //! file is cut to a limit.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
-use super::connection::OpenError;
 use super::file::{FileError, Files, Index, in_the_way};
 use super::link;
+use super::open_error::OpenError;
+use super::path::DatabaseFile;
 use super::transaction::roll_back_if_failed;
-use super::url::SqliteUrl;
 
 /// How many frames are worth a checkpoint: SQLite's own default.
 const WORTHWHILE: u32 = 1_000;
@@ -84,10 +85,11 @@ impl Checkpoints {
     /// begins again, with a link, if no other process keeps it from that.
     pub(super) async fn begin(
         &mut self,
-        url: &SqliteUrl,
+        named: &Path,
+        place: &DatabaseFile,
         connection: &mut SqliteConnection,
     ) -> Result<Files, OpenError> {
-        let unusable = |source| OpenError::unusable(url, source);
+        let unusable = |source| OpenError::unusable(place, source);
         // Reading the schema has SQLite open the log.
         let settings = format!(
             "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {};
@@ -98,7 +100,7 @@ impl Checkpoints {
             .execute(&mut *connection)
             .await
             .map_err(unusable)?;
-        let files = Files::of(url)?;
+        let files = Files::of(named, place)?;
         self.run(connection, &files, true).await;
         Ok(files)
     }

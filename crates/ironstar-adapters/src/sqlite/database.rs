@@ -1,14 +1,22 @@
 //! A database, as the event store needs it: one connection that writes, and
 //! some that read.
 
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use super::checkpoint::{Checkpoints, WalLimits};
-use super::connection::{OpenError, connect};
+use super::connection::{BUSY_TIMEOUT, connect};
+use super::course;
 use super::file::Files;
 use super::migrations;
+use super::open_error::OpenError;
+use super::path::DatabaseFile;
 use super::readers::Readers;
 use super::url::SqliteUrl;
+use super::writer::LOCK_ATTEMPT;
 
 /// A database that is open, checked, and has the newest schema.
 #[derive(Debug)]
@@ -19,8 +27,14 @@ pub struct SqliteDatabase {
     pub(super) files: Files,
     /// Keeps the write-ahead log small.
     pub(super) checkpoints: Checkpoints,
+    /// Where the database is.
+    pub(super) place: DatabaseFile,
+    /// How long a change waits for another process's lock.
+    pub(super) patience: Duration,
     /// Connections that can only read.
     pub(super) readers: Readers,
+    /// What is known of the times before this process.
+    pub(super) known: course::Known,
 }
 
 impl SqliteDatabase {
@@ -31,16 +45,30 @@ impl SqliteDatabase {
     ///
     /// See [`OpenError`].
     pub async fn open(url: &SqliteUrl) -> Result<Self, OpenError> {
-        let mut writer = connect(url).await?;
-        migrations::run(url, &mut writer).await?;
+        let place = DatabaseFile::find(url)?;
+        let unusable = |source| OpenError::unusable(&place, source);
+        let mut writer = connect(&place).await?;
+        migrations::run(&place, &mut writer).await?;
+        let known = course::Known::load(&mut writer).await.map_err(unusable)?;
         let mut checkpoints = Checkpoints::default();
-        let files = checkpoints.begin(url, &mut writer).await?;
-        let readers = Readers::open(url, files.clone()).await?;
+        let files = checkpoints.begin(url.path(), &place, &mut writer).await?;
+        // From here on, the task that writes does the waiting.
+        sqlx::query(AssertSqlSafe(format!(
+            "PRAGMA busy_timeout = {}",
+            LOCK_ATTEMPT.as_millis()
+        )))
+        .execute(&mut writer)
+        .await
+        .map_err(unusable)?;
+        let readers = Readers::open(&place, files.clone()).await?;
         Ok(Self {
             writer,
             files,
             checkpoints,
+            place,
+            patience: BUSY_TIMEOUT,
             readers,
+            known,
         })
     }
 
@@ -49,5 +77,17 @@ impl SqliteDatabase {
     pub fn with_wal_limits(mut self, limits: WalLimits) -> Self {
         self.checkpoints.limits = limits;
         self
+    }
+
+    /// Has changes wait so long for another process's lock.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The file: an absolute path without links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.place.path()
     }
 }

@@ -2,23 +2,25 @@
 //! belong to.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use ironstar_ports::{
     BuildId, CommitError, Document, DocumentBatch, DocumentChange, DocumentPage, DocumentQuery,
-    DocumentSource, Found, Payload, PayloadError, Place, Position, StoreError,
+    DocumentSource, Found, LogPlace, LogPlaceError, Payload, PayloadError, Place, StoreError,
 };
 use serde::Deserialize;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::rows::integer;
+use super::rows::{integer, place};
 use super::transaction::roll_back_if_failed;
 
-/// Begins, and moves a build's (?1) checkpoint from ?2 to ?3, if it is there.
+/// Begins, and moves a build's (?1) checkpoint from ?2 with the mark ?3 to ?4 with the
+/// mark ?5, if it is there.
 const BEGIN_AND_MOVE: &str = "
     BEGIN IMMEDIATE;
-    UPDATE projections SET checkpoint = ?3, failure = NULL
-    WHERE id = ?1 AND checkpoint = ?2 AND state IN ('building', 'live')
+    UPDATE projections SET checkpoint = ?4, mark = ?5, failure = NULL
+    WHERE id = ?1 AND checkpoint = ?2 AND mark IS ?3 AND state IN ('building', 'live')
     RETURNING id";
 
 /// Puts documents (?2), given as JSON arrays in column order, removes those
@@ -33,12 +35,12 @@ const CHANGE_AND_COMMIT: &str = "
     COMMIT";
 
 const SELECT_CHECKPOINT: &str = "
-    SELECT checkpoint FROM projections WHERE id = ?1 AND state IN ('building', 'live')";
+    SELECT checkpoint, mark FROM projections WHERE id = ?1 AND state IN ('building', 'live')";
 
 /// What a query answers with, all of it in one row: what it is made of, and two
 /// JSON arrays of documents, as bytes, since damaged text may not be text.
 const FIND: &str = "
-    SELECT id, version, checkpoint, CAST(({keyed}) AS BLOB), CAST(({page}) AS BLOB)
+    SELECT id, version, checkpoint, mark, CAST(({keyed}) AS BLOB), CAST(({page}) AS BLOB)
     FROM projections WHERE {source}";
 
 const NOTHING: &str = "'[]'";
@@ -74,6 +76,8 @@ pub(super) enum DocumentError {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     NotABody(#[from] PayloadError),
+    #[error(transparent)]
+    Mark(#[from] LogPlaceError),
     #[error("a build has the version {0}")]
     Version(i64),
 }
@@ -95,17 +99,17 @@ impl From<DocumentError> for CommitError {
 struct DocumentRow(String, Option<String>, Option<String>, String);
 
 /// What [`FIND`] answers with, in column order.
-type FoundRow = (i64, i64, i64, Vec<u8>, Vec<u8>);
+type FoundRow = (i64, i64, i64, Option<String>, Vec<u8>, Vec<u8>);
 
 /// A batch, as it goes to SQLite.
 #[derive(Debug)]
 pub(super) struct Changes {
     build: BuildId,
-    from: Position,
-    to: Position,
+    from: LogPlace,
+    to: LogPlace,
     /// JSON arrays: documents in column order, and keys.
-    puts: String,
-    removals: String,
+    puts: Arc<str>,
+    removals: Arc<str>,
 }
 
 impl Changes {
@@ -125,8 +129,8 @@ impl Changes {
             build: batch.build,
             from: batch.from,
             to: batch.to,
-            puts: serde_json::to_string(&puts)?,
-            removals: serde_json::to_string(&removals)?,
+            puts: serde_json::to_string(&puts)?.into(),
+            removals: serde_json::to_string(&removals)?.into(),
         })
     }
 }
@@ -134,20 +138,20 @@ impl Changes {
 /// Changes documents and moves the checkpoint, in a transaction of its own.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
-    changes: Changes,
+    changes: &Changes,
 ) -> Result<(), CommitError> {
     let committed = transact(connection, changes).await;
     roll_back_if_failed(connection, committed).await
 }
 
-async fn transact(connection: &mut SqliteConnection, changes: Changes) -> Result<(), CommitError> {
-    if !begin_and_move(connection, &changes).await? {
+async fn transact(connection: &mut SqliteConnection, changes: &Changes) -> Result<(), CommitError> {
+    if !begin_and_move(connection, changes).await? {
         return Err(why_not(connection, changes.build).await?);
     }
     sqlx::query(CHANGE_AND_COMMIT)
         .bind(integer(changes.build.get()))
-        .bind(changes.puts)
-        .bind(changes.removals)
+        .bind(Arc::clone(&changes.puts))
+        .bind(Arc::clone(&changes.removals))
         .execute(connection)
         .await
         .map_err(DocumentError::from)?;
@@ -171,8 +175,10 @@ async fn begin_and_move(
 ) -> Result<bool, DocumentError> {
     let moved: Option<i64> = sqlx::query_scalar(BEGIN_AND_MOVE)
         .bind(integer(changes.build.get()))
-        .bind(integer(changes.from.get()))
-        .bind(integer(changes.to.get()))
+        .bind(integer(changes.from.position.get()))
+        .bind(changes.from.mark.map(|mark| mark.to_string()))
+        .bind(integer(changes.to.position.get()))
+        .bind(changes.to.mark.map(|mark| mark.to_string()))
         .fetch_optional(connection)
         .await?;
     Ok(moved.is_some())
@@ -182,13 +188,13 @@ async fn why_not(
     connection: &mut SqliteConnection,
     build: BuildId,
 ) -> Result<CommitError, DocumentError> {
-    let checkpoint: Option<i64> = sqlx::query_scalar(SELECT_CHECKPOINT)
+    let checkpoint: Option<(i64, Option<String>)> = sqlx::query_as(SELECT_CHECKPOINT)
         .bind(integer(build.get()))
         .fetch_optional(connection)
         .await?;
     Ok(match checkpoint {
-        Some(checkpoint) => CommitError::Moved {
-            checkpoint: Position::new(checkpoint.unsigned_abs()),
+        Some((checkpoint, mark)) => CommitError::Moved {
+            checkpoint: place(checkpoint, mark.as_deref())?,
         },
         None => CommitError::Ended,
     })
@@ -218,13 +224,13 @@ pub(super) async fn find(
         find = find.bind(collection);
     }
     let row: Option<FoundRow> = find.fetch_optional(readers).await?;
-    let Some((id, version, checkpoint, keyed, page)) = row else {
+    let Some((id, version, checkpoint, mark, keyed, page)) = row else {
         return Ok(None);
     };
     Ok(Some(Found {
         build: BuildId::new(id.unsigned_abs()),
         version: u32::try_from(version).map_err(|_| DocumentError::Version(version))?,
-        checkpoint: Position::new(checkpoint.unsigned_abs()),
+        checkpoint: place(checkpoint, mark.as_deref())?,
         keyed: documents(&keyed)?,
         page: documents(&page)?,
     }))

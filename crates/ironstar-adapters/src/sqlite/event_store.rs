@@ -19,6 +19,7 @@ use super::rows::{self, Read, SELECT_COMMAND, integer};
 use super::session_store::SqliteSessionStore;
 use super::snapshots;
 use super::writer::Writer;
+use crate::system::SteadyClock;
 
 /// How long commands are remembered unless told otherwise.
 pub const DEFAULT_COMMAND_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -27,6 +28,7 @@ pub const DEFAULT_COMMAND_RETENTION: Duration = Duration::from_secs(24 * 60 * 60
 #[derive(Debug)]
 pub struct SqliteEventStore {
     writer: Writer,
+    clock: Arc<SteadyClock>,
     readers: Readers,
 }
 
@@ -34,17 +36,22 @@ impl SqliteEventStore {
     /// The log of an open database. Starts the task that writes. Commands are
     /// remembered for at least `retention`.
     #[must_use]
-    pub fn new(database: SqliteDatabase, clock: Arc<dyn Clock>, retention: Duration) -> Self {
+    pub fn new(mut database: SqliteDatabase, clock: Arc<dyn Clock>, retention: Duration) -> Self {
+        let known = std::mem::take(&mut database.known);
+        let clock = Arc::new(known.clock(clock));
+        let (writer, readers) = Writer::start(database, Arc::clone(&clock), retention);
         Self {
-            writer: Writer::start(
-                database.writer,
-                database.files,
-                database.checkpoints,
-                clock,
-                retention,
-            ),
-            readers: database.readers,
+            writer,
+            clock,
+            readers,
         }
+    }
+
+    /// The clock that the log was given, with a steady time that goes on from what is
+    /// stored here: for whatever expires.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as Arc<dyn Clock>
     }
 
     /// The read models in the same file. They are closed with the log.

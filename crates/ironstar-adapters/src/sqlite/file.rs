@@ -19,7 +19,6 @@ pub(super) mod log;
 mod look;
 mod rescue;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -35,8 +34,8 @@ pub(super) use self::holders::{displaced_holder, in_the_way};
 pub(super) use self::index::Index;
 use self::log::{DATABASE_HEADER, DatabaseHeader};
 use self::look::Seen;
-use super::connection::OpenError;
-use super::url::SqliteUrl;
+use super::open_error::OpenError;
+use super::path::{DatabaseFile, beside};
 
 /// The files of a database that SQLite has open here.
 #[derive(Clone, Debug)]
@@ -89,10 +88,13 @@ impl Files {
     ///
     /// That they are the same files follows from their identities: SQLite keeps its
     /// descriptors, and this process has each file open before it is opened here.
-    pub(super) fn of(url: &SqliteUrl) -> Result<Self, OpenError> {
-        let unusable = |error: io::Error| OpenError::unusable(url, error.into());
+    ///
+    /// The name by which the operator knows the database may be a link: it has to lead
+    /// there for as long as the database is open.
+    pub(super) fn of(named: &Path, database: &DatabaseFile) -> Result<Self, OpenError> {
+        let unusable = |error: io::Error| OpenError::unusable(database, error.into());
         let open = open_files();
-        let files = Shared::open(url.path()).map_err(unusable)?;
+        let files = Shared::open(named, database.path()).map_err(unusable)?;
         if let Ok(open) = open {
             let all = [&files.main, &files.log, &files.index];
             if !all.iter().all(|file| open.contains(&file.held.identity())) {
@@ -196,12 +198,11 @@ impl Files {
 }
 
 impl Shared {
-    fn open(named: &Path) -> io::Result<Self> {
-        // SQLite puts the other two beside the file that a symbolic link leads to.
-        let path = fs::canonicalize(named)?;
+    fn open(named: &Path, path: &Path) -> io::Result<Self> {
+        let path = path.to_owned();
         let (log, index) = (beside(&path, "-wal"), beside(&path, "-shm"));
         Ok(Self {
-            named: named.to_owned(),
+            named: std::path::absolute(named)?,
             main: Open {
                 held: Held::open(&path)?,
                 path,
@@ -241,11 +242,4 @@ impl Shared {
 pub(super) fn rescued(path: &Path) -> Option<PathBuf> {
     let copy = beside(path, &format!(".{}-1", rescue::RESCUED));
     copy.exists().then_some(copy)
-}
-
-/// A file that SQLite keeps beside a database.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -22,7 +22,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::file::log::{DATABASE_HEADER, DatabaseHeader, Log, read_start, scan};
-use super::file::{Held, beside, displaced_holder, rescued};
+use super::file::{Held, displaced_holder, rescued};
+use super::path::beside;
 
 /// The first byte of a `user_version` that is a link, or a stamp. Both are letters.
 const LINK: u32 = 0x49 << 24;

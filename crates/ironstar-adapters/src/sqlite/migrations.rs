@@ -6,13 +6,16 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection};
 
-use super::connection::{OpenError, connect, options};
-use super::file::beside;
+use super::code;
+use super::connection::{connect, options};
 use super::link;
+use super::open_error::OpenError;
+use super::path::{DatabaseFile, beside};
+use super::refusal::{Refusal, cause_of};
 use super::url::SqliteUrl;
 
 /// Every migration of `migrations/sqlite`.
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 /// One step of the schema.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,12 +35,13 @@ pub struct Migration {
 ///
 /// See [`OpenError`].
 pub async fn migrate(url: &SqliteUrl) -> Result<Vec<Migration>, OpenError> {
-    let mut connection = connect(url).await?;
-    let outcome = run(url, &mut connection).await;
+    let file = DatabaseFile::find(url)?;
+    let mut connection = connect(&file).await?;
+    let outcome = run(&file, &mut connection).await;
     let closed = connection.close().await;
     outcome?;
-    closed.map_err(|source| OpenError::unusable(url, source))?;
-    migration_status(url).await
+    closed.map_err(|source| OpenError::unusable(&file, source))?;
+    status(&file).await
 }
 
 /// Every migration, and whether a database has it. Changes nothing: a file
@@ -47,13 +51,17 @@ pub async fn migrate(url: &SqliteUrl) -> Result<Vec<Migration>, OpenError> {
 ///
 /// See [`OpenError`].
 pub async fn migration_status(url: &SqliteUrl) -> Result<Vec<Migration>, OpenError> {
-    let applied = applied_versions(url).await?;
+    status(&DatabaseFile::find(url)?).await
+}
+
+async fn status(file: &DatabaseFile) -> Result<Vec<Migration>, OpenError> {
+    let applied = applied_versions(file).await?;
     if let Some(&version) = applied
         .iter()
         .find(|version| !MIGRATOR.version_exists(**version))
     {
         return Err(OpenError::NewerSchema {
-            path: url.path().to_owned(),
+            path: file.path().to_owned(),
             version,
         });
     }
@@ -73,7 +81,7 @@ const ATTEMPTS: u32 = 8;
 
 /// Applies what is missing.
 pub(super) async fn run(
-    url: &SqliteUrl,
+    file: &DatabaseFile,
     connection: &mut SqliteConnection,
 ) -> Result<(), OpenError> {
     let mut attempts = 1;
@@ -89,23 +97,28 @@ pub(super) async fn run(
             Err(error) => break error,
         }
     };
-    let path = url.path().to_owned();
+    let path = file.path().to_owned();
     if let MigrateError::VersionMissing(version) = error {
         return Err(OpenError::NewerSchema { path, version });
     }
-    let source = error;
-    Err(OpenError::Migration { path, source })
+    match code::result_code(&error).and_then(|code| cause_of(&path, code)) {
+        Some(cause) => Err(Refusal::new(&path, cause, error).into()),
+        None => Err(OpenError::Migration {
+            path,
+            source: error,
+        }),
+    }
 }
 
-async fn applied_versions(url: &SqliteUrl) -> Result<HashSet<i64>, OpenError> {
-    let unusable = |source| OpenError::unusable(url, source);
-    if !url.path().exists() {
+async fn applied_versions(file: &DatabaseFile) -> Result<HashSet<i64>, OpenError> {
+    let unusable = |source| OpenError::unusable(file, source);
+    if !file.exists() {
         return Ok(HashSet::new());
     }
     // Reading a write-ahead log needs files beside it; without one, none are made.
-    link::check(url.path())?;
-    let has_log = beside(url.path(), "-wal").exists();
-    let mut connection = options(url)
+    link::check(file.path())?;
+    let has_log = beside(file.path(), "-wal").exists();
+    let mut connection = options(file)
         .read_only(true)
         .immutable(!has_log)
         .connect()

@@ -5,9 +5,10 @@ use std::future::Future;
 use ironstar_ports::StoreError;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 
-use super::connection::{OpenError, options};
+use super::connection::options;
 use super::file::Files;
-use super::url::SqliteUrl;
+use super::open_error::OpenError;
+use super::path::DatabaseFile;
 
 /// How many connections read at once.
 const READERS: u32 = 4;
@@ -22,7 +23,7 @@ pub(super) struct Readers {
 impl Readers {
     /// Opens the first of them. One that is opened later opens what is at the paths by
     /// then, so the files are looked at before it is used; and it is kept for good.
-    pub(super) async fn open(url: &SqliteUrl, files: Files) -> Result<Self, OpenError> {
+    pub(super) async fn open(place: &DatabaseFile, files: Files) -> Result<Self, OpenError> {
         let of_connection = files.clone();
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -41,9 +42,9 @@ impl Readers {
                     checked.map_err(|error| sqlx::Error::Configuration(error.into()))
                 })
             })
-            .connect_with(options(url).read_only(true))
+            .connect_with(options(place).read_only(true))
             .await
-            .map_err(|source| OpenError::unusable(url, source))?;
+            .map_err(|source| OpenError::unusable(place, source))?;
         Ok(Self { pool, files })
     }
 

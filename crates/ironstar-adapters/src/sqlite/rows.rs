@@ -7,7 +7,9 @@
 //! separator in it makes one too many; such a page is read event by event, as
 //! JSON, and so is one with an event that is damaged.
 
-use ironstar_ports::{Envelope, Payload, Position, Sequence, StoreError, StreamId};
+use ironstar_ports::{
+    Envelope, LogPlace, LogPlaceError, Payload, Position, Sequence, StoreError, StreamId,
+};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -196,6 +198,14 @@ fn decode(
         payload: Payload::from_text(payload.to_owned())?,
         metadata: serde_json::from_str(metadata)?,
         created_at: times.read(created_at)?,
+    })
+}
+
+/// A place, from its two columns.
+pub(super) fn place(position: i64, mark: Option<&str>) -> Result<LogPlace, LogPlaceError> {
+    Ok(LogPlace {
+        position: Position::new(position.unsigned_abs()),
+        mark: mark.map(str::parse).transpose()?,
     })
 }
 

@@ -1,6 +1,8 @@
 //! The ports' face of sessions and secrets: changes go to the writer, queries to the
 //! readers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::{FutureExt, TryFutureExt};
 use ironstar_ports::{SecretStore, SessionHash, SessionStore, StoreError, StoredSession};
@@ -20,8 +22,12 @@ pub struct SqliteSessionStore {
 #[async_trait]
 impl SessionStore for SqliteSessionStore {
     async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
+        let session = Arc::new(session);
         self.writer
-            .run(|connection| async move { sessions::create(connection, &session).await }.boxed())
+            .run(move |connection| {
+                let session = Arc::clone(&session);
+                async move { sessions::create(connection, &session).await }.boxed()
+            })
             .await
     }
 
@@ -42,9 +48,10 @@ impl SessionStore for SqliteSessionStore {
         new: StoredSession,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        let old = *old;
+        let (old, new) = (*old, Arc::new(new));
         self.writer
             .run(move |connection| {
+                let new = Arc::clone(&new);
                 async move { sessions::replace(connection, old, &new, now).await }.boxed()
             })
             .await
@@ -83,9 +90,10 @@ impl SessionStore for SqliteSessionStore {
 #[async_trait]
 impl SecretStore for SqliteSessionStore {
     async fn secret(&self, name: &str, new: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        let name = name.to_owned();
+        let name: Arc<str> = name.into();
         self.writer
             .run(move |connection| {
+                let name = Arc::clone(&name);
                 async move { sessions::secret(connection, &name, new).await }.boxed()
             })
             .await

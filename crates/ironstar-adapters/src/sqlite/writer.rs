@@ -5,10 +5,14 @@
 //! anew, each in a transaction of its own. A caller that goes away changes
 //! nothing about a commit. When more is waiting than there is room for, callers
 //! are told at once.
+//!
+//! While another process has the file locked, all requests wait together. The task
+//! gives up each request when its own caller has waited long enough, so that no caller
+//! also waits for the requests before its own.
 
+mod round;
 mod task;
 
-use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,80 +20,66 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use ironstar_ports::{
-    Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, DocumentBatch,
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommitError, DocumentBatch,
     Snapshot, StoreError, UpdateError,
 };
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
+use self::round::{Answer, Job, Project, Request};
 use self::task::Task;
-use super::checkpoint::{Checkpoints, WalFigures};
+use super::checkpoint::WalFigures;
+use super::database::SqliteDatabase;
 use super::documents::Changes;
 use super::file::Files;
+use super::readers::Readers;
 use super::sessions::SessionError;
+use crate::system::SteadyClock;
 
 /// How many requests may wait for the writer.
 const QUEUE: usize = 4_096;
+
+/// How long SQLite waits for another process's lock at a time. Then the task gives up
+/// the requests that have waited long enough, and takes in new requests.
+pub(super) const LOCK_ATTEMPT: Duration = Duration::from_millis(100);
 
 /// A handle to the task.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Request>,
+    /// How long a caller waits for another process's lock.
+    patience: Duration,
     wal: Arc<Mutex<WalFigures>>,
 }
 
-#[derive(Debug)]
-enum Request {
-    Append(Append, Answer<Appended, AppendError>),
-    Save(Snapshot, Answer<(), StoreError>),
-    Project(Project),
-    Run(Job),
-    Close(Answer<(), StoreError>),
+/// A change of one statement, and its caller.
+struct Asked<T, R> {
+    run: R,
+    answer: Option<Answer<T, StoreError>>,
+    patient_until: Instant,
 }
-
-/// A change of one statement, and whoever waits for its answer.
-struct Job(Box<dyn FnOnce(Checked<'_>) -> Work<'_> + Send>);
-
-/// The connection that writes, if it may be used, and the files to look at before
-/// what it did is told.
-type Checked<'c> = Result<(&'c mut SqliteConnection, Files), StoreError>;
-
-/// A job at work.
-type Work<'c> = BoxFuture<'c, ()>;
-
-impl Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Job")
-    }
-}
-
-/// A change to read models.
-#[derive(Debug)]
-enum Project {
-    Begin(String, u32, Answer<Build, StoreError>),
-    Update(BuildId, BuildUpdate, Answer<(), UpdateError>),
-    Commit(Changes, Answer<(), CommitError>),
-}
-
-/// Where the answer goes.
-type Answer<T, E> = oneshot::Sender<Result<T, E>>;
 
 impl Writer {
-    /// Starts the task on the connection that writes. Commands are remembered
-    /// for `retention`.
+    /// Starts the task on the connection of a database that writes. Returns the
+    /// readers, too. Commands are remembered for `retention`.
     pub(super) fn start(
-        connection: SqliteConnection,
-        files: Files,
-        checkpoints: Checkpoints,
-        clock: Arc<dyn Clock>,
+        database: SqliteDatabase,
+        clock: Arc<SteadyClock>,
         retention: Duration,
-    ) -> Self {
+    ) -> (Self, Readers) {
         let (queue, requests) = mpsc::channel(QUEUE);
-        let wal = checkpoints.figures();
-        let task = Task::new(connection, files, checkpoints, clock, retention);
-        tokio::spawn(task.run(requests));
-        Self { queue, wal }
+        let patience = database.patience;
+        let readers = database.readers.clone();
+        let wal = database.checkpoints.figures();
+        tokio::spawn(Task::new(database, clock, retention).run(requests));
+        let writer = Self {
+            queue,
+            patience,
+            wal,
+        };
+        (writer, readers)
     }
 
     /// How the write-ahead log is.
@@ -102,7 +92,7 @@ impl Writer {
         if append.is_empty() {
             return Err(AppendError::Empty);
         }
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = self.answer();
         self.queue
             .try_send(Request::Append(append, answer))
             .map_err(|error| match error {
@@ -141,37 +131,28 @@ impl Writer {
             .await
     }
 
-    /// Has a statement carried out that is a transaction of its own.
+    /// Has a statement carried out that is a transaction of its own. It is tried again
+    /// while the file is locked.
     pub(super) async fn run<T, R>(&self, run: R) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        R: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SessionError>>
+        R: for<'c> FnMut(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SessionError>>
             + Send
             + 'static,
     {
         self.ask(|answer: Answer<T, StoreError>| {
-            Request::Run(Job(Box::new(move |checked| {
-                async move {
-                    let outcome = match checked {
-                        Ok((connection, files)) => {
-                            let outcome = run(connection).await;
-                            let checked = files.check().map_err(StoreError::from);
-                            checked.and(outcome.map_err(StoreError::unavailable))
-                        }
-                        Err(error) => Err(error),
-                    };
-                    // Whoever asked may have stopped waiting.
-                    let _ = answer.send(outcome);
-                }
-                .boxed()
-            })))
+            Request::Run(Box::new(Asked {
+                run,
+                patient_until: answer.patient_until(),
+                answer: Some(answer),
+            }))
         })
         .await
     }
 
     /// Ends the task, once it has committed what was asked before.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = self.answer();
         let request = Request::Close(answer);
         self.queue.send(request).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
@@ -183,7 +164,7 @@ impl Writer {
         &self,
         request: impl FnOnce(Answer<T, E>) -> Request,
     ) -> Result<T, E> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = self.answer();
         self.queue
             .try_send(request(answer))
             .map_err(|error| match error {
@@ -191,6 +172,45 @@ impl Writer {
                 TrySendError::Closed(_) => closed(),
             })?;
         answered.await.map_err(|_| closed())?
+    }
+
+    /// Where an answer goes, and where it comes from.
+    fn answer<T, E>(&self) -> (Answer<T, E>, oneshot::Receiver<Result<T, E>>) {
+        let (to, answered) = oneshot::channel();
+        (Answer::new(to, Instant::now() + self.patience), answered)
+    }
+}
+
+impl<T, R> Job for Asked<T, R>
+where
+    T: Send,
+    R: for<'c> FnMut(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SessionError>> + Send,
+{
+    fn attempt<'a>(
+        &'a mut self,
+        connection: &'a mut SqliteConnection,
+        files: &'a Files,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            let done = (self.run)(connection).await;
+            let done = done.map_err(StoreError::unavailable)?;
+            files.check()?;
+            if let Some(answer) = self.answer.take() {
+                answer.send(Ok(done));
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn fail(mut self: Box<Self>, error: StoreError) {
+        if let Some(answer) = self.answer.take() {
+            answer.send(Err(error));
+        }
+    }
+
+    fn patient_until(&self) -> Instant {
+        self.patient_until
     }
 }
 

@@ -1,6 +1,7 @@
 //! The adapters, against the contracts of their ports and against what is
 //! special about each.
 
+mod clock;
 mod contract;
 mod github;
 mod memory;

@@ -1,6 +1,9 @@
+mod locked;
 mod pages;
 mod projections;
+mod restored;
 mod sessions;
+mod tools;
 mod wal;
 
 use std::path::Path;
@@ -16,8 +19,8 @@ use ironstar_adapters::sqlite::{
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::contract::{event_store, snapshot_store};
 use ironstar_ports::{
-    Append, AppendError, Clock, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent,
-    Payload, Position, Sequence, Snapshot, SnapshotStore, StreamHead, StreamId,
+    Append, AppendError, Clock, CommandRecord, EventStore, ExpectedSequence, Mark, Metadata,
+    NewEvent, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamHead, StreamId,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -36,7 +39,7 @@ async fn open(url: &SqliteUrl) -> SqliteEventStore {
     SqliteEventStore::new(database, Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION)
 }
 
-async fn raw(path: &Path) -> SqliteConnection {
+pub(crate) async fn raw(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -219,6 +222,7 @@ async fn snapshots_outlive_the_process() {
         stream: StreamId::new("Todo", "1"),
         sequence: Sequence::new(511),
         position: Position::new(512),
+        mark: Some(Mark::of(Uuid::nil())),
         fingerprint: "fingerprint".to_owned(),
         state: Payload::from_text("{}".to_owned()).expect("JSON"),
     };
@@ -370,10 +374,8 @@ fn with_key(key: &str) -> Append {
         ExpectedSequence::NoStream,
         vec![event()],
     );
-    append.command = Some(CommandRecord {
-        key: key.parse().expect("a key"),
-        request: "create".to_owned(),
-    });
+    let key = key.parse().expect("a key");
+    append.command = Some(CommandRecord::new(key, "create".to_owned()));
     append
 }
 
@@ -397,6 +399,10 @@ impl Clock for HandClock {
     fn now(&self) -> OffsetDateTime {
         let seconds = self.0.load(SeqCst);
         OffsetDateTime::from_unix_timestamp(1_700_000_000 + seconds).expect("a time")
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.0.load(SeqCst).unsigned_abs())
     }
 }
 

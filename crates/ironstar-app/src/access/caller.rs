@@ -1,6 +1,6 @@
 //! Who asks for something.
 
-use ironstar_domain::{Access, ListDetails, ListId, ListState, Principal};
+use ironstar_domain::{Access, Link, LinkId, ListDetails, ListId, ListState, Principal};
 
 use super::links::PresentedLink;
 
@@ -13,6 +13,8 @@ pub struct Caller {
     link: Option<PresentedLink>,
     /// The part of the application that asks, if nobody outside does.
     application: Option<&'static str>,
+    /// Where a request without a session comes from.
+    place: Option<String>,
 }
 
 impl Caller {
@@ -47,6 +49,55 @@ impl Caller {
         Self { link, ..self }
     }
 
+    /// The same, whose request has come without a session from this place: a name
+    /// without spaces.
+    #[must_use]
+    pub fn from_place(self, place: String) -> Self {
+        Self {
+            place: Some(place),
+            ..self
+        }
+    }
+
+    /// The same visitor, whose session has begun with this request.
+    #[must_use]
+    pub fn with_session(&self, began: Self) -> Self {
+        Self {
+            place: self.place.clone(),
+            link: self.link.clone(),
+            ..began
+        }
+    }
+
+    /// The same, known by a session alone.
+    #[must_use]
+    pub(crate) fn by_session(&self) -> Self {
+        Self {
+            place: self.place.clone().filter(|_| self.principals.is_empty()),
+            ..self.clone()
+        }
+    }
+
+    /// Whose the keys of commands are.
+    pub(crate) fn sender(&self) -> String {
+        match (&self.place, &*self.principals) {
+            (Some(place), []) => anonymous_at(place),
+            (Some(_) | None, _) => self.actor(),
+        }
+    }
+
+    /// Whose the keys of commands are as well: the place that the request has come from
+    /// without a session.
+    pub(crate) fn second_sender(&self) -> Option<String> {
+        let place = self.place.as_ref()?;
+        (!self.principals.is_empty()).then(|| anonymous_at(place))
+    }
+
+    /// Who the caller was before, such as the guest who has become a user.
+    pub(crate) fn earlier_senders(&self) -> impl Iterator<Item = String> {
+        self.principals.iter().skip(1).map(ToString::to_string)
+    }
+
     /// Whose is what they make; `None`: nobody is known.
     #[must_use]
     pub fn principal(&self) -> Option<Principal> {
@@ -75,15 +126,32 @@ impl Caller {
             return Access::Edit;
         }
         match list.details() {
-            None => Access::None,
+            None => {
+                // Whoever comes by a link is not to learn from how long it takes.
+                self.link_among(id, &[]);
+                Access::None
+            }
             Some(_) if self.application.is_some() => Access::Own,
             Some(list) => self.access_to(id, list),
         }
     }
 
     fn access_to(&self, id: ListId, list: &ListDetails) -> Access {
-        let link = self.link.as_ref();
-        let link = link.and_then(|link| link.among(id, &list.links));
-        list.access(&self.principals, link)
+        match list.access(&self.principals, None) {
+            Access::Own => Access::Own,
+            Access::None | Access::Read | Access::Edit => {
+                list.access(&self.principals, self.link_among(id, &list.links))
+            }
+        }
     }
+
+    /// Which of these links of a list they have come by.
+    fn link_among(&self, id: ListId, links: &[Link]) -> Option<LinkId> {
+        let link = self.link.as_ref();
+        link.and_then(|link| link.among(id, links))
+    }
+}
+
+fn anonymous_at(place: &str) -> String {
+    format!("anonymous/{place}")
 }

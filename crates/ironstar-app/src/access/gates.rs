@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use ironstar_domain::{Access, Aggregate, ListError, ListId, ListState};
-use ironstar_ports::{Envelope, Position, Sequence, StoreError};
+use ironstar_ports::{Envelope, LogPlace, Position, Sequence, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -67,14 +67,14 @@ impl Gates {
     #[must_use]
     pub fn start(commands: CommandHandler, feed: &EventFeed) -> Self {
         let gates = Arc::default();
-        let head = feed.head();
-        let (sender, reached) = watch::channel(head);
+        let (sender, reached) = watch::channel(feed.head());
         let stopped = CancellationToken::new();
         let task = Arc::new(stopped.clone().drop_guard());
         let keeper = Keeper {
             commands: commands.clone(),
             gates: Arc::clone(&gates),
             reached: sender,
+            last: feed.place(),
         };
         let feed = feed.clone();
         let running = keeper.run(feed.clone());
@@ -265,15 +265,19 @@ struct Keeper {
     commands: CommandHandler,
     gates: Arc<Mutex<HashMap<ListId, Weak<Gate>>>>,
     reached: watch::Sender<Position>,
+    /// The same, as a place.
+    last: LogPlace,
 }
 
 impl Keeper {
-    async fn run(self, feed: EventFeed) {
+    async fn run(mut self, feed: EventFeed) {
         loop {
-            let mut events = feed.subscribe(*self.reached.borrow());
+            let mut events = feed.subscribe(self.last);
             loop {
                 match events.next().await {
                     Some(Ok(event)) => self.take(&event).await,
+                    // Permits end with the task, and so do those who hold them.
+                    Some(Err(FeedError::OtherHistory)) => return self.shut_all(),
                     Some(Err(error)) => {
                         if self.stop_at(&error).await {
                             break;
@@ -285,7 +289,7 @@ impl Keeper {
         }
     }
 
-    async fn take(&self, event: &Envelope) {
+    async fn take(&mut self, event: &Envelope) {
         if event.stream.aggregate_type == ListState::TYPE
             && let Ok(list) = event.stream.aggregate_id.parse()
             && let Some(gate) = self.gate(list)
@@ -298,12 +302,26 @@ impl Keeper {
                 "a list cannot be read; nobody can watch it any more"
             );
         }
-        self.reached.send_replace(event.position);
+        self.reach(event.place());
     }
 
     /// Shuts all gates in front of an event that cannot be read, which may be about
     /// any of them, and goes on behind it: whether it does.
-    async fn stop_at(&self, error: &FeedError) -> bool {
+    async fn stop_at(&mut self, error: &FeedError) -> bool {
+        self.shut_all();
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "whether lists may still be watched is not known, so nobody does until they ask again"
+        );
+        if let FeedError::Store(StoreError::Damaged { position, .. }) = error {
+            self.reach(LogPlace::unmarked(*position));
+            return true;
+        }
+        tokio::time::sleep(PAUSE).await;
+        false
+    }
+
+    fn shut_all(&self) {
         let gates: Vec<_> = lock(&self.gates)
             .values()
             .filter_map(Weak::upgrade)
@@ -311,16 +329,11 @@ impl Keeper {
         for gate in gates {
             gate.shut(None);
         }
-        tracing::error!(
-            error = error as &dyn std::error::Error,
-            "whether lists may still be watched is not known, so nobody does until they ask again"
-        );
-        if let FeedError::Store(StoreError::Damaged { position, .. }) = error {
-            self.reached.send_replace(*position);
-            return true;
-        }
-        tokio::time::sleep(PAUSE).await;
-        false
+    }
+
+    fn reach(&mut self, place: LogPlace) {
+        self.last = place;
+        self.reached.send_replace(place.position);
     }
 
     fn gate(&self, list: ListId) -> Option<Arc<Gate>> {

@@ -8,11 +8,12 @@
 
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use ironstar_domain::{Link, LinkId, ListId, Principal};
+use ironstar_domain::{Link, LinkId, ListId, ListState, Principal};
 use sha2::Sha256;
 
 /// How many bytes a token has.
@@ -39,6 +40,8 @@ pub struct LinkTokenError;
 pub struct PresentedLink {
     links: Links,
     token: LinkToken,
+    /// The link that it is, once that was found out. It never is another.
+    found: Arc<OnceLock<(ListId, LinkId)>>,
 }
 
 impl Links {
@@ -69,29 +72,58 @@ impl Links {
         uuid::Builder::from_custom_bytes(id).into_uuid().into()
     }
 
+    /// A name for an address of which nothing but its sameness may be stored: the same
+    /// on every node of the installation, and no other installation has it. The name
+    /// has 22 characters of base64url.
+    #[must_use]
+    pub fn place(&self, address: &str) -> String {
+        let mac = self.mac.clone().chain_update(format!("place/{address}"));
+        BASE64_URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..16])
+    }
+
     /// What somebody has come with.
     #[must_use]
     pub fn presented(&self, token: LinkToken) -> PresentedLink {
-        let links = self.clone();
-        PresentedLink { links, token }
+        PresentedLink {
+            links: self.clone(),
+            token,
+            found: Arc::default(),
+        }
     }
 
     fn tag(&self, list: ListId, link: LinkId) -> Hmac<Sha256> {
+        #[cfg(test)]
+        tests::TAGS.set(tests::TAGS.get() + 1);
         let mac = self.mac.clone();
         mac.chain_update(format!("link/{list}/{link}"))
     }
 }
 
 impl PresentedLink {
-    /// Which of the links of a list it is. All are looked at, and each for as
-    /// long, so that time tells nothing.
+    /// Which of the links of a list it is. If it is none of them, that takes as long
+    /// however many there are, and as long for a list that does not exist: as many are
+    /// looked at as there may be, each for as long, so that time tells nothing.
     pub(super) fn among(&self, list: ListId, links: &[Link]) -> Option<LinkId> {
+        let is_there = |id: LinkId| links.iter().any(|link| link.id == id);
+        if let Some((of, id)) = self.found.get()
+            && *of == list
+            && is_there(*id)
+        {
+            return Some(*id);
+        }
+        // Stands for those that the list does not have.
+        let no_link = LinkId::from(uuid::Uuid::nil());
         let mut found = None;
-        for link in links {
-            let tag = self.links.tag(list, link.id);
-            if tag.verify_truncated_left(&self.token.0).is_ok() {
-                found = Some(link.id);
+        for index in 0..links.len().max(ListState::MAX_LINKS) {
+            let link = links.get(index).map(|link| link.id);
+            let tag = self.links.tag(list, link.unwrap_or(no_link));
+            if tag.verify_truncated_left(&self.token.0).is_ok() && link.is_some() {
+                found = link;
             }
+        }
+        if let Some(id) = found {
+            // Whoever was there first has found the same.
+            let _ = self.found.set((list, id));
         }
         found
     }
@@ -129,10 +161,73 @@ impl Debug for Links {
 
 #[cfg(test)]
 mod tests {
-    use ironstar_domain::{Link, LinkAccess, LinkId, ListId, Principal};
+    use std::cell::Cell;
+
+    use ironstar_domain::Aggregate;
+    use ironstar_domain::{
+        Access, Link, LinkAccess, LinkId, ListEvent, ListId, ListState, Principal,
+    };
     use uuid::Uuid;
 
     use super::{LinkToken, LinkTokenError, Links};
+    use crate::access::Caller;
+
+    thread_local! {
+        /// How many tags this thread has made.
+        pub(super) static TAGS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// How many tags something makes.
+    fn tags<T>(work: impl FnOnce() -> T) -> (usize, T) {
+        let before = TAGS.get();
+        let outcome = work();
+        (TAGS.get() - before, outcome)
+    }
+
+    /// A list of somebody's, with so many links.
+    fn somebodys(links: usize) -> ListState {
+        let created = ListEvent::Created {
+            name: "Groceries".parse().expect("valid"),
+            owner: Some(Principal::Guest(Uuid::from_u128(7).into())),
+        };
+        let links = (1..=links).map(|number| ListEvent::LinkCreated {
+            link: link(number as u128),
+            access: LinkAccess::Read,
+        });
+        let events = std::iter::once(created).chain(links);
+        events.fold(ListState::default(), |list, event| list.apply(&event))
+    }
+
+    #[test]
+    fn refusal_takes_the_same_work_whether_there_is_a_list_or_not() {
+        let links = Links::new([1; 32]);
+        let wrong = links.token(list(1), link(9_999));
+        let lists = [0, 1, 5, ListState::MAX_LINKS].map(somebodys);
+        for state in lists.iter().chain([&ListState::default()]) {
+            let caller = Caller::anonymous().by_link(Some(links.presented(wrong)));
+            for _ in 0..2 {
+                let (count, access) = tags(|| caller.access(list(1), state));
+                assert_eq!((count, access), (ListState::MAX_LINKS, Access::None));
+            }
+            let (count, _) = tags(|| Caller::anonymous().access(list(1), state));
+            assert_eq!(count, 0, "who has no link tells nothing by it");
+        }
+    }
+
+    #[test]
+    fn link_that_was_found_is_not_looked_for_again_until_it_is_revoked() {
+        let links = Links::new([1; 32]);
+        let presented = links.presented(links.token(list(1), link(2)));
+        let caller = Caller::anonymous().by_link(Some(presented));
+        let state = somebodys(3);
+        assert_eq!(caller.access(list(1), &state), Access::Read);
+        let (count, access) = tags(|| caller.clone().access(list(1), &state));
+        assert_eq!((count, access), (0, Access::Read));
+        assert_eq!(caller.access(list(2), &state), Access::None);
+        let revoked = state.apply(&ListEvent::LinkRevoked { link: link(2) });
+        let (count, access) = tags(|| caller.access(list(1), &revoked));
+        assert_eq!((count, access), (ListState::MAX_LINKS, Access::None));
+    }
 
     fn list(number: u128) -> ListId {
         Uuid::from_u128(number).into()

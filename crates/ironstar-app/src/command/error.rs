@@ -32,7 +32,7 @@ pub enum CommandError<E> {
     },
     /// The key of the command belongs to another one.
     #[error(
-        "the key of this command was used for another command before, or by somebody else; choose a new one"
+        "the key of this command was used for another command of the same sender before; choose a new one"
     )]
     KeyReused,
     /// There is more to do than the store can take on.

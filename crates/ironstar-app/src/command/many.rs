@@ -5,9 +5,12 @@ use std::collections::HashSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use ironstar_domain::Aggregate;
-use ironstar_ports::{Append, AppendError, Appended, ExpectedSequence, Position, StreamAppend};
+use ironstar_ports::{
+    Append, AppendError, Appended, ExpectedSequence, LogPlace, StreamAppend, StreamId,
+};
 
-use super::{ATTEMPTS, CommandContext, CommandError, CommandHandler, Loaded, not_appended};
+use super::{CommandContext, CommandError, CommandHandler, Contest, Loaded, not_appended};
+use crate::history;
 
 /// How many streams are read at once.
 const READERS: usize = 4;
@@ -17,8 +20,8 @@ const READERS: usize = 4;
 pub struct AcceptedOnAll {
     /// How many of them it has changed.
     pub changed: usize,
-    /// The position of the last event; of the whole log, if nothing changed.
-    pub position: Position,
+    /// Where the last event is; that of the whole log, if nothing changed.
+    pub place: LogPlace,
 }
 
 /// The aggregates that change, and what happens to them.
@@ -39,14 +42,13 @@ impl CommandHandler {
         context: &CommandContext,
     ) -> Result<AcceptedOnAll, CommandError<A::Error>> {
         let mut all = self.load_all::<A>(ids).await?;
-        for _ in 0..ATTEMPTS {
+        let mut contest = Contest::for_many(&self.turns);
+        let mut contended: Vec<StreamId> = Vec::new();
+        loop {
             let decisions = decide_all(&all, command);
             if decisions.is_empty() && context.is_done_without_events() {
-                let position = self.store.head().await?;
-                return Ok(AcceptedOnAll {
-                    changed: 0,
-                    position,
-                });
+                let place = history::head(&*self.store).await?;
+                return Ok(AcceptedOnAll { changed: 0, place });
             }
             let append = self.append_of(&all, &decisions, context)?;
             match self.append_and_hint(append).await {
@@ -54,12 +56,17 @@ impl CommandHandler {
                     return self.accept_all(all, decisions, appended, context).await;
                 }
                 Err(AppendError::Conflict { stream, .. }) if !context.depends_on(&stream) => {
-                    all = self.load_all::<A>(ids).await?;
+                    add(&mut contended, stream);
+                    contest.lost(&contended).await?;
+                    let before = std::mem::replace(&mut all, self.load_all::<A>(ids).await?);
+                    // Those that are changed now may well be the next to be in the way.
+                    for stream in moved(&before, &all) {
+                        add(&mut contended, stream);
+                    }
                 }
                 Err(error) => return Err(not_appended(error)),
             }
         }
-        Err(CommandError::Contended { attempts: ATTEMPTS })
     }
 
     /// What was answered to the same command before, if it was carried out.
@@ -117,7 +124,7 @@ impl CommandHandler {
             decisions.iter().map(stream).chain(also).collect();
         Ok(Append {
             streams: streams?,
-            command: context.record.clone(),
+            command: context.record(),
         })
     }
 
@@ -135,6 +142,7 @@ impl CommandHandler {
             let loaded = Loaded {
                 state: std::mem::take(&mut loaded.state),
                 head: loaded.head.clone(),
+                is_remembered: true,
                 is_fresh: true,
             };
             let appended = Appended {
@@ -151,11 +159,24 @@ impl CommandHandler {
         context: &CommandContext,
     ) -> Result<AcceptedOnAll, CommandError<E>> {
         let changed = appended.streams.len().saturating_sub(context.also.len());
-        let position = match changed {
-            0 => self.store.head().await?,
-            _ => appended.position(),
+        let place = match changed {
+            0 => history::head(&*self.store).await?,
+            _ => appended.place(),
         };
-        Ok(AcceptedOnAll { changed, position })
+        Ok(AcceptedOnAll { changed, place })
+    }
+}
+
+/// The streams to which something has happened between two looks at them.
+fn moved<A>(before: &[Loaded<A>], after: &[Loaded<A>]) -> impl Iterator<Item = StreamId> {
+    let pairs = before.iter().zip(after);
+    let moved = pairs.filter(|(before, after)| before.head.sequence != after.head.sequence);
+    moved.map(|(_, after)| after.head.stream.clone())
+}
+
+fn add(streams: &mut Vec<StreamId>, stream: StreamId) {
+    if !streams.contains(&stream) {
+        streams.push(stream);
     }
 }
 

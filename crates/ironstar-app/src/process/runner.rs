@@ -1,7 +1,7 @@
 //! Has the steps of a process manager carried out, each once, and timers when
 //! they are due.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use ironstar_domain::{StepCommand, StepEvent, StepId, StepState};
 use ironstar_ports::{Clock, DocumentPage, EventStore, Origin};
-use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -43,6 +42,8 @@ struct Runner<M: ProcessManager, E> {
     patience: Duration,
     /// Steps that could not be taken.
     failed: HashMap<StepId, Failed>,
+    /// Steps that were carried out in the last look, as their executor says.
+    carried_out: HashSet<StepId>,
 }
 
 /// What could not be done.
@@ -58,6 +59,14 @@ struct Due<C> {
     steps: Vec<Step<C>>,
     pause: Duration,
 }
+
+/// An executor has not stored the step's own event with what the step leads to.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the executor has carried it out and the log does not say so; the executor must pass the \
+     context that it gets on to its command"
+)]
+struct NotOver;
 
 /// Why a look at the steps was in vain.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +100,7 @@ impl Projections {
             executor,
             patience,
             failed: HashMap::new(),
+            carried_out: HashSet::new(),
         };
         tokio::spawn(runner.run())
     }
@@ -148,15 +158,23 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         if due.steps.is_empty() {
             return Ok(if is_caught_up { pause } else { FIRST_PAUSE });
         }
+        let carried_out = std::mem::take(&mut self.carried_out);
         for step in due.steps {
             if self.model.news().is_none() {
                 break;
             }
+            // Or it would be carried out again and again, without a pause.
+            if is_caught_up && carried_out.contains(&step.id) {
+                self.fail(step.id, &NotExecuted::Failed(NotOver.into()));
+                continue;
+            }
             match self.take(&step).await {
-                Ok(()) => self.failed.remove(&step.id),
+                Ok(()) => {
+                    self.carried_out.insert(step.id);
+                }
                 Err(NotExecuted::Unavailable(error)) => return Err(Vain::Unavailable(error)),
                 Err(error) => self.fail(step.id, &error),
-            };
+            }
         }
         Ok(Duration::ZERO)
     }
@@ -184,16 +202,15 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
             after = found
                 .last()
                 .and_then(|(key, document)| Some((document.place()?.sort, key.clone())));
-            let (now, instant) = (self.clock.now(), Instant::now());
+            let instant = Instant::now();
             for step in found
                 .into_iter()
                 .filter_map(|(_, document)| document.step())
             {
-                let at = self.is_due_at(&step);
-                if at.is_none_or(|at| at > now) {
+                let left = self.left(&step);
+                if !left.is_zero() {
                     // Those that come after it are not due before it.
-                    let left = at.and_then(|at| (at - now).try_into().ok());
-                    due.pause = due.pause.min(left.unwrap_or(LONGEST_PAUSE));
+                    due.pause = due.pause.min(left);
                     return Ok(due);
                 }
                 match self.failed.get(&step.id) {
@@ -212,12 +229,17 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
     }
 
-    /// When a step is due; `None` if that is never.
-    fn is_due_at(&self, step: &Step<M::Command>) -> Option<OffsetDateTime> {
+    /// How long it is until a step is due. A timer waits by the steady time, so a clock
+    /// that jumps makes none due.
+    fn left(&self, step: &Step<M::Command>) -> Duration {
         let Some(timer) = &step.timer else {
-            return Some(OffsetDateTime::UNIX_EPOCH);
+            return Duration::ZERO;
         };
-        timer.since.checked_add(self.patience.try_into().ok()?)
+        let age = self.clock.age(timer.since);
+        match Duration::try_from(age) {
+            Ok(age) => self.patience.saturating_sub(age),
+            Err(_) => self.patience.saturating_add(age.unsigned_abs()),
+        }
     }
 
     /// Takes a step, whatever its executor does.
@@ -231,7 +253,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
     }
 
     /// Takes note of a step that was not taken.
-    fn fail(&mut self, id: StepId, error: &NotExecuted) -> Option<Failed> {
+    fn fail(&mut self, id: StepId, error: &NotExecuted) {
         let failed = Failed::after(self.failed.get(&id).copied());
         // That it is over, the read model will know in a moment.
         if !matches!(error, NotExecuted::Over) {
@@ -247,7 +269,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         let now = Instant::now();
         self.failed
             .retain(|_, failed| failed.again + 2 * LONGEST_PAUSE > now);
-        self.failed.insert(id, failed)
+        self.failed.insert(id, failed);
     }
 
     async fn try_to_take(&self, step: &Step<M::Command>) -> Result<(), NotExecuted> {

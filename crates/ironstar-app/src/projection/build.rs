@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ironstar_ports::{
-    Build, BuildUpdate, Clock, DocumentBatch, Envelope, EventStore, Position, ProjectionStore,
-    StoreError, UpdateError,
+    Build, BuildUpdate, Clock, DocumentBatch, Envelope, EventStore, LogPlace, Position,
+    ProjectionStore, StoreError, UpdateError,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::Projection;
 use super::folder::{Folder, Halt};
-use crate::feed::{FeedError, read_page};
+use super::origin::of_this_log;
+use crate::FeedError;
+use crate::history::read_page;
 
 /// How many documents are kept in memory.
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(262_144).expect("it is not zero");
@@ -61,6 +63,11 @@ pub enum BuildError {
     /// It was cancelled, or ended.
     #[error("it was cancelled")]
     Ended,
+    /// It was made of another history than the log's, and has ended for that.
+    #[error(
+        "it was made of a log that another was restored over, and was given up; build it again"
+    )]
+    OtherHistory,
     /// The store does not work.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,10 +87,12 @@ pub async fn build<P: Projection>(
     clock: &dyn Clock,
     mut tell: impl FnMut(Progress),
 ) -> Result<(), BuildError> {
+    let build = of_this_log(build.clone(), &*events, store).await?;
+    let build = &build.ok_or(BuildError::OtherHistory)?;
     let mut head = events.head().await?;
     let mut work = Work::<P>::begin(build, events, head);
-    let speed = Speed::from(build.checkpoint);
-    let mut told = build.checkpoint;
+    let speed = Speed::from(build.checkpoint.position);
+    let mut told = build.checkpoint.position;
     tell(speed.progress(told, head));
     loop {
         let step = match work.step(store).await {
@@ -95,7 +104,7 @@ pub async fn build<P: Projection>(
             told = work.stored;
             tell(speed.progress(told, head));
         }
-        let last = work.folder.position();
+        let last = work.folder.place().position;
         if step.is_whole {
             head = head.max(last);
             work.give_way(&step).await;
@@ -168,7 +177,7 @@ impl<P: Projection> Work<P> {
         Self {
             folder,
             folded: None,
-            stored: build.checkpoint,
+            stored: build.checkpoint.position,
             events,
             seen: head,
             rest: MOST_REST,
@@ -183,7 +192,7 @@ impl<P: Projection> Work<P> {
         let storing = async {
             let mut stored = None;
             if let Some(batch) = folded_before {
-                stored = Some(batch.to);
+                stored = Some(batch.to.position);
                 store.commit(batch).await?;
             }
             Ok::<_, Halt>((stored, start.elapsed()))
@@ -232,7 +241,7 @@ impl<P: Projection> Work<P> {
     async fn store_all(&mut self, store: &dyn ProjectionStore) -> Result<(), Halt> {
         self.finish_page()?;
         if let Some(batch) = self.folded.take() {
-            let to = batch.to;
+            let to = batch.to.position;
             store.commit(batch).await?;
             self.stored = to;
         }
@@ -243,12 +252,12 @@ impl<P: Projection> Work<P> {
     /// not, there is no more for now.
     async fn next_page(&mut self) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let reading = self.reading.take();
-        let reading = reading.unwrap_or_else(|| read(&self.events, self.folder.position()));
+        let reading = reading.unwrap_or_else(|| read(&self.events, self.folder.place()));
         let page = reading.await.map_err(StoreError::unavailable)??;
         if let Some(last) = page.last()
             && page.len() == PAGE
         {
-            self.reading = Some(read(&self.events, last.position));
+            self.reading = Some(read(&self.events, last.place()));
         }
         Ok(page)
     }
@@ -272,13 +281,15 @@ impl<P: Projection> Work<P> {
 }
 
 /// Has the events after a position read, while others are folded.
-fn read(events: &Arc<dyn EventStore>, after: Position) -> Reading {
+fn read(events: &Arc<dyn EventStore>, after: LogPlace) -> Reading {
     let events = Arc::clone(events);
     tokio::spawn(async move {
         match read_page(&*events, after, PAGE).await {
             Ok(page) => Ok(page.into()),
             Err(FeedError::Store(error)) => Err(error),
-            Err(gap @ FeedError::Gap { .. }) => Err(StoreError::unavailable(gap)),
+            Err(error @ (FeedError::Gap { .. } | FeedError::OtherHistory)) => {
+                Err(StoreError::unavailable(error))
+            }
         }
     })
 }

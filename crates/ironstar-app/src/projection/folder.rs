@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ironstar_ports::{
     Build, BuildId, CommitError, Document, DocumentBatch, DocumentChange, DocumentQuery,
-    DocumentSource, Envelope, Failure, Payload, Position, ProjectionStore, StoreError,
+    DocumentSource, Envelope, Failure, LogPlace, Payload, Position, ProjectionStore, StoreError,
 };
 use time::OffsetDateTime;
 
@@ -22,9 +22,9 @@ pub(super) struct Folder<P: Projection> {
     pub(super) build: BuildId,
     skipped: HashSet<Position>,
     /// How far the build is stored.
-    checkpoint: Position,
+    checkpoint: LogPlace,
     /// How far the log has been folded: not behind the checkpoint.
-    position: Position,
+    place: LogPlace,
     /// How far it was when the first document changed since the build was
     /// stored; as far as the log has been folded, if none has.
     unchanged: Position,
@@ -72,28 +72,28 @@ impl<P: Projection> Folder<P> {
             .map(|skipped| skipped.position)
             .collect();
         // An event that is left out may be one that cannot even be read.
-        let mut position = build.checkpoint;
-        while skipped.contains(&position.next()) {
-            position = position.next();
+        let mut place = build.checkpoint;
+        while skipped.contains(&place.position.next()) {
+            place = place.position.next().into();
         }
         Self {
             build: build.id,
             skipped,
             checkpoint: build.checkpoint,
-            position,
-            unchanged: position,
-            documents: Documents::new(most, build.checkpoint == Position::START),
+            place,
+            unchanged: place.position,
+            documents: Documents::new(most, build.checkpoint == LogPlace::START),
         }
     }
 
     /// How far the log has been folded.
-    pub(super) fn position(&self) -> Position {
-        self.position
+    pub(super) fn place(&self) -> LogPlace {
+        self.place
     }
 
     /// How many positions have been folded since the build was stored.
     pub(super) fn unstored(&self) -> u64 {
-        self.position.get() - self.checkpoint.get()
+        self.place.position.get() - self.checkpoint.position.get()
     }
 
     /// Whether documents have changed since the build was stored.
@@ -119,7 +119,7 @@ impl<P: Projection> Folder<P> {
             match self.fold_one(event) {
                 Ok(()) => {
                     self.documents.keep_edits();
-                    self.position = event.position;
+                    self.place = event.place();
                     if !self.has_changes() {
                         self.unchanged = event.position;
                     }
@@ -247,11 +247,11 @@ impl<P: Projection> Folder<P> {
         let batch = DocumentBatch {
             build: self.build,
             from: self.checkpoint,
-            to: self.position,
+            to: self.place,
             changes: self.changes()?,
         };
-        self.checkpoint = self.position;
-        self.unchanged = self.position;
+        self.checkpoint = self.place;
+        self.unchanged = self.place.position;
         Ok((batch, self.documents.stored()))
     }
 

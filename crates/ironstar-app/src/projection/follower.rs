@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use ironstar_ports::{Build, Envelope, Position, ProjectionStore};
+use ironstar_ports::{Build, Envelope, LogPlace, Position, ProjectionStore};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -20,7 +20,7 @@ use crate::{EventFeed, FeedError};
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
 
 /// How many events are folded before their documents are stored.
-const BATCH: usize = 1_024;
+pub(super) const BATCH: usize = 1_024;
 
 /// How many times as long as it took to store a batch, nothing more is stored,
 /// unless a batch is full; and how long that is at the most. Every commit waits
@@ -31,7 +31,7 @@ const LONGEST_REST: Duration = Duration::from_millis(25);
 
 /// How many positions without a change to any document may go by before the
 /// checkpoint is stored; and for how long, when nothing more happens.
-const UNSTORED: u64 = 1_024;
+pub(super) const UNSTORED: u64 = 1_024;
 const IDLE: Duration = Duration::from_secs(1);
 
 /// What the events of a batch have changed about a read model.
@@ -41,7 +41,7 @@ pub struct Changes<D> {
     /// changes a document.
     pub from: Position,
     /// Up to this one.
-    pub to: Position,
+    pub to: LogPlace,
     /// The documents that are not what they were: none, if they have changed and
     /// are again what they were before. Then nothing is new at the end, but
     /// something was in between.
@@ -53,15 +53,15 @@ pub struct Changes<D> {
 pub enum News<D> {
     /// These events have changed these documents.
     Changed(Arc<Changes<D>>),
-    /// It is as of this position now, and nobody says what has changed.
-    Jumped(Position),
+    /// It is as of this place now, and nobody says what has changed.
+    Jumped(LogPlace),
 }
 
 impl<D> Clone for News<D> {
     fn clone(&self) -> Self {
         match self {
             Self::Changed(changes) => Self::Changed(Arc::clone(changes)),
-            Self::Jumped(position) => Self::Jumped(*position),
+            Self::Jumped(place) => Self::Jumped(*place),
         }
     }
 }
@@ -77,16 +77,18 @@ pub(super) struct Announcer<D> {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Reached {
     /// `None`: there is none yet.
-    pub(super) position: Option<Position>,
+    pub(super) place: Option<LogPlace>,
+    /// Whether what is stored is known to be of this log.
+    pub(super) is_checked: bool,
     /// Whether an event is in the way.
     pub(super) is_stuck: bool,
 }
 
 impl<D> Announcer<D> {
-    fn announce(&self, news: News<D>, position: Position) {
+    fn announce(&self, news: News<D>, place: LogPlace) {
         // First the position: who begins to listen in between has missed the
         // news, and finds that it is there already.
-        self.reach(position);
+        self.reach(place);
         // Nobody may be listening.
         let _ = self.news.send(news);
     }
@@ -94,18 +96,25 @@ impl<D> Announcer<D> {
     /// Tells of a read model that is as of this position. It may have been
     /// further: events that change nothing move a position before they move a
     /// checkpoint. Its documents are the same ones, so it still counts as there.
-    fn jump(&self, position: Position) {
-        let reached = self.reached.borrow().position;
-        let position = reached.map_or(position, |reached| reached.max(position));
-        self.announce(News::Jumped(position), position);
+    fn jump(&self, place: LogPlace) {
+        let reached = self.reached.borrow().place;
+        let place = reached.map_or(place, |reached| reached.later(place));
+        self.announce(News::Jumped(place), place);
     }
 
-    fn reach(&self, position: Position) {
+    fn reach(&self, place: LogPlace) {
         self.reached.send_modify(|reached| {
+            let before = reached.place.map(|before| before.position);
             // What is tried again from the same place is still in the way.
-            reached.is_stuck &= reached.position >= Some(position);
-            reached.position = reached.position.max(Some(position));
+            reached.is_stuck &= before >= Some(place.position);
+            reached.place = Some(reached.place.map_or(place, |before| before.later(place)));
         });
+    }
+
+    /// Tells that what is stored is of this log.
+    pub(super) fn check(&self) {
+        self.reached
+            .send_if_modified(|reached| !std::mem::replace(&mut reached.is_checked, true));
     }
 
     /// Tells whether an event is in the way.
@@ -137,8 +146,8 @@ pub(super) async fn follow<P: Projection>(
     replaced: impl Future<Output = ()>,
 ) -> Left {
     let mut folder = Folder::<P>::new(build, DOCUMENTS);
-    let mut events = feed.subscribe(folder.position());
-    announcer.jump(folder.position());
+    let mut events = feed.subscribe(folder.place());
+    announcer.jump(folder.place());
     let mut not_before = Instant::now();
     tokio::pin!(replaced);
     loop {
@@ -164,7 +173,9 @@ pub(super) async fn follow<P: Projection>(
         match failure {
             None => {}
             Some(FeedError::Store(error)) => return Left::Halted(Halt::unread(error)),
-            Some(error @ FeedError::Gap { .. }) => return Left::Feed(error),
+            Some(error @ (FeedError::Gap { .. } | FeedError::OtherHistory)) => {
+                return Left::Feed(error);
+            }
         }
     }
 }
@@ -182,11 +193,11 @@ async fn store_and_announce<P: Projection>(
         let has_changes = folder.has_changes();
         let changes = folder.commit(store).await?;
         if has_changes {
-            announcer.announce(News::Changed(Arc::new(changes)), folder.position());
+            announcer.announce(News::Changed(Arc::new(changes)), folder.place());
             return Ok(());
         }
     }
-    announcer.reach(folder.position());
+    announcer.reach(folder.place());
     Ok(())
 }
 
@@ -212,6 +223,8 @@ async fn next_batch(
     while let Some(event) = next.take() {
         match event {
             Ok(event) => batch.push(event),
+            // What is in the batch is of a log that is gone.
+            Err(error @ FeedError::OtherHistory) => return Some((Vec::new(), Some(error))),
             Err(error) => return Some((batch, Some(error))),
         }
         if batch.len() < BATCH {

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{
-    BuildId, DocumentPage, DocumentQuery, DocumentSource, Position, ProjectionStore, StoreError,
+    BuildId, DocumentPage, DocumentQuery, DocumentSource, LogPlace, Position, ProjectionStore,
+    StoreError,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use super::Projection;
 use super::follower::{News, Reached};
+
+/// How long a query waits until it is known whether what is stored is of this log.
+const CHECK: Duration = Duration::from_secs(2);
 
 /// The live read model of a projection.
 #[derive(Debug)]
@@ -30,7 +34,7 @@ pub struct Snapshot<D> {
     /// The version of the code that made them.
     pub version: u32,
     /// All events up to here are part of them, and no others.
-    pub position: Position,
+    pub place: LogPlace,
     /// The ones with the keys that were asked for, as far as there are any; in
     /// no particular order.
     pub keyed: Vec<(String, D)>,
@@ -108,13 +112,19 @@ impl<P: Projection> ReadModel<P> {
     /// How far it has got; [`Position::START`] also if there is none yet.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.reached.borrow().position.unwrap_or_default()
+        self.place().position
+    }
+
+    /// The same, as a place.
+    #[must_use]
+    pub fn place(&self) -> LogPlace {
+        self.reached.borrow().place.unwrap_or_default()
     }
 
     /// Whether it is kept up to date: there is one, and this very code has made
     /// it.
     pub(crate) fn is_followed(&self) -> bool {
-        self.reached.borrow().position.is_some()
+        self.reached.borrow().place.is_some()
     }
 
     /// Waits until there is one and it has got to a position, so that whoever
@@ -124,7 +134,10 @@ impl<P: Projection> ReadModel<P> {
     ///
     /// If it has not by then, or an event is in the way.
     pub async fn reach(&self, position: Position, within: Duration) -> Result<(), Behind> {
-        let has_reached = |reached: &Reached| reached.position >= Some(position);
+        let has_reached = |reached: &Reached| {
+            let place = reached.place;
+            place.is_some_and(|place| place.position >= position)
+        };
         let mut reached = self.reached.clone();
         let waiting = reached.wait_for(|reached| has_reached(reached) || reached.is_stuck);
         if let Ok(Ok(reached)) = timeout(within, waiting).await
@@ -155,9 +168,15 @@ impl<P: Projection> ReadModel<P> {
         keys: Vec<String>,
         page: Option<DocumentPage>,
     ) -> Result<Snapshot<P::Document>, ReadError> {
+        // What was stored may be of another log, as long as that has not been checked.
+        let mut checked = self.reached.clone();
+        let is_checked = timeout(CHECK, checked.wait_for(|reached| reached.is_checked));
+        if !matches!(is_checked.await, Ok(Ok(_))) {
+            return Err(ReadError::NotBuilt { name: P::NAME });
+        }
         // Events that change no document move the position, and not at once
         // the checkpoint.
-        let reached = self.position();
+        let reached = self.place();
         let source = DocumentSource::Live(P::NAME.to_owned());
         let query = DocumentQuery { keys, page };
         let found = self.store.find(&source, &query).await?;
@@ -181,8 +200,8 @@ impl<P: Projection> ReadModel<P> {
                 )
                 .collect::<Result<Vec<_>, _>>()
         };
-        let position = if found.version == P::VERSION {
-            found.checkpoint.max(reached)
+        let place = if found.version == P::VERSION {
+            found.checkpoint.later(reached)
         } else {
             // What changes nothing for this version may for the other one.
             found.checkpoint
@@ -190,7 +209,7 @@ impl<P: Projection> ReadModel<P> {
         Ok(Snapshot {
             build: found.build,
             version: found.version,
-            position,
+            place,
             keyed: read(found.keyed)?,
             page: read(found.page)?,
         })

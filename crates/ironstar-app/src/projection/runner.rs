@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::build::{BuildError, build};
 use super::folder::Halt;
 use super::follower::{Announcer, Left, Reached, follow};
+use super::origin::of_this_log;
 use super::{Projection, ReadModel};
 use crate::EventFeed;
 
@@ -123,7 +124,8 @@ impl Projections {
         seen_live: &mut watch::Receiver<Option<BuildId>>,
     ) -> Build {
         loop {
-            let builds = self.look::<P>().await;
+            let builds = self.look_at_this_log::<P>().await;
+            announcer.check();
             let has_failed = |build: &Build| build.version == P::VERSION && build.failure.is_some();
             let is_stuck = builds.iter().any(has_failed);
             if let Some(live) = builds.into_iter().find(is_live::<P>) {
@@ -270,7 +272,9 @@ impl Projections {
                 sleep(FIRST_PAUSE).await;
             }
             // Whoever builds it will be done some time.
-            Err(BuildError::Moved | BuildError::Ended) => sleep(FIRST_PAUSE).await,
+            Err(BuildError::Moved | BuildError::Ended | BuildError::OtherHistory) => {
+                sleep(FIRST_PAUSE).await;
+            }
         }
         is_live
     }
@@ -324,6 +328,29 @@ impl Projections {
         };
         // Either way it is tried again.
         let _ = timeout(pause, decided).await;
+    }
+
+    /// The projection's builds that are made of the log as it is, once that can be
+    /// found out. The others are given up.
+    async fn look_at_this_log<P: Projection>(&self) -> Vec<Build> {
+        loop {
+            let builds = self.look::<P>().await;
+            match self.of_this_log(builds).await {
+                Ok(builds) => return builds,
+                Err(error) => {
+                    log_store::<P>(&error);
+                    sleep(FIRST_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn of_this_log(&self, builds: Vec<Build>) -> Result<Vec<Build>, StoreError> {
+        let mut checked = Vec::with_capacity(builds.len());
+        for build in builds {
+            checked.extend(of_this_log(build, &*self.events, &*self.store).await?);
+        }
+        Ok(checked)
     }
 
     /// The projection's builds, once the store can be read.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ironstar_domain::{Aggregate, ListId, TodoEvent, TodoId, TodoState, TodoText};
-use ironstar_ports::{DocumentPage, Envelope, Place, Position};
+use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::decode;
@@ -65,7 +65,7 @@ pub enum Show {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TodoPage {
     /// What it is made of: all events up to here.
-    pub position: Position,
+    pub place: LogPlace,
     /// How many todos the list has.
     pub counts: TodoCounts,
     /// The todos, in order.
@@ -145,7 +145,7 @@ impl TodoLists {
         let has_more = todos.len() > limit;
         todos.truncate(limit);
         Ok(TodoPage {
-            position: found.position,
+            place: found.place,
             counts: counts.unwrap_or_default(),
             next: todos.last().map(|last| last.created).filter(|_| has_more),
             todos,

@@ -59,7 +59,7 @@ impl App {
     ) -> Result<Position, CommandError<ListError>> {
         let context = context(caller);
         let accepted = self.lists.execute(list(), &command, &context);
-        Ok(accepted.await?.position)
+        Ok(accepted.await?.place.position)
     }
 
     async fn todo(
@@ -70,7 +70,7 @@ impl App {
     ) -> Result<Position, CommandError<TodoError>> {
         let context = context(caller);
         let accepted = self.todos.execute(id, &command, &context);
-        Ok(accepted.await?.position)
+        Ok(accepted.await?.place.position)
     }
 
     /// Lets others in, and answers who has the link.

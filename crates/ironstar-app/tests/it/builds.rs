@@ -132,7 +132,7 @@ async fn a_rebuild_is_told_of_when_nothing_else_happens() {
     let told = tokio::time::timeout(Duration::from_secs(1), news.recv()).await;
     let told = told.expect("in time").expect("told");
     assert!(
-        matches!(told, News::Jumped(position) if position == Position::new(1)),
+        matches!(told, News::Jumped(place) if place.position == Position::new(1)),
         "{told:?}"
     );
     assert!(news.recv().now_or_never().is_none(), "once");
@@ -155,7 +155,7 @@ async fn a_rebuild_by_another_process_is_told_of_when_nothing_else_happens() {
         let told = tokio::time::timeout(Duration::from_secs(1), news.recv()).await;
         let told = told.expect("in time").expect("told");
         assert!(
-            matches!(told, News::Jumped(position) if position == Position::new(round)),
+            matches!(told, News::Jumped(place) if place.position == Position::new(round)),
             "{told:?}"
         );
         // It is the new one that goes on, and at once.
@@ -268,7 +268,7 @@ async fn a_build_tells_how_far_it_has_got() {
     assert!(told[1].left.is_some());
     let builds = world.builds::<First>().await;
     assert_eq!(
-        (builds[0].state, builds[0].checkpoint),
+        (builds[0].state, builds[0].checkpoint.position),
         (BuildState::Live, head)
     );
 }
@@ -289,12 +289,15 @@ async fn a_build_that_was_cancelled_goes_on_where_it_was() {
     assert!(matches!(error, BuildError::Ended), "{error}");
     let stopped = world.builds::<First>().await.remove(0);
     assert_eq!(
-        (stopped.state, stopped.checkpoint),
+        (stopped.state, stopped.checkpoint.position),
         (BuildState::Cancelled, Position::new(4_096))
     );
     let before = folds();
     let build = world.store.begin("tally", 1).await.expect("goes on");
-    assert_eq!((build.id, build.checkpoint), (id, Position::new(4_096)));
+    assert_eq!(
+        (build.id, build.checkpoint.position),
+        (id, Position::new(4_096))
+    );
     let (goes_on, told) = job(&world, build, |_| {});
     registered.build(goes_on).await.expect("built");
     assert_eq!(folds() - before, 10_000 - 4_096, "from where it was");
@@ -348,8 +351,8 @@ async fn a_build_that_is_behind_goes_on_until_it_is_not() {
     // The live one sees another event before this one does.
     let further = DocumentBatch {
         build: live.id,
-        from: Position::new(1),
-        to: Position::new(2),
+        from: world.builds::<First>().await[0].checkpoint,
+        to: Position::new(2).into(),
         changes: Vec::new(),
     };
     world.store.commit(further).await.expect("stored");
@@ -362,7 +365,7 @@ async fn a_build_that_is_behind_goes_on_until_it_is_not() {
     built.expect("built");
     let builds = world.builds::<First>().await;
     assert_eq!((builds.len(), builds[0].id), (1, id));
-    assert_eq!(builds[0].checkpoint, Position::new(2));
+    assert_eq!(builds[0].checkpoint.position, Position::new(2));
     let told = told.lock().expect("nobody has panicked").clone();
     assert!(told.is_sorted_by_key(|progress| progress.position));
     assert_eq!(told[1].head, Position::new(2));
@@ -388,7 +391,7 @@ async fn a_stuck_build_says_so_and_the_live_one_stays() {
     let failure = build.failure.expect("it is kept");
     assert_eq!((failure.position, failure.attempts), (poison, 1));
     assert_eq!(
-        (build.state, build.checkpoint),
+        (build.state, build.checkpoint.position),
         (BuildState::Building, Position::new(1))
     );
 }

@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use ironstar_app::{CommandContext, CommandError, CommandHandler};
+use ironstar_app::{CommandContext, CommandError, CommandHandler, KeyedRequest};
 use ironstar_domain::{
     Aggregate, DomainEvent, ListId, TodoCommand, TodoError, TodoEvent, TodoId, TodoState,
 };
 use ironstar_ports::{
-    Append, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
-    Sequence, StreamId,
+    Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position, Sequence, StreamId,
 };
 use uuid::Uuid;
 
@@ -69,11 +68,11 @@ async fn a_command_becomes_events_and_says_where() {
         .await
         .expect("completed");
     assert_eq!(
-        (first.sequence, first.position),
+        (first.sequence, first.place.position),
         (Some(Sequence::new(0)), Position::new(1))
     );
     assert_eq!(
-        (second.sequence, second.position),
+        (second.sequence, second.place.position),
         (Some(Sequence::new(1)), Position::new(2))
     );
     let log = store.load_after(Position::START, 10).await.expect("read");
@@ -129,7 +128,7 @@ async fn a_lost_race_can_end_in_a_refusal() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_race_that_is_lost_all_the_time_is_given_up() {
     let commands = meddled(u64::MAX, |stream| {
         let text = "Somebody else's".parse().expect("valid");
@@ -294,12 +293,35 @@ async fn commands_on_a_state_in_memory_do_not_read_the_stream() {
     assert_eq!(store.streamed(), read);
 }
 
+#[tokio::test]
+async fn as_many_states_stay_in_memory_as_the_table_of_limits_says() {
+    const STATES: u128 = 16_384;
+    let store = Arc::new(TestStore::counting(memory_store()));
+    let commands = handler(store.clone());
+    let context = CommandContext::default();
+    let id = |number: u128| TodoId::new(Uuid::from_u128(number));
+    for number in 0..=STATES {
+        commands
+            .execute::<TodoState>(&id(number), &create(), &context)
+            .await
+            .expect("created");
+    }
+    let read = store.streamed();
+    for (number, is_read) in [(STATES, false), (1, false), (0, true)] {
+        commands
+            .execute::<TodoState>(&id(number), &rename("Tea"), &context)
+            .await
+            .expect("renamed");
+        assert_eq!(store.streamed() > read, is_read, "{number}");
+    }
+}
+
 fn recorded(key: &str) -> CommandContext {
     CommandContext {
-        record: Some(CommandRecord {
-            key: key.parse().expect("a key"),
-            request: "complete".to_owned(),
-        }),
+        keyed: Some(KeyedRequest::new(
+            key.parse().expect("a key"),
+            "complete".to_owned(),
+        )),
         ..CommandContext::default()
     }
 }
@@ -323,7 +345,7 @@ async fn a_command_that_is_sent_many_times_at_once_is_carried_out_once() {
     .await;
     for answer in answers {
         let accepted = answer.expect("no panic").expect("the same answer for all");
-        assert_eq!(accepted.position, Position::new(2));
+        assert_eq!(accepted.place.position, Position::new(2));
     }
     assert_eq!(store.head().await.expect("read"), Position::new(2));
 }

@@ -59,6 +59,24 @@ async fn a_feed_catches_up_and_goes_on_live_without_a_seam() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_position_waits_until_the_feed_has_seen_it() {
+    let (store, bus) = (memory_store(), memory_bus());
+    append(&*store, 1).await;
+    let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    feed.reached(Position::new(1)).await;
+    let appended = append(&*store, 1).await;
+    let mut waiting = std::pin::pin!(feed.reached(appended));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    hint(&*bus, appended).await;
+    tokio::time::timeout(DEADLINE, waiting).await.expect("seen");
+    feed.stop();
+    let never = feed.reached(Position::new(9));
+    tokio::time::timeout(DEADLINE, never).await.expect("ended");
+}
+
+#[tokio::test]
 async fn a_consumer_far_behind_reads_from_the_store() {
     let (store, bus) = (memory_store(), memory_bus());
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
@@ -143,9 +161,12 @@ async fn a_store_that_fails_now_and_then_costs_time_and_no_event() {
     for one_in in 2..8 {
         let store = Arc::new(TestStore::failing(memory_store(), one_in));
         append(&*store, EVENTS as usize).await;
-        let feed = EventFeed::start(store, &*memory_bus(), HINTS_ONLY)
-            .await
-            .expect("started");
+        let bus = memory_bus();
+        let feed = loop {
+            if let Ok(feed) = EventFeed::start(store.clone(), &*bus, HINTS_ONLY).await {
+                break feed;
+            }
+        };
         let mut events = feed.subscribe(Position::START);
         let (mut last, mut failures) = (0, 0);
         while last < EVENTS {
@@ -202,5 +223,25 @@ async fn a_gap_is_an_error_and_never_skipped() {
                 if expected == Position::new(1) && found == Position::new(2)),
             "{error}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn feed_keeps_as_many_events_as_the_table_of_limits_says() {
+    const KEPT: u64 = 4_096;
+    let store = Arc::new(TestStore::counting(memory_store()));
+    let bus = memory_bus();
+    let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default());
+    let feed = feed.await.expect("started");
+    let head = append(&*store, 5_000).await;
+    let mut events = feed.subscribe(Position::START);
+    for _ in 0..head.get() {
+        events.next().await.expect("an event").expect("it is read");
+    }
+    for (after, is_read) in [(head.get() - KEPT, false), (head.get() - KEPT - 1, true)] {
+        let reads = store.reads();
+        let mut events = feed.subscribe(Position::new(after));
+        events.next().await.expect("an event").expect("it is read");
+        assert_eq!(store.reads() > reads, is_read, "after {after}");
     }
 }

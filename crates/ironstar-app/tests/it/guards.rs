@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::system::SystemIdSource;
 use ironstar_app::todo::{TodoLists, TodoService, parent_of};
-use ironstar_app::{Caller, CommandContext, CommandError, CommandHandler, ListService};
+use ironstar_app::{
+    Caller, CommandContext, CommandError, CommandHandler, KeyedRequest, ListService,
+};
 use ironstar_domain::{
     Aggregate, DomainEvent, ListCommand, ListError, ListEvent, ListId, ListState, Principal,
     TodoCommand, TodoError, TodoId, TodoState,
 };
 use ironstar_ports::{
-    Append, BusError, CommandRecord, EventBus, EventStore, ExpectedSequence, Key, KeyExpr,
-    Metadata, NewEvent, Payload, Position, StreamId, Subscription,
+    Append, BusError, EventBus, EventStore, ExpectedSequence, Key, KeyExpr, Metadata, NewEvent,
+    Payload, Position, StreamId, Subscription,
 };
 use uuid::Uuid;
 
@@ -102,7 +104,7 @@ impl App {
         context: &CommandContext,
     ) -> Result<Position, CommandError<TodoError>> {
         let accepted = self.todos.execute(TODO, &command, context).await?;
-        Ok(accepted.position)
+        Ok(accepted.place.position)
     }
 }
 
@@ -210,10 +212,7 @@ async fn a_list_that_is_renamed_at_the_last_moment_takes_the_todo() {
         .create(list())
         .await
         .expect_err("it never stands still");
-    assert!(
-        matches!(&error, CommandError::OtherChanged { stream } if stream.aggregate_type == "List"),
-        "{error}"
-    );
+    assert!(matches!(error, CommandError::Contended { .. }), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,10 +247,10 @@ async fn a_creation_that_is_sent_again_is_answered_as_before() {
     let app = App::new().await;
     app.list(create_list()).await;
     let context = CommandContext {
-        record: Some(CommandRecord {
-            key: "key".parse().expect("a key"),
-            request: "create".to_owned(),
-        }),
+        keyed: Some(KeyedRequest::new(
+            "key".parse().expect("a key"),
+            "create".to_owned(),
+        )),
         ..CommandContext::default()
     };
     let first = app.todo(create(list()), &context).await.expect("created");

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use ironstar_app::todo::{
     ListWide, ListWideError, MOST_AT_ONCE, Show, TodoCounts, TodoLists, TodoService,
 };
-use ironstar_app::{AcceptedOnAll, CommandContext, CommandError};
+use ironstar_app::{AcceptedOnAll, CommandContext, CommandError, KeyedRequest};
 use ironstar_domain::{
     Aggregate, DomainEvent, ListCommand, ListId, ListState, TodoCommand, TodoEvent, TodoId,
     TodoState,
 };
 use ironstar_ports::{
-    Append, CommandRecord, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload,
-    Position, StreamAppend, StreamId,
+    Append, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
+    StreamAppend, StreamId,
 };
 use uuid::Uuid;
 
@@ -114,17 +114,18 @@ fn all(numbers: &[u128], event_type: &str) -> Vec<(String, String)> {
 
 fn recorded(request: &str) -> CommandContext {
     CommandContext {
-        record: Some(CommandRecord {
-            key: "key".parse().expect("a key"),
-            request: request.to_owned(),
-        }),
+        keyed: Some(KeyedRequest::new(
+            "key".parse().expect("a key"),
+            request.to_owned(),
+        )),
         ..CommandContext::default()
     }
 }
 
-fn accepted(changed: usize, position: u64) -> AcceptedOnAll {
-    let position = Position::new(position);
-    AcceptedOnAll { changed, position }
+/// How many have changed, and where the log is then.
+fn told<E: std::fmt::Debug>(outcome: Result<AcceptedOnAll, E>) -> (usize, u64) {
+    let accepted = outcome.expect("accepted");
+    (accepted.changed, accepted.place.position.get())
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,13 +144,13 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
     let completed = service
         .execute_on_list(list, ListWide::CompleteAll, &context)
         .await;
-    assert_eq!(completed.expect("accepted"), accepted(2, 8));
+    assert_eq!(told(completed), (2, 8));
     assert_eq!(happened(&world, 6).await, all(&[1, 3], "completed"));
 
     let again = service
         .execute_on_list(list, ListWide::CompleteAll, &context)
         .await;
-    assert_eq!(again.expect("accepted"), accepted(0, 8));
+    assert_eq!(told(again), (0, 8));
     service
         .execute(id(2), &TodoCommand::Reopen, &context)
         .await
@@ -157,7 +158,7 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
     let cleared = service
         .execute_on_list(list, ListWide::ClearCompleted, &context)
         .await;
-    assert_eq!(cleared.expect("accepted"), accepted(2, 11));
+    assert_eq!(told(cleared), (2, 11));
     assert_eq!(happened(&world, 9).await, all(&[1, 3], "deleted"));
 
     service
@@ -167,7 +168,7 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
     let reopened = service
         .execute_on_list(list, ListWide::ReopenAll, &context)
         .await;
-    assert_eq!(reopened.expect("accepted"), accepted(1, 13));
+    assert_eq!(told(reopened), (1, 13));
     world.settled(service.lists().model()).await;
     let page = service
         .lists()
@@ -221,18 +222,18 @@ async fn those_that_refuse_are_left_out() {
     let completed = commands
         .execute_on_all::<TodoState>(&ids, &complete, &context)
         .await;
-    assert_eq!(completed.expect("accepted"), accepted(2, 6));
+    assert_eq!(told(completed), (2, 6));
     // What was decided is known: the next command needs no refusal to find out.
     let text = "Buy milk".parse().expect("valid");
     let same = TodoCommand::Rename { text };
     let renamed = commands
         .execute_on_all::<TodoState>(&ids, &same, &context)
         .await;
-    assert_eq!(renamed.expect("accepted"), accepted(0, 6));
+    assert_eq!(told(renamed), (0, 6));
     let nobody = commands
         .execute_on_all::<TodoState>(&[], &complete, &context)
         .await;
-    assert_eq!(nobody.expect("accepted"), accepted(0, 6));
+    assert_eq!(told(nobody), (0, 6));
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,7 +245,7 @@ async fn a_lost_race_is_decided_anew_for_all() {
     let completed = service
         .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
         .await;
-    assert_eq!(completed.expect("accepted"), accepted(3, 9));
+    assert_eq!(told(completed), (3, 9));
     assert_eq!(happened(&world, 6).await, all(&[1, 2, 3], "completed"));
 }
 
@@ -257,7 +258,7 @@ async fn who_was_deleted_in_between_is_left_out() {
     let completed = service
         .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
         .await;
-    assert_eq!(completed.expect("accepted"), accepted(2, 6));
+    assert_eq!(told(completed), (2, 6));
     assert_eq!(happened(&world, 4).await, all(&[2, 3], "completed"));
 }
 
@@ -297,7 +298,7 @@ async fn a_command_that_is_sent_again_is_answered_as_before() {
             .await
     };
     let first = complete(&recorded("complete")).await.expect("accepted");
-    assert_eq!(first, accepted(2, 4));
+    assert_eq!((first.changed, first.place.position.get()), (2, 4));
     // By now there is something else to complete.
     create(&world, [3], ListId::SHARED).await;
     assert_eq!(
@@ -324,9 +325,9 @@ async fn that_nothing_changed_is_answered_again_too() {
             .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
             .await
     };
-    assert_eq!(complete().await.expect("accepted"), accepted(0, 0));
+    assert_eq!(told(complete().await), (0, 0));
     create(&world, [1], ListId::SHARED).await;
-    assert_eq!(complete().await.expect("accepted"), accepted(0, 1));
+    assert_eq!(told(complete().await), (0, 1));
     assert_eq!(happened(&world, 1).await, [], "it was carried out before");
 }
 

@@ -172,7 +172,7 @@ async fn what_goes_with_a_command_is_stored_also_if_that_changes_nothing() {
     };
     let accepted = node.lists.execute(list, &rename, &context).await;
     let accepted = accepted.expect("it has that name already");
-    assert_eq!(accepted.position, Position::new(1));
+    assert_eq!(accepted.place.position, Position::new(1));
     assert_eq!(world.count("carried_out").await, 1);
     let again = node.lists.execute(list, &rename, &context).await;
     let error = again.expect_err("the step is over");
@@ -253,6 +253,20 @@ async fn an_executor_that_hangs_is_given_up_for_a_while() {
     world.until_over(1).await;
     world.until_over(2).await;
     assert_eq!(tried.load(SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn executor_that_stores_nothing_of_a_step_is_not_asked_without_a_pause() {
+    let world = World::new();
+    let node = world.node().await;
+    node.create_todo(ListId::SHARED).await;
+    let tried = Arc::<AtomicU64>::default();
+    node.run(Manner::Forgetful {
+        tried: tried.clone(),
+    });
+    sleep(Duration::from_secs(600)).await;
+    let tried = tried.load(SeqCst);
+    assert!((2..50).contains(&tried), "{tried}");
 }
 
 #[tokio::test(start_paused = true)]

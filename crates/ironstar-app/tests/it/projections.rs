@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use ironstar_app::projection::{Behind, News};
-use ironstar_ports::{EventStore, Position};
+use ironstar_ports::{EventStore, LogPlace, Position};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::Instant;
@@ -25,13 +25,15 @@ fn changes(news: &mut Receiver<News<Tally>>) -> Vec<Change> {
     let mut last: Option<Position> = None;
     loop {
         match news.try_recv() {
-            Ok(News::Jumped(position)) => {
+            Ok(News::Jumped(place)) => {
+                let position = place.position;
                 assert!(last <= Some(position), "from {last:?} back to {position}");
                 last = Some(position);
             }
             Ok(News::Changed(changes)) => {
-                assert!(last.is_none_or(|last| last <= changes.to), "{changes:?}");
-                last = Some(changes.to);
+                let to = changes.to.position;
+                assert!(last.is_none_or(|last| last <= to), "{changes:?}");
+                last = Some(to);
                 let mut keys: Vec<&String> = changes.documents.keys().collect();
                 keys.sort();
                 for key in keys {
@@ -61,7 +63,7 @@ async fn on_an_empty_log_there_is_an_empty_read_model() {
         .await
         .expect("it is there");
     let found = model.find(vec!["a".to_owned()], None).await.expect("read");
-    assert_eq!((found.position, found.keyed), (Position::START, vec![]));
+    assert_eq!((found.place, found.keyed), (LogPlace::START, vec![]));
     world.happens("a", "happened").await;
     world.settled(&model).await;
     assert_eq!(count(&model, "a").await, 1);
@@ -105,11 +107,12 @@ async fn what_changes_nothing_is_not_folded_again_and_again_either() {
     model.reach(last, SOON).await.expect("it gets there");
     let found = model.find(Vec::new(), None).await.expect("read");
     assert_eq!(
-        found.position, last,
+        found.place.position, last,
         "it is known to be as of this position"
     );
-    let stored =
-        |position| world.builds_when::<First>(move |builds| builds[0].checkpoint == position);
+    let stored = |position| {
+        world.builds_when::<First>(move |builds| builds[0].checkpoint.position == position)
+    };
     stored(last).await;
 }
 
@@ -206,7 +209,7 @@ async fn an_answer_that_is_lost_is_a_jump_and_nothing_is_folded_twice() {
     assert_eq!(count(&model, "a").await, 1);
     let jumped = news.try_recv().expect("told");
     assert!(
-        matches!(jumped, News::Jumped(position) if position == last),
+        matches!(jumped, News::Jumped(place) if place.position == last),
         "{jumped:?}"
     );
     world.happens("a", "happened").await;
@@ -227,7 +230,7 @@ async fn positions_never_go_backwards() {
     }
     let reached = world.events.head().await.expect("read");
     world.settled(&model).await;
-    assert_eq!(world.builds::<First>().await[0].checkpoint, Position::START);
+    assert_eq!(world.builds::<First>().await[0].checkpoint, LogPlace::START);
     let mut news = model.news().expect("it runs");
     let mut jumps = model.news().expect("it runs");
     world.store.failing_commits.store(3, SeqCst);
@@ -237,7 +240,7 @@ async fn positions_never_go_backwards() {
         assert!(Instant::now() < deadline, "it never gets there");
         assert!(model.position() >= reached, "{}", model.position());
         let found = model.find(Vec::new(), None).await.expect("read");
-        assert!(found.position >= reached, "{}", found.position);
+        assert!(found.place.position >= reached, "{}", found.place);
         for _ in 0..100 {
             assert!(model.position() >= reached, "{}", model.position());
             tokio::task::yield_now().await;
@@ -246,8 +249,8 @@ async fn positions_never_go_backwards() {
     }
     world.settled(&model).await;
     assert_eq!(changes(&mut news), [change("a", 0, 1)]);
-    while let Ok(News::Jumped(position)) = jumps.try_recv() {
-        assert!(position >= reached, "{position}");
+    while let Ok(News::Jumped(place)) = jumps.try_recv() {
+        assert!(place.position >= reached, "{place}");
     }
 }
 
@@ -413,7 +416,7 @@ async fn changes_begin_after_the_events_that_change_nothing() {
         world.settled(&model).await;
         match news.try_recv().expect("something has changed") {
             News::Changed(changes) => {
-                let span = (changes.from.get(), changes.to.get());
+                let span = (changes.from.get(), changes.to.position.get());
                 assert_eq!(span, (from, from + 1));
             }
             News::Jumped(position) => panic!("jumped to {position}"),

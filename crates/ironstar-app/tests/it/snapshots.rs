@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
-use ironstar_app::{CommandContext, CommandHandler};
-use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
-use ironstar_ports::{Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
+use ironstar_app::{CommandContext, CommandError, CommandHandler};
+use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoError, TodoId, TodoState};
+use ironstar_ports::{Mark, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
 use uuid::Uuid;
 
 use crate::support::{BrokenSnapshots, TestStore, handler_with, memory_store};
@@ -85,17 +85,43 @@ async fn a_long_stream_is_read_from_its_snapshot() {
     );
 }
 
+/// A handler that believes the snapshot takes the todo for gone.
+async fn expect_to_mislead(
+    store: &Arc<MemoryEventStore>,
+    snapshots: &Arc<MemorySnapshotStore>,
+    snapshot: Snapshot,
+) {
+    let state: Result<TodoState, _> = serde_json::from_str(snapshot.state.as_str());
+    assert!(state.is_ok(), "it is a state: {state:?}");
+    snapshots.save_snapshot(snapshot).await.expect("saved");
+    let commands = handler_with(store.clone(), snapshots.clone());
+    // Nothing of the history before the snapshot is read, and what comes after it does
+    // not bring a todo back.
+    let context = CommandContext::default();
+    let rename = rename(LENGTH - 1);
+    let refused = commands.execute::<TodoState>(&ID, &rename, &context);
+    let refused = refused.await.expect_err("it is taken for gone");
+    assert!(
+        matches!(refused, CommandError::Refused(TodoError::NotFound)),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn a_snapshot_that_does_not_fit_is_not_used() {
     let snapshots = Arc::new(MemorySnapshotStore::new());
     let store = long_stream(&snapshots).await;
     let fitting = saved(&*snapshots, 639).await;
     // Each says that the todo is gone, which would refuse the command.
-    let deleted = Payload::from_text(r#"{"state":"deleted"}"#.to_owned()).expect("JSON");
+    let deleted = TodoState::Deleted {
+        list: ListId::SHARED,
+    };
     let misleading = Snapshot {
-        state: deleted,
+        state: Payload::of(&deleted).expect("JSON"),
         ..fitting.clone()
     };
+    // It misleads where nothing but its state is wrong.
+    expect_to_mislead(&store, &snapshots, misleading.clone()).await;
     let not_a_state = Payload::from_text(r#"{"state":"gone"}"#.to_owned()).expect("JSON");
     let unfit = [
         Snapshot {
@@ -134,4 +160,25 @@ async fn commands_go_on_without_snapshots() {
     let commands = handler_with(store, Arc::new(BrokenSnapshots));
     let unchanged = execute(&commands, rename(LENGTH - 1)).await;
     assert_eq!(unchanged, Some(Sequence::new(LENGTH - 1)));
+}
+
+#[tokio::test]
+async fn snapshot_of_another_history_is_not_used() {
+    let snapshots = Arc::new(MemorySnapshotStore::new());
+    let store = long_stream(&snapshots).await;
+    let fitting = saved(&*snapshots, 639).await;
+    assert!(fitting.mark.is_some());
+    // The event at its position and sequence is another one, or not known.
+    for mark in [None, Some(Mark::of(Uuid::from_u128(1)))] {
+        let unfit = Snapshot {
+            mark,
+            ..fitting.clone()
+        };
+        snapshots.save_snapshot(unfit).await.expect("saved");
+        let counting = Arc::new(TestStore::counting(store.clone()));
+        let commands = handler_with(counting.clone(), snapshots.clone());
+        execute(&commands, rename(LENGTH - 1)).await;
+        assert!(counting.streamed() >= LENGTH, "{mark:?}");
+        saved(&*snapshots, LENGTH - 1).await;
+    }
 }

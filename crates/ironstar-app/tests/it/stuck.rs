@@ -48,7 +48,10 @@ async fn it_stops_and_says_where_and_the_others_go_on() {
     );
     assert_eq!(count(&fragile, "a").await, 1, "what is before it is there");
     let build = &world.builds::<Fragile>().await[0];
-    assert_eq!((build.state, build.checkpoint), (BuildState::Live, before));
+    assert_eq!(
+        (build.state, build.checkpoint.position),
+        (BuildState::Live, before)
+    );
     world.settled(&robust).await;
     assert_eq!(count(&robust, "a").await, 3);
     assert_eq!(world.builds::<Robust>().await[0].failure, None);
@@ -156,7 +159,7 @@ async fn a_failure_that_is_late_is_not_in_the_way_of_a_decision() {
     }
     let decided = Instant::now();
     world
-        .builds_when::<Fragile>(|builds| builds[0].checkpoint == poison)
+        .builds_when::<Fragile>(|builds| builds[0].checkpoint.position == poison)
         .await;
     let build = &world.builds::<Fragile>().await[0];
     assert_eq!((&build.failure, build.skipped.len()), (&None, 1));
@@ -196,7 +199,7 @@ async fn the_first_build_can_be_stuck_too() {
         .await
         .remove(0);
     assert_eq!(
-        (build.state, build.checkpoint),
+        (build.state, build.checkpoint.position),
         (BuildState::Building, Position::new(1))
     );
     let unbuilt = model.find(Vec::new(), None).await.expect_err("not yet");
@@ -243,7 +246,7 @@ async fn a_damaged_event_is_in_the_way_until_it_is_left_out() {
     let skip = BuildUpdate::Skip(damaged);
     later.store.update(build.id, skip).await.expect("skipped");
     later
-        .builds_when::<Fragile>(|builds| builds[0].checkpoint > damaged)
+        .builds_when::<Fragile>(|builds| builds[0].checkpoint.position > damaged)
         .await;
     later.settled(&model).await;
     assert_eq!(count(&model, "a").await, 2);

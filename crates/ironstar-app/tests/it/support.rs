@@ -4,7 +4,7 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
@@ -12,11 +12,10 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::CommandHandler;
 use ironstar_ports::{
     Append, AppendError, Appended, BusError, CommandKey, Envelope, EventBus, EventStore,
-    ExpectedSequence, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position, Sequence,
-    Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
+    ExpectedSequence, IdSource, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position,
+    Sequence, Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
 };
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 pub(crate) use world::{
     SOON, Tally, TallyProjection, TestProjectionStore, World, count, cure, folds, tally,
@@ -43,19 +42,23 @@ pub(crate) fn handler_with(
 
 /// Appends events that nobody looks into, without a hint.
 pub(crate) async fn append(store: &dyn EventStore, count: usize) -> Position {
-    let event = NewEvent {
+    let event = || NewEvent {
         event_type: "happened".to_owned(),
         schema_version: 1,
         payload: Payload::from_text("{}".to_owned()).expect("JSON"),
-        metadata: Metadata::new(Uuid::nil()),
+        metadata: Metadata::new(SystemIdSource.next_id()),
     };
+    if count == 0 {
+        return store.head().await.expect("read");
+    }
     let stream = StreamId::new("Test", "1");
-    let events = vec![event; count];
+    let events = std::iter::repeat_with(event).take(count).collect();
     store
         .append(Append::to_stream(stream, ExpectedSequence::Any, events))
         .await
         .expect("appended")
-        .position()
+        .place()
+        .position
 }
 
 /// A bus that loses every message.
@@ -79,7 +82,8 @@ pub(crate) type Meddle = fn(&StreamId) -> Append;
 /// A store that counts what is read, and that can be made to misbehave.
 #[derive(Debug)]
 pub(crate) struct TestStore {
-    inner: Arc<MemoryEventStore>,
+    /// Another one, once that was restored over the first.
+    inner: RwLock<Arc<MemoryEventStore>>,
     streamed: AtomicU64,
     hidden: Position,
     /// One in about so many reads of the log fails; 0 for none.
@@ -98,7 +102,7 @@ pub(crate) struct TestStore {
 impl TestStore {
     pub(crate) fn counting(inner: Arc<MemoryEventStore>) -> Self {
         Self {
-            inner,
+            inner: RwLock::new(inner),
             streamed: AtomicU64::new(0),
             hidden: Position::START,
             failing: 0,
@@ -125,6 +129,15 @@ impl TestStore {
             failing: one_in,
             ..Self::counting(inner)
         }
+    }
+
+    /// The log is another one from now on.
+    pub(crate) fn restore(&self, other: Arc<MemoryEventStore>) {
+        *self.inner.write().expect("nobody has panicked") = other;
+    }
+
+    fn inner(&self) -> Arc<MemoryEventStore> {
+        Arc::clone(&self.inner.read().expect("nobody has panicked"))
     }
 
     /// The events at these positions, and no others, cannot be read from now on.
@@ -157,6 +170,11 @@ impl TestStore {
 
     /// How many events of streams were asked for and found, or asked for in
     /// vain.
+    /// How often the log has been read.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(SeqCst)
+    }
+
     pub(crate) fn streamed(&self) -> u64 {
         self.streamed.load(SeqCst)
     }
@@ -169,13 +187,13 @@ impl EventStore for TestStore {
         if let (1.., Some(meddle)) = (left, self.meddle) {
             self.meddlings.store(left - 1, SeqCst);
             let first = meddle(&append.streams[0].stream);
-            self.inner.append(first).await?;
+            self.inner().append(first).await?;
         }
-        self.inner.append(append).await
+        self.inner().append(append).await
     }
 
     async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.inner.outcome(key).await
+        self.inner().outcome(key).await
     }
 
     async fn load_stream(
@@ -187,7 +205,7 @@ impl EventStore for TestStore {
         if self.is_broken.load(SeqCst) {
             return Err(StoreError::unavailable("broken"));
         }
-        let page = self.inner.load_stream(stream, after, limit).await?;
+        let page = self.inner().load_stream(stream, after, limit).await?;
         let held = self.held.lock().expect("nobody has panicked").take();
         if let Some(held) = held {
             // It ends when its holder does.
@@ -207,7 +225,7 @@ impl EventStore for TestStore {
             return Err(StoreError::unavailable("now and then"));
         }
         let after = position.max(self.hidden);
-        let mut page = self.inner.load_after(after, limit).await?;
+        let mut page = self.inner().load_after(after, limit).await?;
         let damaged = self.damaged.lock().expect("nobody has panicked");
         let is_damaged = |event: &Envelope| damaged.contains(&event.position);
         match page.iter().position(is_damaged) {
@@ -224,7 +242,7 @@ impl EventStore for TestStore {
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
+        self.inner().head().await
     }
 }
 

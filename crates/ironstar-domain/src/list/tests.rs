@@ -22,6 +22,11 @@ const GOLDEN_FILES: &[(&str, u32, &str)] = &[
         include_str!("../golden/List/created.v2.of_everyone.json"),
     ),
     (
+        "created",
+        2,
+        include_str!("../golden/List/created.v2.by_older_rules.json"),
+    ),
+    (
         "handed_over",
         1,
         include_str!("../golden/List/handed_over.v1.json"),
@@ -42,6 +47,11 @@ const GOLDEN_FILES: &[(&str, u32, &str)] = &[
         include_str!("../golden/List/link_revoked.v1.json"),
     ),
     ("renamed", 1, include_str!("../golden/List/renamed.v1.json")),
+    (
+        "renamed",
+        1,
+        include_str!("../golden/List/renamed.v1.by_older_rules.json"),
+    ),
     (
         "archived",
         1,

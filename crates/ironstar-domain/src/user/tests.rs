@@ -28,6 +28,11 @@ const GOLDEN_FILES: &[(&str, u32, &str)] = &[
         include_str!("../golden/User/profile_changed.v1.without_a_name.json"),
     ),
     (
+        "profile_changed",
+        1,
+        include_str!("../golden/User/profile_changed.v1.by_older_rules.json"),
+    ),
+    (
         "signed_in",
         1,
         include_str!("../golden/User/signed_in.v1.json"),

@@ -21,6 +21,7 @@ pub const RULES: &[Rule<Store>] = &[
     rule!("round-trip", appending::round_trip),
     rule!("sequences", appending::sequences),
     rule!("positions", appending::positions),
+    rule!("marks", appending::marks),
     rule!("expect-no-stream", appending::expect_no_stream),
     rule!("expect-exact", appending::expect_exact),
     rule!("expect-any", appending::expect_any),
@@ -52,4 +53,10 @@ pub const RULES: &[Rule<Store>] = &[
         commands::refusal_is_not_recorded
     ),
     rule!("command-sent-many-times-at-once", commands::one_of_many),
+    rule!("command-known-by-its-second-key", commands::second_key),
+    rule!("command-known-by-an-earlier-key", commands::earlier_key),
+    rule!(
+        "command-earlier-key-of-another-command",
+        commands::earlier_key_of_another_command
+    ),
 ];

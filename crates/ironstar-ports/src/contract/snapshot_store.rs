@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
+use uuid::Uuid;
 
 use super::{Rule, Verdict, Violation, equal, failed};
-use crate::{Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
+use crate::{Mark, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
 
 type Store = Arc<dyn SnapshotStore>;
 
@@ -57,6 +58,7 @@ fn snapshot(aggregate_type: &str, id: &str, sequence: u64) -> Snapshot {
         stream: StreamId::new(aggregate_type, id),
         sequence: Sequence::new(sequence),
         position: Position::new(sequence * 3 + 1),
+        mark: Some(Mark::of(Uuid::from_u128(sequence.into()))),
         fingerprint: format!("fingerprint-{sequence}"),
         state: Payload::from_text(text).expect("it is JSON"),
     }

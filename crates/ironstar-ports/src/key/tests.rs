@@ -93,3 +93,33 @@ fn what_concerns_one_visitor_has_keys_of_its_own() {
     assert_eq!(Key::session_in(event.as_str()), None);
     assert_eq!(Key::session_in("events/session"), None);
 }
+
+#[test]
+fn expression_tells_whether_it_may_match_types() {
+    for (pattern, expected) in [
+        ("**", true),
+        ("events/**", true),
+        ("events/Todo/**", true),
+        ("events/Todo/*", true),
+        ("events/Todo/1", true),
+        ("events/*/1", true),
+        ("**/1", true),
+        ("events/List/1/**", true),
+        ("events/List/*/Todo/1", true),
+        ("events/*/*/*/*", true),
+        ("**/Todo/**/1", true),
+        ("**/a/**/b/**", true),
+        ("events/X", false),
+        ("events/X/**", false),
+        ("events/X/*", false),
+        ("events/List/*/X/*", false),
+        ("events", false),
+        ("event/**", false),
+        ("events/Todo/1/2", false),
+        ("events/Todo/1/Todo/2/3", false),
+        ("**/a/**/b/**/c/**/d/**", false),
+    ] {
+        let may = expr(pattern).may_match_types(&["Todo", "List"]);
+        assert_eq!(may, expected, "{pattern}");
+    }
+}

@@ -1,29 +1,74 @@
-//! Where an option comes from that is refused: whoever has never typed it looks for it
-//! in vain.
+//! The variables that stand in for options.
+//!
+//! A variable without a value, as compose files make them, counts as not set. When
+//! an option is refused, a note names the variable that its value came from: an
+//! operator who has never typed the option looks for it in vain.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
 use super::Config;
+use crate::output;
+
+/// A command line that is no configuration: it makes no sense, or asks for help.
+#[derive(Debug)]
+pub(crate) struct NoConfig(clap::Error);
 
 impl Config {
-    /// What the operator has decided. Ends the program if that makes no sense, or if
-    /// they have asked for help.
-    #[expect(clippy::print_stderr, reason = "this is what the operator sees")]
-    pub(crate) fn from_command_line() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
-            // If that does not work, there is nobody to tell.
-            let _ = error.print();
-            let typed: Vec<OsString> = std::env::args_os().collect();
-            let is_set = |variable: &str| std::env::var_os(variable).is_some();
-            for note in notes(&error, &typed, is_set) {
-                eprintln!("{note}");
-            }
-            std::process::exit(error.exit_code())
-        })
+    /// What the operator has decided.
+    ///
+    /// # Errors
+    ///
+    /// If that makes no sense, or if the operator has asked for help.
+    pub(crate) fn from_command_line() -> Result<Self, NoConfig> {
+        let is_blank = |variable: &OsStr| {
+            std::env::var_os(variable)
+                .is_some_and(|value| value.to_str().is_some_and(|value| value.trim().is_empty()))
+        };
+        let mut command = without_variables(Self::command(), &is_blank);
+        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| NoConfig(error.format(&mut command)))
     }
+}
+
+impl NoConfig {
+    /// Says why, and where the refused values come from. Returns the exit code.
+    ///
+    /// # Errors
+    ///
+    /// If standard output does not take the help.
+    pub(crate) fn explain(self) -> anyhow::Result<ExitCode> {
+        let Self(error) = self;
+        output::show(&error)?;
+        let typed: Vec<OsString> = std::env::args_os().collect();
+        let is_set = |variable: &str| std::env::var_os(variable).is_some();
+        for note in notes(&error, &typed, is_set) {
+            output::complain(&note);
+        }
+        Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
+    }
+}
+
+/// A command whose options do not look at some of their variables.
+fn without_variables(command: Command, is_left_out: &impl Fn(&OsStr) -> bool) -> Command {
+    let without = |option: Arg| match option.get_env() {
+        Some(variable) if is_left_out(variable) => {
+            let help = option.get_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            // The help names the variable all the same.
+            let help = format!("{help} [env: {}=]", variable.to_string_lossy());
+            option.env(None::<&'static str>).help(help)
+        }
+        Some(_) | None => option,
+    };
+    command
+        .mut_args(without)
+        .mut_subcommands(|command| without_variables(command, is_left_out))
 }
 
 /// Which of the options that an error is about come from variables.
@@ -41,7 +86,8 @@ fn notes(error: &clap::Error, typed: &[OsString], is_set: impl Fn(&str) -> bool)
     });
     options
         .filter(|(option, variable)| {
-            let is_meant = refused.is_some_and(|it| it.split(' ').next() == Some(&**option));
+            let is_meant =
+                refused.is_some_and(|it| it.split([' ', '[']).next() == Some(option.as_str()));
             (is_meant || is_any) && is_set(variable) && !is_typed(option, typed)
         })
         .map(|(option, variable)| format!("note: '{option}' comes from the variable {variable}"))
@@ -57,9 +103,9 @@ fn is_typed(option: &str, typed: &[OsString]) -> bool {
 mod tests {
     use std::ffi::OsString;
 
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
-    use super::{Config, notes};
+    use super::{Config, notes, without_variables};
 
     fn told(typed: &[&str], set: &[&str]) -> Vec<String> {
         let typed: Vec<OsString> = std::iter::once(&"ironstar-server")
@@ -92,5 +138,61 @@ mod tests {
         let secret = "note: '--github-client-secret' comes from the variable \
                       IRONSTAR_GITHUB_CLIENT_SECRET";
         assert_eq!(notes(&error, &[], set), [secret]);
+    }
+
+    #[test]
+    fn every_option_has_a_variable_that_counts_as_not_set_when_it_is_empty() {
+        let command = Config::command();
+        let options = command.get_arguments().filter(|it| it.get_long().is_some());
+        for option in options.filter(|it| !["help", "version"].contains(&it.get_id().as_str())) {
+            assert!(option.get_env().is_some(), "{option} has no variable");
+        }
+        let mut command = without_variables(command, &|_| true);
+        for option in command.get_arguments() {
+            assert_eq!(option.get_env(), None, "{option} looks at its variable");
+        }
+        let help = command.render_help().to_string();
+        assert!(help.contains("[env: IRONSTAR_HOME=]"), "{help}");
+        let some = without_variables(Config::command(), &|it| it == "IRONSTAR_HOME");
+        let looks = |id: &str| {
+            some.get_arguments()
+                .any(|it| it.get_id() == id && it.get_env().is_some())
+        };
+        assert!(looks("listen") && !looks("home"));
+    }
+
+    /// As operators write them; the parser of an option reads its variable, too.
+    #[test]
+    fn every_switch_takes_the_usual_words() {
+        let mut switches = 0;
+        for option in Config::command().get_arguments() {
+            let is_switch =
+                option.get_value_parser().type_id() == clap::value_parser!(bool).type_id();
+            if !is_switch || option.get_env().is_none() {
+                continue;
+            }
+            switches += 1;
+            let id = option.get_id().as_str();
+            let long = format!("--{}", option.get_long().expect("a name"));
+            let parsed = |typed: &[&str]| {
+                let typed = ["ironstar-server"].iter().chain(typed);
+                let matches = Config::command().try_get_matches_from(typed);
+                matches.map(|matches| matches.get_one::<bool>(id).copied())
+            };
+            let words = ["1", "yes", "TRUE", "on", "true", "y", "t"].map(|word| (word, true));
+            let others = ["0", "no", "False", "OFF", "n", "f"].map(|word| (word, false));
+            for (word, value) in words.into_iter().chain(others) {
+                let option = format!("{long}={word}");
+                assert_eq!(
+                    parsed(&[&option]).expect("a switch"),
+                    Some(value),
+                    "{option}"
+                );
+            }
+            assert_eq!(parsed(&[&long]).expect("a switch"), Some(true), "{long}");
+            assert_eq!(parsed(&[]).expect("defaults"), Some(false), "{long}");
+            parsed(&[&format!("{long}=maybe")]).expect_err("it is neither");
+        }
+        assert!(switches > 0);
     }
 }

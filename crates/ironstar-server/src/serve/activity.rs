@@ -1,16 +1,14 @@
-//! Whether anything happens on a connection.
+//! Whether a client makes progress: whether it asks for something, and takes what it
+//! has asked for. Nothing else counts, whatever goes to and fro.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
-use hyper::body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ironstar_web::Unread;
 use tokio::time::sleep;
+
+use super::ledger::Ledger;
 
 /// How long a client may let the server wait.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +28,15 @@ pub(super) struct Activity {
     /// nothing to send yet. A client of HTTP/2 can keep an answer back without
     /// a word to the network.
     waiting: AtomicUsize,
+    /// How many of the answers are streams, which do not end by themselves.
+    streaming: AtomicUsize,
     /// Counts requests, their ends, and every time that the client takes
     /// something of an answer. It may wrap around.
     steps: AtomicUsize,
     /// Whether something is to be sent that the client does not take.
     is_blocked: AtomicBool,
+    /// What the client has not taken yet.
+    ledger: Mutex<Ledger>,
 }
 
 /// A request that is being answered, until this is dropped.
@@ -42,20 +44,30 @@ pub(super) struct Activity {
 pub(super) struct Answering {
     activity: Arc<Activity>,
     is_waiting: bool,
+    is_streaming: bool,
+    /// What the answer counts for, until the client has taken it.
+    counts: Option<Unread>,
 }
 
 impl Answering {
-    /// The body of the answer, which is asked for what it holds only when the
-    /// client has room for it.
-    pub(super) fn with(mut self, body: Body) -> Answer {
+    /// The same, with an answer: what it counts for, and whether it is a stream.
+    pub(super) fn with(mut self, counts: Option<Unread>, is_streaming: bool) -> Self {
         self.wait(false);
-        Answer {
-            body,
-            answering: self,
+        self.counts = counts;
+        self.is_streaming = is_streaming;
+        if is_streaming {
+            self.activity.streaming.fetch_add(1, Relaxed);
         }
+        self
     }
 
-    fn wait(&mut self, is_waiting: bool) {
+    /// Takes note that so many bytes of the answer were given to hyper.
+    pub(super) fn give(&self, bytes: usize) {
+        self.activity.ledger().give(bytes);
+    }
+
+    /// Takes note of whether the answer waits for the server.
+    pub(super) fn wait(&mut self, is_waiting: bool) {
         if is_waiting && !self.is_waiting {
             self.activity.waiting.fetch_add(1, Relaxed);
         } else if !is_waiting && self.is_waiting {
@@ -68,37 +80,12 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         self.wait(false);
+        if self.is_streaming {
+            self.activity.streaming.fetch_sub(1, Relaxed);
+        }
+        self.activity.ledger().end(self.counts.take());
         self.activity.answering.fetch_sub(1, Relaxed);
         self.activity.steps.fetch_add(1, Relaxed);
-    }
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub(super) struct Answer {
-    body: Body,
-    answering: Answering,
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.answering.wait(frame.is_pending());
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -111,6 +98,8 @@ impl Activity {
         Answering {
             activity: Arc::clone(self),
             is_waiting: true,
+            is_streaming: false,
+            counts: None,
         }
     }
 
@@ -123,12 +112,13 @@ impl Activity {
         loop {
             sleep(patience.quiet).await;
             let steps = self.steps.load(Relaxed);
+            let is_unread = self.ledger().is_unread();
             let is_answering = self.answering.load(Relaxed) > 0;
-            let is_waiting = self.waiting.load(Relaxed) > 0;
-            let is_blocked = self.is_blocked.load(Relaxed);
-            if steps != seen || (is_waiting && !is_blocked) {
+            let is_blocked = self.is_blocked.load(Relaxed) || is_unread;
+            let waits_for_server = self.waiting.load(Relaxed) > 0 && !is_blocked;
+            if steps != seen || waits_for_server {
                 unread = Duration::ZERO;
-            } else if is_blocked || is_answering {
+            } else if is_unread || is_answering {
                 unread += patience.quiet;
                 if unread >= patience.unread {
                     return;
@@ -140,68 +130,24 @@ impl Activity {
         }
     }
 
-    fn note<T>(&self, written: &Poll<io::Result<T>>) {
-        self.is_blocked.store(written.is_pending(), Relaxed);
-        if written.is_ready() {
-            self.steps.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-/// A connection that notes what its client takes. What the client sends does
-/// not count: a request could come one byte at a time, for ever.
-#[derive(Debug)]
-pub(super) struct Watched<S> {
-    stream: S,
-    activity: Arc<Activity>,
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.activity.note(&written);
-        written
+    /// Whether one of the answers is a stream.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.streaming.load(Relaxed) > 0
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.activity.note(&written);
-        written
+    /// Takes note that the client has taken something of an answer.
+    pub(super) fn step(&self) {
+        self.steps.fetch_add(1, Relaxed);
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+    /// Takes note of whether the socket takes what is to be sent.
+    pub(super) fn block(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Relaxed);
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    /// What the client has not taken yet.
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // The ledger is whole between any two calls.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

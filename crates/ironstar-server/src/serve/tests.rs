@@ -17,7 +17,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::serve;
+use super::{Room, serve};
+
+mod attacks;
+mod half_closed;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -32,10 +35,26 @@ struct TestServer {
 
 impl TestServer {
     async fn start(router: Router, most_connections: usize) -> Self {
+        let room = Room {
+            all: most_connections,
+            each: None,
+        };
+        Self::start_with(router, room).await
+    }
+
+    async fn start_with(router: Router, room: Room) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, router, most_connections, shutdown.clone()));
+        let serving = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                let mut listener = listener;
+                let connections = serve(&mut listener, router, room, shutdown).await;
+                drop(listener);
+                connections.wait().await;
+            }
+        });
         Self {
             address,
             shutdown,

@@ -2,36 +2,20 @@
 //! `cargo xtask e2e`.
 
 use std::env;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::process::Server;
+use crate::programs::installed;
 
 /// The Chromium to test with. Without one, says loudly that the test is
 /// skipped; in continuous integration nothing may be.
 fn chromium(test: &str) -> Option<PathBuf> {
     let named = env::var_os("CHROMIUM").map(PathBuf::from);
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = named.or_else(|| {
-        env::split_paths(&path)
-            .flat_map(|folder| {
-                ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name))
-            })
-            .find(|candidate| candidate.is_file())
-    });
-    if found.is_none() {
-        assert!(env::var_os("CI").is_none(), "{test} needs Chromium");
-        // Past the test harness, which would keep it to itself.
-        writeln!(
-            std::io::stderr(),
-            "SKIPPED {test}: Chromium is not installed"
-        )
-        .expect("standard error takes it");
-    }
-    found
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    named.or_else(|| installed(test, &names))
 }
 
 #[tokio::test]

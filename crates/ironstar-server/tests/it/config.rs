@@ -46,6 +46,90 @@ async fn the_database_is_a_file_in_the_working_directory_by_default() {
     assert!(directory.path().join("ironstar.db").is_file());
 }
 
+/// As compose files make them. The help lists every variable.
+#[tokio::test]
+async fn empty_variables_count_as_not_set() {
+    let directory = TempDir::new().expect("a directory");
+    let help = String::from_utf8(run_to_end(server().arg("--help")).stdout).expect("text");
+    let variables = help.split("[env: ").skip(1);
+    let variables = variables.filter_map(|rest| rest.split(['=', ']']).next());
+    let variables: Vec<&str> = variables.chain(["RUST_LOG"]).collect();
+    assert!(variables.contains(&"IRONSTAR_MAX_CONNECTIONS"), "{help}");
+    for blank in ["", " "] {
+        let all = variables.iter().map(|variable| (*variable, blank));
+        let server = Server::start_with(server().envs(all).current_dir(directory.path()));
+        server.create("Buy milk").await;
+        assert!(directory.path().join("ironstar.db").is_file());
+    }
+    let all = variables.iter().map(|variable| (*variable, ""));
+    let again = run_to_end(server().arg("--help").envs(all));
+    let again = String::from_utf8(again.stdout).expect("text");
+    for variable in variables {
+        assert!(
+            again.contains(variable),
+            "{variable} is missing in:\n{again}"
+        );
+    }
+}
+
+#[test]
+fn a_switch_takes_the_words_that_operators_use() {
+    let directory = TempDir::new().expect("a directory");
+    let ended = |word: &str| {
+        let output = run_to_end(
+            server()
+                .args(["projections", "list"])
+                .args(["--database-url", &database_url(&directory)])
+                .env("IRONSTAR_COMPRESS_STREAMS", word),
+        );
+        let said = String::from_utf8(output.stderr).expect("text");
+        (output.status.code(), said)
+    };
+    for word in ["1", "0", "yes", "No", "TRUE", "false", "on", "OFF", ""] {
+        let (code, said) = ended(word);
+        // The switch is understood: only the database is missing.
+        assert!(
+            code == Some(1) && said.contains("there is no database"),
+            "{word}: {said}"
+        );
+    }
+    let (code, said) = ended("maybe");
+    assert_eq!(code, Some(2), "{said}");
+    let note = "'--compress-streams' comes from the variable IRONSTAR_COMPRESS_STREAMS";
+    assert!(said.contains(note), "{said}");
+}
+
+/// The limit of a shell is that of what it runs.
+#[test]
+fn default_start_does_not_warn_about_open_files() {
+    let directory = TempDir::new().expect("a directory");
+    let url = database_url(&directory);
+    let log = |options: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", "ulimit -n 1000 && exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_ironstar-server"))
+            .args(options)
+            .env("DATABASE_URL", &url);
+        for variable in [
+            "IRONSTAR_MAX_CONNECTIONS",
+            "RUST_LOG",
+            "IRONSTAR_LOG_FORMAT",
+        ] {
+            command.env_remove(variable);
+        }
+        Server::start_with(&mut command).stop().1
+    };
+    let usual = log(&[]);
+    assert!(usual.contains("at most 900 connections"), "{usual}");
+    assert!(!usual.contains("WARN"), "{usual}");
+    let asked = log(&["--max-connections", "5000"]);
+    let warning = "at most 900 connections are served at once, and not 5000";
+    assert!(asked.contains("WARN") && asked.contains(warning), "{asked}");
+    let fitting = log(&["--max-connections", "500"]);
+    assert!(!fitting.contains("at most"), "{fitting}");
+}
+
 #[tokio::test]
 async fn variables_stand_in_for_options() {
     let directory = TempDir::new().expect("a directory");

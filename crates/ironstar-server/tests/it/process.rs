@@ -18,6 +18,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// A running server, which ends with the test.
 pub(crate) struct Server {
     process: Child,
+    /// The line that says that it is ready.
+    pub(crate) ready: String,
     pub(crate) url: String,
     pub(crate) client: Client,
 }
@@ -28,6 +30,12 @@ pub(crate) struct Events(BoxStream<'static, Event>);
 /// A command line for the server, free of this machine's settings.
 pub(crate) fn server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ironstar-server"));
+    undisturbed(&mut command);
+    command
+}
+
+/// Keeps this machine's settings from a server.
+pub(crate) fn undisturbed(command: &mut Command) {
     for variable in [
         "DATABASE_URL",
         "IRONSTAR_ALLOWED_HOSTS",
@@ -46,7 +54,6 @@ pub(crate) fn server() -> Command {
         ("IRONSTAR_MAX_CONNECTIONS", "500"),
         ("IRONSTAR_STREAMS_PER_VISITOR", "0"),
     ]);
-    command
 }
 
 /// Runs a server that is expected to end by itself.
@@ -117,6 +124,7 @@ impl Server {
         };
         Self {
             url: url.to_owned(),
+            ready: line,
             process,
             client: client(HeaderMap::new()),
         }
@@ -163,12 +171,16 @@ impl Server {
     }
 
     pub(crate) async fn stream(&self, path: &str) -> Events {
-        let response = self
-            .client
-            .get(format!("{}{path}", self.url))
-            .send()
-            .await
-            .expect("an answer");
+        self.stream_after(path, None).await
+    }
+
+    /// Opens a stream as a client does that comes back.
+    pub(crate) async fn stream_after(&self, path: &str, last_event_id: Option<&str>) -> Events {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         Events(
             response
@@ -223,8 +235,18 @@ impl Drop for Server {
 }
 
 impl Events {
-    /// The next event, which must come soon.
+    /// The next event, which must come soon; of its id, what is no mark.
     pub(crate) async fn next(&mut self) -> Event {
+        let mut event = self.next_marked().await;
+        if let Some((position, rest)) = event.id.split_once('.') {
+            let end = rest.find('-').map_or("", |end| &rest[end..]);
+            event.id = format!("{position}{end}");
+        }
+        event
+    }
+
+    /// The next event, which must come soon, with its id as it is sent.
+    pub(crate) async fn next_marked(&mut self) -> Event {
         let event = self.next_or_end().await;
         event.expect("the stream goes on")
     }

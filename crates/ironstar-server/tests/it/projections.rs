@@ -126,6 +126,24 @@ async fn a_read_model_is_rebuilt_without_a_server_too() {
 }
 
 #[tokio::test]
+async fn status_says_up_to_date_when_no_event_after_the_checkpoint_concerns_a_projection() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    server.create("Buy milk").await;
+    server.create("Buy bread").await;
+    todos(&server, "at_least=2").await;
+    server.stop();
+    // As it is until a running projection notes what it has passed over.
+    change(&directory, &["UPDATE projections SET checkpoint = 0"]).await;
+    let status = said(&directory, &["status"]);
+    let lines: Vec<&str> = status.lines().collect();
+    let is_there = |line| assert!(lines.contains(&line), "{status}");
+    is_there("the log ends at position 2");
+    is_there("lists, version 2: live, at position 2 (100 %), up to date");
+    is_there("todos, version 1: live, at position 0 (0 %)");
+}
+
+#[tokio::test]
 async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);

@@ -1,12 +1,13 @@
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::Server;
+use crate::process::{Server, database_url, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_the_server_cleanly_with_streams_open() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let directory = TempDir::new().expect("a directory");
         let server = Server::start(&directory);
         let mut page = server.stream("/api/sse/todos").await;
@@ -26,6 +27,29 @@ async fn a_signal_ends_the_server_cleanly_with_streams_open() {
             .collect();
         assert_eq!(left, ["ironstar.db"], "the write-ahead log is folded in");
     }
+}
+
+/// As `nohup` has it.
+#[tokio::test]
+async fn server_goes_on_after_a_hangup_that_was_ignored_when_it_started() {
+    let directory = TempDir::new().expect("a directory");
+    let plain = server();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(["--database-url", &database_url(&directory)]);
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let server = Server::start_with(&mut command);
+    server.signal("HUP");
+    server.create("Goes on").await;
+    let (status, log) = server.stop();
+    assert!(status.success(), "{log}");
 }
 
 #[tokio::test]

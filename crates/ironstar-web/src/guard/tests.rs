@@ -85,7 +85,7 @@ async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
     let execute = async |command: ListCommand| {
         let context = CommandContext::default();
         let accepted = commands.execute::<ListState>(&list, &command, &context);
-        accepted.await.expect("accepted").position
+        accepted.await.expect("accepted").place.position
     };
     let name = "Plans".parse().expect("valid");
     let owner = Some(ada);

@@ -11,7 +11,7 @@ use ironstar_app::list::{ListItem, ListProjection};
 use ironstar_app::projection::{Changed, Changes, ReadError};
 use ironstar_app::{Caller, ListService};
 use ironstar_domain::{ListName, Principal};
-use ironstar_ports::Position;
+use ironstar_ports::LogPlace;
 
 use super::{Lists, view};
 use crate::live::{Drawing, View, Whole};
@@ -35,7 +35,7 @@ const EVERYONES: [Option<Principal>; 1] = [None];
 #[derive(Debug)]
 pub(super) struct AllLists {
     /// What they are made of: all events up to here.
-    pub(super) position: Position,
+    pub(super) place: LogPlace,
     pub(super) open: Vec<ListItem>,
     pub(super) archived: Vec<ListItem>,
 }
@@ -58,17 +58,17 @@ impl AllLists {
         let read = async |archived| {
             let everyones = service.lists(&EVERYONES, archived, PAGE).await?;
             if whose.0.is_empty() {
-                return Ok((everyones.position, everyones.lists));
+                return Ok((everyones.place, everyones.lists));
             }
             let own = service.lists(&whose.0, archived, PAGE).await?;
-            let position = own.position.min(everyones.position);
+            let place = own.place.earlier(everyones.place);
             let lists = own.lists.into_iter().chain(everyones.lists).collect();
-            Ok::<_, ReadError>((position, lists))
+            Ok::<_, ReadError>((place, lists))
         };
         let (open_as_of, open) = read(false).await?;
         let (archived_as_of, archived) = read(true).await?;
         Ok(Self {
-            position: open_as_of.min(archived_as_of),
+            place: open_as_of.earlier(archived_as_of),
             open,
             archived,
         })
@@ -100,7 +100,7 @@ impl View for ListsView {
         async move {
             let lists = AllLists::read(&self.service, &self.whose).await?;
             Ok(Whole {
-                position: lists.position,
+                place: lists.place,
                 end: None,
                 patch: PatchElements::new(view::lists(&lists).into_string()),
             })
@@ -126,7 +126,8 @@ pub(super) async fn stream(
         service: lists.service.clone(),
     };
     let view = lists.views.open(&whose, make).await;
-    let frames = view.watch(last_event_id.seen());
+    let seen = last_event_id.seen(&lists.services.feed).await;
+    let frames = view.watch(seen);
     let frames = frames.map(|(_, frame)| frame).boxed();
     let (frames, sides) = lists.news.join(&session, frames, vec![]).await?;
     let shutdown = lists.services.shutdown.clone();

@@ -14,12 +14,12 @@ use crate::notice;
 pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
     let content = html! {
         main.page.lists {
+            (layout::connection(frame, "/api/sse/lists", all.place.into()))
             header.masthead {
                 (star())
                 h1 { "lists" }
                 p.note { (whose(frame)) }
             }
-            (layout::connection(frame, "/api/sse/lists", all.position.into()))
             (notice::notices(None))
             div.card {
                 div.entry {

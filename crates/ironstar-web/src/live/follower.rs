@@ -9,7 +9,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use ironstar_app::projection::{News, Projection};
-use ironstar_ports::Position;
+use ironstar_ports::LogPlace;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep_until};
@@ -27,7 +27,7 @@ pub(super) type NewsOf<V> = News<<<V as View>::Projection as Projection>::Docume
 /// When some are missed, `reached` says how far the read model has got.
 pub(super) async fn follow<V: View>(
     view: Weak<LiveView<V>>,
-    reached: impl Fn() -> Position,
+    reached: impl Fn() -> LogPlace,
     mut news: Receiver<NewsOf<V>>,
 ) {
     // When the next publication may be made; and whether one is to be made.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{Stream, stream};
 use ironstar_app::projection::{News, Projection, ReadError};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 use tokio::sync::{OnceCell, watch};
 
 use super::follower::NewsOf;
@@ -64,16 +64,16 @@ struct Watcher<V: View> {
 
 impl<V: View> LiveView<V> {
     /// A view that nobody keeps up to date yet, as of a boundary.
-    pub(super) fn new(view: V, position: Position, bounds: Bounds, life: Life) -> Self {
+    pub(super) fn new(view: V, place: LogPlace, bounds: Bounds, life: Life) -> Self {
         Self {
             view,
             known: Mutex::new(Known {
-                log: Log::new(position, bounds),
+                log: Log::new(place, bounds),
                 whole: SharedWhole::default(),
                 edition: 0,
-                furthest: position,
+                furthest: place.position,
             }),
-            published: watch::Sender::new(Arc::new(Publication::start(position))),
+            published: watch::Sender::new(Arc::new(Publication::start(place))),
             life,
         }
     }
@@ -112,14 +112,17 @@ impl<V: View> LiveView<V> {
                 let concerns = |key: &str, changed: &_| self.view.concerns(key, changed);
                 let has_changed = known.log.take(changes, concerns);
                 // What is told has been stored before, and may have been drawn.
-                let is_drawn = known.whole.get().is_some_and(|(of, _)| *of >= changes.to);
+                let is_drawn = known
+                    .whole
+                    .get()
+                    .is_some_and(|(of, _)| *of >= changes.to.position);
                 if has_changed && !is_drawn {
                     known.whole = SharedWhole::default();
                 }
                 has_changed
             }
-            News::Jumped(position) => {
-                known.log.jump(*position);
+            News::Jumped(place) => {
+                known.log.jump(*place);
                 known.whole = SharedWhole::default();
                 true
             }
@@ -128,10 +131,10 @@ impl<V: View> LiveView<V> {
 
     /// Publishes what has been taken in since the last time.
     pub(super) fn publish(&self) {
-        let before = self.published.borrow().to;
+        let before = self.published.borrow().to.position;
         let (missed, to) = {
             let known = lock(&self.known);
-            (known.log.missed(before), known.log.position())
+            (known.log.missed(before), known.log.place())
         };
         let (gap, step) = match missed {
             Missed::Nothing => return,
@@ -179,7 +182,7 @@ impl<V: View> LiveView<V> {
     }
 
     /// Draws all that has changed from a gap up to a boundary.
-    fn draw(&self, gap: Gap, to: Position) -> Step {
+    fn draw(&self, gap: Gap, to: LogPlace) -> Step {
         let merged = lock(&self.known).log.merge(gap, to);
         match merged {
             None => Step::Whole,
@@ -190,7 +193,7 @@ impl<V: View> LiveView<V> {
                 if end != self.view.end() {
                     return Step::Whole;
                 }
-                Step::of(&drawing, EventId { position: to, end })
+                Step::of(&drawing, EventId { place: to, end })
             }
         }
     }
@@ -201,7 +204,7 @@ impl<V: View> LiveView<V> {
         match missed {
             Missed::TooMuch => Step::Whole,
             // What has not been published yet.
-            Missed::After(gap) if gap.last >= publication.to => Step::Nothing,
+            Missed::After(gap) if gap.last >= publication.to.position => Step::Nothing,
             Missed::After(gap) => publication.step_over(gap, || self.draw(gap, publication.to)),
             Missed::Nothing => Step::Nothing,
         }
@@ -216,17 +219,13 @@ impl<V: View> LiveView<V> {
             (whole, known.edition, known.log.changed())
         };
         let draw = async {
-            let Whole {
-                position,
-                end,
-                patch,
-            } = self.view.draw_whole().await?;
+            let Whole { place, end, patch } = self.view.draw_whole().await?;
             // What is told has been stored before.
-            let position = position.max(changed);
-            let frame: Bytes = sse::datastar_frame(patch, Some(EventId { position, end })).into();
+            let place = place.later(changed);
+            let frame: Bytes = sse::datastar_frame(patch, Some(EventId { place, end })).into();
             let mut known = lock(&self.known);
-            known.furthest = known.furthest.max(position);
-            Ok::<_, ReadError>((position, frame))
+            known.furthest = known.furthest.max(place.position);
+            Ok::<_, ReadError>((place.position, frame))
         };
         let (position, frame) = whole.get_or_try_init(|| draw).await?;
         Ok((*position, frame.clone(), edition))
@@ -270,10 +269,10 @@ impl<V: View> Watcher<V> {
         let publication = {
             let published = self.published.borrow_and_update();
             if self.edition < published.edition {
-                return (published.to, Step::Whole);
+                return (published.to.position, Step::Whole);
             }
             if let Some(step) = published.step_from(self.seen) {
-                return (published.to, step);
+                return (published.to.position, step);
             }
             Arc::clone(&published)
         };
@@ -281,6 +280,6 @@ impl<V: View> Watcher<V> {
             None => Step::Whole,
             Some(seen) => self.view.catch_up(&publication, seen),
         };
-        (publication.to, step)
+        (publication.to.position, step)
     }
 }

@@ -20,7 +20,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ironstar_app::projection::{Changed, Changes};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +48,9 @@ impl Bounds {
 pub(super) struct Log<D> {
     bounds: Bounds,
     /// How far the news have been taken in.
-    position: Position,
+    place: LogPlace,
     /// Whoever has seen less than this needs the whole view.
-    floor: Position,
+    floor: LogPlace,
     entries: VecDeque<Entry<D>>,
     /// How many documents they have together.
     documents: usize,
@@ -64,7 +64,7 @@ pub(super) struct Log<D> {
 #[derive(Debug)]
 struct Entry<D> {
     from: Position,
-    to: Position,
+    to: LogPlace,
     documents: Vec<(String, Changed<D>)>,
 }
 
@@ -97,26 +97,26 @@ impl Gap {
 
 impl<D: PartialEq> Log<D> {
     /// One that begins at a boundary.
-    pub(super) fn new(position: Position, bounds: Bounds) -> Self {
+    pub(super) fn new(place: LogPlace, bounds: Bounds) -> Self {
         Self {
             bounds,
-            position,
-            floor: position,
+            place,
+            floor: place,
             entries: VecDeque::new(),
             documents: 0,
             batches: VecDeque::new(),
-            batches_floor: position,
+            batches_floor: place.position,
         }
     }
 
     /// How far the news have been taken in.
-    pub(super) fn position(&self) -> Position {
-        self.position
+    pub(super) fn place(&self) -> LogPlace {
+        self.place
     }
 
-    /// The last position at which something has changed that the view shows, as
+    /// The last place at which something has changed that the view shows, as
     /// far as anybody has told.
-    pub(super) fn changed(&self) -> Position {
+    pub(super) fn changed(&self) -> LogPlace {
         self.entries.back().map_or(self.floor, |entry| entry.to)
     }
 
@@ -127,18 +127,19 @@ impl<D: PartialEq> Log<D> {
         news: &Changes<D>,
         concerns: impl Fn(&str, &Changed<D>) -> bool,
     ) -> bool {
-        if news.to <= self.position {
+        let to = news.to.position;
+        if to <= self.place.position {
             // They were part of where this began.
             return false;
         }
-        if news.from < self.position {
+        if news.from < self.place.position {
             // Not batches that come one after the other: not to be merged.
             self.jump(news.to);
             return true;
         }
-        self.position = news.to;
-        if news.to > news.from.next() {
-            self.batches.push_back((news.from, news.to));
+        self.place = news.to;
+        if to > news.from.next() {
+            self.batches.push_back((news.from, to));
             if self.batches.len() > self.bounds.batches
                 && let Some((_, forgotten)) = self.batches.pop_front()
             {
@@ -169,36 +170,38 @@ impl<D: PartialEq> Log<D> {
         true
     }
 
-    /// Goes on at a position without a word about what has changed.
-    pub(super) fn jump(&mut self, position: Position) {
-        *self = Self::new(position, self.bounds);
+    /// Goes on at a place without a word about what has changed.
+    pub(super) fn jump(&mut self, place: LogPlace) {
+        *self = Self::new(place, self.bounds);
     }
 
     /// The boundary that somebody is at who comes with an id, if it is one.
     /// Whoever does not come from this process may name any position. The read
     /// model has `reached` a boundary, of which not all may have been told.
     pub(super) fn admit(&self, seen: Position, reached: Position) -> Option<Position> {
-        if seen > self.position {
+        if seen > self.place.position {
             // Where the log ends, or beyond: then it was seen of another log.
             return (seen == reached).then_some(seen);
         }
         let next = self.batches.partition_point(|(_, to)| *to <= seen);
         let is_inside = self.batches.get(next).is_some_and(|(from, _)| *from < seen);
-        (seen >= self.batches_floor.max(self.floor) && !is_inside).then_some(seen)
+        (seen >= self.batches_floor.max(self.floor.position) && !is_inside).then_some(seen)
     }
 
     /// What somebody at a boundary has missed of what is known.
     pub(super) fn missed(&self, seen: Position) -> Missed {
-        if seen < self.floor {
+        if seen < self.floor.position {
             return Missed::TooMuch;
         }
         let next = self.after(seen);
         let Some(entry) = self.entries.get(next) else {
             return Missed::Nothing;
         };
-        let before = next.checked_sub(1).map(|index| self.entries[index].to);
+        let before = next
+            .checked_sub(1)
+            .map(|index| self.entries[index].to.position);
         let gap = Gap {
-            first: before.unwrap_or(self.floor),
+            first: before.unwrap_or(self.floor.position),
             last: entry.from,
         };
         if gap.has(seen) {
@@ -211,14 +214,14 @@ impl<D: PartialEq> Log<D> {
 
     /// What has changed from a gap up to a boundary, as one change: nothing, if
     /// not all of it is known any more.
-    pub(super) fn merge(&self, gap: Gap, to: Position) -> Option<Changes<D>> {
-        if gap.first < self.floor {
+    pub(super) fn merge(&self, gap: Gap, to: LogPlace) -> Option<Changes<D>> {
+        if gap.first < self.floor.position {
             return None;
         }
         let mut documents: HashMap<String, Changed<D>> = HashMap::new();
         let entries = self.entries.range(self.after(gap.last)..);
         for (key, changed) in entries
-            .take_while(|entry| entry.to <= to)
+            .take_while(|entry| entry.to.position <= to.position)
             .flat_map(|entry| &entry.documents)
         {
             match documents.get_mut(key) {
@@ -238,7 +241,8 @@ impl<D: PartialEq> Log<D> {
 
     /// The first entry that leads beyond a position.
     fn after(&self, position: Position) -> usize {
-        self.entries.partition_point(|entry| entry.to <= position)
+        self.entries
+            .partition_point(|entry| entry.to.position <= position)
     }
 }
 

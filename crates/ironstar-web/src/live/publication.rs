@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 
 use super::log::Gap;
 use super::{Drawing, lock};
@@ -24,7 +24,7 @@ pub(super) struct Publication {
     /// Whoever is here takes `step`.
     pub(super) gap: Gap,
     /// Where that leads.
-    pub(super) to: Position,
+    pub(super) to: LogPlace,
     pub(super) step: Step,
     /// Only who has seen the same edition may take it.
     pub(super) edition: u64,
@@ -44,7 +44,7 @@ pub(super) enum Step {
 }
 
 impl Publication {
-    pub(super) fn new(gap: Gap, to: Position, step: Step, edition: u64) -> Self {
+    pub(super) fn new(gap: Gap, to: LogPlace, step: Step, edition: u64) -> Self {
         Self {
             gap,
             to,
@@ -55,12 +55,12 @@ impl Publication {
     }
 
     /// The first one, which nobody has to be told of.
-    pub(super) fn start(position: Position) -> Self {
+    pub(super) fn start(place: LogPlace) -> Self {
         let gap = Gap {
-            first: position,
-            last: position,
+            first: place.position,
+            last: place.position,
         };
-        Self::new(gap, position, Step::Nothing, 0)
+        Self::new(gap, place, Step::Nothing, 0)
     }
 
     /// What whoever is at a boundary needs, if that is known without a look at
@@ -69,7 +69,7 @@ impl Publication {
         match seen {
             None => Some(Step::Whole),
             Some(seen) if self.gap.has(seen) => Some(self.step.clone()),
-            Some(seen) if seen >= self.to => Some(Step::Nothing),
+            Some(seen) if seen >= self.to.position => Some(Step::Nothing),
             Some(_) => None,
         }
     }
@@ -89,7 +89,7 @@ impl Publication {
 }
 
 impl Step {
-    /// The step that a drawing is. Its last frame carries the position that it
+    /// The step that a drawing is. Its last frame carries the place that it
     /// leads to. Whoever has seen only those before it is nowhere: it has to
     /// begin anew.
     pub(super) fn of(drawing: &Drawing, to: EventId) -> Self {

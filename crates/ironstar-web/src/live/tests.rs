@@ -17,7 +17,8 @@ use ironstar_app::projection::{
 use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
     Append, BuildState, BuildUpdate, DocumentPage, Envelope, EventBus, EventStore,
-    ExpectedSequence, Key, Metadata, NewEvent, Payload, Place, Position, ProjectionStore, StreamId,
+    ExpectedSequence, Key, LogPlace, Metadata, NewEvent, Payload, Place, Position, ProjectionStore,
+    StreamId,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -105,7 +106,7 @@ impl View for NumbersView {
             let numbers: Vec<u64> = found.page.into_iter().map(|(_, number)| number).collect();
             let whole = PatchElements::new(format!("<main>{numbers:?}</main>"));
             Ok(Whole {
-                position: found.position,
+                place: found.place,
                 end: None,
                 patch: whole,
             })
@@ -216,7 +217,8 @@ async fn append(store: &MemoryEventStore, events: &[&str]) -> Position {
         .append(Append::to_stream(stream(), ExpectedSequence::Any, events))
         .await
         .expect("appended")
-        .position()
+        .place()
+        .position
 }
 
 async fn next(frames: &mut Frames) -> String {
@@ -227,8 +229,9 @@ async fn next(frames: &mut Frames) -> String {
     String::from_utf8(frame.to_vec()).expect("text")
 }
 
+/// The mark is that of all events here, which have the same id.
 fn patch(elements: &str, id: u64) -> String {
-    format!("event: datastar-patch-elements\ndata: elements {elements}\nid: {id}\n\n")
+    format!("event: datastar-patch-elements\ndata: elements {elements}\nid: {id}.000000\n\n")
 }
 
 fn change(elements: &str, to: u64) -> String {
@@ -302,7 +305,7 @@ async fn who_claims_to_have_seen_the_future_gets_the_whole_view() {
 
 /// The frames up to this id.
 async fn frames_up_to(frames: &mut Frames, id: usize) -> String {
-    let end = format!("\nid: {id}\n\n");
+    let end = format!("\nid: {id}.000000\n\n");
     let mut all = String::new();
     while !all.ends_with(&end) {
         all += &next(frames).await;
@@ -322,12 +325,12 @@ async fn who_was_away_for_too_long_gets_the_whole_view() {
     // Who comes back just in time.
     let all = next(&mut fixture.watch(Some(1))).await;
     assert!(all.contains("<b>2</b><b>3</b>"), "all is kept");
-    assert!(all.ends_with(&format!("<b>{last}</b>\nid: {last}\n\n")));
+    assert!(all.ends_with(&format!("<b>{last}</b>\nid: {last}.000000\n\n")));
     fixture.append(&["a"]).await;
     frames_up_to(&mut somebody, last + 1).await;
     let whole = next(&mut fixture.watch(Some(1))).await;
     assert!(whole.contains("<main>[1, 2, 3, "), "the first is forgotten");
-    assert!(whole.ends_with(&format!("id: {}\n\n", last + 1)));
+    assert!(whole.ends_with(&format!("id: {}.000000\n\n", last + 1)));
     assert!(!next(&mut fixture.watch(Some(2))).await.contains("<main>"));
 }
 
@@ -404,7 +407,7 @@ fn news(number: u64) -> News<u64> {
     };
     News::Changed(Arc::new(Changes {
         from: Position::new(number - 1),
-        to: Position::new(number),
+        to: LogPlace::of(Position::new(number), Uuid::nil()),
         documents: HashMap::from([(number.to_string(), changed)]),
     }))
 }
@@ -417,7 +420,7 @@ async fn a_view_that_misses_news_is_drawn_anew() {
     let (view, _) = views.get_or_make(&(), |life| {
         Arc::new(LiveView::new(
             fixture.view(),
-            Position::new(1),
+            Position::new(1).into(),
             bounds,
             life,
         ))
@@ -430,7 +433,7 @@ async fn a_view_that_misses_news_is_drawn_anew() {
         sender.send(news(number)).expect("somebody listens");
     }
     let model = fixture.model.clone();
-    let reached = move || model.position();
+    let reached = move || model.place();
     tokio::spawn(follow(Arc::downgrade(&view), reached, receiver));
     assert_eq!(next(&mut frames).await, patch("<main>[1, 2, 3]</main>", 3));
     sender.send(news(4)).expect("somebody listens");

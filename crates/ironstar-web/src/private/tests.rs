@@ -6,6 +6,7 @@ use futures::{FutureExt, StreamExt};
 use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySessionStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::access::Links;
 use ironstar_ports::{EventBus, Key};
 use tokio::time::timeout;
 
@@ -28,6 +29,7 @@ impl Node {
             store.clone(),
             Arc::new(SystemClock),
             Arc::new(SystemIdSource),
+            Links::new([0; 32]),
             Cookies::new(false),
             NewSessionRate::new(false, MonotonicClock),
         );

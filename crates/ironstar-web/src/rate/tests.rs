@@ -1,9 +1,10 @@
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::FakeRelativeClock;
+use governor::clock::{FakeRelativeClock, MonotonicClock};
 
-use super::{CommandRate, weight};
+use super::{Charge, CommandRate, weight};
 use crate::visitor::Visitor;
 
 fn visitor(number: u8) -> Visitor {
@@ -74,4 +75,17 @@ fn of_more_visitors_than_are_remembered_the_most_silent_is_forgotten() {
     assert_eq!(burst(&rate, visitor(3)), 5);
     assert_eq!(burst(&rate, visitor(1)), 0);
     assert_eq!(burst(&rate, visitor(2)), 5, "was forgotten");
+}
+
+#[test]
+fn going_through_the_log_counts_for_as_much_as_there_is_of_it() {
+    // So slow that nothing comes back within the test.
+    for (events, expected) in [(499, 100), (500, 5), (1_000, 2), (2_500, 1), (u64::MAX, 1)] {
+        let charge = Charge {
+            rate: Arc::new(CommandRate::new(1, MonotonicClock)),
+            visitor: visitor(1),
+        };
+        let let_through = (0..100).take_while(|_| charge.catch_up(events).is_ok());
+        assert_eq!(let_through.count(), expected, "{events}");
+    }
 }

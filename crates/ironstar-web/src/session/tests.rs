@@ -1,4 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,22 +6,32 @@ use axum::http::{HeaderMap, header};
 use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::MemorySessionStore;
 use ironstar_adapters::system::SystemIdSource;
-use ironstar_ports::{Clock, SessionHash, SessionStore, StoreError, StoredSession};
+use ironstar_app::access::Links;
+use ironstar_ports::{Clock, Payload, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 
-use super::{Cookies, Session, Sessions, Theme};
+use super::{Cookies, Session, SessionData, Sessions, Theme};
 use crate::rate::NewSessionRate;
 use crate::visitor::Visitor;
 
-/// A store in which a session may end as soon as it has been read.
+/// What happens to a session as soon as it has been read.
+#[derive(Clone, Copy, Debug, Default)]
+enum Meanwhile {
+    #[default]
+    Nothing,
+    Ends,
+    TurnsDark,
+}
+
+/// A store in which something may happen to a session as soon as it has been read.
 #[derive(Debug, Default)]
-struct FadingStore {
+struct MovingStore {
     inner: MemorySessionStore,
-    is_fading: AtomicBool,
+    meanwhile: Mutex<Meanwhile>,
 }
 
 #[async_trait]
-impl SessionStore for FadingStore {
+impl SessionStore for MovingStore {
     async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
         self.inner.create(session).await
     }
@@ -32,10 +41,25 @@ impl SessionStore for FadingStore {
         id: &SessionHash,
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError> {
-        if self.is_fading.load(SeqCst) {
-            return self.inner.take(id, now).await;
+        let meanwhile = std::mem::take(&mut *self.meanwhile.lock().expect("nobody panics"));
+        let loaded = self.inner.load(id, now).await?;
+        match (meanwhile, &loaded) {
+            (Meanwhile::Nothing, _) | (_, None) => {}
+            (Meanwhile::Ends, Some(_)) => {
+                self.inner.take(id, now).await?;
+            }
+            (Meanwhile::TurnsDark, Some(loaded)) => {
+                let mut data: SessionData =
+                    serde_json::from_str(loaded.data.as_str()).expect("a session");
+                data.theme = Theme::Dark;
+                let dark = StoredSession {
+                    data: Payload::of(&data).expect("JSON"),
+                    ..loaded.clone()
+                };
+                self.inner.replace(id, dark, now).await?;
+            }
         }
-        self.inner.load(id, now).await
+        Ok(loaded)
     }
 
     async fn replace(
@@ -78,15 +102,16 @@ impl Clock for SetClock {
     }
 }
 
-/// A visitor's next request, after a while in which their session may have been used,
-/// and who ends it as soon as it is read.
-async fn fading(after: Duration) -> Session {
-    let store = Arc::new(FadingStore::default());
+/// A visitor's next two requests, after a while. Something happens to their session as
+/// soon as the first has read it.
+async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
+    let store = Arc::new(MovingStore::default());
     let clock = Arc::new(SetClock(Mutex::new(OffsetDateTime::UNIX_EPOCH)));
     let sessions = Arc::new(Sessions::new(
         store.clone(),
         clock.clone(),
         Arc::new(SystemIdSource),
+        Links::new([0; 32]),
         Cookies::new(false),
         NewSessionRate::new(false, MonotonicClock),
     ));
@@ -97,21 +122,31 @@ async fn fading(after: Duration) -> Session {
     let used = request(&headers).open().await.expect("read");
     assert!(used.is_some(), "it is there for thirty days");
     *clock.0.lock().expect("nobody panics") += after;
-    store.is_fading.store(true, SeqCst);
-    request(&headers)
+    *store.meanwhile.lock().expect("nobody panics") = meanwhile;
+    (request(&headers), request(&headers))
 }
+
+const TWO_DAYS: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 #[tokio::test]
 async fn one_that_ends_while_it_is_given_more_time_stays_so() {
-    let session = fading(Duration::from_secs(2 * 24 * 60 * 60)).await;
+    let (session, _) = moving(TWO_DAYS, Meanwhile::Ends).await;
     assert!(session.open().await.expect("read").is_none());
     let caller = session.caller().await.expect("read");
     assert_eq!(caller.principal(), None);
 }
 
 #[tokio::test]
+async fn one_that_is_changed_while_it_is_given_more_time_stays_so() {
+    let (session, next) = moving(TWO_DAYS, Meanwhile::TurnsDark).await;
+    assert!(session.open().await.expect("read").is_some());
+    let open = next.open().await.expect("read").expect("it is there");
+    assert_eq!(open.data.theme, Theme::Dark);
+}
+
+#[tokio::test]
 async fn one_that_ends_while_it_is_changed_stays_so() {
-    let session = fading(Duration::from_secs(60)).await;
+    let (session, _) = moving(Duration::from_secs(60), Meanwhile::Ends).await;
     let changed = session.change(|data| data.theme = Theme::Dark).await;
     assert!(changed.expect("read").is_none());
     assert!(session.open().await.expect("read").is_none());

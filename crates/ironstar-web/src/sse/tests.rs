@@ -4,12 +4,13 @@ use bytes::Bytes;
 use datastar::prelude::PatchElements;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    Alive, KEEP_ALIVE, MAX_AGE, MIN_AGE, SignOfLife, datastar_frame, frame, unfinished_frame,
+    Alive, KEEP_ALIVE, MAX_AGE, MIN_AGE, SignOfLife, datastar_frame, frame, on_one_line,
+    unfinished_frame,
 };
 use crate::latest::Side;
 
@@ -17,7 +18,7 @@ use crate::latest::Side;
 fn a_frame_ends_with_its_id() {
     let patch = PatchElements::new("<p id=\"a\">\n</p>").selector("#a");
     assert_eq!(
-        datastar_frame(patch, Some(Position::new(7).into())),
+        datastar_frame(patch, Some(LogPlace::from(Position::new(7)).into())),
         "event: datastar-patch-elements\n\
          data: selector #a\n\
          data: elements <p id=\"a\">\n\
@@ -39,7 +40,7 @@ fn a_frame_that_is_not_the_last_takes_the_id_away() {
 fn no_text_can_forge_a_line() {
     for line_end in ["\r", "\n", "\r\n"] {
         let hostile = format!("a{line_end}id: 999{line_end}event: forged");
-        let text = frame("created", [hostile], Some(Position::new(1)));
+        let text = frame("created", [hostile], Some(Position::new(1).into()));
         let fields: Vec<&str> = text
             .split(['\n', '\r'])
             .filter(|line| !line.is_empty())
@@ -63,6 +64,20 @@ fn datastar_patches_cannot_be_forged_either() {
         text,
         "event: datastar-patch-elements\ndata: elements <p>a id: 999</p>\n\n"
     );
+}
+
+#[test]
+fn json_has_no_character_in_it_that_a_client_may_take_for_the_end_of_a_line() {
+    // What Python's `str.splitlines` goes by.
+    let ends = "\n\u{b}\u{c}\r\u{1c}\u{1d}\u{1e}\u{85}\u{2028}\u{2029}";
+    let text = format!("caf\u{e9}{ends}\u{2027}");
+    let json = serde_json::to_string(&text).expect("JSON");
+    let escaped = on_one_line(json);
+    assert!(!escaped.contains(|c| ends.contains(c)), "{escaped:?}");
+    assert_eq!(serde_json::from_str(&escaped).ok(), Some(text));
+    for json in ["{}", "\"caf\u{e9}\"", "\"\\u2028\""] {
+        assert_eq!(on_one_line(json.to_owned()), json);
+    }
 }
 
 type Frames = BoxStream<'static, Bytes>;

@@ -11,7 +11,7 @@ use ironstar_app::list::ListItem;
 use ironstar_app::projection::News;
 use ironstar_app::{Caller, CommandError};
 use ironstar_domain::{ListCommand, ListError, ListId, ListNameError};
-use ironstar_ports::Position;
+use ironstar_ports::LogPlace;
 use maud::html;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -52,12 +52,12 @@ impl FirstPage<'_> {
         let refused = self.refused;
         let content = html! {
             main.page.todoapp {
+                (layout::connection(self.frame, "/api/sse/first", LogPlace::START.into()))
                 header.header.masthead {
                     (star())
                     h1 { (FIRST_LIST) }
                     p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
                 }
-                (layout::connection(self.frame, "/api/sse/first", Position::START.into()))
                 (notice::notices(refused.map(|refused| &*refused.problem.detail)))
                 @if self.has_archived {
                     (Banner::Note.draw(html! {

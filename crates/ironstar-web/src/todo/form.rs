@@ -5,16 +5,15 @@
 
 use std::sync::Arc;
 
-use axum::Form;
-use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::PatchElements;
 use ironstar_app::CommandError;
 use ironstar_app::todo::{ListWide, Show};
-use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText};
-use ironstar_ports::{CommandKey, Position};
+use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText, tidied};
+use ironstar_ports::{CommandKey, LogPlace, Position};
 use serde::Deserialize;
 
 use super::Todos;
@@ -24,6 +23,7 @@ use super::page::{self, Reader};
 use super::parts;
 use super::view::{Refused, Typed};
 use crate::command::keyed;
+use crate::form::Form;
 use crate::notice;
 use crate::origin::RequestOrigin;
 use crate::problem::Problem;
@@ -102,8 +102,8 @@ pub(super) async fn create(
         Err(problem) => Err(problem),
     };
     let mut done = String::new();
-    if let Ok(Some(position)) = created
-        && let Some(elsewhere) = elsewhere(&todos, sender.at, position).await
+    if let Ok(Some(place)) = created
+        && let Some(elsewhere) = elsewhere(&todos, sender.at, place.position).await
     {
         done = notice::added(&elsewhere.page());
         // Without JavaScript, there it is.
@@ -168,8 +168,8 @@ pub(super) async fn create_first(
     }
 }
 
-/// Creates a todo, and answers at which position.
-async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<Position, Problem> {
+/// Creates a todo, and answers where.
+async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<LogPlace, Problem> {
     let command = TodoCommand::Create {
         text: parse_text(&form.text)?,
         list: sender.at.list,
@@ -186,7 +186,7 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
         }
         outcome => outcome?,
     };
-    Ok(accepted.position)
+    Ok(accepted.place)
 }
 
 /// `POST /todos/{id}/{action}`
@@ -341,7 +341,8 @@ fn parse_command(action: &str, form: &TodoForm) -> Result<TodoCommand, Problem> 
 }
 
 fn parse_text(text: &str) -> Result<TodoText, Problem> {
-    text.parse()
+    tidied(text)
+        .parse()
         .map_err(|error| Problem::invalid("invalid-value", error))
 }
 
@@ -358,8 +359,8 @@ impl<S: Send + Sync> FromRequest<S> for ProblemForm<TodoForm> {
     type Rejection = std::convert::Infallible;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let form: Result<Form<TodoForm>, FormRejection> = Form::from_request(request, state).await;
-        Ok(Self(form.map(|Form(form)| form).map_err(Problem::from)))
+        let form = Form::from_request(request, state).await;
+        Ok(Self(form.map(|Form(form)| form)))
     }
 }
 

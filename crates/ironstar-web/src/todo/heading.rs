@@ -180,7 +180,7 @@ impl Follower {
                 Ok((as_of, Some(list))) => {
                     // Another process may have folded more than is known here; who may
                     // not see that has been found out by then.
-                    self.feed.reached(as_of).await;
+                    self.feed.reached(as_of.position).await;
                     self.show(&list);
                 }
                 Ok((_, None)) => {}

@@ -171,7 +171,7 @@ impl View for TodoView {
         let Some(window) = window.as_mut() else {
             return Drawing::Whole;
         };
-        let can_be_patched = window.can_be_patched(changes.to);
+        let can_be_patched = window.can_be_patched(changes.to.position);
         let mut difference = self.difference(window, changes);
         let Difference {
             counts,
@@ -180,7 +180,9 @@ impl View for TodoView {
             removed,
         } = &mut difference;
         let shown = added.iter().chain(&*changed).copied();
-        window.take(changes.to, shown, removed.iter().copied());
+        let gone = removed.iter().copied();
+        let (from, to) = (changes.from, changes.to.position);
+        window.take(from, to, shown, gone);
         let count = added.len() + changed.len() + removed.len();
         if !can_be_patched || window.is_stale() || count > PATCHED {
             return Drawing::Whole;
@@ -204,7 +206,7 @@ impl View for TodoView {
     fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>> {
         async move {
             let cut = self.cut().await?;
-            let (position, end) = (cut.page.position, cut.until);
+            let (place, end) = (cut.page.place, cut.until);
             let shown = Shown {
                 location: self.location,
                 cut,
@@ -214,7 +216,7 @@ impl View for TodoView {
                 (section(&shown, None))
             };
             Ok(Whole {
-                position,
+                place,
                 end,
                 patch: PatchElements::new(whole.into_string()),
             })

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use ironstar_app::access::LinkToken;
 use ironstar_app::todo::Show;
 use ironstar_domain::{Access, ListId};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 
 use crate::problem::Problem;
 use crate::sse::parse_position;
@@ -56,9 +56,9 @@ struct Said {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) location: Location,
-    /// The position that must be part of the answer; `None`: whatever is stored
+    /// The place that the answer must have got to; `None`: whatever is stored
     /// by now.
-    pub(super) at_least: Option<Position>,
+    pub(super) at_least: Option<LogPlace>,
     /// How many todos, at the most.
     pub(super) limit: Option<usize>,
 }
@@ -206,6 +206,10 @@ impl Said {
                 limit.ok_or_else(|| refuse(format!("'limit' must be a number from 1 to {MOST}")))
             })
             .transpose()?;
+        let at_least = self.at_least.map(|text| {
+            text.parse::<LogPlace>()
+                .map_err(|error| refuse(format!("in 'at_least': {error}")))
+        });
         // One that cannot be a link opens nothing, as any other that is wrong.
         let link = self.link.and_then(|link| link.parse().ok());
         Ok(Asked {
@@ -217,7 +221,7 @@ impl Said {
                 mode: Mode::Edit,
                 home: Home::Shared,
             },
-            at_least: position("at_least", self.at_least)?,
+            at_least: at_least.transpose()?,
             limit,
         })
     }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use ironstar_app::todo::Show;
 use ironstar_domain::{Access, ListId};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 
 use super::Todos;
 use super::heading::Heading;
@@ -109,7 +109,7 @@ pub(super) async fn draw(
     todos: &Todos,
     reader: &Reader,
     location: Location,
-    at_least: Option<Position>,
+    at_least: Option<LogPlace>,
     refused: Option<&Refused>,
 ) -> Result<Response, Problem> {
     let origin = reader.origin.clone();
@@ -123,7 +123,7 @@ pub(super) async fn draw(
         ListId::SHARED => (Position::START, Heading::shared(), None),
         list => match todos.lists.list(list).await? {
             (as_of, Some(list)) => (
-                as_of,
+                as_of.position,
                 Heading::of(&list, location),
                 (access == Access::Own).then(|| {
                     let key = todos.services.commands.next_id().to_string();
@@ -140,7 +140,7 @@ pub(super) async fn draw(
     };
     let cut = cut(&todos.views, todos.service.lists(), location).await?;
     // What has been read since may be more than its visitor may see by now.
-    let as_of = as_of.max(cut.page.position);
+    let as_of = as_of.max(cut.page.place.position);
     if !(permit.holds_at(as_of).await && permit.holds_by_now().await) {
         return Err(Problem::no_such_list());
     }

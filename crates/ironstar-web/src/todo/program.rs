@@ -7,7 +7,7 @@ use axum::extract::State;
 use ironstar_app::AcceptedOnAll;
 use ironstar_app::todo::{ListWide, TodoCounts, TodoItem};
 use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 use serde::{Deserialize, Serialize};
 
 use super::Todos;
@@ -24,6 +24,8 @@ const LIMIT: usize = 100;
 pub(super) struct QueryResponse {
     /// What it is made of: all events up to here.
     position: Position,
+    /// The same, as a place.
+    place: LogPlace,
     list: ListId,
     counts: TodoCounts,
     todos: Vec<TodoItem>,
@@ -47,11 +49,12 @@ pub(super) async fn query(
         .page(asked.location, asked.limit.unwrap_or(LIMIT))
         .await?;
     // What has been read since may be more than may be seen by now.
-    if !permit.holds_at(page.position).await {
+    if !permit.holds_at(page.place.position).await {
         return Err(Problem::no_such_list());
     }
     Ok(Json(QueryResponse {
-        position: page.position,
+        position: page.place.position,
+        place: page.place,
         list,
         counts: page.counts,
         todos: page.todos,
@@ -108,6 +111,7 @@ pub(super) struct ListWideResponse {
     /// How many todos it has changed.
     changed: usize,
     position: Position,
+    place: LogPlace,
 }
 
 /// `POST /api/commands/todos?link=…`
@@ -129,13 +133,14 @@ pub(super) async fn command_on_list(
         ListWideCommand::ReopenAll => ListWide::ReopenAll,
         ListWideCommand::ClearCompleted => ListWide::ClearCompleted,
     };
-    let AcceptedOnAll { changed, position } = todos
+    let AcceptedOnAll { changed, place } = todos
         .service
         .execute_on_list(list, command, &context)
         .await?;
     Ok(Json(ListWideResponse {
         status: "ok",
         changed,
-        position,
+        position: place.position,
+        place,
     }))
 }

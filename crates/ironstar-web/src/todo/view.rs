@@ -78,11 +78,11 @@ impl Page<'_> {
         let refused = self.refused;
         let content = html! {
             main.page.todoapp data-page=(self.key) data-on:send=(layout::SEND) {
+                (layout::connection(self.frame, &format!("/api/sse/todos{at}"), self.shown.cut.id()))
                 header.header.masthead {
                     (self.heading.draw())
                     p #presence .presence {}
                 }
-                (layout::connection(self.frame, &format!("/api/sse/todos{at}"), self.shown.cut.id()))
                 (notice::notices(refused.map(|refused| &*refused.problem.detail)))
                 @if self.is_behind {
                     (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))

@@ -59,7 +59,7 @@ impl Cut {
     /// What a browser has seen that shows it.
     pub(super) fn id(&self) -> EventId {
         EventId {
-            position: self.page.position,
+            place: self.page.place,
             end: self.until,
         }
     }
@@ -96,7 +96,7 @@ impl Window {
     pub(super) fn of(cut: &Cut) -> Self {
         let todos = cut.page.todos.iter();
         Self {
-            at: cut.page.position,
+            at: cut.page.place.position,
             drawn: Position::START,
             until: cut.until,
             todos: todos.map(|todo| (todo.created, todo.id)).collect(),
@@ -140,6 +140,7 @@ impl Window {
     /// Takes note of what is on the page, and what is not any more.
     pub(super) fn take<'a>(
         &mut self,
+        from: Position,
         to: Position,
         shown: impl IntoIterator<Item = &'a TodoItem>,
         gone: impl IntoIterator<Item = &'a TodoItem>,
@@ -147,6 +148,9 @@ impl Window {
         if to < self.at {
             return;
         }
+        // What was read lies within the changes: what has changed up to there, and back
+        // since, is not among them.
+        self.is_stale |= from < self.at && self.at < to;
         self.at = to;
         for todo in shown {
             self.todos.insert(todo.created, todo.id);
@@ -178,7 +182,7 @@ mod tests {
     #[test]
     fn what_is_known_ahead_of_its_time_is_not_patched() {
         let page = TodoPage {
-            position: Position::new(10),
+            place: Position::new(10).into(),
             counts: TodoCounts::default(),
             todos: Vec::new(),
             next: None,

@@ -61,6 +61,7 @@ impl World {
             identities: Some(Arc::new(provider.expect("a configuration"))),
             clock: clock.clone(),
             projections: held.clone(),
+            ..Setup::default()
         })
         .await;
         Self {
@@ -416,7 +417,11 @@ async fn who_signs_out_meanwhile_stays_so() {
 #[tokio::test]
 async fn a_profile_is_taken_as_far_as_it_makes_sense() {
     let world = World::new().await;
+    let zalgo = format!("Z{}", "\u{303}".repeat(100));
     for (login, called, shown) in [
+        ("zoe", Some(&*zalgo), "zoe"),
+        ("sue", Some("\u{3164}"), "sue"),
+        ("zed", Some("Zoe\u{308}"), "Zoë"),
         ("ada", Some("Ada \u{202e}Lovelace\u{2069}"), "Ada Lovelace"),
         ("bob", Some("  "), "bob"),
         ("eve", Some("a\nb"), "eve"),

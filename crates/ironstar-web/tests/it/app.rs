@@ -42,7 +42,12 @@ pub(crate) struct Setup {
     pub(crate) identities: Option<Arc<dyn IdentityProvider>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) projections: Arc<dyn ProjectionStore>,
+    pub(crate) feed: FeedOptions,
+    /// What the log is read through, except by commands.
+    pub(crate) log: Spoil,
 }
+
+type Spoil = Box<dyn FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>>;
 
 impl Default for Setup {
     fn default() -> Self {
@@ -52,6 +57,8 @@ impl Default for Setup {
             identities: None,
             clock: Arc::new(SystemClock),
             projections: Arc::new(MemoryProjectionStore::new()),
+            feed: FeedOptions::default(),
+            log: Box::new(|log| log),
         }
     }
 }
@@ -86,7 +93,8 @@ impl TestApp {
     ) -> Self {
         let store = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
         let bus = Arc::new(MemoryEventBus::new());
-        let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default())
+        let log = (setup.log)(store.clone());
+        let feed = EventFeed::start(Arc::clone(&log), &*bus, setup.feed)
             .await
             .expect("a feed");
         let shutdown = CancellationToken::new();
@@ -110,7 +118,7 @@ impl TestApp {
             links: Links::new([7; 32]),
             commands,
             feed,
-            store: store.clone(),
+            store: log,
             bus,
             sessions: sessions.clone(),
             identities: setup.identities,
@@ -254,8 +262,18 @@ impl TestApp {
 pub(crate) struct Events(EventStream<BoxStream<'static, Result<Bytes, axum::Error>>>);
 
 impl Events {
-    /// The next event of the view, which must come soon.
+    /// The next event of the view, which must come soon; of its id, what is no mark.
     pub(crate) async fn next(&mut self) -> Event {
+        let mut event = self.next_marked().await;
+        if let Some((position, rest)) = event.id.split_once('.') {
+            let end = rest.find('-').map_or("", |end| &rest[end..]);
+            event.id = format!("{position}{end}");
+        }
+        event
+    }
+
+    /// The next event of the view, which must come soon, with its id as it is sent.
+    pub(crate) async fn next_marked(&mut self) -> Event {
         loop {
             let event = self.next_of_all().await;
             let sides = [

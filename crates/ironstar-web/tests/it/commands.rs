@@ -24,7 +24,13 @@ async fn every_command_answers_where_the_todo_is_now() {
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert_eq!(
             answer,
-            json!({"status": "ok", "id": ID, "sequence": number, "position": number + 1})
+            json!({
+                "status": "ok",
+                "id": ID,
+                "sequence": number,
+                "position": number + 1,
+                "place": app.store_log().await[number].place().to_string(),
+            })
         );
     }
 }
@@ -46,6 +52,42 @@ async fn a_command_that_changes_nothing_is_fine_and_appends_nothing() {
         (&answer["sequence"], &answer["position"]),
         (&json!(0), &json!(1))
     );
+    assert_eq!(app.head().await, Position::new(1));
+}
+
+#[tokio::test]
+async fn text_and_name_with_nothing_to_see_are_refused() {
+    let app = TestApp::init().await;
+    let on_list = async |body: Value| {
+        let request = Request::post("/api/commands/list")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into());
+        let response = app.send(request.expect("a request")).await;
+        (response.status(), json(response).await)
+    };
+    for blank in "\u{3164}\u{115f}\u{2800}\u{fe0f}\u{34f}\u{fff9}\u{e0041}".chars() {
+        let create = json!({"type": "create", "text": blank});
+        let (status, problem) = app.command(create.to_string()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{blank:?}: {problem}");
+        for name in [
+            json!({"type": "create", "name": blank}),
+            json!({"type": "rename", "id": ID, "name": blank}),
+        ] {
+            let (status, problem) = on_list(name).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{blank:?}: {problem}");
+            assert_eq!(problem["detail"], "The name of a list must not be empty.");
+        }
+    }
+    assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn texts_that_look_alike_are_one_text() {
+    let app = TestApp::init().await;
+    let id = app.create("Cafe\u{301}").await;
+    let rename = json!({"type": "rename", "id": id, "text": "Café"});
+    let (status, answer) = app.command(rename.to_string()).await;
+    assert_eq!((status, &answer["sequence"]), (StatusCode::OK, &json!(0)));
     assert_eq!(app.head().await, Position::new(1));
 }
 
@@ -79,6 +121,26 @@ async fn bad_input_is_refused_and_appends_nothing() {
             create("a\u{0}b"),
             "invalid-value",
             "The text of a todo must be one line without control characters; this one has U+0000.",
+        ),
+        (
+            create("a\tb"),
+            "invalid-value",
+            "The text of a todo must be one line without control characters; this one has U+0009.",
+        ),
+        (
+            create("a\u{2028}b"),
+            "invalid-value",
+            "The text of a todo must be one line without control characters; this one has U+2028.",
+        ),
+        (
+            create("a\u{202e}b"),
+            "invalid-value",
+            "The text of a todo must not have hidden characters without a purpose; this one has U+202E.",
+        ),
+        (
+            json!({"type": "rename", "id": ID, "text": "\u{2800}"}),
+            "invalid-value",
+            "The text of a todo must not be empty.",
         ),
         (
             json!({"type": "complete", "id": "42"}),

@@ -47,8 +47,8 @@ async fn a_stream_begins_where_it_is_told_to() {
         ("", None, "4"),
         ("", Some("1"), "2"),
         ("?after=0", Some("2"), "3"),
-        ("?after=2", Some("unreadable"), "1"),
-        ("", Some("4"), "1"),
+        ("?after=2", Some("unreadable"), "0"),
+        ("", Some("4"), "0"),
     ] {
         let app = TestApp::init().await;
         for text in ["One", "Two", "Three"] {
@@ -59,6 +59,17 @@ async fn a_stream_begins_where_it_is_told_to() {
         app.create("Four").await;
         let event = events.next().await;
         assert_eq!(event.id, first, "{query} {last_event_id:?}");
+        // What the log does not have, a program cannot go on from.
+        let is_reset = first == "0";
+        assert_eq!(
+            event.event == "log-reset",
+            is_reset,
+            "{query} {last_event_id:?}"
+        );
+        if is_reset {
+            assert_eq!(event.data, r#"{"reason":"other-history"}"#);
+            assert_eq!(events.next().await.id, "1", "{query} {last_event_id:?}");
+        }
     }
 }
 
@@ -107,6 +118,8 @@ async fn a_bad_query_is_refused() {
         ("after=%2B0", "invalid-position"),
         ("after=one", "invalid-position"),
         ("after=1", "invalid-position"),
+        ("after=1.k3f9a", "invalid-position"),
+        ("after=0.k3f9a2", "invalid-position"),
     ] {
         let response = app.get(&format!("/api/events?{query}")).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{query}");
@@ -122,5 +135,6 @@ async fn a_stream_says_at_once_where_it_begins() {
     let response = app.get("/api/events").await;
     let mut body = response.into_body().into_data_stream();
     let first = body.next().await.expect("a frame").expect("bytes");
-    assert_eq!(&first[..], b"id: 1\n\n");
+    let place = app.store_log().await[0].place();
+    assert_eq!(&first[..], format!("id: {place}\n\n").as_bytes());
 }

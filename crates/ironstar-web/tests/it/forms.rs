@@ -64,6 +64,11 @@ async fn what_is_added_beyond_the_page_can_be_gone_to() {
     let (address, _) = address.split_once('"').expect("its end");
     let page = text(app.get(address).await).await;
     assert!(page.contains(">Further down<") && !page.contains(">Far down<"));
+    // Where the page is live, that is known.
+    let mut live = app.stream("/api/sse/todos", None).await;
+    live.next().await;
+    let added = text(datastar(&app, "/todos", "text=While+live").await).await;
+    assert!(added.contains("Show it"), "{added}");
     // On the last page it is seen.
     let response = plain(&app, &format!("/todos{}", &location[1..]), "text=Last").await;
     let (again, page) = followed(response).await;
@@ -83,6 +88,26 @@ async fn a_refused_plain_form_shows_the_page_with_the_reason_and_what_was_typed(
     assert!(page.contains("one line without control characters; this one has U+0007."));
     assert!(page.contains("value=\"a\u{7}&quot;&lt;b&gt;\""), "{page}");
     assert_eq!(app.head().await, Position::START);
+}
+
+#[tokio::test]
+async fn pasted_tab_or_line_break_becomes_a_space_in_forms() {
+    let app = TestApp::init().await;
+    let pasted = "text=Buy%09milk%0D%0Aand%0Aeggs%E2%80%A8now%E2%80%AE";
+    let response = plain(&app, "/todos", pasted).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let page = text(app.get("/").await).await;
+    assert!(page.contains(">Buy milk and eggs now<"), "{page}");
+    let id = app.create("Call Ada").await;
+    let rename = format!("/todos/{id}/rename");
+    let response = datastar(&app, &rename, "text=Call%0ABob").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let response = plain(&app, "/lists", "name=For%09Ada").await;
+    let location = response.headers()[header::LOCATION].to_str().expect("text");
+    let response = plain(&app, &format!("{location}/rename"), "name=For%0D%0ABob").await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert!(text(app.get("/").await).await.contains(">Call Bob<"));
+    assert!(text(app.get("/lists").await).await.contains("For Bob"));
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, json as body, text};
+use crate::bundle::address;
 
 use deeds::{Deed, VISITORS, any_deed};
 
@@ -244,6 +245,10 @@ impl World {
                 assert_eq!(response.status(), expected, "{path}");
                 self.hold(visitor, link, response);
             }
+            let todos = format!("/api/sse/todos?list={id}{link_query}");
+            let streams = json!([{"path": todos}, {"path": "/api/sse/lists"}]);
+            let bundle = self.visitors[visitor].get(&address(&streams)).await;
+            self.hold(visitor, link, bundle);
         }
     }
 

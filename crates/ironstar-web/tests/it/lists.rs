@@ -214,6 +214,7 @@ async fn a_list_is_shown_in_part_and_in_pages() {
         "after=x",
         "lst=shared",
         "at_least=-1",
+        "at_least=1.k3f9a",
     ] {
         let response = app.get(&format!("/api/todos?{bad}")).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
@@ -279,7 +280,9 @@ async fn commands_on_a_list_are_one_append() {
     )
     .await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert_eq!(answer, json!({"status": "ok", "changed": 3, "position": 8}));
+    let place = app.store_log().await[7].place().to_string();
+    let expected = json!({"status": "ok", "changed": 3, "position": 8, "place": place});
+    assert_eq!(answer, expected);
     let shown = query(&app, &format!("list={shopping}&at_least=8")).await;
     assert_eq!(shown["counts"], json!({"active": 0, "completed": 3}));
     assert_eq!(
@@ -334,7 +337,9 @@ async fn a_page_of_a_long_list_is_patched_where_it_changes() {
     }
     let page = text(app.get("/").await).await;
     assert!(page.contains("href=\"/?after=50\" rel=\"next\""), "{page}");
-    assert!(page.contains("'last-event-id': '52-50'"), "{page}");
+    let place = app.store_log().await[51].place();
+    let id = format!("'last-event-id': '{place}-50'");
+    assert!(page.contains(&id), "{page}");
     let mut stream = app.stream("/api/sse/todos", None).await;
     let whole = stream.next().await;
     assert_eq!(whole.id, "52-50", "it ends with the fiftieth");

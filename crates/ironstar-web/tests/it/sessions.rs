@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::http::{HeaderValue, Request, StatusCode, header};
+use ironstar_adapters::system::SteadyClock;
 use ironstar_ports::{Clock, SessionStore};
 use ironstar_web::{Limits, Site};
 use serde_json::{Value, json};
@@ -188,6 +189,25 @@ async fn a_session_lasts_for_thirty_days_from_when_it_was_used_last() {
     assert!(!response.headers().contains_key(header::SET_COOKIE));
     clock.advance(Duration::days(30));
     assert_eq!(principal(&app).await, None);
+}
+
+#[tokio::test]
+async fn session_outlives_a_clock_that_shows_a_wrong_time() {
+    let machine = SetClock::new();
+    let app = TestApp::with(Setup {
+        clock: Arc::new(SteadyClock::new(machine.clone())),
+        ..Setup::default()
+    })
+    .await;
+    begin(&app).await;
+    let (who, cookie) = (principal(&app).await, app.cookie());
+    for days in [400, -400, -20_000, 20_100] {
+        machine.advance(Duration::days(days));
+        assert_eq!(principal(&app).await, who, "after {days} days");
+        let added = app.form(Request::post("/todos"), "text=Milk").await;
+        assert_eq!(added.status(), StatusCode::SEE_OTHER);
+        assert_eq!(app.cookie(), cookie, "no other session has begun");
+    }
 }
 
 #[tokio::test]

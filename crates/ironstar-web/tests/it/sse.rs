@@ -114,6 +114,7 @@ async fn an_id_that_cannot_be_ours_gets_the_whole_list() {
         "abc",
         "-1",
         "1.5",
+        "1.000000",
         "+1",
         "2",
         "18446744073709551615",

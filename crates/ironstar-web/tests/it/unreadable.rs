@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use async_trait::async_trait;
+use ironstar_adapters::system::SystemIdSource;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, Metadata,
-    NewEvent, Outcome, Payload, Position, Sequence, StoreError, StreamId,
+    Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, IdSource,
+    Metadata, NewEvent, Outcome, Payload, Position, Sequence, StoreError, StreamId,
 };
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::app::{Events, TestApp};
 use crate::lists::{list, todo};
@@ -99,6 +99,38 @@ async fn who_asks_while_a_list_cannot_be_read_misses_nothing() {
     hears(&mut events, &["Mine", "Within"]).await;
 }
 
+/// Renames a list, past those who would have to read it.
+async fn rename(app: &TestApp, list: &str, name: &str) {
+    let renamed = json!({"type": "renamed", "name": name});
+    let event = NewEvent {
+        event_type: "renamed".to_owned(),
+        schema_version: 1,
+        payload: Payload::of(&renamed).expect("JSON"),
+        metadata: Metadata::new(SystemIdSource.next_id()),
+    };
+    let stream = StreamId::new("List", list);
+    let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event]);
+    app.store.append(append).await.expect("appended");
+}
+
+#[tokio::test]
+async fn who_has_not_heard_yet_of_what_was_before_that_misses_nothing() {
+    let (app, is_broken) = breaking().await;
+    let id = list(&app, "Mine").await;
+    let mut events = app.stream("/api/events", None).await;
+    let mut page = app.stream(&format!("/api/sse/todos?list={id}"), None).await;
+    todo(&app, &id, "Within").await;
+    hears(&mut events, &["Within"]).await;
+    page.next().await;
+    todo(&app, &id, "More").await;
+    is_broken.store(true, SeqCst);
+    rename(&app, &id, "Renamed").await;
+    // Nobody may watch it any more.
+    assert_eq!(page.next_with("when now").await.event, "datastar-reload");
+    is_broken.store(false, SeqCst);
+    hears(&mut events, &["More", "Renamed"]).await;
+}
+
 #[tokio::test]
 async fn who_listens_while_a_list_cannot_be_read_misses_nothing() {
     let (app, is_broken) = breaking().await;
@@ -109,17 +141,8 @@ async fn who_listens_while_a_list_cannot_be_read_misses_nothing() {
     is_broken.store(true, SeqCst);
     let position = app.head().await;
     // It has become somebody else's, as far as anybody could tell.
-    for (number, name) in [(1, "Renamed"), (2, "Again")] {
-        let renamed = json!({"type": "renamed", "name": name});
-        let event = NewEvent {
-            event_type: "renamed".to_owned(),
-            schema_version: 1,
-            payload: Payload::of(&renamed).expect("JSON"),
-            metadata: Metadata::new(Uuid::from_u128(number)),
-        };
-        let stream = StreamId::new("List", id.clone());
-        let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event]);
-        app.store.append(append).await.expect("appended");
+    for name in ["Renamed", "Again"] {
+        rename(&app, &id, name).await;
     }
     let told = events.rest().await.expect("it ends");
     assert!(told.is_empty(), "{told:?}");

@@ -1,11 +1,12 @@
 //! What the task does, in rounds.
 
+use std::error::Error;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{
-    Append, AppendError, Appended, Build, BuildId, BuildUpdate, Clock, CommitError, Snapshot,
-    StoreError, UpdateError,
+    Append, Build, BuildId, BuildUpdate, Clock, CommitError, Snapshot, StoreError, UpdateError,
 };
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
@@ -13,13 +14,20 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Answer, Job, Project, Request};
-use crate::sqlite::batch::{self, Answers, BatchError, Foresight};
+use super::LOCK_ATTEMPT;
+use super::round::{Job, Project, Request, Round};
+use crate::sqlite::batch::{self, Answers, BatchError, Times};
 use crate::sqlite::checkpoint::Checkpoints;
+use crate::sqlite::code::{is_locked, result_code};
+use crate::sqlite::database::SqliteDatabase;
 use crate::sqlite::documents::Changes;
 use crate::sqlite::file::{FileError, Files};
+use crate::sqlite::foresight::Foresight;
+use crate::sqlite::path::DatabaseFile;
+use crate::sqlite::refusal::{Cause, Refusal, cause_of};
 use crate::sqlite::snapshots::{self, SnapshotError};
-use crate::sqlite::{builds, documents};
+use crate::sqlite::{builds, course, documents};
+use crate::system::SteadyClock;
 
 /// How many appends are committed together at the most.
 const BATCH: usize = 512;
@@ -42,9 +50,11 @@ pub(super) struct Task {
     connection: SqliteConnection,
     files: Files,
     checkpoints: Checkpoints,
-    clock: Arc<dyn Clock>,
+    place: DatabaseFile,
+    clock: Arc<SteadyClock>,
     retention: Duration,
-    swept_at: OffsetDateTime,
+    /// When old commands were swept, by the steady time.
+    swept_at: Option<OffsetDateTime>,
     foresight: Foresight,
     /// Whether there may be builds that have ended.
     has_ended_builds: bool,
@@ -56,15 +66,8 @@ pub(super) struct Task {
     is_rescued: bool,
 }
 
-/// What one round does, in this order.
-#[derive(Default)]
-struct Round {
-    appends: Vec<(Append, Answer<Appended, AppendError>)>,
-    saves: Vec<(Snapshot, Answer<(), StoreError>)>,
-    projects: Vec<Project>,
-    jobs: Vec<Job>,
-    close: Option<Answer<(), StoreError>>,
-}
+/// Another process has the file locked. What is left of a round may be tried again.
+struct Locked(Arc<Refusal>);
 
 /// Waits while more requests come in, up to a batch that is worth its sync:
 /// whoever was answered just now may be about to ask again, and is better
@@ -84,19 +87,18 @@ async fn wait_for_more(requests: &mpsc::Receiver<Request>, taken: usize) {
 
 impl Task {
     pub(super) fn new(
-        connection: SqliteConnection,
-        files: Files,
-        checkpoints: Checkpoints,
-        clock: Arc<dyn Clock>,
+        database: SqliteDatabase,
+        clock: Arc<SteadyClock>,
         retention: Duration,
     ) -> Self {
         Self {
-            connection,
-            files,
-            checkpoints,
+            connection: database.writer,
+            files: database.files,
+            checkpoints: database.checkpoints,
+            place: database.place,
             clock,
             retention,
-            swept_at: OffsetDateTime::UNIX_EPOCH,
+            swept_at: None,
             foresight: Foresight::default(),
             has_ended_builds: true,
             sweep_at: Instant::now(),
@@ -107,37 +109,39 @@ impl Task {
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut taken = Vec::with_capacity(BATCH);
+        let mut round = Round::default();
+        match Foresight::look(&mut self.connection).await {
+            Ok(foresight) => self.foresight = foresight,
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the end of the log cannot be read; a restore before the next append goes unnoticed"
+            ),
+        }
         loop {
-            if !self.receive(&mut requests, &mut taken).await {
-                // Nobody is left to be told how it ended.
-                let _ = self.close().await;
-                return;
+            if round.len() == 0 {
+                if !self.receive(&mut requests, &mut taken).await {
+                    // No caller is left to be told how it ended.
+                    let _ = self.close().await;
+                    return;
+                }
+                wait_for_more(&requests, taken.len()).await;
             }
-            wait_for_more(&requests, taken.len()).await;
-            while taken.len() < BATCH
+            while round.len() + taken.len() < BATCH
                 && let Ok(request) = requests.try_recv()
             {
                 taken.push(request);
             }
-            let round = Round::of(taken.drain(..));
+            round.add(taken.drain(..));
             self.look();
-            if !round.appends.is_empty() {
-                self.append(round.appends).await;
+            if let Err(Locked(why)) = self.carry_out(&mut round).await {
+                give_up(&mut round, &why);
             }
-            if !round.saves.is_empty() {
-                self.save(round.saves).await;
+            if round.len() > 0 {
+                continue;
             }
-            for Job(run) in round.jobs {
-                let files = self.files.clone();
-                run(self.checked().map(|connection| (connection, files))).await;
-            }
-            for project in round.projects {
-                self.project(project).await;
-            }
-            if let Some(answer) = round.close {
-                let closed = self.close().await;
-                // The caller may have stopped waiting; the file is closed.
-                let _ = answer.send(closed);
+            self.note_the_time().await;
+            if let Some(answer) = round.close.take() {
+                answer.send(self.close().await);
                 return;
             }
             if !self.files.is_displaced() {
@@ -145,6 +149,29 @@ impl Task {
                 self.checkpoints.after_batch(connection, files).await;
             }
         }
+    }
+
+    /// Carries out what can be. If the file is locked, the rest stays in the round.
+    async fn carry_out(&mut self, round: &mut Round) -> Result<(), Locked> {
+        if !round.appends.is_empty() {
+            self.append(round).await?;
+        }
+        if !round.snapshots.is_empty() {
+            self.save(round).await?;
+        }
+        while let Some(job) = round.jobs.pop_front() {
+            if let Err((job, locked)) = self.job(job).await {
+                round.jobs.push_front(job);
+                return Err(locked);
+            }
+        }
+        while let Some(project) = round.projects.pop_front() {
+            if let Err((project, locked)) = self.project(project).await {
+                round.projects.push_front(project);
+                return Err(locked);
+            }
+        }
+        Ok(())
     }
 
     /// Looks at the files. If they are displaced, what they hold is saved before any
@@ -183,15 +210,17 @@ impl Task {
     }
 
     /// Commits appends and answers everyone.
-    async fn append(&mut self, appends: Vec<(Append, Answer<Appended, AppendError>)>) {
-        let (appends, waiting): (Vec<_>, Vec<_>) = appends.into_iter().unzip();
-        let failure = match self.commit_appends(&appends).await {
+    async fn append(&mut self, round: &mut Round) -> Result<(), Locked> {
+        let committed = self.commit_appends(&round.appends).await;
+        let committed = settled(&self.place, committed).await?;
+        let appends = mem::take(&mut round.appends);
+        let waiting = mem::take(&mut round.append_answers).into_iter();
+        let failure = match committed {
             Ok(answers) => {
-                for (waiting, answer) in waiting.into_iter().zip(answers) {
-                    // A caller that went away needs no answer.
-                    let _ = waiting.send(answer);
+                for (waiting, answer) in waiting.zip(answers) {
+                    waiting.send(answer);
                 }
-                return;
+                return Ok(());
             }
             Err(failure) => Arc::new(failure),
         };
@@ -200,39 +229,61 @@ impl Task {
         self.look();
         if !self.files.is_displaced() {
             tracing::error!(
-                error = &failure as &dyn std::error::Error,
+                error = &failure as &dyn Error,
                 appends = appends.len(),
                 "a batch of appends failed"
             );
         }
         for waiting in waiting {
-            let answer = Err(StoreError::unavailable(Arc::clone(&failure)).into());
-            // A caller that went away needs no answer.
-            let _ = waiting.send(answer);
+            waiting.send(Err(StoreError::unavailable(Arc::clone(&failure)).into()));
         }
+        Ok(())
     }
 
     async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
-        let now = self.clock.now();
-        let forget_before = (now - self.swept_at > SWEEP_INTERVAL).then(|| now - self.retention);
+        let steady = self.clock.steady();
+        let is_due = |swept: OffsetDateTime| steady - swept > SWEEP_INTERVAL;
+        let is_due = self.swept_at.is_none_or(is_due);
+        let times = Times {
+            now: self.clock.now(),
+            steady,
+            forget_before: is_due.then(|| steady - self.retention),
+        };
         self.files.check_latched()?;
         let (connection, foresight) = (&mut self.connection, &mut self.foresight);
-        let answers = batch::commit(connection, appends, now, forget_before, foresight).await?;
+        let answers = batch::commit(connection, appends, times, foresight).await?;
         self.files.check()?;
-        if forget_before.is_some() {
-            self.swept_at = now;
+        if is_due {
+            self.swept_at = Some(steady);
         }
         Ok(answers)
     }
 
-    /// Saves snapshots and answers everyone.
-    async fn save(&mut self, saves: Vec<(Snapshot, Answer<(), StoreError>)>) {
-        let (snapshots, waiting): (Vec<_>, Vec<_>) = saves.into_iter().unzip();
-        let saved = self.save_all(&snapshots).await.map_err(Arc::new);
-        for waiting in waiting {
-            // Whoever saves one need not wait for it.
-            let _ = waiting.send(saved.clone().map_err(StoreError::unavailable));
+    /// Stores what the clock shows, now and again: the next server goes on from there.
+    async fn note_the_time(&mut self) {
+        let Some(course) = self.clock.to_store() else {
+            return;
+        };
+        let Ok(connection) = self.checked() else {
+            return;
+        };
+        if let Err(error) = course::save(connection, course).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what the clock shows was not stored; trying again later"
+            );
         }
+    }
+
+    /// Saves snapshots and answers everyone.
+    async fn save(&mut self, round: &mut Round) -> Result<(), Locked> {
+        let saved = self.save_all(&round.snapshots).await;
+        let saved = settled(&self.place, saved).await?.map_err(Arc::new);
+        round.snapshots.clear();
+        for waiting in mem::take(&mut round.snapshot_answers) {
+            waiting.send(saved.clone().map_err(StoreError::unavailable));
+        }
+        Ok(())
     }
 
     async fn save_all(&mut self, snapshots: &[Snapshot]) -> Result<(), SnapshotError> {
@@ -241,19 +292,47 @@ impl Task {
         Ok(self.files.check()?)
     }
 
-    /// Changes a read model and answers. Whoever asked may have stopped waiting.
-    async fn project(&mut self, project: Project) {
+    /// Carries out a job and answers.
+    async fn job(&mut self, mut job: Box<dyn Job>) -> Result<(), (Box<dyn Job>, Locked)> {
+        let files = self.files.clone();
+        let done = match self.checked() {
+            Ok(connection) => job.attempt(connection, &files).await,
+            Err(error) => Err(error),
+        };
+        match settled(&self.place, done).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => job.fail(error),
+            Err(locked) => return Err((job, locked)),
+        }
+        Ok(())
+    }
+
+    /// Changes a read model and answers.
+    async fn project(&mut self, project: Project) -> Result<(), (Project, Locked)> {
         match project {
             Project::Begin(name, version, answer) => {
-                let _ = answer.send(self.begin(&name, version).await);
+                let begun = self.begin(&name, version).await;
+                match settled(&self.place, begun).await {
+                    Ok(begun) => answer.send(begun),
+                    Err(locked) => return Err((Project::Begin(name, version, answer), locked)),
+                }
             }
             Project::Update(build, update, answer) => {
-                let _ = answer.send(self.update(build, update).await);
+                let updated = self.update(build, update.clone()).await;
+                match settled(&self.place, updated).await {
+                    Ok(updated) => answer.send(updated),
+                    Err(locked) => return Err((Project::Update(build, update, answer), locked)),
+                }
             }
             Project::Commit(changes, answer) => {
-                let _ = answer.send(self.commit(changes).await);
+                let committed = self.commit(&changes).await;
+                match settled(&self.place, committed).await {
+                    Ok(committed) => answer.send(committed),
+                    Err(locked) => return Err((Project::Commit(changes, answer), locked)),
+                }
             }
         }
+        Ok(())
     }
 
     async fn begin(&mut self, name: &str, version: u32) -> Result<Build, StoreError> {
@@ -270,7 +349,7 @@ impl Task {
         updated
     }
 
-    async fn commit(&mut self, changes: Changes) -> Result<(), CommitError> {
+    async fn commit(&mut self, changes: &Changes) -> Result<(), CommitError> {
         let committed = documents::commit(self.checked()?, changes).await;
         // Another process may have had it replaced, and have no time to sweep.
         self.has_ended_builds |= matches!(committed, Err(CommitError::Ended));
@@ -316,6 +395,9 @@ impl Task {
         let start = Instant::now();
         let swept = self.sweep_some().await;
         self.has_ended_builds = swept.unwrap_or_else(|error| {
+            if is_locked(&error) {
+                return true;
+            }
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "builds that have ended were not swept; they will be with the next"
@@ -332,18 +414,44 @@ impl Task {
     }
 }
 
-impl Round {
-    fn of(requests: impl Iterator<Item = Request>) -> Self {
-        let mut round = Self::default();
-        for request in requests {
-            match request {
-                Request::Append(append, answer) => round.appends.push((append, answer)),
-                Request::Save(snapshot, answer) => round.saves.push((snapshot, answer)),
-                Request::Project(project) => round.projects.push(project),
-                Request::Run(job) => round.jobs.push(job),
-                Request::Close(answer) => round.close = Some(answer),
-            }
-        }
-        round
+/// What has come of an attempt at a database: it is to be tried again if the file was
+/// locked, and a failure says what the storage refuses.
+async fn settled<T, E>(
+    database: &DatabaseFile,
+    outcome: Result<T, E>,
+) -> Result<Result<T, E>, Locked>
+where
+    E: Error + From<Refusal> + Send + Sync + 'static,
+{
+    let error = match outcome {
+        Ok(done) => return Ok(Ok(done)),
+        Err(error) => error,
+    };
+    let path = database.path();
+    if is_locked(&error) {
+        let why = Refusal::new(path, Cause::Locked, error);
+        return Err(Locked(Arc::new(why)));
+    }
+    let Some(code) = result_code(&error) else {
+        return Ok(Err(error));
+    };
+    let asked = path.to_owned();
+    let cause = tokio::task::spawn_blocking(move || cause_of(&asked, code)).await;
+    Ok(Err(match cause {
+        Ok(Some(cause)) => Refusal::new(path, cause, error).into(),
+        Ok(None) | Err(_) => error,
+    }))
+}
+
+/// Answers the callers that have waited long enough for the lock, and those whose
+/// patience ends before another attempt would.
+fn give_up(round: &mut Round, why: &Arc<Refusal>) {
+    let given_up = round.give_up(Instant::now() + LOCK_ATTEMPT, why);
+    if given_up > 0 {
+        tracing::error!(
+            error = why as &dyn Error,
+            requests = given_up,
+            "requests were given up"
+        );
     }
 }

@@ -10,7 +10,8 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_ports::contract::event_store::RULES;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, CommandRecord, Envelope, EventStore,
-    ExpectedSequence, IdSource, Outcome, Position, Sequence, StoreError, StreamAppend, StreamId,
+    ExpectedSequence, IdSource, Mark, Outcome, Position, Sequence, StoreError, StreamAppend,
+    StreamId,
 };
 
 use crate::contract::each_breaks_its_rule_and_no_other;
@@ -21,6 +22,7 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("round-trip", Mutation::ForgetsSchemaVersion),
     ("sequences", Mutation::AnswersFirstSequence),
     ("positions", Mutation::AnswersFirstPosition),
+    ("marks", Mutation::AnswersFirstMark),
     ("expect-no-stream", Mutation::NoStreamAdmitsAnything),
     ("expect-exact", Mutation::ExactAdmitsMore),
     ("expect-any", Mutation::AnyMeansNoStream),
@@ -52,6 +54,18 @@ const MUTANTS: &[(&str, Mutation)] = &[
         "command-sent-many-times-at-once",
         Mutation::LooksBeforeItRecords,
     ),
+    (
+        "command-known-by-its-second-key",
+        Mutation::ForgetsSecondKeys,
+    ),
+    (
+        "command-known-by-an-earlier-key",
+        Mutation::IgnoresEarlierKeys,
+    ),
+    (
+        "command-earlier-key-of-another-command",
+        Mutation::RefusesEarlierKeys,
+    ),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,6 +74,7 @@ enum Mutation {
     ForgetsSchemaVersion,
     AnswersFirstSequence,
     AnswersFirstPosition,
+    AnswersFirstMark,
     NoStreamAdmitsAnything,
     ExactAdmitsMore,
     AnyMeansNoStream,
@@ -79,6 +94,9 @@ enum Mutation {
     RecordsEventsOnly,
     RecordsRefusals,
     LooksBeforeItRecords,
+    ForgetsSecondKeys,
+    IgnoresEarlierKeys,
+    RefusesEarlierKeys,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +134,14 @@ impl Mutant {
 
     /// What the mutation makes of an append before the store sees it.
     async fn distort(&self, append: &mut Append) {
+        if let Some(command) = &mut append.command {
+            if self.is(Mutation::ForgetsSecondKeys) {
+                command.second = None;
+            }
+            if self.is(Mutation::IgnoresEarlierKeys) {
+                command.earlier.clear();
+            }
+        }
         for append in &mut append.streams {
             if self.is(Mutation::ForgetsSchemaVersion) {
                 for event in &mut append.events {
@@ -161,6 +187,11 @@ impl Mutant {
         if self.is(Mutation::RecordsEventsOnly) && count == 0 {
             return Some(self.inner.append(without_command(append)).await);
         }
+        if self.is(Mutation::RefusesEarlierKeys) {
+            let earlier = command.earlier.first()?;
+            let known = self.inner.outcome(&earlier.key).await.expect("read")?;
+            return (known.request != earlier.request).then_some(Err(AppendError::KeyReused));
+        }
         if self.is(Mutation::IgnoresTheRequest) {
             let known = self.inner.outcome(&command.key).await.expect("read")?;
             return Some(Ok(known.appended));
@@ -177,13 +208,15 @@ impl Mutant {
             return Some(Ok(Appended { streams }));
         }
         if self.is(Mutation::LooksBeforeItRecords) {
-            let known = self
-                .commands
-                .lock()
-                .expect("the lock")
-                .get(&command.key)
-                .cloned();
-            if let Some(known) = known {
+            let known = {
+                let commands = self.commands.lock().expect("the lock");
+                let earlier = command.earlier.iter().map(|earlier| &earlier.key);
+                let mut keys = command.keys().chain(earlier);
+                keys.find_map(|key| commands.get(key)).cloned()
+            };
+            let is_other = |known: &Outcome| known.request != command.request;
+            let is_earlier = !command.earlier.is_empty();
+            if let Some(known) = known.filter(|known| !(is_earlier && is_other(known))) {
                 return Some(if known.request == command.request {
                     Ok(known.appended)
                 } else {
@@ -194,7 +227,10 @@ impl Mutant {
             // Under a key that nobody else has.
             let mut once = append.clone();
             let own = SystemIdSource.next_id().to_string();
-            once.command.as_mut()?.key = own.parse().expect("a key");
+            once.command = Some(CommandRecord::new(
+                own.parse().expect("a key"),
+                command.request.clone(),
+            ));
             let outcome = self.inner.append(once).await;
             if let Ok(appended) = &outcome {
                 self.record(command, appended.clone());
@@ -210,7 +246,7 @@ impl Mutant {
             appended,
         };
         let mut commands = self.commands.lock().expect("the lock");
-        commands.insert(command.key.clone(), outcome);
+        commands.extend(command.keys().map(|key| (key.clone(), outcome.clone())));
     }
 
     async fn append_mutated(&self, append: Append) -> Result<Appended, AppendError> {
@@ -255,6 +291,12 @@ impl Mutant {
             head.sequence = head
                 .sequence
                 .map(|sequence| Sequence::new(sequence.get() - earlier));
+        }
+        if self.is(Mutation::AnswersFirstMark)
+            && is_single
+            && let Some(first) = append.streams[0].events.first()
+        {
+            head.mark = Some(Mark::of(first.metadata.event_id));
         }
         if self.is(Mutation::AnswersFirstPosition) && is_single {
             head.position = Position::new(head.position.get() - earlier);

@@ -7,8 +7,8 @@ use ironstar_adapters::memory::MemoryProjectionStore;
 use ironstar_ports::contract::projection_store::RULES;
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
-    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Position, ProjectionStore,
-    Skipped, StoreError, UpdateError,
+    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, LogPlace, Position,
+    ProjectionStore, Skipped, StoreError, UpdateError,
 };
 
 use crate::contract::each_breaks_its_rule_and_no_other;
@@ -22,20 +22,19 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("documents-of-each-build", Mutation::FindsInAnyBuild),
     ("commit-moves-the-checkpoint", Mutation::IgnoresEmptyCommits),
     ("commit-from-elsewhere", Mutation::WritesBeforeItChecks),
+    ("commit-in-another-history", Mutation::IgnoresTheMark),
     ("commit-one-winner", Mutation::ChecksBeforeItWrites),
     ("commit-seen-whole", Mutation::ReadsInTwoSteps),
     ("commit-to-what-has-stopped", Mutation::CommitsToCancelled),
     ("build-begins-empty", Mutation::BeginsAtOne),
     ("build-goes-on", Mutation::BeginsAnew),
     ("build-goes-on-after-all", Mutation::BeginsAnewIfCancelled),
-    (
-        "build-of-another-version",
-        Mutation::GoesOnWithAnotherVersion,
-    ),
+    ("build-of-another-version", Mutation::GoesOnWithAnother),
     ("build-numbers", Mutation::ReusesNumbers),
     ("builds-in-order", Mutation::ListsByNumber),
     ("build-cancelled", Mutation::CancelsTwice),
     ("build-that-has-ended", Mutation::FindsWhatHasEnded),
+    ("build-discarded", Mutation::KeepsTheLiveOne),
     ("promote-the-first", Mutation::FindsTheFirstToBe),
     ("promote-the-next", Mutation::FindsTheFormer),
     ("promote-not-behind", Mutation::PromotesWhatIsBehind),
@@ -64,17 +63,19 @@ enum Mutation {
     FindsInAnyBuild,
     IgnoresEmptyCommits,
     WritesBeforeItChecks,
+    IgnoresTheMark,
     ChecksBeforeItWrites,
     ReadsInTwoSteps,
     CommitsToCancelled,
     BeginsAtOne,
     BeginsAnew,
     BeginsAnewIfCancelled,
-    GoesOnWithAnotherVersion,
+    GoesOnWithAnother,
     ReusesNumbers,
     ListsByNumber,
     CancelsTwice,
     FindsWhatHasEnded,
+    KeepsTheLiveOne,
     FindsTheFirstToBe,
     FindsTheFormer,
     PromotesWhatIsBehind,
@@ -149,7 +150,7 @@ impl Mutant {
         }
         let live = self.build_of(&under_way.name, true).await;
         let is_of_live = live.is_some_and(|live| live.version == version);
-        if self.is(Mutation::GoesOnWithAnotherVersion) && is_of_live {
+        if self.is(Mutation::GoesOnWithAnother) && is_of_live {
             return under_way.version;
         }
         if under_way.version != version {
@@ -164,6 +165,7 @@ impl Mutant {
     /// An update with a mutation that is about its kind; nothing if it is not.
     async fn update_mutated(&self, build: &Build, update: &BuildUpdate) -> Option<()> {
         let is_cancelled = build.state == BuildState::Cancelled;
+        let is_live = build.state == BuildState::Live;
         match update {
             BuildUpdate::Promote => {
                 self.before_promotion(build).await;
@@ -180,6 +182,9 @@ impl Mutant {
                 (self.is(Mutation::SkipsAnything) && failed != Some(*position)).then_some(())
             }
             BuildUpdate::Retry => None,
+            BuildUpdate::Discard(_) => {
+                (is_live && self.is(Mutation::KeepsTheLiveOne)).then_some(())
+            }
         }
     }
 
@@ -187,7 +192,7 @@ impl Mutant {
     async fn before_failure(&self, build: &Build, failure: &Failure) {
         let is_at = |skipped: &Skipped| skipped.position == failure.position;
         let is_skipped = build.skipped.iter().any(is_at);
-        let is_passed = failure.position <= build.checkpoint;
+        let is_passed = failure.position <= build.checkpoint.position;
         if self.is(Mutation::FailsAtWhatIsSkipped) && is_skipped
             || self.is(Mutation::FailsAtWhatIsPassed) && is_passed
         {
@@ -198,7 +203,11 @@ impl Mutant {
     /// Has a failure reported that is not late, wherever it was.
     async fn fail(&self, build: &Build, failure: Failure) {
         let last = build.skipped.last().map(|skipped| skipped.position);
-        let position = build.checkpoint.max(last.unwrap_or_default()).next();
+        let position = build
+            .checkpoint
+            .position
+            .max(last.unwrap_or_default())
+            .next();
         let failure = Failure {
             position,
             ..failure
@@ -220,7 +229,7 @@ impl Mutant {
         }
         if self.is(Mutation::PromotesWhatIsBehind)
             && let Some(live) = &live
-            && live.checkpoint > build.checkpoint
+            && live.checkpoint.position > build.checkpoint.position
         {
             let moved = self.inner.commit(DocumentBatch {
                 build: build.id,
@@ -253,13 +262,16 @@ impl Mutant {
                 }
             }
         }
-        if self.is(Mutation::ChecksBeforeItWrites)
-            && let Some(build) = self.build(batch.build).await
-            && build.checkpoint == batch.from
-        {
+        let Some(build) = self.build(batch.build).await else {
+            return;
+        };
+        if self.is(Mutation::ChecksBeforeItWrites) && build.checkpoint == batch.from {
             tokio::task::yield_now().await;
             let now = self.build(batch.build).await.expect("it has not ended");
             batch.from = now.checkpoint;
+        }
+        if self.is(Mutation::IgnoresTheMark) && build.checkpoint.position == batch.from.position {
+            batch.from = build.checkpoint;
         }
     }
 
@@ -421,8 +433,8 @@ impl ProjectionStore for Mutant {
             taken_for = self.before_begin(&under_way, version).await;
         }
         let mut build = self.inner.begin(name, taken_for).await?;
-        if self.is(Mutation::BeginsAtOne) && build.checkpoint == Position::START {
-            build.checkpoint = Position::new(1);
+        if self.is(Mutation::BeginsAtOne) && build.checkpoint == LogPlace::START {
+            build.checkpoint = Position::new(1).into();
         }
         if self.is(Mutation::ReusesNumbers)
             && is_first

@@ -4,8 +4,8 @@ use std::time::Duration;
 use ironstar_ports::contract::projection_store::RULES;
 use ironstar_ports::{
     Build, BuildId, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
-    DocumentPage, DocumentQuery, DocumentSource, EventStore, Failure, Found, Payload, Place,
-    Position, ProjectionStore, StoreError,
+    DocumentPage, DocumentQuery, DocumentSource, EventStore, Failure, Found, LogPlace, Payload,
+    Place, Position, ProjectionStore, StoreError,
 };
 use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
@@ -24,11 +24,16 @@ async fn the_projection_store_keeps_the_contract() {
 }
 
 /// A commit of documents with these keys, each listed.
-fn batch(build: &Build, from: u64, to: u64, keys: impl Iterator<Item = u64>) -> DocumentBatch {
+pub(super) fn batch(
+    build: &Build,
+    from: u64,
+    to: u64,
+    keys: impl Iterator<Item = u64>,
+) -> DocumentBatch {
     DocumentBatch {
         build: build.id,
-        from: Position::new(from),
-        to: Position::new(to),
+        from: Position::new(from).into(),
+        to: Position::new(to).into(),
         changes: keys
             .map(|key| {
                 DocumentChange::Put(Document {
@@ -223,7 +228,7 @@ async fn a_failed_commit_changes_nothing() {
     assert!(matches!(answer, Err(CommitError::Store(_))), "{answer:?}");
     append_one(&store).await.expect("appended");
     let found = find_all(&projections, build.id).await.expect("found");
-    assert_eq!((found.checkpoint, found.page), (Position::START, vec![]));
+    assert_eq!((found.checkpoint, found.page), (LogPlace::START, vec![]));
     let harmless = batch(&build, 0, 5, 1..2);
     projections.commit(harmless).await.expect("committed");
     append_one(&store).await.expect("appended");

@@ -33,7 +33,7 @@ fn now() -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::days(20_000)
 }
 
-fn session(number: u64) -> StoredSession {
+pub(super) fn session(number: u64) -> StoredSession {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&number.to_be_bytes());
     StoredSession {

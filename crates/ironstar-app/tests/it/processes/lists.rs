@@ -105,6 +105,23 @@ async fn many_lists_are_archived_each_in_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clock_that_jumps_archives_no_list_before_its_time() {
+    let world = World::new();
+    let node = world.node().await;
+    node.archive_after(HOUR);
+    for _ in 0..50 {
+        node.done_list().await;
+    }
+    sleep(MINUTE).await;
+    world.machine.jump(400 * 24 * HOUR);
+    node.done_list().await;
+    sleep(HOUR - 5 * MINUTE).await;
+    assert_eq!(world.count("archived").await, 0);
+    sleep(10 * MINUTE).await;
+    assert_eq!(world.count("archived").await, 51);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_is_touched_at_the_last_moment_is_restored() {
     let world = World::new();
     let node = world.node().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
-use ironstar_adapters::system::SystemIdSource;
+use ironstar_adapters::system::{SteadyClock, SystemIdSource};
 use ironstar_app::list::{ArchiveDoneLists, ListStep};
 use ironstar_app::process::{Executor, NotExecuted, Reaction, State};
 use ironstar_app::projection::{FoldError, Projection};
@@ -29,15 +29,28 @@ use uuid::Uuid;
 
 use crate::support::{TestProjectionStore, memory_bus};
 
-/// A clock that goes with the time of the test.
+/// A clock that goes with the time of the test, and can be set.
 #[derive(Debug)]
-struct PausedClock {
+pub(super) struct PausedClock {
     since: Instant,
+    shift: Mutex<Duration>,
+}
+
+impl PausedClock {
+    /// From now on, the clock shows a later time.
+    pub(super) fn jump(&self, by: Duration) {
+        *self.shift.lock().expect("nobody has panicked") += by;
+    }
 }
 
 impl Clock for PausedClock {
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH + self.since.elapsed()
+        let shift = *self.shift.lock().expect("nobody has panicked");
+        OffsetDateTime::UNIX_EPOCH + self.since.elapsed() + shift
+    }
+
+    fn uptime(&self) -> Duration {
+        self.since.elapsed()
     }
 }
 
@@ -45,7 +58,9 @@ impl Clock for PausedClock {
 pub(super) struct World {
     pub(super) events: Arc<MemoryEventStore>,
     pub(super) documents: Arc<TestProjectionStore>,
-    clock: Arc<PausedClock>,
+    /// The clock of the machine.
+    pub(super) machine: Arc<PausedClock>,
+    clock: Arc<dyn Clock>,
 }
 
 /// A server.
@@ -59,9 +74,13 @@ pub(super) struct Node {
 
 impl World {
     pub(super) fn new() -> Self {
-        let since = Instant::now();
-        let clock = Arc::new(PausedClock { since });
+        let machine = Arc::new(PausedClock {
+            since: Instant::now(),
+            shift: Mutex::default(),
+        });
+        let clock = Arc::new(SteadyClock::new(machine.clone()));
         Self {
+            machine,
             events: Arc::new(MemoryEventStore::new(clock.clone())),
             documents: Arc::default(),
             clock,
@@ -161,7 +180,8 @@ impl World {
             .append(append)
             .await
             .expect("appended")
-            .position()
+            .place()
+            .position
     }
 }
 
@@ -287,6 +307,8 @@ pub(super) enum Manner {
         times: u64,
         tried: Arc<AtomicU64>,
     },
+    /// It says that it has done so, and stores nothing.
+    Forgetful { tried: Arc<AtomicU64> },
     /// None is there.
     Refusing { tried: Arc<AtomicU64> },
     /// This one takes for ever, the first time.
@@ -324,6 +346,10 @@ impl Executor<TodoId> for Stamper {
                 if todo == *hanging && tried.fetch_add(1, SeqCst) == 0 {
                     std::future::pending::<()>().await;
                 }
+            }
+            Manner::Forgetful { tried } => {
+                tried.fetch_add(1, SeqCst);
+                return Ok(());
             }
             Manner::Refusing { tried } => {
                 tried.fetch_add(1, SeqCst);

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemoryProjectionStore};
-use ironstar_adapters::system::SystemClock;
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::projection::{Documents, FoldError, Projection, Projections, ReadModel};
 use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
     Append, Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource,
-    Envelope, EventBus, EventStore, ExpectedSequence, Found, Key, Metadata, NewEvent, Payload,
-    Place, Position, ProjectionStore, StoreError, StreamId, UpdateError,
+    Envelope, EventBus, EventStore, ExpectedSequence, Found, IdSource, Key, Metadata, NewEvent,
+    Payload, Place, Position, ProjectionStore, StoreError, StreamId, UpdateError,
 };
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{TestStore, memory_bus, memory_store};
 
@@ -51,6 +50,12 @@ impl World {
     pub(crate) async fn damaged(&self, position: Position) -> Self {
         self.log.damage([position]);
         self.again().await
+    }
+
+    /// The same store of read models, on another log.
+    pub(crate) async fn on_another_log(&self, events: Arc<MemoryEventStore>) -> Self {
+        let log = Arc::new(TestStore::counting(events.clone()));
+        Self::on(events, log, Arc::clone(&self.store)).await
     }
 
     async fn on(
@@ -92,12 +97,12 @@ impl World {
             event_type: event_type.to_owned(),
             schema_version: 1,
             payload: Payload::from_text("{}".to_owned()).expect("JSON"),
-            metadata: Metadata::new(Uuid::nil()),
+            metadata: Metadata::new(SystemIdSource.next_id()),
         };
         let stream = StreamId::new("Test", id);
         let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event]);
         let appended = self.events.append(append).await.expect("appended");
-        appended.position()
+        appended.place().position
     }
 
     /// Waits until a read model is as of the end of the log.

@@ -1,6 +1,7 @@
 //! What an append does, and what it does not.
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::Store;
 use super::support::{
@@ -8,7 +9,7 @@ use super::support::{
     sequence_numbers, some_events, stream, stream_events,
 };
 use crate::contract::{Verdict, Violation, equal};
-use crate::{Append, AppendError, ExpectedSequence, Position, Sequence, StreamAppend};
+use crate::{Append, AppendError, ExpectedSequence, Mark, Position, Sequence, StreamAppend};
 
 /// A new store has no events, and says so everywhere.
 pub(super) async fn empty_store(store: Store) -> Verdict {
@@ -61,6 +62,21 @@ pub(super) async fn positions(store: Store) -> Verdict {
     equal("second append", second.position, Position::new(3))?;
     equal("head", head(&store).await?, Position::new(3))?;
     equal("log", position_numbers(&log(&store).await?), vec![1, 2, 3])
+}
+
+/// An append answers the mark of the stream's last event.
+pub(super) async fn marks(store: Store) -> Verdict {
+    for (number, expected) in [(1, NoStream), (3, exact(1))] {
+        let ids = [number, number + 1].map(Uuid::from_u128);
+        let events = ids.map(|id| {
+            let mut event = event("happened", json!({}));
+            event.metadata.event_id = id;
+            event
+        });
+        let answer = append(&store, stream(1), expected, events.to_vec()).await?;
+        equal("the mark", answer.mark, Some(Mark::of(ids[1])))?;
+    }
+    Ok(())
 }
 
 /// `NoStream` is met by a stream without events only.

@@ -6,8 +6,8 @@ use super::Store;
 use super::support::{NoStream, append, exact, head, log, some_events, stream};
 use crate::contract::{Verdict, Violation, equal, failed};
 use crate::{
-    Append, AppendError, Appended, CommandKey, CommandRecord, ExpectedSequence, Outcome, Position,
-    StreamHead,
+    Append, AppendError, Appended, CommandKey, CommandRecord, EarlierCommand, ExpectedSequence,
+    Mark, Outcome, Position, StreamHead,
 };
 
 /// A command that is sent again is answered again, and appends nothing, also
@@ -57,6 +57,9 @@ pub(super) async fn nothing_to_change(store: Store) -> Verdict {
             stream: stream(1),
             sequence: Some(crate::Sequence::new(1)),
             position: Position::new(2),
+            mark: some_events(1)
+                .last()
+                .map(|event| Mark::of(event.metadata.event_id)),
         }],
     };
     equal("the answer", &answer, &expected)?;
@@ -97,12 +100,55 @@ pub(super) async fn one_of_many(store: Store) -> Verdict {
     equal("head", head(&store).await?, Position::new(1))
 }
 
+/// A command is known by its second key as well as by its first.
+pub(super) async fn second_key(store: Store) -> Verdict {
+    let mut append = with_key("key", "request", 1, NoStream, 1);
+    append.command = append.command.map(|command| CommandRecord {
+        second: Some(command_key("second")),
+        ..command
+    });
+    let first = store.append(append).await.map_err(failed("append"))?;
+    let again = send(&store, "second", "request", 2, NoStream, 1).await?;
+    equal("the answer to the second key", again, first)?;
+    equal("head", head(&store).await?, Position::new(1))
+}
+
+/// A command that was stored under an earlier key of it is answered again.
+pub(super) async fn earlier_key(store: Store) -> Verdict {
+    let first = send(&store, "earlier", "request", 1, NoStream, 1).await?;
+    let append = with_earlier_key("key", "request", 2);
+    let again = store.append(append).await.map_err(failed("append"))?;
+    equal("the second answer", again, first)?;
+    equal("head", head(&store).await?, Position::new(1))
+}
+
+/// An earlier key that belongs to another command does not hinder the append.
+pub(super) async fn earlier_key_of_another_command(store: Store) -> Verdict {
+    let other = send(&store, "earlier", "request", 1, NoStream, 1).await?;
+    let append = with_earlier_key("key", "other request", 2);
+    store.append(append).await.map_err(failed("append"))?;
+    equal("head", head(&store).await?, Position::new(2))?;
+    let again = send(&store, "earlier", "request", 1, NoStream, 1).await?;
+    equal("the answer to the earlier key", again, other)
+}
+
+fn with_earlier_key(key: &str, request: &str, id: u64) -> Append {
+    let mut append = with_key(key, request, id, NoStream, 1);
+    let earlier = EarlierCommand {
+        key: command_key("earlier"),
+        request: request.to_owned(),
+    };
+    append.command = append.command.map(|command| CommandRecord {
+        earlier: vec![earlier],
+        ..command
+    });
+    append
+}
+
 fn with_key(key: &str, request: &str, id: u64, expected: ExpectedSequence, events: u64) -> Append {
     let mut append = Append::to_stream(stream(id), expected, some_events(events));
-    append.command = Some(CommandRecord {
-        key: command_key(key),
-        request: request.to_owned(),
-    });
+    let request = request.to_owned();
+    append.command = Some(CommandRecord::new(command_key(key), request));
     append
 }
 

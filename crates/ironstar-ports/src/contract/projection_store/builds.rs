@@ -2,13 +2,14 @@
 
 use super::Store;
 use super::support::{
-    NAME, OPEN, advance, begin, begin_of, build, builds, by_keys, commit, failure, find, find_in,
-    in_wrong_state, list, lists, live, page, put, says, stands, states, update,
+    NAME, OPEN, advance, begin, begin_of, build, builds, by_keys, commit, commit_places, failure,
+    find, find_in, found_live, in_wrong_state, list, lists, live, page, place, put, says, stands,
+    states, update,
 };
 use crate::contract::{Verdict, Violation, equal};
 use crate::{
-    Build, BuildId, BuildState, BuildUpdate, DocumentQuery, DocumentSource, Found, Position,
-    UpdateError,
+    Build, BuildId, BuildState, BuildUpdate, DocumentQuery, DocumentSource, Found, LogPlace,
+    Position, UpdateError,
 };
 
 /// At first there are no builds. One begins at the start, and without
@@ -21,7 +22,7 @@ pub(super) async fn begins_empty(store: Store) -> Verdict {
         name: NAME.to_owned(),
         version: 7,
         state: BuildState::Building,
-        checkpoint: Position::START,
+        checkpoint: LogPlace::START,
         failure: None,
         skipped: vec![],
     };
@@ -29,7 +30,7 @@ pub(super) async fn begins_empty(store: Store) -> Verdict {
     let expected = Found {
         build: begun.id,
         version: 7,
-        checkpoint: Position::START,
+        checkpoint: LogPlace::START,
         keyed: vec![],
         page: vec![],
     };
@@ -147,6 +148,36 @@ pub(super) async fn cancelled(store: Store) -> Verdict {
     stands(&store, other, BuildState::Live, 0).await
 }
 
+/// A build that is made of another history ends, whatever its state. It stays if its
+/// checkpoint is not the one that was looked at.
+pub(super) async fn discarded(store: Store) -> Verdict {
+    let at = place(5, 1);
+    let elsewhere = [place(5, 2), Position::new(5).into(), LogPlace::START];
+    for state in [
+        BuildState::Live,
+        BuildState::Building,
+        BuildState::Cancelled,
+    ] {
+        let id = begin(&store, 1).await?;
+        commit_places(&store, id, LogPlace::START, at).await?;
+        match state {
+            BuildState::Live => update(&store, id, BuildUpdate::Promote).await?,
+            BuildState::Building => {}
+            BuildState::Cancelled => update(&store, id, BuildUpdate::Cancel).await?,
+        }
+        for elsewhere in elsewhere {
+            in_wrong_state(&store, id, BuildUpdate::Discard(elsewhere)).await?;
+            stands(&store, id, state, 5).await?;
+        }
+        update(&store, id, BuildUpdate::Discard(at)).await?;
+        equal("builds", builds(&store).await?, vec![])?;
+        let found = find(&store, DocumentSource::Build(id), DocumentQuery::default()).await?;
+        equal("what is found", found, None)?;
+        equal("live", found_live(&store, NAME).await?, None)?;
+    }
+    Ok(())
+}
+
 /// A build that has ended is not found and cannot be updated, as if it had never
 /// been.
 pub(super) async fn that_has_ended(store: Store) -> Verdict {
@@ -165,6 +196,7 @@ pub(super) async fn that_has_ended(store: Store) -> Verdict {
             BuildUpdate::Fail(failure(1)),
             BuildUpdate::Retry,
             BuildUpdate::Skip(Position::new(1)),
+            BuildUpdate::Discard(Position::new(5).into()),
         ] {
             let answer = store.update(build, update).await;
             if !matches!(answer, Err(UpdateError::NoSuchBuild)) {

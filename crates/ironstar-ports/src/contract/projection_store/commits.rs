@@ -4,11 +4,14 @@ use futures::future::join_all;
 
 use super::Store;
 use super::support::{
-    OPEN, advance, batch, begin, bodies, build, commit, document, failure, find_in, has_stopped,
-    moved, page, put, says, stands, update,
+    OPEN, advance, batch, begin, bodies, build, commit, commit_places, document, failure, find_in,
+    has_stopped, moved, page, place, put, says, stands, update,
 };
 use crate::contract::{Verdict, equal, let_others_run};
-use crate::{BuildId, BuildState, BuildUpdate, DocumentChange, DocumentQuery, Position};
+use crate::{
+    BuildId, BuildState, BuildUpdate, DocumentBatch, DocumentChange, DocumentQuery, LogPlace,
+    Position,
+};
 
 /// A commit moves the checkpoint, also one that changes nothing else.
 pub(super) async fn moves_the_checkpoint(store: Store) -> Verdict {
@@ -22,7 +25,8 @@ pub(super) async fn moves_the_checkpoint(store: Store) -> Verdict {
         commit(&store, build, from, to, changes).await?;
         stands(&store, build, BuildState::Building, to).await?;
         let found = find_in(&store, build, DocumentQuery::default()).await?;
-        equal("the checkpoint found", found.checkpoint, Position::new(to))?;
+        let expected = Position::new(to).into();
+        equal("the checkpoint found", found.checkpoint, expected)?;
     }
     says(&store, build, "a", Some("2")).await
 }
@@ -36,12 +40,37 @@ pub(super) async fn from_elsewhere(store: Store) -> Verdict {
     for from in [0, 4, 6] {
         let changes = vec![put("at", "9"), put("new", "9")];
         let answer = store.commit(batch(id, from, 9, changes)).await;
-        equal("the checkpoint", moved(answer)?, Position::new(5))?;
+        equal("the checkpoint", moved(answer)?, Position::new(5).into())?;
         stands(&store, id, BuildState::Building, 5).await?;
         says(&store, id, "at", Some("5")).await?;
         says(&store, id, "new", None).await?;
         let failed = build(&store, id).await?.failure;
         equal("the failure", failed, Some(failure(6)))?;
+    }
+    Ok(())
+}
+
+/// A checkpoint keeps its mark, and a commit from the same position of another
+/// history changes nothing.
+pub(super) async fn in_another_history(store: Store) -> Verdict {
+    let id = begin(&store, 1).await?;
+    let [ours, others] = [1, 2].map(|id| place(5, id));
+    commit_places(&store, id, LogPlace::START, ours).await?;
+    for from in [others, LogPlace::unmarked(ours.position)] {
+        let batch = DocumentBatch {
+            from,
+            ..batch(id, 5, 6, vec![put("new", "9")])
+        };
+        equal("the checkpoint", moved(store.commit(batch).await)?, ours)?;
+        equal("the build's", build(&store, id).await?.checkpoint, ours)?;
+        says(&store, id, "new", None).await?;
+    }
+    let next = LogPlace::unmarked(Position::new(6));
+    for (from, to) in [(ours, next), (next, place(6, 3))] {
+        commit_places(&store, id, from, to).await?;
+        let found = find_in(&store, id, DocumentQuery::default()).await?;
+        equal("the checkpoint found", found.checkpoint, to)?;
+        equal("the build's", build(&store, id).await?.checkpoint, to)?;
     }
     Ok(())
 }
@@ -79,11 +108,11 @@ pub(super) async fn seen_whole(store: Store) -> Verdict {
             let mut query = page(&[OPEN], None, 9);
             query.keys = vec!["a".to_owned()];
             let found = find_in(&store, build, query).await?;
-            let at = found.checkpoint.get().to_string();
+            let at = found.checkpoint.position.get().to_string();
             let expected = if at == "0" { vec![] } else { vec![&*at] };
             equal("by key", bodies(&found.keyed), expected.clone())?;
             equal("the page", bodies(&found.page), expected)?;
-            if found.checkpoint.get() == LAST {
+            if found.checkpoint.position.get() == LAST {
                 return Ok(());
             }
             let_others_run().await;

@@ -1,13 +1,14 @@
 //! What the rules build, and how they look at it.
 
 use time::macros::datetime;
+use uuid::Uuid;
 
 use super::Store;
 use crate::contract::{Verdict, Violation, equal, failed};
 use crate::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
-    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, Payload, Place, Position,
-    UpdateError,
+    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, LogPlace, Payload, Place,
+    Position, UpdateError,
 };
 
 /// The projection that most rules are about.
@@ -55,8 +56,8 @@ pub(super) fn batch(
 ) -> DocumentBatch {
     DocumentBatch {
         build,
-        from: Position::new(from),
-        to: Position::new(to),
+        from: Position::new(from).into(),
+        to: Position::new(to).into(),
         changes,
     }
 }
@@ -70,6 +71,27 @@ pub(super) async fn commit(
 ) -> Verdict {
     let commit = store.commit(batch(build, from, to, changes)).await;
     commit.map_err(failed("commit"))
+}
+
+/// Where the event with this id is.
+pub(super) fn place(position: u64, id: u128) -> LogPlace {
+    LogPlace::of(Position::new(position), Uuid::from_u128(id))
+}
+
+/// Moves a checkpoint from one place to another.
+pub(super) async fn commit_places(
+    store: &Store,
+    build: BuildId,
+    from: LogPlace,
+    to: LogPlace,
+) -> Verdict {
+    let batch = DocumentBatch {
+        build,
+        from,
+        to,
+        changes: vec![put("moved", "1")],
+    };
+    store.commit(batch).await.map_err(failed("commit"))
 }
 
 /// Moves a checkpoint, and has the document `at` say where it is.
@@ -88,7 +110,7 @@ pub(super) async fn has_stopped(store: &Store, batch: DocumentBatch) -> Verdict 
 }
 
 /// Where a commit that is refused says that the checkpoint is.
-pub(super) fn moved(answer: Result<(), CommitError>) -> Result<Position, Violation> {
+pub(super) fn moved(answer: Result<(), CommitError>) -> Result<LogPlace, Violation> {
     match answer {
         Err(CommitError::Moved { checkpoint }) => Ok(checkpoint),
         answer => Err(Violation(format!(
@@ -226,7 +248,11 @@ pub(super) async fn stands(
 ) -> Verdict {
     let build = build(store, id).await?;
     equal("the state", build.state, state)?;
-    equal("the checkpoint", build.checkpoint.get(), checkpoint)
+    equal(
+        "the checkpoint",
+        build.checkpoint.position.get(),
+        checkpoint,
+    )
 }
 
 /// A failure that no other is equal to.

@@ -18,7 +18,7 @@ fn change(from: u64) -> Changes<u64> {
     };
     Changes {
         from: at(from),
-        to: at(from + 1),
+        to: at(from + 1).into(),
         documents: HashMap::from([("a".to_owned(), changed)]),
     }
 }
@@ -31,33 +31,33 @@ fn what_is_forgotten_cannot_be_merged() {
         entries: 2,
         ..Bounds::OF_A_VIEW
     };
-    let mut log = Log::new(at(0), bounds);
+    let mut log = Log::new(at(0).into(), bounds);
     for from in 0..2 {
         assert!(log.take(&change(from), |_, _| true));
     }
     let Missed::After(gap) = log.missed(at(0)) else {
         panic!("all is known");
     };
-    let merged = log.merge(gap, at(2)).expect("all is known");
+    let merged = log.merge(gap, at(2).into()).expect("all is known");
     let number = &merged.documents["a"];
     assert_eq!(number.before.as_deref(), Some(&0));
     assert_eq!(number.after.as_deref(), Some(&2));
-    let merged = log.merge(gap, at(1)).expect("all is known");
+    let merged = log.merge(gap, at(1).into()).expect("all is known");
     assert_eq!(merged.documents["a"].after.as_deref(), Some(&1));
     log.take(&change(2), |_, _| true);
-    assert!(log.merge(gap, at(2)).is_none());
+    assert!(log.merge(gap, at(2).into()).is_none());
     assert_eq!(log.missed(at(0)), Missed::TooMuch);
 }
 
 /// It would mean that batches overlap: what they change cannot be merged.
 #[test]
 fn news_that_do_not_come_next_leave_nothing_known() {
-    let mut log = Log::new(at(2), Bounds::OF_A_VIEW);
+    let mut log = Log::new(at(2).into(), Bounds::OF_A_VIEW);
     let mut news = change(1);
-    news.to = at(4);
+    news.to = at(4).into();
     assert!(log.take(&news, |_, _| true));
     assert_eq!(log.missed(at(2)), Missed::TooMuch);
-    assert_eq!((log.position(), log.changed()), (at(4), at(4)));
+    assert_eq!((log.place(), log.changed()), (at(4).into(), at(4).into()));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn ids_inside_a_batch_are_not_admitted_nor_those_of_which_nothing_is_known() {
         batches: 1,
         ..Bounds::OF_A_VIEW
     };
-    let mut log = Log::new(at(1), bounds);
+    let mut log = Log::new(at(1).into(), bounds);
     let admitted = |log: &Log<u64>| -> Vec<u64> {
         let all = (0..=9).filter_map(|id| log.admit(at(id), at(8)));
         all.map(Position::get).collect()
@@ -75,7 +75,7 @@ fn ids_inside_a_batch_are_not_admitted_nor_those_of_which_nothing_is_known() {
     for (from, to, known) in [(1, 4, &[1, 4, 8][..]), (5, 7, &[4, 5, 7, 8])] {
         let batch = Changes {
             from: at(from),
-            to: at(to),
+            to: at(to).into(),
             ..change(0)
         };
         assert!(

@@ -91,7 +91,7 @@ impl CellsView {
     /// A view that nobody follows yet, as of a boundary.
     pub(super) fn alone(self, position: u64, bounds: Bounds) -> Arc<LiveView<Self>> {
         let position = Position::new(position);
-        Arc::new(LiveView::new(self, position, bounds, Life::alone()))
+        Arc::new(LiveView::new(self, position.into(), bounds, Life::alone()))
     }
 }
 
@@ -158,7 +158,7 @@ impl View for CellsView {
             let stored = self.stored.lock().expect("the lock");
             let whole = format!("whole{}", text(self.of(&stored.cells)));
             Ok(Whole {
-                position: Position::new(stored.position),
+                place: Position::new(stored.position).into(),
                 end: None,
                 patch: PatchElements::new(whole),
             })
@@ -175,7 +175,7 @@ pub(super) fn news(at: u64, key: &str, before: Option<Cell>, after: Option<Cell>
     };
     News::Changed(Arc::new(Changes {
         from: Position::new(at - 1),
-        to: Position::new(at),
+        to: Position::new(at).into(),
         documents: HashMap::from([(key.to_owned(), changed)]),
     }))
 }

@@ -177,7 +177,8 @@ impl Play {
             Deed::Lag => {
                 if !self.told.is_empty() {
                     self.told.clear();
-                    self.live.take(&News::Jumped(Position::new(self.reached)));
+                    self.live
+                        .take(&News::Jumped(Position::new(self.reached).into()));
                 }
             }
             Deed::Publish => self.live.publish(),
@@ -219,7 +220,7 @@ impl Play {
         let news = (from < end).then(|| {
             News::Changed(Arc::new(Changes {
                 from: Position::new(from as u64),
-                to: Position::new(end as u64),
+                to: Position::new(end as u64).into(),
                 documents,
             }))
         });

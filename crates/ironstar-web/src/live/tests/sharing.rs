@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use futures::task::{ArcWake, waker};
 use futures::{FutureExt, StreamExt};
 use ironstar_app::projection::{Changed, Changes, News};
-use ironstar_ports::Position;
+use ironstar_ports::{LogPlace, Position};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ impl Counter {
         };
         let (news, receiver) = broadcast::channel(1_024);
         let live = view.clone().alone(0, Bounds::OF_A_VIEW);
-        let following = follow(Arc::downgrade(&live), || Position::new(0), receiver);
+        let following = follow(Arc::downgrade(&live), || LogPlace::START, receiver);
         tokio::spawn(following);
         Self {
             view,
@@ -266,7 +266,7 @@ fn who_has_seen_half_of_a_batch_elsewhere_gets_the_whole_view() {
         };
         let batch = Changes {
             from: Position::new(1),
-            to: Position::new(4),
+            to: Position::new(4).into(),
             documents: HashMap::from([("a".to_owned(), made)]),
         };
         live.take(&News::Changed(Arc::new(batch)));

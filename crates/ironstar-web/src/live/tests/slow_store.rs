@@ -32,7 +32,11 @@ impl SlowStore {
     /// Waits until something has been committed.
     pub(super) async fn committed(&self, position: Position) {
         let committed = async {
-            while self.inner.builds().await.expect("builds")[0].checkpoint < position {
+            while self.inner.builds().await.expect("builds")[0]
+                .checkpoint
+                .position
+                < position
+            {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };

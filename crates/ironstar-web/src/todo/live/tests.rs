@@ -387,3 +387,28 @@ proptest! {
         });
     }
 }
+
+/// All is done, and is not, while the page is cut anew in between: what is told then
+/// is about three todos, and nine are there.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_in_the_middle_of_changes_is_read_again() {
+    use Happening::{Create, Delete, OnAll, Open, Read, Settle, Toggle};
+    let happenings = [
+        [Create, Create, Create, Create].as_slice(),
+        &[Open(190, None), Toggle(48_077_840_540_284), Delete(0)],
+        &[Create, Toggle(822_390_523_782_734_185), Open(91, None)],
+        &[Toggle(142_921_982_514_503_749), Create],
+        &[Toggle(1_255_614_509_431_078_473)],
+        &[Toggle(5_092_856_758_207_626_109), Settle, Create],
+        &[OnAll(9), OnAll(43), Read(268_267_893_140_813_353)],
+    ];
+    let mut world = World::new().await;
+    for _ in 0..3 {
+        world.happens(&Create).await;
+    }
+    world.reach().await;
+    for happening in happenings.concat() {
+        world.happens(&happening).await;
+    }
+    world.check().await;
+}

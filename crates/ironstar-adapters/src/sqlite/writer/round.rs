@@ -1,0 +1,176 @@
+//! Requests that are carried out together, or wait together for a lock.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use ironstar_ports::{
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommitError, Snapshot, StoreError,
+    UpdateError,
+};
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::sqlite::documents::Changes;
+use crate::sqlite::file::Files;
+use crate::sqlite::refusal::Refusal;
+
+/// What a caller asks of the task.
+pub(super) enum Request {
+    Append(Append, Answer<Appended, AppendError>),
+    Save(Snapshot, Answer<(), StoreError>),
+    Project(Project),
+    Run(Box<dyn Job>),
+    /// Not given up while the file is locked: the file is closed in any case.
+    Close(Answer<(), StoreError>),
+}
+
+/// A change to read models.
+pub(super) enum Project {
+    Begin(String, u32, Answer<Build, StoreError>),
+    Update(BuildId, BuildUpdate, Answer<(), UpdateError>),
+    Commit(Changes, Answer<(), CommitError>),
+}
+
+/// A change of one statement, which can be tried again.
+pub(super) trait Job: Send {
+    /// Carries it out, and answers if that succeeds and the files are in their places.
+    fn attempt<'a>(
+        &'a mut self,
+        connection: &'a mut SqliteConnection,
+        files: &'a Files,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Answers that it was not carried out.
+    fn fail(self: Box<Self>, error: StoreError);
+
+    /// Until when the caller waits for a lock.
+    fn patient_until(&self) -> Instant;
+}
+
+/// Where the answer goes, and until when the caller waits for a lock.
+pub(super) struct Answer<T, E> {
+    to: oneshot::Sender<Result<T, E>>,
+    patient_until: Instant,
+}
+
+impl<T, E> Answer<T, E> {
+    pub(super) fn new(to: oneshot::Sender<Result<T, E>>, patient_until: Instant) -> Self {
+        Self { to, patient_until }
+    }
+
+    pub(super) fn send(self, outcome: Result<T, E>) {
+        // The caller may have gone away. That changes nothing about a commit.
+        let _ = self.to.send(outcome);
+    }
+
+    pub(super) fn patient_until(&self) -> Instant {
+        self.patient_until
+    }
+}
+
+/// Requests by kind, in the order in which the task carries the kinds out.
+#[derive(Default)]
+pub(super) struct Round {
+    pub(super) appends: Vec<Append>,
+    /// One for each of the appends.
+    pub(super) append_answers: Vec<Answer<Appended, AppendError>>,
+    pub(super) snapshots: Vec<Snapshot>,
+    /// One for each of the snapshots.
+    pub(super) snapshot_answers: Vec<Answer<(), StoreError>>,
+    pub(super) jobs: VecDeque<Box<dyn Job>>,
+    pub(super) projects: VecDeque<Project>,
+    pub(super) close: Option<Answer<(), StoreError>>,
+}
+
+impl Round {
+    pub(super) fn add(&mut self, requests: impl Iterator<Item = Request>) {
+        for request in requests {
+            match request {
+                Request::Append(append, answer) => {
+                    self.appends.push(append);
+                    self.append_answers.push(answer);
+                }
+                Request::Save(snapshot, answer) => {
+                    self.snapshots.push(snapshot);
+                    self.snapshot_answers.push(answer);
+                }
+                Request::Run(job) => self.jobs.push_back(job),
+                Request::Project(project) => self.projects.push_back(project),
+                Request::Close(answer) => self.close = Some(answer),
+            }
+        }
+    }
+
+    /// How many requests are to be carried out.
+    pub(super) fn len(&self) -> usize {
+        self.appends.len() + self.snapshots.len() + self.jobs.len() + self.projects.len()
+    }
+
+    /// Answers the callers that do not wait for a lock beyond `time`. Returns how many
+    /// callers these are.
+    pub(super) fn give_up(&mut self, time: Instant, why: &Arc<Refusal>) -> usize {
+        let before = self.len();
+        let locked = || StoreError::unavailable(Arc::clone(why));
+        give_up_of(&mut self.appends, &mut self.append_answers, time, locked);
+        give_up_of(
+            &mut self.snapshots,
+            &mut self.snapshot_answers,
+            time,
+            locked,
+        );
+        for job in mem::take(&mut self.jobs) {
+            if job.patient_until() > time {
+                self.jobs.push_back(job);
+            } else {
+                job.fail(locked());
+            }
+        }
+        for project in mem::take(&mut self.projects) {
+            if project.patient_until() > time {
+                self.projects.push_back(project);
+            } else {
+                project.fail(locked());
+            }
+        }
+        before - self.len()
+    }
+}
+
+impl Project {
+    fn patient_until(&self) -> Instant {
+        match self {
+            Self::Begin(_, _, answer) => answer.patient_until(),
+            Self::Update(_, _, answer) => answer.patient_until(),
+            Self::Commit(_, answer) => answer.patient_until(),
+        }
+    }
+
+    fn fail(self, error: StoreError) {
+        match self {
+            Self::Begin(_, _, answer) => answer.send(Err(error)),
+            Self::Update(_, _, answer) => answer.send(Err(error.into())),
+            Self::Commit(_, answer) => answer.send(Err(error.into())),
+        }
+    }
+}
+
+/// Removes those requests, with their answers, that do not wait beyond `time`.
+fn give_up_of<R, T, E: From<StoreError>>(
+    requests: &mut Vec<R>,
+    answers: &mut Vec<Answer<T, E>>,
+    time: Instant,
+    locked: impl Fn() -> StoreError,
+) {
+    let pairs = mem::take(requests).into_iter().zip(mem::take(answers));
+    for (request, answer) in pairs {
+        if answer.patient_until() > time {
+            requests.push(request);
+            answers.push(answer);
+        } else {
+            answer.send(Err(locked().into()));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether the log is still the one that a place was seen in.
+//!
+//! A backup that is restored over the log makes another history of it: positions that
+//! were given before are given once more, to other events. What outlives that, such as
+//! an id that a client holds, a checkpoint, or a reader in the middle of the log, has a
+//! [`LogPlace`]. Here such a place is compared with the event that the log has now.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ironstar_ports::{Envelope, EventStore, LogPlace, Position, StoreError};
+
+use crate::FeedError;
+
+/// What a place comes to in the log as it is now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Resolved {
+    /// The log has it: this is its form with its mark, if that can be known.
+    Here(LogPlace),
+    /// It has no mark, and is beyond the log's end.
+    Beyond,
+    /// It is a place of another history: the log has another event there, or none.
+    Elsewhere,
+}
+
+/// Looks a place up in the log, by one indexed read. An event that cannot be read
+/// cannot be told from another, so its position is enough.
+///
+/// # Errors
+///
+/// If the store cannot be read.
+pub async fn resolve(store: &dyn EventStore, place: LogPlace) -> Result<Resolved, StoreError> {
+    if place.position == Position::START {
+        return Ok(Resolved::Here(LogPlace::START));
+    }
+    let found = match store.load_after(before(place.position), 1).await {
+        Err(StoreError::Damaged { position, .. }) if position == place.position => {
+            return Ok(Resolved::Here(LogPlace::unmarked(position)));
+        }
+        page => page?.first().map(Envelope::place),
+    };
+    Ok(match found {
+        Some(found) if found.position == place.position => resolve_by(found, place),
+        Some(_) | None if place.mark.is_some() => Resolved::Elsewhere,
+        Some(_) | None => Resolved::Beyond,
+    })
+}
+
+/// What a place comes to where the log has an event at its position.
+pub(crate) fn resolve_by(found: LogPlace, place: LogPlace) -> Resolved {
+    if found.agrees_with(place) {
+        Resolved::Here(found)
+    } else {
+        Resolved::Elsewhere
+    }
+}
+
+/// Where the log ends.
+///
+/// # Errors
+///
+/// If the store cannot be read.
+pub async fn head(store: &dyn EventStore) -> Result<LogPlace, StoreError> {
+    let head = LogPlace::unmarked(store.head().await?);
+    Ok(match resolve(store, head).await? {
+        Resolved::Here(place) => place,
+        Resolved::Beyond | Resolved::Elsewhere => head,
+    })
+}
+
+/// A page of events, which goes on where it should.
+pub(crate) type Page = Result<VecDeque<Arc<Envelope>>, FeedError>;
+
+/// Events as they were read, to be verified by [`goes_on_behind`].
+pub(crate) type Unverified = Result<VecDeque<Arc<Envelope>>, StoreError>;
+
+/// Reads up to `limit` events after a place, and makes sure that they go on where they
+/// should, also with an event that is damaged, and in the history of the place.
+pub(crate) async fn read_page(store: &dyn EventStore, last: LogPlace, limit: usize) -> Page {
+    loop {
+        let page = match read_from(store, last.position, limit).await {
+            // It cannot be told from another any more.
+            Err(StoreError::Damaged { position, .. }) if position == last.position => {
+                return read_after(store, last.position, limit).await;
+            }
+            Err(StoreError::Damaged { position, .. }) if position != last.position.next() => {
+                return Err(FeedError::Gap {
+                    expected: last.position.next(),
+                    found: position,
+                });
+            }
+            page => goes_on_behind(last, page?)?,
+        };
+        if !page.is_empty() || last.position == Position::START {
+            return Ok(page);
+        }
+        // There is no more, or the next event is damaged. What has come in between is
+        // read once more, behind the place.
+        if read_after(store, last.position, limit).await?.is_empty() {
+            return Ok(page);
+        }
+    }
+}
+
+/// Reads up to `limit` events after a position, and the one at it.
+pub(crate) async fn read_from(
+    store: &dyn EventStore,
+    position: Position,
+    limit: usize,
+) -> Unverified {
+    let limit = match position {
+        Position::START => limit,
+        _ => limit.saturating_add(1),
+    };
+    let page = store.load_after(before(position), limit).await?;
+    Ok(page.into_iter().map(Arc::new).collect())
+}
+
+/// What comes after a place, of events that were read from there.
+pub(crate) fn goes_on_behind(last: LogPlace, mut page: VecDeque<Arc<Envelope>>) -> Page {
+    if last.position == Position::START {
+        return goes_on(last.position, page);
+    }
+    let found = page.pop_front().ok_or(FeedError::OtherHistory)?.place();
+    if found.position != last.position {
+        return Err(FeedError::Gap {
+            expected: last.position,
+            found: found.position,
+        });
+    }
+    if !found.agrees_with(last) {
+        return Err(FeedError::OtherHistory);
+    }
+    goes_on(last.position, page)
+}
+
+async fn read_after(store: &dyn EventStore, last: Position, limit: usize) -> Page {
+    match store.load_after(last, limit).await {
+        Err(StoreError::Damaged { position, .. }) if position != last.next() => {
+            Err(FeedError::Gap {
+                expected: last.next(),
+                found: position,
+            })
+        }
+        page => goes_on(last, page?.into_iter().map(Arc::new).collect()),
+    }
+}
+
+/// A page, if it goes on after a position without a gap.
+fn goes_on(mut last: Position, page: VecDeque<Arc<Envelope>>) -> Page {
+    for envelope in &page {
+        if envelope.position != last.next() {
+            return Err(FeedError::Gap {
+                expected: last.next(),
+                found: envelope.position,
+            });
+        }
+        last = envelope.position;
+    }
+    Ok(page)
+}
+
+fn before(position: Position) -> Position {
+    Position::new(position.get().saturating_sub(1))
+}

@@ -1,0 +1,63 @@
+//! Whether a build is made of the log, or of a log that another was restored over.
+
+use ironstar_ports::{
+    Build, BuildState, BuildUpdate, CommitError, DocumentBatch, EventStore, LogPlace,
+    ProjectionStore, StoreError, UpdateError,
+};
+
+use crate::history::{Resolved, resolve};
+
+/// A build, if the log has the event that it has got to. A build of another history
+/// ends here, since its documents tell what has never happened. One from before there
+/// were marks is believed once, and its checkpoint is given its mark.
+pub(super) async fn of_this_log(
+    build: Build,
+    events: &dyn EventStore,
+    store: &dyn ProjectionStore,
+) -> Result<Option<Build>, StoreError> {
+    match resolve(events, build.checkpoint).await? {
+        Resolved::Here(place) if place == build.checkpoint => Ok(Some(build)),
+        Resolved::Here(place) => Ok(Some(mark(build, place, store).await?)),
+        Resolved::Beyond | Resolved::Elsewhere => {
+            tracing::warn!(
+                projection = build.name,
+                checkpoint = %build.checkpoint,
+                "a read model was made of a log that another was restored over; it is given up, \
+                 and built again"
+            );
+            let discard = BuildUpdate::Discard(build.checkpoint);
+            match store.update(build.id, discard).await {
+                Ok(()) | Err(UpdateError::NoSuchBuild | UpdateError::WrongState) => Ok(None),
+                Err(UpdateError::Store(error)) => Err(error),
+                Err(error @ UpdateError::Behind { .. }) => Err(StoreError::unavailable(error)),
+            }
+        }
+    }
+}
+
+/// Gives a checkpoint its mark. A failure would be over by that, and one that was
+/// cancelled takes no commit: these get their marks when they go on.
+async fn mark(
+    build: Build,
+    place: LogPlace,
+    store: &dyn ProjectionStore,
+) -> Result<Build, StoreError> {
+    if build.failure.is_some() || build.state == BuildState::Cancelled || place.mark.is_none() {
+        return Ok(build);
+    }
+    let batch = DocumentBatch {
+        build: build.id,
+        from: build.checkpoint,
+        to: place,
+        changes: Vec::new(),
+    };
+    match store.commit(batch).await {
+        Ok(()) => Ok(Build {
+            checkpoint: place,
+            ..build
+        }),
+        // Another process may have done it, or has gone on.
+        Err(CommitError::Moved { .. } | CommitError::Ended) => Ok(build),
+        Err(CommitError::Store(error)) => Err(error),
+    }
+}

@@ -1,0 +1,131 @@
+//! Whoever comes by a wrong link does not learn, from how much there is to do, whether
+//! there is such a list.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
+use ironstar_app::access::{Caller, Gates, Links};
+use ironstar_app::{CommandContext, EventFeed, FeedOptions};
+use ironstar_domain::{Access, LinkAccess, ListCommand, ListId, ListState, Principal};
+use ironstar_ports::{
+    Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
+    Snapshot, SnapshotStore, StoreError, StreamId,
+};
+use uuid::Uuid;
+
+use crate::support::{handler_with, memory_bus, memory_store};
+
+/// Counts what is read of aggregates: streams, and snapshots.
+#[derive(Debug)]
+struct Counted {
+    events: Arc<MemoryEventStore>,
+    snapshots: MemorySnapshotStore,
+    streams_read: AtomicU64,
+    snapshots_read: AtomicU64,
+}
+
+#[async_trait]
+impl EventStore for Counted {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.events.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.events.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.streams_read.fetch_add(1, SeqCst);
+        self.events.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.events.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.events.head().await
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for Counted {
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        self.snapshots_read.fetch_add(1, SeqCst);
+        self.snapshots.load_snapshot(stream).await
+    }
+
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.snapshots.save_snapshot(snapshot).await
+    }
+}
+
+impl Counted {
+    fn reads(&self) -> (u64, u64) {
+        let (streams, snapshots) = (&self.streams_read, &self.snapshots_read);
+        (streams.load(SeqCst), snapshots.load(SeqCst))
+    }
+}
+
+fn id(number: u128) -> ListId {
+    Uuid::from_u128(number).into()
+}
+
+/// A list of somebody's, with as many links as there may be.
+async fn create(store: &Arc<MemoryEventStore>, list: ListId) {
+    let owner = Some(Principal::Guest(Uuid::from_u128(1).into()));
+    let name = "Groceries".parse().expect("valid");
+    let links = (1..=ListState::MAX_LINKS as u128).map(|number| ListCommand::CreateLink {
+        link: Uuid::from_u128(number).into(),
+        access: LinkAccess::Read,
+    });
+    let commands = std::iter::once(ListCommand::Create { name, owner }).chain(links);
+    let handler = handler_with(store.clone(), Arc::new(MemorySnapshotStore::new()));
+    for command in commands {
+        handler
+            .execute::<ListState>(&list, &command, &CommandContext::default())
+            .await
+            .expect("carried out");
+    }
+}
+
+#[tokio::test]
+async fn wrong_link_takes_as_many_reads_whether_there_is_a_list_or_not() {
+    let store = memory_store();
+    create(&store, id(1)).await;
+    let counted = Arc::new(Counted {
+        events: store.clone(),
+        snapshots: MemorySnapshotStore::new(),
+        streams_read: AtomicU64::new(0),
+        snapshots_read: AtomicU64::new(0),
+    });
+    let feed = EventFeed::start(store.clone(), &*memory_bus(), FeedOptions::default())
+        .await
+        .expect("a feed");
+    let gates = Gates::start(handler_with(counted.clone(), counted.clone()), &feed);
+    let links = Links::new([7; 32]);
+    let wrong = links.token(id(3), Uuid::from_u128(1).into());
+    let reads_of = async |list: ListId| {
+        let before = counted.reads();
+        let caller = Caller::anonymous().by_link(Some(links.presented(wrong)));
+        let permit = gates.permit(list, caller, Access::Read).await;
+        assert!(permit.expect("it can be read").is_none());
+        let after = counted.reads();
+        (after.0 - before.0, after.1 - before.1)
+    };
+    for attempt in 1..=3 {
+        let (there, not_there) = (reads_of(id(1)).await, reads_of(id(2)).await);
+        assert_eq!(there, not_there, "attempt {attempt}");
+    }
+}

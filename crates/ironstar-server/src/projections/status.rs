@@ -1,0 +1,80 @@
+//! `projections status`: how far each read model has got, and what is in its way.
+
+use ironstar_app::PROJECTIONS;
+use ironstar_app::process::ToDo;
+use ironstar_ports::{Build, BuildState, EventStore, Position};
+
+use super::{Open, share};
+use crate::output::say;
+
+impl Open {
+    /// Shows all builds.
+    pub(super) async fn status(&self) -> anyhow::Result<()> {
+        let head = self.log.head().await?;
+        let builds = self.builds.builds().await?;
+        say(&format!("the log ends at position {head}"))?;
+        for build in &builds {
+            for line in self.describe(build, head).await? {
+                say(&line)?;
+            }
+        }
+        if builds.is_empty() {
+            say("nothing is built yet; a server does that when it starts")?;
+        }
+        Ok(())
+    }
+
+    /// What there is to say of a build.
+    async fn describe(&self, build: &Build, head: Position) -> anyhow::Result<Vec<String>> {
+        let state = match build.state {
+            BuildState::Live => "live",
+            BuildState::Building => "under way",
+            BuildState::Cancelled => "cancelled",
+        };
+        let (name, version) = (&build.name, build.version);
+        let known = PROJECTIONS.iter().find(|known| known.name == *name);
+        let position = match known.filter(|known| known.version == version) {
+            Some(known) => known.position(build, &*self.log).await?,
+            None => build.checkpoint.position,
+        };
+        let done = share(position, head);
+        let end = if position >= head { ", up to date" } else { "" };
+        let mut lines = vec![format!(
+            "{name}, version {version}: {state}, at position {position} ({done} %){end}"
+        )];
+        if let Some(failure) = &build.failure {
+            lines.push(format!(
+                "    stuck at position {}, a {:?} event: {} (tried {} times, last at {})",
+                failure.position,
+                failure.event_type,
+                failure.reason,
+                failure.attempts,
+                failure.failed_at,
+            ));
+        }
+        if known.is_some_and(|known| known.is_process) {
+            let ToDo { steps, timers } = ToDo::of(build.id, &*self.builds).await?;
+            lines.push(format!(
+                "    has to take {} at once, and waits for {}",
+                counted(steps, "step"),
+                counted(timers, "timer")
+            ));
+        }
+        lines.extend(build.skipped.iter().map(|skipped| {
+            format!(
+                "    left out position {}, a {:?} event: {}",
+                skipped.position, skipped.event_type, skipped.reason
+            )
+        }));
+        Ok(lines)
+    }
+}
+
+/// So many of them, as far as they were counted.
+fn counted(count: usize, of: &str) -> String {
+    match count {
+        1 => format!("1 {of}"),
+        ToDo::MOST.. => format!("{} {of}s or more", ToDo::MOST),
+        _ => format!("{count} {of}s"),
+    }
+}

@@ -1,0 +1,80 @@
+//! The bodies of answers, as far as it matters how a client deals with them.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
+use ironstar_web::Unread;
+
+use super::activity::Answering;
+
+/// How much hyper gets of an answer at once. It asks for the first part before the
+/// client has room for it, and for one more than it has said to keep.
+const PART: usize = 16 * 1024;
+
+/// The body of an answer. It is asked for more when hyper has room for that.
+#[derive(Debug)]
+pub(super) struct Answer {
+    body: Body,
+    /// What is left of a frame that was larger than a part.
+    rest: Bytes,
+    answering: Answering,
+}
+
+/// The answer to a request, part by part.
+pub(super) fn answer(mut response: Response, answering: Answering) -> hyper::Response<Answer> {
+    let counts: Option<Unread> = response.extensions_mut().remove();
+    response.map(|body| {
+        let is_stream = body.size_hint().exact().is_none();
+        Answer {
+            body,
+            rest: Bytes::new(),
+            answering: answering.with(counts, is_stream),
+        }
+    })
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let frame = Pin::new(&mut self.body).poll_frame(context);
+            self.answering.wait(frame.is_pending());
+            match frame {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                other => return other,
+            }
+        }
+        let size = self.rest.len().min(PART);
+        let part = self.rest.split_to(size);
+        self.answering.give(size);
+        Poll::Ready(Some(Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (rest, hint) = (self.rest.len() as u64, self.body.size_hint());
+        if rest == 0 {
+            return hint;
+        }
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + rest);
+        }
+        whole
+    }
+}

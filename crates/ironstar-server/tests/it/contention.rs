@@ -1,0 +1,94 @@
+//! Many who rename the same todo at the same time: none is refused.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use ironstar_adapters::memory::MemoryEventBus;
+use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::system::{SystemClock, SystemIdSource};
+use ironstar_app::{CommandContext, CommandHandler};
+use ironstar_domain::{ListId, TodoCommand, TodoId, TodoState};
+use reqwest::StatusCode;
+use serde_json::json;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::process::{Server, database, rows};
+
+const ID: TodoId = TodoId::new(Uuid::from_u128(7));
+
+/// What a process has: its own connections, and its own handler.
+async fn handler(directory: &TempDir) -> CommandHandler {
+    let url = format!("sqlite:{}", database(directory).display());
+    let database = SqliteDatabase::open(&url.parse().expect("an address")).await;
+    let store = Arc::new(SqliteEventStore::new(
+        database.expect("opened"),
+        Arc::new(SystemClock),
+        DEFAULT_COMMAND_RETENTION,
+    ));
+    let bus = Arc::new(MemoryEventBus::new());
+    CommandHandler::new(store.clone(), store, bus, Arc::new(SystemIdSource))
+}
+
+async fn rename_at_once(handlers: &[CommandHandler], many: usize) {
+    let text = "Milk".parse().expect("valid");
+    let create = TodoCommand::Create {
+        text,
+        list: ListId::SHARED,
+    };
+    let context = CommandContext::default();
+    let created = handlers[0].execute::<TodoState>(&ID, &create, &context);
+    created.await.expect("created");
+    let renames = (0..many).map(|number| {
+        let handler = handlers[number % handlers.len()].clone();
+        tokio::spawn(async move {
+            let text = format!("Milk {number}").parse().expect("valid");
+            let rename = TodoCommand::Rename { text };
+            let context = CommandContext::default();
+            let renamed = handler.execute::<TodoState>(&ID, &rename, &context);
+            renamed.await
+        })
+    });
+    for renamed in join_all(renames).await {
+        renamed.expect("no panic").expect("renamed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handler_refuses_none_of_many_renames_at_once() {
+    for many in [40, 400] {
+        let directory = TempDir::new().expect("a directory");
+        rename_at_once(&[handler(&directory).await], many).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_handlers_on_one_file_refuse_none_of_many_renames_at_once() {
+    let directory = TempDir::new().expect("a directory");
+    let handlers = [handler(&directory).await, handler(&directory).await];
+    rename_at_once(&handlers, 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_refuses_none_of_many_renames_at_once() {
+    let directory = TempDir::new().expect("a directory");
+    let server = Server::start(&directory);
+    let id = server.create("Milk").await;
+    for many in [40, 200] {
+        let renames = (0..many).map(|number| {
+            let rename = json!({"type": "rename", "id": id, "text": format!("{many}/{number}")});
+            let server = &server;
+            async move { server.command(&rename).await }
+        });
+        for (status, answer) in join_all(renames).await {
+            assert_eq!(status, StatusCode::OK, "{answer}");
+        }
+    }
+    let renamed = rows(
+        &database(&directory),
+        "SELECT id, aggregate_type, sequence, event_type, aggregate_id FROM events
+         WHERE event_type = 'renamed'",
+    )
+    .await;
+    assert_eq!(renamed.len(), 240);
+}

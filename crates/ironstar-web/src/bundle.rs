@@ -1,0 +1,150 @@
+//! The streams of several pages over one connection.
+//!
+//! Over HTTP/1.1 a browser opens six connections to a site, for all its pages together.
+//! So its pages share one connection for their streams (`static/bundle.js`, docs/adr/0010).
+//!
+//! A *bundle* asks for each stream as a request of its own, through the same routes and
+//! the same layers. What a stream may show, where it begins and how many streams a client
+//! may hold is decided there, and only there. The bundle knows the addresses of streams,
+//! and nothing of what they carry: a new stream below `/api/sse/` needs no line here.
+//!
+//! Each chunk of a stream's body is one or more whole frames. A comment line in front of it
+//! says to which stream the frames belong:
+//!
+//! - `:2` and frames: the frames, until the next such line, are of the third stream.
+//! - `:2 200` alone: the third stream has begun, or was refused with that status.
+//! - `:2 end` alone: the third stream has ended. The bundle ends with its last stream.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, future};
+use serde::Deserialize;
+use tower::ServiceExt;
+
+use crate::problem::Problem;
+use crate::{drawn, sse};
+
+/// Where bundles are served.
+pub(crate) const PATH: &str = "/api/sse/bundle";
+
+/// The most streams of a bundle, so that its address fits into the 8 KiB that proxies
+/// commonly allow. `static/bundle.js` has the same number.
+const MOST: usize = 24;
+
+/// The line and the chunk of frames behind it.
+type Marked = (Bytes, Bytes);
+
+/// What a bundle is asked for.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    /// A JSON array of [`Wanted`].
+    streams: String,
+}
+
+/// One stream of a bundle.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Its address, from the root of the site.
+    path: String,
+    /// Its `Last-Event-ID`.
+    id: Option<String>,
+    /// The visitor that its page was drawn for.
+    drawn_for: Option<String>,
+}
+
+/// The route of bundles of the streams that `pages` serves.
+pub(crate) fn routes(pages: Router) -> Router {
+    Router::new().route(PATH, get(bundle)).with_state(pages)
+}
+
+/// `GET /api/sse/bundle?streams=…`
+async fn bundle(
+    State(pages): State<Router>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Query(asked) = asked.map_err(|_| malformed())?;
+    let wanted: Vec<Wanted> = serde_json::from_str(&asked.streams).map_err(|_| malformed())?;
+    if wanted.is_empty() || wanted.len() > MOST {
+        return Err(malformed());
+    }
+    let (parts, _) = request.into_parts();
+    let streams = wanted.into_iter().enumerate().map(|(number, wanted)| {
+        let request = wanted.request(parts.clone())?;
+        Ok(marked(number, pages.clone(), request))
+    });
+    let streams: Vec<_> = streams.collect::<Result<_, Problem>>()?;
+    // The line and its frames stay together.
+    let chunks =
+        stream::select_all(streams).flat_map(|(mark, frames)| stream::iter([mark, frames]));
+    Ok(sse::unbuffered(chunks))
+}
+
+impl Wanted {
+    /// The request that a page of its own connection would have sent.
+    fn request(self, mut parts: Parts) -> Result<Request, Problem> {
+        let uri: Uri = self.path.parse().map_err(|_| malformed())?;
+        let is_stream = uri.path().starts_with("/api/sse/") && uri.path() != PATH;
+        if uri.authority().is_some() || !is_stream {
+            return Err(malformed());
+        }
+        parts.uri = uri;
+        for (name, value) in [
+            (HeaderName::from_static("last-event-id"), self.id),
+            (HeaderName::from_static(drawn::HEADER), self.drawn_for),
+        ] {
+            parts.headers.remove(&name);
+            if let Some(value) = value {
+                let value = HeaderValue::try_from(value).map_err(|_| malformed())?;
+                parts.headers.insert(name, value);
+            }
+        }
+        Ok(Request::from_parts(parts, Body::empty()))
+    }
+}
+
+/// A stream of a bundle, with its number in front of each chunk.
+fn marked(number: usize, pages: Router, request: Request) -> BoxStream<'static, Marked> {
+    let note = move |what: &str| {
+        (
+            format!(":{number} {what}\n").into(),
+            Bytes::from_static(b"\n"),
+        )
+    };
+    stream::once(pages.oneshot(request))
+        .flat_map(move |response| {
+            let response = response.unwrap_or_else(|never| match never {});
+            let status = response.status();
+            let begun = stream::once(future::ready(note(status.as_str())));
+            if status != StatusCode::OK {
+                return begun.boxed();
+            }
+            let mark = Bytes::from(format!(":{number}\n"));
+            let frames = response.into_body().into_data_stream();
+            let frames = frames
+                // A body that fails ends.
+                .take_while(|frames| future::ready(frames.is_ok()))
+                .filter_map(|frames| future::ready(frames.ok()))
+                .map(move |frames| (mark.clone(), frames));
+            let ended = stream::once(future::ready(note("end")));
+            begun.chain(frames).chain(ended).boxed()
+        })
+        .boxed()
+}
+
+fn malformed() -> Problem {
+    let detail = format!(
+        "'streams' must be a JSON array of 1 to {MOST} objects, each with the 'path' of a stream \
+         below /api/sse/, and optionally its 'id' and 'drawn_for'"
+    );
+    Problem::invalid("invalid-value", detail)
+}

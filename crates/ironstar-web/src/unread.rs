@@ -1,0 +1,84 @@
+//! How much of what a visitor has asked for may wait for the visitor to read it.
+//!
+//! An answer counts with all its bytes until the client has taken the last of them.
+//! Only whoever writes to the connection knows when that is, so the answer carries
+//! what counts, as the extension [`Unread`], and the server keeps that.
+
+use std::sync::Arc;
+
+use axum::body::HttpBody;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::allowance::{Allowance, Taken};
+use crate::problem::Problem;
+use crate::visitor::Visitor;
+
+/// How many bytes of answers may be unread by one visitor.
+const MOST: u64 = 64 * 1024 * 1024;
+
+/// For how many bytes the head of an answer counts.
+const HEAD: u64 = 1024;
+
+/// For how many bytes a stream counts, which is asked for frames only as its client
+/// reads them. That is what a server may hold of it: see `Answer` in the server.
+const STREAM: u64 = 48 * 1024;
+
+/// What an answer counts for. Whoever sends the answer keeps this until the client
+/// has taken all of it.
+#[derive(Clone, Debug)]
+pub struct Unread(#[expect(dead_code, reason = "it counts until it is dropped")] Arc<Taken>);
+
+impl Unread {
+    /// What an answer takes up.
+    #[must_use]
+    pub fn new(taken: Taken) -> Self {
+        Self(Arc::new(taken))
+    }
+}
+
+/// Counts what visitors have not read; nothing, if there is no limit.
+#[derive(Clone, Debug)]
+pub(crate) struct UnreadLimit(Option<Arc<Allowance>>);
+
+impl UnreadLimit {
+    pub(crate) fn new(is_limited: bool) -> Self {
+        Self::of(is_limited.then_some(MOST))
+    }
+
+    fn of(most: Option<u64>) -> Self {
+        Self(most.map(|most| Arc::new(Allowance::new(most))))
+    }
+}
+
+/// Refuses any answer to a visitor who does not read them.
+pub(crate) async fn count(
+    State(UnreadLimit(allowance)): State<UnreadLimit>,
+    visitor: Visitor,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(allowance) = allowance else {
+        return next.run(request).await;
+    };
+    // Before the request is carried out: one that is refused has changed nothing.
+    let Ok(mut taken) = allowance.take(visitor, HEAD) else {
+        return Problem::too_much_unread().into_response();
+    };
+    let is_query = matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut response = next.run(request).await;
+    let size = response.body().size_hint().exact().unwrap_or(STREAM);
+    if is_query && taken.grow(size).is_err() {
+        return Problem::too_much_unread().into_response();
+    } else if !is_query {
+        // It was carried out, and its sender is to know that.
+        taken.grow_anyway(size);
+    }
+    response.extensions_mut().insert(Unread::new(taken));
+    response
+}
+
+#[cfg(test)]
+mod tests;

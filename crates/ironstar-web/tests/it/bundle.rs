@@ -1,0 +1,358 @@
+//! The streams of several pages over one connection.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, to_bytes};
+use axum::extract::ConnectInfo;
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use flate2::read::GzDecoder;
+use futures::StreamExt;
+use ironstar_web::Limits;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::app::{TestApp, json as body, text};
+use crate::revoked;
+
+const TODOS: &str = "/api/sse/todos";
+const LISTS: &str = "/api/sse/lists";
+
+/// An open bundle, and what each of its streams has said.
+struct Bundle {
+    body: BodyDataStream,
+    heard: Heard,
+}
+
+#[derive(Default)]
+struct Heard {
+    rest: String,
+    number: usize,
+    streams: Vec<String>,
+}
+
+impl Heard {
+    /// Reads as `static/bundle.js` does.
+    fn read(&mut self, chunk: &[u8]) {
+        self.rest += std::str::from_utf8(chunk).expect("text");
+        while let Some((block, rest)) = self.rest.split_once("\n\n") {
+            let (mark, frame) = match block.strip_prefix(':') {
+                Some(marked) => marked.split_once('\n').unwrap_or((marked, "")),
+                None => ("", block),
+            };
+            let (number, note) = mark.split_once(' ').unwrap_or((mark, ""));
+            self.number = number.parse().unwrap_or(self.number);
+            let count = self.streams.len().max(self.number + 1);
+            self.streams.resize(count, String::new());
+            self.streams[self.number] += &format!("{note}{frame}\n\n");
+            self.rest = rest.to_owned();
+        }
+    }
+}
+
+/// The address of a bundle.
+pub(crate) fn address(streams: &Value) -> String {
+    let encode = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    let streams: String = streams.to_string().bytes().map(encode).collect();
+    format!("/api/sse/bundle?streams={streams}")
+}
+
+impl Bundle {
+    async fn open(app: &TestApp, streams: Value) -> Self {
+        Self::of(app.get(&address(&streams)).await)
+    }
+
+    fn of(response: Response) -> Self {
+        assert_eq!(response.status(), StatusCode::OK);
+        let content_type = &response.headers()[header::CONTENT_TYPE];
+        assert_eq!(content_type, "text/event-stream");
+        Self {
+            body: response.into_body().into_data_stream(),
+            heard: Heard::default(),
+        }
+    }
+
+    /// Reads on; tells whether the bundle goes on.
+    async fn read(&mut self) -> bool {
+        let chunk = timeout(Duration::from_secs(30), self.body.next()).await;
+        let chunk = chunk.expect("something comes");
+        if let Some(chunk) = &chunk {
+            self.heard.read(chunk.as_ref().expect("the body works"));
+        }
+        chunk.is_some()
+    }
+
+    fn said(&self, number: usize) -> &str {
+        self.heard.streams.get(number).map_or("", String::as_str)
+    }
+
+    /// Waits until a stream has said something.
+    async fn hears(&mut self, number: usize, what: &str) {
+        while !self.said(number).contains(what) {
+            assert!(self.read().await, "{what}: {}", self.said(number));
+        }
+    }
+
+    /// Waits for the end of the bundle.
+    async fn ends(&mut self) {
+        while self.read().await {}
+    }
+
+    /// The last id that a stream has said.
+    fn id(&self, number: usize) -> String {
+        let ids = self.said(number).lines();
+        let ids = ids.filter_map(|line| line.strip_prefix("id: "));
+        ids.last().expect("an id").to_owned()
+    }
+}
+
+fn wanted(path: &str) -> Value {
+    json!({ "path": path })
+}
+
+/// Creates a list of the visitor's with one todo.
+async fn list(app: &TestApp, name: &str, todo: &str) -> String {
+    let command = async |to: &str, command: Value| {
+        let request = Request::post(format!("/api/commands/{to}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(command.to_string().into());
+        let response = app.send(request.expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        body(response).await["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
+    };
+    app.send(
+        Request::post("/api/session")
+            .body(Body::empty())
+            .expect("a request"),
+    )
+    .await;
+    let list = command("list", json!({"type": "create", "name": name})).await;
+    command(
+        "todo",
+        json!({"type": "create", "text": todo, "list": list}),
+    )
+    .await;
+    list
+}
+
+#[tokio::test]
+async fn streams_of_a_bundle_keep_apart() {
+    let app = TestApp::init().await;
+    let list = list(&app, "Plans", "Secret").await;
+    app.create("Milk").await;
+    let mut bundle = Bundle::open(
+        &app,
+        json!([
+            wanted(TODOS),
+            wanted(&format!("{TODOS}?list={list}")),
+            wanted(LISTS)
+        ]),
+    )
+    .await;
+    bundle.hears(0, ">Milk<").await;
+    bundle.hears(1, ">Secret<").await;
+    bundle.hears(2, ">Plans<").await;
+    app.create("Bread").await;
+    bundle.hears(0, ">Bread<").await;
+    for (number, others) in [(0, ["Secret", "Plans"]), (2, ["Secret", "Milk"])] {
+        assert!(bundle.said(number).starts_with("200\n\n"));
+        for other in others {
+            assert!(
+                !bundle.said(number).contains(other),
+                "{number} tells of {other}"
+            );
+        }
+    }
+    assert!(!bundle.said(1).contains("Milk") && !bundle.said(1).contains("Bread"));
+}
+
+#[tokio::test]
+async fn stream_of_a_bundle_resumes_from_its_own_id() {
+    let app = TestApp::init().await;
+    let list = list(&app, "Plans", "Secret").await;
+    app.create("Milk").await;
+    let path = format!("{TODOS}?list={list}");
+    let mut bundle = Bundle::open(&app, json!([wanted(TODOS), wanted(&path)])).await;
+    bundle.hears(0, ">Milk<").await;
+    bundle.hears(1, ">Secret<").await;
+    let (first, second) = (bundle.id(0), bundle.id(1));
+    // A stream that stays, since the changes of a view that nobody watches are not kept.
+    let mut stays = app.stream(TODOS, None).await;
+    stays.next().await;
+    drop(bundle);
+    app.create("Bread").await;
+    let streams = json!([{"path": TODOS, "id": first}, {"path": path, "id": second}]);
+    let mut bundle = Bundle::open(&app, streams).await;
+    bundle.hears(0, ">Bread<").await;
+    assert!(!bundle.said(0).contains(">Milk<"), "{}", bundle.said(0));
+    assert!(!bundle.said(1).contains("Bread"), "{}", bundle.said(1));
+}
+
+#[tokio::test]
+async fn refused_stream_leaves_the_others_of_its_bundle_open() {
+    let app = TestApp::init().await;
+    let list = list(&app, "Plans", "Secret").await;
+    let stranger = app.stranger();
+    let path = format!("{TODOS}?list={list}");
+    let streams = json!([
+        wanted(&path),
+        wanted("/api/sse/nowhere"),
+        wanted(TODOS),
+        {"path": path, "drawn_for": "nobody"},
+        {"path": TODOS, "drawn_for": "guest/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"},
+    ]);
+    let mut bundle = Bundle::open(&stranger, streams).await;
+    bundle.hears(2, "id=\"todos\"").await;
+    bundle.hears(3, "end\n").await;
+    bundle.hears(4, "end\n").await;
+    app.create("Milk").await;
+    bundle.hears(2, ">Milk<").await;
+    assert_eq!(bundle.said(0), "404\n\n");
+    assert_eq!(bundle.said(1), "404\n\n");
+    for (number, when) in [(3, "now"), (4, "soon")] {
+        let reload = format!("200\n\nevent: datastar-reload\ndata: when {when}\n\nend\n\n");
+        assert_eq!(bundle.said(number), reload);
+    }
+    assert!(!bundle.said(2).contains("Secret"));
+}
+
+#[tokio::test]
+async fn revoked_link_ends_its_stream_of_a_bundle_alone() {
+    let world = revoked::World::new("read").await;
+    let path = format!("{TODOS}?list={}&link={}", world.list, world.token);
+    let mut bundle = Bundle::open(&world.reader, json!([wanted(&path), wanted(TODOS)])).await;
+    bundle.hears(0, "id=\"todos\"").await;
+    bundle.hears(1, "id=\"todos\"").await;
+    world.revoke().await;
+    bundle.hears(0, "end\n").await;
+    assert!(
+        bundle
+            .said(0)
+            .contains("event: datastar-reload\ndata: when now\n\n")
+    );
+    world.reader.create("Milk").await;
+    bundle.hears(1, ">Milk<").await;
+}
+
+#[tokio::test]
+async fn each_stream_of_a_bundle_counts_as_one() {
+    let app = TestApp::with_limits(Limits {
+        streams_per_visitor: 3,
+        ..Limits::default()
+    })
+    .await;
+    let open = async |path: &str| {
+        let mut request = Request::get(path).body(Body::empty()).expect("a request");
+        let peer: SocketAddr = "192.0.2.1:4711".parse().expect("an address");
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let localhost = "localhost".parse().expect("a host");
+        request.headers_mut().insert(header::HOST, localhost);
+        app.send(request).await
+    };
+    let alone = open(TODOS).await;
+    let streams = address(&json!([wanted(TODOS), wanted(LISTS), wanted(TODOS)]));
+    let mut bundle = Bundle::of(open(&streams).await);
+    bundle.hears(0, "200\n").await;
+    bundle.hears(1, "200\n").await;
+    bundle.hears(2, "429\n").await;
+    let refused = open(TODOS).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    drop((alone, bundle));
+    let mut bundle = Bundle::of(open(&streams).await);
+    bundle.hears(2, "200\n").await;
+}
+
+#[tokio::test]
+async fn bundle_of_anything_but_streams_is_refused() {
+    let app = TestApp::init().await;
+    for path in [
+        "/",
+        "/livez",
+        "/api/events?after=0",
+        "/api/lists",
+        "/api/sse/bundle?streams=[]",
+        "api/sse/todos",
+        "https://evil.test/api/sse/todos",
+        "",
+    ] {
+        let streams = json!([wanted(TODOS), wanted(path)]);
+        let response = app.get(&address(&streams)).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(body(response).await["type"], "/problems/invalid-value");
+    }
+    let many = |count| Value::Array(vec![wanted(TODOS); count]);
+    for streams in [
+        json!({}),
+        json!([]),
+        json!([TODOS]),
+        json!([{"path": TODOS, "id": "1\n2"}]),
+        json!([{"path": TODOS, "cookie": "x"}]),
+        many(25),
+    ] {
+        let response = app.get(&address(&streams)).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{streams}");
+    }
+    for path in ["/api/sse/bundle", "/api/sse/bundle?streams=x"] {
+        assert_eq!(app.get(path).await.status(), StatusCode::BAD_REQUEST);
+    }
+    // Its path is a path of no route: an address is not resolved here.
+    let mut bundle = Bundle::open(&app, json!([wanted("/api/sse/../lists")])).await;
+    bundle.hears(0, "404\n").await;
+    Bundle::open(&app, many(24)).await.hears(23, "200\n").await;
+}
+
+#[tokio::test]
+async fn bundle_ends_with_its_last_stream() {
+    let app = TestApp::init().await;
+    let mut bundle = Bundle::open(&app, json!([wanted(TODOS), wanted(LISTS)])).await;
+    bundle.hears(0, "id=\"todos\"").await;
+    bundle.hears(1, "id=\"lists\"").await;
+    app.shutdown.cancel();
+    bundle.ends().await;
+    assert!(bundle.said(0).ends_with("end\n\n") && bundle.said(1).ends_with("end\n\n"));
+    let refused = address(&json!([wanted("/api/sse/nowhere")]));
+    assert_eq!(text(app.get(&refused).await).await, ":0 404\n\n");
+}
+
+#[tokio::test]
+async fn bundle_is_packed_as_a_whole() {
+    let app = TestApp::with_limits(Limits {
+        compress_streams: true,
+        ..Limits::default()
+    })
+    .await;
+    app.create("Milk").await;
+    let streams = address(&json!([wanted(TODOS), wanted(TODOS)]));
+    let request = Request::get(streams).header(header::ACCEPT_ENCODING, "gzip");
+    let response = app
+        .send(request.body(Body::empty()).expect("a request"))
+        .await;
+    assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+    app.shutdown.cancel();
+    let packed = to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("whole");
+    let mut unpacked = Vec::new();
+    let read = GzDecoder::new(&*packed).read_to_end(&mut unpacked);
+    read.expect("it is gzip");
+    let mut heard = Heard::default();
+    heard.read(&unpacked);
+    assert_eq!(heard.streams.len(), 2);
+    for said in heard.streams {
+        assert!(
+            said.starts_with("200\n\n") && said.ends_with("end\n\n"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! What it takes to hear what has been missed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use futures::StreamExt;
+use ironstar_app::FeedOptions;
+use ironstar_ports::{
+    Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, Metadata,
+    NewEvent, Outcome, Payload, Position, Sequence, StoreError, StreamId,
+};
+use ironstar_web::Limits;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::app::{Setup, TestApp};
+
+/// How many todos there are, and how many of the newest events the feed keeps.
+const TODOS: u64 = 40;
+const TAIL: usize = 4;
+
+/// What is read of a log from so far back that the feed does not keep it.
+#[derive(Debug)]
+struct Reads {
+    log: AtomicUsize,
+    streams: AtomicUsize,
+    /// How many reads of the log wait.
+    waiting: AtomicUsize,
+    /// Lets reads of the log go on.
+    go_on: Semaphore,
+}
+
+#[derive(Debug)]
+struct WatchedStore(Arc<dyn EventStore>, Arc<Reads>);
+
+#[async_trait]
+impl EventStore for WatchedStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.0.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.0.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.1.streams.fetch_add(1, SeqCst);
+        self.0.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        // Only those who listen read in such pages.
+        if limit > FeedOptions::default().page {
+            self.1.log.fetch_add(1, SeqCst);
+            self.1.waiting.fetch_add(1, SeqCst);
+            let permit = self.1.go_on.acquire().await.expect("never closed");
+            permit.forget();
+            self.1.waiting.fetch_sub(1, SeqCst);
+        }
+        self.0.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.0.head().await
+    }
+}
+
+/// An application with a log of which the feed keeps little.
+async fn far_behind(limits: Limits) -> (TestApp, Arc<Reads>, Vec<String>) {
+    let reads = Arc::new(Reads {
+        log: AtomicUsize::new(0),
+        streams: AtomicUsize::new(0),
+        waiting: AtomicUsize::new(0),
+        go_on: Semaphore::new(0),
+    });
+    let watched = Arc::clone(&reads);
+    let app = TestApp::with(Setup {
+        limits,
+        feed: FeedOptions {
+            tail: TAIL,
+            ..FeedOptions::default()
+        },
+        log: Box::new(|log| Arc::new(WatchedStore(log, watched))),
+        ..Setup::default()
+    })
+    .await;
+    let mut todos = Vec::new();
+    for number in 0..TODOS {
+        todos.push(app.create(&format!("Todo {number}")).await);
+    }
+    (app, reads, todos)
+}
+
+/// Appends events that are for nobody, and waits until all know of them.
+async fn append(app: &TestApp, count: usize) {
+    let event = NewEvent {
+        event_type: "happened".to_owned(),
+        schema_version: 1,
+        payload: Payload::from_text("{}".to_owned()).expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    let events = vec![event; count];
+    let stream = StreamId::new("Test", "1");
+    let append = Append::to_stream(stream, ExpectedSequence::NoStream, events);
+    app.store.append(append).await.expect("appended");
+    app.create("Last").await;
+}
+
+async fn complete(app: &TestApp, id: &str) {
+    let (status, _) = app
+        .command(json!({"type": "complete", "id": id}).to_string())
+        .await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+async fn open(app: &TestApp, query: &str) -> Response {
+    let request = Request::get(format!("/api/events?{query}"));
+    app.send(request.body(Body::empty()).expect("a request"))
+        .await
+}
+
+#[tokio::test]
+async fn events_of_one_aggregate_are_read_from_its_stream() {
+    let (app, reads, todos) = far_behind(Limits::default()).await;
+    let first = &todos[0];
+    complete(&app, first).await;
+    for todo in &todos[1..10] {
+        complete(&app, todo).await;
+    }
+    let mut positions = vec![1, 41];
+    for after in [0, 1, 41] {
+        let path = format!("/api/events?key=events/Todo/{first}&after={after}");
+        let mut events = app.stream(&path, None).await;
+        let (_, answer) = app
+            .command(json!({"type": "rename", "id": first, "text": format!("{after}")}).to_string())
+            .await;
+        positions.push(answer["position"].as_u64().expect("carried out"));
+        for position in positions.iter().filter(|it| **it > after) {
+            assert_eq!(events.next().await.id, position.to_string());
+        }
+    }
+    assert_eq!(reads.log.load(SeqCst), 0);
+    assert!(reads.streams.load(SeqCst) >= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_where_nothing_can_match() {
+    let (app, reads, _) = far_behind(Limits::default()).await;
+    for key in ["events/X", "events/X/**", "events/Step/**", "events/Todo"] {
+        let mut frames = open(&app, &format!("after=0&key={key}"))
+            .await
+            .into_body()
+            .into_data_stream();
+        let first = frames.next().await.expect("a frame").expect("bytes");
+        assert_eq!(&first[..], b"id: 0\n\n", "{key}");
+        // Whatever else would be read is read when it is asked for.
+        let asked = tokio::time::timeout(Duration::from_secs(10), frames.next()).await;
+        asked.expect_err("there is nothing to tell");
+    }
+    let read = (reads.log.load(SeqCst), reads.streams.load(SeqCst));
+    assert_eq!(read, (0, 0));
+}
+
+#[tokio::test]
+async fn whoever_goes_through_the_log_hears_all_of_it_in_order() {
+    let (app, reads, todos) = far_behind(Limits::default()).await;
+    reads.go_on.add_permits(100);
+    let mut events = app.stream("/api/events?after=0", None).await;
+    for position in 1..=TODOS {
+        assert_eq!(events.next().await.id, position.to_string());
+    }
+    complete(&app, &todos[0]).await;
+    assert_eq!(events.next().await.id, (TODOS + 1).to_string());
+    assert!(reads.log.load(SeqCst) > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_goes_through_the_log_once_at_a_time() {
+    let (app, reads, _) = far_behind(Limits::default()).await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let frames = open(&app, "after=0").await.into_body().into_data_stream();
+        streams.push(tokio::spawn(frames.take(2).count()));
+    }
+    for read in 1..=5 {
+        // This clock goes on when nothing else does.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(reads.waiting.load(SeqCst), 1);
+        assert_eq!(reads.log.load(SeqCst), read);
+        reads.go_on.add_permits(1);
+    }
+    for stream in streams {
+        assert_eq!(stream.await.expect("it goes on"), 2);
+    }
+}
+
+#[tokio::test]
+async fn going_through_the_log_counts_for_many_commands_and_the_rest_for_one() {
+    let limits = Limits {
+        command_rate: 20,
+        ..Limits::default()
+    };
+    let (app, _, todos) = far_behind(limits).await;
+    append(&app, 20_000).await;
+    let let_through = async |peer: [u8; 4], query: String| {
+        let mut count = 0;
+        loop {
+            let request = Request::get(format!("/api/events?{query}"));
+            let request = request.header("host", "localhost").body(Body::empty());
+            let mut request = request.expect("a request");
+            let peer = SocketAddr::from((peer, 4711));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if app.send(request).await.status() == StatusCode::TOO_MANY_REQUESTS {
+                return count;
+            }
+            count += 1;
+        }
+    };
+    let all = let_through([192, 0, 2, 1], "after=0".to_owned()).await;
+    assert!((2..20).contains(&all), "{all}");
+    let key = format!("after=0&key=events/Todo/{}", todos[0]);
+    let one = let_through([192, 0, 2, 2], key).await;
+    assert!(one >= 100, "{one}");
+}

@@ -1,0 +1,174 @@
+//! Keys of commands belong to the senders who have chosen them.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use ironstar_ports::{
+    Append, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
+    StreamId,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::app::{TestApp, json as body};
+use crate::lists::{list, post};
+use crate::sessions::principal;
+
+async fn with_session(app: &TestApp) -> TestApp {
+    let app = app.stranger();
+    let begin = Request::post("/api/session").header("idempotency-key", "6");
+    let begun = app.send(begin.body("".into()).expect("a request")).await;
+    assert_eq!(begun.status(), StatusCode::OK);
+    app
+}
+
+fn create() -> Value {
+    json!({"type": "create", "text": "Milk", "command_id": "6"})
+}
+
+/// Sends a command, or a form, from an address.
+async fn from(app: &TestApp, peer: &str, mut request: Request<Body>) -> Response {
+    let peer = SocketAddr::new(peer.parse().expect("an address"), 4711);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    app.send(request).await
+}
+
+async fn command_from(app: &TestApp, peer: &str, command: &Value) -> (StatusCode, Value) {
+    let request = Request::post("/api/commands/todo")
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(command.to_string().into())
+        .expect("a request");
+    let answer = from(app, peer, request).await;
+    (answer.status(), body(answer).await)
+}
+
+#[tokio::test]
+async fn two_sessions_use_the_same_key_for_two_commands() {
+    let app = TestApp::init().await;
+    let (a, b) = (with_session(&app).await, with_session(&app).await);
+    assert_ne!(principal(&a).await, principal(&b).await);
+    let (_, first) = post(&a, "todo", create()).await;
+    let (status, second) = post(&b, "todo", create()).await;
+    assert_eq!(status, StatusCode::OK, "{second}");
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(app.head().await, Position::new(2));
+    assert_eq!(post(&a, "todo", create()).await.1, first);
+    assert_eq!(post(&b, "todo", create()).await.1, second);
+    // Each other's commands are neither told nor blocked by a key that is known.
+    let tea = json!({"type": "create", "text": "Tea", "command_id": "6"});
+    let (status, third) = post(&with_session(&app).await, "todo", tea.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{third}");
+    let (status, problem) = post(&a, "todo", tea).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+}
+
+#[tokio::test]
+async fn commands_on_whole_lists_and_links_have_keys_of_their_senders() {
+    let app = TestApp::init().await;
+    let (a, b) = (with_session(&app).await, with_session(&app).await);
+    app.create("Milk").await;
+    let complete = json!({"type": "complete_all", "command_id": "6"});
+    let (_, first) = post(&a, "todos", complete.clone()).await;
+    assert_eq!(first["changed"], 1);
+    app.create("Tea").await;
+    let (_, second) = post(&b, "todos", complete.clone()).await;
+    assert_eq!(second["changed"], 1, "{second}");
+    assert_eq!(post(&a, "todos", complete).await.1, first);
+
+    for sender in [&a, &b] {
+        let id = list(sender, "Shopping").await;
+        let link = json!({"type": "create_link", "id": id, "access": "read", "command_id": "7"});
+        let (status, made) = post(sender, "list", link.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{made}");
+        assert_eq!(post(sender, "list", link).await.1, made);
+    }
+}
+
+#[tokio::test]
+async fn visitors_without_a_session_are_told_apart_by_their_address() {
+    let app = TestApp::init().await;
+    let (_, first) = command_from(&app, "192.0.2.1", &create()).await;
+    let (_, second) = command_from(&app, "192.0.2.2", &create()).await;
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(command_from(&app, "192.0.2.1", &create()).await.1, first);
+    // One IPv6 network is one visitor.
+    let (_, third) = command_from(&app, "2001:db8::1", &create()).await;
+    assert_eq!(command_from(&app, "2001:db8::2", &create()).await.1, third);
+    let (status, fourth) = command_from(&app, "2001:db8:0:1::1", &create()).await;
+    assert_eq!(status, StatusCode::OK, "{fourth}");
+    assert_eq!(app.head().await, Position::new(4));
+    for event in app.store_log().await {
+        let event = format!("{event:?}");
+        assert!(!event.contains("192.0.2."), "no address is in the log");
+    }
+}
+
+#[tokio::test]
+async fn form_that_is_sent_twice_at_a_first_visit_is_one_command() {
+    let app = TestApp::init().await;
+    let form = || {
+        Request::post("/todos")
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body("text=Milk&key=0a1b".into())
+            .expect("a request")
+    };
+    let (one, two) = (app.stranger(), app.stranger());
+    for visitor in [&one, &two] {
+        let sent = from(visitor, "192.0.2.1", form()).await;
+        assert_eq!(sent.status(), StatusCode::SEE_OTHER);
+    }
+    assert_eq!(app.head().await, Position::new(1));
+    // The cookie has arrived, and the form is sent once more, also from elsewhere.
+    from(&one, "192.0.2.9", form()).await;
+    assert_eq!(app.head().await, Position::new(1));
+    from(&app.stranger(), "192.0.2.2", form()).await;
+    assert_eq!(app.head().await, Position::new(2));
+}
+
+/// A command, as it was stored while keys had no senders: its key alone, and what was
+/// asked.
+async fn stored_before(app: &TestApp, key: &str, asked: &str, stream: &StreamId, event: &Value) {
+    let event = NewEvent {
+        event_type: "created".to_owned(),
+        schema_version: 2,
+        payload: Payload::of(event).expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    let mut append = Append::to_stream(stream.clone(), ExpectedSequence::NoStream, vec![event]);
+    let key = key.parse().expect("a key");
+    append.command = Some(CommandRecord::new(key, asked.to_owned()));
+    app.store.append(append).await.expect("appended");
+}
+
+#[tokio::test]
+async fn keys_that_were_stored_without_a_sender_are_still_known() {
+    let app = TestApp::init().await;
+    let a = with_session(&app).await;
+    let who = principal(&a).await.expect("a guest");
+    let create = r#"{"type":"create","name":"Shopping"}"#;
+    let created = json!({"type": "created", "name": "Shopping", "owner": who});
+    let stream = |number| StreamId::new("List", Uuid::from_u128(number).to_string());
+    let as_json = format!(r#"["List {who}",null,null,{create}]"#);
+    stored_before(&app, "8", &as_json, &stream(8), &created).await;
+    let as_form = format!(r#"["List",{create},"{who}"]"#);
+    stored_before(&app, "9", &as_form, &stream(9), &created).await;
+
+    let again = json!({"type": "create", "name": "Shopping", "command_id": "8"});
+    let (status, answer) = post(&a, "list", again.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["id"], stream(8).aggregate_id);
+    let form = a.form(Request::post("/lists"), "name=Shopping&key=9").await;
+    let page = format!("/lists/{}", stream(9).aggregate_id);
+    assert_eq!(form.headers()[header::LOCATION], page);
+    assert_eq!(app.head().await, Position::new(2));
+    // They say nothing to another guest, and are not in their way.
+    let b = with_session(&app).await;
+    let (status, other) = post(&b, "list", again).await;
+    assert_eq!(status, StatusCode::OK, "{other}");
+    assert_ne!(other["id"], answer["id"]);
+}

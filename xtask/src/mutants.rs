@@ -1,0 +1,244 @@
+//! `cargo xtask mutants`: changes the code in one small place at a time, and checks that
+//! a test fails.
+//!
+//! `cargo-mutants` makes the changes. `.cargo/mutants.toml` says where, and lists those
+//! that no test can tell, with the reason. This task knows which packages' tests judge
+//! which package, limits a run to the lines that a change touches, and bounds its time.
+//! A bounded run says how many mutants it left untested: it is a sample, and no proof.
+
+mod outcomes;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use cargo_metadata::MetadataCommand;
+use clap::Args;
+
+use self::outcomes::Outcomes;
+use crate::output;
+
+/// The version that the configuration is written for.
+const VERSION: &str = "27.1.0";
+
+/// Each package with mutants, and the packages whose tests judge it: the rules of a port
+/// are tested on its adapters.
+const JUDGES: &[(&str, &[&str])] = &[
+    ("ironstar-domain", &["ironstar-domain"]),
+    ("ironstar-ports", &["ironstar-ports", "ironstar-adapters"]),
+    ("ironstar-adapters", &["ironstar-adapters"]),
+    ("ironstar-app", &["ironstar-app"]),
+    ("ironstar-web", &["ironstar-web"]),
+];
+
+/// How often a bounded run looks at the time.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// What `cargo-mutants` exits with when it has judged every mutant: all were noticed,
+/// some were missed, or some made a test run for too long
+/// (<https://mutants.rs/exit-codes.html>). Anything else is a failure of the run.
+const JUDGED: &[i32] = &[0, 2, 3];
+
+/// Which mutants to test, and for how long.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Only these packages; without any, each that has mutants
+    packages: Vec<String>,
+
+    /// Only lines that differ from this revision, or from the one that a file names
+    #[arg(long, value_name = "REVISION|FILE")]
+    since: Option<String>,
+
+    /// Stop after so many minutes, and count what is left
+    #[arg(long, value_name = "MINUTES")]
+    minutes: Option<f64>,
+
+    /// Change the tree itself rather than a copy, which needs no further build
+    #[arg(long)]
+    in_place: bool,
+
+    /// Only files that match this glob
+    #[arg(long = "file", value_name = "GLOB")]
+    files: Vec<String>,
+}
+
+/// Where the run takes place.
+struct Bench {
+    root: PathBuf,
+    output: PathBuf,
+}
+
+/// Runs the task.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    find_cargo_mutants()?;
+    let bench = Bench::set_up()?;
+    let diff = arguments.since.as_deref();
+    let diff = diff.map(|since| bench.diff(since)).transpose()?;
+    let packages = chosen(&arguments.packages)?;
+    let seconds = arguments.minutes.map(|minutes| minutes * 60.0);
+    let end = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+    let mut total = Outcomes::default();
+    for (index, (package, judges)) in packages.iter().enumerate() {
+        let left = u32::try_from(packages.len() - index).unwrap_or(u32::MAX);
+        let bound = end.map(|end| end.saturating_duration_since(Instant::now()) / left);
+        let mut command = bench.command(package, judges);
+        if arguments.in_place {
+            command.arg("--in-place");
+        } else {
+            // The copy is somewhere else each time, and what it is made of stays here.
+            command.env("CARGO_TARGET_DIR", bench.output.join("build"));
+        }
+        if let Some(diff) = &diff {
+            command.arg("--in-diff").arg(diff);
+        }
+        for file in &arguments.files {
+            command.args(["--file", file]);
+        }
+        total.add(bench.judge(package, &mut command, bound)?);
+    }
+    report(&total)?;
+    if total.missed.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "no test notices the changes above; write one, remove the code, or list them in \
+         .cargo/mutants.toml with the reason"
+    )
+}
+
+impl Bench {
+    fn set_up() -> anyhow::Result<Self> {
+        let metadata = MetadataCommand::new().no_deps().exec()?;
+        let output: PathBuf = metadata.target_directory.join("mutants").into();
+        fs::create_dir_all(&output)
+            .with_context(|| format!("cannot make the folder {}", output.display()))?;
+        Ok(Self {
+            root: metadata.workspace_root.into(),
+            output,
+        })
+    }
+
+    /// Writes what has changed since a revision to a file.
+    fn diff(&self, since: &str) -> anyhow::Result<PathBuf> {
+        let named = fs::read_to_string(self.root.join(since));
+        let revision = named.as_deref().unwrap_or(since).trim();
+        let output = Command::new("git")
+            .args(["diff", revision, "--", "*.rs"])
+            .current_dir(&self.root)
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot run git")?;
+        if !output.status.success() {
+            bail!("git does not know what has changed since {revision}; name another revision");
+        }
+        let path = self.output.join("change.diff");
+        fs::write(&path, output.stdout)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Tests the mutants of one package.
+    fn command(&self, package: &str, judges: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO"));
+        command
+            .args(["mutants", "--no-shuffle", "--colors", "never"])
+            .args(["--package", package])
+            .arg("--output")
+            .arg(self.output.join(package))
+            .current_dir(&self.root);
+        for judge in judges {
+            command.args(["--test-package", judge]);
+        }
+        command
+    }
+
+    /// Runs `cargo-mutants` to its end, or as long as it may.
+    fn judge(
+        &self,
+        package: &str,
+        command: &mut Command,
+        bound: Option<Duration>,
+    ) -> anyhow::Result<Outcomes> {
+        let folder = self.output.join(package);
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        forget(&folder)?;
+        let mut running = command.spawn().context("cannot run cargo-mutants")?;
+        let is_bounded = bound.is_some_and(|bound| interrupted(&mut running, bound));
+        let status = running.wait().context("cannot wait for cargo-mutants")?;
+        let is_judged = status.code().is_some_and(|code| JUDGED.contains(&code));
+        if !is_judged && !is_bounded {
+            bail!("cargo-mutants failed on {package}: {status}");
+        }
+        Outcomes::read(&folder.join("mutants.out"))
+    }
+}
+
+/// Removes the outcomes of the run before.
+fn forget(folder: &Path) -> anyhow::Result<()> {
+    let outcomes = folder.join("mutants.out");
+    if !outcomes.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(&outcomes).with_context(|| format!("cannot remove {}", outcomes.display()))
+}
+
+/// Waits for the end of a run, and interrupts it if that takes longer than it may.
+/// Returns whether it did. An interrupted run removes its copy of the tree.
+fn interrupted(running: &mut Child, bound: Duration) -> bool {
+    let end = Instant::now() + bound;
+    while Instant::now() < end {
+        // What goes wrong here goes wrong again where the run is waited for.
+        if !matches!(running.try_wait(), Ok(None)) {
+            return false;
+        }
+        thread::sleep(GLANCE);
+    }
+    let pid = running.id().to_string();
+    let signal = Command::new("kill").args(["-INT", &pid]).status();
+    signal.is_ok_and(|status| status.success())
+}
+
+fn find_cargo_mutants() -> anyhow::Result<()> {
+    let version = Command::new(env!("CARGO"))
+        .args(["mutants", "--version"])
+        .stderr(Stdio::null())
+        .output()
+        .context("cannot run cargo")?;
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    if version.trim().ends_with(VERSION) {
+        return Ok(());
+    }
+    bail!(
+        "cargo-mutants {VERSION} is missing; run: cargo install cargo-mutants --locked --version {VERSION}"
+    )
+}
+
+/// The packages that were named, or all.
+fn chosen(names: &[String]) -> anyhow::Result<Vec<(&'static str, &'static [&'static str])>> {
+    let known = || JUDGES.iter().map(|(package, _)| *package);
+    if let Some(unknown) = names.iter().find(|name| !known().any(|it| it == **name)) {
+        let known: Vec<&str> = known().collect();
+        bail!(
+            "no mutants are made of {unknown}; name some of: {}",
+            known.join(", ")
+        );
+    }
+    let is_chosen = |package: &str| names.is_empty() || names.iter().any(|name| name == package);
+    Ok(JUDGES
+        .iter()
+        .copied()
+        .filter(|(package, _)| is_chosen(package))
+        .collect())
+}
+
+fn report(total: &Outcomes) -> anyhow::Result<()> {
+    for missed in &total.missed {
+        output::say(format_args!("missed: {missed}"))?;
+    }
+    output::say(total)?;
+    Ok(())
+}
