@@ -20,8 +20,10 @@
 //! [`FeedError::OtherHistory`], and the feed is over: what a process keeps in memory is
 //! of a log that is gone, and has to go with it ([`EventFeed::other_history`]).
 
+mod tail;
+
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, Fuse};
@@ -35,6 +37,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use self::tail::{Tail, read};
 use crate::history::{
     Page, Resolved, Unverified, goes_on_behind, head, read_from, read_page, resolve, resolve_by,
 };
@@ -95,15 +98,6 @@ impl FeedError {
             Self::Store(StoreError::Damaged { .. }) | Self::Gap { .. } | Self::OtherHistory => true,
         }
     }
-}
-
-/// The newest events, contiguous, up to the head. It begins anew behind one that
-/// is damaged, so whoever is in front of that one does not find the next here.
-#[derive(Debug, Default)]
-struct Tail {
-    /// The place in front of the first event.
-    before: LogPlace,
-    events: VecDeque<Arc<Envelope>>,
 }
 
 impl EventFeed {
@@ -362,7 +356,7 @@ impl Follower {
             error = error as &dyn std::error::Error,
             "whoever comes to this event is stopped; the feed goes on behind it"
         );
-        self.tail().events.clear();
+        self.tail().clear();
         self.head.send_replace(damaged.into());
     }
 
@@ -459,56 +453,4 @@ impl Consumer {
             }));
         }
     }
-}
-
-impl Tail {
-    /// Adds the events after a place, which is where the tail ends.
-    fn extend(&mut self, last: LogPlace, page: VecDeque<Arc<Envelope>>, limit: usize) {
-        if self.events.is_empty() {
-            self.before = last;
-        }
-        self.events.extend(page);
-        let surplus = self.events.len().saturating_sub(limit);
-        if let Some(last) = self.events.drain(..surplus).next_back() {
-            self.before = last.place();
-        }
-    }
-
-    /// Whether the event after a position is here, or would be if there were one.
-    fn begins_by(&self, last: Position) -> bool {
-        let first = self.events.front();
-        first.is_some_and(|first| first.position <= last.next())
-    }
-
-    /// Up to `limit` events after a place, or nothing if the next one is no
-    /// longer here.
-    fn after(&self, last: LogPlace, limit: usize) -> Option<Page> {
-        let first = self.events.front()?.position;
-        let skip = last.position.next().get().checked_sub(first.get())?;
-        let skip = usize::try_from(skip).ok()?;
-        let found = self.place_at(last.position);
-        if found.is_some_and(|found| !found.agrees_with(last)) {
-            return Some(Err(FeedError::OtherHistory));
-        }
-        let events = self.events.iter().skip(skip).take(limit);
-        Some(Ok(events.cloned().collect()))
-    }
-
-    /// The place of a position, if it is in here.
-    fn place_at(&self, position: Position) -> Option<LogPlace> {
-        let first = self.events.front()?.position;
-        let index = position.get().checked_sub(first.get());
-        match index {
-            Some(index) => {
-                let event = self.events.get(usize::try_from(index).ok()?)?;
-                Some(event.place())
-            }
-            None => (self.before.position == position).then_some(self.before),
-        }
-    }
-}
-
-fn read(tail: &RwLock<Tail>) -> RwLockReadGuard<'_, Tail> {
-    // The tail is whole between any two calls.
-    tail.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
 mod locked;
+mod opening;
 mod pages;
 mod projections;
 mod restored;
@@ -202,20 +203,6 @@ async fn a_damaged_event_is_reported_with_its_position() {
 }
 
 #[tokio::test]
-async fn a_database_that_another_program_keeps_locked_is_refused() {
-    let directory = TempDir::new().expect("a directory");
-    let url = url(&directory);
-    open(&url).await.close().await.expect("closed");
-    let mut other = raw(url.path()).await;
-    sqlx::raw_sql("BEGIN IMMEDIATE")
-        .execute(&mut other)
-        .await
-        .expect("locked");
-    let error = SqliteDatabase::open(&url).await.expect_err("refused");
-    assert!(matches!(error, OpenError::Unlockable { .. }), "{error:?}");
-}
-
-#[tokio::test]
 async fn snapshots_outlive_the_process() {
     let directory = TempDir::new().expect("a directory");
     let snapshot = Snapshot {
@@ -303,34 +290,6 @@ async fn a_failed_batch_fails_its_callers_and_nobody_after_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newer_schema_is_refused() {
-    let directory = TempDir::new().expect("a directory");
-    let url = url(&directory);
-    open(&url).await.close().await.expect("closed");
-    let mut connection = raw(url.path()).await;
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (9999, 'from the future', TRUE, x'00', 0)",
-    )
-    .execute(&mut connection)
-    .await
-    .expect("inserted");
-    for error in [
-        SqliteDatabase::open(&url)
-            .await
-            .map(|_| ())
-            .expect_err("newer"),
-        migrate(&url).await.map(|_| ()).expect_err("newer"),
-        migration_status(&url).await.map(|_| ()).expect_err("newer"),
-    ] {
-        assert!(
-            matches!(error, OpenError::NewerSchema { version: 9999, .. }),
-            "{error}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn migrations_are_listed_and_applied() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
@@ -343,29 +302,6 @@ async fn migrations_are_listed_and_applied() {
     assert!(applied.iter().all(|migration| migration.applied));
     assert_eq!(migrate(&url).await.expect("migrated again"), applied);
     assert_eq!(migration_status(&url).await.expect("a list"), applied);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_a_database_is_refused() {
-    let directory = TempDir::new().expect("a directory");
-    let url = url(&directory);
-    std::fs::write(
-        url.path(),
-        "This is a letter, not a database.\n".repeat(300),
-    )
-    .expect("written");
-    let error = SqliteDatabase::open(&url)
-        .await
-        .map(|_| ())
-        .expect_err("not a database");
-    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
-
-    let nowhere: SqliteUrl = directory.path().join("missing/ironstar.db").into();
-    let error = SqliteDatabase::open(&nowhere)
-        .await
-        .map(|_| ())
-        .expect_err("no such directory");
-    assert!(matches!(error, OpenError::NoFolder { .. }), "{error}");
 }
 
 fn with_key(key: &str) -> Append {
@@ -461,27 +397,6 @@ async fn more_than_there_is_room_for_is_refused_at_once() {
     let head = store.head().await.expect("read");
     assert_eq!(head.get(), appended as u64);
     append_one(&store).await.expect("there is room again");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_another_application_is_left_as_it_is() {
-    let directory = TempDir::new().expect("a directory");
-    let url = url(&directory);
-    let mut connection = raw(url.path()).await;
-    sqlx::raw_sql("PRAGMA application_id = 4242; CREATE TABLE theirs (id INTEGER);")
-        .execute(&mut connection)
-        .await
-        .expect("created");
-    drop(connection);
-    let before = std::fs::read(url.path()).expect("read");
-    for error in [
-        SqliteDatabase::open(&url).await.map(|_| ()),
-        migrate(&url).await.map(|_| ()),
-    ] {
-        let error = error.expect_err("not ours");
-        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
-    }
-    assert_eq!(std::fs::read(url.path()).expect("read"), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

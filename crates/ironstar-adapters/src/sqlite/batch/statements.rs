@@ -1,0 +1,73 @@
+//! What a batch says to SQLite.
+
+use crate::sqlite::foresight::{event_id, head};
+
+/// Begins, and reads the log's head, the event at a position (?2), and the last event
+/// of each of the streams, which are given as JSON pairs of type and id. One row, since
+/// every row is a message between threads.
+pub(super) const BEGIN: &str = concat!(
+    "BEGIN IMMEDIATE;
+    SELECT (",
+    head!(),
+    "), (SELECT json_array(id, ",
+    event_id!(),
+    ") FROM events WHERE id = ?2), (
+        SELECT json_group_array(json_array(stream.key, event.sequence, event.id, ",
+    event_id!(),
+    "))
+        FROM jsonb_each(?1) AS stream
+        JOIN events AS event ON event.id = (
+            SELECT id FROM events
+            WHERE aggregate_type = stream.value ->> 0 AND aggregate_id = stream.value ->> 1
+            ORDER BY sequence DESC LIMIT 1
+        )
+    )"
+);
+
+/// Inserts events (?1), given as JSON arrays in column order. SQLite refuses
+/// those that do not go on where their stream and the log end. If the log does not end
+/// with the event that has this position (?4) and this id (?5), they are given a
+/// position that comes next nowhere.
+macro_rules! insert_events {
+    () => {
+        "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
+                             schema_version, payload, metadata, created_at)
+         SELECT iif((SELECT iif(json_valid(metadata), metadata ->> 'event_id', NULL)
+                     FROM events WHERE id = ?4) IS ?5, value ->> 0, 0),
+                value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                value ->> 6, value ->> 7, ?2
+         FROM jsonb_each(?1);"
+    };
+}
+
+/// Inserts commands (?3), too, and commits. A command that has an earlier key which is
+/// known has no key: SQLite refuses it.
+macro_rules! insert_and_commit {
+    () => {
+        concat!(
+            insert_events!(),
+            "INSERT INTO commands (key, request, answer, created_at)
+             SELECT iif(EXISTS (
+                        SELECT 1 FROM json_each(command.value, '$[3]') AS earlier
+                        JOIN commands AS known ON known.key = earlier.value
+                    ), NULL, command.value ->> 0),
+                    command.value ->> 1, command.value ->> 2, ?6
+             FROM jsonb_each(?3) AS command;
+             COMMIT"
+        )
+    };
+}
+
+/// A transaction of its own.
+pub(super) const INSERT: &str = insert_events!();
+pub(super) const BEGIN_INSERT_AND_COMMIT: &str = concat!("BEGIN IMMEDIATE;", insert_and_commit!());
+pub(super) const INSERT_AND_COMMIT: &str = insert_and_commit!();
+
+pub(super) const SELECT_COMMANDS: &str = "
+    SELECT key, request, answer FROM commands
+    WHERE key IN (SELECT value FROM jsonb_each(?1))";
+
+/// A bounded number at a time, so that no batch waits for long.
+pub(super) const SWEEP_COMMANDS: &str = "
+    DELETE FROM commands
+    WHERE key IN (SELECT key FROM commands WHERE created_at < ?1 LIMIT 1000)";

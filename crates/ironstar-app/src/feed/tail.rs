@@ -1,0 +1,76 @@
+//! The newest events in memory, which all consumers that keep up share.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use ironstar_ports::{Envelope, LogPlace, Position};
+
+use super::FeedError;
+use crate::history::Page;
+
+/// The newest events, contiguous, up to the head. It begins anew behind one that
+/// is damaged, so a consumer in front of that one does not find the next here.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// The place in front of the first event.
+    before: LogPlace,
+    events: VecDeque<Arc<Envelope>>,
+}
+
+impl Tail {
+    /// Adds the events after a place, which is where the tail ends.
+    pub(super) fn extend(&mut self, last: LogPlace, page: VecDeque<Arc<Envelope>>, limit: usize) {
+        if self.events.is_empty() {
+            self.before = last;
+        }
+        self.events.extend(page);
+        let surplus = self.events.len().saturating_sub(limit);
+        if let Some(last) = self.events.drain(..surplus).next_back() {
+            self.before = last.place();
+        }
+    }
+
+    /// Forgets all events: the next ones do not go on behind them.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+    }
+
+    /// Whether the event after a position is here.
+    pub(super) fn begins_by(&self, last: Position) -> bool {
+        let first = self.events.front();
+        first.is_some_and(|first| first.position <= last.next())
+    }
+
+    /// Up to `limit` events after a place, or nothing if the next one is no
+    /// longer here.
+    pub(super) fn after(&self, last: LogPlace, limit: usize) -> Option<Page> {
+        let first = self.events.front()?.position;
+        let skip = last.position.next().get().checked_sub(first.get())?;
+        let skip = usize::try_from(skip).ok()?;
+        let found = self.place_at(last.position);
+        if found.is_some_and(|found| !found.agrees_with(last)) {
+            return Some(Err(FeedError::OtherHistory));
+        }
+        let events = self.events.iter().skip(skip).take(limit);
+        Some(Ok(events.cloned().collect()))
+    }
+
+    /// The place of a position, if it is in here.
+    pub(super) fn place_at(&self, position: Position) -> Option<LogPlace> {
+        let first = self.events.front()?.position;
+        let index = position.get().checked_sub(first.get());
+        match index {
+            Some(index) => {
+                let event = self.events.get(usize::try_from(index).ok()?)?;
+                Some(event.place())
+            }
+            None => (self.before.position == position).then_some(self.before),
+        }
+    }
+}
+
+/// The tail, for as long as it takes to look at it.
+pub(super) fn read(tail: &RwLock<Tail>) -> RwLockReadGuard<'_, Tail> {
+    // The tail is whole between any two calls.
+    tail.read().unwrap_or_else(PoisonError::into_inner)
+}
