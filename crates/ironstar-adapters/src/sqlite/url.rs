@@ -120,7 +120,9 @@ impl Display for SqliteUrl {
 fn form(path: &str) -> String {
     // Without a path, an example helps more than what is left.
     let path = if path.is_empty() { "ironstar.db" } else { path };
-    format!("sqlite:{}", utf8_percent_encode(path, ESCAPED))
+    // Two slashes at the start would be taken for those of `sqlite://`.
+    let slashes = if path.starts_with("//") { "//" } else { "" };
+    format!("sqlite:{slashes}{}", utf8_percent_encode(path, ESCAPED))
 }
 
 fn decoded(path: &str) -> Result<String, UrlError> {

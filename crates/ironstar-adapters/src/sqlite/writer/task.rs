@@ -160,16 +160,10 @@ impl Task {
             self.save(round).await?;
         }
         while let Some(job) = round.jobs.pop_front() {
-            if let Err((job, locked)) = self.job(job).await {
-                round.jobs.push_front(job);
-                return Err(locked);
-            }
+            self.job(job, round).await?;
         }
         while let Some(project) = round.projects.pop_front() {
-            if let Err((project, locked)) = self.project(project).await {
-                round.projects.push_front(project);
-                return Err(locked);
-            }
+            self.project(project, round).await?;
         }
         Ok(())
     }
@@ -292,8 +286,8 @@ impl Task {
         Ok(self.files.check()?)
     }
 
-    /// Carries out a job and answers.
-    async fn job(&mut self, mut job: Box<dyn Job>) -> Result<(), (Box<dyn Job>, Locked)> {
+    /// Carries out a job and answers, or puts it back.
+    async fn job(&mut self, mut job: Box<dyn Job>, round: &mut Round) -> Result<(), Locked> {
         let files = self.files.clone();
         let done = match self.checked() {
             Ok(connection) => job.attempt(connection, &files).await,
@@ -302,37 +296,50 @@ impl Task {
         match settled(&self.place, done).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => job.fail(error),
-            Err(locked) => return Err((job, locked)),
+            Err(locked) => {
+                round.jobs.push_front(job);
+                return Err(locked);
+            }
         }
         Ok(())
     }
 
-    /// Changes a read model and answers.
-    async fn project(&mut self, project: Project) -> Result<(), (Project, Locked)> {
-        match project {
+    /// Changes a read model and answers, or puts the change back.
+    async fn project(&mut self, project: Project, round: &mut Round) -> Result<(), Locked> {
+        let (project, locked) = match project {
             Project::Begin(name, version, answer) => {
                 let begun = self.begin(&name, version).await;
                 match settled(&self.place, begun).await {
-                    Ok(begun) => answer.send(begun),
-                    Err(locked) => return Err((Project::Begin(name, version, answer), locked)),
+                    Ok(begun) => {
+                        answer.send(begun);
+                        return Ok(());
+                    }
+                    Err(locked) => (Project::Begin(name, version, answer), locked),
                 }
             }
             Project::Update(build, update, answer) => {
                 let updated = self.update(build, update.clone()).await;
                 match settled(&self.place, updated).await {
-                    Ok(updated) => answer.send(updated),
-                    Err(locked) => return Err((Project::Update(build, update, answer), locked)),
+                    Ok(updated) => {
+                        answer.send(updated);
+                        return Ok(());
+                    }
+                    Err(locked) => (Project::Update(build, update, answer), locked),
                 }
             }
             Project::Commit(changes, answer) => {
                 let committed = self.commit(&changes).await;
                 match settled(&self.place, committed).await {
-                    Ok(committed) => answer.send(committed),
-                    Err(locked) => return Err((Project::Commit(changes, answer), locked)),
+                    Ok(committed) => {
+                        answer.send(committed);
+                        return Ok(());
+                    }
+                    Err(locked) => (Project::Commit(changes, answer), locked),
                 }
             }
-        }
-        Ok(())
+        };
+        round.projects.push_front(project);
+        Err(locked)
     }
 
     async fn begin(&mut self, name: &str, version: u32) -> Result<Build, StoreError> {
@@ -399,7 +406,7 @@ impl Task {
                 return true;
             }
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = &error as &dyn Error,
                 "builds that have ended were not swept; they will be with the next"
             );
             false
