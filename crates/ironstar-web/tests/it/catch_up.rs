@@ -218,7 +218,7 @@ async fn going_through_the_log_counts_for_many_commands_and_the_rest_for_one() {
         ..Limits::default()
     };
     let (app, _, todos) = far_behind(limits).await;
-    append(&app, 20_000).await;
+    append(&app, 4_000).await;
     let let_through = async |peer: [u8; 4], query: String| {
         let mut count = 0;
         loop {
@@ -234,7 +234,7 @@ async fn going_through_the_log_counts_for_many_commands_and_the_rest_for_one() {
         }
     };
     let all = let_through([192, 0, 2, 1], "after=0".to_owned()).await;
-    assert!((2..20).contains(&all), "{all}");
+    assert!((11..60).contains(&all), "{all}");
     let key = format!("after=0&key=events/Todo/{}", todos[0]);
     let one = let_through([192, 0, 2, 2], key).await;
     assert!(one >= 100, "{one}");
