@@ -96,10 +96,17 @@ async fn is_served_again(server: &Server, from: Ipv4Addr) {
 
 /// Where the script of the pages is: the largest file, and small when it is packed.
 async fn script(server: &Server) -> String {
-    let page = server.client.get(&server.url).send().await;
-    let page = page.expect("an answer").text().await.expect("a page");
-    let path = page.split('"').find(|it| it.starts_with("/static/page-"));
-    format!("{}{}", server.url, path.expect("a script"))
+    let start = Instant::now();
+    loop {
+        // There is no page before its read model is built.
+        let page = server.client.get(&server.url).send().await;
+        let page = page.expect("an answer").text().await.expect("a page");
+        let path = page.split('"').find(|it| it.starts_with("/static/page-"));
+        if let Some(path) = path {
+            return format!("{}{path}", server.url);
+        }
+        assert!(start.elapsed() < DEADLINE, "no script: {page}");
+    }
 }
 
 #[tokio::test]

@@ -66,8 +66,8 @@ impl EventStore for WatchedStore {
         position: Position,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        // Only those who listen read in such pages.
-        if limit > FeedOptions::default().page {
+        // Only subscribers read in such pages. The feed reads its last event once more.
+        if limit > FeedOptions::default().page + 1 {
             self.1.log.fetch_add(1, SeqCst);
             self.1.waiting.fetch_add(1, SeqCst);
             let permit = self.1.go_on.acquire().await.expect("never closed");

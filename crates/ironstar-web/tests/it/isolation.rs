@@ -466,16 +466,14 @@ async fn a_link_opens_for_whoever_has_it_until_it_is_revoked() {
             .map(|index| world.heard(index).contains("mark0x3"))
             .collect()
     };
-    // By the link: the page's stream and both of events. Without it, there is no page,
-    // and those of lists and of events are empty.
-    assert_eq!(
-        told(&world),
-        [false, false, false, false, true, true, true].repeat(2)[..]
-    );
+    // By the link: the page's stream, both of events, and the bundle. Without it, there
+    // is no page, and the streams of lists and of events and the bundle are empty.
+    let of_each = [[false; 5].as_slice(), &[true; 4]].concat();
+    assert_eq!(told(&world), of_each.repeat(2));
     world.play(&Deed::Revoke(0)).await;
     world.play(&Deed::Add(0)).await;
     world.examine().await;
-    let heard = world.heard(4);
+    let heard = world.heard(5);
     assert!(heard.contains("event: datastar-reload"), "{heard}");
     assert!(!heard.contains("mark0x4"), "{heard}");
 }

@@ -294,10 +294,9 @@ async fn commands_on_a_list_are_one_append() {
     for _ in 0..2 {
         let (status, answer) = post(&app, "todos", again.clone()).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
-        assert_eq!(
-            answer,
-            json!({"status": "ok", "changed": 3, "position": 11})
-        );
+        let place = app.store_log().await[10].place().to_string();
+        let expected = json!({"status": "ok", "changed": 3, "position": 11, "place": place});
+        assert_eq!(answer, expected);
     }
     let (status, answer) = post(&app, "todos", json!({"type": "reopen_all"})).await;
     assert_eq!(status, StatusCode::OK);

@@ -295,6 +295,7 @@ impl Mutant {
         let build = self.build(batch.build).await;
         if let CommitError::Moved { checkpoint } = refusal
             && self.is(Mutation::WritesBeforeItChecks)
+            && checkpoint.position != batch.from.position
         {
             (batch.from, batch.to) = (checkpoint, checkpoint);
             self.inner.commit(batch).await.expect("written");
