@@ -146,6 +146,8 @@ impl Bench {
         command
             .args(["mutants", "--no-shuffle", "--colors", "never"])
             .args(["--package", package])
+            // A run that is interrupted says so, and needs no stack.
+            .env("RUST_BACKTRACE", "0")
             .arg("--output")
             .arg(self.output.join(package))
             .current_dir(&self.root);
