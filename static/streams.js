@@ -57,15 +57,28 @@ const start = (window, worker) => {
       return new Promise((release) => ended.addEventListener("abort", release));
     };
     const ignore = () => {};
-    locks.request(lock, { signal: ended }, hold).catch(ignore);
+    locks.request(lock, { signal: ended }, hold).catch(() => {
+      if (!ended.aborted) {
+        canShare = false;
+        lose();
+      }
+    });
     const watch = () => locks.request(worker, { mode: "shared", signal: ended }, lose).catch(ignore);
     port.addEventListener("message", watch, { once: true });
   };
 
-  const share = (wanted, signal) =>
+  // A browser that blocks the site's storage refuses workers and locks, each with an error.
+  const connect = () => {
+    try {
+      return canShare ? new window.SharedWorker(worker) : undefined;
+    } catch {
+      canShare = false;
+    }
+  };
+
+  const share = (shared, wanted, signal) =>
     new Promise((resolve, reject) => {
       const encoder = new TextEncoder();
-      const shared = new window.SharedWorker(worker);
       const { port } = shared;
       let body;
       const start = (controller) => {
@@ -124,10 +137,20 @@ const start = (window, worker) => {
       taken = undefined;
     }
     signal.throwIfAborted();
+    const shared = connect();
+    if (!shared) {
+      return fetch(input, options);
+    }
     // Signals of Datastar, of which no page has any.
     address.searchParams.delete("datastar");
     const { "last-event-id": id, "ironstar-drawn-for": drawn_for } = headers;
-    return share({ path: address.pathname + address.search, id, drawn_for }, signal);
+    const wanted = { path: address.pathname + address.search, id, drawn_for };
+    return share(shared, wanted, signal).catch((error) => {
+      if (canShare) {
+        throw error;
+      }
+      return fetch(input, options);
+    });
   };
 };
 

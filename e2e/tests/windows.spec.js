@@ -229,6 +229,30 @@ test("window whose worker cannot be loaded has a connection of its own", async (
   await areLive(server, pages, "Milk");
 });
 
+test("window whose browser refuses workers has a connection of its own", async ({ server, open }) => {
+  // As with blocked storage, on a site without TLS under another name than localhost.
+  const page = await open();
+  await page.context().addInitScript(() => {
+    Object.defineProperty(navigator, "locks", { value: undefined });
+    window.SharedWorker = class {
+      constructor() {
+        throw new DOMException("Access is denied", "SecurityError");
+      }
+    };
+  });
+  await page.goto("/");
+  await areLive(server, [new TodoPage(page)], "Milk");
+});
+
+test("window whose browser refuses locks has a connection of its own", async ({ server, open }) => {
+  const page = await open();
+  await page.context().addInitScript(() => {
+    navigator.locks.request = () => Promise.reject(new DOMException("Access is denied", "SecurityError"));
+  });
+  await page.goto("/");
+  await areLive(server, [new TodoPage(page)], "Milk");
+});
+
 test("windows over HTTP/2 have a connection each", async ({ server, browser, open }) => {
   const page = await open();
   // As behind a proxy that speaks it.

@@ -63,6 +63,10 @@ impl Snapshots {
             };
             (event.sequence, event.place()) == (snapshot.sequence, place)
         });
+        if !is_there && snapshot.mark.is_none() {
+            tracing::debug!(%stream, "a snapshot does not tell which event it was made after");
+            return Ok(None);
+        }
         if !is_there {
             tracing::warn!(%stream, "a snapshot was made of events that the log does not have");
             return Ok(None);

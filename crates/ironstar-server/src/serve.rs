@@ -151,7 +151,7 @@ impl Door {
     }
 }
 
-/// Serves until told to stop. Then nobody is accepted any more, and those who are
+/// Serves until told to stop. Then no client is accepted any more, and clients that are
 /// connected get their answers: that is over when the tracker is empty.
 pub(crate) async fn serve(
     listener: &mut TcpListener,

@@ -206,7 +206,7 @@ async fn serve(
     };
     let connections = serve::serve(&mut listener, router, room, ending).await;
     let ended = if shutdown.is_cancelled() {
-        // Nobody waits to be accepted by a server that stops.
+        // No client waits to be accepted by a server that stops.
         drop(listener);
         Ended::Stopped
     } else {

@@ -37,7 +37,7 @@ pub(crate) fn on_signal() -> io::Result<CancellationToken> {
     Ok(shutdown)
 }
 
-/// Whether whoever started this process has had a signal ignored. Where that cannot be
+/// Whether the parent of this process has had a signal ignored. Where that cannot be
 /// known, it is not.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string(STATUS).unwrap_or_default();

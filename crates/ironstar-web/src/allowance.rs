@@ -10,6 +10,8 @@ use crate::visitor::Visitor;
 pub struct Allowance {
     each: u64,
     all: u64,
+    /// So much a visitor gets, however much the others take up.
+    spare: u64,
     sums: Mutex<Sums>,
 }
 
@@ -42,15 +44,17 @@ impl Allowance {
     /// So much for each visitor, whatever the others take up.
     #[must_use]
     pub fn new(each: u64) -> Self {
-        Self::shared(each, u64::MAX)
+        Self::shared(each, u64::MAX, 0)
     }
 
-    /// So much for each visitor, and so much for all of them.
+    /// So much for each visitor, and so much for all of them. A few visitors could take
+    /// up all of that, so each visitor gets a small amount to spare, also beyond it.
     #[must_use]
-    pub fn shared(each: u64, all: u64) -> Self {
+    pub fn shared(each: u64, all: u64, spare: u64) -> Self {
         Self {
             each,
             all,
+            spare,
             sums: Mutex::default(),
         }
     }
@@ -77,7 +81,7 @@ impl Allowance {
         if each > self.each {
             return Err(Refused::Visitor);
         }
-        if all > self.all {
+        if all > self.all && each > self.spare {
             return Err(Refused::Server);
         }
         sums.set(visitor, each, all);
@@ -170,13 +174,29 @@ mod tests {
 
     #[test]
     fn all_visitors_together_take_up_to_the_servers_limit() {
-        let allowance = Arc::new(Allowance::shared(10, 15));
+        let allowance = Arc::new(Allowance::shared(10, 15, 0));
         let first = allowance.take(visitor(1), 10).expect("room");
         let mut second = allowance.take(visitor(2), 5).expect("room");
         assert_eq!(second.grow(1), Err(Refused::Server));
         assert_eq!(allowance.take(visitor(3), 1).err(), Some(Refused::Server));
         drop(first);
         assert_eq!(second.grow(1), Ok(()));
+    }
+
+    #[test]
+    fn visitor_has_an_amount_to_spare_when_others_take_up_the_servers() {
+        let allowance = Arc::new(Allowance::shared(10, 15, 3));
+        let first = allowance.take(visitor(1), 10).expect("room");
+        let second = allowance.take(visitor(2), 5).expect("room");
+        assert_eq!(allowance.take(visitor(2), 1).err(), Some(Refused::Server));
+        assert_eq!(allowance.take(visitor(3), 4).err(), Some(Refused::Server));
+        let mut third = allowance.take(visitor(3), 2).expect("to spare");
+        assert_eq!(third.grow(1), Ok(()));
+        assert_eq!(third.grow(1), Err(Refused::Server));
+        drop((first, second));
+        assert_eq!(third.grow(7), Ok(()));
+        drop(third);
+        assert_eq!(allowance.taken(), 0);
     }
 
     #[test]

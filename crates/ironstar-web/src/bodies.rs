@@ -27,6 +27,10 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 const EACH: u64 = 4 * 1024 * 1024;
 const ALL: u64 = 64 * 1024 * 1024;
 
+/// How many bytes may come from a visitor even if others have used up [`ALL`]: enough for
+/// the command of a page.
+const SPARE: u64 = 8 * 1024;
+
 /// How much is counted for a request beside its head, from the start. More is when
 /// more has come.
 const GRAIN: u64 = 1024;
@@ -37,7 +41,7 @@ pub(crate) struct Bodies(Option<Arc<Allowance>>);
 
 impl Bodies {
     pub(crate) fn new(is_limited: bool) -> Self {
-        Self::of(is_limited.then(|| Allowance::shared(EACH, ALL)))
+        Self::of(is_limited.then(|| Allowance::shared(EACH, ALL, SPARE)))
     }
 
     fn of(allowance: Option<Allowance>) -> Self {

@@ -30,6 +30,7 @@ use serde::Deserialize;
 use tower::ServiceExt;
 
 use crate::problem::Problem;
+use crate::session::Session;
 use crate::{drawn, sse};
 
 /// Where bundles are served.
@@ -70,6 +71,7 @@ pub(crate) fn routes(pages: Router) -> Router {
 async fn bundle(
     State(pages): State<Router>,
     asked: Result<Query<Asked>, QueryRejection>,
+    session: Session,
     request: Request,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|_| malformed())?;
@@ -77,6 +79,9 @@ async fn bundle(
     if wanted.is_empty() || wanted.len() > MOST {
         return Err(malformed());
     }
+    // The streams begin after the head of this answer. A cookie that is renewed goes with
+    // that head, so the session is opened before.
+    session.open().await?;
     let (parts, _) = request.into_parts();
     let streams = wanted.into_iter().enumerate().map(|(number, wanted)| {
         let request = wanted.request(parts.clone())?;

@@ -209,7 +209,7 @@ where
 }
 
 /// The same request, without the byte order mark that some write in front of JSON. To
-/// leave that out is up to whoever reads it (RFC 8259, section 8.1).
+/// leave that out is up to the reader (RFC 8259, section 8.1).
 async fn without_mark(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let body = Bytes::from_request(Request::new(body), &()).await;

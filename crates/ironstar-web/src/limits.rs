@@ -14,7 +14,8 @@ pub struct Limits {
     /// How many commands a second a visitor may send, and five times as many at
     /// once after a pause; 0 is any number.
     pub command_rate: u32,
-    /// How many streams a visitor may have open; 0 is any number.
+    /// How many streams a visitor may have open; 0 is any number. With 0 there is no
+    /// limit either on a visitor's bodies under way, unread answers and connections.
     pub streams_per_visitor: u32,
     /// The header in which a reverse proxy says whom a request is from. Only
     /// for servers that nobody reaches but through that proxy: anybody else

@@ -29,6 +29,10 @@ use futures::{Stream, StreamExt};
 /// clients get.
 const KEPT: usize = 64;
 
+/// From how many bytes on a chunk is kept. Shorter ones, such as the marks of a bundle,
+/// are often one client's own. They would take the places of chunks that many clients get.
+const SHORT: usize = 64;
+
 /// A gzip header: deflate, no name, no time, and no word about the system.
 const HEADER: Bytes = Bytes::from_static(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 
@@ -72,8 +76,11 @@ impl Packer {
     }
 
     /// A chunk as blocks that fit into any stream. Chunks that are the same bytes
-    /// in memory are packed once.
+    /// in memory are packed once, unless they are short.
     fn pack(&self, chunk: &Bytes) -> Bytes {
+        if chunk.len() < SHORT {
+            return stored(chunk);
+        }
         // Nothing panics between the changes that belong together.
         let mut packed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same =
@@ -89,6 +96,13 @@ impl Packer {
         packed.recent.push_back((chunk.clone(), blocks.clone()));
         blocks
     }
+}
+
+/// A short chunk as a block of the bytes as they are (RFC 1951, section 3.2.4).
+fn stored(chunk: &[u8]) -> Bytes {
+    let length = u16::try_from(chunk.len()).expect("the chunk is short");
+    let (length, check) = (length.to_le_bytes(), (!length).to_le_bytes());
+    [&[0][..], &length, &check, chunk].concat().into()
 }
 
 fn deflate(compress: &mut Compress, chunk: &[u8]) -> Bytes {

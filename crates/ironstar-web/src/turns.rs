@@ -53,7 +53,7 @@ impl Turns {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let known = clients.get(&visitor).and_then(Weak::upgrade);
         let own = known.unwrap_or_else(|| {
-            // Those that nobody holds any more go when the map would have to grow.
+            // Those that no client holds any more go when the map would have to grow.
             if clients.len() == clients.capacity() {
                 clients.retain(|_, own| own.strong_count() > 0);
             }

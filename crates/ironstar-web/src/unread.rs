@@ -1,17 +1,18 @@
 //! How much of what a visitor has asked for may wait for the visitor to read it.
 //!
 //! An answer counts with all its bytes until the client has taken the last of them.
-//! Only whoever writes to the connection knows when that is, so the answer carries
-//! what counts, as the extension [`Unread`], and the server keeps that.
+//! Only the server, which writes to the connection, knows when that is. So the answer
+//! carries what counts, as the extension [`Unread`], and the server keeps that.
 
 use std::sync::Arc;
 
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::account;
 use crate::allowance::{Allowance, Taken};
 use crate::problem::Problem;
 use crate::visitor::Visitor;
@@ -26,8 +27,8 @@ const HEAD: u64 = 1024;
 /// reads them. That is what a server may hold of it: see `Answer` in the server.
 const STREAM: u64 = 48 * 1024;
 
-/// What an answer counts for. Whoever sends the answer keeps this until the client
-/// has taken all of it.
+/// What an answer counts for. The server keeps this until the client has taken all of
+/// the answer.
 #[derive(Clone, Debug)]
 pub struct Unread(#[expect(dead_code, reason = "it counts until it is dropped")] Arc<Taken>);
 
@@ -67,8 +68,12 @@ pub(crate) async fn count(
     let Ok(mut taken) = allowance.take(visitor, HEAD) else {
         return Problem::too_much_unread().into_response();
     };
-    let is_query = matches!(*request.method(), Method::GET | Method::HEAD);
+    // The end of a sign-in is a GET, and is good once.
+    let is_query = matches!(*request.method(), Method::GET | Method::HEAD)
+        && request.uri().path() != account::CALLBACK;
     let mut response = next.run(request).await;
+    // Without the cookie, the browser would lose its session.
+    let is_query = is_query && !response.headers().contains_key(header::SET_COOKIE);
     let size = response.body().size_hint().exact().unwrap_or(STREAM);
     if is_query && taken.grow(size).is_err() {
         return Problem::too_much_unread().into_response();

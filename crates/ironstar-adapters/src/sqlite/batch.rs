@@ -305,9 +305,9 @@ impl<'a> Batch<'a> {
         sqlx::query(statements)
             .bind(serde_json::to_string(&self.events)?)
             .bind(times.now.format(CREATED_AT)?)
-            .bind(serde_json::to_string(&self.new_commands)?)
             .bind(integer(self.before.0.get()))
             .bind(self.before.1.as_deref())
+            .bind(serde_json::to_string(&self.new_commands)?)
             .bind(times.steady.format(CREATED_AT)?)
             .execute(connection)
             .await?;

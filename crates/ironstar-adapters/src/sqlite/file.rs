@@ -20,6 +20,7 @@ mod look;
 mod rescue;
 
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -115,6 +116,8 @@ impl Files {
     pub(super) fn check(&self) -> Result<(), FileError> {
         self.check_latched()?;
         let mut seen = self.seen();
+        // An earlier look may have found it out while this one waited.
+        self.check_latched()?;
         let displaced = match self.0.look(&mut seen) {
             Ok(()) => return Ok(()),
             Err(FileError::Displaced(displaced)) => displaced,
@@ -177,7 +180,9 @@ impl Files {
     /// Saves what can be saved of displaced files, and tells the operator. Blocks.
     pub(super) fn rescue(&self) {
         if let Some(displaced) = self.0.displaced.get() {
-            let outcome = rescue::rescue(&self.0, &self.seen());
+            // No look needs it any more, and readers that wait for it are refused now.
+            let seen = mem::take(&mut *self.seen());
+            let outcome = rescue::rescue(&self.0, &seen);
             tracing::error!(
                 "{displaced}, so every request is refused until the server is started again; {outcome}"
             );

@@ -10,10 +10,12 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::batch::BatchError;
 
-/// The id of an event, if it can be read.
+/// The id of an event, if it can be read: SQL for a text or NULL.
 macro_rules! event_id {
     () => {
-        "iif(json_valid(metadata), metadata ->> 'event_id', NULL)"
+        "CASE WHEN json_valid(metadata) THEN
+            CASE json_type(metadata, '$.event_id') WHEN 'text' THEN metadata ->> 'event_id' END
+        END"
     };
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use ironstar_ports::StoreError;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 
-use super::connection::options;
+use super::connection::{BUSY_TIMEOUT, options};
 use super::file::Files;
 use super::open_error::OpenError;
 use super::path::DatabaseFile;
@@ -21,12 +21,15 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Opens the first of them. One that is opened later opens what is at the paths by
-    /// then, so the files are looked at before it is used; and it is kept for good.
+    /// Opens all of them, and keeps them for good. A connection that sqlx has to open
+    /// again opens what is at the paths by then, so the files are looked at before it is
+    /// used.
     pub(super) async fn open(place: &DatabaseFile, files: Files) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::unusable(place, source);
         let of_connection = files.clone();
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
+            .acquire_timeout(BUSY_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             // A connection within the process does not go away by itself.
@@ -44,7 +47,12 @@ impl Readers {
             })
             .connect_with(options(place).read_only(true))
             .await
-            .map_err(|source| OpenError::unusable(place, source))?;
+            .map_err(unusable)?;
+        // With `min_connections`, another task of sqlx opens some of them, maybe later.
+        let mut all = Vec::new();
+        for _ in 0..READERS {
+            all.push(pool.acquire().await.map_err(unusable)?);
+        }
         Ok(Self { pool, files })
     }
 

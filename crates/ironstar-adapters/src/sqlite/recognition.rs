@@ -5,6 +5,7 @@
 //! recognised by the first migration's checksum, if nothing of the dump is missing.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
@@ -12,7 +13,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::connection::options;
 use super::migrations::MIGRATOR;
 use super::open_error::OpenError;
-use super::path::DatabaseFile;
+use super::path::{DatabaseFile, beside};
 
 /// 'iron' in ASCII, set by the first migration.
 pub(super) const APPLICATION_ID: i64 = 1_769_107_310;
@@ -46,10 +47,14 @@ pub(super) enum Recognised {
     Unmarked,
 }
 
-/// Looks at a file, before anything in it is changed.
+/// Looks at a file, before anything in it is changed. If it has a log, the connection
+/// can only read, or SQLite would bring the log into the database when it is closed.
+/// If it has none, a connection that writes removes the empty log that it makes.
 pub(super) async fn recognise(file: &DatabaseFile) -> Result<Recognised, OpenError> {
     let unusable = |source| OpenError::unusable(file, source);
-    let mut connection = options(file).connect().await.map_err(unusable)?;
+    let log = fs::metadata(beside(file.path(), "-wal"));
+    let options = options(file).read_only(log.is_ok_and(|log| log.len() > 0));
+    let mut connection = options.connect().await.map_err(unusable)?;
     let looked = look(&mut connection, file).await;
     let closed = connection.close().await.map_err(unusable);
     let recognised = looked?;

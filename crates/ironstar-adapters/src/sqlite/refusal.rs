@@ -168,18 +168,15 @@ fn refused(path: &Path) -> Option<Cause> {
 
 /// Makes a small file beside the database, writes to it, and removes it.
 fn probe(path: &Path) -> io::Result<()> {
-    let place = beside(path, &format!("-probe-{}", std::process::id()));
+    // A process that was killed may have left one behind, and other tasks may ask too.
+    let random = getrandom::u64().map_err(io::Error::other)?;
+    let place = beside(path, &format!("-probe-{random:016x}"));
     let mut options = OpenOptions::new();
-    let made = options
+    let mut file = options
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&place);
-    let mut file = match made {
-        // Another task of this process asks at the same moment.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        made => made?,
-    };
+        .open(&place)?;
     let written = file.write_all(&PROBE).and_then(|()| file.sync_data());
     drop(file);
     // What was found out matters more to the operator.

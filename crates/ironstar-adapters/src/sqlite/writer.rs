@@ -10,6 +10,7 @@
 //! gives up each request when its own caller has waited long enough, so that no caller
 //! also waits for the requests before its own.
 
+mod guarded;
 mod round;
 mod task;
 

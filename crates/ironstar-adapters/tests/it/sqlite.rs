@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ironstar_adapters::sqlite::{
-    DEFAULT_COMMAND_RETENTION, OpenError, SqliteDatabase, SqliteEventStore, SqliteUrl, migrate,
+    DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore, SqliteUrl, migrate,
     migration_status,
 };
 use ironstar_adapters::system::SystemClock;

@@ -52,7 +52,7 @@ impl HttpBody for Answer {
                     Ok(data) => self.rest = data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
-                other => return other,
+                other @ (Poll::Pending | Poll::Ready(None | Some(Err(_)))) => return other,
             }
         }
         let size = self.rest.len().min(PART);

@@ -259,7 +259,7 @@ async fn a_client_that_reads_slowly_gets_everything() {
 
     let large = get(async || Bytes::from(vec![b'x'; SIZE]));
     let server = TestServer::start(Router::new().route("/", large), 100).await;
-    let mut client = server.send(REQUEST).await;
+    let client = server.send(REQUEST).await;
     let (mut read, mut buffer) = (0, vec![0; 1024 * 1024]);
     while read < SIZE {
         sleep(Duration::from_secs(5)).await;

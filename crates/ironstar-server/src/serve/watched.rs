@@ -31,13 +31,13 @@ impl Watched {
         }
     }
 
-    /// Whether a client of HTTP/1.1 sends nothing more. One that waits for an answer may do
+    /// Whether a client of HTTP/1.1 sends nothing more, or has reset its connection. One that waits for an answer may do
     /// so, and hyper does not look meanwhile. One that watches a stream is gone; if not, it
     /// is looked at again when it sends something, or nothing more.
     fn is_gone(&self, context: &mut Context<'_>) -> bool {
         let mut next = [0];
         let peeked = self.stream.poll_peek(context, &mut ReadBuf::new(&mut next));
-        matches!(peeked, Poll::Ready(Ok(0)))
+        matches!(peeked, Poll::Ready(Ok(0) | Err(_)))
     }
 
     /// Takes note of what the socket has taken of these.

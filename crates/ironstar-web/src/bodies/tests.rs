@@ -12,7 +12,7 @@ use futures::channel::mpsc::{UnboundedSender, unbounded};
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use super::{BODY_LIMIT, Bodies, GRAIN, whole};
+use super::{BODY_LIMIT, Bodies, GRAIN, SPARE, whole};
 use crate::allowance::Allowance;
 use crate::visitor::Visitor;
 
@@ -31,7 +31,7 @@ struct UnderWay {
 
 impl App {
     fn with(each: u64, all: u64) -> Self {
-        let bodies = Bodies::of(Some(Allowance::shared(each, all)));
+        let bodies = Bodies::of(Some(Allowance::shared(each, all, SPARE)));
         let router = Router::new()
             .route("/", post(async |body: Bytes| body))
             .layer(from_fn_with_state(bodies.clone(), whole));
@@ -128,6 +128,21 @@ async fn server_refuses_what_it_has_no_room_for() {
     second.send(50 * KIB);
     let refused = second.answer().await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    first.answer.abort();
+    app.counts(0).await;
+}
+
+#[tokio::test]
+async fn small_command_is_carried_out_when_others_have_used_up_the_room() {
+    let app = App::with(100 * KIB, 50 * KIB);
+    let first = app.begin(1);
+    first.send(50 * KIB - 1);
+    app.counts(50 * KIB).await;
+    let refused = app.begin(1).answer().await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let small = app.begin(2);
+    small.send(2 * KIB);
+    assert_eq!(small.end().await.status(), StatusCode::OK);
     first.answer.abort();
     app.counts(0).await;
 }

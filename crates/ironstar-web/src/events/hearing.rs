@@ -1,4 +1,4 @@
-//! The way of somebody who hears the log: first what they have missed, page by page and
+//! The way of a subscriber through the log: first what it has missed, page by page and
 //! in turn with others, then what happens.
 //!
 //! What has been missed is read from where it is found fastest: one aggregate's events
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use ironstar_app::access::Audience;
+use ironstar_app::history::{self, Resolved};
 use ironstar_app::todo::parent_of;
 use ironstar_app::{EventFeed, FeedError};
 use ironstar_ports::{
@@ -30,7 +31,7 @@ const PAGE: usize = 512;
 /// of the events, so that it need not go over them again when it comes back.
 const MILESTONE: u64 = 1_024;
 
-/// What of the log somebody asks for and may hear.
+/// What of the log a subscriber asks for and may hear.
 #[derive(Debug)]
 pub(super) struct Hearing {
     keys: KeyExpr,
@@ -215,12 +216,14 @@ impl Listener {
     ) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
         let page = match self.store.load_stream(&stream, after, PAGE).await {
             Err(StoreError::Damaged { .. }) => {
-                // Whoever goes through the log gets what is in front of that.
+                // A subscriber that goes through the log gets what is in front of that.
                 self.missed = Missed::InLog;
                 return Ok(VecDeque::new());
             }
             page => page?,
         };
+        self.check(self.after).await?;
+        self.check(until).await?;
         let last = page.last().map(|last| (last.sequence, last.position));
         let (after, end) = (self.after.position, until.position);
         let is_missed = |event: &Envelope| event.position > after && event.position <= end;
@@ -237,6 +240,15 @@ impl Listener {
             }
         };
         Ok(page)
+    }
+
+    /// Fails unless the store's log still has a place. The feed's memory may be of a log
+    /// that has just been replaced by a backup.
+    async fn check(&self, place: LogPlace) -> Result<(), FeedError> {
+        match history::resolve(&*self.store, place).await? {
+            Resolved::Here(_) => Ok(()),
+            Resolved::Beyond | Resolved::Elsewhere => Err(FeedError::OtherHistory),
+        }
     }
 
     /// What is told of what happens.

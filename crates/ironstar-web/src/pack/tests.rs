@@ -67,11 +67,13 @@ async fn a_chunk_can_be_read_as_soon_as_it_is_there() {
     let mut reader = Reader::new();
     assert!(reader.read(&chunk(&mut body).await).is_empty(), "a header");
     let long = "data: elements <li>Todo</li>\n".repeat(10_000);
-    for text in ["id: 1\n\n", "", "x", &long, "id: 2\n\n"] {
+    let marks = [":1\n".repeat(21), ":1\n".repeat(22)];
+    let [short, kept] = marks.each_ref().map(|mark| &**mark);
+    for text in ["id: 1\n\n", "", "x", short, &long, "\n", kept, "id: 2\n\n"] {
         sender.send(Bytes::from(text.to_owned())).expect("sent");
         let packed = chunk(&mut body).await;
         assert_eq!(reader.read(&packed), text.as_bytes());
-        assert!(packed.len() < text.len() / 20 + 64, "{}", packed.len());
+        assert!(packed.len() < text.len() / 20 + 70, "{}", packed.len());
     }
     drop(sender);
     let end = chunk(&mut body).await;
@@ -91,7 +93,7 @@ async fn a_chunk_is_packed_once_for_all() {
     assert_eq!(again, packed);
     assert_ne!(again.as_ptr(), packed.as_ptr(), "it is another chunk");
     for number in 0..KEPT {
-        packer.pack(&Bytes::from(number.to_string()));
+        packer.pack(&Bytes::from(number.to_string().repeat(SHORT)));
     }
     let kept = packer.0.lock().expect("the lock").recent.len();
     assert_eq!(kept, KEPT, "no more than a few are kept");
@@ -100,6 +102,18 @@ async fn a_chunk_is_packed_once_for_all() {
         packed.as_ptr(),
         "it is forgotten"
     );
+}
+
+#[test]
+fn short_chunks_take_no_place_of_others() {
+    let packer = Packer::new();
+    let long = Bytes::from("data: a\n\n".repeat(100));
+    let packed = packer.pack(&long);
+    for number in 0..=KEPT {
+        packer.pack(&Bytes::from(format!(":{number}\n")));
+    }
+    assert_eq!(packer.pack(&long).as_ptr(), packed.as_ptr());
+    assert_eq!(packer.0.lock().expect("the lock").recent.len(), 1);
 }
 
 #[tokio::test]

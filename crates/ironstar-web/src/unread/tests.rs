@@ -1,7 +1,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -9,15 +9,19 @@ use futures::stream;
 use tower::ServiceExt;
 
 use super::{HEAD, STREAM, UnreadLimit, count};
+use crate::account;
 use crate::visitor::Visitor;
 
 /// A router that counts up to a limit, and what is counted.
 fn counted(most: u64) -> (Router, UnreadLimit) {
     let unread = UnreadLimit::of(Some(most));
     let frames = || Body::from_stream(stream::pending::<Result<&str, axum::Error>>());
+    let renewed = async || ([(header::SET_COOKIE, "a=b")], "x".repeat(9_000));
     let router = Router::new()
         .route("/small", get(async || "small"))
         .route("/large", get(async || "x".repeat(9_000)))
+        .route(account::CALLBACK, get(async || "x".repeat(9_000)))
+        .route("/renewed", get(renewed))
         .route("/command", post(async || "x".repeat(9_000)))
         .route("/stream", get(async move || frames()))
         .layer(from_fn_with_state(unread.clone(), count));
@@ -72,10 +76,16 @@ async fn visitor_who_reads_nothing_is_refused_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn command_that_was_carried_out_is_answered_and_the_next_is_refused() {
-    let (router, _) = counted(5_000);
-    let answer = ask(&router, "POST", "/command", 1).await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    let refused = ask(&router, "POST", "/command", 1).await;
-    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+async fn request_that_was_carried_out_is_answered_and_the_next_is_refused() {
+    for (method, path) in [
+        ("POST", "/command"),
+        ("GET", account::CALLBACK),
+        ("GET", "/renewed"),
+    ] {
+        let (router, _) = counted(5_000);
+        let answer = ask(&router, method, path, 1).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let refused = ask(&router, method, path, 1).await;
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
 }

@@ -14,8 +14,9 @@ use ironstar_web::Limits;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::app::{TestApp, json as body, text};
+use crate::app::{Setup, TestApp, json as body, text};
 use crate::revoked;
+use crate::sessions::{SetClock, principal};
 
 const TODOS: &str = "/api/sse/todos";
 const LISTS: &str = "/api/sse/lists";
@@ -197,6 +198,30 @@ async fn stream_of_a_bundle_resumes_from_its_own_id() {
     bundle.hears(0, ">Bread<").await;
     assert!(!bundle.said(0).contains(">Milk<"), "{}", bundle.said(0));
     assert!(!bundle.said(1).contains("Bread"), "{}", bundle.said(1));
+}
+
+#[tokio::test]
+async fn bundle_renews_the_session_of_its_visitor() {
+    let clock = SetClock::new();
+    let app = TestApp::with(Setup {
+        clock: clock.clone(),
+        ..Setup::default()
+    })
+    .await;
+    let request = Request::post("/api/session").body(Body::empty());
+    app.send(request.expect("a request")).await;
+    let visitor = principal(&app).await;
+    let streams = address(&json!([wanted(TODOS), wanted(LISTS)]));
+    let fresh = app.get(&streams).await;
+    assert!(!fresh.headers().contains_key(header::SET_COOKIE));
+    for _ in 0..2 {
+        clock.advance(time::Duration::days(29));
+        let response = app.get(&streams).await;
+        let is_renewed = response.headers().contains_key(header::SET_COOKIE);
+        assert!(is_renewed, "the browser is told, too");
+        Bundle::of(response).hears(1, "200\n").await;
+    }
+    assert_eq!(principal(&app).await, visitor);
 }
 
 #[tokio::test]

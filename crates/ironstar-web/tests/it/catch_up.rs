@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,6 +36,10 @@ struct Reads {
     waiting: AtomicUsize,
     /// Lets reads of the log go on.
     go_on: Semaphore,
+    /// Whether a backup is restored at the next read of a stream.
+    restores: AtomicBool,
+    /// Whether the log is of another history.
+    is_restored: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,9 @@ impl EventStore for WatchedStore {
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
         self.1.streams.fetch_add(1, SeqCst);
+        if self.1.restores.load(SeqCst) {
+            self.1.is_restored.store(true, SeqCst);
+        }
         self.0.load_stream(stream, after, limit).await
     }
 
@@ -74,7 +81,13 @@ impl EventStore for WatchedStore {
             permit.forget();
             self.1.waiting.fetch_sub(1, SeqCst);
         }
-        self.0.load_after(position, limit).await
+        let mut events = self.0.load_after(position, limit).await?;
+        if self.1.is_restored.load(SeqCst) {
+            for event in &mut events {
+                event.metadata.event_id = Uuid::from_u128(1);
+            }
+        }
+        Ok(events)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
@@ -89,6 +102,8 @@ async fn far_behind(limits: Limits) -> (TestApp, Arc<Reads>, Vec<String>) {
         streams: AtomicUsize::new(0),
         waiting: AtomicUsize::new(0),
         go_on: Semaphore::new(0),
+        restores: AtomicBool::new(false),
+        is_restored: AtomicBool::new(false),
     });
     let watched = Arc::clone(&reads);
     let app = TestApp::with(Setup {
@@ -158,6 +173,23 @@ async fn events_of_one_aggregate_are_read_from_its_stream() {
     }
     assert_eq!(reads.log.load(SeqCst), 0);
     assert!(reads.streams.load(SeqCst) >= 2);
+}
+
+#[tokio::test]
+async fn nothing_of_a_stream_is_told_once_a_backup_was_restored() {
+    for after in [0, 1] {
+        let (app, reads, todos) = far_behind(Limits::default()).await;
+        complete(&app, &todos[0]).await;
+        for todo in &todos[1..10] {
+            complete(&app, todo).await;
+        }
+        reads.restores.store(true, SeqCst);
+        let path = format!("/api/events?key=events/Todo/{}&after={after}", todos[0]);
+        let mut events = app.stream(&path, None).await;
+        let told = events.rest().await.expect("the stream ends");
+        assert!(told.is_empty(), "after {after}: {told:?}");
+        assert!(reads.is_restored.load(SeqCst));
+    }
 }
 
 #[tokio::test(start_paused = true)]

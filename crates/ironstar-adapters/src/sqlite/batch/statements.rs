@@ -24,24 +24,27 @@ pub(super) const BEGIN: &str = concat!(
     )"
 );
 
-/// Inserts events (?1), given as JSON arrays in column order. SQLite refuses
-/// those that do not go on where their stream and the log end. If the log does not end
-/// with the event that has this position (?4) and this id (?5), they are given a
-/// position that comes next nowhere.
+/// Inserts events (?1) of a time (?2), given as JSON arrays in column order. SQLite
+/// refuses those that do not go on where their stream and the log end. If the log does
+/// not end with the event that has this position (?3) and this id (?4), they are given
+/// a position that comes next nowhere.
 macro_rules! insert_events {
     () => {
-        "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
-                             schema_version, payload, metadata, created_at)
-         SELECT iif((SELECT iif(json_valid(metadata), metadata ->> 'event_id', NULL)
-                     FROM events WHERE id = ?4) IS ?5, value ->> 0, 0),
-                value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-                value ->> 6, value ->> 7, ?2
-         FROM jsonb_each(?1);"
+        concat!(
+            "INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
+                                 schema_version, payload, metadata, created_at)
+             SELECT iif((SELECT ",
+            event_id!(),
+            " FROM events WHERE id = ?3) IS ?4, value ->> 0, 0),
+                    value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                    value ->> 6, value ->> 7, ?2
+             FROM jsonb_each(?1);"
+        )
     };
 }
 
-/// Inserts commands (?3), too, and commits. A command that has an earlier key which is
-/// known has no key: SQLite refuses it.
+/// Inserts commands (?5) of a time (?6), too, and commits. A command that has an earlier
+/// key which is known has no key: SQLite refuses it.
 macro_rules! insert_and_commit {
     () => {
         concat!(
@@ -52,7 +55,7 @@ macro_rules! insert_and_commit {
                         JOIN commands AS known ON known.key = earlier.value
                     ), NULL, command.value ->> 0),
                     command.value ->> 1, command.value ->> 2, ?6
-             FROM jsonb_each(?3) AS command;
+             FROM jsonb_each(?5) AS command;
              COMMIT"
         )
     };

@@ -266,9 +266,17 @@ fn is_start(path: &Path, content: &[u8]) -> io::Result<bool> {
     Ok(!start.is_empty() && content.starts_with(&start))
 }
 
+/// Reads a file up to the length that it has now. Linux reads less than 2 GiB at once.
 fn read(file: &Held) -> io::Result<Vec<u8>> {
     let mut content = vec![0; usize::try_from(file.size()?).unwrap_or(usize::MAX)];
-    let read = file.read_at(&mut content, 0)?;
-    content.truncate(read);
+    let mut end = 0;
+    while end < content.len() {
+        let read = file.read_at(&mut content[end..], end as u64)?;
+        if read == 0 {
+            break;
+        }
+        end += read;
+    }
+    content.truncate(end);
     Ok(content)
 }

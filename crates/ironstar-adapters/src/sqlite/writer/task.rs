@@ -8,13 +8,15 @@ use std::time::Duration;
 use ironstar_ports::{
     Append, Build, BuildId, BuildUpdate, Clock, CommitError, Snapshot, StoreError, UpdateError,
 };
-use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 
 use super::LOCK_ATTEMPT;
+use super::guarded::Guarded;
 use super::round::{Job, Project, Request, Round};
 use crate::sqlite::batch::{self, Answers, BatchError, Times};
 use crate::sqlite::checkpoint::Checkpoints;
@@ -47,7 +49,7 @@ const SWEEP_REST: u32 = 9;
 
 /// The task's own.
 pub(super) struct Task {
-    connection: SqliteConnection,
+    connection: Guarded,
     files: Files,
     checkpoints: Checkpoints,
     place: DatabaseFile,
@@ -92,7 +94,7 @@ impl Task {
         retention: Duration,
     ) -> Self {
         Self {
-            connection: database.writer,
+            connection: Guarded::new(database.writer, database.files.clone()),
             files: database.files,
             checkpoints: database.checkpoints,
             place: database.place,
@@ -176,31 +178,34 @@ impl Task {
         }
         if self.files.is_displaced() && !self.is_rescued {
             self.is_rescued = true;
-            // It blocks, as nothing else can be done meanwhile.
-            self.files.rescue();
+            // The task does nothing else meanwhile. Others are refused, if there is a
+            // thread for them.
+            if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+                block_in_place(|| self.files.rescue());
+            } else {
+                self.files.rescue();
+            }
         }
     }
 
-    /// Looks at the files, and goes on with what a reader has held up.
+    /// Looks at the files, stores what the clock shows, and goes on with what a reader
+    /// has held up.
     async fn look_now_and_then(&mut self) {
         self.look();
+        self.note_the_time().await;
         if !self.files.is_displaced() {
             let (connection, files) = (&mut self.connection, &self.files);
+            // The times that are stored make the log longer, too.
+            self.checkpoints.after_batch(connection, files).await;
             self.checkpoints.again(connection, files).await;
         }
         self.look_at = Instant::now() + LOOK_INTERVAL;
     }
 
-    /// Closes the connection. One whose files are displaced stays open until the
-    /// process ends: SQLite would remove whatever has the log's name by now.
+    /// Saves what displaced files hold, or closes the connection.
     async fn close(mut self) -> Result<(), StoreError> {
         self.look();
-        if let Err(error) = self.files.check() {
-            std::mem::forget(self.connection);
-            return Err(error.into());
-        }
-        let closed = self.connection.close().await;
-        closed.map_err(StoreError::unavailable)
+        self.connection.close().await
     }
 
     /// Commits appends and answers everyone.
@@ -254,14 +259,15 @@ impl Task {
     }
 
     /// Stores what the clock shows, now and again: the next server goes on from there.
+    /// Nothing is written to files that are displaced, or of which that is not known.
     async fn note_the_time(&mut self) {
         let Some(course) = self.clock.to_store() else {
             return;
         };
-        let Ok(connection) = self.checked() else {
+        if self.files.check().is_err() {
             return;
-        };
-        if let Err(error) = course::save(connection, course).await {
+        }
+        if let Err(error) = course::save(&mut self.connection, course).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "what the clock shows was not stored; trying again later"

@@ -66,9 +66,8 @@ async fn client_that_half_closes_within_a_request_is_gone() {
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn client_that_half_closes_while_it_watches_a_stream_is_gone() {
-    let dropped = CancellationToken::new();
+/// Serves a stream in which nothing happens, until it is dropped.
+fn silent(dropped: &CancellationToken) -> Router {
     let body = dropped.clone();
     let silent = get(async move || {
         let guard = body.clone().drop_guard();
@@ -78,7 +77,13 @@ async fn client_that_half_closes_while_it_watches_a_stream_is_gone() {
             }),
         )
     });
-    let server = TestServer::start(Router::new().route("/", silent), 100).await;
+    Router::new().route("/", silent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_half_closes_while_it_watches_a_stream_is_gone() {
+    let dropped = CancellationToken::new();
+    let server = TestServer::start(silent(&dropped), 100).await;
     let mut client = server.send(super::REQUEST).await;
     super::expect(&mut client, "200 OK").await;
     assert!(!dropped.is_cancelled());
@@ -88,6 +93,20 @@ async fn client_that_half_closes_while_it_watches_a_stream_is_gone() {
     // Also if the end came with the request.
     let start = Instant::now();
     answer_or_none(&server).await;
+    assert_eq!(start.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_resets_its_connection_while_it_watches_a_stream_is_gone() {
+    let dropped = CancellationToken::new();
+    let server = TestServer::start(silent(&dropped), 100).await;
+    let client = server.send(super::REQUEST).await;
+    // A client that closes with unread bytes resets its connection.
+    within_an_hour(client.readable()).await.expect("an answer");
+    assert!(!dropped.is_cancelled());
+    let start = Instant::now();
+    drop(client);
+    within_an_hour(dropped.cancelled()).await;
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 

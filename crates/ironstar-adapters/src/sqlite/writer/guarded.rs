@@ -1,0 +1,60 @@
+//! The connection that writes, which is not closed when its files are displaced.
+
+use std::mem;
+use std::ops::{Deref, DerefMut};
+
+use ironstar_ports::StoreError;
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::sqlite::file::Files;
+
+/// A connection that is closed only while its files are in their places. Otherwise it
+/// stays open until the process ends: SQLite would remove whatever has the log's name.
+pub(super) struct Guarded {
+    /// Taken only when this is closed or dropped.
+    connection: Option<SqliteConnection>,
+    files: Files,
+}
+
+impl Guarded {
+    pub(super) fn new(connection: SqliteConnection, files: Files) -> Self {
+        let connection = Some(connection);
+        Self { connection, files }
+    }
+
+    /// Closes the connection, if its files are in their places.
+    pub(super) async fn close(mut self) -> Result<(), StoreError> {
+        self.files.check()?;
+        match self.connection.take() {
+            Some(connection) => connection.close().await.map_err(StoreError::unavailable),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Deref for Guarded {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        self.connection.as_ref().expect(IS_THERE)
+    }
+}
+
+impl DerefMut for Guarded {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().expect(IS_THERE)
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && self.files.check().is_err()
+        {
+            mem::forget(connection);
+        }
+    }
+}
+
+const IS_THERE: &str = "it is there until the drop";
