@@ -110,8 +110,8 @@ impl Bundle {
     /// The last id that a stream has said.
     fn id(&self, number: usize) -> String {
         let ids = self.said(number).lines();
-        let ids = ids.filter_map(|line| line.strip_prefix("id: "));
-        ids.last().expect("an id").to_owned()
+        let mut ids = ids.filter_map(|line| line.strip_prefix("id: "));
+        ids.next_back().expect("an id").to_owned()
     }
 }
 
