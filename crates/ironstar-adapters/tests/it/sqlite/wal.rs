@@ -46,10 +46,11 @@ async fn refusal(directory: &TempDir) -> WalError {
     let before = files(directory.path());
     let error = SqliteDatabase::open(&url(directory)).await;
     assert_eq!(files(directory.path()), before, "nothing is changed");
-    match error.map(|_| ()).expect_err("refused") {
-        OpenError::Wal(error) => error,
-        other => panic!("{other:?}"),
-    }
+    let error = error.map(|_| ()).expect_err("refused");
+    let OpenError::Wal(error) = error else {
+        panic!("{error:?}");
+    };
+    error
 }
 
 fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
