@@ -2,7 +2,7 @@
 //!
 //! Output that no reader takes is no reason to die: the macros of the standard
 //! library panic then, so the program uses the functions here instead. Whatever is
-//! written goes through [`escape`], because values that others have chosen must not
+//! written goes through [`escape()`], because values that others have chosen must not
 //! drive the terminal of a reader.
 
 mod escape;
