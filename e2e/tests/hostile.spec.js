@@ -22,15 +22,26 @@ const HOSTILE = [
   "event: datastar-patch-signals",
   ": a comment",
   "retry: 0",
-  "line\u2028separator\u2029and paragraph",
-  "\u202Eright to left override\u202C",
-  "\u2067isolate that is never closed",
   "zero\u200Bwidth\u200Dand\u2060joiners\uFEFF!",
-  "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 e\u0301 Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!",
+  "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 é Z\u0353\u0351\u036B\u036A!",
   "שלום עולם, مرحبا بالعالم",
   "constructor __proto__ toString",
   "x".repeat(500),
 ];
+
+/** Texts that show something else than they say, or nothing. */
+const REFUSED = [
+  "line\u2028separator\u2029and paragraph",
+  "\u202Eright to left override\u202C",
+  "\u2067isolate that is never closed",
+  "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!",
+  "\u3164",
+  "\u2800",
+  "A\u{E0041}",
+];
+
+/** Of these, a form makes spaces: they are pasted by accident. */
+const BREAKS = ["\r", "\n", "\r\n", "\t", "\u0085"];
 
 const CONTROLS = ["\r", "\n", "\r\n", "\0", "\t", "\u0007", "\u001b[31m", "\u007f", "\u0085", "\u009f"];
 
@@ -167,12 +178,12 @@ test("control characters are refused, with a reason, and get nowhere", async ({ 
       expect(response.status).toBe(400);
       expect(await response.json()).toMatchObject({ type: "/problems/invalid-value", detail: expect.stringMatching(reason) });
     }
-    for (const path of ["/todos", `/todos/${id}/rename`]) {
+    if (!BREAKS.includes(control)) for (const path of ["/todos", `/todos/${id}/rename`]) {
       const response = await server.submit(path, { text });
       expect(response.status).toBe(400);
       expect(await response.text()).toMatch(reason);
     }
-    for (const path of ["/lists", "/lists/0198c0de-0000-7000-8000-000000000000/rename"]) {
+    if (!BREAKS.includes(control)) for (const path of ["/lists", "/lists/0198c0de-0000-7000-8000-000000000000/rename"]) {
       const response = await server.submit(path, { name: text });
       expect(response.status).toBe(400);
       expect(await response.text()).toMatch(reason);
@@ -184,6 +195,21 @@ test("control characters are refused, with a reason, and get nowhere", async ({ 
   await page.shows("Before", "After");
   const events = await fetch(`${server.url}/api/todos`);
   expect(await events.text()).not.toMatch(/one.*two/);
+});
+
+test("texts that show something else than they say are refused", async ({ server, visit }) => {
+  const [id] = await server.seed("Before");
+  const page = await visit();
+  for (const text of REFUSED) {
+    for (const command of [{ type: "create", text }, { type: "rename", id, text }]) {
+      const response = await server.post("/api/commands/todo", command);
+      expect([text, response.status]).toEqual([text, 400]);
+      expect(await response.json()).toMatchObject({ type: "/problems/invalid-value" });
+    }
+    const response = await server.post("/api/commands/list", { type: "create", name: text });
+    expect([text, response.status]).toEqual([text, 400]);
+  }
+  await page.shows("Before");
 });
 
 test("the browser tells why a control character was refused", async ({ visit }) => {
