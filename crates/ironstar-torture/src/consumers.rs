@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use eventsource_stream::Eventsource;
 use futures::StreamExt;
+use ironstar_ports::LogPlace;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -202,7 +203,8 @@ async fn read(load: Arc<Load>, url: String) -> anyhow::Result<u64> {
         if event.data.is_empty() {
             continue;
         }
-        let position: u64 = event.id.parse()?;
+        let place: LogPlace = event.id.parse()?;
+        let position = place.position.get();
         anyhow::ensure!(position == last + 1, "event {position} comes after {last}");
         last = position;
     }
