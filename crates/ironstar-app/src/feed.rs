@@ -15,7 +15,7 @@
 //! consumer in front of it asks the store, each time anew, and gets past it only
 //! once it can be read.
 //!
-//! Whoever reads goes on behind the event that was read last, and reads that one again:
+//! A reader goes on behind the event that was read last, and reads that one again:
 //! if it is another, a backup was restored over the log. Then every stream ends with
 //! [`FeedError::OtherHistory`], and the feed is over: what a process keeps in memory is
 //! of a log that is gone, and has to go with it ([`EventFeed::other_history`]).

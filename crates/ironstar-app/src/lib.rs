@@ -5,7 +5,7 @@
 //! domain, and reaches the outside world through the ports only.
 //!
 //! - [`CommandHandler`]: load, fold, decide, append, hint; for any aggregate.
-//! - [`mod@history`]: whether the log is still the one that somebody has seen.
+//! - [`mod@history`]: whether the log is still the one that a reader has seen.
 //! - [`EventFeed`]: the log as a stream that catches up and then goes on live.
 //! - [`mod@projection`]: read models, kept up to date and built anew.
 //! - [`mod@process`]: what follows from events, at once or after a while.

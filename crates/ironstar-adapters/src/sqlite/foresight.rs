@@ -44,7 +44,7 @@ pub(super) struct Known(pub(super) Position, pub(super) Option<String>);
 pub(super) struct Foresight {
     /// The last event that this store has seen. A log without it is another history.
     pub(super) known: Known,
-    /// Whether the log ends with it, if nobody else has written to the log since.
+    /// Whether the log ends with it, if no other process has written to the log since.
     pub(super) is_head: bool,
     /// How many batches are to be read first, since a guess was wrong.
     pub(super) doubts: u32,

@@ -114,7 +114,7 @@ pub(super) fn stamp() -> Result<u32, getrandom::Error> {
 
 /// The `user_version` of a log that continues a database with this header.
 pub(super) fn link(header: &DatabaseHeader) -> u32 {
-    // FNV-1a: it is to tell headers apart, and nobody forges one.
+    // FNV-1a: it is to tell headers apart, and no attacker forges one.
     let digest = header.iter().fold(0x811c_9dc5_u32, |digest, byte| {
         (digest ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });

@@ -17,11 +17,11 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// The types of aggregates whose events are for somebody.
+    /// The types of aggregates whose events a subscriber may hear.
     pub const TYPES: [&str; 3] = [ListState::TYPE, TodoState::TYPE, UserState::TYPE];
 
     /// Whom an event may be told to. A new aggregate whose events programs are to
-    /// get is one line more here, and its type above; until then, nobody gets them.
+    /// get is one line more here, and its type above; until then, no subscriber gets them.
     #[must_use]
     pub fn of(event: &Envelope) -> Self {
         let id = &event.stream.aggregate_id;

@@ -127,7 +127,7 @@ impl Caller {
         }
         match list.details() {
             None => {
-                // Whoever comes by a link is not to learn from how long it takes.
+                // A visitor with a link must not learn from how long it takes.
                 self.link_among(id, &[]);
                 Access::None
             }

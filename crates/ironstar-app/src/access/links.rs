@@ -122,7 +122,7 @@ impl PresentedLink {
             }
         }
         if let Some(id) = found {
-            // Whoever was there first has found the same.
+            // The caller that was there first has found the same.
             let _ = self.found.set((list, id));
         }
         found

@@ -8,7 +8,7 @@ use ironstar_ports::{Envelope, LogPlace, Position};
 use super::FeedError;
 use crate::history::Page;
 
-/// The newest events, contiguous, up to the head. It begins anew behind one that
+/// The newest events, contiguous, up to the head. It begins again behind one that
 /// is damaged, so a consumer in front of that one does not find the next here.
 #[derive(Debug, Default)]
 pub(super) struct Tail {

@@ -53,7 +53,7 @@ pub struct Changes<D> {
 pub enum News<D> {
     /// These events have changed these documents.
     Changed(Arc<Changes<D>>),
-    /// It is as of this place now, and nobody says what has changed.
+    /// It is as of this place now, and what has changed is not known.
     Jumped(LogPlace),
 }
 
