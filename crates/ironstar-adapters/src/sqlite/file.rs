@@ -22,10 +22,12 @@ mod rescue;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ironstar_ports::StoreError;
-use tokio::sync::Notify;
+use tokio::sync::SetOnce;
+use tokio::time::timeout;
 
 pub(super) use self::displaced::Displaced;
 use self::displaced::{How, Part};
@@ -50,10 +52,13 @@ struct Shared {
     log: Open,
     index: Open,
     seen: Mutex<Seen>,
-    displaced: OnceLock<Displaced>,
-    /// Wakes the task that saves what can be saved.
-    wake: Notify,
+    displaced: SetOnce<Displaced>,
+    /// That what can be saved has been saved.
+    rescued: SetOnce<()>,
 }
+
+/// How long a reader waits until what it would have read is saved. Files may be long.
+const RESCUE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// An open file, and where it was found.
 #[derive(Debug)]
@@ -123,26 +128,34 @@ impl Files {
             Err(FileError::Displaced(displaced)) => displaced,
             Err(error) => return Err(error),
         };
-        let displaced = self.0.displaced.get_or_init(|| displaced).clone();
-        self.0.wake.notify_one();
+        // Nobody else sets it: looks are taken in turn.
+        let _ = self.0.displaced.set(displaced.clone());
         Err(displaced.into())
     }
 
     /// Makes sure that a read does not end the process: SQLite maps the index into
     /// memory, and a mapped page that was cut off is fatal. One system call.
-    pub(super) fn check_before_read(&self) -> Result<(), FileError> {
-        self.check_latched()?;
+    pub(super) async fn check_before_read(&self) -> Result<(), FileError> {
         match self.0.index.held.size() {
-            Ok(size) if size >= look::INDEX_PAGE => Ok(()),
-            Ok(_) | Err(_) => self.check(),
+            Ok(size) if size >= look::INDEX_PAGE && !self.is_displaced() => Ok(()),
+            Ok(_) | Err(_) => self.check_after_read().await,
         }
+    }
+
+    /// Makes sure that what was read may be told. A refusal waits until what displaced
+    /// files hold is saved: whoever is told may kill the server for it.
+    pub(super) async fn check_after_read(&self) -> Result<(), FileError> {
+        let checked = self.check();
+        if matches!(checked, Err(FileError::Displaced(_))) {
+            // Late is no reason to wait on.
+            let _ = timeout(RESCUE_PATIENCE, self.0.rescued.wait()).await;
+        }
+        checked
     }
 
     /// Waits until the files are displaced.
     pub(super) async fn displaced(&self) {
-        while self.0.displaced.get().is_none() {
-            self.0.wake.notified().await;
-        }
+        self.0.displaced.wait().await;
     }
 
     /// Whether the files are displaced, by what is known without a look.
@@ -177,15 +190,24 @@ impl Files {
         self.0.index.held.identity()
     }
 
-    /// Saves what can be saved of displaced files, and tells the operator. Blocks.
+    /// Whether what displaced files hold has been saved, as far as it can be.
+    pub(super) fn is_rescued(&self) -> bool {
+        self.0.rescued.get().is_some()
+    }
+
+    /// Saves what can be saved of displaced files, and tells the operator, once. Blocks.
     pub(super) fn rescue(&self) {
-        if let Some(displaced) = self.0.displaced.get() {
+        if let Some(displaced) = self.0.displaced.get()
+            && !self.is_rescued()
+        {
             // No look needs it any more, and readers that wait for it are refused now.
             let seen = mem::take(&mut *self.seen());
             let outcome = rescue::rescue(&self.0, &seen);
             tracing::error!(
                 "{displaced}, so every request is refused until the server is started again; {outcome}"
             );
+            // Only the task that writes saves, and what it leaves when it ends.
+            let _ = self.0.rescued.set(());
         }
     }
 
@@ -221,8 +243,8 @@ impl Shared {
                 path: index,
             },
             seen: Mutex::default(),
-            displaced: OnceLock::new(),
-            wake: Notify::new(),
+            displaced: SetOnce::new(),
+            rescued: SetOnce::new(),
         })
     }
 

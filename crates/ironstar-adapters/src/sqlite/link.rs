@@ -174,7 +174,7 @@ fn refuse_if_elsewhere(path: PathBuf) -> Result<(), WalError> {
 }
 
 /// Whether a log continues a database with this header.
-fn belongs(header: &DatabaseHeader, log: &Log) -> bool {
+pub(super) fn belongs(header: &DatabaseHeader, log: &Log) -> bool {
     let Some(first) = log.first.as_ref().map(user_version) else {
         return true;
     };

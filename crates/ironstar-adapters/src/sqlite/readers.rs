@@ -69,9 +69,11 @@ impl Readers {
     where
         E: From<StoreError>,
     {
-        self.files.check_before_read().map_err(StoreError::from)?;
+        let may_read = self.files.check_before_read().await;
+        may_read.map_err(StoreError::from)?;
         let outcome = read.await;
-        self.files.check().map_err(StoreError::from)?;
+        let may_tell = self.files.check_after_read().await;
+        may_tell.map_err(StoreError::from)?;
         outcome
     }
 

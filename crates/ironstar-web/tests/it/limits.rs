@@ -60,6 +60,24 @@ async fn exhaust(app: &TestApp, peer: &str) -> usize {
     panic!("nothing is refused");
 }
 
+/// Exhausts an address, and returns how a further command from it is refused. On a slow
+/// machine there may be room for that one again by the time it comes: then once more.
+async fn refuse(app: &TestApp, peer: &str, command: impl Fn() -> Request<Body>) -> Response {
+    for _ in 0..MANY {
+        exhaust(app, peer).await;
+        let response = app.send(from(peer, command())).await;
+        if is_refused(&response) {
+            return response;
+        }
+    }
+    panic!("nothing is refused");
+}
+
+/// Whether a command was refused as one too many, for Datastar, too.
+fn is_refused(response: &Response) -> bool {
+    response.headers().contains_key(header::RETRY_AFTER)
+}
+
 fn seconds(response: &Response) -> u64 {
     let value = response.headers()[header::RETRY_AFTER].to_str();
     value.expect("text").parse().expect("whole seconds")
@@ -76,12 +94,10 @@ async fn who_sends_too_many_commands_is_told_when_to_go_on() {
         "it is the same"
     );
 
-    let create = |peer| {
-        let request = form().body("text=Milk".into()).expect("a request");
-        app.send(from(peer, request))
-    };
+    // What is created here before one is refused is nothing: it has no text.
+    let empty = || form().body("text=".into()).expect("a request");
     exhaust(&app, "2001:db8:1:2::1").await;
-    let refused = create("2001:db8:1:2:3::4").await;
+    let refused = refuse(&app, "2001:db8:1:2:3::4", empty).await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(seconds(&refused), 1);
     let problem = json(refused).await;
@@ -90,7 +106,9 @@ async fn who_sends_too_many_commands_is_told_when_to_go_on() {
     assert!(detail.ends_with("try again in 1 second."), "{detail}");
     assert_eq!(app.head().await, Position::START);
 
-    assert_eq!(create("192.0.2.2").await.status(), StatusCode::SEE_OTHER);
+    let milk = form().body("text=Milk".into()).expect("a request");
+    let created = app.send(from("192.0.2.2", milk)).await;
+    assert_eq!(created.status(), StatusCode::SEE_OTHER);
     let page = Request::get("/").body(Body::empty()).expect("a request");
     let page = app.send(from("2001:db8:1:2::1", page)).await;
     assert_eq!(page.status(), StatusCode::OK, "reading is not limited");
@@ -141,27 +159,29 @@ async fn a_rate_of_none_is_no_limit() {
 
 #[tokio::test]
 async fn a_forwarded_address_counts_only_if_the_operator_says_so() {
+    let peer = "127.0.0.1";
     let forwarded = |addresses: &str| {
-        let mut request = from("127.0.0.1", nonsense());
+        let mut request = nonsense();
         let addresses = addresses.parse().expect("a value");
         request.headers_mut().insert(FORWARDED, addresses);
         request
     };
-    for (configured, expected) in [
-        (None, StatusCode::TOO_MANY_REQUESTS),
-        (Some(FORWARDED), StatusCode::UNSUPPORTED_MEDIA_TYPE),
-    ] {
-        let limits = Limits {
-            client_address_header: configured.clone(),
-            ..limits()
-        };
-        let app = TestApp::with_limits(limits).await;
-        exhaust(&app, "127.0.0.1").await;
-        let response = app.send(forwarded("127.0.0.1, 192.0.2.1")).await;
-        assert_eq!(response.status(), expected, "{configured:?}");
-        let unreadable = app.send(forwarded("192.0.2.1, unknown")).await;
-        assert_eq!(unreadable.status(), StatusCode::TOO_MANY_REQUESTS);
-    }
+    let readable = || forwarded("127.0.0.1, 192.0.2.1");
+    let unreadable = || forwarded("192.0.2.1, unknown");
+
+    let app = TestApp::with_limits(limits()).await;
+    refuse(&app, peer, readable).await;
+    refuse(&app, peer, unreadable).await;
+
+    let limits = Limits {
+        client_address_header: Some(FORWARDED),
+        ..limits()
+    };
+    let app = TestApp::with_limits(limits).await;
+    exhaust(&app, peer).await;
+    let response = app.send(from(peer, readable())).await;
+    assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    refuse(&app, peer, unreadable).await;
 }
 
 /// Datastar shows nothing of an answer that is not a 200.
@@ -170,9 +190,8 @@ async fn datastar_gets_every_problem_of_a_command_as_a_patch() {
     let app = TestApp::with_limits(limits()).await;
     let datastar = |path: &str| Request::post(path.to_owned()).header("datastar-request", "true");
     let peer = "192.0.2.1";
-    exhaust(&app, peer).await;
-    let limited = datastar("/todos").body(Body::empty()).expect("a request");
-    let limited = app.send(from(peer, limited)).await;
+    let empty = || datastar("/todos").body(Body::empty()).expect("a request");
+    let limited = refuse(&app, peer, empty).await;
     assert_eq!(limited.status(), StatusCode::OK);
     assert_eq!(limited.headers()[header::CONTENT_TYPE], "text/event-stream");
     assert_eq!(seconds(&limited), 1);

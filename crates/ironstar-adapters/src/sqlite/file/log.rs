@@ -103,6 +103,26 @@ pub(in crate::sqlite) fn scan(mut log: impl Read) -> io::Result<Log> {
     Ok(scanned)
 }
 
+/// A page as a transaction has changed it.
+pub(super) struct Page<'a> {
+    /// Its number, from 1.
+    pub(super) number: u32,
+    pub(super) content: &'a [u8],
+    /// Whether the transaction ends with it.
+    pub(super) is_commit: bool,
+}
+
+/// The pages in so many whole frames.
+pub(super) fn pages(frames: &[u8], page_size: u32) -> impl Iterator<Item = Page<'_>> {
+    frames
+        .chunks_exact(FRAME_HEADER + page_size as usize)
+        .map(|frame| Page {
+            number: number(&frame[..4]),
+            content: &frame[FRAME_HEADER..],
+            is_commit: number(&frame[4..8]) != 0,
+        })
+}
+
 /// The header of a log, or what there is of it. Tells one log from the next.
 pub(in crate::sqlite) fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(HEADER);

@@ -5,21 +5,30 @@
 //! both are open here; so they are put back in their places, where the next start
 //! reads them. A place that another file has taken is left alone if a process may
 //! use it, and the copy goes beside it.
+//!
+//! Several processes may have the files open. Each finds out by itself, and they save in
+//! turn. What each of them vouches for is what it saw before its last look, since that
+//! is what its callers have answers of. Each adds what is missing to what those before
+//! it have put back; so nothing is lost that any of them has acknowledged.
 
+use std::collections::HashMap;
 use std::fmt::{self, Display};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::copy::{Prepared, sync_folder, vacant};
 use super::displaced::{How, Part};
 use super::held::Held;
 use super::holders::{others_with_descriptors, others_with_locks};
 use super::index::Index;
-use super::log::{Log, scan};
+use super::log::{self, DATABASE_HEADER, Log, scan};
 use super::look::{Seen, identity_at};
 use super::{Shared, beside};
+use crate::sqlite::link;
 
 /// What became of the data, for the operator.
 pub(super) enum Outcome {
@@ -67,9 +76,20 @@ impl Display for Outcome {
     }
 }
 
+/// How long to wait for other processes that save what they know.
+const TURN: Duration = Duration::from_secs(5);
+
+/// How many logs other processes may have begun since the last look, which is a second
+/// ago at the most.
+const MOST_LATER: u32 = 64;
+
+/// How often to ask whether they are done.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Saves what can be saved.
 pub(super) fn rescue(files: &Shared, seen: &Seen) -> Outcome {
     let rescue = Rescue { files, seen };
+    let _turn = take_turn(&files.main.path);
     rescue.run().unwrap_or_else(Outcome::Failed)
 }
 
@@ -134,12 +154,23 @@ impl Rescue<'_> {
         };
         let mut held = read(&self.files.log.held)?;
         let log = scan(&*held)?;
-        if is_whole(&log) {
-            // A commit since the last look may follow a false index. Its caller has
-            // no answer.
-            let is_doubtful = self.is_overwritten(Part::Index) && log.salts == last.salts;
-            let end = if is_doubtful { last.end() } else { log.end() };
-            held.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+        let is_next = self.is_next(&log, &last)?;
+        if is_next || is_whole(&log) {
+            held.truncate(usize::try_from(log.end()).unwrap_or(usize::MAX));
+            if self.is_overwritten(Part::Index) {
+                // What was committed since the last look may follow a false index. No
+                // caller of this process has an answer of it, and other processes add
+                // what theirs have.
+                let sure = if log.salts == last.salts {
+                    last.frames
+                } else {
+                    0
+                };
+                let sure = usize::try_from(log::end(sure, log.page_size)).unwrap_or(usize::MAX);
+                if !self.has_any(&held[sure..], log.page_size)? {
+                    held.truncate(sure);
+                }
+            }
             return Ok(Some(held));
         }
         let mirror = self.seen.mirror();
@@ -154,6 +185,7 @@ impl Rescue<'_> {
         if log.is_empty() {
             return self.clear_log(place);
         }
+        // What is replaced once is left as it is by processes that vouch for less.
         let is_doubtful = place == Place::Ours && self.is_overwritten(Part::Index);
         if place != Place::Vacant && !is_doubtful && starts_with(path, log)? {
             // Ours, or one that another server has put back.
@@ -212,6 +244,45 @@ impl Rescue<'_> {
         Ok(Outcome::Beside(copy))
     }
 
+    /// Whether a log was begun after the one of the last look. SQLite begins one when
+    /// the database has all of the one before, and counts them in the first salt.
+    fn is_next(&self, log: &Log, last: &Index) -> io::Result<bool> {
+        let count = |salts: &[u8; 8]| {
+            let [count @ .., _, _, _, _] = *salts;
+            u32::from_be_bytes(count)
+        };
+        let later = count(&log.salts).wrapping_sub(count(&last.salts));
+        if log.frames == 0 || !(1..=MOST_LATER).contains(&later) {
+            return Ok(false);
+        }
+        let mut header = [0; DATABASE_HEADER];
+        self.files.main.held.read_exact_at(&mut header, 0)?;
+        Ok(link::belongs(&header, log))
+    }
+
+    /// Whether a checkpoint has brought what some of these transactions change into the
+    /// database. Then it is what they make of it, and without them it would be neither
+    /// one nor the other.
+    fn has_any(&self, frames: &[u8], page_size: u32) -> io::Result<bool> {
+        let mut stored = vec![0; page_size as usize];
+        let mut is_stored = HashMap::new();
+        for page in log::pages(frames, page_size) {
+            let offset = u64::from(page.number.saturating_sub(1)) * u64::from(page_size);
+            let read = self.files.main.held.read_exact_at(&mut stored, offset);
+            let is_same = match read {
+                Ok(()) => stored == page.content,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+                Err(error) => return Err(error),
+            };
+            is_stored.insert(page.number, is_same);
+            // One page may be as it was before.
+            if page.is_commit && is_stored.values().all(|it| *it) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn is_overwritten(&self, part: Part) -> bool {
         let displaced = self.files.displaced.get();
         displaced.is_some_and(|it| it.part == part && it.how == How::Overwritten)
@@ -241,6 +312,22 @@ impl Rescue<'_> {
     fn mode(&self) -> io::Result<u32> {
         Ok(self.files.main.held.metadata()?.mode() & 0o777)
     }
+}
+
+/// Waits until no other process saves what is in this folder, and keeps others waiting
+/// until the file is dropped. A file system without locks has no turns, and whoever
+/// keeps the lock for too long is not waited for.
+fn take_turn(path: &Path) -> Option<File> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
+    let end = Instant::now() + TURN;
+    while let Err(TryLockError::WouldBlock) = folder.try_lock() {
+        if Instant::now() > end {
+            return None;
+        }
+        thread::sleep(PAUSE);
+    }
+    Some(folder)
 }
 
 /// What databases are called that were saved.

@@ -1,4 +1,6 @@
 //! The connection that writes, which is not closed when its files are displaced.
+//!
+//! However the task ends that has it, also by a panic, what displaced files hold is saved.
 
 use std::mem;
 use std::ops::{Deref, DerefMut};
@@ -53,6 +55,7 @@ impl Drop for Guarded {
             && self.files.check().is_err()
         {
             mem::forget(connection);
+            self.files.rescue();
         }
     }
 }

@@ -64,8 +64,6 @@ pub(super) struct Task {
     sweep_at: Instant,
     /// When the files are looked at next.
     look_at: Instant,
-    /// Whether what displaced files held has been saved, as far as it can be.
-    is_rescued: bool,
 }
 
 /// Another process has the file locked. What is left of a round may be tried again.
@@ -105,7 +103,6 @@ impl Task {
             has_ended_builds: true,
             sweep_at: Instant::now(),
             look_at: Instant::now() + LOOK_INTERVAL,
-            is_rescued: false,
         }
     }
 
@@ -176,8 +173,7 @@ impl Task {
         if let Err(FileError::Unknown { path, source }) = self.files.check() {
             tracing::warn!(%source, "cannot look at the database {}", path.display());
         }
-        if self.files.is_displaced() && !self.is_rescued {
-            self.is_rescued = true;
+        if self.files.is_displaced() && !self.files.is_rescued() {
             // The task does nothing else meanwhile. Others are refused, if there is a
             // thread for them.
             if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
@@ -211,7 +207,7 @@ impl Task {
     /// Commits appends and answers everyone.
     async fn append(&mut self, round: &mut Round) -> Result<(), Locked> {
         let committed = self.commit_appends(&round.appends).await;
-        let committed = settled(&self.place, committed).await?;
+        let committed = settled(&self.place, committed)?;
         let appends = mem::take(&mut round.appends);
         let waiting = mem::take(&mut round.append_answers).into_iter();
         let failure = match committed {
@@ -278,7 +274,7 @@ impl Task {
     /// Saves snapshots and answers everyone.
     async fn save(&mut self, round: &mut Round) -> Result<(), Locked> {
         let saved = self.save_all(&round.snapshots).await;
-        let saved = settled(&self.place, saved).await?.map_err(Arc::new);
+        let saved = settled(&self.place, saved)?.map_err(Arc::new);
         round.snapshots.clear();
         for waiting in mem::take(&mut round.snapshot_answers) {
             waiting.send(saved.clone().map_err(StoreError::unavailable));
@@ -299,7 +295,7 @@ impl Task {
             Ok(connection) => job.attempt(connection, &files).await,
             Err(error) => Err(error),
         };
-        match settled(&self.place, done).await {
+        match settled(&self.place, done) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => job.fail(error),
             Err(locked) => {
@@ -315,7 +311,7 @@ impl Task {
         let (project, locked) = match project {
             Project::Begin(name, version, answer) => {
                 let begun = self.begin(&name, version).await;
-                match settled(&self.place, begun).await {
+                match settled(&self.place, begun) {
                     Ok(begun) => {
                         answer.send(begun);
                         return Ok(());
@@ -325,7 +321,7 @@ impl Task {
             }
             Project::Update(build, update, answer) => {
                 let updated = self.update(build, update.clone()).await;
-                match settled(&self.place, updated).await {
+                match settled(&self.place, updated) {
                     Ok(updated) => {
                         answer.send(updated);
                         return Ok(());
@@ -335,7 +331,7 @@ impl Task {
             }
             Project::Commit(changes, answer) => {
                 let committed = self.commit(&changes).await;
-                match settled(&self.place, committed).await {
+                match settled(&self.place, committed) {
                     Ok(committed) => {
                         answer.send(committed);
                         return Ok(());
@@ -391,7 +387,7 @@ impl Task {
             // What is due is done first, or it never would be under load.
             tokio::select! {
                 biased;
-                () = files.displaced(), if !self.is_rescued => self.look(),
+                () = files.displaced(), if !self.files.is_rescued() => self.look(),
                 () = sleep_until(self.sweep_at), if self.has_ended_builds => {
                     self.sweep_builds().await;
                 }
@@ -429,10 +425,7 @@ impl Task {
 
 /// What has come of an attempt at a database: it is to be tried again if the file was
 /// locked, and a failure says what the storage refuses.
-async fn settled<T, E>(
-    database: &DatabaseFile,
-    outcome: Result<T, E>,
-) -> Result<Result<T, E>, Locked>
+fn settled<T, E>(database: &DatabaseFile, outcome: Result<T, E>) -> Result<Result<T, E>, Locked>
 where
     E: Error + From<Refusal> + Send + Sync + 'static,
 {
@@ -448,11 +441,10 @@ where
     let Some(code) = result_code(&error) else {
         return Ok(Err(error));
     };
-    let asked = path.to_owned();
-    let cause = tokio::task::spawn_blocking(move || cause_of(&asked, code)).await;
-    Ok(Err(match cause {
-        Ok(Some(cause)) => Refusal::new(path, cause, error).into(),
-        Ok(None) | Err(_) => error,
+    // As short as a look at the files; and a thread for it may be refused just then.
+    Ok(Err(match cause_of(path, code) {
+        Some(cause) => Refusal::new(path, cause, error).into(),
+        None => error,
     }))
 }
 
