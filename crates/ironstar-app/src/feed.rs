@@ -33,7 +33,7 @@ use ironstar_ports::{
     StoreError, Subscription,
 };
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +55,7 @@ pub struct EventFeed {
     /// the task does.
     head: watch::Receiver<LogPlace>,
     other_history: CancellationToken,
-    task: AbortHandle,
+    stopping: CancellationToken,
 }
 
 /// How a feed works.
@@ -114,7 +114,7 @@ impl EventFeed {
         // First subscribe, then read: what is appended in between is hinted at.
         let hints = bus.subscribe(&KeyExpr::all_events()).await?;
         let start = head(&*store).await?;
-        let other_history = CancellationToken::new();
+        let (other_history, stopping) = (CancellationToken::new(), CancellationToken::new());
         let tail = Arc::new(RwLock::new(Tail::default()));
         let (sender, head) = watch::channel(start);
         let follower = Follower {
@@ -123,15 +123,16 @@ impl EventFeed {
             tail: Arc::clone(&tail),
             head: sender,
             other_history: other_history.clone(),
+            stopping: stopping.clone(),
         };
-        let task = tokio::spawn(follower.run(hints)).abort_handle();
+        tokio::spawn(follower.run(hints));
         Ok(Self {
             store,
             options,
             tail,
             head,
             other_history,
-            task,
+            stopping,
         })
     }
 
@@ -228,9 +229,10 @@ impl EventFeed {
         while head.changed().await.is_ok() {}
     }
 
-    /// Stops following: every stream ends once it has delivered what it has.
+    /// Stops following, after a last look at the log: every stream ends once it has
+    /// delivered what it has.
     pub fn stop(&self) {
-        self.task.abort();
+        self.stopping.cancel();
     }
 }
 
@@ -262,10 +264,28 @@ struct Follower {
     tail: Arc<RwLock<Tail>>,
     head: watch::Sender<LogPlace>,
     other_history: CancellationToken,
+    stopping: CancellationToken,
 }
 
 impl Follower {
     async fn run(self, hints: Subscription) {
+        if self
+            .stopping
+            .run_until_cancelled(self.follow(hints))
+            .await
+            .is_none()
+        {
+            // What was acknowledged just now has its hint under way.
+            if let Err(error) = self.read_more(Position::START).await {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the feed has stopped without a last look at the log"
+                );
+            }
+        }
+    }
+
+    async fn follow(&self, hints: Subscription) {
         let mut hints = hints.fuse();
         let mut ended = false;
         let mut has_failed = false;
@@ -327,27 +347,29 @@ impl Follower {
 
     /// Reads what is new: at least up to a position, if the log has so much.
     async fn catch_up(&self, end: Position) -> Result<(), FeedError> {
-        loop {
-            let last = *self.head.borrow();
-            let page = match read_page(&*self.store, last, self.options.page).await {
-                Err(FeedError::Store(error @ StoreError::Damaged { .. })) => {
-                    self.go_past(last.position.next(), &error);
-                    continue;
-                }
-                page => page?,
-            };
-            let read = page.len();
-            if let Some(newest) = page.back() {
-                let head = newest.place();
-                self.tail().extend(last, page, self.options.tail);
-                self.head.send_replace(head);
+        while self.read_more(end).await? {}
+        Ok(())
+    }
+
+    /// Reads a page of what is new. Returns whether there may be more.
+    async fn read_more(&self, end: Position) -> Result<bool, FeedError> {
+        let last = *self.head.borrow();
+        let page = match read_page(&*self.store, last, self.options.page).await {
+            Err(FeedError::Store(error @ StoreError::Damaged { .. })) => {
+                self.go_past(last.position.next(), &error);
+                return Ok(true);
             }
-            // A page that is not whole may end before an event that is damaged.
-            let is_end = read < self.options.page && self.head.borrow().position >= end;
-            if read == 0 || is_end {
-                return Ok(());
-            }
+            page => page?,
+        };
+        let read = page.len();
+        if let Some(newest) = page.back() {
+            let head = newest.place();
+            self.tail().extend(last, page, self.options.tail);
+            self.head.send_replace(head);
         }
+        // A page that is not whole may end before an event that is damaged.
+        let is_end = read < self.options.page && self.head.borrow().position >= end;
+        Ok(read > 0 && !is_end)
     }
 
     /// Goes on behind an event that cannot be read.

@@ -4,6 +4,7 @@
 //! of a log that is gone. Then everything ends and starts again, as if the process did,
 //! but for the port: so nothing that is kept anywhere can be forgotten.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,10 +27,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::{output, serve, shutdown};
 
-/// How long requests that are under way get to finish, and how long the bus and
-/// the store get to close. Together below 5 s, when a supervisor loses patience.
+/// How long requests that are under way get to finish; and then, one after the other,
+/// what follows the log, the bus and the store. Together below 5 s, when a supervisor
+/// loses patience.
 const DRAIN: Duration = Duration::from_secs(3);
-const CLOSE: Duration = Duration::from_millis(800);
+const CLOSE: Duration = Duration::from_millis(650);
 
 /// Why the server does not go on as it is.
 enum Ended {
@@ -97,7 +99,7 @@ async fn run_on_one_history(
         commands,
         feed: feed.clone(),
         store: store.clone(),
-        projections,
+        projections: projections.clone(),
         bus: bus.clone(),
         sessions,
         identities: config.identities()?,
@@ -111,8 +113,13 @@ async fn run_on_one_history(
     }
     let ended = serve(listener, router, config, shutdown, ending).await;
     feed.stop();
-    // Or it would miss the bus.
-    feed.stopped().await;
+    let followed = async {
+        feed.stopped().await;
+        projections.stopped().await;
+        Ok::<(), Infallible>(())
+    };
+    within_close("what follows the log", followed).await;
+    // Without it, the feed would say that it is gone.
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
     Ok(ended)

@@ -87,7 +87,8 @@ async fn events(
     if let Some(events) = listener.events_to_read() {
         charge.catch_up(events)?;
     }
-    let frames = listener.listen(turns.of(charge.visitor()));
+    let turns = turns.of(charge.visitor());
+    let frames = listener.listen(turns, charge);
     // Also who is cut off before the first event knows where to go on.
     let first = after.map_or_else(reset, sse::progress);
     let frames = stream::once(future::ready(first)).chain(frames);

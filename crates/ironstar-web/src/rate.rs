@@ -16,6 +16,7 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
+use tokio::time::sleep;
 
 use crate::account::CALLBACK;
 use crate::problem::Problem;
@@ -162,12 +163,21 @@ impl Charge {
     /// Counts that so many events of the log are gone through, beside the command that
     /// was counted.
     pub(crate) fn catch_up(&self, events: u64) -> Result<(), Problem> {
+        self.count(events).map_err(Problem::rate_limited)
+    }
+
+    /// The same, once there is room for it.
+    pub(crate) async fn catch_up_in_time(&self, events: u64) {
+        while let Err(wait) = self.count(events) {
+            sleep(wait).await;
+        }
+    }
+
+    /// Says how long to wait, if there were too many.
+    fn count(&self, events: u64) -> Result<(), Duration> {
         let weight = u32::try_from(events / EVENTS_A_COMMAND).unwrap_or(u32::MAX);
-        let Some(weight) = NonZeroU32::new(weight) else {
-            return Ok(());
-        };
-        let counted = self.rate.count(self.visitor, weight);
-        counted.map_err(Problem::rate_limited)
+        let weight = NonZeroU32::new(weight);
+        weight.map_or(Ok(()), |weight| self.rate.count(self.visitor, weight))
     }
 
     /// Whose it is.

@@ -156,6 +156,13 @@ pub(super) async fn follow<P: Projection>(
             () = &mut replaced => return Left::Halted(Halt::Ended),
         };
         let Some((batch, failure)) = batch else {
+            // An operator who looks while no server runs sees how far it has got. If it
+            // cannot be stored, these events are folded once more.
+            if folder.unstored() > 0
+                && let Err(halt) = folder.commit(store).await
+            {
+                tracing::debug!(projection = P::NAME, %halt, "how far it has got is not stored");
+            }
             return Left::Stopped;
         };
         let start = Instant::now();

@@ -13,6 +13,7 @@ use ironstar_ports::{
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 use super::build::{BuildError, build};
 use super::folder::Halt;
@@ -46,6 +47,8 @@ pub struct Projections {
     pub(crate) clock: Arc<dyn Clock>,
     /// The read models of those that run, by projection.
     running: Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>>,
+    /// What keeps live builds up to date.
+    following: TaskTracker,
 }
 
 impl Projections {
@@ -63,7 +66,15 @@ impl Projections {
             feed,
             clock,
             running: Arc::default(),
+            following: TaskTracker::new(),
         }
+    }
+
+    /// Waits until all projections have stored how far they have got, once the feed is
+    /// stopped. Their store must not be closed before.
+    pub async fn stopped(&self) {
+        self.following.close();
+        self.following.wait().await;
     }
 
     /// The read model of a projection, which is started if nobody has asked for
@@ -88,7 +99,8 @@ impl Projections {
         let runner = self.clone();
         let live = Arc::new(watch::Sender::new(None));
         let building = tokio::spawn(runner.clone().keep_building::<P>(Arc::clone(&live)));
-        tokio::spawn(runner.keep_following::<P>(announcer, live, building));
+        let following = runner.keep_following::<P>(announcer, live, building);
+        self.following.spawn(following);
         model
     }
 

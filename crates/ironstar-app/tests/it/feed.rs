@@ -206,6 +206,19 @@ async fn stopping_ends_every_stream() {
 }
 
 #[tokio::test]
+async fn what_was_appended_before_a_stop_is_delivered_without_its_hint() {
+    let (store, bus) = (memory_store(), memory_bus());
+    let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
+        .await
+        .expect("started");
+    let mut events = feed.subscribe(Position::START);
+    append(&*store, 2).await;
+    feed.stop();
+    expect(&mut events, 1..=2).await;
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
 async fn a_gap_is_an_error_and_never_skipped() {
     let (store, bus) = (
         Arc::new(TestStore::with_a_gap(memory_store())),

@@ -116,6 +116,21 @@ async fn what_changes_nothing_is_not_folded_again_and_again_either() {
     stored(last).await;
 }
 
+/// An operator who looks while no server runs sees it.
+#[tokio::test(start_paused = true)]
+async fn projection_stores_what_it_has_passed_over_when_the_feed_stops() {
+    let world = World::new().await;
+    let model = world.projections.start::<First>();
+    world.settled(&model).await;
+    let last = world.happens("a", "quiet").await;
+    model.reach(last, SOON).await.expect("it gets there");
+    let stored = async || world.builds::<First>().await[0].checkpoint.position;
+    assert!(stored().await < last);
+    world.feed.stop();
+    world.projections.stopped().await;
+    assert_eq!(stored().await, last);
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_told_when_it_is_there() {
     let world = World::new().await;

@@ -21,6 +21,7 @@ use ironstar_ports::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::audition::{Audition, Unknown};
+use crate::rate::Charge;
 use crate::sse;
 use crate::turns::ClientTurns;
 
@@ -46,6 +47,18 @@ pub(super) struct Listener {
     hearing: Hearing,
     after: LogPlace,
     missed: Missed,
+    counted: Counted,
+}
+
+/// What a catch-up was counted for.
+#[derive(Clone, Copy, Debug)]
+enum Counted {
+    /// For all that there is to read.
+    Whole,
+    /// For the next page.
+    Page,
+    /// For what has been read.
+    Past,
 }
 
 /// Where to find what has been missed.
@@ -119,12 +132,19 @@ impl Listener {
         } else {
             Missed::InLog
         };
+        let counted = match missed {
+            Missed::InLog => Counted::Whole,
+            // How many events a stream has is found out by reading it. A page costs as
+            // much as the request, which was counted.
+            Missed::InStream(..) | Missed::Nothing => Counted::Page,
+        };
         let mut listener = Self {
             feed,
             store,
             hearing,
             after,
             missed,
+            counted,
         };
         if !listener.hearing.keys.may_match_types(&Audience::TYPES) {
             let head = listener.feed.place();
@@ -149,16 +169,17 @@ impl Listener {
     }
 
     /// What is told, until it ends.
-    pub(super) fn listen(self, turns: ClientTurns) -> BoxStream<'static, Bytes> {
+    pub(super) fn listen(self, turns: ClientTurns, charge: Charge) -> BoxStream<'static, Bytes> {
         let missed = stream::unfold(Some(self), move |listener| {
-            let turns = turns.clone();
+            let (turns, charge) = (turns.clone(), charge.clone());
             async move {
                 let listener = listener?;
                 if matches!(listener.missed, Missed::Nothing) {
                     return Some((listener.hear().boxed(), None));
                 }
                 // By itself, so that its turn does not last as long as its client likes.
-                let reading = AbortOnDropHandle::new(tokio::spawn(listener.catch_up(turns)));
+                let reading =
+                    AbortOnDropHandle::new(tokio::spawn(listener.catch_up(turns, charge)));
                 match reading.await {
                     Ok(Ok((frames, listener))) => {
                         Some((stream::iter(frames).boxed(), Some(listener)))
@@ -175,8 +196,17 @@ impl Listener {
         missed.flatten().fuse().boxed()
     }
 
-    /// Takes a turn, and reads a page in it.
-    async fn catch_up(mut self, turns: ClientTurns) -> Result<(Vec<Bytes>, Self), Ended> {
+    /// Has the next page counted, takes a turn, and reads the page in it.
+    async fn catch_up(
+        mut self,
+        turns: ClientTurns,
+        charge: Charge,
+    ) -> Result<(Vec<Bytes>, Self), Ended> {
+        match self.counted {
+            Counted::Whole => {}
+            Counted::Page => self.counted = Counted::Past,
+            Counted::Past => charge.catch_up_in_time(PAGE as u64).await,
+        }
         let _turn = turns.next().await;
         let page = self.page().await.map_err(Ended::Unreadable)?;
         let mut frames = Vec::new();

@@ -251,23 +251,72 @@ async fn going_through_the_log_counts_for_many_commands_and_the_rest_for_one() {
     };
     let (app, _, todos) = far_behind(limits).await;
     append(&app, 4_000).await;
-    let let_through = async |peer: [u8; 4], query: String| {
-        let mut count = 0;
-        loop {
-            let request = Request::get(format!("/api/events?{query}"));
-            let request = request.header("host", "localhost").body(Body::empty());
-            let mut request = request.expect("a request");
-            let peer = SocketAddr::from((peer, 4711));
-            request.extensions_mut().insert(ConnectInfo(peer));
-            if app.send(request).await.status() == StatusCode::TOO_MANY_REQUESTS {
-                return count;
-            }
-            count += 1;
-        }
-    };
-    let all = let_through([192, 0, 2, 1], "after=0".to_owned()).await;
+    let all = let_through(&app, [192, 0, 2, 1], "after=0").await;
     assert!((11..60).contains(&all), "{all}");
     let key = format!("after=0&key=events/Todo/{}", todos[0]);
-    let one = let_through([192, 0, 2, 2], key).await;
+    let one = let_through(&app, [192, 0, 2, 2], &key).await;
     assert!(one >= 100, "{one}");
+}
+
+/// How many of these requests are let through, one after the other.
+async fn let_through(app: &TestApp, peer: [u8; 4], query: &str) -> u32 {
+    let mut count = 0;
+    while open_from(app, peer, query).await.status() != StatusCode::TOO_MANY_REQUESTS {
+        count += 1;
+    }
+    count
+}
+
+async fn open_from(app: &TestApp, peer: [u8; 4], query: &str) -> Response {
+    let request = Request::get(format!("/api/events?{query}"));
+    let request = request.header("host", "localhost").body(Body::empty());
+    let mut request = request.expect("a request");
+    let peer = SocketAddr::from((peer, 4711));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    app.send(request).await
+}
+
+#[tokio::test]
+async fn each_page_of_one_aggregate_counts_as_a_command() {
+    let app = TestApp::with(Setup {
+        limits: Limits {
+            command_rate: 1,
+            ..Limits::default()
+        },
+        feed: FeedOptions {
+            tail: TAIL,
+            ..FeedOptions::default()
+        },
+        ..Setup::default()
+    })
+    .await;
+    let todo = app.create("Milk").await;
+    let renamed = NewEvent {
+        event_type: "renamed".to_owned(),
+        schema_version: 1,
+        payload: Payload::from_text(r#"{"type":"renamed","text":"Beer"}"#.to_owned())
+            .expect("JSON"),
+        metadata: Metadata::new(Uuid::nil()),
+    };
+    // Five pages, and so many commands at once a visitor may send.
+    let renames = vec![renamed; 4 * 512 + 100];
+    let last = renames.len() + 1;
+    let stream = StreamId::new("Todo", &todo);
+    let append = Append::to_stream(stream, ExpectedSequence::Any, renames);
+    app.store.append(append).await.expect("appended");
+    app.create("Last").await;
+
+    let peer = [192, 0, 2, 1];
+    let events = open_from(&app, peer, &format!("after=0&key=events/Todo/{todo}")).await;
+    let mut frames = events.into_body().into_data_stream();
+    let last = format!("id: {last}.");
+    loop {
+        let frame = frames.next().await.expect("a frame").expect("bytes");
+        if String::from_utf8_lossy(&frame).contains(&last) {
+            break;
+        }
+    }
+    let head = app.store.head().await.expect("a head");
+    let left = let_through(&app, peer, &format!("after={head}")).await;
+    assert!(left < 4, "{left} of 5 are left");
 }
