@@ -276,7 +276,7 @@ impl Follower {
             .is_none()
         {
             // What was acknowledged just now has its hint under way.
-            if let Err(error) = self.read_more(Position::START).await {
+            if let Err(error) = self.catch_up(Position::START).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
                     "the feed has stopped without a last look at the log"

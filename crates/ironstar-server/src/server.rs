@@ -31,7 +31,7 @@ use crate::{output, serve, shutdown};
 /// what follows the log, the bus and the store. Together below 5 s, when a supervisor
 /// loses patience.
 const DRAIN: Duration = Duration::from_secs(3);
-const CLOSE: Duration = Duration::from_millis(650);
+const CLOSE: Duration = Duration::from_millis(600);
 
 /// Why the server does not go on as it is.
 enum Ended {

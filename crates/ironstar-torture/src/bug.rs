@@ -113,7 +113,7 @@ struct BuggyStore {
 }
 
 /// How much is remembered of each append.
-const REMEMBERED: usize = 64 * 1024;
+const REMEMBERED: usize = 256 * 1024;
 
 impl BuggyStore {
     fn now_and_then(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Clients create todos until the server refuses them. Then it is killed, and the
 //! next start must find everything that was acknowledged, before the fault and
-//! after it. In every second round two servers share the database.
+//! after it. In two of three rounds two servers share the database.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -35,10 +35,11 @@ enum Fault {
     Renamed(&'static str),
     Replaced(&'static str),
     Overwritten(&'static str),
-    CutOff(&'static str),
+    /// After so many bytes.
+    CutOff(&'static str, u64),
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     Fault::Removed(&["-wal"]),
     Fault::Removed(&["-shm"]),
     Fault::Removed(&["-wal", "-shm"]),
@@ -50,8 +51,9 @@ const FAULTS: [Fault; 13] = [
     Fault::Replaced("-shm"),
     Fault::Overwritten("-wal"),
     Fault::Overwritten("-shm"),
-    Fault::CutOff("-wal"),
-    Fault::CutOff("-shm"),
+    Fault::CutOff("-wal", 0),
+    Fault::CutOff("-wal", 5_000),
+    Fault::CutOff("-shm", 0),
 ];
 
 /// Does its worst to the files.
@@ -72,10 +74,11 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
         }
         let fault = faults.pop().unwrap_or(FAULTS[0]);
         // A bug keeps its files to itself.
-        let servers = if plan.bug.is_some() {
-            1
-        } else {
-            1 + rounds % 2
+        let servers = match rounds % 3 {
+            _ if plan.bug.is_some() => Servers::One,
+            0 => Servers::One,
+            1 => Servers::Two,
+            _ => Servers::OneAndIdle,
         };
         rounds += 1;
         let round = Round {
@@ -86,6 +89,15 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
         round.run(plan, server, servers, &mut findings).await?;
     }
     Ok(findings)
+}
+
+/// Who shares a database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Servers {
+    One,
+    Two,
+    /// The second one only looks at the files.
+    OneAndIdle,
 }
 
 struct Round {
@@ -102,15 +114,20 @@ impl Round {
         &self,
         plan: &Plan,
         program: &Path,
-        count: usize,
+        shared_by: Servers,
         findings: &mut Findings,
     ) -> anyhow::Result<()> {
         let witness = Witness::default();
         let mut servers = Vec::new();
         let mut clients = JoinSet::new();
+        let (count, busy) = match shared_by {
+            Servers::One => (1, 1),
+            Servers::Two => (2, 2),
+            Servers::OneAndIdle => (2, 1),
+        };
         for number in 0..count {
             let server = Server::start(program, self.folder.path(), plan.bug)?;
-            for client in 0..CLIENTS {
+            for client in (0..CLIENTS).filter(|_| number < busy) {
                 let name = format!("{number}-{client}");
                 clients.spawn(create(server.commands(), name, Arc::clone(&witness)));
             }
@@ -204,7 +221,7 @@ impl Fault {
                 fs::rename(beside(path, ".other"), beside(path, suffix))
             }
             Self::Overwritten(suffix) => open(path, suffix)?.write_all_at(&junk(), 0),
-            Self::CutOff(suffix) => open(path, suffix)?.set_len(0),
+            Self::CutOff(suffix, length) => open(path, suffix)?.set_len(length),
         }
     }
 }

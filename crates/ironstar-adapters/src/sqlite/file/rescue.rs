@@ -11,24 +11,20 @@
 //! is what its callers have answers of. Each adds what is missing to what those before
 //! it have put back; so nothing is lost that any of them has acknowledged.
 
-use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::copy::{Prepared, sync_folder, vacant};
+use super::committed::{Committed, committed};
+use super::copy::{CHUNK, Prepared, sync_folder, vacant};
 use super::displaced::{How, Part};
-use super::held::Held;
 use super::holders::{others_with_descriptors, others_with_locks};
-use super::index::Index;
-use super::log::{self, DATABASE_HEADER, Log, scan};
 use super::look::{Seen, identity_at};
 use super::{Shared, beside};
-use crate::sqlite::link;
 
 /// What became of the data, for the operator.
 pub(super) enum Outcome {
@@ -36,6 +32,8 @@ pub(super) enum Outcome {
     Kept,
     /// It has been put there again.
     PutBack,
+    /// It has been put there again, but for what followed the last look. A copy has that.
+    Cut(PathBuf),
     /// A whole copy is beside the database.
     Beside(PathBuf),
     /// The content is gone, and with it what only it had.
@@ -51,6 +49,12 @@ impl Display for Outcome {
             Self::PutBack => f.write_str(
                 "restart it: what it held was put back, and the next start reads every \
                  acknowledged event",
+            ),
+            Self::Cut(copy) => write!(
+                f,
+                "restart it: the next start reads every event that this server has \
+                 acknowledged; what was written since may be wrong, and is only in {}",
+                copy.display()
             ),
             Self::Beside(copy) => write!(
                 f,
@@ -76,12 +80,9 @@ impl Display for Outcome {
     }
 }
 
-/// How long to wait for other processes that save what they know.
-const TURN: Duration = Duration::from_secs(5);
-
-/// How many logs other processes may have begun since the last look, which is a second
-/// ago at the most.
-const MOST_LATER: u32 = 64;
+/// How long to wait for other processes that save what they know: they may have to copy
+/// the whole database.
+const TURN: Duration = Duration::from_secs(120);
 
 /// How often to ask whether they are done.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -115,86 +116,77 @@ impl Rescue<'_> {
             return Ok(Outcome::Lost(Part::Main));
         }
         let main = self.place(Part::Main)?;
-        let Some(log) = self.log()? else {
+        let Some(committed) = committed(self.files, self.seen)? else {
             return self.give_up_log();
         };
-        if main == Place::Taken {
-            return self.save_beside(&log);
+        if main == Place::Taken && !self.is_copied()? {
+            return self.save_beside(&committed.log);
         }
-        let mut outcome = match self.put_log(&log)? {
+        let mut outcome = match self.put_log(&committed)? {
             Put::Kept => Outcome::Kept,
             Put::Back => Outcome::PutBack,
-            Put::Impossible => return self.save_beside(&log),
+            Put::Cut(uncut) => Outcome::Cut(uncut),
+            Put::Impossible => return self.save_beside(&committed.log),
         };
         if main == Place::Vacant {
             // After the log, without which it would be an older database.
             let main = &self.files.main;
             Prepared::of_file(&main.path, self.mode()?, &main.held)?.put(&main.path)?;
-            outcome = Outcome::PutBack;
+            if let Outcome::Kept = outcome {
+                outcome = Outcome::PutBack;
+            }
         }
         Ok(outcome)
     }
 
-    /// The log as it was committed. Nothing, if that is not known any more. Empty, if
-    /// the database has all of it.
-    fn log(&self) -> io::Result<Option<Vec<u8>>> {
-        let Some(last) = self.seen.index else {
-            return Ok(None);
-        };
-        // Another process may have gone on since.
-        let index = self.files.current_index(self.seen).unwrap_or(last);
-        if index.frames == 0 {
-            return Ok(Some(Vec::new()));
-        }
-        let is_whole = |log: &Log| {
-            let has_frames_of = |index: &Index| {
-                index.frames > 0 && log.salts == index.salts && log.frames >= index.frames
-            };
-            has_frames_of(&index) || has_frames_of(&last)
-        };
-        let mut held = read(&self.files.log.held)?;
-        let log = scan(&*held)?;
-        let is_next = self.is_next(&log, &last)?;
-        if is_next || is_whole(&log) {
-            held.truncate(usize::try_from(log.end()).unwrap_or(usize::MAX));
-            if self.is_overwritten(Part::Index) {
-                // What was committed since the last look may follow a false index. No
-                // caller of this process has an answer of it, and other processes add
-                // what theirs have.
-                let sure = if log.salts == last.salts {
-                    last.frames
-                } else {
-                    0
-                };
-                let sure = usize::try_from(log::end(sure, log.page_size)).unwrap_or(usize::MAX);
-                if !self.has_any(&held[sure..], log.page_size)? {
-                    held.truncate(sure);
-                }
+    /// Whether another process has put a copy of the database in its place.
+    fn is_copied(&self) -> io::Result<bool> {
+        let main = &self.files.main;
+        let mut copy = BufReader::with_capacity(CHUNK, File::open(&main.path)?);
+        let mut ours = vec![0; CHUNK];
+        let mut offset = 0;
+        loop {
+            let theirs = copy.fill_buf()?;
+            let length = theirs.len();
+            if length == 0 {
+                return Ok(offset == main.held.size()?);
             }
-            return Ok(Some(held));
+            match main.held.read_exact_at(&mut ours[..length], offset) {
+                Ok(()) if theirs == &ours[..length] => {}
+                Ok(()) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            copy.consume(length);
+            offset += length as u64;
         }
-        let mirror = self.seen.mirror();
-        let mirror = mirror.filter(|mirror| scan(*mirror).is_ok_and(|log| is_whole(&log)));
-        Ok(mirror.map(<[u8]>::to_vec))
     }
 
     /// Sees to it that the log is in its place.
-    fn put_log(&self, log: &[u8]) -> io::Result<Put> {
-        let path = &self.files.log.path;
+    fn put_log(&self, committed: &Committed) -> io::Result<Put> {
+        let (path, log) = (&self.files.log.path, &*committed.log);
         let place = self.place(Part::Log)?;
         if log.is_empty() {
             return self.clear_log(place);
         }
         // What is replaced once is left as it is by processes that vouch for less.
-        let is_doubtful = place == Place::Ours && self.is_overwritten(Part::Index);
-        if place != Place::Vacant && !is_doubtful && starts_with(path, log)? {
+        let is_kept = place != Place::Ours || committed.is_certain;
+        if place != Place::Vacant && is_kept && starts_with(path, log)? {
             // Ours, or one that another server has put back.
             return Ok(Put::Kept);
         }
         let prepared = Prepared::of_bytes(path, self.mode()?, log)?;
         match place {
             Place::Vacant if identity_at(path)?.is_none() => prepared.put(path)?,
-            Place::Ours => prepared.replace(path)?,
+            Place::Ours => {
+                if let Some(uncut) = &committed.uncut {
+                    let copy = vacant(path, "uncut")?;
+                    Prepared::of_bytes(&copy, self.mode()?, uncut)?.put(&copy)?;
+                    prepared.replace(path)?;
+                    return Ok(Put::Cut(copy));
+                }
+                prepared.replace(path)?;
+            }
             // Another server has put back what it knew, and this one knows more.
             Place::Taken if is_start(path, log)? => prepared.replace(path)?,
             Place::Vacant | Place::Taken if self.is_used()? => return Ok(Put::Impossible),
@@ -242,45 +234,6 @@ impl Rescue<'_> {
         }
         Prepared::of_file(&copy, self.mode()?, &main.held)?.put(&copy)?;
         Ok(Outcome::Beside(copy))
-    }
-
-    /// Whether a log was begun after the one of the last look. SQLite begins one when
-    /// the database has all of the one before, and counts them in the first salt.
-    fn is_next(&self, log: &Log, last: &Index) -> io::Result<bool> {
-        let count = |salts: &[u8; 8]| {
-            let [count @ .., _, _, _, _] = *salts;
-            u32::from_be_bytes(count)
-        };
-        let later = count(&log.salts).wrapping_sub(count(&last.salts));
-        if log.frames == 0 || !(1..=MOST_LATER).contains(&later) {
-            return Ok(false);
-        }
-        let mut header = [0; DATABASE_HEADER];
-        self.files.main.held.read_exact_at(&mut header, 0)?;
-        Ok(link::belongs(&header, log))
-    }
-
-    /// Whether a checkpoint has brought what some of these transactions change into the
-    /// database. Then it is what they make of it, and without them it would be neither
-    /// one nor the other.
-    fn has_any(&self, frames: &[u8], page_size: u32) -> io::Result<bool> {
-        let mut stored = vec![0; page_size as usize];
-        let mut is_stored = HashMap::new();
-        for page in log::pages(frames, page_size) {
-            let offset = u64::from(page.number.saturating_sub(1)) * u64::from(page_size);
-            let read = self.files.main.held.read_exact_at(&mut stored, offset);
-            let is_same = match read {
-                Ok(()) => stored == page.content,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
-                Err(error) => return Err(error),
-            };
-            is_stored.insert(page.number, is_same);
-            // One page may be as it was before.
-            if page.is_commit && is_stored.values().all(|it| *it) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn is_overwritten(&self, part: Part) -> bool {
@@ -337,6 +290,8 @@ pub(super) const RESCUED: &str = "rescued";
 enum Put {
     Kept,
     Back,
+    /// The whole log is in this copy.
+    Cut(PathBuf),
     Impossible,
 }
 
@@ -351,19 +306,4 @@ fn starts_with(path: &Path, content: &[u8]) -> io::Result<bool> {
 fn is_start(path: &Path, content: &[u8]) -> io::Result<bool> {
     let start = fs::read(path)?;
     Ok(!start.is_empty() && content.starts_with(&start))
-}
-
-/// Reads a file up to the length that it has now. Linux reads less than 2 GiB at once.
-fn read(file: &Held) -> io::Result<Vec<u8>> {
-    let mut content = vec![0; usize::try_from(file.size()?).unwrap_or(usize::MAX)];
-    let mut end = 0;
-    while end < content.len() {
-        let read = file.read_at(&mut content[end..], end as u64)?;
-        if read == 0 {
-            break;
-        }
-        end += read;
-    }
-    content.truncate(end);
-    Ok(content)
 }

@@ -207,7 +207,7 @@ impl Task {
     /// Commits appends and answers everyone.
     async fn append(&mut self, round: &mut Round) -> Result<(), Locked> {
         let committed = self.commit_appends(&round.appends).await;
-        let committed = settled(&self.place, committed)?;
+        let committed = self.settled(committed)?;
         let appends = mem::take(&mut round.appends);
         let waiting = mem::take(&mut round.append_answers).into_iter();
         let failure = match committed {
@@ -219,9 +219,7 @@ impl Task {
             }
             Err(failure) => Arc::new(failure),
         };
-        // If the files are displaced, the log says so once, and what they hold is
-        // saved before callers are told.
-        self.look();
+        // If the files are displaced, the log has said so.
         if !self.files.is_displaced() {
             tracing::error!(
                 error = &failure as &dyn Error,
@@ -233,6 +231,32 @@ impl Task {
             waiting.send(Err(StoreError::unavailable(Arc::clone(&failure)).into()));
         }
         Ok(())
+    }
+
+    /// What has come of an attempt at the database: it is to be tried again if the file
+    /// was locked, and a failure says what the storage refuses. What displaced files
+    /// hold is saved before callers are told.
+    fn settled<T, E>(&mut self, outcome: Result<T, E>) -> Result<Result<T, E>, Locked>
+    where
+        E: Error + From<Refusal> + Send + Sync + 'static,
+    {
+        let error = match outcome {
+            Ok(done) => return Ok(Ok(done)),
+            Err(error) => error,
+        };
+        let path = self.place.path();
+        if is_locked(&error) {
+            let why = Refusal::new(path, Cause::Locked, error);
+            return Err(Locked(Arc::new(why)));
+        }
+        // Not by another thread: the system may refuse that just then, too.
+        let cause = result_code(&error).and_then(|code| cause_of(path, code));
+        let error = match cause {
+            Some(cause) => Refusal::new(path, cause, error).into(),
+            None => error,
+        };
+        self.look();
+        Ok(Err(error))
     }
 
     async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
@@ -274,7 +298,7 @@ impl Task {
     /// Saves snapshots and answers everyone.
     async fn save(&mut self, round: &mut Round) -> Result<(), Locked> {
         let saved = self.save_all(&round.snapshots).await;
-        let saved = settled(&self.place, saved)?.map_err(Arc::new);
+        let saved = self.settled(saved)?.map_err(Arc::new);
         round.snapshots.clear();
         for waiting in mem::take(&mut round.snapshot_answers) {
             waiting.send(saved.clone().map_err(StoreError::unavailable));
@@ -295,7 +319,7 @@ impl Task {
             Ok(connection) => job.attempt(connection, &files).await,
             Err(error) => Err(error),
         };
-        match settled(&self.place, done) {
+        match self.settled(done) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => job.fail(error),
             Err(locked) => {
@@ -311,7 +335,7 @@ impl Task {
         let (project, locked) = match project {
             Project::Begin(name, version, answer) => {
                 let begun = self.begin(&name, version).await;
-                match settled(&self.place, begun) {
+                match self.settled(begun) {
                     Ok(begun) => {
                         answer.send(begun);
                         return Ok(());
@@ -321,7 +345,7 @@ impl Task {
             }
             Project::Update(build, update, answer) => {
                 let updated = self.update(build, update.clone()).await;
-                match settled(&self.place, updated) {
+                match self.settled(updated) {
                     Ok(updated) => {
                         answer.send(updated);
                         return Ok(());
@@ -331,7 +355,7 @@ impl Task {
             }
             Project::Commit(changes, answer) => {
                 let committed = self.commit(&changes).await;
-                match settled(&self.place, committed) {
+                match self.settled(committed) {
                     Ok(committed) => {
                         answer.send(committed);
                         return Ok(());
@@ -421,31 +445,6 @@ impl Task {
         let swept = builds::sweep(self.checked()?).await;
         swept.map_err(StoreError::unavailable)
     }
-}
-
-/// What has come of an attempt at a database: it is to be tried again if the file was
-/// locked, and a failure says what the storage refuses.
-fn settled<T, E>(database: &DatabaseFile, outcome: Result<T, E>) -> Result<Result<T, E>, Locked>
-where
-    E: Error + From<Refusal> + Send + Sync + 'static,
-{
-    let error = match outcome {
-        Ok(done) => return Ok(Ok(done)),
-        Err(error) => error,
-    };
-    let path = database.path();
-    if is_locked(&error) {
-        let why = Refusal::new(path, Cause::Locked, error);
-        return Err(Locked(Arc::new(why)));
-    }
-    let Some(code) = result_code(&error) else {
-        return Ok(Err(error));
-    };
-    // As short as a look at the files; and a thread for it may be refused just then.
-    Ok(Err(match cause_of(path, code) {
-        Some(cause) => Refusal::new(path, cause, error).into(),
-        None => error,
-    }))
 }
 
 /// Answers the callers that have waited long enough for the lock, and those whose

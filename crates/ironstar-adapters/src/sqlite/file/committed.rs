@@ -1,0 +1,143 @@
+//! What of the log is known to be committed, once its files are not what they were.
+//!
+//! As long as the index can be trusted, it says so. Otherwise it is what the last look
+//! has seen: whoever has an answer from this process had it after such a look. What
+//! came later may have been written by what a false index says, and be wrong; or it
+//! may be another process's, which knows by itself.
+
+use std::collections::HashMap;
+use std::io;
+
+use super::Shared;
+use super::held::Held;
+use super::index::Index;
+use super::log::{self, DATABASE_HEADER, Log, scan};
+use super::look::Seen;
+use crate::sqlite::link;
+
+/// How many logs other processes may have begun since the last look, which is a second
+/// ago at the most.
+const MOST_LATER: u32 = 64;
+
+/// The log as it was committed.
+pub(super) struct Committed {
+    /// Its content. Empty, if the database has all of it.
+    pub(super) log: Vec<u8>,
+    /// Whether the index says so.
+    pub(super) is_certain: bool,
+    /// The log with what may be wrong at its end, if that was left out.
+    pub(super) uncut: Option<Vec<u8>>,
+}
+
+/// The log as it was committed. Nothing, if that is not known any more.
+pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Committed>> {
+    let Some(last) = seen.index else {
+        return Ok(None);
+    };
+    let content = read(&files.log.held)?;
+    let log = scan(&*content)?;
+    let certain = |log| Committed {
+        log,
+        is_certain: true,
+        uncut: None,
+    };
+    let sure = match files.current_index(seen) {
+        Some(index) if index.frames == 0 => return Ok(Some(certain(Vec::new()))),
+        // Another process may have gone on since.
+        Some(index) if goes_on_from(&index, &log, &content) => {
+            let (whole, _) = content.split_at(length(log.frames, &log));
+            return Ok(Some(certain(whole.to_vec())));
+        }
+        Some(_) => return Ok(seen.mirror().map(|mirror| certain(mirror.to_vec()))),
+        None if goes_on_from(&last, &log, &content) => last.frames,
+        None if is_next(files, &log, &last)? => 0,
+        None if last.frames == 0 => return Ok(Some(certain(Vec::new()))),
+        None => {
+            let mirror = seen.mirror().map(<[u8]>::to_vec);
+            return Ok(mirror.map(|log| Committed {
+                log,
+                is_certain: false,
+                uncut: None,
+            }));
+        }
+    };
+    let (whole, _) = content.split_at(length(log.frames, &log));
+    let (known, rest) = whole.split_at(length(sure, &log));
+    let is_cut = !rest.is_empty() && !has_any(&files.main.held, rest, log.page_size)?;
+    let kept = if is_cut { known } else { whole };
+    Ok(Some(Committed {
+        log: kept.to_vec(),
+        is_certain: false,
+        uncut: is_cut.then(|| whole.to_vec()),
+    }))
+}
+
+/// How long so many frames of a log are, in bytes.
+fn length(frames: u32, log: &Log) -> usize {
+    usize::try_from(log::end(frames, log.page_size)).unwrap_or(usize::MAX)
+}
+
+/// Whether a log begins with the frames that an index tells of.
+fn goes_on_from(index: &Index, log: &Log, content: &[u8]) -> bool {
+    if log.frames == 0 || log.salts != index.salts || log.frames < index.frames {
+        return false;
+    }
+    let Some(frames) = index.frames.checked_sub(1) else {
+        return true;
+    };
+    let start = length(frames, log) + log::CHECKSUM.start;
+    content[start..].starts_with(&index.checksum)
+}
+
+/// Whether a log was begun after the one of the last look. SQLite begins one when the
+/// database has all of the one before, and counts them in the first salt.
+fn is_next(files: &Shared, log: &Log, last: &Index) -> io::Result<bool> {
+    let count = |salts: &[u8; 8]| {
+        let [count @ .., _, _, _, _] = *salts;
+        u32::from_be_bytes(count)
+    };
+    let later = count(&log.salts).wrapping_sub(count(&last.salts));
+    if log.frames == 0 || !(1..=MOST_LATER).contains(&later) {
+        return Ok(false);
+    }
+    let mut header = [0; DATABASE_HEADER];
+    files.main.held.read_exact_at(&mut header, 0)?;
+    Ok(link::belongs(&header, log))
+}
+
+/// Whether a checkpoint has brought what some of these transactions change into the
+/// database. Then it is what they make of it, and without them it would be neither one
+/// nor the other.
+fn has_any(main: &Held, frames: &[u8], page_size: u32) -> io::Result<bool> {
+    let mut stored = vec![0; page_size as usize];
+    let mut is_stored = HashMap::new();
+    for page in log::pages(frames, page_size) {
+        let offset = u64::from(page.number.saturating_sub(1)) * u64::from(page_size);
+        let is_same = match main.read_exact_at(&mut stored, offset) {
+            Ok(()) => stored == page.content,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(error),
+        };
+        is_stored.insert(page.number, is_same);
+        // One page may be as it was before.
+        if page.is_commit && is_stored.values().all(|it| *it) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads a file up to the length that it has now. Linux reads less than 2 GiB at once.
+fn read(file: &Held) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; usize::try_from(file.size()?).unwrap_or(usize::MAX)];
+    let mut end = 0;
+    while end < content.len() {
+        let read = file.read_at(&mut content[end..], end as u64)?;
+        if read == 0 {
+            break;
+        }
+        end += read;
+    }
+    content.truncate(end);
+    Ok(content)
+}
