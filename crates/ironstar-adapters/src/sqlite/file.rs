@@ -57,7 +57,7 @@ struct Shared {
     rescued: SetOnce<()>,
 }
 
-/// How long a reader waits until what it would have read is saved. Files may be long.
+/// How long a reader waits for the rescue. Files may be long.
 const RESCUE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// An open file, and where it was found.
@@ -128,7 +128,7 @@ impl Files {
             Err(FileError::Displaced(displaced)) => displaced,
             Err(error) => return Err(error),
         };
-        // Nobody else sets it: looks are taken in turn.
+        // No other look has set it: looks are taken in turn.
         let _ = self.0.displaced.set(displaced.clone());
         Err(displaced.into())
     }
@@ -143,11 +143,11 @@ impl Files {
     }
 
     /// Makes sure that what was read may be told. A refusal waits until what displaced
-    /// files hold is saved: whoever is told may kill the server for it.
+    /// files hold is saved: an operator who hears of it may kill the server.
     pub(super) async fn check_after_read(&self) -> Result<(), FileError> {
         let checked = self.check();
         if matches!(checked, Err(FileError::Displaced(_))) {
-            // Late is no reason to wait on.
+            // A caller is refused in the end, saved or not.
             let _ = timeout(RESCUE_PATIENCE, self.0.rescued.wait()).await;
         }
         checked
@@ -208,7 +208,7 @@ impl Files {
             tracing::error!(
                 "{displaced}, so every request is refused until the server is started again; {outcome}"
             );
-            // Only the task that writes saves, and what it leaves when it ends.
+            // Either the task that writes saves, or the connection that it has left.
             let _ = self.0.rescued.set(());
         }
     }

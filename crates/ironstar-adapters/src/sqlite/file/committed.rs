@@ -1,9 +1,9 @@
 //! What of the log is known to be committed, once its files are not what they were.
 //!
-//! As long as the index can be trusted, it says so. Otherwise it is what the last look
-//! has seen: whoever has an answer from this process had it after such a look. What
-//! came later may have been written by what a false index says, and be wrong; or it
-//! may be another process's, which knows by itself.
+//! As long as the index can be trusted, it says which frames are. Otherwise they are those
+//! that the last look has seen: this process answers its callers after a look. Frames
+//! that came later may follow a false index and be wrong, or they are another process's,
+//! which saves them itself.
 
 use std::collections::HashMap;
 use std::io;
@@ -105,9 +105,8 @@ fn is_next(files: &Shared, log: &Log, last: &Index) -> io::Result<bool> {
     Ok(link::belongs(&header, log))
 }
 
-/// Whether a checkpoint has brought what some of these transactions change into the
-/// database. Then it is what they make of it, and without them it would be neither one
-/// nor the other.
+/// Whether a checkpoint has brought the pages of some of these transactions into the
+/// database. Without their frames it would then be half of one state and half of another.
 fn has_any(main: &Held, frames: &[u8], page_size: u32) -> io::Result<bool> {
     let mut stored = vec![0; page_size as usize];
     let mut is_stored = HashMap::new();
