@@ -6,7 +6,7 @@
 //! caller gets the answer. A copy over a file keeps the file and changes its content:
 //! so the heads of the three are compared with each other and with the last look.
 //!
-//! A look is nine system calls. It belongs to a batch or a page, never to an event.
+//! A look is seven system calls, mostly. It belongs to a batch or a page, never to an event.
 //! Files that are displaced stay so: the store refuses everything until it is opened
 //! again. What can be saved is saved by [`mod@rescue`].
 
@@ -131,6 +131,16 @@ impl Files {
         // No other look has set it: looks are taken in turn.
         let _ = self.0.displaced.set(displaced.clone());
         Err(displaced.into())
+    }
+
+    /// Makes sure before a write that SQLite does not follow a false index. All else is
+    /// found out before the caller has an answer. One system call, mostly.
+    pub(super) fn check_before_write(&self) -> Result<(), FileError> {
+        self.check_latched()?;
+        if self.0.is_as_seen(&self.seen()) {
+            return Ok(());
+        }
+        self.check()
     }
 
     /// Makes sure that a read does not end the process: SQLite maps the index into

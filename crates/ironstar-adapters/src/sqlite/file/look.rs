@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::displaced::{How, Part};
 use super::held::Identity;
-use super::index::{HEAD, Index};
+use super::index::{HEAD, Index, same_log};
 use super::log::{self, DATABASE_HEADER, DatabaseHeader, HEADER};
 use super::{FileError, Shared};
 
@@ -34,6 +34,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) index: Option<Index>,
+    /// What it was read from.
+    head: Option<[u8; HEAD]>,
     main: Option<(DatabaseHeader, u64)>,
     /// The salts of earlier logs.
     past: VecDeque<[u8; 8]>,
@@ -70,14 +72,24 @@ impl Shared {
             path: self.named.clone(),
             source,
         };
-        for part in [Part::Main, Part::Log, Part::Index] {
-            if let Some(how) = self.misplaced(part).map_err(unknown)? {
-                return Err(self.displaced(part, how));
-            }
+        let mut sizes = [0; 3];
+        for (part, size) in [Part::Main, Part::Log, Part::Index]
+            .into_iter()
+            .zip(&mut sizes)
+        {
+            *size = match self.placed(part).map_err(unknown)? {
+                Ok(size) => size,
+                Err(how) => return Err(self.displaced(part, how)),
+            };
+        }
+        let [main_size, _, index_size] = sizes;
+        // What is mapped and not there any more ends the process that reads it.
+        if index_size < INDEX_PAGE {
+            return Err(self.displaced(Part::Index, How::Overwritten));
         }
         let mut looks = 1;
         loop {
-            match self.compare(seen) {
+            match self.compare(seen, main_size) {
                 Ok(()) => return Ok(()),
                 // A file that is removed is misplaced, and so is one that is swapped.
                 Err(_) if looks < LOOKS => {}
@@ -95,7 +107,7 @@ impl Shared {
     /// than the last look. Another process may be changing it just then.
     pub(super) fn current_index(&self, seen: &Seen) -> Option<Index> {
         (0..LOOKS).find_map(|_| {
-            let index = self.read_index(seen).ok();
+            let index = self.read_index(seen).ok().map(|(index, _)| index);
             if index.is_none() {
                 thread::sleep(PAUSE);
             }
@@ -103,26 +115,42 @@ impl Shared {
         })
     }
 
-    /// What happened to the path of a file, if something did.
-    pub(super) fn misplaced(&self, part: Part) -> io::Result<Option<How>> {
+    /// How long a file is in its place, in bytes, or what happened to that.
+    fn placed(&self, part: Part) -> io::Result<Result<u64, How>> {
         let path = match part {
             Part::Main => &self.named,
             Part::Log | Part::Index => &self.part(part).path,
         };
-        Ok(match identity_at(path)? {
-            None => Some(How::Removed),
-            Some(identity) if identity == self.part(part).held.identity() => None,
-            Some(_) => Some(How::Replaced),
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Err(How::Removed));
+            }
+            Err(error) => return Err(error),
+        };
+        let is_ours = Identity::of(&metadata) == self.part(part).held.identity();
+        Ok(if is_ours {
+            Ok(metadata.len())
+        } else {
+            Err(How::Replaced)
         })
+    }
+
+    /// Whether the index tells of the same log as at the last look, without regard to
+    /// checkpoints and readers. One system call.
+    pub(super) fn is_as_seen(&self, seen: &Seen) -> bool {
+        let mut head = [0; HEAD];
+        let read = self.index.held.read_exact_at(&mut head, 0);
+        read.is_ok() && seen.head.is_some_and(|last| same_log(&last, &head))
     }
 
     /// Compares the heads of the files with each other and with the last look. The
     /// order matters: SQLite writes the log before the index, and the index before
     /// it makes the log shorter.
-    fn compare(&self, seen: &mut Seen) -> Result<(), Misfit> {
-        let index = self.read_index(seen)?;
+    fn compare(&self, seen: &mut Seen, main_size: u64) -> Result<(), Misfit> {
+        let (index, head) = self.read_index(seen)?;
         let (added, last_frame) = self.read_log(&index, seen)?;
-        let main = self.read_main(&index, seen)?;
+        let main = self.read_main(&index, seen, main_size)?;
         let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
         if !is_same {
             if let Some(last) = seen.index {
@@ -139,10 +167,11 @@ impl Shared {
         seen.last_frame = last_frame;
         seen.main = Some(main);
         seen.index = Some(index);
+        seen.head = Some(head);
         Ok(())
     }
 
-    fn read_index(&self, seen: &Seen) -> Result<Index, Misfit> {
+    fn read_index(&self, seen: &Seen) -> Result<(Index, [u8; HEAD]), Misfit> {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Index, How::Overwritten);
 
         let mut head = [0; HEAD];
@@ -150,10 +179,6 @@ impl Shared {
             .held
             .read_exact_at(&mut head, 0)
             .map_err(|error| cut_off(error, Part::Index))?;
-        // What is mapped and not there any more ends the process that reads it.
-        if self.index.held.size()? < INDEX_PAGE {
-            return Err(OVERWRITTEN);
-        }
         let index = Index::parse(&head).ok_or(OVERWRITTEN)?;
         let is_older = match seen.index {
             Some(last) if last.salts == index.salts => {
@@ -171,7 +196,7 @@ impl Shared {
         if is_older {
             Err(OVERWRITTEN)
         } else {
-            Ok(index)
+            Ok((index, head))
         }
     }
 
@@ -198,28 +223,50 @@ impl Shared {
         if log::salts(&header) != index.salts {
             return Err(OVERWRITTEN);
         }
-        let frame = |before| read(log::frame_size(page_size), log::end(before, page_size));
-        let last_frame = frame(before)?;
+        let size = log::frame_size(page_size);
+        let last = seen.index.filter(|last| last.salts == index.salts);
+        let kept = last.map_or(0, |_| seen.mirror.len() as u64);
+        let is_kept = last.is_none() || kept > 0 || seen.index.is_some_and(|it| it.frames == 0);
+        // From the last frame of the last look on, or as little of it as is needed.
+        let (overlap, mut added) = if is_kept && index.end() <= MIRRORED {
+            let overlap = if last.is_some_and(|it| it.frames > 0) {
+                size
+            } else {
+                0
+            };
+            let mut read = read(index.end() - kept + overlap, kept - overlap)?;
+            let added = read.split_off(usize::try_from(overlap).unwrap_or(usize::MAX));
+            (read, Some(added))
+        } else {
+            let seen = last.and_then(|last| last.frames.checked_sub(1));
+            let overlap = seen.map(|before| read(size, log::end(before, page_size)));
+            (overlap.transpose()?.unwrap_or_default(), None)
+        };
+        // A commit that was under way when the log was cut off makes it as long again.
+        if !overlap.is_empty() && overlap != seen.last_frame {
+            return Err(OVERWRITTEN);
+        }
+        let length = overlap
+            .len()
+            .max(usize::try_from(size).unwrap_or(usize::MAX));
+        let last_frame = match &added {
+            Some(added) if added.is_empty() => overlap,
+            Some(added) => added[added.len() - length..].to_vec(),
+            None if last.is_some_and(|last| last.frames == frames) => overlap,
+            None => read(size, log::end(before, page_size))?,
+        };
         if last_frame[log::CHECKSUM] != index.checksum {
             return Err(OVERWRITTEN);
         }
-        let last = seen.index.filter(|last| last.salts == index.salts);
-        // A commit that was under way when the log was cut off makes it as long again.
-        if let Some(before) = last.and_then(|last| last.frames.checked_sub(1))
-            && frame(before)? != seen.last_frame
-        {
-            return Err(OVERWRITTEN);
-        }
-        let kept = last.map_or(0, |_| seen.mirror.len());
-        let is_kept = last.is_none() || kept > 0 || seen.index.is_some_and(|it| it.frames == 0);
-        if !is_kept || index.end() > MIRRORED {
-            return Ok((Vec::new(), last_frame));
-        }
-        let added = read(index.end() - kept as u64, kept as u64)?;
-        Ok((added, last_frame))
+        Ok((added.take().unwrap_or_default(), last_frame))
     }
 
-    fn read_main(&self, index: &Index, seen: &Seen) -> Result<(DatabaseHeader, u64), Misfit> {
+    fn read_main(
+        &self,
+        index: &Index,
+        seen: &Seen,
+        size: u64,
+    ) -> Result<(DatabaseHeader, u64), Misfit> {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Main, How::Overwritten);
 
         let mut header = [0; DATABASE_HEADER];
@@ -227,7 +274,6 @@ impl Shared {
             .held
             .read_exact_at(&mut header, 0)
             .map_err(|error| cut_off(error, Part::Main))?;
-        let size = self.main.held.size()?;
         let (Some(last), Some((before, size_before))) = (seen.index, seen.main) else {
             return Ok((header, size));
         };

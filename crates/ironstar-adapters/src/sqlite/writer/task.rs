@@ -131,7 +131,9 @@ impl Task {
                 taken.push(request);
             }
             round.add(taken.drain(..));
-            self.look();
+            if self.files.check_before_write().is_err() {
+                self.look();
+            }
             if let Err(Locked(why)) = self.carry_out(&mut round).await {
                 give_up(&mut round, &why);
             }
