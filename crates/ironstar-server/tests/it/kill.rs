@@ -19,7 +19,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_doubled() {
     let findings = kill::check(&plan, server).await.expect("the check works");
     assert_eq!(findings.violations, Vec::<String>::new());
     assert!(
-        findings.work.iter().all(|(_, count)| *count > 3),
+        findings.work.iter().all(|(_, count)| *count > 0),
         "{findings:?}"
     );
 }
