@@ -119,7 +119,7 @@ async fn run_on_one_history(
         Ok::<(), Infallible>(())
     };
     within_close("what follows the log", followed).await;
-    // Without it, the feed would say that it is gone.
+    // After the feed, which would report otherwise that the bus is gone.
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
     Ok(ended)

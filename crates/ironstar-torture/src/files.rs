@@ -91,7 +91,7 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-/// Who shares a database.
+/// The servers of a database.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Servers {
     One,

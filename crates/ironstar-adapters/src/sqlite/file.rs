@@ -21,8 +21,9 @@ mod look;
 mod rescue;
 
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ironstar_ports::StoreError;
@@ -53,6 +54,8 @@ struct Shared {
     index: Open,
     seen: Mutex<Seen>,
     displaced: SetOnce<Displaced>,
+    /// What the last look saw before the rescue.
+    last_seen: OnceLock<Seen>,
     /// That what can be saved has been saved.
     rescued: SetOnce<()>,
 }
@@ -133,16 +136,6 @@ impl Files {
         Err(displaced.into())
     }
 
-    /// Makes sure before a write that SQLite does not follow a false index. All else is
-    /// found out before the caller has an answer. One system call, mostly.
-    pub(super) fn check_before_write(&self) -> Result<(), FileError> {
-        self.check_latched()?;
-        if self.0.is_as_seen(&self.seen()) {
-            return Ok(());
-        }
-        self.check()
-    }
-
     /// Makes sure that a read does not end the process: SQLite maps the index into
     /// memory, and a mapped page that was cut off is fatal. One system call.
     pub(super) async fn check_before_read(&self) -> Result<(), FileError> {
@@ -210,11 +203,12 @@ impl Files {
         if let Some(displaced) = self.0.displaced.get()
             && !self.is_rescued()
         {
-            // No look needs it any more: that files are displaced is known without it.
-            let mut seen = self.seen();
-            let outcome = rescue::rescue(&self.0, &seen);
-            *seen = Seen::default();
-            drop(seen);
+            // No look needs it any more, and a reader must not wait for its lock meanwhile.
+            let seen = self
+                .0
+                .last_seen
+                .get_or_init(|| mem::take(&mut *self.seen()));
+            let outcome = rescue::rescue(&self.0, seen);
             tracing::error!(
                 "{displaced}, so every request is refused until the server is started again; {outcome}"
             );
@@ -256,6 +250,7 @@ impl Shared {
             },
             seen: Mutex::default(),
             displaced: SetOnce::new(),
+            last_seen: OnceLock::new(),
             rescued: SetOnce::new(),
         })
     }

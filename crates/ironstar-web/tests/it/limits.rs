@@ -94,7 +94,7 @@ async fn who_sends_too_many_commands_is_told_when_to_go_on() {
         "it is the same"
     );
 
-    // What is created here before one is refused is nothing: it has no text.
+    // A command that is let through creates nothing: it has no text.
     let empty = || form().body("text=".into()).expect("a request");
     exhaust(&app, "2001:db8:1:2::1").await;
     let refused = refuse(&app, "2001:db8:1:2:3::4", empty).await;

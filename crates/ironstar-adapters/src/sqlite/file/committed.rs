@@ -34,7 +34,7 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
     let Some(last) = seen.index else {
         return Ok(None);
     };
-    let content = read(&files.log.held)?;
+    let mut content = read(&files.log.held)?;
     let log = scan(&*content)?;
     let certain = |log| Committed {
         log,
@@ -45,9 +45,10 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
         Some(index) if index.frames == 0 => return Ok(Some(certain(Vec::new()))),
         // Another process may have gone on since.
         Some(index) if goes_on_from(&index, &log, &content) => {
-            let (whole, _) = content.split_at(length(log.frames, &log));
-            return Ok(Some(certain(whole.to_vec())));
+            content.truncate(length(log.frames, &log));
+            return Ok(Some(certain(content)));
         }
+        Some(index) if has_all(&index, &last) => return Ok(Some(certain(Vec::new()))),
         Some(_) => return Ok(seen.mirror().map(|mirror| certain(mirror.to_vec()))),
         None if goes_on_from(&last, &log, &content) => last.frames,
         None if is_next(files, &log, &last)? => 0,
@@ -61,15 +62,35 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
             }));
         }
     };
-    let (whole, _) = content.split_at(length(log.frames, &log));
-    let (known, rest) = whole.split_at(length(sure, &log));
+    content.truncate(length(log.frames, &log));
+    let (known, rest) = content.split_at(length(sure, &log));
     let is_cut = !rest.is_empty() && !has_any(&files.main.held, rest, log.page_size)?;
-    let kept = if is_cut { known } else { whole };
+    let (log, uncut) = if is_cut {
+        (known.to_vec(), Some(content))
+    } else {
+        (content, None)
+    };
     Ok(Some(Committed {
-        log: kept.to_vec(),
+        log,
         is_certain: false,
-        uncut: is_cut.then(|| whole.to_vec()),
+        uncut,
     }))
+}
+
+/// Whether checkpoints have brought all frames of the last look into the database, and
+/// maybe later ones. A log that ends before those must not be replayed over it.
+fn has_all(index: &Index, last: &Index) -> bool {
+    let is_done = index.backfilled == index.attempted;
+    is_done && index.salts == last.salts && index.backfilled >= last.frames
+}
+
+/// Whether a log is the one of the last look, or was begun after it.
+pub(super) fn is_this_or_next(files: &Shared, seen: &Seen, log: &Log) -> io::Result<bool> {
+    let Some(last) = seen.index else {
+        return Ok(false);
+    };
+    let is_this = log.frames > 0 && log.salts == last.salts;
+    Ok(is_this || is_next(files, log, &last)?)
 }
 
 /// How long so many frames of a log are, in bytes.

@@ -82,11 +82,6 @@ impl Index {
     }
 }
 
-/// Whether two heads tell of the same frames of the same log.
-pub(super) fn same_log(one: &[u8; HEAD], other: &[u8; HEAD]) -> bool {
-    one[..2 * COPY] == other[..2 * COPY]
-}
-
 /// SQLite's checksum over native words.
 fn checksum(bytes: &[u8]) -> (u32, u32) {
     let (mut first, mut second) = (0_u32, 0_u32);

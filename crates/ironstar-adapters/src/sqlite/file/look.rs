@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::displaced::{How, Part};
 use super::held::Identity;
-use super::index::{HEAD, Index, same_log};
+use super::index::{HEAD, Index};
 use super::log::{self, DATABASE_HEADER, DatabaseHeader, HEADER};
 use super::{FileError, Shared};
 
@@ -34,8 +34,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) index: Option<Index>,
-    /// What it was read from.
-    head: Option<[u8; HEAD]>,
     main: Option<(DatabaseHeader, u64)>,
     /// The salts of earlier logs.
     past: VecDeque<[u8; 8]>,
@@ -107,7 +105,7 @@ impl Shared {
     /// than the last look. Another process may be changing it just then.
     pub(super) fn current_index(&self, seen: &Seen) -> Option<Index> {
         (0..LOOKS).find_map(|_| {
-            let index = self.read_index(seen).ok().map(|(index, _)| index);
+            let index = self.read_index(seen).ok();
             if index.is_none() {
                 thread::sleep(PAUSE);
             }
@@ -136,19 +134,11 @@ impl Shared {
         })
     }
 
-    /// Whether the index tells of the same log as at the last look, without regard to
-    /// checkpoints and readers. One system call.
-    pub(super) fn is_as_seen(&self, seen: &Seen) -> bool {
-        let mut head = [0; HEAD];
-        let read = self.index.held.read_exact_at(&mut head, 0);
-        read.is_ok() && seen.head.is_some_and(|last| same_log(&last, &head))
-    }
-
     /// Compares the heads of the files with each other and with the last look. The
     /// order matters: SQLite writes the log before the index, and the index before
     /// it makes the log shorter.
     fn compare(&self, seen: &mut Seen, main_size: u64) -> Result<(), Misfit> {
-        let (index, head) = self.read_index(seen)?;
+        let index = self.read_index(seen)?;
         let (added, last_frame) = self.read_log(&index, seen)?;
         let main = self.read_main(&index, seen, main_size)?;
         let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
@@ -167,11 +157,10 @@ impl Shared {
         seen.last_frame = last_frame;
         seen.main = Some(main);
         seen.index = Some(index);
-        seen.head = Some(head);
         Ok(())
     }
 
-    fn read_index(&self, seen: &Seen) -> Result<(Index, [u8; HEAD]), Misfit> {
+    fn read_index(&self, seen: &Seen) -> Result<Index, Misfit> {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Index, How::Overwritten);
 
         let mut head = [0; HEAD];
@@ -196,7 +185,7 @@ impl Shared {
         if is_older {
             Err(OVERWRITTEN)
         } else {
-            Ok((index, head))
+            Ok(index)
         }
     }
 
@@ -205,60 +194,55 @@ impl Shared {
     fn read_log(&self, index: &Index, seen: &Seen) -> Result<(Vec<u8>, Vec<u8>), Misfit> {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Log, How::Overwritten);
 
-        let (frames, page_size) = (index.frames, index.page_size);
-        let Some(before) = frames.checked_sub(1) else {
+        if index.frames == 0 {
             // The log's file still has what was there before.
             return Ok((Vec::new(), Vec::new()));
-        };
-        let log = &self.log.held;
-        let read = |length: u64, offset| -> Result<Vec<u8>, Misfit> {
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-            log.read_exact_at(&mut bytes, offset)
-                .map_err(|error| cut_off(error, Part::Log))?;
-            Ok(bytes)
-        };
-        let mut header = [0; HEADER];
-        log.read_exact_at(&mut header, 0)
-            .map_err(|error| cut_off(error, Part::Log))?;
-        if log::salts(&header) != index.salts {
+        }
+        let header = self.read_of_log(0, HEADER as u64)?;
+        if log::salts(header.first_chunk().ok_or(OVERWRITTEN)?) != index.salts {
             return Err(OVERWRITTEN);
         }
-        let size = log::frame_size(page_size);
+        let page_size = index.page_size;
+        let frame = log::frame_size(page_size);
         let last = seen.index.filter(|last| last.salts == index.salts);
-        let kept = last.map_or(0, |_| seen.mirror.len() as u64);
-        let is_kept = last.is_none() || kept > 0 || seen.index.is_some_and(|it| it.frames == 0);
-        // From the last frame of the last look on, or as little of it as is needed.
-        let (overlap, mut added) = if is_kept && index.end() <= MIRRORED {
-            let overlap = if last.is_some_and(|it| it.frames > 0) {
-                size
-            } else {
-                0
-            };
-            let mut read = read(index.end() - kept + overlap, kept - overlap)?;
-            let added = read.split_off(usize::try_from(overlap).unwrap_or(usize::MAX));
-            (read, Some(added))
-        } else {
-            let seen = last.and_then(|last| last.frames.checked_sub(1));
-            let overlap = seen.map(|before| read(size, log::end(before, page_size)));
-            (overlap.transpose()?.unwrap_or_default(), None)
+        let known = last.filter(|last| last.frames > 0);
+        // What is read begins with the last frame of the last look, if there is one.
+        let begin = |index: &Index| log::end(index.frames - 1, page_size);
+        let is_kept = known.is_none_or(|_| !seen.mirror.is_empty()) && index.end() <= MIRRORED;
+        let start = match known {
+            Some(last) => begin(&last),
+            None if is_kept => 0,
+            None => begin(index),
         };
+        let end = if is_kept { index.end() } else { start + frame };
+        let mut added = self.read_of_log(start, end - start)?;
+        let frame = usize::try_from(frame).unwrap_or(usize::MAX);
         // A commit that was under way when the log was cut off makes it as long again.
-        if !overlap.is_empty() && overlap != seen.last_frame {
+        if known.is_some() && added[..frame] != seen.last_frame {
             return Err(OVERWRITTEN);
         }
-        let length = overlap
-            .len()
-            .max(usize::try_from(size).unwrap_or(usize::MAX));
-        let last_frame = match &added {
-            Some(added) if added.is_empty() => overlap,
-            Some(added) => added[added.len() - length..].to_vec(),
-            None if last.is_some_and(|last| last.frames == frames) => overlap,
-            None => read(size, log::end(before, page_size))?,
+        let last_frame = if end == index.end() {
+            added[added.len() - frame..].to_vec()
+        } else {
+            self.read_of_log(begin(index), frame as u64)?
         };
         if last_frame[log::CHECKSUM] != index.checksum {
             return Err(OVERWRITTEN);
         }
-        Ok((added.take().unwrap_or_default(), last_frame))
+        if !is_kept {
+            return Ok((Vec::new(), last_frame));
+        }
+        if known.is_some() {
+            added.drain(..frame);
+        }
+        Ok((added, last_frame))
+    }
+
+    fn read_of_log(&self, start: u64, length: u64) -> Result<Vec<u8>, Misfit> {
+        let mut content = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        let read = self.log.held.read_exact_at(&mut content, start);
+        read.map_err(|error| cut_off(error, Part::Log))?;
+        Ok(content)
     }
 
     fn read_main(

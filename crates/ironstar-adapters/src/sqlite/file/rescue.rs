@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::committed::{Committed, committed};
+use super::committed::{Committed, committed, is_this_or_next};
 use super::copy::{CHUNK, Prepared, sync_folder, vacant};
 use super::displaced::{How, Part};
 use super::holders::{others_with_descriptors, others_with_locks};
+use super::log::scan;
 use super::look::{Seen, identity_at};
 use super::{Shared, beside};
 
@@ -199,18 +200,22 @@ impl Rescue<'_> {
         Ok(Put::Back)
     }
 
-    /// Moves another log away when the database has all of ours.
+    /// Moves another log, or what is left of ours, away when the database has all of it.
     fn clear_log(&self, place: Place) -> io::Result<Put> {
         let path = &self.files.log.path;
-        match place {
-            Place::Ours | Place::Vacant => Ok(Put::Kept),
-            Place::Taken if self.is_used()? => Ok(Put::Impossible),
-            Place::Taken => {
-                fs::rename(path, vacant(path, "displaced")?)?;
-                sync_folder(path)?;
-                Ok(Put::Back)
+        let kind = match place {
+            Place::Ours if self.is_overwritten(Part::Log) => "damaged",
+            Place::Ours | Place::Vacant => return Ok(Put::Kept),
+            // Another server has put back what it knew, and it may know more.
+            Place::Taken if is_this_or_next(self.files, self.seen, &scan(File::open(path)?)?)? => {
+                return Ok(Put::Kept);
             }
-        }
+            Place::Taken if self.is_used()? => return Ok(Put::Impossible),
+            Place::Taken => "displaced",
+        };
+        fs::rename(path, vacant(path, kind)?)?;
+        sync_folder(path)?;
+        Ok(Put::Back)
     }
 
     /// Moves a log away that was overwritten, so that the next start does not take
@@ -268,8 +273,8 @@ impl Rescue<'_> {
 }
 
 /// Waits until no other process saves what is in this folder, and keeps others waiting
-/// until the file is dropped. A file system without locks has no turns, and whoever
-/// keeps the lock for too long is not waited for.
+/// until the file is dropped. A file system without locks has no turns, and a process
+/// that keeps the lock for too long is passed over.
 fn take_turn(path: &Path) -> Option<File> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;

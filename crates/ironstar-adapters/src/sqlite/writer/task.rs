@@ -131,9 +131,7 @@ impl Task {
                 taken.push(request);
             }
             round.add(taken.drain(..));
-            if self.files.check_before_write().is_err() {
-                self.look();
-            }
+            self.look();
             if let Err(Locked(why)) = self.carry_out(&mut round).await {
                 give_up(&mut round, &why);
             }
