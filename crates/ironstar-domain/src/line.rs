@@ -88,7 +88,30 @@ pub enum LineError {
 /// keeps to the rules: one line, no control characters, no hidden characters
 /// without a purpose.
 pub(crate) fn parse(text: &str, rules: Rules) -> Result<String, LineError> {
-    let text = ComposingNormalizerBorrowed::new_nfc().normalize(text.trim());
+    let text = text.trim();
+    if is_plain(text) {
+        return limited(text, rules).map(str::to_owned);
+    }
+    parse_any(text, rules)
+}
+
+/// Whether a trimmed text has printable ASCII, and nothing else: then only its length may
+/// be wrong. Most lines are like that.
+fn is_plain(text: &str) -> bool {
+    let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !text.is_empty() && text.bytes().all(is_printable)
+}
+
+fn limited(text: &str, rules: Rules) -> Result<&str, LineError> {
+    let (max, chars) = (rules.max_chars, text.chars().count());
+    if chars > max {
+        return Err(LineError::TooLong { max, chars });
+    }
+    Ok(text)
+}
+
+fn parse_any(text: &str, rules: Rules) -> Result<String, LineError> {
+    let text = ComposingNormalizerBorrowed::new_nfc().normalize(text);
     if let Some(character) = text.chars().find(|c| is_control(*c)) {
         return Err(LineError::ControlCharacter { character });
     }
@@ -102,10 +125,7 @@ pub(crate) fn parse(text: &str, rules: Rules) -> Result<String, LineError> {
     if most_marks(&text) > max {
         return Err(LineError::TooManyMarks { max });
     }
-    let (max, chars) = (rules.max_chars, text.chars().count());
-    if chars > max {
-        return Err(LineError::TooLong { max, chars });
-    }
+    limited(&text, rules)?;
     Ok(text.into_owned())
 }
 

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{LineError, Rules, in_one_direction, most_marks, parse, stored, tidied};
+use super::{
+    LineError, Rules, in_one_direction, is_plain, most_marks, parse, parse_any, stored, tidied,
+};
 use crate::characters::{is_control, is_out_of_place, shows};
 
 fn text(text: &str) -> Result<String, LineError> {
@@ -186,6 +188,20 @@ fn any_text() -> impl Strategy<Value = String> {
         \u{2028}-\u{202e}\u{2066}-\u{206f}\u{3164}\u{fe0f}\u{feff}\u{fff9}\u{1f3f4}\u{e0041}\u{e0061}\u{e007f}\
         \u{1100}-\u{1103}\u{1161}-\u{1163}a-e☺]{0,30}";
     prop_oneof![any::<String>(), special]
+}
+
+#[test]
+fn ascii_is_judged_like_any_text() {
+    let ascii = || (0..128_u8).map(char::from);
+    for (one, other) in ascii().flat_map(|one| ascii().map(move |other| (one, other))) {
+        let text = format!("{one}{other}");
+        let text = text.trim();
+        for max in 0..3 {
+            let rules = Rules::name(max);
+            assert_eq!(parse(text, rules), parse_any(text, rules), "{text:?}");
+        }
+        assert_eq!(is_plain(text), parse_any(text, Rules::name(2)).is_ok());
+    }
 }
 
 proptest! {
