@@ -11,6 +11,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use super::quiet;
+
 /// What tells a file from all others: its device and its inode.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::sqlite) struct Identity {
@@ -41,15 +43,16 @@ pub(in crate::sqlite) struct Held {
 impl Held {
     /// Opens a file for reading.
     pub(in crate::sqlite) fn open(path: &Path) -> io::Result<Self> {
-        Self::of(File::open(path)?)
+        Self::open_with(path, OpenOptions::new().read(true))
     }
 
     /// Opens a file for reading and writing.
     pub(super) fn open_to_write(path: &Path) -> io::Result<Self> {
-        Self::of(OpenOptions::new().read(true).write(true).open(path)?)
+        Self::open_with(path, OpenOptions::new().read(true).write(true))
     }
 
-    fn of(file: File) -> io::Result<Self> {
+    fn open_with(path: &Path, options: &OpenOptions) -> io::Result<Self> {
+        let file = quiet::open(path, options)?;
         // A failure here closes a descriptor that SQLite may need; the kernel has
         // no reason to fail on an open file.
         let identity = Identity::of(&file.metadata()?);

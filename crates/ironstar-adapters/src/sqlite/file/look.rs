@@ -1,8 +1,9 @@
 //! A look at the files, and what is compared from one look to the next.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io;
+use std::mem;
+use std::ops::Range;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::displaced::{How, Part};
 use super::held::Identity;
 use super::index::{HEAD, Index};
 use super::log::{self, DATABASE_HEADER, DatabaseHeader, HEADER};
-use super::{FileError, Shared};
+use super::{FileError, Shared, quiet};
 
 /// The least that SQLite makes the index, in bytes.
 pub(super) const INDEX_PAGE: u64 = 32_768;
@@ -22,6 +23,9 @@ const REMEMBERED: usize = 8;
 /// The longest log whose content is kept here, in bytes. With it, a log that is
 /// overwritten can be written again.
 const MIRRORED: u64 = 16 * 1024 * 1024;
+
+/// The most memory that is kept for the next read of the log, in bytes.
+const MEMORY: usize = 1024 * 1024;
 
 /// How often files are looked at that do not fit together: another process may be
 /// changing them just then.
@@ -41,6 +45,8 @@ pub(super) struct Seen {
     mirror: Vec<u8>,
     /// The last frame of the log.
     last_frame: Vec<u8>,
+    /// The memory for the next read of the log.
+    memory: Vec<u8>,
 }
 
 impl Seen {
@@ -119,16 +125,15 @@ impl Shared {
             Part::Main => &self.named,
             Part::Log | Part::Index => &self.part(part).path,
         };
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
+        let found = match quiet::find(path) {
+            Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Err(How::Removed));
             }
             Err(error) => return Err(error),
         };
-        let is_ours = Identity::of(&metadata) == self.part(part).held.identity();
-        Ok(if is_ours {
-            Ok(metadata.len())
+        Ok(if found.identity == self.part(part).held.identity() {
+            Ok(found.size)
         } else {
             Err(How::Replaced)
         })
@@ -139,7 +144,8 @@ impl Shared {
     /// it makes the log shorter.
     fn compare(&self, seen: &mut Seen, main_size: u64) -> Result<(), Misfit> {
         let index = self.read_index(seen)?;
-        let (added, last_frame) = self.read_log(&index, seen)?;
+        let mut read = mem::take(&mut seen.memory);
+        let (added, last_frame) = self.read_log(&index, seen, &mut read)?;
         let main = self.read_main(&index, seen, main_size)?;
         let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
         if !is_same {
@@ -153,8 +159,12 @@ impl Shared {
             // What a checkpoint that had to wait has left.
             seen.mirror.shrink_to(MIRRORED as usize / 2);
         }
-        seen.mirror.extend(added);
-        seen.last_frame = last_frame;
+        seen.mirror.extend_from_slice(&read[added]);
+        seen.last_frame.clear();
+        seen.last_frame.extend_from_slice(&read[last_frame]);
+        if read.len() <= MEMORY {
+            seen.memory = read;
+        }
         seen.main = Some(main);
         seen.index = Some(index);
         Ok(())
@@ -189,17 +199,23 @@ impl Shared {
         }
     }
 
-    /// Returns what the log has since the last look, as far as it is kept, and its last
-    /// frame.
-    fn read_log(&self, index: &Index, seen: &Seen) -> Result<(Vec<u8>, Vec<u8>), Misfit> {
+    /// Reads what the log has since the last look, as far as it is kept. Returns where
+    /// that was read to, and where the log's last frame was.
+    fn read_log(
+        &self,
+        index: &Index,
+        seen: &Seen,
+        read: &mut Vec<u8>,
+    ) -> Result<(Range<usize>, Range<usize>), Misfit> {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Log, How::Overwritten);
 
         if index.frames == 0 {
             // The log's file still has what was there before.
-            return Ok((Vec::new(), Vec::new()));
+            return Ok((0..0, 0..0));
         }
-        let header = self.read_of_log(0, HEADER as u64)?;
-        if log::salts(header.first_chunk().ok_or(OVERWRITTEN)?) != index.salts {
+        let mut header = [0; HEADER];
+        self.read_of_log(&mut header, 0)?;
+        if log::salts(&header) != index.salts {
             return Err(OVERWRITTEN);
         }
         let page_size = index.page_size;
@@ -215,34 +231,36 @@ impl Shared {
             None => begin(index),
         };
         let end = if is_kept { index.end() } else { start + frame };
-        let mut added = self.read_of_log(start, end - start)?;
-        let frame = usize::try_from(frame).unwrap_or(usize::MAX);
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let (length, frame) = (size(end - start), size(frame));
+        if read.len() < length + frame {
+            read.resize(length + frame, 0);
+        }
+        self.read_of_log(&mut read[..length], start)?;
         // A commit that was under way when the log was cut off makes it as long again.
-        if known.is_some() && added[..frame] != seen.last_frame {
+        if known.is_some() && read[..frame] != seen.last_frame {
             return Err(OVERWRITTEN);
         }
         let last_frame = if end == index.end() {
-            added[added.len() - frame..].to_vec()
+            length - frame..length
         } else {
-            self.read_of_log(begin(index), frame as u64)?
+            self.read_of_log(&mut read[length..length + frame], begin(index))?;
+            length..length + frame
         };
-        if last_frame[log::CHECKSUM] != index.checksum {
+        if read[last_frame.clone()][log::CHECKSUM] != index.checksum {
             return Err(OVERWRITTEN);
         }
-        if !is_kept {
-            return Ok((Vec::new(), last_frame));
-        }
-        if known.is_some() {
-            added.drain(..frame);
-        }
+        let added = match known {
+            _ if !is_kept => 0..0,
+            Some(_) => frame..length,
+            None => 0..length,
+        };
         Ok((added, last_frame))
     }
 
-    fn read_of_log(&self, start: u64, length: u64) -> Result<Vec<u8>, Misfit> {
-        let mut content = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        let read = self.log.held.read_exact_at(&mut content, start);
-        read.map_err(|error| cut_off(error, Part::Log))?;
-        Ok(content)
+    fn read_of_log(&self, bytes: &mut [u8], offset: u64) -> Result<(), Misfit> {
+        let read = self.log.held.read_exact_at(bytes, offset);
+        read.map_err(|error| cut_off(error, Part::Log))
     }
 
     fn read_main(
@@ -285,8 +303,8 @@ fn change(header: &DatabaseHeader) -> u32 {
 
 /// The file at a path, if there is one.
 pub(super) fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(Some(Identity::of(&metadata))),
+    match quiet::find(path) {
+        Ok(found) => Ok(Some(found.identity)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

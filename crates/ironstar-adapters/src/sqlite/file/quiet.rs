@@ -1,0 +1,117 @@
+//! Looks at files that change nothing of them.
+//!
+//! Each read would change the time of the last access, and a file whose times were asked
+//! for is given exact ones at its next change (Linux 6.13, multigrain timestamps). Either
+//! way the next sync has to write the file's metadata, too: a second write to the disk
+//! for each commit.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use super::held::Identity;
+
+/// What is found at a path.
+pub(super) struct Found {
+    pub(super) identity: Identity,
+    /// In bytes.
+    pub(super) size: u64,
+}
+
+/// Opens a file whose reads leave no time. Only its owner may.
+#[cfg(target_os = "linux")]
+pub(super) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    const NO_ACCESS_TIME: i32 = rustix::fs::OFlags::NOATIME.bits().cast_signed();
+
+    match options.clone().custom_flags(NO_ACCESS_TIME).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => options.open(path),
+        opened => opened,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    options.open(path)
+}
+
+/// Finds the file at a path, and does not ask for its times.
+#[cfg(target_os = "linux")]
+pub(super) fn find(path: &Path) -> io::Result<Found> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+
+    match statx(
+        CWD,
+        path,
+        AtFlags::empty(),
+        StatxFlags::INO | StatxFlags::SIZE,
+    ) {
+        Ok(found) => Ok(Found {
+            identity: Identity {
+                device: makedev(found.stx_dev_major, found.stx_dev_minor),
+                inode: found.stx_ino,
+            },
+            size: found.stx_size,
+        }),
+        // A sandbox may not know this system call.
+        Err(rustix::io::Errno::NOSYS) => find_with_times(path),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn find(path: &Path) -> io::Result<Found> {
+    find_with_times(path)
+}
+
+fn find_with_times(path: &Path) -> io::Result<Found> {
+    let metadata = std::fs::metadata(path)?;
+    Ok(Found {
+        identity: Identity::of(&metadata),
+        size: metadata.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use tempfile::TempDir;
+
+    use super::{find, find_with_times, open};
+
+    #[test]
+    fn both_ways_find_the_same() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("file");
+        fs::write(&path, "text").expect("written");
+        let (quiet, plain) = (find(&path), find_with_times(&path));
+        let (quiet, plain) = (quiet.expect("found"), plain.expect("found"));
+        assert_eq!(quiet.identity, plain.identity);
+        assert_eq!((quiet.size, plain.size), (4, 4));
+        fs::remove_file(&path).expect("removed");
+        let missing = find(&path).err().map(|error| error.kind());
+        assert_eq!(missing, Some(std::io::ErrorKind::NotFound));
+    }
+
+    /// Where the file system notes the time of the last access at all.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn read_leaves_no_time() {
+        use std::io::Read;
+        use std::time::{Duration, SystemTime};
+
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("file");
+        fs::write(&path, "text").expect("written");
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        let times = fs::FileTimes::new().set_accessed(long_ago);
+        let file = fs::File::options().write(true).open(&path);
+        file.and_then(|file| file.set_times(times)).expect("set");
+        let mut opened = open(&path, OpenOptions::new().read(true)).expect("opened");
+        opened.read_to_end(&mut Vec::new()).expect("read");
+        let metadata = fs::metadata(&path).expect("metadata");
+        assert_eq!(metadata.accessed().expect("a time"), long_ago);
+    }
+}
