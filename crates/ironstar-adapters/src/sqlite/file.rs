@@ -18,6 +18,7 @@ mod holders;
 mod index;
 pub(super) mod log;
 mod look;
+mod quiet;
 mod rescue;
 
 use std::io;

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::LOCK_ATTEMPT;
 use super::guarded::Guarded;
@@ -43,6 +43,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the files are looked at, whether or not there is something to commit.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// For how long a look tells enough for the next commit. A look takes some 20 µs.
+const FRESH: Duration = Duration::from_millis(2);
+
 /// How many times as long as it took to sweep a little of a build that has ended,
 /// nothing more of it is swept.
 const SWEEP_REST: u32 = 9;
@@ -62,8 +65,11 @@ pub(super) struct Task {
     has_ended_builds: bool,
     /// When the next of their documents are swept.
     sweep_at: Instant,
-    /// When the files are looked at next.
-    look_at: Instant,
+    /// When the files are looked at next. A timer that is kept costs nothing in a round;
+    /// one of its own for each round would wake the thread that waits for timers.
+    look_due: Interval,
+    /// When the files were last seen in their places.
+    seen_at: Instant,
 }
 
 /// Another process has the file locked. What is left of a round may be tried again.
@@ -102,7 +108,8 @@ impl Task {
             foresight: Foresight::default(),
             has_ended_builds: true,
             sweep_at: Instant::now(),
-            look_at: Instant::now() + LOOK_INTERVAL,
+            look_due: now_and_then(LOOK_INTERVAL),
+            seen_at: Instant::now(),
         }
     }
 
@@ -131,7 +138,9 @@ impl Task {
                 taken.push(request);
             }
             round.add(taken.drain(..));
-            self.look();
+            if self.seen_at.elapsed() > FRESH {
+                self.look();
+            }
             if let Err(Locked(why)) = self.carry_out(&mut round).await {
                 give_up(&mut round, &why);
             }
@@ -167,10 +176,17 @@ impl Task {
         Ok(())
     }
 
+    /// Makes sure that the files are in their places.
+    fn check(&mut self) -> Result<(), FileError> {
+        self.files.check()?;
+        self.seen_at = Instant::now();
+        Ok(())
+    }
+
     /// Looks at the files. If they are displaced, what they hold is saved before any
     /// caller is told.
     fn look(&mut self) {
-        if let Err(FileError::Unknown { path, source }) = self.files.check() {
+        if let Err(FileError::Unknown { path, source }) = self.check() {
             tracing::warn!(%source, "cannot look at the database {}", path.display());
         }
         if self.files.is_displaced() && !self.files.is_rescued() {
@@ -195,7 +211,6 @@ impl Task {
             self.checkpoints.after_batch(connection, files).await;
             self.checkpoints.again(connection, files).await;
         }
-        self.look_at = Instant::now() + LOOK_INTERVAL;
     }
 
     /// Saves what displaced files hold, or closes the connection.
@@ -271,7 +286,7 @@ impl Task {
         self.files.check_latched()?;
         let (connection, foresight) = (&mut self.connection, &mut self.foresight);
         let answers = batch::commit(connection, appends, times, foresight).await?;
-        self.files.check()?;
+        self.check()?;
         if is_due {
             self.swept_at = Some(steady);
         }
@@ -284,7 +299,7 @@ impl Task {
         let Some(course) = self.clock.to_store() else {
             return;
         };
-        if self.files.check().is_err() {
+        if self.check().is_err() {
             return;
         }
         if let Err(error) = course::save(&mut self.connection, course).await {
@@ -309,7 +324,7 @@ impl Task {
     async fn save_all(&mut self, snapshots: &[Snapshot]) -> Result<(), SnapshotError> {
         self.files.check_latched()?;
         snapshots::save(&mut self.connection, snapshots).await?;
-        Ok(self.files.check()?)
+        Ok(self.check()?)
     }
 
     /// Carries out a job and answers, or puts it back.
@@ -371,14 +386,14 @@ impl Task {
     async fn begin(&mut self, name: &str, version: u32) -> Result<Build, StoreError> {
         self.has_ended_builds = true;
         let build = builds::begin(self.checked()?, name, version).await?;
-        self.files.check()?;
+        self.check()?;
         Ok(build)
     }
 
     async fn update(&mut self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
         self.has_ended_builds = true;
         let updated = builds::update(self.checked()?, build, update).await;
-        self.files.check().map_err(StoreError::from)?;
+        self.check().map_err(StoreError::from)?;
         updated
     }
 
@@ -386,7 +401,7 @@ impl Task {
         let committed = documents::commit(self.checked()?, changes).await;
         // Another process may have had it replaced, and have no time to sweep.
         self.has_ended_builds |= matches!(committed, Err(CommitError::Ended));
-        self.files.check().map_err(StoreError::from)?;
+        self.check().map_err(StoreError::from)?;
         committed
     }
 
@@ -415,7 +430,7 @@ impl Task {
                 () = sleep_until(self.sweep_at), if self.has_ended_builds => {
                     self.sweep_builds().await;
                 }
-                () = sleep_until(self.look_at) => self.look_now_and_then().await,
+                _ = self.look_due.tick() => self.look_now_and_then().await,
                 received = receiving => return received > 0,
             }
         }
@@ -445,6 +460,13 @@ impl Task {
         let swept = builds::sweep(self.checked()?).await;
         swept.map_err(StoreError::unavailable)
     }
+}
+
+/// Comes due after each period, and not the sooner for having been late.
+fn now_and_then(period: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// Answers the callers that have waited long enough for the lock, and those whose
