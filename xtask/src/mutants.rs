@@ -148,6 +148,8 @@ impl Bench {
             .args(["--package", package])
             // A run that is interrupted says so, and needs no stack.
             .env("RUST_BACKTRACE", "0")
+            // That a property does not hold is enough; the least example of it takes long.
+            .env("PROPTEST_MAX_SHRINK_ITERS", "0")
             .arg("--output")
             .arg(self.output.join(package))
             .current_dir(&self.root);

@@ -1,3 +1,4 @@
+mod displaced;
 mod locked;
 mod opening;
 mod pages;
