@@ -68,6 +68,12 @@ async fn append_one(store: &dyn EventStore) -> Result<StreamHead, AppendError> {
     Ok(head)
 }
 
+/// Waits until the next append begins with a look. One that begins without can be carried
+/// out, though it is refused after it.
+async fn looks_again() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
 /// Fresh stores, each in a folder of its own.
 #[derive(Default)]
 struct Fresh(Mutex<Vec<TempDir>>);
@@ -408,8 +414,7 @@ async fn nothing_is_acknowledged_once_the_file_is_gone() {
     append_one(&store).await.expect("appended");
     let elsewhere = directory.path().join("elsewhere.db");
     std::fs::rename(url.path(), &elsewhere).expect("moved");
-    // What comes sooner after a commit than this may be carried out, but is refused.
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    looks_again().await;
     append_one(&store).await.expect_err("the file is gone");
     assert!(url.path().exists(), "a copy is put in its place");
     store.head().await.expect_err("reads are refused, too");

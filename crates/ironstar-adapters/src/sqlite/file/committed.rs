@@ -23,6 +23,11 @@ const MOST_LATER: u32 = 64;
 pub(super) struct Committed {
     /// Its content. Empty, if the database has all of it.
     pub(super) log: Vec<u8>,
+    /// How many frames of it the database has at least. A log that ends before those
+    /// must not be replayed over it.
+    pub(super) backfilled: u32,
+    /// Whether the log that is open here ends before those.
+    pub(super) is_stale: bool,
     /// Whether the index says so.
     pub(super) is_certain: bool,
     /// The log with what may be wrong at its end, if that was left out.
@@ -38,17 +43,29 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
     let log = scan(&*content)?;
     let certain = |log| Committed {
         log,
+        backfilled: last.backfilled,
+        is_stale: false,
         is_certain: true,
         uncut: None,
     };
     let sure = match files.current_index(seen) {
         Some(index) if index.frames == 0 => return Ok(Some(certain(Vec::new()))),
-        // Another process may have gone on since.
-        Some(index) if goes_on_from(&index, &log, &content) => {
+        // Another process may have gone on since. An earlier index is also one that can
+        // be read, and a commit that followed it has overwritten what came before.
+        Some(index)
+            if goes_on_from(&index, &log, &content)
+                && (index.salts != last.salts || goes_on_from(&last, &log, &content)) =>
+        {
             content.truncate(length(log.frames, &log));
             return Ok(Some(certain(content)));
         }
-        Some(index) if has_all(&index, &last) => return Ok(Some(certain(Vec::new()))),
+        Some(index) if has_all(&index, &last) => {
+            return Ok(Some(Committed {
+                backfilled: index.backfilled,
+                is_stale: true,
+                ..certain(Vec::new())
+            }));
+        }
         Some(_) => return Ok(seen.mirror().map(|mirror| certain(mirror.to_vec()))),
         None if goes_on_from(&last, &log, &content) => last.frames,
         None if is_next(files, &log, &last)? => 0,
@@ -56,9 +73,8 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
         None => {
             let mirror = seen.mirror().map(<[u8]>::to_vec);
             return Ok(mirror.map(|log| Committed {
-                log,
                 is_certain: false,
-                uncut: None,
+                ..certain(log)
             }));
         }
     };
@@ -71,25 +87,31 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
         (content, None)
     };
     Ok(Some(Committed {
-        log,
         is_certain: false,
         uncut,
+        ..certain(log)
     }))
 }
 
 /// Whether checkpoints have brought all frames of the last look into the database, and
-/// maybe later ones. A log that ends before those must not be replayed over it.
+/// maybe later ones.
 fn has_all(index: &Index, last: &Index) -> bool {
     let is_done = index.backfilled == index.attempted;
     is_done && index.salts == last.salts && index.backfilled >= last.frames
 }
 
-/// Whether a log is the one of the last look, or was begun after it.
-pub(super) fn is_this_or_next(files: &Shared, seen: &Seen, log: &Log) -> io::Result<bool> {
+/// Whether a log is the one of the last look, with all frames that the database has, or
+/// was begun after it.
+pub(super) fn is_this_or_next(
+    files: &Shared,
+    seen: &Seen,
+    log: &Log,
+    backfilled: u32,
+) -> io::Result<bool> {
     let Some(last) = seen.index else {
         return Ok(false);
     };
-    let is_this = log.frames > 0 && log.salts == last.salts;
+    let is_this = log.salts == last.salts && log.frames >= backfilled.max(1);
     Ok(is_this || is_next(files, log, &last)?)
 }
 

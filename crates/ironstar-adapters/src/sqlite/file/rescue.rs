@@ -23,7 +23,7 @@ use super::committed::{Committed, committed, is_this_or_next};
 use super::copy::{CHUNK, Prepared, sync_folder, vacant};
 use super::displaced::{How, Part};
 use super::holders::{others_with_descriptors, others_with_locks};
-use super::log::scan;
+use super::log::{Log, scan};
 use super::look::{Seen, identity_at};
 use super::{Shared, beside};
 
@@ -31,6 +31,8 @@ use super::{Shared, beside};
 pub(super) enum Outcome {
     /// All of it is where the next start reads it.
     Kept,
+    /// The same, and a log that must not be read has this name now.
+    Moved(PathBuf),
     /// It has been put there again.
     PutBack,
     /// It has been put there again, but for what followed the last look. A copy has that.
@@ -47,6 +49,12 @@ impl Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kept => f.write_str("restart it: the next start reads every acknowledged event"),
+            Self::Moved(log) => write!(
+                f,
+                "restart it: the next start reads every acknowledged event; what had the \
+                 log's place was moved to {}",
+                log.display()
+            ),
             Self::PutBack => f.write_str(
                 "restart it: what it held was put back, and the next start reads every \
                  acknowledged event",
@@ -125,6 +133,7 @@ impl Rescue<'_> {
         }
         let mut outcome = match self.put_log(&committed)? {
             Put::Kept => Outcome::Kept,
+            Put::Moved(log) => Outcome::Moved(log),
             Put::Back => Outcome::PutBack,
             Put::Cut(uncut) => Outcome::Cut(uncut),
             Put::Impossible => return self.save_beside(&committed.log),
@@ -168,7 +177,7 @@ impl Rescue<'_> {
         let (path, log) = (&self.files.log.path, &*committed.log);
         let place = self.place(Part::Log)?;
         if log.is_empty() {
-            return self.clear_log(place);
+            return self.clear_log(place, committed);
         }
         // What is replaced once is left as it is by processes that vouch for less.
         let is_kept = place != Place::Ours || committed.is_certain;
@@ -201,21 +210,26 @@ impl Rescue<'_> {
     }
 
     /// Moves another log, or what is left of ours, away when the database has all of it.
-    fn clear_log(&self, place: Place) -> io::Result<Put> {
+    fn clear_log(&self, place: Place, committed: &Committed) -> io::Result<Put> {
         let path = &self.files.log.path;
         let kind = match place {
-            Place::Ours if self.is_overwritten(Part::Log) => "damaged",
+            Place::Ours if committed.is_stale => "stale",
             Place::Ours | Place::Vacant => return Ok(Put::Kept),
             // Another server has put back what it knew, and it may know more.
-            Place::Taken if is_this_or_next(self.files, self.seen, &scan(File::open(path)?)?)? => {
+            Place::Taken if self.goes_on(&scan(File::open(path)?)?, committed)? => {
                 return Ok(Put::Kept);
             }
             Place::Taken if self.is_used()? => return Ok(Put::Impossible),
             Place::Taken => "displaced",
         };
-        fs::rename(path, vacant(path, kind)?)?;
+        let moved = vacant(path, kind)?;
+        fs::rename(path, &moved)?;
         sync_folder(path)?;
-        Ok(Put::Back)
+        Ok(Put::Moved(moved))
+    }
+
+    fn goes_on(&self, log: &Log, committed: &Committed) -> io::Result<bool> {
+        is_this_or_next(self.files, self.seen, log, committed.backfilled)
     }
 
     /// Moves a log away that was overwritten, so that the next start does not take
@@ -294,6 +308,8 @@ pub(super) const RESCUED: &str = "rescued";
 /// What became of a log's place.
 enum Put {
     Kept,
+    /// What must not be read has this name now.
+    Moved(PathBuf),
     Back,
     /// The whole log is in this copy.
     Cut(PathBuf),

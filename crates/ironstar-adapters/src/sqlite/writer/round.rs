@@ -104,6 +104,10 @@ impl Round {
         }
     }
 
+    pub(super) fn has_only_appends(&self) -> bool {
+        self.len() == self.appends.len()
+    }
+
     /// How many requests are to be carried out.
     pub(super) fn len(&self) -> usize {
         self.appends.len() + self.snapshots.len() + self.jobs.len() + self.projects.len()

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, Interval, interval_at, sleep_until};
 
 use super::LOCK_ATTEMPT;
 use super::guarded::Guarded;
@@ -43,7 +43,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the files are looked at, whether or not there is something to commit.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// For how long a look tells enough for the next commit. A look takes some 20 µs.
+/// How long after a look the next commit begins without one. A look takes some 20 µs. An
+/// append that follows a false index is refused, since the log's end is compared; other
+/// changes are not made without a look.
 const FRESH: Duration = Duration::from_millis(2);
 
 /// How many times as long as it took to sweep a little of a build that has ended,
@@ -68,8 +70,8 @@ pub(super) struct Task {
     /// When the files are looked at next. A timer that is kept costs nothing in a round;
     /// one of its own for each round would wake the thread that waits for timers.
     look_due: Interval,
-    /// When the files were last seen in their places.
-    seen_at: Instant,
+    /// When this task last saw the files in their places.
+    seen_at: Option<Instant>,
 }
 
 /// Another process has the file locked. What is left of a round may be tried again.
@@ -108,8 +110,8 @@ impl Task {
             foresight: Foresight::default(),
             has_ended_builds: true,
             sweep_at: Instant::now(),
-            look_due: now_and_then(LOOK_INTERVAL),
-            seen_at: Instant::now(),
+            look_due: interval_at(Instant::now() + LOOK_INTERVAL, LOOK_INTERVAL),
+            seen_at: None,
         }
     }
 
@@ -138,7 +140,8 @@ impl Task {
                 taken.push(request);
             }
             round.add(taken.drain(..));
-            if self.seen_at.elapsed() > FRESH {
+            let is_fresh = self.seen_at.is_some_and(|at| at.elapsed() < FRESH);
+            if !is_fresh || !round.has_only_appends() {
                 self.look();
             }
             if let Err(Locked(why)) = self.carry_out(&mut round).await {
@@ -179,7 +182,7 @@ impl Task {
     /// Makes sure that the files are in their places.
     fn check(&mut self) -> Result<(), FileError> {
         self.files.check()?;
-        self.seen_at = Instant::now();
+        self.seen_at = Some(Instant::now());
         Ok(())
     }
 
@@ -211,6 +214,7 @@ impl Task {
             self.checkpoints.after_batch(connection, files).await;
             self.checkpoints.again(connection, files).await;
         }
+        self.look_due.reset();
     }
 
     /// Saves what displaced files hold, or closes the connection.
@@ -405,8 +409,7 @@ impl Task {
         committed
     }
 
-    /// The connection, if the files were not displaced at the last look, which is that
-    /// of the round or that after the change before.
+    /// The connection, if the files were not displaced at the last look.
     fn checked(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         self.files.check_latched()?;
         Ok(&mut self.connection)
@@ -441,6 +444,7 @@ impl Task {
     /// others have the connection for longer than it took.
     async fn sweep_builds(&mut self) {
         let start = Instant::now();
+        self.look();
         let swept = self.sweep_some().await;
         self.has_ended_builds = swept.unwrap_or_else(|error| {
             if is_locked(&error) {
@@ -460,13 +464,6 @@ impl Task {
         let swept = builds::sweep(self.checked()?).await;
         swept.map_err(StoreError::unavailable)
     }
-}
-
-/// Comes due after each period, and not the sooner for having been late.
-fn now_and_then(period: Duration) -> Interval {
-    let mut interval = interval_at(Instant::now() + period, period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
 }
 
 /// Answers the callers that have waited long enough for the lock, and those whose

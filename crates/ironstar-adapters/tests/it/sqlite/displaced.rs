@@ -1,11 +1,10 @@
 //! The files of a database are removed, replaced, overwritten or cut off while it is
-//! open. The next commit is refused, and whoever starts on what is left finds what was
-//! acknowledged.
+//! open. The next commit is refused, and a server that starts on what is left finds all
+//! that was acknowledged.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ironstar_adapters::sqlite::SqliteEventStore;
 use ironstar_ports::{Append, EventStore, ExpectedSequence, NewEvent, Payload, Position, StreamId};
@@ -13,7 +12,7 @@ use serde_json::json;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
-use super::{append_one, event, open, raw, url};
+use super::{append_one, event, looks_again, open, raw, url};
 
 /// How many events a store has acknowledged before its files go away.
 const BEFORE: u64 = 3;
@@ -75,17 +74,16 @@ impl Victim {
     /// Brings the log into the database, as another process.
     async fn checkpoint(&self, mode: &str) {
         let mut other = raw(&self.path("")).await;
-        let checkpoint = format!("PRAGMA wal_checkpoint({mode})");
-        sqlx::query(AssertSqlSafe(checkpoint))
-            .execute(&mut other)
-            .await
-            .expect("a checkpoint");
+        let checkpoint = AssertSqlSafe(format!("PRAGMA wal_checkpoint({mode})"));
+        let outcome = sqlx::query_as(checkpoint).fetch_one(&mut other).await;
+        let (is_busy, frames, backfilled): (bool, i64, i64) = outcome.expect("a checkpoint");
+        assert!(!is_busy, "{mode}");
+        assert_eq!(backfilled, frames, "{mode}");
     }
 
     /// Makes sure that nothing is taken any more, and why.
-    async fn is_refused(&self, why: &str) {
-        // What comes sooner after a commit may be carried out, though it is refused.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    async fn assert_refused(&self, why: &str) {
+        looks_again().await;
         for _ in 0..2 {
             let refused = append_one(&self.store).await.expect_err(why);
             let refused = format!("{refused:?}");
@@ -267,7 +265,7 @@ async fn what_was_acknowledged_is_saved_whatever_happens_to_files() {
     for (what, fault, why, beside) in CASES {
         let victim = Victim::new().await;
         fault(&victim);
-        victim.is_refused(why).await;
+        victim.assert_refused(why).await;
         assert_eq!(victim.beside(), *beside, "{what}");
         assert_eq!(victim.head_after_kill("").await, BEFORE, "{what}");
     }
@@ -277,7 +275,7 @@ async fn what_was_acknowledged_is_saved_whatever_happens_to_files() {
 async fn database_is_saved_beside_one_that_took_its_place() {
     let victim = Victim::new().await;
     victim.replace("");
-    victim.is_refused("Main Replaced").await;
+    victim.assert_refused("Main Replaced").await;
     assert_eq!(victim.beside(), [".rescued-1", ".rescued-1-wal"]);
     assert_eq!(victim.read(""), JUNK.as_bytes());
     assert_eq!(victim.head_after_kill(".rescued-1").await, BEFORE);
@@ -287,7 +285,7 @@ async fn database_is_saved_beside_one_that_took_its_place() {
 async fn overwritten_database_is_left_alone() {
     let victim = Victim::new().await;
     victim.overwrite("", 0, JUNK.as_bytes());
-    victim.is_refused("Main Overwritten").await;
+    victim.assert_refused("Main Overwritten").await;
     assert_eq!(victim.beside(), [""; 0]);
 }
 
@@ -297,10 +295,10 @@ async fn database_that_is_cut_off_is_noticed() {
     victim.checkpoint("PASSIVE").await;
     append_one(&victim.store).await.expect("appended");
     victim.cut_off("", victim.read("").len() as u64 - 1);
-    victim.is_refused("Main Overwritten").await;
+    victim.assert_refused("Main Overwritten").await;
 }
 
-/// What an operator does who has copied the files while the database was open.
+/// An operator has copied the files while the database was open, and puts them back.
 #[tokio::test(flavor = "multi_thread")]
 async fn earlier_files_are_noticed() {
     for (suffix, why) in [("-wal", "Log Overwritten"), ("-shm", "Index Overwritten")] {
@@ -309,7 +307,7 @@ async fn earlier_files_are_noticed() {
         append_one(&victim.store).await.expect("appended");
         victim.overwrite(suffix, 0, &earlier);
         victim.cut_off(suffix, earlier.len() as u64);
-        victim.is_refused(why).await;
+        victim.assert_refused(why).await;
         assert_eq!(victim.head_after_kill("").await, BEFORE + 1, "{suffix}");
     }
 }
@@ -325,7 +323,7 @@ async fn index_of_an_earlier_log_is_noticed() {
     }
     victim.overwrite("-wal", 0, &log);
     victim.overwrite("-shm", 0, &index);
-    victim.is_refused("Index Overwritten").await;
+    victim.assert_refused("Index Overwritten").await;
     assert_eq!(victim.head_after_kill("").await, BEFORE + 2);
 }
 
@@ -337,8 +335,45 @@ async fn log_that_the_database_has_all_of_is_moved_away() {
     append_one(&victim.store).await.expect("appended");
     victim.checkpoint("PASSIVE").await;
     victim.cut_off("-wal", 5_000);
-    victim.is_refused("Log Overwritten").await;
-    assert_eq!(victim.beside(), ["-wal.damaged-1"]);
+    victim.assert_refused("Log Overwritten").await;
+    assert_eq!(victim.beside(), ["-wal.stale-1"]);
+    assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
+}
+
+/// The same, and that is not what is noticed first.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_that_the_database_has_all_of_is_moved_away_whatever_else_is_wrong() {
+    for (suffix, why) in [("-shm", "Index Removed"), ("", "Main Removed")] {
+        let victim = Victim::new().await;
+        victim.checkpoint("PASSIVE").await;
+        append_one(&victim.store).await.expect("appended");
+        victim.checkpoint("PASSIVE").await;
+        victim.cut_off("-wal", 5_000);
+        fs::remove_file(victim.path(suffix)).expect("removed");
+        victim.assert_refused(why).await;
+        assert_eq!(victim.beside(), ["-wal.stale-1"], "{why}");
+        assert_eq!(victim.head_after_kill("").await, BEFORE + 1, "{why}");
+    }
+}
+
+/// A change that is no append follows an index of one commit before, and overwrites that
+/// commit. The index is then as far as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn commit_that_was_overwritten_is_saved() {
+    let victim = Victim::new().await;
+    let earlier = victim.read("-shm");
+    append_one(&victim.store).await.expect("appended");
+    let mut other = raw(&victim.path("")).await;
+    sqlx::query("SELECT count(*) FROM events")
+        .execute(&mut other)
+        .await
+        .expect("it has the files open");
+    victim.overwrite("-shm", 0, &earlier);
+    sqlx::raw_sql("BEGIN IMMEDIATE; CREATE TABLE one (id); CREATE TABLE two (id); COMMIT")
+        .execute(&mut other)
+        .await
+        .expect("another change");
+    victim.assert_refused("Log Overwritten").await;
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
 
@@ -350,7 +385,7 @@ async fn log_that_was_begun_again_is_saved() {
         victim.checkpoint(mode).await;
         append_one(&victim.store).await.expect("appended");
         victim.overwrite("-wal", 0, JUNK.as_bytes());
-        victim.is_refused("Log Overwritten").await;
+        victim.assert_refused("Log Overwritten").await;
         assert_eq!(victim.head_after_kill("").await, BEFORE + 1, "{mode}");
     }
 }
@@ -377,7 +412,7 @@ async fn overwritten_log_is_given_up_if_it_is_too_long() {
             victim.store.append(append).await.expect("appended");
         }
         victim.overwrite("-wal", 0, JUNK.as_bytes());
-        victim.is_refused("Log Overwritten").await;
+        victim.assert_refused("Log Overwritten").await;
         assert_eq!(victim.beside(), beside, "{mebibytes} MiB");
         if beside.is_empty() {
             let all = BEFORE + mebibytes;
@@ -394,7 +429,7 @@ async fn other_store_of_the_same_files_refuses_as_well() {
     append_one(&other).await.expect("appended");
     fs::remove_file(victim.path("-wal")).expect("removed");
     other.head().await.expect_err("the log is gone");
-    victim.is_refused("Log R").await;
+    victim.assert_refused("Log R").await;
     append_one(&other).await.expect_err("it stays refused");
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
@@ -417,7 +452,7 @@ async fn link_that_leads_elsewhere_is_noticed() {
     let store = open(&link.clone().into()).await;
     append_one(&store).await.expect("appended");
     to(&two);
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    looks_again().await;
     let refused = append_one(&store).await.expect_err("it leads elsewhere");
     assert!(
         format!("{refused:?}").contains("how: Replaced"),

@@ -19,7 +19,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::{append_one, open, raw, url};
+use super::{append_one, looks_again, open, raw, url};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -306,6 +306,7 @@ async fn log_that_is_cut_off_during_a_commit_is_noticed() {
         .execute(&mut other)
         .await
         .expect("committed");
+    looks_again().await;
     let refused = append_one(&store).await.expect_err("refused");
     let refused = format!("{refused:?}");
     assert!(refused.contains("Displaced"), "{refused}");
