@@ -60,6 +60,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     in_place: bool,
 
+    /// Install cargo-mutants first, if it is missing
+    #[arg(long)]
+    install: bool,
+
     /// Only files that match this glob
     #[arg(long = "file", value_name = "GLOB")]
     files: Vec<String>,
@@ -73,7 +77,12 @@ struct Bench {
 
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    find_cargo_mutants()?;
+    if arguments.install && !has_cargo_mutants()? {
+        install_cargo_mutants()?;
+    }
+    if !has_cargo_mutants()? {
+        bail!("cargo-mutants {VERSION} is missing; run this again with --install");
+    }
     let bench = Bench::set_up()?;
     let diff = arguments.since.as_deref();
     let diff = diff.map(|since| bench.diff(since)).transpose()?;
@@ -85,6 +94,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let left = u32::try_from(packages.len() - index).unwrap_or(u32::MAX);
         let bound = end.map(|end| end.saturating_duration_since(Instant::now()) / left);
         let mut command = bench.command(package, judges);
+        // Bounded runs get further with each, if they do not all begin with the same.
+        command.arg(if bound.is_some() {
+            "--shuffle"
+        } else {
+            "--no-shuffle"
+        });
         if arguments.in_place {
             command.arg("--in-place");
         } else {
@@ -100,6 +115,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         total.add(bench.judge(package, &mut command, bound)?);
     }
     report(&total)?;
+    if total.mutants > 0 && total.tested() == 0 {
+        bail!("there was no time to test any of the mutants; allow more minutes");
+    }
     if total.missed.is_empty() {
         return Ok(());
     }
@@ -144,7 +162,7 @@ impl Bench {
     fn command(&self, package: &str, judges: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO"));
         command
-            .args(["mutants", "--no-shuffle", "--colors", "never"])
+            .args(["mutants", "--colors", "never"])
             .args(["--package", package])
             // A run that is interrupted says so, and needs no stack.
             .env("RUST_BACKTRACE", "0")
@@ -206,19 +224,26 @@ fn interrupted(running: &mut Child, bound: Duration) -> bool {
     signal.is_ok_and(|status| status.success())
 }
 
-fn find_cargo_mutants() -> anyhow::Result<()> {
+fn has_cargo_mutants() -> anyhow::Result<bool> {
     let version = Command::new(env!("CARGO"))
         .args(["mutants", "--version"])
         .stderr(Stdio::null())
         .output()
         .context("cannot run cargo")?;
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
-    if version.trim().ends_with(VERSION) {
+    Ok(version.trim().ends_with(VERSION))
+}
+
+fn install_cargo_mutants() -> anyhow::Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args(["install", "--quiet", "--locked", "cargo-mutants"])
+        .args(["--version", VERSION])
+        .status()
+        .context("cannot run cargo")?;
+    if status.success() {
         return Ok(());
     }
-    bail!(
-        "cargo-mutants {VERSION} is missing; run: cargo install cargo-mutants --locked --version {VERSION}"
-    )
+    bail!("cargo-mutants {VERSION} cannot be installed: {status}")
 }
 
 /// The packages that were named, or all.

@@ -52,10 +52,13 @@ impl Outcomes {
         self.missed.extend(other.missed);
     }
 
-    /// How many there was no time for.
+    /// How many there was time for.
+    pub(super) fn tested(&self) -> usize {
+        self.caught + self.timed_out + self.unviable + self.missed.len()
+    }
+
     fn untested(&self) -> usize {
-        let tested = self.caught + self.timed_out + self.unviable + self.missed.len();
-        self.mutants.saturating_sub(tested)
+        self.mutants.saturating_sub(self.tested())
     }
 }
 
