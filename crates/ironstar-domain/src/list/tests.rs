@@ -429,3 +429,20 @@ proptest! {
         check_golden_files(GOLDEN_FILES, events.into_iter().chain(one_of_each));
     }
 }
+
+#[test]
+fn list_is_known_once_it_is_created() {
+    assert_eq!(ListState::default().details(), None);
+    for then in [vec![], vec![ListEvent::Archived]] {
+        let state = ListState::fold([&created()].into_iter().chain(&then));
+        assert_eq!(state.details(), Some(&details("Groceries")));
+    }
+}
+
+#[test]
+fn list_without_an_owner_is_lifted_to_one_of_everyone() {
+    let mut fields = json!({"name": "Groceries"});
+    let fields = fields.as_object_mut().expect("an object");
+    super::created_belongs_to_everyone(fields).expect("lifted");
+    assert_eq!(fields["owner"], json!(null));
+}
