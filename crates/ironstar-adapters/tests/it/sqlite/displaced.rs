@@ -10,6 +10,7 @@ use ironstar_adapters::sqlite::SqliteEventStore;
 use ironstar_ports::{Append, EventStore, ExpectedSequence, NewEvent, Payload, Position, StreamId};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
 use super::{append_one, event, looks_again, open, raw, url};
@@ -81,6 +82,14 @@ impl Victim {
         assert_eq!(backfilled, frames, "{mode}");
     }
 
+    /// Changes the database, as another process.
+    async fn change(&self, other: &mut SqliteConnection) {
+        sqlx::query("CREATE TABLE other (id INTEGER)")
+            .execute(other)
+            .await
+            .expect("changed");
+    }
+
     /// Makes sure that nothing is taken any more, and why.
     async fn assert_refused(&self, why: &str) {
         looks_again().await;
@@ -112,8 +121,8 @@ impl Victim {
         names
     }
 
-    /// Where the log ends for a server that starts once this one is killed.
-    async fn head_after_kill(&self, suffix: &str) -> u64 {
+    /// What a killed server leaves.
+    fn killed(&self, suffix: &str) -> TempDir {
         let copy = TempDir::new().expect("a directory");
         for log in ["", "-wal"] {
             let from = self.path(&format!("{suffix}{log}"));
@@ -122,6 +131,21 @@ impl Victim {
                 fs::copy(from, to).expect("copied");
             }
         }
+        copy
+    }
+
+    /// Whether the change of another process is there after a kill.
+    async fn is_changed_after_kill(&self) -> bool {
+        let copy = self.killed("");
+        let mut connection = raw(url(&copy).path()).await;
+        let tables = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'other'");
+        let tables: i64 = tables.fetch_one(&mut connection).await.expect("read");
+        tables == 1
+    }
+
+    /// Where the log ends for a server that starts once this one is killed.
+    async fn head_after_kill(&self, suffix: &str) -> u64 {
+        let copy = self.killed(suffix);
         let store = open(&url(&copy)).await;
         let head = store.head().await.expect("read").get();
         let events = store
@@ -458,4 +482,59 @@ async fn link_that_leads_elsewhere_is_noticed() {
         format!("{refused:?}").contains("how: Replaced"),
         "{refused:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_log_is_not_put_back() {
+    let victim = Victim::new().await;
+    victim.checkpoint("TRUNCATE").await;
+    fs::remove_file(victim.path("-wal")).expect("removed");
+    victim.assert_refused("Log Removed").await;
+    assert!(!victim.path("-wal").exists());
+    assert_eq!(victim.head_after_kill("").await, BEFORE);
+}
+
+/// What another process has committed since the last look may have followed the false
+/// index, unless a checkpoint has brought some of it into the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn change_of_another_process_is_left_out_of_a_log_without_index() {
+    for (before, since, is_kept) in [
+        (None, None, false),
+        (None, Some("PASSIVE"), true),
+        (Some("RESTART"), None, false),
+        (Some("RESTART"), Some("PASSIVE"), true),
+    ] {
+        let victim = Victim::new().await;
+        let mut other = raw(&victim.path("")).await;
+        if let Some(mode) = before {
+            victim.checkpoint(mode).await;
+        }
+        victim.change(&mut other).await;
+        if let Some(mode) = since {
+            victim.checkpoint(mode).await;
+        }
+        victim.overwrite("-shm", 0, JUNK.repeat(100).as_bytes());
+        victim.assert_refused("Index Overwritten").await;
+        let uncut: &[&str] = if is_kept { &[] } else { &["-wal.uncut-1"] };
+        assert_eq!(victim.beside(), uncut, "{before:?} {since:?}");
+        assert_eq!(victim.is_changed_after_kill().await, is_kept);
+        assert_eq!(victim.head_after_kill("").await, BEFORE);
+    }
+}
+
+/// With the index, it is known to be committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn change_of_another_process_is_put_back_with_the_log() {
+    for before in [None, Some("RESTART")] {
+        let victim = Victim::new().await;
+        let mut other = raw(&victim.path("")).await;
+        if let Some(mode) = before {
+            victim.checkpoint(mode).await;
+        }
+        victim.change(&mut other).await;
+        fs::remove_file(victim.path("-wal")).expect("removed");
+        victim.assert_refused("Log Removed").await;
+        assert!(victim.is_changed_after_kill().await, "{before:?}");
+        assert_eq!(victim.head_after_kill("").await, BEFORE);
+    }
 }
