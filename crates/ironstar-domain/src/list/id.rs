@@ -83,6 +83,9 @@ impl Display for ListId {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
     use super::{ListId, ListIdError};
 
     #[test]
@@ -90,8 +93,11 @@ mod tests {
         for written in ["shared", "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"] {
             let id: ListId = written.parse().expect("an id");
             assert_eq!(id.to_string(), written);
+            assert_eq!(json!(id), json!(written));
             assert_eq!(id.is_shared(), written == "shared");
         }
+        let uuid = Uuid::from_u128(7);
+        assert_eq!(ListId::from(uuid).to_string(), uuid.to_string());
         let nil = "00000000-0000-0000-0000-000000000000";
         for malformed in ["", "Shared", "1", "../../etc", nil] {
             assert_eq!(malformed.parse::<ListId>(), Err(ListIdError), "{malformed}");

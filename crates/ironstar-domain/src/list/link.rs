@@ -91,3 +91,19 @@ impl Display for LinkId {
         self.0.hyphenated().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::LinkId;
+
+    #[test]
+    fn link_id_is_written_as_a_uuid() {
+        let uuid = Uuid::from_u128(7);
+        let id = LinkId::from(uuid);
+        assert_eq!(id.to_string(), uuid.to_string());
+        assert_eq!(json!(id), json!(uuid.to_string()));
+    }
+}

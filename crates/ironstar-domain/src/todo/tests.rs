@@ -255,6 +255,7 @@ fn an_id_is_a_uuid() {
     let written = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
     let id: TodoId = written.parse().expect("a UUID");
     assert_eq!(id.to_string(), written);
+    assert_eq!(json!(id), json!(written));
     for malformed in ["", "1", "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4", "../../etc"] {
         assert_eq!(malformed.parse::<TodoId>(), Err(TodoIdError));
     }
