@@ -112,12 +112,14 @@ mod tests {
 
     #[test]
     fn an_id_is_a_name_a_position_and_a_number() {
-        let id: StepId = "archive-done-lists/120.1".parse().expect("an id");
-        assert_eq!(Ok(&id), StepId::new("archive-done-lists", 120, 1).as_ref());
+        let written = "archive-done-lists/120.2";
+        let id: StepId = written.parse().expect("an id");
+        assert_eq!(Ok(&id), StepId::new("archive-done-lists", 120, 2).as_ref());
         assert_eq!(
             (id.process(), id.position(), id.index()),
-            ("archive-done-lists", 120, 1)
+            ("archive-done-lists", 120, 2)
         );
+        assert_eq!(String::from(id), written);
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn common_lengths(expected: &[&str], got: &[&str]) -> Vec<Vec<usize>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::difference;
+    use super::{common_lengths, difference};
 
     #[test]
     fn what_is_common_stays_in_its_place() {
@@ -73,6 +73,10 @@ mod tests {
             got in "([abc]\n){0,8}",
         ) {
             let told = difference(&expected, &got);
+            let lines = |text| str::lines(text).collect::<Vec<_>>();
+            let most = common_lengths(&lines(&expected), &lines(&got))[0][0];
+            let common = told.lines().filter(|line| line.starts_with("  "));
+            prop_assert_eq!(common.count(), most);
             let without = |mark: char| -> String {
                 let kept = told.lines().filter(|line| !line.starts_with(mark));
                 kept.map(|line| format!("{}\n", &line[2..])).collect()

@@ -28,7 +28,7 @@ pub(super) struct Committed {
     pub(super) backfilled: u32,
     /// Whether the log that is open here ends before those.
     pub(super) is_stale: bool,
-    /// Whether the index says so.
+    /// Whether the index says so, or said so at the last look.
     pub(super) is_certain: bool,
     /// The log with what may be wrong at its end, if that was left out.
     pub(super) uncut: Option<Vec<u8>>,
@@ -48,6 +48,7 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
         is_certain: true,
         uncut: None,
     };
+    let mirrored = || seen.mirror().map(|mirror| certain(mirror.to_vec()));
     let sure = match files.current_index(seen) {
         Some(index) if index.frames == 0 => return Ok(Some(certain(Vec::new()))),
         // Another process may have gone on since. An earlier index is also one that can
@@ -66,17 +67,11 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
                 ..certain(Vec::new())
             }));
         }
-        Some(_) => return Ok(seen.mirror().map(|mirror| certain(mirror.to_vec()))),
+        Some(_) => return Ok(mirrored()),
         None if goes_on_from(&last, &log, &content) => last.frames,
         None if is_next(files, &log, &last)? => 0,
         None if last.frames == 0 => return Ok(Some(certain(Vec::new()))),
-        None => {
-            let mirror = seen.mirror().map(<[u8]>::to_vec);
-            return Ok(mirror.map(|log| Committed {
-                is_certain: false,
-                ..certain(log)
-            }));
-        }
+        None => return Ok(mirrored()),
     };
     content.truncate(length(log.frames, &log));
     let (known, rest) = content.split_at(length(sure, &log));

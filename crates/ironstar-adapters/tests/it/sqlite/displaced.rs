@@ -5,6 +5,7 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ironstar_adapters::sqlite::SqliteEventStore;
 use ironstar_ports::{Append, EventStore, ExpectedSequence, NewEvent, Payload, Position, StreamId};
@@ -537,4 +538,36 @@ async fn change_of_another_process_is_put_back_with_the_log() {
         assert!(victim.is_changed_after_kill().await, "{before:?}");
         assert_eq!(victim.head_after_kill("").await, BEFORE);
     }
+}
+
+/// An earlier copy of the log would take the database back.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_that_ends_before_what_the_database_has_is_moved_away() {
+    let victim = Victim::new().await;
+    let end = usize::try_from(victim.end_of_log()).expect("a length");
+    let mut earlier = victim.read("-wal");
+    earlier.truncate(end);
+    append_one(&victim.store).await.expect("appended");
+    victim.checkpoint("PASSIVE").await;
+    victim.cut_off("-wal", 5_000);
+    let other = victim.path(".other");
+    fs::write(&other, earlier).expect("written");
+    fs::rename(other, victim.path("-wal")).expect("replaced");
+    victim.assert_refused("Log Replaced").await;
+    assert_eq!(victim.beside(), ["-wal.displaced-1"]);
+    assert!(!victim.path("-wal").exists());
+    assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
+}
+
+/// Nothing is lost with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn overwritten_index_of_an_empty_log_is_noticed() {
+    let victim = Victim::new().await;
+    victim.checkpoint("TRUNCATE").await;
+    // Until the store has looked at the files once more.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    victim.overwrite("-shm", 0, JUNK.repeat(100).as_bytes());
+    victim.assert_refused("Index Overwritten").await;
+    assert_eq!(victim.beside(), [""; 0]);
+    assert_eq!(victim.head_after_kill("").await, BEFORE);
 }
