@@ -571,3 +571,23 @@ async fn overwritten_index_of_an_empty_log_is_noticed() {
     assert_eq!(victim.beside(), [""; 0]);
     assert_eq!(victim.head_after_kill("").await, BEFORE);
 }
+
+/// One store knows of an empty log, and the other has acknowledged an event since.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_that_another_store_has_put_back_is_left_alone() {
+    let victim = Victim::new().await;
+    let other = open(&url(&victim.directory)).await;
+    victim.checkpoint("TRUNCATE").await;
+    // Until both have looked at the files once more.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    append_one(&other).await.expect("appended");
+    victim.overwrite("-shm", 0, JUNK.repeat(100).as_bytes());
+    victim.overwrite("-wal", 0, JUNK.as_bytes());
+    looks_again().await;
+    append_one(&other)
+        .await
+        .expect_err("the log is overwritten");
+    victim.assert_refused("Log Replaced").await;
+    assert_eq!(victim.beside(), [""; 0]);
+    assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
+}
