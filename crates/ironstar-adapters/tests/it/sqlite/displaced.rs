@@ -2,163 +2,19 @@
 //! open. The next commit is refused, and a server that starts on what is left finds all
 //! that was acknowledged.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+mod shared;
+mod victim;
+
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use ironstar_adapters::sqlite::SqliteEventStore;
-use ironstar_ports::{Append, EventStore, ExpectedSequence, NewEvent, Payload, Position, StreamId};
+use ironstar_ports::{Append, EventStore, ExpectedSequence, NewEvent, Payload, StreamId};
 use serde_json::json;
-use sqlx::AssertSqlSafe;
-use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
-use super::{append_one, event, looks_again, open, raw, url};
-
-/// How many events a store has acknowledged before its files go away.
-const BEFORE: u64 = 3;
-
-const JUNK: &str = "This is not SQLite's.\n";
-
-/// A store whose files go away.
-struct Victim {
-    directory: TempDir,
-    store: SqliteEventStore,
-}
-
-impl Victim {
-    async fn new() -> Self {
-        let directory = TempDir::new().expect("a directory");
-        let store = open(&url(&directory)).await;
-        for _ in 0..BEFORE {
-            append_one(&store).await.expect("appended");
-        }
-        Self { directory, store }
-    }
-
-    fn path(&self, suffix: &str) -> PathBuf {
-        self.directory.path().join(format!("ironstar.db{suffix}"))
-    }
-
-    fn read(&self, suffix: &str) -> Vec<u8> {
-        fs::read(self.path(suffix)).expect("content")
-    }
-
-    /// Where the log ends, in bytes. Its file may go on with an earlier log.
-    fn end_of_log(&self) -> u64 {
-        const HEADER: u64 = 32;
-        const FRAME: u64 = 24 + 4_096;
-
-        let index = self.read("-shm");
-        let frames = index[16..20].try_into().expect("four bytes");
-        HEADER + u64::from(u32::from_ne_bytes(frames)) * FRAME
-    }
-
-    /// Writes over a file's content, from a place on. The file stays the same.
-    fn overwrite(&self, suffix: &str, start: u64, content: &[u8]) {
-        let file = OpenOptions::new().write(true).open(self.path(suffix));
-        let written = file.and_then(|file| file.write_all_at(content, start));
-        written.expect("overwritten");
-    }
-
-    fn cut_off(&self, suffix: &str, length: u64) {
-        let file = OpenOptions::new().write(true).open(self.path(suffix));
-        file.and_then(|file| file.set_len(length)).expect("cut off");
-    }
-
-    fn replace(&self, suffix: &str) {
-        let other = self.path(".other");
-        fs::write(&other, JUNK).expect("written");
-        fs::rename(other, self.path(suffix)).expect("replaced");
-    }
-
-    /// Brings the log into the database, as another process.
-    async fn checkpoint(&self, mode: &str) {
-        let mut other = raw(&self.path("")).await;
-        let checkpoint = AssertSqlSafe(format!("PRAGMA wal_checkpoint({mode})"));
-        let outcome = sqlx::query_as(checkpoint).fetch_one(&mut other).await;
-        let (is_busy, frames, backfilled): (bool, i64, i64) = outcome.expect("a checkpoint");
-        assert!(!is_busy, "{mode}");
-        assert_eq!(backfilled, frames, "{mode}");
-    }
-
-    /// Changes the database, as another process.
-    async fn change(&self, other: &mut SqliteConnection) {
-        sqlx::query("CREATE TABLE other (id INTEGER)")
-            .execute(other)
-            .await
-            .expect("changed");
-    }
-
-    /// Makes sure that nothing is taken any more, and why.
-    async fn assert_refused(&self, why: &str) {
-        looks_again().await;
-        for _ in 0..2 {
-            let refused = append_one(&self.store).await.expect_err(why);
-            let refused = format!("{refused:?}");
-            let words = why.split(' ').collect::<Vec<_>>();
-            let [part, how] = words[..] else {
-                panic!("{why}: two words");
-            };
-            assert!(
-                refused.contains(&format!("part: {part}")),
-                "{why}: {refused}"
-            );
-            assert!(refused.contains(&format!("how: {how}")), "{why}: {refused}");
-        }
-        self.store.head().await.expect_err(why);
-    }
-
-    /// The files beside the database, without its log and index.
-    fn beside(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.directory.path()).expect("a folder");
-        let names = entries.map(|entry| entry.expect("an entry").file_name());
-        let names = names.map(|name| name.to_string_lossy().replace("ironstar.db", ""));
-        let mut names: Vec<String> = names
-            .filter(|name| !["", "-wal", "-shm"].contains(&name.as_str()))
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// What a killed server leaves.
-    fn killed(&self, suffix: &str) -> TempDir {
-        let copy = TempDir::new().expect("a directory");
-        for log in ["", "-wal"] {
-            let from = self.path(&format!("{suffix}{log}"));
-            if from.exists() {
-                let to = copy.path().join(format!("ironstar.db{log}"));
-                fs::copy(from, to).expect("copied");
-            }
-        }
-        copy
-    }
-
-    /// Whether the change of another process is there after a kill.
-    async fn is_changed_after_kill(&self) -> bool {
-        let copy = self.killed("");
-        let mut connection = raw(url(&copy).path()).await;
-        let tables = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'other'");
-        let tables: i64 = tables.fetch_one(&mut connection).await.expect("read");
-        tables == 1
-    }
-
-    /// Where the log ends for a server that starts once this one is killed.
-    async fn head_after_kill(&self, suffix: &str) -> u64 {
-        let copy = self.killed(suffix);
-        let store = open(&url(&copy)).await;
-        let head = store.head().await.expect("read").get();
-        let events = store
-            .load_after(Position::START, 1_000)
-            .await
-            .expect("read");
-        assert_eq!(events.len() as u64, head);
-        append_one(&store).await.expect("it goes on");
-        store.close().await.expect("closed");
-        head
-    }
-}
+use self::victim::{BEFORE, JUNK, Victim};
+use super::{append_one, event, looks_again, open, raw};
 
 /// What is done to the files, what the refusal says, and what is beside them then.
 type Case = (
@@ -381,27 +237,6 @@ async fn log_that_the_database_has_all_of_is_moved_away_whatever_else_is_wrong()
     }
 }
 
-/// A change that is no append follows an index of one commit before, and overwrites that
-/// commit. The index is then as far as it was.
-#[tokio::test(flavor = "multi_thread")]
-async fn commit_that_was_overwritten_is_saved() {
-    let victim = Victim::new().await;
-    let earlier = victim.read("-shm");
-    append_one(&victim.store).await.expect("appended");
-    let mut other = raw(&victim.path("")).await;
-    sqlx::query("SELECT count(*) FROM events")
-        .execute(&mut other)
-        .await
-        .expect("it has the files open");
-    victim.overwrite("-shm", 0, &earlier);
-    sqlx::raw_sql("BEGIN IMMEDIATE; CREATE TABLE one (id); CREATE TABLE two (id); COMMIT")
-        .execute(&mut other)
-        .await
-        .expect("another change");
-    victim.assert_refused("Log Overwritten").await;
-    assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
-}
-
 /// A log is begun anew in a file that has an earlier one.
 #[tokio::test(flavor = "multi_thread")]
 async fn log_that_was_begun_again_is_saved() {
@@ -446,19 +281,6 @@ async fn overwritten_log_is_given_up_if_it_is_too_long() {
     }
 }
 
-/// Reads are told of it, too, and so is a store that only reads.
-#[tokio::test(flavor = "multi_thread")]
-async fn other_store_of_the_same_files_refuses_as_well() {
-    let victim = Victim::new().await;
-    let other = open(&url(&victim.directory)).await;
-    append_one(&other).await.expect("appended");
-    fs::remove_file(victim.path("-wal")).expect("removed");
-    other.head().await.expect_err("the log is gone");
-    victim.assert_refused("Log R").await;
-    append_one(&other).await.expect_err("it stays refused");
-    assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
-}
-
 /// The operator's name for the database is followed again at each look.
 #[tokio::test(flavor = "multi_thread")]
 async fn link_that_leads_elsewhere_is_noticed() {
@@ -495,51 +317,6 @@ async fn empty_log_is_not_put_back() {
     assert_eq!(victim.head_after_kill("").await, BEFORE);
 }
 
-/// What another process has committed since the last look may have followed the false
-/// index, unless a checkpoint has brought some of it into the database.
-#[tokio::test(flavor = "multi_thread")]
-async fn change_of_another_process_is_left_out_of_a_log_without_index() {
-    for (before, since, is_kept) in [
-        (None, None, false),
-        (None, Some("PASSIVE"), true),
-        (Some("RESTART"), None, false),
-        (Some("RESTART"), Some("PASSIVE"), true),
-    ] {
-        let victim = Victim::new().await;
-        let mut other = raw(&victim.path("")).await;
-        if let Some(mode) = before {
-            victim.checkpoint(mode).await;
-        }
-        victim.change(&mut other).await;
-        if let Some(mode) = since {
-            victim.checkpoint(mode).await;
-        }
-        victim.overwrite("-shm", 0, JUNK.repeat(100).as_bytes());
-        victim.assert_refused("Index Overwritten").await;
-        let uncut: &[&str] = if is_kept { &[] } else { &["-wal.uncut-1"] };
-        assert_eq!(victim.beside(), uncut, "{before:?} {since:?}");
-        assert_eq!(victim.is_changed_after_kill().await, is_kept);
-        assert_eq!(victim.head_after_kill("").await, BEFORE);
-    }
-}
-
-/// With the index, it is known to be committed.
-#[tokio::test(flavor = "multi_thread")]
-async fn change_of_another_process_is_put_back_with_the_log() {
-    for before in [None, Some("RESTART")] {
-        let victim = Victim::new().await;
-        let mut other = raw(&victim.path("")).await;
-        if let Some(mode) = before {
-            victim.checkpoint(mode).await;
-        }
-        victim.change(&mut other).await;
-        fs::remove_file(victim.path("-wal")).expect("removed");
-        victim.assert_refused("Log Removed").await;
-        assert!(victim.is_changed_after_kill().await, "{before:?}");
-        assert_eq!(victim.head_after_kill("").await, BEFORE);
-    }
-}
-
 /// An earlier copy of the log would take the database back.
 #[tokio::test(flavor = "multi_thread")]
 async fn log_that_ends_before_what_the_database_has_is_moved_away() {
@@ -570,24 +347,4 @@ async fn overwritten_index_of_an_empty_log_is_noticed() {
     victim.assert_refused("Index Overwritten").await;
     assert_eq!(victim.beside(), [""; 0]);
     assert_eq!(victim.head_after_kill("").await, BEFORE);
-}
-
-/// One store knows of an empty log, and the other has acknowledged an event since.
-#[tokio::test(flavor = "multi_thread")]
-async fn log_that_another_store_has_put_back_is_left_alone() {
-    let victim = Victim::new().await;
-    let other = open(&url(&victim.directory)).await;
-    victim.checkpoint("TRUNCATE").await;
-    // Until both have looked at the files once more.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    append_one(&other).await.expect("appended");
-    victim.overwrite("-shm", 0, JUNK.repeat(100).as_bytes());
-    victim.overwrite("-wal", 0, JUNK.as_bytes());
-    looks_again().await;
-    append_one(&other)
-        .await
-        .expect_err("the log is overwritten");
-    victim.assert_refused("Log Replaced").await;
-    assert_eq!(victim.beside(), [""; 0]);
-    assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
