@@ -236,7 +236,8 @@ fn has_cargo_mutants() -> anyhow::Result<bool> {
 
 fn install_cargo_mutants() -> anyhow::Result<()> {
     let status = Command::new(env!("CARGO"))
-        .args(["install", "--quiet", "--locked", "cargo-mutants"])
+        // It mostly waits for builds and tests; without optimization, it is there sooner.
+        .args(["install", "--quiet", "--debug", "--locked", "cargo-mutants"])
         .args(["--version", VERSION])
         .status()
         .context("cannot run cargo")?;
