@@ -239,6 +239,8 @@ fn install_cargo_mutants() -> anyhow::Result<()> {
         // It mostly waits for builds and tests; without optimization, it is there sooner.
         .args(["install", "--quiet", "--debug", "--locked", "cargo-mutants"])
         .args(["--version", VERSION])
+        // rustup would look for the toolchain that each dependency was written with.
+        .env("RUSTC", Path::new(env!("CARGO")).with_file_name("rustc"))
         .status()
         .context("cannot run cargo")?;
     if status.success() {
