@@ -57,6 +57,7 @@ impl Outcomes {
         self.caught + self.timed_out + self.unviable + self.missed.len()
     }
 
+    /// How many there was no time for.
     fn untested(&self) -> usize {
         self.mutants.saturating_sub(self.tested())
     }

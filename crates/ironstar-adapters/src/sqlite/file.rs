@@ -3,8 +3,9 @@
 //! A file that is removed or replaced stays open, and what is written to it is gone
 //! with the process. So the paths of the database, its write-ahead log (`-wal`) and
 //! the log's index (`-shm`) are looked at before changes are made, unless that has just
-//! been done, and again before the caller gets the answer. A copy over a file keeps the file and changes its content:
-//! so the heads of the three are compared with each other and with the last look.
+//! been done, and again before the caller gets the answer. A copy over a file keeps the
+//! file and changes its content: so the heads of the three are compared with each other
+//! and with the last look.
 //!
 //! A look is seven system calls, mostly. It belongs to a batch or a page, never to an event.
 //! Files that are displaced stay so: the store refuses everything until it is opened

@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
     ),
     (
         "log replaced",
-        |it| it.replace("-wal"),
+        |it| it.replace("-wal", JUNK.as_bytes()),
         "Log Replaced",
         &["-wal.displaced-1"],
     ),
@@ -107,7 +107,7 @@ const CASES: &[Case] = &[
     ),
     (
         "index replaced",
-        |it| it.replace("-shm"),
+        |it| it.replace("-shm", JUNK.as_bytes()),
         "Index Replaced",
         &[],
     ),
@@ -155,7 +155,7 @@ async fn what_was_acknowledged_is_saved_whatever_happens_to_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn database_is_saved_beside_one_that_took_its_place() {
     let victim = Victim::new().await;
-    victim.replace("");
+    victim.replace("", JUNK.as_bytes());
     victim.assert_refused("Main Replaced").await;
     assert_eq!(victim.beside(), [".rescued-1", ".rescued-1-wal"]);
     assert_eq!(victim.read(""), JUNK.as_bytes());
@@ -327,16 +327,14 @@ async fn log_that_ends_before_what_the_database_has_is_moved_away() {
     append_one(&victim.store).await.expect("appended");
     victim.checkpoint("PASSIVE").await;
     victim.cut_off("-wal", 5_000);
-    let other = victim.path(".other");
-    fs::write(&other, earlier).expect("written");
-    fs::rename(other, victim.path("-wal")).expect("replaced");
+    victim.replace("-wal", &earlier);
     victim.assert_refused("Log Replaced").await;
     assert_eq!(victim.beside(), ["-wal.displaced-1"]);
     assert!(!victim.path("-wal").exists());
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
 
-/// Nothing is lost with them.
+/// The log has nothing to save, and is left as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn overwritten_index_of_an_empty_log_is_noticed() {
     let victim = Victim::new().await;

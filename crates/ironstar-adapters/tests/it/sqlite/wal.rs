@@ -19,7 +19,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::{append_one, looks_again, open, raw, url};
+use super::{append_one, open, raw, url};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -280,36 +280,6 @@ async fn operator_is_told_who_keeps_log_from_shrinking() {
         assert!(start.elapsed() < 2 * DEADLINE, "{:?}", store.wal());
     }
     store.close().await.expect("closed");
-}
-
-/// The commit makes the log as long again, and leaves a hole in it.
-#[tokio::test]
-async fn log_that_is_cut_off_during_a_commit_is_noticed() {
-    let directory = TempDir::new().expect("a directory");
-    let store = open(&url(&directory)).await;
-    for _ in 0..3 {
-        append_one(&store).await.expect("appended");
-    }
-    let mut other = raw(url(&directory).path()).await;
-    for statement in ["BEGIN IMMEDIATE", "CREATE TABLE other (id INTEGER)"] {
-        sqlx::query(statement)
-            .execute(&mut other)
-            .await
-            .expect("it begins");
-    }
-    let log = fs::OpenOptions::new()
-        .write(true)
-        .open(directory.path().join("ironstar.db-wal"))
-        .expect("a log");
-    log.set_len(5_000).expect("cut off");
-    sqlx::query("COMMIT")
-        .execute(&mut other)
-        .await
-        .expect("committed");
-    looks_again().await;
-    let refused = append_one(&store).await.expect_err("refused");
-    let refused = format!("{refused:?}");
-    assert!(refused.contains("Displaced"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,26 @@ async fn commit_that_was_overwritten_is_saved() {
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
 
-/// Reads are told of it, too, and so is a store that only reads.
+/// The commit makes the log as long again, and leaves a hole in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_that_is_cut_off_during_a_commit_is_noticed() {
+    let victim = Victim::new().await;
+    let mut other = raw(&victim.path("")).await;
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .expect("it begins");
+    victim.change(&mut other).await;
+    victim.cut_off("-wal", 5_000);
+    sqlx::query("COMMIT")
+        .execute(&mut other)
+        .await
+        .expect("committed");
+    victim.assert_refused("Log Overwritten").await;
+    assert_eq!(victim.head_after_kill("").await, BEFORE);
+}
+
+/// Each store finds it out by itself, also by a read.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_store_of_the_same_files_refuses_as_well() {
     let victim = Victim::new().await;

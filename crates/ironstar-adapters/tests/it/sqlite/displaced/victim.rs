@@ -63,9 +63,9 @@ impl Victim {
         file.and_then(|file| file.set_len(length)).expect("cut off");
     }
 
-    pub(super) fn replace(&self, suffix: &str) {
+    pub(super) fn replace(&self, suffix: &str, content: &[u8]) {
         let other = self.path(".other");
-        fs::write(&other, JUNK).expect("written");
+        fs::write(&other, content).expect("written");
         fs::rename(other, self.path(suffix)).expect("replaced");
     }
 
