@@ -111,11 +111,14 @@ export class TodoPage {
 }
 
 /** How many pixels a page, or anything on it, is wider than the window. */
-export const overflow = (page) =>
-  page.evaluate(() => {
+export const overflow = async (page) => {
+  // A form may have led to a page whose style sheet is not there yet.
+  await page.waitForLoadState();
+  return page.evaluate(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
     // What a card cuts off does not make the page wider; tables scroll.
     const elements = [...document.querySelectorAll("main *")].filter((element) => !element.closest(".table *"));
     const edges = elements.map((element) => element.getBoundingClientRect().right);
     return Math.max(scrollWidth, clientWidth, ...edges.map(Math.floor)) - clientWidth;
   });
+};

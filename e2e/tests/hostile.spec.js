@@ -104,6 +104,7 @@ test("appended, redrawn and at first paint, hostile text is only text", async ({
 test("renamed to, hostile text is only text", async ({ server, visit }) => {
   const ids = await server.seed(...HOSTILE.map((_, number) => `Todo ${number}`));
   const page = await visit();
+  await page.isConnected();
   const asked = listen(page.page);
   for (const [index, id] of ids.entries()) {
     await server.command({ type: "rename", id, text: HOSTILE[index] });
