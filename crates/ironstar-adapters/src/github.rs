@@ -315,7 +315,8 @@ mod tests {
             "github.com",
             "ftp://github.com",
             "file:///etc/passwd",
-            "https://user:password@github.com",
+            "https://user@github.com",
+            "https://:password@github.com",
             "https://github.com/#fragment",
         ] {
             let refused = address(url).expect_err(url);

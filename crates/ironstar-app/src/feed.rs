@@ -40,10 +40,8 @@ use tokio_util::sync::CancellationToken;
 use self::tail::{Tail, read};
 use crate::history::{
     Page, Resolved, Unverified, goes_on_behind, head, read_from, read_page, resolve, resolve_by,
+    whole_pages,
 };
-
-/// How many pages a consumer that is behind has read in advance.
-const AHEAD: usize = 3;
 
 /// Follows the log for any number of consumers.
 #[derive(Clone, Debug)]
@@ -462,16 +460,12 @@ impl Consumer {
 
     /// Has the next pages read, as far as there are whole ones.
     fn read_ahead(&mut self) {
-        let head = self.head.borrow().position.get();
-        let page = self.options.page as u64;
-        while self.ahead.len() < AHEAD {
-            let first = self.last.position.get() + self.ahead.len() as u64 * page;
-            if first + page > head {
-                return;
-            }
+        let head = self.head.borrow().position;
+        let known = self.ahead.len();
+        for after in whole_pages(self.last.position, head, self.options.page).skip(known) {
             let (store, limit) = (Arc::clone(&self.store), self.options.page);
             self.ahead.push_back(tokio::spawn(async move {
-                read_from(&*store, Position::new(first), limit).await
+                read_from(&*store, after, limit).await
             }));
         }
     }

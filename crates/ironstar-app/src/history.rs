@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ironstar_ports::{Envelope, EventStore, LogPlace, Position, StoreError};
+use ironstar_ports::{Envelope, EventStore, LogPlace, Position, Sequence, StoreError, StreamId};
 
 use crate::FeedError;
 
@@ -68,6 +68,39 @@ pub async fn head(store: &dyn EventStore) -> Result<LogPlace, StoreError> {
     })
 }
 
+/// The sequence of a stream's last event up to a position, if it has one there: found by
+/// reading single events, two for each doubling of the stream.
+///
+/// # Errors
+///
+/// If the store cannot be read.
+pub async fn last_of_stream(
+    store: &dyn EventStore,
+    stream: &StreamId,
+    until: Position,
+) -> Result<Option<Sequence>, StoreError> {
+    let sequence_before = |number: u64| number.checked_sub(1).map(Sequence::new);
+    let is_in = async |number: u64| {
+        let found = store
+            .load_stream(stream, sequence_before(number), 1)
+            .await?;
+        Ok::<_, StoreError>(found.first().is_some_and(|event| event.position <= until))
+    };
+    // So many events are known to be in, and so many more might be.
+    let (mut count, mut more) = (0, 1);
+    while is_in(count + more - 1).await? {
+        count += more;
+        more *= 2;
+    }
+    while more > 1 {
+        more /= 2;
+        if is_in(count + more - 1).await? {
+            count += more;
+        }
+    }
+    Ok(sequence_before(count))
+}
+
 /// A page of events, which goes on where it should.
 pub(crate) type Page = Result<VecDeque<Arc<Envelope>>, FeedError>;
 
@@ -79,15 +112,9 @@ pub(crate) type Unverified = Result<VecDeque<Arc<Envelope>>, StoreError>;
 pub(crate) async fn read_page(store: &dyn EventStore, last: LogPlace, limit: usize) -> Page {
     loop {
         let page = match read_from(store, last.position, limit).await {
-            // It cannot be told from another any more.
-            Err(StoreError::Damaged { position, .. }) if position == last.position => {
+            // It cannot be told from another any more, or what follows is damaged.
+            Err(StoreError::Damaged { .. }) => {
                 return read_after(store, last.position, limit).await;
-            }
-            Err(StoreError::Damaged { position, .. }) if position != last.position.next() => {
-                return Err(FeedError::Gap {
-                    expected: last.position.next(),
-                    found: position,
-                });
             }
             page => goes_on_behind(last, page?)?,
         };
@@ -160,6 +187,44 @@ fn goes_on(mut last: Position, page: VecDeque<Arc<Envelope>>) -> Page {
     Ok(page)
 }
 
+/// How many pages a consumer that is behind has read in advance.
+const AHEAD: u64 = 3;
+
+/// The next pages that a consumer has read in advance, as far as the log has whole ones:
+/// the positions that they come after.
+pub(crate) fn whole_pages(
+    last: Position,
+    head: Position,
+    page: usize,
+) -> impl Iterator<Item = Position> {
+    let page = page as u64;
+    let pages = (0..AHEAD).map(move |number| last.get() + number * page);
+    let whole = pages.take_while(move |after| after + page <= head.get());
+    whole.map(Position::new)
+}
+
 fn before(position: Position) -> Position {
     Position::new(position.get().saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_pages_are_read_in_advance() {
+        for (head, expected) in [
+            (10, vec![]),
+            (13, vec![]),
+            (14, vec![10]),
+            (17, vec![10]),
+            (18, vec![10, 14]),
+            (22, vec![10, 14, 18]),
+            (100, vec![10, 14, 18]),
+        ] {
+            let pages = whole_pages(Position::new(10), Position::new(head), 4);
+            let pages: Vec<u64> = pages.map(Position::get).collect();
+            assert_eq!(pages, expected, "up to {head}");
+        }
+    }
 }

@@ -277,3 +277,21 @@ impl<E: std::error::Error + Send + Sync + 'static> From<CommandError<E>> for Not
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ironstar_domain::TodoError;
+    use ironstar_ports::StreamId;
+
+    use super::*;
+
+    #[test]
+    fn step_is_over_when_its_own_stream_has_changed() {
+        let changed = |aggregate_type| {
+            let stream = StreamId::new(aggregate_type, "1");
+            NotExecuted::from(CommandError::<TodoError>::OtherChanged { stream })
+        };
+        assert!(matches!(changed(StepState::TYPE), NotExecuted::Over));
+        assert!(matches!(changed("List"), NotExecuted::Failed(_)));
+    }
+}

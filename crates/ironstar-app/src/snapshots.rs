@@ -63,12 +63,15 @@ impl Snapshots {
             };
             (event.sequence, event.place()) == (snapshot.sequence, place)
         });
-        if !is_there && snapshot.mark.is_none() {
-            tracing::debug!(%stream, "a snapshot does not tell which event it was made after");
-            return Ok(None);
-        }
         if !is_there {
-            tracing::warn!(%stream, "a snapshot was made of events that the log does not have");
+            match snapshot.mark {
+                Some(_) => {
+                    tracing::warn!(%stream, "a snapshot was made of events that the log does not have");
+                }
+                None => {
+                    tracing::debug!(%stream, "a snapshot does not tell which event it was made after");
+                }
+            }
             return Ok(None);
         }
         let head = StreamHead {

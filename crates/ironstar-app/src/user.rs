@@ -7,10 +7,6 @@ use ironstar_domain::{
 
 use crate::{CommandContext, CommandError, CommandHandler};
 
-/// How often a sign-in is tried again when others sign in as the same at the same
-/// time.
-const ATTEMPTS: u32 = 8;
-
 /// Carries out what is asked of users.
 #[derive(Clone, Debug)]
 pub struct UserService {
@@ -37,12 +33,14 @@ impl UserService {
         profile: &Profile,
         context: &CommandContext,
     ) -> Result<UserId, CommandError<UserError>> {
-        let mut attempts = 0;
+        let mut contest = self.commands.watching();
         loop {
-            attempts += 1;
             match self.try_to_sign_in(identity, profile, context).await {
                 Err(CommandError::OtherChanged { stream })
-                    if stream.aggregate_type == IdentityState::TYPE && attempts < ATTEMPTS => {}
+                    if stream.aggregate_type == IdentityState::TYPE =>
+                {
+                    contest.lost(&[stream]).await?;
+                }
                 outcome => return outcome,
             }
         }

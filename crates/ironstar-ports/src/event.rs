@@ -308,3 +308,16 @@ impl Display for StreamId {
         write!(f, "{} {}", self.aggregate_type, self.aggregate_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_shown_by_their_numbers_and_have_successors() {
+        assert_eq!(Position::new(17).to_string(), "17");
+        assert_eq!(Position::new(17).next().get(), 18);
+        assert_eq!(Sequence::new(17).to_string(), "17");
+        assert_eq!(Sequence::new(17).next().get(), 18);
+    }
+}

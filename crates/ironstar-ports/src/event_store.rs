@@ -370,3 +370,40 @@ fn expected_words(expected: ExpectedSequence) -> String {
         ExpectedSequence::Any => "anything".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflict_says_what_is_there_and_what_was_expected() {
+        let told = |expected, actual| {
+            let stream = StreamId::new("Todo", "1");
+            AppendError::Conflict {
+                stream,
+                expected,
+                actual,
+            }
+            .to_string()
+        };
+        let at = Sequence::new;
+        assert_eq!(
+            told(ExpectedSequence::NoStream, Some(at(3))),
+            "stream Todo 1 is at sequence 3, but no event was expected"
+        );
+        assert_eq!(
+            told(ExpectedSequence::Exact(at(2)), None),
+            "stream Todo 1 is empty, but sequence 2 was expected"
+        );
+    }
+
+    #[test]
+    fn command_key_is_as_long_as_it_may_be() {
+        let longest = "k".repeat(CommandKey::MAX_BYTES);
+        assert_eq!(
+            longest.parse::<CommandKey>().expect("a key").as_str(),
+            longest
+        );
+        assert!(format!("{longest}k").parse::<CommandKey>().is_err());
+    }
+}

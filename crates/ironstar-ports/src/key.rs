@@ -162,9 +162,7 @@ impl KeyExpr {
                     let Some((many, taken)) = resume else {
                         return false;
                     };
-                    resume = Some((many, taken + 1));
-                    p = many + 1;
-                    k = taken + 1;
+                    (p, k) = (many, taken + 1);
                 }
             }
         }
@@ -235,12 +233,6 @@ impl FromStr for KeyExpr {
 }
 
 impl Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Display for KeyExpr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

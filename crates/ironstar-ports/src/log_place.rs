@@ -101,10 +101,9 @@ impl LogPlace {
     #[must_use]
     pub fn later(self, other: Self) -> Self {
         let order = |place: Self| (place.position, place.mark.is_some());
-        if order(other) > order(self) {
-            other
-        } else {
-            self
+        match order(self).cmp(&order(other)) {
+            Ordering::Less => other,
+            Ordering::Equal | Ordering::Greater => self,
         }
     }
 
@@ -159,7 +158,7 @@ impl FromStr for Mark {
         });
         let bits = digits
             .map(|digit| Ok(digit? as u32))
-            .try_fold(0, |bits, digit: Result<u32, _>| Ok((bits << BITS) | digit?))?;
+            .try_fold(0, |bits, digit: Result<u32, _>| Ok((bits << BITS) + digit?))?;
         Ok(Self(bits))
     }
 }

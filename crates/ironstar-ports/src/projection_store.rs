@@ -299,13 +299,13 @@ impl Display for BuildId {
     }
 }
 
-impl DocumentChange {
-    /// The key of the document that changes.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        match self {
-            Self::Put(document) => &document.key,
-            Self::Remove(key) => key,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_is_shown_by_its_number() {
+        assert_eq!(BuildId::new(17).to_string(), "17");
+        assert_eq!(BuildId::new(17).get(), 17);
     }
 }

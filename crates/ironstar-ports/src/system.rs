@@ -40,3 +40,43 @@ pub trait IdSource: Debug + Send + Sync {
     /// What nobody can guess: 192 bits of the operating system's randomness.
     fn next_secret(&self) -> [u8; 24];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Stopped(OffsetDateTime);
+
+    impl Clock for Stopped {
+        fn now(&self) -> OffsetDateTime {
+            self.0
+        }
+    }
+
+    #[test]
+    fn age_is_the_time_since_a_moment() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let clock = Stopped(now);
+        assert_eq!(clock.steady(), now);
+        assert_eq!(
+            clock.age(now - Duration::from_secs(5)),
+            time::Duration::seconds(5)
+        );
+        assert_eq!(
+            clock.age(now + Duration::from_secs(5)),
+            time::Duration::seconds(-5)
+        );
+    }
+
+    #[test]
+    fn uptime_goes_on_while_the_clock_stands_still() {
+        let clock = Stopped(OffsetDateTime::UNIX_EPOCH);
+        let first = clock.uptime();
+        let begun = Instant::now();
+        while clock.uptime() == first {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it stands still");
+            std::hint::spin_loop();
+        }
+    }
+}

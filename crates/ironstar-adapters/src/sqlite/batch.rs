@@ -143,8 +143,7 @@ async fn guess(
     times: Times,
     foresight: &mut Foresight,
 ) -> Result<Option<Answers>, BatchError> {
-    if foresight.doubts > 0 {
-        foresight.doubts -= 1;
+    if !foresight.is_trusted() {
         return Ok(None);
     }
     let Some(mut batch) = Batch::guess(foresight, appends) else {
@@ -438,3 +437,6 @@ impl<'a> Batch<'a> {
 fn next_sequence(last: Option<(Sequence, LogPlace)>) -> Sequence {
     last.map_or(Sequence::FIRST, |(sequence, _)| sequence.next())
 }
+
+#[cfg(test)]
+mod tests;

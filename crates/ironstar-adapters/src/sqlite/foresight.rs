@@ -70,6 +70,14 @@ impl Known {
 }
 
 impl Foresight {
+    /// Whether to guess in this batch. After a wrong guess, as many batches as there are
+    /// doubts do not.
+    pub(super) fn is_trusted(&mut self) -> bool {
+        let is_trusted = self.doubts == 0;
+        self.doubts = self.doubts.saturating_sub(1);
+        is_trusted
+    }
+
     /// What the log ends with when it is opened.
     pub(super) async fn look(connection: &mut SqliteConnection) -> Result<Self, BatchError> {
         let head: Option<String> = sqlx::query_scalar(SELECT_HEAD)

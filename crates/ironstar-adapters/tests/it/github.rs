@@ -83,6 +83,7 @@ async fn who_agrees_is_known() {
     assert_eq!((&*told.subject, &*told.login), ("1", "octocat"));
     assert_eq!(told.name.as_deref(), Some("The Octocat"));
     assert_eq!(github.origin(), stand_in.url());
+    assert_eq!(github.name(), "GitHub");
     stand_in.know(Person {
         id: 1,
         login: "monalisa".to_owned(),

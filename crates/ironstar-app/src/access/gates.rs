@@ -148,12 +148,6 @@ impl Gates {
 }
 
 impl Permit {
-    /// The list.
-    #[must_use]
-    pub fn list(&self) -> ListId {
-        self.list
-    }
-
     /// What its holder may do with the list, as far as is known.
     #[must_use]
     pub fn access(&self) -> Access {

@@ -285,6 +285,7 @@ async fn a_permit_holds_until_the_log_says_otherwise() {
     let before = app.list(by(ada()), rename("Food")).await.expect("renamed");
     assert!(soon(permit.holds_at(before)).await);
     assert!(permit.ended().now_or_never().is_none());
+    assert!(permit.holds() && !permit.is_refused());
 
     let revoked = app.revoke(1).await;
     // What has happened since waits for what is known of the list.

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::system::SystemIdSource;
-use ironstar_app::todo::{TodoLists, TodoService, parent_of};
+use ironstar_app::todo::{ListWide, ListWideError, TodoLists, TodoService, parent_of};
 use ironstar_app::{
-    Caller, CommandContext, CommandError, CommandHandler, KeyedRequest, ListService,
+    AcceptedOnAll, Caller, CommandContext, CommandError, CommandHandler, KeyedRequest, ListService,
 };
 use ironstar_domain::{
     Aggregate, DomainEvent, ListCommand, ListError, ListEvent, ListId, ListState, Principal,
@@ -19,7 +19,7 @@ use ironstar_ports::{
 };
 use uuid::Uuid;
 
-use crate::support::{TestStore, World};
+use crate::support::{TestStore, World, guard_of_nothing};
 
 const TODO: TodoId = TodoId::new(Uuid::from_u128(7));
 
@@ -96,6 +96,11 @@ impl App {
 
     async fn create(&self, list: ListId) -> Result<Position, CommandError<TodoError>> {
         self.todo(create(list), &CommandContext::default()).await
+    }
+
+    async fn on_all(&self, context: &CommandContext) -> Result<AcceptedOnAll, ListWideError> {
+        let complete = ListWide::CompleteAll;
+        self.todos.execute_on_list(list(), complete, context).await
     }
 
     async fn todo(
@@ -213,6 +218,43 @@ async fn a_list_that_is_renamed_at_the_last_moment_takes_the_todo() {
         .await
         .expect_err("it never stands still");
     assert!(matches!(error, CommandError::Contended { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_renamed_at_the_last_moment_has_all_its_todos_completed() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    app.create(list()).await.expect("created");
+    let app = app
+        .meddled(3, |_| {
+            let name = "Food".parse().expect("valid");
+            to_list(&ListEvent::Renamed { name })
+        })
+        .await;
+    let completed = app.on_all(&CommandContext::default()).await;
+    assert_eq!(completed.expect("completed").changed, 1);
+    let head = app.world.events.head().await.expect("read");
+    assert_eq!(head, Position::new(6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_else_has_changed_is_told_at_once() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    let context = CommandContext {
+        also: vec![guard_of_nothing()],
+        ..CommandContext::default()
+    };
+    let is_told = |error: &CommandError<TodoError>| matches!(error, CommandError::OtherChanged { stream } if stream.aggregate_type == "Test");
+    let error = app.todo(create(list()), &context).await;
+    let error = error.expect_err("it has changed");
+    assert!(is_told(&error), "{error}");
+    app.create(list()).await.expect("created");
+    let error = app.on_all(&context).await.expect_err("it has changed");
+    let ListWideError::Command(error) = error else {
+        panic!("{error:?}");
+    };
+    assert!(is_told(&error), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

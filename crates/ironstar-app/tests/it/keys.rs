@@ -53,14 +53,24 @@ impl World {
             text: "Milk".parse().expect("valid"),
             list: ListId::SHARED,
         };
+        let id = TodoId::new(self.commands.next_id());
+        self.execute(&id, &create, caller, keyed).await
+    }
+
+    async fn execute(
+        &self,
+        id: &TodoId,
+        command: &TodoCommand,
+        caller: Caller,
+        keyed: KeyedRequest,
+    ) -> Result<Accepted, CommandError<TodoError>> {
         let context = CommandContext {
             caller,
             keyed: Some(keyed),
             ..CommandContext::default()
         };
-        let id = TodoId::new(self.commands.next_id());
         self.commands
-            .execute::<TodoState>(&id, &create, &context)
+            .execute::<TodoState>(id, command, &context)
             .await
     }
 
@@ -119,6 +129,25 @@ async fn command_that_a_guest_has_sent_is_not_repeated_after_the_sign_in() {
     // Nor is what the user asks for in the way of the next guest on that device.
     let next = world.accepted(of(&[guest(2)]), "another").await;
     assert_ne!(next.aggregate_id, other.aggregate_id);
+}
+
+#[tokio::test]
+async fn command_that_can_no_longer_be_carried_out_is_known_by_the_key_of_the_guest() {
+    let world = World::new();
+    let created = world.accepted(of(&[guest(1)]), "create").await;
+    let id: TodoId = created.aggregate_id.parse().expect("an id");
+    let delete = async |caller, request| {
+        let keyed = KeyedRequest::new("7".parse().expect("a key"), String::from(request));
+        world
+            .execute(&id, &TodoCommand::Delete, caller, keyed)
+            .await
+    };
+    let deleted = delete(of(&[guest(1)]), "delete").await.expect("deleted");
+    let signed_in = || of(&[user(1), guest(1)]);
+    let again = delete(signed_in(), "delete").await.expect("known");
+    assert_eq!(again, deleted);
+    let other = delete(signed_in(), "another").await;
+    assert!(matches!(other, Err(CommandError::Refused(_))), "{other:?}");
 }
 
 #[tokio::test]

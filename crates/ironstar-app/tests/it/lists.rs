@@ -10,7 +10,8 @@ use ironstar_app::todo::{
 };
 use ironstar_app::{CommandContext, decode};
 use ironstar_domain::{
-    Aggregate, ListEvent, ListId, ListState, TodoCommand, TodoEvent, TodoId, TodoState,
+    Aggregate, Link, LinkAccess, LinkId, ListEvent, ListId, ListState, TodoCommand, TodoEvent,
+    TodoId, TodoState,
 };
 use ironstar_ports::{DocumentQuery, DocumentSource, EventStore, Position, ProjectionStore};
 use proptest::prelude::*;
@@ -189,6 +190,25 @@ fn a_list_is_what_has_happened_to_it() {
     .and([list(ListEvent::Archived)])
     .then([item("Fun", true)]);
     assert_eq!(view.listed("archived"), [&item("Fun", true).1]);
+    let link = |number: u128| LinkId::from(Uuid::from_u128(number));
+    let access = LinkAccess::Read;
+    let linked = |number| {
+        list(ListEvent::LinkCreated {
+            link: link(number),
+            access,
+        })
+    };
+    let revoked = list(ListEvent::LinkRevoked { link: link(1) });
+    let (id, shown) = item("Fun", true);
+    let links = vec![Link {
+        id: link(2),
+        access,
+    }];
+    let view = view
+        .and([linked(1), linked(2), revoked])
+        .then([(id, ListItem { links, ..shown })])
+        .and([list(ListEvent::LinkRevoked { link: link(2) })])
+        .then([item("Fun", true)]);
     view.and([list(ListEvent::Restored)])
         .then([item("Fun", false)])
         .and([list(ListEvent::Created {

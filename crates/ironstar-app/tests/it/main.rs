@@ -9,6 +9,7 @@ mod documents;
 mod feed;
 mod first_aggregate;
 mod guards;
+mod history;
 mod keys;
 mod lists;
 mod many;

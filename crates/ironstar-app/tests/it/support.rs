@@ -13,7 +13,7 @@ use ironstar_app::CommandHandler;
 use ironstar_ports::{
     Append, AppendError, Appended, BusError, CommandKey, Envelope, EventBus, EventStore,
     ExpectedSequence, IdSource, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position,
-    Sequence, Snapshot, SnapshotStore, StoreError, StreamId, Subscription,
+    Sequence, Snapshot, SnapshotStore, StoreError, StreamAppend, StreamId, Subscription,
 };
 use tokio::sync::oneshot;
 
@@ -59,6 +59,15 @@ pub(crate) async fn append(store: &dyn EventStore, count: usize) -> Position {
         .expect("appended")
         .place()
         .position
+}
+
+/// A guard of an event that there is not.
+pub(crate) fn guard_of_nothing() -> StreamAppend {
+    StreamAppend {
+        stream: StreamId::new("Test", "1"),
+        expected: ExpectedSequence::Exact(Sequence::FIRST),
+        events: vec![],
+    }
 }
 
 /// A bus that loses every message.
@@ -168,13 +177,13 @@ impl TestStore {
         }
     }
 
-    /// How many events of streams were asked for and found, or asked for in
-    /// vain.
     /// How often the log has been read.
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(SeqCst)
     }
 
+    /// How many events of streams were asked for and found, or asked for in
+    /// vain.
     pub(crate) fn streamed(&self) -> u64 {
         self.streamed.load(SeqCst)
     }
@@ -206,6 +215,8 @@ impl EventStore for TestStore {
             return Err(StoreError::unavailable("broken"));
         }
         let page = self.inner().load_stream(stream, after, limit).await?;
+        // Others may get in between.
+        tokio::task::yield_now().await;
         let held = self.held.lock().expect("nobody has panicked").take();
         if let Some(held) = held {
             // It ends when its holder does.

@@ -1,13 +1,14 @@
 //! Who signs in is one user, however often and from wherever.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures::future::join_all;
 use ironstar_app::{CommandContext, CommandError, UserService};
 use ironstar_domain::{Aggregate, IdentityId, Profile, UserError, UserEvent, UserId, UserState};
 use ironstar_ports::{EventStore, Position};
 
-use crate::support::{handler, memory_store};
+use crate::support::{TestStore, guard_of_nothing, handler, memory_store};
 
 fn identity(subject: &str) -> IdentityId {
     IdentityId::new("github.com", subject).expect("an identity")
@@ -31,9 +32,8 @@ async fn sign_in(users: &UserService, subject: &str, login: &str) -> UserId {
 async fn an_identity_is_one_user_however_many_sign_in_at_once() {
     let store = memory_store();
     // Each as on a node of its own, which knows nothing of the others.
-    let nodes: Vec<UserService> = (0..16)
-        .map(|_| UserService::new(handler(store.clone())))
-        .collect();
+    let node = || UserService::new(handler(Arc::new(TestStore::counting(store.clone()))));
+    let nodes: Vec<UserService> = std::iter::repeat_with(node).take(16).collect();
     let users = join_all(nodes.iter().map(|users| sign_in(users, "1", "ada"))).await;
     let users: HashSet<UserId> = users.into_iter().collect();
     assert_eq!(users.len(), 1);
@@ -80,6 +80,17 @@ async fn another_identity_is_another_user_and_a_new_name_is_kept() {
         UserEvent::SignedIn,
     ]);
     assert_eq!(seen.expect("read").state, expected);
+    // What else must not have changed is nothing that a second try could mend.
+    let stale = CommandContext {
+        also: vec![guard_of_nothing()],
+        ..CommandContext::default()
+    };
+    let profile = profile("lovelace");
+    let changed = users.sign_in(&identity("1"), &profile, &stale).await;
+    assert!(
+        matches!(&changed, Err(CommandError::OtherChanged { stream }) if stream.aggregate_type == "Test"),
+        "{changed:?}"
+    );
     let nobody = UserId::from(uuid::Uuid::from_u128(9));
     let refused = users.sign_out(nobody, &context).await;
     assert!(matches!(

@@ -74,6 +74,11 @@ fn what_is_not_an_expression_is_refused() {
             })
         );
     }
+    let longest = "a".repeat(512);
+    assert_eq!(
+        longest.parse::<KeyExpr>().expect("an expression").as_str(),
+        longest
+    );
     assert_eq!(
         "a".repeat(513).parse::<KeyExpr>(),
         Err(KeyExprError::TooLong)

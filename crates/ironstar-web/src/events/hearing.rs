@@ -66,10 +66,19 @@ enum Counted {
 enum Missed {
     /// Nowhere: nothing has, or it is in memory.
     Nothing,
-    /// In one stream, after a sequence, up to a place.
-    InStream(StreamId, Option<Sequence>, LogPlace),
+    /// In one stream, behind what the subscriber has, up to a place.
+    InStream(StreamId, Behind, LogPlace),
     /// Anywhere in the log.
     InLog,
+}
+
+/// Behind which of a stream's events to go on.
+#[derive(Clone, Copy, Debug)]
+enum Behind {
+    /// The last up to the place that the subscriber begins at.
+    Beginning,
+    /// This one.
+    Sequence(Sequence),
 }
 
 /// Why there is nothing more to hear. The client comes back with the position that it
@@ -128,7 +137,7 @@ impl Listener {
         let missed = if feed.is_recent(after.position) {
             Missed::Nothing
         } else if let Some(stream) = hearing.stream() {
-            Missed::InStream(stream, None, feed.place())
+            Missed::InStream(stream, Behind::Beginning, feed.place())
         } else {
             Missed::InLog
         };
@@ -232,37 +241,50 @@ impl Listener {
                 }
                 Ok(page)
             }
-            Missed::InStream(stream, after, until) => {
-                self.page_of_stream(stream, after, until).await
+            Missed::InStream(stream, behind, until) => {
+                match self.read_stream(&stream, behind).await {
+                    Err(StoreError::Damaged { .. }) => {
+                        // A subscriber that goes through the log gets what is in front.
+                        self.missed = Missed::InLog;
+                        Ok(VecDeque::new())
+                    }
+                    page => self.page_of_stream(stream, page?, until).await,
+                }
             }
         }
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        behind: Behind,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let store = &*self.store;
+        let after = match behind {
+            Behind::Beginning => {
+                history::last_of_stream(store, stream, self.after.position).await?
+            }
+            Behind::Sequence(sequence) => Some(sequence),
+        };
+        store.load_stream(stream, after, PAGE).await
     }
 
     async fn page_of_stream(
         &mut self,
         stream: StreamId,
-        after: Option<Sequence>,
+        page: Vec<Envelope>,
         until: LogPlace,
     ) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
-        let page = match self.store.load_stream(&stream, after, PAGE).await {
-            Err(StoreError::Damaged { .. }) => {
-                // A subscriber that goes through the log gets what is in front of that.
-                self.missed = Missed::InLog;
-                return Ok(VecDeque::new());
-            }
-            page => page?,
-        };
         self.check(self.after).await?;
         self.check(until).await?;
         let last = page.last().map(|last| (last.sequence, last.position));
-        let (after, end) = (self.after.position, until.position);
-        let is_missed = |event: &Envelope| event.position > after && event.position <= end;
+        let is_missed = |event: &Envelope| event.position <= until.position;
         let is_whole = page.len() == PAGE;
         let page: VecDeque<_> = page.into_iter().filter(is_missed).map(Arc::new).collect();
         self.after = page.back().map_or(self.after, |last| last.place());
         self.missed = match last {
             Some((sequence, position)) if is_whole && position < until.position => {
-                Missed::InStream(stream, Some(sequence), until)
+                Missed::InStream(stream, Behind::Sequence(sequence), until)
             }
             Some(_) | None => {
                 self.after = until;

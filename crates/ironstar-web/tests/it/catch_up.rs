@@ -307,16 +307,33 @@ async fn each_page_of_one_aggregate_counts_as_a_command() {
     app.create("Last").await;
 
     let peer = [192, 0, 2, 1];
-    let events = open_from(&app, peer, &format!("after=0&key=events/Todo/{todo}")).await;
-    let mut frames = events.into_body().into_data_stream();
-    let last = format!("id: {last}.");
-    loop {
-        let frame = frames.next().await.expect("a frame").expect("bytes");
-        if String::from_utf8_lossy(&frame).contains(&last) {
-            break;
-        }
-    }
+    read_until(&app, peer, &format!("after=0&key=events/Todo/{todo}"), last).await;
     let head = app.store.head().await.expect("a head");
     let left = let_through(&app, peer, &format!("after={head}")).await;
     assert!(left < 4, "{left} of 5 are left");
+    // With all but the last ten, what is left is one page.
+    let peer = [192, 0, 2, 2];
+    let after = last - 10;
+    read_until(
+        &app,
+        peer,
+        &format!("after={after}&key=events/Todo/{todo}"),
+        last,
+    )
+    .await;
+    let left = let_through(&app, peer, &format!("after={head}")).await;
+    assert!(left >= 4, "{left} of 5 are left");
+}
+
+/// Reads events until the one at this position.
+async fn read_until(app: &TestApp, peer: [u8; 4], query: &str, position: usize) {
+    let events = open_from(app, peer, query).await;
+    let mut frames = events.into_body().into_data_stream();
+    let id = format!("id: {position}.");
+    loop {
+        let frame = frames.next().await.expect("a frame").expect("bytes");
+        if String::from_utf8_lossy(&frame).contains(&id) {
+            break;
+        }
+    }
 }
