@@ -157,7 +157,7 @@ impl ToDo {
                 page: Some(page),
             };
             let found = store.find(&DocumentSource::Build(build), &query).await?;
-            Ok(found.map_or(0, |found| found.page.len()))
+            Ok::<_, StoreError>(found.map_or(0, |found| found.page.len()))
         };
         Ok(Self {
             steps: count(STEPS).await?,

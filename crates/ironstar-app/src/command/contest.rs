@@ -100,16 +100,15 @@ impl<'t> Contest<'t> {
             };
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        if self.lost < ATTEMPTS {
+        let Some(pause) = pause_after(self.lost) else {
             return Ok(());
-        }
+        };
         if since.elapsed() >= PATIENCE {
             return Err(CommandError::Contended {
                 attempts: self.lost,
             });
         }
-        let doublings = (self.lost - ATTEMPTS).min(16);
-        sleep(LONGEST_PAUSE.min(Duration::from_millis(1) * (1 << doublings))).await;
+        sleep(pause).await;
         Ok(())
     }
 }
@@ -117,5 +116,32 @@ impl<'t> Contest<'t> {
 impl<E> From<TooManyWait> for CommandError<E> {
     fn from(_: TooManyWait) -> Self {
         Self::Overloaded
+    }
+}
+
+/// How long to wait after so many lost races; not at all after the first ones.
+fn pause_after(lost: u32) -> Option<Duration> {
+    let doublings = lost.checked_sub(ATTEMPTS)?.min(16);
+    Some(LONGEST_PAUSE.min(Duration::from_millis(1 << doublings)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest() {
+        let pauses = [0, 15, 16, 17, 21, 22, 23, u32::MAX].map(pause_after);
+        let expected = [
+            None,
+            None,
+            Some(1),
+            Some(2),
+            Some(32),
+            Some(64),
+            Some(64),
+            Some(64),
+        ];
+        assert_eq!(pauses, expected.map(|ms| ms.map(Duration::from_millis)));
     }
 }

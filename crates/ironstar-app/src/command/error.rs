@@ -68,3 +68,24 @@ fn unexpected_words(expected: Sequence, actual: Option<Sequence>) -> String {
         None => format!("expected to find it at sequence {expected}, but nothing has happened yet"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unexpected_sequence_is_told_beside_the_expected_one() {
+        let told = |actual| {
+            let expected = Sequence::new(2);
+            CommandError::<AppendError>::Unexpected { expected, actual }.to_string()
+        };
+        assert_eq!(
+            told(Some(Sequence::new(3))),
+            "expected to find it at sequence 2, but it is at sequence 3"
+        );
+        assert_eq!(
+            told(None),
+            "expected to find it at sequence 2, but nothing has happened yet"
+        );
+    }
+}

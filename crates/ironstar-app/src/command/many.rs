@@ -190,3 +190,18 @@ fn decide_all<A: Aggregate>(all: &[Loaded<A>], command: &A::Command) -> Decision
         .filter(|(_, events)| !events.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_is_contended_once() {
+        let [one, other] = ["1", "2"].map(|id| StreamId::new("Todo", id));
+        let mut contended = Vec::new();
+        for stream in [&one, &other, &one] {
+            add(&mut contended, stream.clone());
+        }
+        assert_eq!(contended, [one, other]);
+    }
+}

@@ -267,8 +267,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
         // Those that are not there any more are not tried again.
         let now = Instant::now();
-        self.failed
-            .retain(|_, failed| failed.again + 2 * LONGEST_PAUSE > now);
+        self.failed.retain(|_, failed| !failed.is_forgotten(now));
         self.failed.insert(id, failed);
     }
 
@@ -340,5 +339,24 @@ impl Failed {
             attempts,
             again: Instant::now() + pause.min(LONGEST_PAUSE),
         }
+    }
+
+    /// Whether it was to be tried again so long ago that it is not there any more.
+    fn is_forgotten(&self, now: Instant) -> bool {
+        self.again + 2 * LONGEST_PAUSE <= now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn failure_is_forgotten_some_time_after_it_was_to_be_tried_again() {
+        let failed = Failed::after(None);
+        let end = failed.again + 2 * LONGEST_PAUSE;
+        assert!(!failed.is_forgotten(failed.again));
+        assert!(!failed.is_forgotten(end - Duration::from_millis(1)));
+        assert!(failed.is_forgotten(end));
     }
 }

@@ -271,12 +271,18 @@ impl<P: Projection> Work<P> {
         if grown == 0 {
             return;
         }
-        self.rest = if PAGE as u64 > 2 * grown {
-            (self.rest + 1).min(MOST_REST)
-        } else {
-            (self.rest - 1).max(LEAST_REST)
-        };
+        self.rest = next_rest(self.rest, grown);
         sleep((step.storing * self.rest).min(LONGEST_REST)).await;
+    }
+}
+
+/// How long to rest after a page while the log grew by so many events: longer if the
+/// build gets on by two for each of them, and shorter if not.
+fn next_rest(rest: u32, grown: u64) -> u32 {
+    if PAGE as u64 > 2 * grown {
+        (rest + 1).min(MOST_REST)
+    } else {
+        (rest - 1).max(LEAST_REST)
     }
 }
 
@@ -348,13 +354,46 @@ impl Speed {
     }
 
     fn progress(&self, position: Position, head: Position) -> Progress {
-        let done = position.get() - self.from.get();
-        let todo = head.get().saturating_sub(position.get());
-        let left = (done > 0).then(|| self.since.elapsed().mul_f64(todo as f64 / done as f64));
         Progress {
             position,
             head: head.max(position),
-            left,
+            left: time_left(self.since.elapsed(), self.from, position, head),
         }
+    }
+}
+
+/// How long it takes from a position to the head, if it goes on as it did since a position
+/// before.
+fn time_left(
+    elapsed: Duration,
+    from: Position,
+    position: Position,
+    head: Position,
+) -> Option<Duration> {
+    let done = position.get() - from.get();
+    let todo = head.get().saturating_sub(position.get());
+    (done > 0).then(|| elapsed.mul_f64(todo as f64 / done as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_rests_longer_if_it_gets_on_twice_as_fast_as_the_log() {
+        let half = PAGE as u64 / 2;
+        let rests = [(3, half - 1), (3, half), (MOST_REST, 0), (LEAST_REST, half)];
+        let next = rests.map(|(rest, grown)| next_rest(rest, grown));
+        assert_eq!(next, [4, 2, MOST_REST, LEAST_REST]);
+    }
+
+    #[test]
+    fn time_left_goes_by_the_pace_so_far() {
+        let at = Position::new;
+        let left = |position, head| time_left(Duration::from_secs(6), at(10), at(position), head);
+        assert_eq!(left(10, at(40)), None);
+        assert_eq!(left(20, at(40)), Some(Duration::from_secs(12)));
+        assert_eq!(left(40, at(40)), Some(Duration::ZERO));
+        assert_eq!(left(41, at(40)), Some(Duration::ZERO));
     }
 }

@@ -61,3 +61,57 @@ async fn mark(
         Err(CommitError::Store(error)) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ironstar_adapters::memory::MemoryProjectionStore;
+    use ironstar_ports::{Failure, Mark, Position};
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn place() -> LogPlace {
+        LogPlace::of(Position::new(3), Uuid::from_u128(1))
+    }
+
+    /// A build that was stored before there were marks, and what has become of it.
+    async fn marked(update: Option<BuildUpdate>, place: LogPlace) -> (Option<Mark>, Build) {
+        let store = MemoryProjectionStore::new();
+        let build = store.begin("test", 1).await.expect("begun");
+        let batch = DocumentBatch {
+            build: build.id,
+            from: build.checkpoint,
+            to: LogPlace::unmarked(Position::new(3)),
+            changes: Vec::new(),
+        };
+        store.commit(batch).await.expect("stored");
+        if let Some(update) = update {
+            store.update(build.id, update).await.expect("updated");
+        }
+        let build = store.builds().await.expect("read").remove(0);
+        let marked = mark(build, place, &store).await.expect("marked");
+        let stored = store.builds().await.expect("read").remove(0);
+        assert_eq!(marked.checkpoint, stored.checkpoint);
+        (stored.checkpoint.mark, stored)
+    }
+
+    #[tokio::test]
+    async fn checkpoint_gets_its_mark_unless_that_would_change_what_became_of_the_build() {
+        let (mark, _) = marked(None, place()).await;
+        assert_eq!(mark, place().mark);
+        let (mark, _) = marked(None, LogPlace::unmarked(Position::new(3))).await;
+        assert_eq!(mark, None);
+        let (mark, build) = marked(Some(BuildUpdate::Cancel), place()).await;
+        assert_eq!((mark, build.state), (None, BuildState::Cancelled));
+        let failure = Failure {
+            position: Position::new(4),
+            event_type: "happened".to_owned(),
+            reason: "it is torn".to_owned(),
+            attempts: 1,
+            failed_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        let (mark, build) = marked(Some(BuildUpdate::Fail(failure.clone())), place()).await;
+        assert_eq!((mark, build.failure), (None, Some(failure)));
+    }
+}

@@ -152,6 +152,15 @@ async fn a_refused_step_is_over_and_says_why() {
     let refused = log.last().expect("it is the last event");
     assert_eq!(refused.event_type, "refused");
     assert!(refused.payload.as_str().contains("there is no such todo"));
+    let origin = &refused.metadata.origin;
+    assert!(origin.step.is_some(), "{origin:?}");
+    assert_eq!(origin.causation_id, origin.step);
+    assert!(
+        origin
+            .actor
+            .as_deref()
+            .is_some_and(|actor| actor.starts_with("application/"))
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -215,13 +215,13 @@ impl EventStore for TestStore {
             return Err(StoreError::unavailable("broken"));
         }
         let page = self.inner().load_stream(stream, after, limit).await?;
-        // Others may get in between.
-        tokio::task::yield_now().await;
         let held = self.held.lock().expect("nobody has panicked").take();
         if let Some(held) = held {
             // It ends when its holder does.
             let _ = held.await;
         }
+        // Others may get in between.
+        tokio::task::yield_now().await;
         self.streamed.fetch_add(page.len().max(1) as u64, SeqCst);
         Ok(page)
     }
