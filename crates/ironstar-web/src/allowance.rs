@@ -195,6 +195,8 @@ mod tests {
         assert_eq!(third.grow(1), Err(Refused::Server));
         drop((first, second));
         assert_eq!(third.grow(7), Ok(()));
+        third.grow_anyway(5);
+        assert_eq!(allowance.taken(), 15);
         drop(third);
         assert_eq!(allowance.taken(), 0);
     }

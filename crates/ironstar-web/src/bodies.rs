@@ -95,9 +95,7 @@ async fn receive(body: Body, mut taken: Option<Taken>) -> Result<Bytes, Problem>
             return Err(Problem::too_large());
         }
         let more = (size as u64).saturating_sub(counted);
-        if let Some(taken) = &mut taken
-            && more > 0
-        {
+        if let Some(taken) = &mut taken {
             taken.grow(more).map_err(refusal)?;
             counted += more;
         }

@@ -376,7 +376,7 @@ impl From<JsonRejection> for Problem {
                 "unsupported-media-type",
                 "a command is sent as JSON, with the header 'content-type: application/json'",
             ),
-            JsonRejection::BytesRejection(_) => Self::malformed(),
+            // A body that does not come to its end, and what may be added.
             _ => Self::malformed(),
         }
     }
@@ -390,13 +390,10 @@ impl From<FormRejection> for Problem {
                 "unsupported-media-type",
                 "a form is sent with the header 'content-type: application/x-www-form-urlencoded'",
             ),
-            FormRejection::FailedToDeserializeForm(error) => {
-                Self::invalid("invalid-value", innermost(&error))
-            }
             FormRejection::FailedToDeserializeFormBody(error) => {
                 Self::invalid("invalid-value", innermost(&error))
             }
-            FormRejection::BytesRejection(_) => Self::malformed(),
+            // A body that does not come to its end, a query, and what may be added.
             _ => Self::malformed(),
         }
     }
@@ -438,4 +435,23 @@ fn sentence(text: &str) -> String {
         sentence.push('.');
     }
     sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_so_many_seconds_and_no_fewer() {
+        for (ms, seconds) in [(0, 1), (1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2)] {
+            assert_eq!(whole_seconds(Duration::from_millis(ms)), seconds, "{ms} ms");
+        }
+    }
+
+    #[test]
+    fn visitor_who_began_too_many_sessions_is_told_when_there_may_be_more() {
+        let problem = Problem::from(SessionError::TooMany(Duration::from_secs(7)));
+        assert_eq!(problem.retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(problem.status, StatusCode::TOO_MANY_REQUESTS);
+    }
 }

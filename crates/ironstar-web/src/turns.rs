@@ -130,9 +130,15 @@ mod tests {
     #[test]
     fn clients_that_are_gone_take_no_room() {
         let turns = Turns::default();
-        for number in 0..=255 {
+        let lasting = client(&turns, 1);
+        let _turn = now(&lasting).expect("a turn");
+        for number in 2..=255 {
             client(&turns, number);
         }
+        assert!(
+            now(&client(&turns, 1)).is_none(),
+            "the others alone are gone"
+        );
         let clients = turns.clients.lock().expect("nobody panics");
         assert!(clients.len() < 10, "{}", clients.len());
     }

@@ -295,6 +295,21 @@ async fn a_permit_holds_until_the_log_says_otherwise() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn permit_hears_of_its_list_however_many_others_have_come_and_gone() {
+    let app = App::with_a_list().await;
+    let reader = app.link(1, LinkAccess::Read).await;
+    let permit = app.permit(reader, Access::Read).await.expect("let in");
+    for number in 100..200 {
+        let other = ListId::from(Uuid::from_u128(number));
+        let other = app.gates.permit(other, by(ada()), Access::None).await;
+        assert!(other.expect("read").is_some());
+    }
+    app.revoke(1).await;
+    soon(permit.ended()).await;
+    assert!(!permit.holds());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_permit_waits_for_what_is_known_at_a_position() {
     let app = App::with_a_list().await;
     let permit = app.permit(by(ada()), Access::Own).await.expect("let in");

@@ -166,3 +166,16 @@ async fn body_that_says_that_it_is_too_large_is_refused_before_it_is_read() {
     assert_eq!(endless.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(app.taken(), 0);
 }
+
+#[test]
+fn head_is_as_large_as_its_address_and_its_fields() {
+    let request = Request::post("/todos?list=1")
+        .header("accept", "text/html")
+        .header("x-request-id", "7")
+        .body(())
+        .expect("a request");
+    let (parts, ()) = request.into_parts();
+    let expected =
+        "/todos".len() + "list=1".len() + "accepttext/html".len() + "x-request-id7".len();
+    assert_eq!(super::head_size(&parts), expected as u64);
+}

@@ -139,3 +139,24 @@ async fn only_streams_are_packed_and_only_for_who_takes_it() {
     assert_eq!(page.headers().get(header::CONTENT_ENCODING), None);
     assert_eq!(page.headers().get(header::VARY), None);
 }
+
+#[test]
+fn chunk_that_gets_no_smaller_is_read_as_it_was_written() {
+    // Numbers without a pattern (Marsaglia, "Xorshift RNGs", 2003).
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut noise = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    for length in [8, 1_000, 100_000] {
+        let chunk: Vec<u8> = noise.by_ref().take(length / 8).flatten().collect();
+        let mut compress = Compress::new(Compression::fast(), false);
+        let blocks = deflate(&mut compress, &chunk);
+        let mut read = flate2::read::DeflateDecoder::new(&*blocks);
+        let mut whole = vec![0; chunk.len()];
+        std::io::Read::read_exact(&mut read, &mut whole).expect("all of it");
+        assert!(whole == chunk, "{length} bytes");
+    }
+}

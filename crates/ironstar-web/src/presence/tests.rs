@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{PACE, PATIENCE, Presence};
 use crate::latest::Side;
+use crate::session::SessionId;
 
 fn presence() -> Presence {
     Presence::new(|people| html! { (people) })
@@ -140,4 +141,19 @@ async fn a_list_that_nobody_watches_leaves_nothing() {
             tokio::task::yield_now().await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn visitor_with_several_windows_is_one_until_the_last_is_gone() {
+    let presence = presence();
+    let mut one = presence.enter(ListId::SHARED, None);
+    let visitor = Some(SessionId::new([7; 24]));
+    let windows = [(); 2].map(|()| presence.enter(ListId::SHARED, visitor));
+    while next(&mut one).await.0 < 2 {}
+    assert!(is_silent(&mut one).await, "two windows are one visitor");
+    let [first, last] = windows;
+    drop(first);
+    assert!(is_silent(&mut one).await, "one window is left");
+    drop(last);
+    assert_eq!(next(&mut one).await.0, 1);
 }

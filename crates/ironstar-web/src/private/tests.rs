@@ -96,6 +96,14 @@ async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
     );
     here.news.was_carried_out(id).await;
     assert_eq!(next(&mut me).await, None);
+    // A node that shows the notice takes it away, although it has refused nothing.
+    here.news.was_refused(id, "No.").await;
+    assert!(next(&mut me).await.is_some_and(|told| told.contains("No.")));
+    there.news.was_carried_out(id).await;
+    let told = next(&mut me).await.expect("told");
+    assert!(!told.contains("No."), "{told}");
+    there.news.was_carried_out(id).await;
+    assert_eq!(next(&mut me).await, None);
     here.news.has_ended(id).await;
     timeout(Duration::from_secs(10), me.ended())
         .await

@@ -129,3 +129,29 @@ fn is_overdue(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source())
         .any(|error| error.is::<TimeoutError>())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn body_that_breaks_off_has_not_taken_too_long() {
+        let broken = io::Error::new(io::ErrorKind::UnexpectedEof, "it breaks off");
+        assert!(!is_overdue(&broken));
+        assert!(!is_overdue(&io::Error::other(broken)));
+    }
+
+    #[test]
+    fn refusals_of_a_moment_tell_when_to_try_again() {
+        for problem in [
+            Problem::too_many_streams(64),
+            Problem::too_many_connections(256),
+            Problem::too_much_unread(),
+            Problem::too_much_under_way(),
+        ] {
+            assert!(problem.retry_after.is_some(), "{problem:?}");
+        }
+    }
+}

@@ -172,10 +172,41 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use ironstar_app::todo::{TodoCounts, TodoPage};
+    use ironstar_app::todo::{TodoCounts, TodoItem, TodoPage};
+    use ironstar_domain::{ListId, TodoId};
     use ironstar_ports::Position;
+    use uuid::Uuid;
 
-    use super::{Cut, Window};
+    use super::{Cut, PAGE, SHORT, Window};
+
+    fn item(number: u64) -> TodoItem {
+        TodoItem {
+            id: TodoId::new(Uuid::from_u128(number.into())),
+            list: ListId::SHARED,
+            text: "Buy milk".parse().expect("valid"),
+            completed: false,
+            created: Position::new(number),
+        }
+    }
+
+    #[test]
+    fn page_is_cut_again_when_it_has_become_much_too_short() {
+        let todos: Vec<TodoItem> = (1..=PAGE as u64).map(item).collect();
+        let page = TodoPage {
+            place: Position::new(10).into(),
+            counts: TodoCounts::default(),
+            todos: todos.clone(),
+            next: Some(Position::new(PAGE as u64)),
+        };
+        let until = page.next;
+        let mut window = Window::of(&Cut { page, until });
+        for (gone, todo) in todos.iter().enumerate() {
+            let at = Position::new(11 + gone as u64);
+            window.take(at, at.next(), [], [todo]);
+            let left = PAGE - gone - 1;
+            assert_eq!(window.is_stale(), left < SHORT, "{left} left");
+        }
+    }
 
     /// What is read may be ahead of what is told: then it is not what browsers
     /// show who have only been told.

@@ -376,9 +376,31 @@ async fn a_list_that_becomes_somebodys_is_told_of_from_then_on() {
     world.sign_in(&phone, "octocat").await;
     let told = events.next_with("handed_over").await;
     assert!(told.data.contains(list), "{}", told.data);
+    let log = phone.store_log().await;
+    let handed_over = log.iter().find(|event| event.event_type == "handed_over");
+    let actor = &handed_over.expect("in the log").metadata.origin.actor;
+    assert!(
+        actor
+            .as_deref()
+            .is_some_and(|actor| actor.starts_with("user/")),
+        "{actor:?}"
+    );
     let rename = Request::post(format!("/lists/{list}/rename"));
     phone.form(rename, "name=Food").await;
     assert!(events.next().await.data.contains("Food"));
+}
+
+#[tokio::test]
+async fn theme_stays_as_it_is_when_a_visitor_signs_in_and_out() {
+    let world = World::new().await;
+    let app = &world.app;
+    app.form(Request::post("/theme"), "theme=dark").await;
+    let is_dark = async || page(app, "/").await.1.contains("data-theme=\"dark\"");
+    assert!(is_dark().await);
+    world.sign_in(app, "octocat").await;
+    assert!(is_dark().await);
+    app.form(Request::post("/sign-out"), "").await;
+    assert!(is_dark().await);
 }
 
 #[tokio::test]

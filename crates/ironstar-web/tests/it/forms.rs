@@ -114,6 +114,7 @@ async fn pasted_tab_or_line_break_becomes_a_space_in_forms() {
 async fn a_refused_rename_keeps_its_editor_open_with_what_was_typed() {
     let app = TestApp::init().await;
     let id = app.create("Buy milk").await;
+    app.create("Call Ada").await;
     let long = "x".repeat(501);
     let response = plain(
         &app,
@@ -127,8 +128,12 @@ async fn a_refused_rename_keeps_its_editor_open_with_what_was_typed() {
         page.contains(&format!("id=\"editor-{id}\" name=\"editor\" open")),
         "{page}"
     );
-    assert!(page.contains(&format!("value=\"{long}\"")));
-    assert!(page.contains(">Buy milk<"));
+    assert_eq!(
+        page.matches(&format!("value=\"{long}\"")).count(),
+        1,
+        "{page}"
+    );
+    assert!(page.contains(">Buy milk<") && page.contains("value=\"Call Ada\""));
 }
 
 #[tokio::test]
@@ -139,6 +144,7 @@ async fn every_refusal_of_a_plain_form_has_its_status() {
     for (path, body, status) in [
         ("/todos".to_owned(), "text=%E2%80%8B", 400),
         (format!("/todos/{id}/rename"), "text=%E2%80%8B", 400),
+        ("/todos".to_owned(), "text=Milk&text=Beer", 400),
         ("/todos/42/complete".to_owned(), "", 400),
         (format!("/todos/{unknown}/complete"), "", 404),
         (format!("/todos/{id}/paint"), "", 404),
@@ -198,6 +204,34 @@ fn nothing() -> &'static str {
     "event: datastar-patch-elements\n\
      data: elements <p class=\"notice\" id=\"notice\" role=\"alert\"></p>\
      <p class=\"notice good\" id=\"news\" role=\"status\"></p>\n\n"
+}
+
+#[tokio::test]
+async fn rename_closes_its_editor_and_has_the_new_text_there() {
+    let app = TestApp::init().await;
+    let id = app.create("Buy milk").await;
+    let renamed = datastar(&app, &format!("/todos/{id}/rename"), "text=Buy+beer").await;
+    let patches = text(renamed).await;
+    let editor = format!("<details class=\"editor\" id=\"editor-{id}\"");
+    let (_, editor) = patches.split_once(&editor).expect("its editor");
+    let (tag, rest) = editor.split_once('>').expect("the end of the tag");
+    assert!(!tag.contains("open"), "{patches}");
+    assert!(rest.contains("value=\"Buy beer\""), "{patches}");
+    let completed = datastar(&app, &format!("/todos/{id}/complete"), "").await;
+    assert_eq!(text(completed).await, nothing());
+}
+
+#[tokio::test]
+async fn key_that_a_page_uses_for_another_todo_is_refused() {
+    let app = TestApp::init().await;
+    for (field, is_refused) in [("Milk", false), ("Milk", false), ("Beer", true)] {
+        let request = Request::post("/todos")
+            .header("datastar-request", "true")
+            .header("idempotency-key", "page.1");
+        let answer = text(app.form(request, format!("text={field}")).await).await;
+        assert_eq!(answer.contains("datastar-refused"), is_refused, "{answer}");
+    }
+    assert_eq!(app.head().await, Position::new(1));
 }
 
 #[tokio::test]

@@ -439,3 +439,40 @@ async fn a_list_that_is_created_twice_by_one_page_is_one() {
     let lists = body(app.get("/api/lists").await).await;
     assert_eq!(lists["open"].as_array().map(Vec::len), Some(2), "{lists}");
 }
+
+#[tokio::test]
+async fn page_of_lists_has_everyones_and_says_whose_the_others_are() {
+    let app = TestApp::init().await;
+    list(&app, "Groceries").await;
+    let page = text(app.get("/lists").await).await;
+    for shown in [
+        "Everyone’s",
+        "<a href=\"/lists/shared\">todos</a>",
+        "Yours: nobody else sees them, unless you let them in.",
+        ">Groceries<",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn owner_makes_and_revokes_links_by_the_forms_of_the_page() {
+    let app = TestApp::init().await;
+    let id = list(&app, "Groceries").await;
+    let page = text(app.get(&format!("/lists/{id}")).await).await;
+    for access in ["read", "edit"] {
+        let button = format!("name=\"access\" value=\"{access}\"");
+        assert!(page.contains(&button), "{button}: {page}");
+    }
+    let links = async || body(app.get("/api/lists").await).await["open"][0]["links"].clone();
+    let form = async |path: String, fields: &'static str| {
+        let request = Request::post(path).header(header::ACCEPT, "text/html");
+        let response = app.form(request, fields).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        assert_eq!(response.headers()[header::LOCATION], format!("/lists/{id}"));
+    };
+    form(format!("/lists/{id}/links"), "access=read").await;
+    let link = links().await[0]["id"].as_str().expect("an id").to_owned();
+    form(format!("/lists/{id}/links/{link}/revoke"), "").await;
+    assert_eq!(links().await, json!([]));
+}

@@ -67,3 +67,29 @@ async fn every_response_restricts_the_browser() {
         assert!(response.headers().contains_key("permissions-policy"));
     }
 }
+
+/// In development builds, such as those of tests.
+#[tokio::test]
+async fn style_guide_shows_every_part() {
+    let app = TestApp::init().await;
+    let page = text(app.get("/styleguide").await).await;
+    for part in [
+        "<h2>Buttons</h2>",
+        ">Clear completed</button>",
+        "<h2>Fields</h2>",
+        "name=\"name\"",
+        "name=\"refused\"",
+        "value=\"   \"",
+        "The name of a list must not be empty.",
+        "<h2>Banners</h2>",
+        "Archived: it takes no new todos",
+        "<h2>Empty state</h2>",
+        "<caption>Lists in use</caption>",
+        "Moving house",
+        "<h2>Chart</h2>",
+        "From 22 a minute",
+        "<rect ",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}

@@ -49,6 +49,26 @@ fn what_is_forgotten_cannot_be_merged() {
     assert_eq!(log.missed(at(0)), Missed::TooMuch);
 }
 
+#[test]
+fn as_many_of_the_newest_changes_are_known_as_there_is_room_for() {
+    let bounds = Bounds {
+        documents: 2,
+        ..Bounds::OF_A_VIEW
+    };
+    let mut log = Log::new(at(0).into(), bounds);
+    for from in 0..5 {
+        assert!(log.take(&change(from), |_, _| true));
+        let oldest = (from + 1).saturating_sub(2);
+        assert!(
+            matches!(log.missed(at(oldest)), Missed::After(_)),
+            "{oldest}"
+        );
+        if oldest > 0 {
+            assert_eq!(log.missed(at(oldest - 1)), Missed::TooMuch);
+        }
+    }
+}
+
 /// It would mean that batches overlap: what they change cannot be merged.
 #[test]
 fn news_that_do_not_come_next_leave_nothing_known() {
