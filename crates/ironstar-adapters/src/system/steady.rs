@@ -199,14 +199,16 @@ impl Course {
                 return then - left_out;
             }
             let before = left_out - jump.by();
-            if from < then && then < to {
+            if (from..to).contains(&then) {
                 // The clock has never shown it: it is in the jump.
                 return from - before;
             }
             (left_out, until) = (before, from);
         }
-        if then > now {
-            return then - self.left_out();
+        // What the clock has not shown yet comes after the last jump, and the rest before
+        // the first.
+        if then > until {
+            left_out = self.left_out();
         }
         then - left_out
     }

@@ -3,13 +3,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::{Server, database_url, server};
+use crate::process::{Server, database_url, server, undisturbed};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_the_server_cleanly_with_streams_open() {
     for signal in ["TERM", "INT", "HUP"] {
         let directory = TempDir::new().expect("a directory");
-        let server = Server::start(&directory);
+        // A test that is run by `nohup` ignores hangups, and so would the server.
+        let server = start_by(&["env", "--default-signal=HUP"], &directory);
         let mut page = server.stream("/api/sse/todos").await;
         let mut raw = server.stream("/api/events").await;
         page.next().await;
@@ -29,23 +30,22 @@ async fn a_signal_ends_the_server_cleanly_with_streams_open() {
     }
 }
 
+/// A server that another program makes of itself.
+fn start_by(program: &[&str], directory: &TempDir) -> Server {
+    let mut command = Command::new(program[0]);
+    undisturbed(&mut command);
+    command
+        .args(&program[1..])
+        .arg(server().get_program())
+        .args(["--database-url", &database_url(directory)]);
+    Server::start_with(&mut command)
+}
+
 /// As `nohup` has it.
 #[tokio::test]
 async fn server_goes_on_after_a_hangup_that_was_ignored_when_it_started() {
     let directory = TempDir::new().expect("a directory");
-    let plain = server();
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
-        .arg(plain.get_program())
-        .args(["--database-url", &database_url(&directory)]);
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let server = Server::start_with(&mut command);
+    let server = start_by(&["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""], &directory);
     server.signal("HUP");
     server.create("Goes on").await;
     let (status, log) = server.stop();

@@ -178,3 +178,32 @@ fn read(file: &Held) -> io::Result<Vec<u8>> {
     content.truncate(end);
     Ok(content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::file::index::MARKS;
+
+    #[test]
+    fn finished_checkpoints_of_the_same_log_have_brought_all() {
+        let index = |salt, backfilled, attempted| Index {
+            salts: [salt; 8],
+            changes: 0,
+            frames: 9,
+            page_size: 4_096,
+            checksum: [0; 8],
+            backfilled,
+            attempted,
+            marks: [0; MARKS],
+        };
+        let last = Index {
+            frames: 5,
+            ..index(1, 0, 0)
+        };
+        assert!(has_all(&index(1, 5, 5), &last));
+        assert!(has_all(&index(1, 9, 9), &last));
+        assert!(!has_all(&index(1, 5, 9), &last), "one is under way");
+        assert!(!has_all(&index(1, 4, 4), &last), "a frame is missing");
+        assert!(!has_all(&index(2, 9, 9), &last), "it is another log");
+    }
+}

@@ -94,3 +94,22 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
         Some(_) | None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vacant_name_is_the_first_that_no_file_has() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("x.db");
+        for number in 1..=3 {
+            let name = vacant(&path, "rescued").expect("a name");
+            assert_eq!(name, folder.path().join(format!("x.db.rescued-{number}")));
+            fs::write(name, "").expect("written");
+        }
+        fs::remove_file(folder.path().join("x.db.rescued-2")).expect("removed");
+        let name = vacant(&path, "rescued").expect("a name");
+        assert_eq!(name, folder.path().join("x.db.rescued-2"));
+    }
+}

@@ -50,3 +50,27 @@ impl Display for How {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operator_is_told_which_file_and_what_happened_to_it() {
+        for (part, how, told) in [
+            (Part::Main, How::Removed, "database was removed"),
+            (
+                Part::Log,
+                How::Replaced,
+                "write-ahead log was replaced by another file",
+            ),
+            (
+                Part::Index,
+                How::Overwritten,
+                "index of the write-ahead log, was overwritten or cut off",
+            ),
+        ] {
+            assert_eq!(format!("{part} {how}"), told);
+        }
+    }
+}

@@ -46,16 +46,20 @@ struct Lock {
 
 /// The processes whose readers keep frames from being brought into the database.
 pub(in crate::sqlite) fn in_the_way(file: Identity, index: &Index) -> Vec<ProcessId> {
-    let is_in_the_way = |lock: &Lock| {
-        (0..MARKS).any(|slot| {
-            let byte = FIRST_MARK + slot as u64;
-            // Readers of the first slot read the database itself.
-            let is_behind = slot == 0 || index.marks[slot] < index.frames;
-            is_behind && (lock.first..=lock.last).contains(&byte)
-        })
-    };
-    let locks = locks(file).into_iter().filter(is_in_the_way);
+    let locks = locks(file)
+        .into_iter()
+        .filter(|lock| is_in_the_way(lock, index));
     distinct(locks.map(|lock| lock.holder).collect())
+}
+
+/// Whether a lock is that of a reader which does not see all frames.
+fn is_in_the_way(lock: &Lock, index: &Index) -> bool {
+    (0..MARKS).any(|slot| {
+        let byte = FIRST_MARK + slot as u64;
+        // Readers of the first slot read the database itself.
+        let is_behind = slot == 0 || index.marks[slot] < index.frames;
+        is_behind && (lock.first..=lock.last).contains(&byte)
+    })
 }
 
 /// The other processes that have locks on a file.
@@ -90,20 +94,25 @@ pub(in crate::sqlite) fn displaced_holder(path: &Path) -> Option<String> {
         .as_ref()
         .map(|index| others_with_locks(index.identity()));
     let here = here.unwrap_or_default();
-    let is_log_theirs = here.is_empty() || fits(index.as_ref(), path);
+    let index = index.and_then(|index| head(&index));
+    let is_log_theirs = here.is_empty() || {
+        let start = read_start(&beside(path, "-wal")).unwrap_or_default();
+        index.is_none_or(|index| fits(&index, &start))
+    };
     let displaced = |user: &&ProcessId| !is_log_theirs || !here.contains(user);
     users.iter().find(displaced).map(|user| user.describe())
 }
 
-/// Whether the log beside a database is the one that its index is of.
-fn fits(index: Option<&Held>, path: &Path) -> bool {
+/// What an index says, if it can be read.
+fn head(index: &Held) -> Option<Index> {
     let mut head = [0; HEAD];
-    let read = index.is_some_and(|index| index.read_exact_at(&mut head, 0).is_ok());
-    let index = Index::parse(&head).filter(|_| read);
-    index.is_none_or(|index| {
-        let start = read_start(&beside(path, "-wal")).unwrap_or_default();
-        index.frames == 0 || start.get(16..24) == Some(&index.salts[..])
-    })
+    index.read_exact_at(&mut head, 0).ok()?;
+    Index::parse(&head)
+}
+
+/// Whether a log that begins like this is the one that an index is of.
+fn fits(index: &Index, start: &[u8]) -> bool {
+    index.frames == 0 || start.get(16..24) == Some(&index.salts[..])
 }
 
 /// The other processes that have a file open.
@@ -167,7 +176,72 @@ fn kernel_device(device: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::process::{Command, Stdio};
+
     use super::*;
+
+    fn index(frames: u32, marks: [u32; MARKS]) -> Index {
+        Index {
+            salts: [1, 2, 3, 4, 5, 6, 7, 8],
+            changes: 0,
+            frames,
+            page_size: 4_096,
+            checksum: [0; 8],
+            backfilled: 0,
+            attempted: 0,
+            marks,
+        }
+    }
+
+    #[test]
+    fn readers_that_do_not_see_all_frames_are_in_the_way() {
+        let index = index(7, [7, 7, 6, u32::MAX, 8]);
+        let locked = |first, last| {
+            let holder = ProcessId(1);
+            is_in_the_way(
+                &Lock {
+                    holder,
+                    first,
+                    last,
+                },
+                &index,
+            )
+        };
+        let slots = [0, 1, 2, 3, 4].map(|slot| locked(FIRST_MARK + slot, FIRST_MARK + slot));
+        assert_eq!(slots, [true, false, true, false, false]);
+        assert!(locked(FIRST_MARK + 1, FIRST_MARK + 2));
+        assert!(!locked(0, FIRST_MARK - 1));
+    }
+
+    #[test]
+    fn log_with_other_salts_is_not_the_one_of_an_index() {
+        let log = |salts: [u8; 8]| [&[0; 16][..], &salts, &[0; 8]].concat();
+        let (same, other) = (log([1, 2, 3, 4, 5, 6, 7, 8]), log([8; 8]));
+        let full = index(1, [0; MARKS]);
+        assert!(fits(&full, &same) && !fits(&full, &other) && !fits(&full, b""));
+        // Nothing is in the log yet.
+        let empty = index(0, [0; MARKS]);
+        assert!(fits(&empty, &other) && fits(&empty, b""));
+    }
+
+    #[test]
+    fn processes_that_have_a_file_open_are_found() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "").expect("a file");
+        let identity = Held::open(&path).expect("it is there").identity();
+        assert_eq!(others_with_descriptors(identity), []);
+        let mut other = Command::new("sleep")
+            .arg("60")
+            .stdin(Stdio::from(File::open(&path).expect("it is there")))
+            .spawn()
+            .expect("it starts");
+        assert_eq!(others_with_descriptors(identity), [ProcessId(other.id())]);
+        other.kill().expect("killed");
+        other.wait().expect("it ends");
+        assert_eq!(others_with_descriptors(identity), []);
+    }
 
     #[test]
     fn lock_is_read_from_line_of_its_file_only() {

@@ -167,3 +167,23 @@ impl Sum {
         (first, second)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_those_of_whole_frames() {
+        let frame = |page: u32, size: u32, content: u8| {
+            let mut frame = [page.to_be_bytes(), size.to_be_bytes()].concat();
+            frame.resize(FRAME_HEADER, 0);
+            frame.resize(FRAME_HEADER + 512, content);
+            frame
+        };
+        let frames = [frame(3, 0, 1), frame(4, 9, 2), vec![0; 100]].concat();
+        let read: Vec<_> = pages(&frames, 512)
+            .map(|page| (page.number, page.content.to_vec(), page.is_commit))
+            .collect();
+        assert_eq!(read, [(3, vec![1; 512], false), (4, vec![2; 512], true)]);
+    }
+}

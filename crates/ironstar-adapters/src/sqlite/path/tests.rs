@@ -9,8 +9,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::DatabaseFile;
+use super::{DatabaseFile, no_way};
 use crate::sqlite::{OpenError, SqliteUrl};
+use rustix::io::Errno;
 
 /// A folder with files of all kinds.
 fn folder() -> (TempDir, PathBuf) {
@@ -170,4 +171,26 @@ fn a_file_that_takes_the_place_of_another_is_noticed() {
     let error = file.verify(&claim).expect_err("a link");
     assert!(matches!(error, OpenError::Swapped { .. }), "{error:?}");
     file.claim().expect_err("a link is not the file");
+}
+
+#[test]
+fn each_reason_why_a_path_leads_nowhere_is_told_as_such() {
+    let told = |error: Errno| no_way("/x".into(), error.into());
+    assert!(matches!(told(Errno::LOOP), OpenError::Links { .. }));
+    assert!(matches!(told(Errno::NOENT), OpenError::NoFolder { .. }));
+    assert!(matches!(told(Errno::NOTDIR), OpenError::NoFolder { .. }));
+    assert!(matches!(told(Errno::ACCESS), OpenError::Denied { .. }));
+    assert!(matches!(
+        told(Errno::NAMETOOLONG),
+        OpenError::TooLong { .. }
+    ));
+    assert!(matches!(told(Errno::IO), OpenError::Unreadable { .. }));
+}
+
+#[test]
+fn file_that_another_process_has_just_made_is_taken() {
+    let (_folder, folder) = folder();
+    let found = find(folder.join("new.db")).expect("a path");
+    fs::write(folder.join("new.db"), "").expect("written");
+    found.create().expect("it is there");
 }

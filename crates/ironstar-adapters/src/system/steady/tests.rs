@@ -163,3 +163,48 @@ fn what_cannot_be_read_counts_as_not_stored() {
     let steady = SteadyClock::resume(HandClock::at(RIGHT), "{}[]");
     assert_eq!(steady.steady(), RIGHT);
 }
+
+#[test]
+fn moment_that_was_shown_before_the_clock_was_set_back_is_past() {
+    let clock = HandClock::at(RIGHT + YEAR);
+    let steady = SteadyClock::new(clock.clone());
+    steady.now();
+    clock.pass(HOUR);
+    steady.now();
+    clock.set(RIGHT);
+    for ago in [HOUR, HOUR / 2, Duration::ZERO] {
+        assert_eq!(steady.age(RIGHT + YEAR + HOUR - ago), ago);
+    }
+    clock.pass(DAY);
+    assert_eq!(steady.age(RIGHT + YEAR), DAY + HOUR);
+    assert_eq!(steady.age(RIGHT), DAY);
+    // What it has never shown is still to come.
+    let later = RIGHT + YEAR + 2 * HOUR;
+    assert_eq!(steady.age(later), (RIGHT + DAY) - later);
+}
+
+#[test]
+fn moment_that_the_clock_has_skipped_is_that_of_the_jump() {
+    let clock = HandClock::at(RIGHT);
+    let steady = SteadyClock::new(clock.clone());
+    steady.now();
+    for jumps in 1..=3 {
+        let jumped = clock.now();
+        clock.set(jumped + YEAR);
+        steady.now();
+        for skipped in [Duration::ZERO, DAY, YEAR - DAY, YEAR] {
+            assert_eq!(steady.age(jumped + skipped), Duration::ZERO, "{jumps}");
+        }
+        clock.pass(HOUR);
+        assert_eq!(steady.age(jumped + DAY), HOUR, "{jumps}");
+        assert_eq!(steady.age(RIGHT - DAY), DAY + jumps * HOUR);
+    }
+}
+
+#[test]
+fn steady_clock_runs_as_long_as_the_one_that_it_reads() {
+    let clock = HandClock::at(RIGHT);
+    let steady = SteadyClock::new(clock.clone());
+    clock.pass(HOUR);
+    assert_eq!(steady.uptime(), HOUR);
+}
