@@ -86,12 +86,12 @@ pub async fn last_of_stream(
             .await?;
         Ok::<_, StoreError>(found.first().is_some_and(|event| event.position <= until))
     };
-    // So many events are known to be in, and so many more might be.
-    let (mut count, mut more) = (0, 1);
-    while is_in(count + more - 1).await? {
-        count += more;
+    // Fewer events are in than this power of two.
+    let mut more = 1;
+    while is_in(more - 1).await? {
         more *= 2;
     }
+    let mut count = 0;
     while more > 1 {
         more /= 2;
         if is_in(count + more - 1).await? {

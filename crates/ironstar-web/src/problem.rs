@@ -376,8 +376,8 @@ impl From<JsonRejection> for Problem {
                 "unsupported-media-type",
                 "a command is sent as JSON, with the header 'content-type: application/json'",
             ),
-            // A body that does not come to its end, and what may be added.
-            _ => Self::malformed(),
+            // What axum may add, too.
+            JsonRejection::BytesRejection(_) | _ => Self::malformed(),
         }
     }
 }
@@ -393,8 +393,10 @@ impl From<FormRejection> for Problem {
             FormRejection::FailedToDeserializeFormBody(error) => {
                 Self::invalid("invalid-value", innermost(&error))
             }
-            // A body that does not come to its end, a query, and what may be added.
-            _ => Self::malformed(),
+            // What axum may add, too. No form of ours is a query.
+            FormRejection::FailedToDeserializeForm(_) | FormRejection::BytesRejection(_) | _ => {
+                Self::malformed()
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Where places of the log are found.
 
+use ironstar_adapters::system::SystemIdSource;
 use ironstar_app::history::{Resolved, last_of_stream, resolve};
 use ironstar_app::{EventFeed, FeedError};
 use ironstar_ports::{
-    Append, EventStore, ExpectedSequence, LogPlace, Metadata, NewEvent, Payload, Position,
-    Sequence, StoreError, StreamId,
+    Append, EventStore, ExpectedSequence, IdSource, LogPlace, Metadata, NewEvent, Payload,
+    Position, Sequence, StoreError, StreamId,
 };
-use uuid::Uuid;
 
 use crate::feed::HINTS_ONLY;
 use crate::support::{TestStore, append, memory_bus, memory_store};
@@ -52,7 +52,7 @@ fn event(stream: &StreamId) -> Append {
         event_type: "happened".to_owned(),
         schema_version: 1,
         payload: Payload::from_text("{}".to_owned()).expect("JSON"),
-        metadata: Metadata::new(Uuid::now_v7()),
+        metadata: Metadata::new(SystemIdSource.next_id()),
     };
     Append::to_stream(stream.clone(), ExpectedSequence::Any, vec![event])
 }
