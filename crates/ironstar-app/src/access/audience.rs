@@ -39,3 +39,56 @@ impl Audience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ironstar_ports::{Metadata, Payload, Position, Sequence, StreamId};
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(7);
+    const PARENT: Uuid = Uuid::from_u128(8);
+
+    /// Whom an event of an aggregate may be told to, which is a part of another one.
+    fn told(aggregate_type: &str, parent: Option<&str>) -> Audience {
+        Audience::of(&Envelope {
+            position: Position::new(1),
+            stream: StreamId::new(aggregate_type, ID.to_string()),
+            sequence: Sequence::FIRST,
+            event_type: "happened".to_owned(),
+            schema_version: 2,
+            payload: Payload::from_text("{}".to_owned()).expect("JSON"),
+            metadata: Metadata {
+                parent: parent.map(|parent| StreamId::new(parent, PARENT.to_string())),
+                ..Metadata::new(ID)
+            },
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn event_is_for_those_whom_its_aggregate_or_its_list_is_for() {
+        assert_eq!(told("List", None), Audience::OfList(ID.into()));
+        assert_eq!(told("Todo", Some("List")), Audience::OfList(PARENT.into()));
+        assert_eq!(told("Todo", None), Audience::OfList(ListId::SHARED));
+        assert_eq!(told("User", None), Audience::OfUser(ID.into()));
+    }
+
+    #[test]
+    fn event_that_is_not_known_to_be_for_somebody_is_for_nobody() {
+        for (aggregate_type, parent) in [
+            ("Todo", Some("Folder")),
+            ("Identity", None),
+            ("Step", Some("List")),
+            ("Invoice", Some("List")),
+        ] {
+            assert_eq!(
+                told(aggregate_type, parent),
+                Audience::Nobody,
+                "{aggregate_type}"
+            );
+        }
+    }
+}

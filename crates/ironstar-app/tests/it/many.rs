@@ -313,6 +313,14 @@ async fn a_command_that_is_sent_again_is_answered_as_before() {
         matches!(error, ListWideError::Command(CommandError::KeyReused)),
         "{error}"
     );
+    // Nor is it in the way that it is not known what the list holds by now.
+    let head = world.events.head().await.expect("read");
+    world.log.damage([head.next()]);
+    world.happens_loudly("1", "happened").await;
+    let again = complete(&recorded("complete")).await;
+    assert_eq!(again.expect("accepted"), first);
+    let other = complete(&CommandContext::default()).await;
+    assert!(matches!(other, Err(ListWideError::Behind(_))), "{other:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -78,7 +78,11 @@ impl Cut {
         at: Location,
         until: Option<Position>,
     ) -> Result<Option<Self>, ReadError> {
-        let mut page = lists.page(at.list, at.show, at.after, MOST).await?;
+        let page = lists.page(at.list, at.show, at.after, MOST).await?;
+        Ok(Self::ending_at(page, until))
+    }
+
+    fn ending_at(mut page: TodoPage, until: Option<Position>) -> Option<Self> {
         if let Some(until) = until {
             let length = page.todos.partition_point(|todo| todo.created <= until);
             if length < page.todos.len() {
@@ -87,7 +91,7 @@ impl Cut {
             }
         }
         let is_all = page.next.is_none() || page.next == until;
-        Ok(is_all.then_some(Self { page, until }))
+        is_all.then_some(Self { page, until })
     }
 }
 
@@ -189,15 +193,42 @@ mod tests {
         }
     }
 
-    #[test]
-    fn page_is_cut_again_when_it_has_become_much_too_short() {
-        let todos: Vec<TodoItem> = (1..=PAGE as u64).map(item).collect();
-        let page = TodoPage {
+    fn page(length: u64, next: Option<u64>) -> TodoPage {
+        TodoPage {
             place: Position::new(10).into(),
             counts: TodoCounts::default(),
-            todos: todos.clone(),
-            next: Some(Position::new(PAGE as u64)),
-        };
+            todos: (1..=length).map(item).collect(),
+            next: next.map(Position::new),
+        }
+    }
+
+    #[test]
+    fn page_is_read_again_as_it_was_cut() {
+        for (next, until, expected) in [
+            (None, None, Some((6, None))),
+            (None, Some(4), Some((4, Some(4)))),
+            (Some(6), Some(4), Some((4, Some(4)))),
+            // What came behind it is gone.
+            (None, Some(6), Some((6, None))),
+            (None, Some(9), Some((6, None))),
+            (Some(6), Some(6), Some((6, Some(6)))),
+            // It has become far too long.
+            (Some(6), None, None),
+            (Some(6), Some(9), None),
+        ] {
+            let cut = Cut::ending_at(page(6, next), until.map(Position::new));
+            let cut = cut.map(|cut| {
+                assert_eq!(cut.until, until.map(Position::new));
+                (cut.page.todos.len(), cut.page.next.map(Position::get))
+            });
+            assert_eq!(cut, expected, "{next:?} {until:?}");
+        }
+    }
+
+    #[test]
+    fn page_is_cut_again_when_it_has_become_much_too_short() {
+        let page = page(PAGE as u64, Some(PAGE as u64));
+        let todos = page.todos.clone();
         let until = page.next;
         let mut window = Window::of(&Cut { page, until });
         for (gone, todo) in todos.iter().enumerate() {
@@ -212,13 +243,10 @@ mod tests {
     /// show who have only been told.
     #[test]
     fn what_is_known_ahead_of_its_time_is_not_patched() {
-        let page = TodoPage {
-            place: Position::new(10).into(),
-            counts: TodoCounts::default(),
-            todos: Vec::new(),
-            next: None,
+        let cut = Cut {
+            page: page(0, None),
+            until: None,
         };
-        let cut = Cut { page, until: None };
         let mut window = Window::of(&cut);
         assert!(!window.can_be_patched(Position::new(9)));
         assert!(window.can_be_patched(Position::new(10)));

@@ -21,6 +21,7 @@ mod manners;
 mod overload;
 mod owners;
 mod page;
+mod profiles;
 mod revoked;
 mod sessions;
 mod shutdown;
