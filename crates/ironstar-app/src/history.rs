@@ -73,7 +73,8 @@ pub async fn head(store: &dyn EventStore) -> Result<LogPlace, StoreError> {
 ///
 /// # Errors
 ///
-/// If the store cannot be read.
+/// If the store cannot be read, or an event that the search meets is damaged, also one
+/// behind the position.
 pub async fn last_of_stream(
     store: &dyn EventStore,
     stream: &StreamId,

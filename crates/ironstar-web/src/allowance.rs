@@ -121,8 +121,11 @@ impl Taken {
     ///
     /// As [`Allowance::take`]; what was taken up before stays so.
     pub fn grow(&mut self, amount: u64) -> Result<(), Refused> {
-        self.from.add(self.visitor, amount)?;
-        self.amount += amount;
+        // What takes up nothing is not refused, even if others have taken up all.
+        if amount > 0 {
+            self.from.add(self.visitor, amount)?;
+            self.amount += amount;
+        }
         Ok(())
     }
 
@@ -186,13 +189,14 @@ mod tests {
     #[test]
     fn visitor_has_an_amount_to_spare_when_others_take_up_the_servers() {
         let allowance = Arc::new(Allowance::shared(10, 15, 3));
-        let first = allowance.take(visitor(1), 10).expect("room");
+        let mut first = allowance.take(visitor(1), 10).expect("room");
         let second = allowance.take(visitor(2), 5).expect("room");
         assert_eq!(allowance.take(visitor(2), 1).err(), Some(Refused::Server));
         assert_eq!(allowance.take(visitor(3), 4).err(), Some(Refused::Server));
         let mut third = allowance.take(visitor(3), 2).expect("to spare");
         assert_eq!(third.grow(1), Ok(()));
         assert_eq!(third.grow(1), Err(Refused::Server));
+        assert_eq!(first.grow(0), Ok(()));
         drop((first, second));
         assert_eq!(third.grow(7), Ok(()));
         third.grow_anyway(5);

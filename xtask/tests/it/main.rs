@@ -3,6 +3,7 @@
 
 mod contracts;
 mod guide;
+mod http;
 mod layers;
 mod layout;
 mod migrate;

@@ -189,10 +189,16 @@ impl Course {
     }
 
     /// The steady time at which the clock has shown `then`, if it shows `now`. Where it
-    /// has shown that more than once, the last time counts.
+    /// has shown that more than once, the last time counts; where it has jumped over it,
+    /// that jump.
     fn steady(&self, then: i64, now: i64) -> i64 {
-        let mut left_out = self.left_out();
-        let mut until = now;
+        let to_come = then - self.left_out();
+        // A clock goes back a little without a jump.
+        if (now + 1..=now + whole(LONGEST_PAUSE)).contains(&then) {
+            return to_come;
+        }
+        let (mut left_out, mut until) = (self.left_out(), now);
+        let mut skipped = None;
         for jump in self.jumps.iter().rev() {
             let Jump(from, to) = *jump;
             if (to..=until).contains(&then) {
@@ -200,17 +206,14 @@ impl Course {
             }
             let before = left_out - jump.by();
             if (from..to).contains(&then) {
-                // The clock has never shown it: it is in the jump.
-                return from - before;
+                skipped = skipped.or(Some(from - before));
             }
             (left_out, until) = (before, from);
         }
-        // What the clock has not shown yet comes after the last jump, and the rest before
-        // the first.
-        if then > until {
-            left_out = self.left_out();
+        if then <= until {
+            return then - left_out;
         }
-        then - left_out
+        skipped.filter(|_| then <= now).unwrap_or(to_come)
     }
 }
 

@@ -208,3 +208,48 @@ fn steady_clock_runs_as_long_as_the_one_that_it_reads() {
     clock.pass(HOUR);
     assert_eq!(steady.uptime(), HOUR);
 }
+
+#[test]
+fn moment_just_ahead_of_a_clock_that_went_back_a_little_is_still_to_come() {
+    let clock = HandClock::at(RIGHT + YEAR);
+    let steady = SteadyClock::new(clock.clone());
+    steady.now();
+    clock.set(RIGHT);
+    steady.now();
+    clock.pass(2 * HOUR);
+    let stored = steady.to_store().expect("it is worth storing");
+    clock.set(RIGHT + HOUR + HOUR / 2);
+    let steady = SteadyClock::resume(clock.clone(), &stored);
+    assert_eq!(steady.age(RIGHT + 2 * HOUR), -time::Duration::minutes(30));
+    clock.set(RIGHT + HOUR);
+    assert_eq!(steady.age(RIGHT + 2 * HOUR), -time::Duration::HOUR);
+}
+
+#[test]
+fn moment_that_was_shown_is_not_hidden_by_a_later_jump_over_it() {
+    let clock = HandClock::at(RIGHT);
+    let steady = SteadyClock::new(clock.clone());
+    steady.now();
+    clock.set(OffsetDateTime::UNIX_EPOCH);
+    steady.now();
+    clock.pass(HOUR);
+    steady.now();
+    clock.set(RIGHT + HOUR);
+    steady.now();
+    clock.pass(DAY);
+    assert_eq!(steady.age(RIGHT - DAY), DAY + HOUR + DAY);
+    // This was never shown.
+    assert_eq!(steady.age(RIGHT + HOUR / 2), DAY);
+}
+
+#[test]
+fn moment_to_come_that_a_wrong_reading_has_skipped_is_still_to_come() {
+    let clock = HandClock::at(RIGHT);
+    let steady = SteadyClock::new(clock.clone());
+    steady.now();
+    clock.set(RIGHT + YEAR);
+    steady.now();
+    clock.set(RIGHT);
+    assert_eq!(steady.age(RIGHT + DAY), -time::Duration::DAY);
+    assert_eq!(steady.age(RIGHT + YEAR), Duration::ZERO, "it was shown");
+}
