@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::layout::{root, sources};
 
-const MODEL: &str = "docs/adr/0008-who-may-see-what.md";
+const MODEL: &str = "docs/SECURITY.md";
 
 #[test]
 fn every_control_has_tests_that_are_there() {
