@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn clients_that_are_gone_take_no_room() {
-        let turns = Turns::default();
+        let turns = Turns::new(9);
         let lasting = client(&turns, 1);
         let _turn = now(&lasting).expect("a turn");
         for number in 2..=255 {
