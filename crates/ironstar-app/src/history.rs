@@ -12,6 +12,9 @@ use ironstar_ports::{Envelope, EventStore, LogPlace, Position, Sequence, StoreEr
 
 use crate::FeedError;
 
+/// How many pages a consumer that is behind has read in advance.
+const AHEAD: u64 = 3;
+
 /// What a place comes to in the log as it is now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resolved {
@@ -187,9 +190,6 @@ fn goes_on(mut last: Position, page: VecDeque<Arc<Envelope>>) -> Page {
     }
     Ok(page)
 }
-
-/// How many pages a consumer that is behind has read in advance.
-const AHEAD: u64 = 3;
 
 /// The next pages that a consumer has read in advance, as far as the log has whole ones:
 /// the positions that they come after.

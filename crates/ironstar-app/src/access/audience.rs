@@ -51,7 +51,7 @@ mod tests {
     const ID: Uuid = Uuid::from_u128(7);
     const PARENT: Uuid = Uuid::from_u128(8);
 
-    /// Whom an event of an aggregate may be told to, which is a part of another one.
+    /// The audience of an event of an aggregate that is a part of another one.
     fn told(aggregate_type: &str, parent: Option<&str>) -> Audience {
         Audience::of(&Envelope {
             position: Position::new(1),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn event_is_for_those_whom_its_aggregate_or_its_list_is_for() {
+    fn event_has_the_audience_of_its_aggregate_or_its_list() {
         assert_eq!(told("List", None), Audience::OfList(ID.into()));
         assert_eq!(told("Todo", Some("List")), Audience::OfList(PARENT.into()));
         assert_eq!(told("Todo", None), Audience::OfList(ListId::SHARED));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn event_that_is_not_known_to_be_for_somebody_is_for_nobody() {
+    fn event_without_a_declared_audience_is_for_no_caller() {
         for (aggregate_type, parent) in [
             ("Todo", Some("Folder")),
             ("Identity", None),

@@ -42,7 +42,7 @@ fn batch_believes_what_its_callers_say() {
     assert_eq!(guess(&[append(ExpectedSequence::NoStream)]), Some(None));
     let exact = append(ExpectedSequence::Exact(LAST));
     assert_eq!(guess(std::slice::from_ref(&exact)), Some(Some(LAST)));
-    // Who comes second cannot know what the first has made of it.
+    // What the second append expects follows from the first.
     let next = append(ExpectedSequence::Exact(LAST.next()));
     let any = append(ExpectedSequence::Any);
     assert_eq!(guess(&[exact, next, any]), Some(Some(LAST)));
