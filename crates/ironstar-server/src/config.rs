@@ -211,7 +211,7 @@ impl Config {
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             command_rate: self.command_rate,
-            streams_per_visitor: self.streams_per_visitor,
+            streams_per_client: self.streams_per_visitor,
             client_address_header: self.client_address_header.clone(),
             allowed_hosts: self.hosts(),
             compress_streams: self.compress_streams,
@@ -402,7 +402,7 @@ mod tests {
     fn clients_are_limited_unless_the_operator_wants_otherwise() {
         let config = parse(&[]).expect("defaults");
         let limits = config.limits();
-        assert_eq!((limits.command_rate, limits.streams_per_visitor), (20, 64));
+        assert_eq!((limits.command_rate, limits.streams_per_client), (20, 64));
         assert_eq!(limits.client_address_header, None);
         assert_eq!(config.max_connections(), None);
 
@@ -414,7 +414,7 @@ mod tests {
         ]);
         let config = config.expect("options");
         let limits = config.limits();
-        assert_eq!((limits.command_rate, limits.streams_per_visitor), (0, 0));
+        assert_eq!((limits.command_rate, limits.streams_per_client), (0, 0));
         let header = limits.client_address_header.expect("a header");
         assert_eq!(header, "x-real-ip");
         assert_eq!(config.max_connections(), Some(1));

@@ -31,7 +31,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use ironstar_web::{Allowance, Taken, Visitor};
+use ironstar_web::{Allowance, Client, Taken};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -142,7 +142,7 @@ impl Door {
         let Some(clients) = &self.clients else {
             return Some((self.welcome.clone(), None));
         };
-        let client = Visitor::at(peer.ip());
+        let client = Client::at(peer.ip());
         let (terms, taken) = match clients.take(client, 1) {
             Ok(taken) => (&self.welcome, taken),
             Err(_) => (&self.refusal, self.told.take(client, 1).ok()?),

@@ -13,6 +13,8 @@
 //! Here is the one GET that changes something, because the protocol has it so. What
 //! protects it is `state`: no other site knows it.
 
+pub(crate) mod news;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,13 +34,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::form::Form;
-use crate::layout::local;
-use crate::origin::RequestOrigin;
-use crate::private::PrivateNews;
-use crate::problem::Problem;
+use crate::Site;
+use crate::SiteAddress;
+use crate::account::news::PrivateNews;
+use crate::edge::form::Form;
+use crate::edge::problem::Problem;
+use crate::page::layout::local;
+use crate::session::origin::RequestOrigin;
 use crate::session::{Open, Session, SessionData, SignedIn};
-use crate::{Site, SiteAddress};
 
 /// Where a provider sends browsers back to.
 pub(crate) const CALLBACK: &str = "/sign-in/callback";

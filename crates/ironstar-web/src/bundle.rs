@@ -29,9 +29,10 @@ use futures::{StreamExt, future};
 use serde::Deserialize;
 use tower::ServiceExt;
 
-use crate::problem::Problem;
+use crate::edge::problem::Problem;
 use crate::session::Session;
-use crate::{drawn, sse};
+use crate::session::drawn_for;
+use crate::stream::sse;
 
 /// Where bundles are served.
 pub(crate) const PATH: &str = "/api/sse/bundle";
@@ -105,7 +106,7 @@ impl Wanted {
         parts.uri = uri;
         for (name, value) in [
             (HeaderName::from_static("last-event-id"), self.id),
-            (HeaderName::from_static(drawn::HEADER), self.drawn_for),
+            (HeaderName::from_static(drawn_for::HEADER), self.drawn_for),
         ] {
             parts.headers.remove(&name);
             if let Some(value) = value {

@@ -15,8 +15,8 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::origin::{RequestOrigin, parse_key};
-use crate::problem::Problem;
+use crate::edge::problem::Problem;
+use crate::session::origin::{RequestOrigin, parse_key};
 
 /// A byte order mark, in UTF-8.
 const MARK: &[u8] = "\u{feff}".as_bytes();

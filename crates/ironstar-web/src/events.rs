@@ -19,13 +19,13 @@ use audition::Audition;
 use hearing::{Hearing, Listener};
 
 use crate::Services;
-use crate::origin::RequestOrigin;
-use crate::private::PrivateNews;
-use crate::problem::Problem;
-use crate::rate::Charge;
+use crate::account::news::PrivateNews;
+use crate::edge::problem::Problem;
+use crate::edge::rate::Charge;
+use crate::edge::turns::Turns;
 use crate::session::Session;
-use crate::sse::{self, LastEventId, SignOfLife};
-use crate::turns::Turns;
+use crate::session::origin::RequestOrigin;
+use crate::stream::sse::{self, LastEventId, SignOfLife};
 
 /// The routes of this module.
 pub(crate) fn routes(services: Services, news: PrivateNews) -> Router {
@@ -87,7 +87,7 @@ async fn events(
     if let Some(events) = listener.events_to_read() {
         charge.catch_up(events)?;
     }
-    let turns = turns.of(charge.visitor());
+    let turns = turns.of(charge.client());
     let frames = listener.listen(turns, charge);
     // Also who is cut off before the first event knows where to go on.
     let first = after.map_or_else(reset, sse::progress);

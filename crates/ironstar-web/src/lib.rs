@@ -17,49 +17,28 @@
 //!   tells their pages what concerns nobody else. `guard` keeps streams to those who
 //!   may have them, and `drawn` has pages load themselves anew that were away when who
 //!   looks at them changed.
-//! - [`Limits`] says what a client may take: `visitor` tells them apart, `rate`,
+//! - [`Limits`] says what a client may take: `client` tells them apart, `rate`,
 //!   `streams`, `bodies` and `unread` count, `hosts` knows the server's names, and
 //!   `cross_site` refuses what other sites send.
 
+mod site;
+
+mod stream;
+
+mod edge;
+
+mod session;
+
+mod page;
+
 mod account;
-mod allowance;
-mod assets;
-mod bodies;
+
 mod bundle;
 mod command;
-mod cross_site;
-mod drawn;
 mod events;
-mod form;
-mod guard;
-mod headers;
-mod hosts;
-mod icon;
-mod kit;
-mod latest;
-mod layout;
-mod limits;
 mod list;
-mod live;
-mod notice;
-mod origin;
-mod pack;
 mod presence;
-mod private;
-mod problem;
-mod rate;
-mod session;
-mod shared;
-mod site;
-mod sse;
-mod streams;
-#[cfg(debug_assertions)]
-mod styleguide;
-mod theme;
 mod todo;
-mod turns;
-mod unread;
-mod visitor;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,23 +56,29 @@ use tower_http::timeout::RequestBodyDeadlineLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::{Level, Span};
 
-pub use crate::allowance::{Allowance, Refused, Taken};
-pub use crate::limits::{AllowedHosts, HostRule, HostRuleError, Limits};
+pub use crate::edge::allowance::{Allowance, Refused, Taken};
+pub use crate::edge::client::Client;
+pub use crate::edge::limits::{AllowedHosts, HostRule, HostRuleError, Limits};
+pub use crate::edge::unread::Unread;
 pub use crate::site::{Home, Site, SiteAddress, SiteAddressError};
-pub use crate::unread::Unread;
-pub use crate::visitor::Visitor;
 
 use crate::account::Accounts;
-use crate::bodies::Bodies;
-use crate::headers::SiteHeaders;
-use crate::layout::Provider;
-use crate::pack::Packer;
-use crate::private::PrivateNews;
-use crate::problem::Problem;
-use crate::rate::{CommandRate, NewSessionRate};
+use crate::edge::{body, client, cross_site, headers, hosts, problem, rate, streams, unread};
+#[cfg(debug_assertions)]
+use crate::page::styleguide;
+use crate::page::{assets, theme};
+use crate::stream::pack;
+
+use crate::account::news::PrivateNews;
+use crate::edge::body::Bodies;
+use crate::edge::headers::SiteHeaders;
+use crate::edge::problem::Problem;
+use crate::edge::rate::{CommandRate, NewSessionRate};
+use crate::edge::streams::Streams;
+use crate::edge::unread::UnreadLimit;
+use crate::page::layout::Provider;
 use crate::session::{Cookies, Sessions};
-use crate::streams::Streams;
-use crate::unread::UnreadLimit;
+use crate::stream::pack::Packer;
 
 /// How long a request's body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
@@ -152,7 +137,7 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
     let provider = identities.as_ref().map(|it| Provider(it.name().into()));
     let sign_in = identities.as_ref().map(|it| it.origin());
     let headers = SiteHeaders::new(is_secure, sign_in);
-    let streams = Streams::new(limits.streams_per_visitor);
+    let streams = Streams::new(limits.streams_per_client);
     let counted = middleware::from_fn_with_state(streams, streams::count);
     let router = routes(services, &news);
     let router = router
@@ -168,7 +153,7 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
         .fallback(async || Problem::no_such_page())
         .method_not_allowed_fallback(async || Problem::no_such_method());
     let site = Arc::new(site);
-    let unread = UnreadLimit::new(limits.streams_per_visitor > 0);
+    let unread = UnreadLimit::new(limits.streams_per_client > 0);
     limited(router.layer(counted), &limits, &site)
         .layer(middleware::from_fn(problem::as_page))
         .layer(Extension(provider))
@@ -177,7 +162,7 @@ pub fn router(services: Services, site: Site, limits: Limits) -> Router {
         .layer(middleware::from_fn_with_state(unread, unread::count))
         .layer(middleware::from_fn_with_state(
             limits.client_address_header,
-            visitor::identify,
+            client::identify,
         ))
         .layer(middleware::map_response_with_state(headers, headers::add))
         // What is wrong inside is logged where it is known (`problem`). Any
@@ -218,7 +203,7 @@ fn routes(services: Services, news: &PrivateNews) -> Router {
 
 /// Guards routes by limits.
 fn limited(router: Router, limits: &Limits, site: &Arc<Site>) -> Router {
-    let bodies = Bodies::new(limits.streams_per_visitor > 0);
+    let bodies = Bodies::new(limits.streams_per_client > 0);
     let rate = Arc::new(CommandRate::new(limits.command_rate, MonotonicClock));
     let hosts = Arc::new(limits.allowed_hosts.clone());
     router
@@ -231,7 +216,7 @@ fn limited(router: Router, limits: &Limits, site: &Arc<Site>) -> Router {
         ))
         .layer(middleware::from_fn_with_state(hosts, hosts::check))
         .layer(middleware::from_fn(headers::once))
-        .layer(middleware::from_fn_with_state(bodies, bodies::whole))
+        .layer(middleware::from_fn_with_state(bodies, body::whole))
         .layer(RequestBodyDeadlineLayer::new(BODY_DEADLINE))
 }
 

@@ -25,16 +25,16 @@ use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
 
 use crate::Services;
+use crate::account::news::PrivateNews;
 use crate::command::{CommandRequest, CommandResponse, keyed_written, written};
-use crate::drawn;
-use crate::form::Form;
-use crate::layout::Frame;
-use crate::live::LiveViews;
-use crate::origin::RequestOrigin;
-use crate::private::PrivateNews;
-use crate::problem::Problem;
+use crate::edge::form::Form;
+use crate::edge::problem::Problem;
+use crate::page::layout::Frame;
 use crate::session::Session;
+use crate::session::drawn_for;
+use crate::session::origin::RequestOrigin;
 use crate::site::BaseAddress;
+use crate::stream::live::LiveViews;
 
 use live::{AllLists, ListsView, Whose};
 
@@ -59,7 +59,7 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
         .route("/api/commands/list", post(command))
         .route(
             "/api/sse/lists",
-            get(live::stream).layer(from_fn(drawn::check)),
+            get(live::stream).layer(from_fn(drawn_for::check)),
         )
         .with_state(lists)
 }

@@ -20,10 +20,10 @@ use maud::Markup;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::latest::{Side, side};
 use crate::session::SessionId;
-use crate::shared::{Life, Shared};
-use crate::sse;
+use crate::stream::latest::{Side, side};
+use crate::stream::shared::{Life, Shared};
+use crate::stream::sse;
 
 /// How often people are told at the most.
 const PACE: Duration = Duration::from_secs(1);

@@ -16,6 +16,8 @@
 
 mod cookie;
 mod data;
+pub(crate) mod drawn_for;
+pub(crate) mod origin;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,9 +39,9 @@ use tokio::sync::Mutex as AsyncMutex;
 pub(crate) use cookie::{Cookies, SessionId};
 pub(crate) use data::{SessionData, SignedIn, Theme};
 
-use crate::problem::Problem;
-use crate::rate::NewSessionRate;
-use crate::visitor::Visitor;
+use crate::edge::client::Client;
+use crate::edge::problem::Problem;
+use crate::edge::rate::NewSessionRate;
 
 /// How long a session is remembered that was brought back.
 const AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -72,7 +74,7 @@ pub(crate) struct Session(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     sessions: Arc<Sessions>,
-    visitor: Visitor,
+    client: Client,
     /// What the browser has come with.
     brought: Option<SessionId>,
     state: AsyncMutex<Known>,
@@ -111,7 +113,7 @@ pub(crate) enum SessionError {
     /// What is to be stored of it has no stored form.
     #[error("a session cannot be stored")]
     Unwritable(#[from] PayloadError),
-    /// One visitor asks for too many.
+    /// One client asks for too many.
     #[error("too many sessions have begun at your address; try again in a while")]
     TooMany(Duration),
 }
@@ -155,10 +157,10 @@ impl Sessions {
     }
 
     /// The session of a request with these headers.
-    pub(crate) fn session(self: &Arc<Self>, headers: &HeaderMap, visitor: Visitor) -> Session {
+    pub(crate) fn session(self: &Arc<Self>, headers: &HeaderMap, client: Client) -> Session {
         Session(Arc::new(Inner {
             sessions: Arc::clone(self),
-            visitor,
+            client,
             brought: self.cookies.read(headers),
             state: AsyncMutex::new(Known::NotYet),
             answer: Mutex::default(),
@@ -248,7 +250,7 @@ impl Session {
         let sessions = &self.0.sessions;
         sessions
             .rate
-            .count(self.0.visitor)
+            .count(self.0.client)
             .map_err(SessionError::TooMany)?;
         let guest = sessions.ids.next_id().into();
         let open = sessions.open(SessionData::of(guest), TRIAL);
@@ -317,7 +319,7 @@ impl Session {
 
     /// What a visitor without a session is known by.
     fn place(&self) -> String {
-        let address = self.0.visitor.to_string();
+        let address = self.0.client.to_string();
         self.0.sessions.links.place(&address)
     }
 
@@ -370,11 +372,11 @@ impl Known {
 /// Gives each request its session, and its browser what to keep of it.
 pub(crate) async fn carry(
     State(sessions): State<Arc<Sessions>>,
-    visitor: Visitor,
+    client: Client,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let session = sessions.session(request.headers(), visitor);
+    let session = sessions.session(request.headers(), client);
     request.extensions_mut().insert(session.clone());
     let mut response = next.run(request).await;
     let mut answer = session

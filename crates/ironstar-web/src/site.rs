@@ -13,7 +13,7 @@ use ironstar_app::access::Links;
 use ironstar_domain::{LinkId, ListId};
 use thiserror::Error;
 
-use crate::hosts::RequestHost;
+use crate::edge::hosts::RequestHost;
 
 /// The site as a whole.
 #[derive(Clone, Debug, Default)]

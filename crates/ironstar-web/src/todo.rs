@@ -36,17 +36,17 @@ use ironstar_domain::{Access, ListId};
 use ironstar_ports::LogPlace;
 
 use crate::Services;
-use crate::drawn;
-use crate::guard::{guarded, guarded_side};
-use crate::latest::Side;
-use crate::live::LiveViews;
-use crate::origin::RequestOrigin;
+use crate::account::news::PrivateNews;
+use crate::edge::problem::Problem;
 use crate::presence::Presence;
-use crate::private::PrivateNews;
-use crate::problem::Problem;
 use crate::session::Session;
+use crate::session::drawn_for;
+use crate::session::origin::RequestOrigin;
 use crate::site::BaseAddress;
-use crate::sse::{self, LastEventId, SignOfLife};
+use crate::stream::guard::{guarded, guarded_side};
+use crate::stream::latest::Side;
+use crate::stream::live::LiveViews;
+use crate::stream::sse::{self, LastEventId, SignOfLife};
 
 use heading::Headings;
 use live::TodoView;
@@ -82,10 +82,10 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
         .route("/api/todos", get(program::query))
         .route("/api/commands/todo", post(program::command))
         .route("/api/commands/todos", post(program::command_on_list))
-        .route("/api/sse/todos", get(live).layer(from_fn(drawn::check)))
+        .route("/api/sse/todos", get(live).layer(from_fn(drawn_for::check)))
         .route(
             "/api/sse/first",
-            get(first::stream).layer(from_fn(drawn::check)),
+            get(first::stream).layer(from_fn(drawn_for::check)),
         )
         .with_state(todos)
 }

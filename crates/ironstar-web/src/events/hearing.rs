@@ -21,9 +21,9 @@ use ironstar_ports::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::audition::{Audition, Unknown};
-use crate::rate::Charge;
-use crate::sse;
-use crate::turns::ClientTurns;
+use crate::edge::rate::Charge;
+use crate::edge::turns::ClientTurns;
+use crate::stream::sse;
 
 /// How many events are read in one turn.
 const PAGE: usize = 512;

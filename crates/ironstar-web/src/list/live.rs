@@ -14,11 +14,11 @@ use ironstar_domain::{ListName, Principal};
 use ironstar_ports::LogPlace;
 
 use super::{Lists, view};
-use crate::live::{Drawing, View, Whole};
-use crate::origin::RequestOrigin;
-use crate::problem::Problem;
+use crate::edge::problem::Problem;
 use crate::session::Session;
-use crate::sse::{self, LastEventId, SignOfLife};
+use crate::session::origin::RequestOrigin;
+use crate::stream::live::{Drawing, View, Whole};
+use crate::stream::sse::{self, LastEventId, SignOfLife};
 
 /// How many lists of a kind a page shows.
 const PAGE: usize = 500;

@@ -5,10 +5,10 @@ use ironstar_app::list::ListItem;
 use maud::{Markup, html};
 
 use super::live::AllLists;
-use crate::icon::{cross, pencil, star};
-use crate::kit::{Button, empty_state};
-use crate::layout::{self, Frame};
-use crate::notice;
+use crate::page::icon::{cross, pencil, star};
+use crate::page::kit::{Button, empty_state};
+use crate::page::layout::{self, Frame};
+use crate::page::notice;
 
 /// The whole page. Its key makes a list that is created twice one.
 pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{PACE, PATIENCE, Presence};
-use crate::latest::Side;
 use crate::session::SessionId;
+use crate::stream::latest::Side;
 
 fn presence() -> Presence {
     Presence::new(|people| html! { (people) })

@@ -11,8 +11,8 @@ use ironstar_ports::{Clock, Payload, SessionHash, SessionStore, StoreError, Stor
 use time::OffsetDateTime;
 
 use super::{Cookies, Session, SessionData, Sessions, Theme};
-use crate::rate::NewSessionRate;
-use crate::visitor::Visitor;
+use crate::edge::client::Client;
+use crate::edge::rate::NewSessionRate;
 
 /// What happens to a session as soon as it has been read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,7 +115,7 @@ async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
         Cookies::new(false),
         NewSessionRate::new(false, MonotonicClock),
     ));
-    let request = |headers: &HeaderMap| sessions.session(headers, Visitor::default());
+    let request = |headers: &HeaderMap| sessions.session(headers, Client::default());
     let open = request(&HeaderMap::new()).begin().await.expect("begun");
     let cookie = Cookies::new(false).write(open.id, Duration::from_secs(60));
     let headers = HeaderMap::from_iter([(header::COOKIE, cookie)]);

@@ -19,15 +19,15 @@ use tokio::sync::broadcast::error::RecvError;
 use super::page::Reader;
 use super::view::{Refused, composer};
 use super::{CATCH_UP, Todos};
-use crate::guard::RELOAD;
-use crate::icon::star;
-use crate::kit::{Banner, empty_state};
-use crate::layout::{self, Frame};
-use crate::notice;
-use crate::origin::RequestOrigin;
-use crate::problem::Problem;
+use crate::edge::problem::Problem;
+use crate::page::icon::star;
+use crate::page::kit::{Banner, empty_state};
+use crate::page::layout::{self, Frame};
+use crate::page::notice;
 use crate::session::Session;
-use crate::sse::{self, SignOfLife};
+use crate::session::origin::RequestOrigin;
+use crate::stream::guard::RELOAD;
+use crate::stream::sse::{self, SignOfLife};
 
 /// What the list is called that somebody's first todo makes.
 const FIRST_LIST: &str = "My todos";

@@ -23,16 +23,16 @@ use super::page::{self, Reader};
 use super::parts;
 use super::view::{Refused, Typed};
 use crate::command::keyed;
-use crate::form::Form;
-use crate::notice;
-use crate::origin::RequestOrigin;
-use crate::problem::Problem;
+use crate::edge::form::Form;
+use crate::edge::problem::Problem;
+use crate::page::notice;
 use crate::session::Session;
-use crate::sse::{self, datastar_frame};
+use crate::session::origin::RequestOrigin;
+use crate::stream::sse::{self, datastar_frame};
 
 /// Whether Datastar has sent a request, and not a plain form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Client {
+pub(super) enum Browser {
     Plain,
     Datastar,
 }
@@ -57,7 +57,7 @@ impl TodoForm {
 /// Who sends a form, and where from.
 #[derive(Clone, Debug)]
 struct Sender {
-    client: Client,
+    browser: Browser,
     at: Location,
     origin: RequestOrigin,
     session: Session,
@@ -67,7 +67,7 @@ struct Sender {
 /// What comes with a form that some handler takes.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
-    client: Client,
+    browser: Browser,
     session: Session,
     reader: Reader,
     at: Location,
@@ -79,7 +79,7 @@ impl Sent {
         let origin = self.reader.origin.clone();
         let origin = origin.in_a_browser(&self.session).await?;
         Ok(Sender {
-            client: self.client,
+            browser: self.browser,
             at: self.at,
             origin: origin.by_link(&todos.services.links, self.at.link),
             session: self.session,
@@ -180,7 +180,7 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
     let context = keyed(&asked, key, &sender.origin)?;
     let accepted = match todos.service.execute(id, &command, &context).await {
         // A page that was left and come back to, and another todo.
-        Err(CommandError::KeyReused) if sender.client == Client::Plain => {
+        Err(CommandError::KeyReused) if sender.browser == Browser::Plain => {
             let context = keyed(&asked, None, &sender.origin)?;
             todos.service.execute(id, &command, &context).await?
         }
@@ -286,14 +286,14 @@ async fn respond(
     done: &str,
 ) -> Response {
     tell_elsewhere(todos, sender, &outcome).await;
-    match (sender.client, outcome) {
-        (Client::Plain, Ok(())) => Redirect::to(&sender.at.page()).into_response(),
-        (Client::Plain, Err(refused)) => match draw_refused(todos, sender, &refused).await {
+    match (sender.browser, outcome) {
+        (Browser::Plain, Ok(())) => Redirect::to(&sender.at.page()).into_response(),
+        (Browser::Plain, Err(refused)) => match draw_refused(todos, sender, &refused).await {
             Ok(page) => (refused.problem.status, page).into_response(),
             Err(problem) => problem.into_response(),
         },
-        (Client::Datastar, Ok(())) => sse::answer(notice::carried_out() + done),
-        (Client::Datastar, Err(refused)) => {
+        (Browser::Datastar, Ok(())) => sse::answer(notice::carried_out() + done),
+        (Browser::Datastar, Err(refused)) => {
             let key = sender.origin.key.as_ref().map(CommandKey::as_str);
             sse::answer(notice::refused(&refused.problem.detail, key))
         }
@@ -368,10 +368,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Sent {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(client) = Client::from_request_parts(parts, state).await;
+        let Ok(browser) = Browser::from_request_parts(parts, state).await;
         let asked = Asked::from_request_parts(parts, state).await?;
         Ok(Self {
-            client,
+            browser,
             session: Session::from_request_parts(parts, state).await?,
             reader: Reader::from_request_parts(parts, state).await?,
             at: asked.location,
@@ -379,7 +379,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sent {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Client {
+impl<S: Sync> FromRequestParts<S> for Browser {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {

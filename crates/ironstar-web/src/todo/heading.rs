@@ -18,13 +18,13 @@ use tokio::sync::watch;
 
 use super::location::{Location, Mode};
 use super::owner::Panel;
-use crate::icon::star;
-use crate::kit::{Banner, Button};
-use crate::latest::{Side, side};
-use crate::layout;
-use crate::shared::{Life, Shared};
+use crate::page::icon::star;
+use crate::page::kit::{Banner, Button};
+use crate::page::layout;
 use crate::site::BaseAddress;
-use crate::sse;
+use crate::stream::latest::{Side, side};
+use crate::stream::shared::{Life, Shared};
+use crate::stream::sse;
 
 /// What stands above a list.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -18,7 +18,7 @@ use super::location::Location;
 use super::parts::{element_id, item, nothing, summary, toggle_all};
 use super::view::{Shown, section};
 use super::window::{Cut, Window};
-use crate::live::{Drawing, LiveViews, View, Whole};
+use crate::stream::live::{Drawing, LiveViews, View, Whole};
 
 /// How many todos are patched one by one; a page where more have changed is
 /// drawn anew.

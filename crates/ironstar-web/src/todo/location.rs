@@ -11,9 +11,10 @@ use ironstar_app::todo::Show;
 use ironstar_domain::{Access, ListId};
 use ironstar_ports::{LogPlace, Position};
 
-use crate::problem::Problem;
-use crate::sse::parse_position;
-use crate::{Home, Site};
+use crate::Home;
+use crate::Site;
+use crate::edge::problem::Problem;
+use crate::stream::sse::parse_position;
 
 /// A part of a list. As text it is a query, such as `?list=…&show=active`, from
 /// which it can be read again, but for what may be done there; empty for the whole

@@ -6,7 +6,7 @@ use ironstar_app::list::ListItem;
 use ironstar_domain::{LinkAccess, LinkId};
 use maud::{Markup, html};
 
-use crate::kit::Button;
+use crate::page::kit::Button;
 use crate::site::BaseAddress;
 
 /// What the owner of a list can do with it.

@@ -17,9 +17,9 @@ use super::location::{Asked, Location, parse_show};
 use super::owner::Panel;
 use super::view::{self, Refused, Shown};
 use crate::Home;
-use crate::layout::Frame;
-use crate::origin::RequestOrigin;
-use crate::problem::Problem;
+use crate::edge::problem::Problem;
+use crate::page::layout::Frame;
+use crate::session::origin::RequestOrigin;
 use crate::site::BaseAddress;
 
 /// Who asks for a page.

@@ -8,8 +8,8 @@ use ironstar_domain::{TodoId, TodoText};
 use maud::{Markup, html};
 
 use super::location::Location;
-use crate::icon::{check, chevron, cross, pencil};
-use crate::kit::{Button, empty_state};
+use crate::page::icon::{check, chevron, cross, pencil};
+use crate::page::kit::{Button, empty_state};
 
 /// How much of a todo's text is in the names of its controls.
 const NAME_CHARS: usize = 80;

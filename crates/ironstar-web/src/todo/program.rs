@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::Todos;
 use super::location::Asked;
 use crate::command::{CommandRequest, CommandResponse};
-use crate::origin::RequestOrigin;
-use crate::problem::Problem;
+use crate::edge::problem::Problem;
+use crate::session::origin::RequestOrigin;
 
 /// How many todos an answer holds unless told otherwise.
 const LIMIT: usize = 100;

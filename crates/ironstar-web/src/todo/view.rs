@@ -10,10 +10,11 @@ use super::location::Location;
 use super::owner::Panel;
 use super::parts::{item, nothing, summary, toggle_all};
 use super::window::Cut;
-use crate::kit::{Banner, Button};
-use crate::layout::Frame;
-use crate::problem::Problem;
-use crate::{layout, notice};
+use crate::edge::problem::Problem;
+use crate::page::kit::{Banner, Button};
+use crate::page::layout;
+use crate::page::layout::Frame;
+use crate::page::notice;
 
 /// A form that was not carried out.
 #[derive(Debug)]

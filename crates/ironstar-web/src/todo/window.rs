@@ -16,7 +16,7 @@ use ironstar_domain::TodoId;
 use ironstar_ports::Position;
 
 use super::location::Location;
-use crate::sse::EventId;
+use crate::stream::sse::EventId;
 
 /// How many todos a page has when it is cut; few where histories are played
 /// through that need many pages.

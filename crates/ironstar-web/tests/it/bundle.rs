@@ -273,7 +273,7 @@ async fn revoked_link_ends_its_stream_of_a_bundle_alone() {
 #[tokio::test]
 async fn each_stream_of_a_bundle_counts_as_one() {
     let app = TestApp::with_limits(Limits {
-        streams_per_visitor: 3,
+        streams_per_client: 3,
         ..Limits::default()
     })
     .await;

@@ -19,7 +19,7 @@ const MANY: usize = 100_000;
 fn limits() -> Limits {
     Limits {
         command_rate: 20,
-        streams_per_visitor: 2,
+        streams_per_client: 2,
         ..Limits::default()
     }
 }

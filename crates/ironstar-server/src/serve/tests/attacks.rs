@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router};
 use futures::stream;
-use ironstar_web::{Allowance, Unread, Visitor};
+use ironstar_web::{Allowance, Client, Unread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -140,8 +140,8 @@ fn counted() -> (Router, Arc<Allowance>) {
     let allowance = Arc::new(Allowance::new(ROOM));
     let unread = Arc::clone(&allowance);
     let large = get(async move || {
-        let visitor = Visitor::at([192, 0, 2, 1].into());
-        match unread.take(visitor, SIZE as u64) {
+        let client = Client::at([192, 0, 2, 1].into());
+        match unread.take(client, SIZE as u64) {
             Ok(taken) => (Extension(Unread::new(taken)), vec![b'x'; SIZE]).into_response(),
             Err(_) => StatusCode::TOO_MANY_REQUESTS.into_response(),
         }
@@ -151,9 +151,9 @@ fn counted() -> (Router, Arc<Allowance>) {
 
 /// Waits until there is as much room as this.
 async fn has_room(allowance: &Arc<Allowance>, room: u64) {
-    let visitor = Visitor::at([192, 0, 2, 1].into());
+    let client = Client::at([192, 0, 2, 1].into());
     let has_room = async {
-        while allowance.take(visitor, room).is_err() {
+        while allowance.take(client, room).is_err() {
             sleep(Duration::from_millis(1)).await;
         }
     };
@@ -184,16 +184,16 @@ async fn answer_counts_until_its_client_has_taken_it_or_is_gone() {
 async fn small_answer_that_hyper_has_got_whole_counts_until_it_is_taken() {
     let allowance = Arc::new(Allowance::new(5));
     let unread = Arc::clone(&allowance);
-    let visitor = Visitor::at([192, 0, 2, 1].into());
+    let peer = Client::at([192, 0, 2, 1].into());
     let small = get(async move || {
-        let taken = unread.take(visitor, 5).expect("room");
+        let taken = unread.take(peer, 5).expect("room");
         (Extension(Unread::new(taken)), "hello")
     });
     let server = TestServer::start(Router::new().route("/", small), 100).await;
     let mut client = server.send(&[preface(1), get_on(1)].concat()).await;
     expect(&mut client, "h").await;
     sleep(Duration::from_secs(5)).await;
-    assert!(allowance.take(visitor, 1).is_err(), "four bytes are left");
+    assert!(allowance.take(peer, 1).is_err(), "four bytes are left");
     // Room for more on the stream.
     const UPDATE: &[u8] = b"\0\0\x04\x08\0\0\0\0\x01\0\0\0\x04";
     client.write_all(UPDATE).await.expect("sent");

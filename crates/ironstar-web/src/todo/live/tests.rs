@@ -22,8 +22,8 @@ use proptest::prelude::*;
 use tokio::time::timeout;
 
 use super::{Location, Show, TodoLists, TodoView, cut};
-use crate::live::LiveViews;
-use crate::sse::EventId;
+use crate::stream::live::LiveViews;
+use crate::stream::sse::EventId;
 use crate::todo::parts::item;
 use crate::todo::window::PAGE;
 

@@ -1,0 +1,218 @@
+//! How much of something each client may take up at once, and all of them together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::edge::client::Client;
+
+/// So much for each client, and so much for all of them.
+#[derive(Debug)]
+pub struct Allowance {
+    each: u64,
+    all: u64,
+    /// So much a client gets, however much the others take up.
+    spare: u64,
+    sums: Mutex<Sums>,
+}
+
+/// What is taken up at this moment.
+#[derive(Debug, Default)]
+struct Sums {
+    all: u64,
+    /// A client who takes up nothing is not in here.
+    each: HashMap<Client, u64>,
+}
+
+/// An amount that a client takes up until this is dropped.
+#[derive(Debug)]
+pub struct Taken {
+    from: Arc<Allowance>,
+    client: Client,
+    amount: u64,
+}
+
+/// Why an amount is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refused {
+    /// The client takes up as much as a client may.
+    Client,
+    /// All clients together take up as much as the server has room for.
+    Server,
+}
+
+impl Allowance {
+    /// So much for each client, whatever the others take up.
+    #[must_use]
+    pub fn new(each: u64) -> Self {
+        Self::shared(each, u64::MAX, 0)
+    }
+
+    /// So much for each client, and so much for all of them. A few clients could take
+    /// up all of that, so each client gets a small amount to spare, also beyond it.
+    #[must_use]
+    pub fn shared(each: u64, all: u64, spare: u64) -> Self {
+        Self {
+            each,
+            all,
+            spare,
+            sums: Mutex::default(),
+        }
+    }
+
+    /// Takes up an amount, if the client may have it.
+    ///
+    /// # Errors
+    ///
+    /// If that is more than the client may have, or than there is.
+    pub fn take(self: &Arc<Self>, client: Client, amount: u64) -> Result<Taken, Refused> {
+        self.add(client, amount)?;
+        Ok(Taken {
+            from: Arc::clone(self),
+            client,
+            amount,
+        })
+    }
+
+    fn add(&self, client: Client, amount: u64) -> Result<(), Refused> {
+        let mut sums = self.sums();
+        let before = sums.each.get(&client).copied().unwrap_or_default();
+        let each = before.saturating_add(amount);
+        let all = sums.all.saturating_add(amount);
+        if each > self.each {
+            return Err(Refused::Client);
+        }
+        if all > self.all && each > self.spare {
+            return Err(Refused::Server);
+        }
+        sums.set(client, each, all);
+        Ok(())
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        // Nothing panics between the changes that belong together.
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much all clients take up.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> u64 {
+        let sums = self.sums();
+        assert_eq!(sums.each.values().sum::<u64>(), sums.all);
+        assert!(sums.each.values().all(|sum| *sum > 0));
+        sums.all
+    }
+}
+
+impl Sums {
+    fn set(&mut self, client: Client, each: u64, all: u64) {
+        self.all = all;
+        if each == 0 {
+            self.each.remove(&client);
+        } else {
+            self.each.insert(client, each);
+        }
+    }
+}
+
+impl Taken {
+    /// Takes up so much more, if the client may have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Allowance::take`]; what was taken up before stays so.
+    pub fn grow(&mut self, amount: u64) -> Result<(), Refused> {
+        // What takes up nothing is not refused, even if others have taken up all.
+        if amount > 0 {
+            self.from.add(self.client, amount)?;
+            self.amount += amount;
+        }
+        Ok(())
+    }
+
+    /// Takes up so much more, whether the client may have it or not.
+    pub(crate) fn grow_anyway(&mut self, amount: u64) {
+        let mut sums = self.from.sums();
+        let before = sums.each.get(&self.client).copied().unwrap_or_default();
+        let all = sums.all.saturating_add(amount);
+        sums.set(self.client, before.saturating_add(amount), all);
+        self.amount += amount;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut sums = self.from.sums();
+        let before = sums.each.get(&self.client).copied().unwrap_or_default();
+        let all = sums.all.saturating_sub(self.amount);
+        sums.set(self.client, before.saturating_sub(self.amount), all);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Allowance, Refused};
+    use crate::edge::client::Client;
+
+    fn client(number: u8) -> Client {
+        Client::at([192, 0, 2, number].into())
+    }
+
+    #[test]
+    fn client_takes_up_to_the_limit_and_leaves_others_theirs() {
+        let allowance = Arc::new(Allowance::new(10));
+        let mut first = allowance.take(client(1), 6).expect("room");
+        assert_eq!(allowance.take(client(1), 5).err(), Some(Refused::Client));
+        assert_eq!(first.grow(5), Err(Refused::Client));
+        assert_eq!(first.grow(4), Ok(()));
+        assert_eq!(allowance.take(client(1), 1).err(), Some(Refused::Client));
+        let second = allowance.take(client(2), 10).expect("another client");
+        assert_eq!(allowance.taken(), 20);
+        drop(first);
+        allowance.take(client(1), 10).expect("room again");
+        drop(second);
+        assert_eq!(allowance.taken(), 0);
+    }
+
+    #[test]
+    fn all_clients_together_take_up_to_the_servers_limit() {
+        let allowance = Arc::new(Allowance::shared(10, 15, 0));
+        let first = allowance.take(client(1), 10).expect("room");
+        let mut second = allowance.take(client(2), 5).expect("room");
+        assert_eq!(second.grow(1), Err(Refused::Server));
+        assert_eq!(allowance.take(client(3), 1).err(), Some(Refused::Server));
+        drop(first);
+        assert_eq!(second.grow(1), Ok(()));
+    }
+
+    #[test]
+    fn client_has_an_amount_to_spare_when_others_take_up_the_servers() {
+        let allowance = Arc::new(Allowance::shared(10, 15, 3));
+        let mut first = allowance.take(client(1), 10).expect("room");
+        let second = allowance.take(client(2), 5).expect("room");
+        assert_eq!(allowance.take(client(2), 1).err(), Some(Refused::Server));
+        assert_eq!(allowance.take(client(3), 4).err(), Some(Refused::Server));
+        let mut third = allowance.take(client(3), 2).expect("to spare");
+        assert_eq!(third.grow(1), Ok(()));
+        assert_eq!(third.grow(1), Err(Refused::Server));
+        assert_eq!(first.grow(0), Ok(()));
+        drop((first, second));
+        assert_eq!(third.grow(7), Ok(()));
+        third.grow_anyway(5);
+        assert_eq!(allowance.taken(), 15);
+        drop(third);
+        assert_eq!(allowance.taken(), 0);
+    }
+
+    #[test]
+    fn amount_that_is_taken_anyway_counts_and_is_given_back() {
+        let allowance = Arc::new(Allowance::new(10));
+        let mut taken = allowance.take(client(1), 10).expect("room");
+        taken.grow_anyway(5);
+        assert_eq!(allowance.taken(), 15);
+        assert_eq!(allowance.take(client(1), 1).err(), Some(Refused::Client));
+        drop(taken);
+        assert_eq!(allowance.taken(), 0);
+    }
+}

@@ -1,0 +1,133 @@
+//! Takes in the bodies of requests, and counts what is under way.
+//!
+//! A request is looked at once the whole of it is there. Until then it takes up
+//! memory, for as long as its client likes to take: so the bytes that have come are
+//! counted, for each client and for the server, whatever connections and streams
+//! they come by.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures::StreamExt;
+
+use crate::edge::allowance::{Allowance, Refused, Taken};
+use crate::edge::client::Client;
+use crate::edge::problem::Problem;
+
+/// The most bytes that a request's body may have.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+
+/// How many bytes of requests that are not all there yet may come from one client,
+/// and from all.
+const EACH: u64 = 4 * 1024 * 1024;
+const ALL: u64 = 64 * 1024 * 1024;
+
+/// How many bytes may come from a client even if others have used up [`ALL`]: enough for
+/// the command of a page.
+const SPARE: u64 = 8 * 1024;
+
+/// How much is counted for a request beside its head, from the start. More is when
+/// more has come.
+const GRAIN: u64 = 1024;
+
+/// Counts what is under way; nothing, if there is no limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Bodies(Option<Arc<Allowance>>);
+
+impl Bodies {
+    pub(crate) fn new(is_limited: bool) -> Self {
+        Self::of(is_limited.then(|| Allowance::shared(EACH, ALL, SPARE)))
+    }
+
+    fn of(allowance: Option<Allowance>) -> Self {
+        Self(allowance.map(Arc::new))
+    }
+
+    fn begin(&self, client: Client, parts: &Parts) -> Result<Option<Taken>, Problem> {
+        let taken = self.0.as_ref().map(|allowance| {
+            let amount = GRAIN + head_size(parts);
+            allowance.take(client, amount).map_err(refusal)
+        });
+        taken.transpose()
+    }
+}
+
+/// Waits for the whole of a request before anything is looked at, such as who sends it:
+/// they may sign out before it is all there. And a connection goes on, whatever the
+/// answer, because all was read.
+pub(crate) async fn whole(
+    State(bodies): State<Bodies>,
+    client: Client,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(next.run(request).await);
+    }
+    let (parts, body) = request.into_parts();
+    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        // A client that waits to be asked for it (`Expect`) need not send it.
+        return Err(Problem::too_large());
+    }
+    let taken = bodies.begin(client, &parts)?;
+    let body = receive(body, taken).await?;
+    if is_encoded(&parts.headers) {
+        return Err(Problem::unsupported_encoding());
+    }
+    Ok(next.run(Request::from_parts(parts, body.into())).await)
+}
+
+/// Takes in a body. It is copied as it comes: what it came in may be much larger, and
+/// would be kept by a single byte of it.
+async fn receive(body: Body, mut taken: Option<Taken>) -> Result<Bytes, Problem> {
+    let mut frames = body.into_data_stream();
+    let mut whole = Vec::new();
+    let mut counted = GRAIN;
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|error| Problem::unreadable_body(&error))?;
+        let size = whole.len() + frame.len();
+        if size > BODY_LIMIT {
+            return Err(Problem::too_large());
+        }
+        let more = (size as u64).saturating_sub(counted);
+        if let Some(taken) = &mut taken {
+            taken.grow(more).map_err(refusal)?;
+            counted += more;
+        }
+        whole.extend_from_slice(&frame);
+    }
+    Ok(whole.into())
+}
+
+/// About how many bytes of memory a head takes.
+fn head_size(parts: &Parts) -> u64 {
+    let target = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
+    let fields = parts.headers.iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len());
+    (target + fields.sum::<usize>()) as u64
+}
+
+/// Whether a body has to be decoded before it can be read.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| {
+        let coding = coding.trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
+}
+
+fn refusal(refused: Refused) -> Problem {
+    match refused {
+        Refused::Client => Problem::too_much_under_way(),
+        Refused::Server => Problem::overloaded(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::post;
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+use super::{BODY_LIMIT, Bodies, GRAIN, SPARE, whole};
+use crate::edge::allowance::Allowance;
+use crate::edge::client::Client;
+
+const KIB: u64 = 1024;
+
+struct App {
+    router: Router,
+    bodies: Bodies,
+}
+
+/// A request whose body comes bit by bit.
+struct UnderWay {
+    sender: UnboundedSender<Result<Bytes, axum::Error>>,
+    answer: JoinHandle<Response>,
+}
+
+impl App {
+    fn with(each: u64, all: u64) -> Self {
+        let bodies = Bodies::of(Some(Allowance::shared(each, all, SPARE)));
+        let router = Router::new()
+            .route("/", post(async |body: Bytes| body))
+            .layer(from_fn_with_state(bodies.clone(), whole));
+        Self { router, bodies }
+    }
+
+    fn taken(&self) -> u64 {
+        self.bodies.0.as_ref().expect("a limit").taken()
+    }
+
+    fn begin(&self, client: u8) -> UnderWay {
+        let (sender, body) = unbounded();
+        let mut request = Request::post("/").body(Body::from_stream(body));
+        let request = request.as_mut().expect("a request");
+        let client = Client::at([192, 0, 2, client].into());
+        request.extensions_mut().insert(client);
+        let answer = self.router.clone().oneshot(std::mem::take(request));
+        let answer = tokio::spawn(async move { answer.await.expect("an answer") });
+        UnderWay { sender, answer }
+    }
+
+    /// Waits until so much is counted.
+    async fn counts(&self, expected: u64) {
+        let counted = async {
+            while self.taken() != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        let counted = tokio::time::timeout(Duration::from_secs(30), counted).await;
+        counted.unwrap_or_else(|_| panic!("{} is not {expected}", self.taken()));
+    }
+}
+
+impl UnderWay {
+    fn send(&self, size: u64) {
+        let size = usize::try_from(size).expect("a size");
+        let bytes = Bytes::from(vec![b'x'; size]);
+        self.sender.unbounded_send(Ok(bytes)).expect("it is read");
+    }
+
+    async fn end(self) -> Response {
+        drop(self.sender);
+        self.answer.await.expect("answered")
+    }
+
+    async fn answer(self) -> Response {
+        self.answer.await.expect("answered")
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_have_come_count_until_the_body_is_whole_or_given_up() {
+    let app = App::with(1024 * KIB, 1024 * KIB);
+    let first = app.begin(1);
+    app.counts(GRAIN + 1).await;
+    first.send(100);
+    first.send(60 * KIB);
+    app.counts(60 * KIB + 101).await;
+    let second = app.begin(1);
+    app.counts(61 * KIB + 102).await;
+    second.answer.abort();
+    app.counts(60 * KIB + 101).await;
+    let answer = first.end().await;
+    assert_eq!(app.taken(), 0);
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await;
+    assert_eq!(body.expect("a body").len() as u64, 60 * KIB + 100);
+}
+
+#[tokio::test]
+async fn client_with_too_much_under_way_is_refused_and_others_are_not() {
+    let app = App::with(100 * KIB, 1024 * KIB);
+    let first = app.begin(1);
+    first.send(60 * KIB);
+    app.counts(60 * KIB + 1).await;
+    let second = app.begin(1);
+    second.send(50 * KIB);
+    let refused = second.answer().await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
+    assert_eq!(app.taken(), 60 * KIB + 1, "what was refused is let go of");
+    let other = app.begin(2);
+    other.send(60 * KIB);
+    assert_eq!(other.end().await.status(), StatusCode::OK);
+    assert_eq!(first.end().await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn server_refuses_what_it_has_no_room_for() {
+    let app = App::with(100 * KIB, 100 * KIB);
+    let first = app.begin(1);
+    first.send(60 * KIB);
+    app.counts(60 * KIB + 1).await;
+    let second = app.begin(2);
+    second.send(50 * KIB);
+    let refused = second.answer().await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    first.answer.abort();
+    app.counts(0).await;
+}
+
+#[tokio::test]
+async fn small_command_is_carried_out_when_others_have_used_up_the_room() {
+    let app = App::with(100 * KIB, 50 * KIB);
+    let first = app.begin(1);
+    first.send(50 * KIB - 1);
+    app.counts(50 * KIB).await;
+    let refused = app.begin(1).answer().await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let small = app.begin(2);
+    small.send(2 * KIB);
+    assert_eq!(small.end().await.status(), StatusCode::OK);
+    first.answer.abort();
+    app.counts(0).await;
+}
+
+#[tokio::test]
+async fn body_that_says_that_it_is_too_large_is_refused_before_it_is_read() {
+    let app = App::with(1024 * KIB, 1024 * KIB);
+    let request = |body: Body| {
+        let router = app.router.clone();
+        let request = Request::post("/").body(body).expect("a request");
+        async move { router.oneshot(request).await.expect("an answer") }
+    };
+    let large = request(vec![b'x'; BODY_LIMIT + 1].into()).await;
+    assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let most = request(vec![b'x'; BODY_LIMIT].into()).await;
+    assert_eq!(most.status(), StatusCode::OK);
+    // One that does not say so is read up to there.
+    let part = Bytes::from(vec![b'x'; BODY_LIMIT / 2 + 1]);
+    let parts = futures::stream::repeat(part).map(Ok::<_, axum::Error>);
+    let endless = request(Body::from_stream(parts)).await;
+    assert_eq!(endless.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(app.taken(), 0);
+}
+
+#[test]
+fn head_is_as_large_as_its_address_and_its_fields() {
+    let request = Request::post("/todos?list=1")
+        .header("accept", "text/html")
+        .header("x-request-id", "7")
+        .body(())
+        .expect("a request");
+    let (parts, ()) = request.into_parts();
+    let expected =
+        "/todos".len() + "list=1".len() + "accepttext/html".len() + "x-request-id7".len();
+    assert_eq!(super::head_size(&parts), expected as u64);
+}

@@ -1,0 +1,248 @@
+//! How fast a client may send commands, and begin sessions.
+
+use std::fmt::{self, Debug};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Method;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
+use lru::LruCache;
+use tokio::time::sleep;
+
+use crate::account::CALLBACK;
+use crate::edge::client::Client;
+use crate::edge::problem::Problem;
+
+/// How many seconds' worth of commands a client may send at once.
+const BURST: u32 = 5;
+
+/// How many clients are remembered. Beyond that, the one who was silent for
+/// longest is forgotten, and would begin with a whole burst again. Whoever has
+/// so many addresses has as many bursts anyway: a limit by address cannot
+/// stop them, and must not take up memory without end, nor refuse others.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
+
+/// For how many commands one counts that changes a whole list, which may be as
+/// much work as ten thousand; and one that begins a sign-in.
+const HEAVY: u32 = 10;
+
+/// How many events of the log that have to be gone through count for a command more. A
+/// command takes about as long.
+const EVENTS_A_COMMAND: u64 = 500;
+
+/// How many sessions a client may begin a minute, and at once. That is enough for a
+/// school that is behind one address; and since a session that nobody brings back is
+/// soon forgotten, one client cannot take up much room.
+const SESSIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+const SESSIONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
+
+/// A limit on the commands of each client.
+pub(crate) struct CommandRate<C: Clock = MonotonicClock>(PerClient<C>);
+
+/// Counts what turns out to be more than one command.
+#[derive(Clone)]
+pub(crate) struct Charge {
+    rate: Arc<CommandRate>,
+    client: Client,
+}
+
+/// A limit on the sessions that each client begins.
+pub(crate) struct NewSessionRate<C: Clock = MonotonicClock>(PerClient<C>);
+
+/// So much for each client.
+struct PerClient<C: Clock> {
+    /// And how much it lets through at once.
+    limiter: Option<(Limiter<C>, NonZeroU32)>,
+}
+
+type Limiter<C> = RateLimiter<Client, Recent, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+impl<C: Clock> PerClient<C> {
+    fn new(most: NonZeroUsize, quota: Option<Quota>, clock: C) -> Self {
+        let limiter = quota.map(|quota| {
+            let limiter = RateLimiter::new(quota, Recent::new(most), clock);
+            (limiter, quota.burst_size())
+        });
+        Self { limiter }
+    }
+
+    /// Counts so many, unless there were too many: then it says how long to wait.
+    fn count(&self, client: Client, weight: NonZeroU32) -> Result<(), Duration> {
+        let Some((limiter, burst)) = &self.limiter else {
+            return Ok(());
+        };
+        // Nothing weighs more than a whole burst.
+        match limiter.check_key_n(&client, weight.min(*burst)) {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(until)) => Err(until.wait_time_from(limiter.clock().now())),
+        }
+    }
+}
+
+impl<C: Clock> CommandRate<C> {
+    /// Allows so many commands a second, or any number if 0.
+    pub(crate) fn new(per_second: u32, clock: C) -> Self {
+        Self::remembering(REMEMBERED, per_second, clock)
+    }
+
+    fn remembering(most: NonZeroUsize, per_second: u32, clock: C) -> Self {
+        let quota = NonZeroU32::new(per_second).map(|rate| {
+            let burst = rate.saturating_mul(NonZeroU32::new(BURST).expect("not zero"));
+            Quota::per_second(rate).allow_burst(burst)
+        });
+        Self(PerClient::new(most, quota, clock))
+    }
+
+    /// Counts a command for so many, unless there were too many: then it says how
+    /// long to wait.
+    fn count(&self, client: Client, weight: NonZeroU32) -> Result<(), Duration> {
+        self.0.count(client, weight)
+    }
+}
+
+impl<C: Clock> NewSessionRate<C> {
+    /// Limits sessions, or does not.
+    pub(crate) fn new(is_limited: bool, clock: C) -> Self {
+        let quota = Quota::per_minute(SESSIONS_PER_MINUTE).allow_burst(SESSIONS_AT_ONCE);
+        Self(PerClient::new(
+            REMEMBERED,
+            is_limited.then_some(quota),
+            clock,
+        ))
+    }
+
+    /// Counts a session, unless there were too many: then it says how long to wait.
+    pub(crate) fn count(&self, client: Client) -> Result<(), Duration> {
+        self.0.count(client, NonZeroU32::MIN)
+    }
+}
+
+impl<C: Clock> Debug for CommandRate<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandRate").finish_non_exhaustive()
+    }
+}
+
+impl<C: Clock> Debug for NewSessionRate<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSessionRate").finish_non_exhaustive()
+    }
+}
+
+/// Refuses the commands of a client who sends too many. Whatever is posted is
+/// a command, and so is what ends a sign-in, or goes through the log.
+pub(crate) async fn limit(
+    State(rate): State<Arc<CommandRate>>,
+    client: Client,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let path = request.uri().path();
+    // What takes more than to read something, or may.
+    let is_log = path == "/api/events";
+    if request.method() == Method::POST || path == CALLBACK || is_log {
+        let weight = weight(path);
+        rate.count(client, weight).map_err(Problem::rate_limited)?;
+    }
+    if is_log {
+        request.extensions_mut().insert(Charge { rate, client });
+    }
+    Ok(next.run(request).await)
+}
+
+impl Charge {
+    /// Counts that so many events of the log are gone through, beside the command that
+    /// was counted.
+    pub(crate) fn catch_up(&self, events: u64) -> Result<(), Problem> {
+        self.count(events).map_err(Problem::rate_limited)
+    }
+
+    /// The same, once there is room for it, and for as much that the client may do
+    /// beside it.
+    pub(crate) async fn catch_up_in_time(&self, events: u64) {
+        while let Err(wait) = self.count(events) {
+            sleep(wait * 2).await;
+        }
+    }
+
+    /// Says how long to wait, if there were too many.
+    fn count(&self, events: u64) -> Result<(), Duration> {
+        let weight = u32::try_from(events / EVENTS_A_COMMAND).unwrap_or(u32::MAX);
+        let weight = NonZeroU32::new(weight);
+        weight.map_or(Ok(()), |weight| self.rate.count(self.client, weight))
+    }
+
+    /// Whose it is.
+    pub(crate) fn client(&self) -> Client {
+        self.client
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Charge {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().cloned().ok_or_else(|| {
+            tracing::error!("a route is not within `rate::limit`");
+            Problem::no_such_page()
+        })
+    }
+}
+
+impl Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Charge").finish_non_exhaustive()
+    }
+}
+
+/// For how many commands the one at a path counts.
+fn weight(path: &str) -> NonZeroU32 {
+    // Each sign-in asks somebody else who that is.
+    let is_heavy = matches!(path, "/sign-in" | "/api/commands/todos") || is_on_a_list(path);
+    let weight = if is_heavy { HEAVY } else { 1 };
+    NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN)
+}
+
+/// Whether a command is one on a whole list, such as `/todos/complete-all`, however its
+/// name is written: a `-` may be `%2D`.
+fn is_on_a_list(path: &str) -> bool {
+    let action = path.strip_prefix("/todos/");
+    action.is_some_and(|action| !action.contains('/'))
+}
+
+/// The clients who have sent commands of late, and what governor keeps of
+/// each.
+struct Recent(Mutex<LruCache<Client, Nanos>>);
+
+impl Recent {
+    fn new(most: NonZeroUsize) -> Self {
+        Self(Mutex::new(LruCache::new(most)))
+    }
+}
+
+impl StateStore for Recent {
+    type Key = Client;
+
+    fn measure_and_replace<T, F, E>(&self, client: &Client, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        // What a panic could leave behind is whole: there is one write.
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (outcome, state) = measure(recent.get(client).copied())?;
+        recent.put(*client, state);
+        Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests;

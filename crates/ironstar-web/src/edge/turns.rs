@@ -1,0 +1,145 @@
+//! Who reads the log when many are far behind it: each client in turn, and so few at
+//! once that everyone else is served as ever.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::edge::client::Client;
+
+/// Gives turns to clients.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns {
+    all: Arc<Semaphore>,
+    clients: Arc<Mutex<HashMap<Client, Weak<Semaphore>>>>,
+}
+
+/// The turns of one client.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientTurns {
+    all: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+}
+
+/// A turn, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _own: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Default for Turns {
+    /// As many at once as leave half of the machine to everyone else.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::new((processors / 2).max(1))
+    }
+}
+
+impl Turns {
+    /// So many at once.
+    fn new(at_once: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(at_once)),
+            clients: Arc::default(),
+        }
+    }
+
+    /// The turns of a client, of which it has one at a time.
+    pub(crate) fn of(&self, client: Client) -> ClientTurns {
+        // The map is whole between any two calls.
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = clients.get(&client).and_then(Weak::upgrade);
+        let own = known.unwrap_or_else(|| {
+            // Those that no client holds any more go when the map would have to grow.
+            if clients.len() == clients.capacity() {
+                clients.retain(|_, own| own.strong_count() > 0);
+            }
+            let own = Arc::new(Semaphore::new(1));
+            clients.insert(client, Arc::downgrade(&own));
+            own
+        });
+        let all = Arc::clone(&self.all);
+        ClientTurns { all, own }
+    }
+}
+
+impl ClientTurns {
+    /// Waits for a turn. Who waits longest is next; a client waits once, however much
+    /// it has to read.
+    pub(crate) async fn next(&self) -> Turn {
+        let own = Arc::clone(&self.own).acquire_owned().await;
+        let of_all = Arc::clone(&self.all).acquire_owned().await;
+        Turn {
+            _own: own.expect("it is never closed"),
+            _of_all: of_all.expect("it is never closed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::{ClientTurns, Turn, Turns};
+    use crate::edge::client::Client;
+
+    fn client(turns: &Turns, number: u8) -> ClientTurns {
+        turns.of(Client::at([192, 0, 2, number].into()))
+    }
+
+    fn now(client: &ClientTurns) -> Option<Turn> {
+        client.next().now_or_never()
+    }
+
+    #[test]
+    fn client_has_one_turn_at_a_time() {
+        let turns = Turns::new(3);
+        let (one, same) = (client(&turns, 1), client(&turns, 1));
+        let turn = now(&one).expect("a turn");
+        assert!(now(&same).is_none());
+        assert!(now(&client(&turns, 2)).is_some(), "others have theirs");
+        drop(turn);
+        assert!(now(&same).is_some());
+    }
+
+    #[test]
+    fn so_many_turns_are_given_at_once_and_each_client_waits_once() {
+        let turns = Turns::new(2);
+        let clients: Vec<_> = (1..=5).map(|number| client(&turns, number)).collect();
+        let mut held: Vec<_> = clients.iter().filter_map(now).collect();
+        assert_eq!(held.len(), 2);
+        // One client has much to read, and another comes after it.
+        let mut first: Vec<_> = (0..3).map(|_| Box::pin(clients[3].next())).collect();
+        for waiting in &mut first {
+            assert!(waiting.now_or_never().is_none());
+        }
+        let mut second = Box::pin(clients[4].next());
+        assert!((&mut second).now_or_never().is_none());
+        held.pop();
+        let turn = (&mut first[0]).now_or_never().expect("it was first");
+        drop(turn);
+        assert!(
+            (&mut second).now_or_never().is_some(),
+            "before the first again"
+        );
+    }
+
+    #[test]
+    fn clients_that_are_gone_take_no_room() {
+        let turns = Turns::new(9);
+        let lasting = client(&turns, 1);
+        let _turn = now(&lasting).expect("a turn");
+        for number in 2..=255 {
+            client(&turns, number);
+        }
+        assert!(
+            now(&client(&turns, 1)).is_none(),
+            "the others alone are gone"
+        );
+        let clients = turns.clients.lock().expect("nobody panics");
+        assert!(clients.len() < 10, "{}", clients.len());
+    }
+}

@@ -1,0 +1,18 @@
+//! What every page is made of.
+//!
+//! This room knows nothing of routes or features.
+//!
+//! - [`layout`] is the frame around a page.
+//! - [`kit`] and [`icon`] are the parts of pages; `styleguide` shows them.
+//! - [`notice`] says on a page why a command was refused.
+//! - [`theme`] is how a page looks: light or dark.
+//! - [`assets`] serves the style sheet, the scripts and the icon.
+
+pub(crate) mod assets;
+pub(crate) mod icon;
+pub(crate) mod kit;
+pub(crate) mod layout;
+pub(crate) mod notice;
+#[cfg(debug_assertions)]
+pub(crate) mod styleguide;
+pub(crate) mod theme;

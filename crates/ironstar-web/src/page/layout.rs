@@ -1,0 +1,240 @@
+//! The frame around every page: who looks at it, and how it is to look.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use ironstar_domain::{Principal, UserName};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::account::CALLBACK;
+use crate::page::assets;
+use crate::page::icon;
+use crate::page::kit::{Banner, Button};
+use crate::page::theme;
+use crate::session::drawn_for;
+use crate::session::{Session, Theme};
+use crate::stream::sse::EventId;
+
+/// What the frame of a page shows of its visitor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frame {
+    theme: Theme,
+    /// Who the visitor is.
+    principal: Option<Principal>,
+    /// What they are called, if they have signed in.
+    user: Option<UserName>,
+    /// With whom visitors sign in, if they can.
+    provider: Option<Provider>,
+    /// The address of the page, to come back to.
+    here: String,
+}
+
+/// With whom visitors sign in, as it is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider(pub(crate) Arc<str>);
+
+impl Frame {
+    /// The frame for whoever sends a request. It is drawn also when nothing is
+    /// known of them, for whatever reason.
+    pub(crate) async fn of(
+        session: Option<&Session>,
+        provider: Option<&Provider>,
+        uri: &Uri,
+    ) -> Self {
+        let open = match session {
+            Some(session) => session.open().await.unwrap_or_else(|error| {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a page is drawn as if nobody looked at it"
+                );
+                None
+            }),
+            None => None,
+        };
+        let data = open.map(|open| open.data);
+        let here = uri.path_and_query().map_or("/", |here| here.as_str());
+        // What is good once is no place to come back to.
+        let here = if uri.path() == CALLBACK { "/" } else { here };
+        Self {
+            theme: data.as_ref().map(|data| data.theme).unwrap_or_default(),
+            principal: data.as_ref().and_then(|data| data.caller().principal()),
+            user: data.and_then(|data| data.user).map(|user| user.name),
+            provider: provider.cloned(),
+            here: here.to_owned(),
+        }
+    }
+
+    /// Whether the visitor could sign in, and has not.
+    pub(crate) fn can_sign_in(&self) -> Option<&str> {
+        let provider = self.provider.as_ref().filter(|_| self.user.is_none());
+        provider.map(|Provider(name)| &**name)
+    }
+
+    /// For a page that answers a form: the one to come back to.
+    pub(crate) fn at(self, here: String) -> Self {
+        Self { here, ..self }
+    }
+
+    /// The line above every page.
+    fn draw(&self) -> Markup {
+        let then = html! { input type="hidden" name="then" value=(self.here); };
+        html! {
+            header.site {
+                nav aria-label="Site" {
+                    a href="/" { "Home" }
+                    a href="/lists" { "My lists" }
+                }
+                div.visitor {
+                    (theme::draw(self.theme))
+                    @if let Some(user) = &self.user {
+                        span.user dir="auto" title="You are signed in" { (user) }
+                        form action="/sign-out" method="post" {
+                            (Button::Quiet.draw("Sign out"))
+                        }
+                    } @else if let Some(Provider(provider)) = &self.provider {
+                        form action="/sign-in" method="post" {
+                            (then)
+                            (Button::Quiet.draw(&format!("Sign in with {provider}")))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let provider = parts.extensions.get::<Option<Provider>>();
+        let provider = provider.and_then(Option::as_ref);
+        Ok(Self::of(parts.extensions.get(), provider, &parts.uri).await)
+    }
+}
+
+/// The longest address that is gone back to, in bytes.
+const LONGEST: usize = 2_048;
+
+/// An address within the site, as a form says where to go; the start page, if it
+/// leads elsewhere.
+pub(crate) fn local(address: &str) -> &str {
+    let is_local = address.len() <= LONGEST
+        && address.starts_with('/')
+        && !address.starts_with("//")
+        && address
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_local { address } else { "/" }
+}
+
+/// What a browser calls a page.
+pub(crate) fn title(of: &str) -> String {
+    format!("ironstar · {of}")
+}
+
+/// A whole page.
+pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { (self::title(title)) }
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                link rel="icon" href=(assets::ICON) type="image/svg+xml";
+                link rel="stylesheet" href=(assets::STYLE);
+                // The page is drawn once it is whole, the drawings being its end. It
+                // comes in one piece, but a browser that has read half of it when the
+                // style sheet arrives would draw that, and then move things about.
+                link rel="expect" href="#drawings" blocking="render";
+                script type="module" src=(assets::SCRIPT) {}
+            }
+            body {
+                (frame.draw())
+                (content)
+                (icon::drawings())
+            }
+        }
+    };
+    ([(header::CACHE_CONTROL, "no-store")], page).into_response()
+}
+
+/// Sends what `page.js` asks for.
+pub(crate) const SEND: &str = "evt.detail.answer = @post(evt.detail.action, evt.detail.options)";
+
+/// How the browser opens a stream: for ever, and not all browsers in the same
+/// moment.
+fn open(stream: &str, headers: &str) -> String {
+    format!(
+        "@get('{stream}', {{headers: {{{headers}'{}': el.dataset.drawnFor}}, retry: 'always', \
+         retryInterval: 300 + 700 * Math.random(), retryMaxWait: 5000, \
+         retryMaxCount: Infinity}})",
+        drawn_for::HEADER
+    )
+}
+
+/// Keeps a page up to date by a stream, from what the page shows;
+/// and says so if that does not work.
+pub(crate) fn connection(frame: &Frame, stream: &str, seen: EventId) -> Markup {
+    let from_here = open(stream, &format!("'last-event-id': '{seen}', "));
+    html! {
+        p #connection .banner.alert role="status" data-lost="Connection lost. Trying again…"
+            data-drawn-for=(drawn_for::name(frame.principal))
+            data-init=(from_here) data-on:reopen=(open(stream, "")) {}
+    }
+}
+
+/// A page that has nothing to show but what is wrong, and what to do about it.
+pub(crate) fn problem_page(
+    frame: &Frame,
+    detail: &str,
+    advice: Option<&str>,
+    elsewhere: Option<&str>,
+) -> Response {
+    let content = html! {
+        main.page {
+            header.masthead { (icon::star()) h1 { "Sorry" } }
+            (Banner::Alert.draw(detail))
+            @if let Some(advice) = advice { p.way-out { (advice) } }
+            p.way-out {
+                @if let Some(address) = elsewhere {
+                    a href=(address) { "Go to " (address) }
+                } @else {
+                    a href="/" { "Go to the start page" }
+                }
+            }
+        }
+    };
+    page(frame, "sorry", &content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn an_address_elsewhere_leads_to_the_start_page() {
+        for address in ["/", "/lists?after=1", "/lists/x/active"] {
+            assert_eq!(local(address), address);
+        }
+        for address in [
+            "",
+            "lists",
+            "//evil.test",
+            "/\\evil.test",
+            "\\\\evil.test",
+            "https://evil.test/",
+            "/a\nb",
+            "/ä",
+            &format!("/{}", "a".repeat(2_048)),
+        ] {
+            assert_eq!(local(address), "/", "{address}");
+        }
+    }
+}

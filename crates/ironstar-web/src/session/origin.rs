@@ -1,0 +1,161 @@
+//! Where a request comes from, by its headers.
+//!
+//! What cannot be read of a trace is left out: it is somebody else's
+//! bookkeeping. What cannot be read of an idempotency key is refused: the
+//! sender relies on it.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use ironstar_app::access::{LinkToken, Links};
+use ironstar_app::{Caller, CommandContext};
+use ironstar_ports::{CommandKey, Origin};
+
+use crate::edge::problem::Problem;
+use crate::session::{Session, SessionError};
+
+/// Who sends a request, and the ids that it carries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequestOrigin {
+    /// The visitor, as far as their session tells.
+    pub(crate) caller: Caller,
+    /// `X-Request-Id` and `traceparent`.
+    pub(crate) origin: Origin,
+    /// `Idempotency-Key`.
+    pub(crate) key: Option<CommandKey>,
+}
+
+impl RequestOrigin {
+    /// The same, of somebody who does something in a browser, and so gets a session
+    /// if they have none. It goes without, if there are too many of them.
+    pub(crate) async fn in_a_browser(self, session: &Session) -> Result<Self, Problem> {
+        match session.begin().await {
+            Ok(_) | Err(SessionError::TooMany(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let caller = self.caller.with_session(session.caller().await?);
+        Ok(Self { caller, ..self })
+    }
+
+    /// The same, of somebody who has come by a link.
+    pub(crate) fn by_link(self, links: &Links, link: Option<LinkToken>) -> Self {
+        let link = link.map(|link| links.presented(link));
+        let caller = self.caller.by_link(link);
+        Self { caller, ..self }
+    }
+
+    /// What comes with a command that has no key.
+    pub(crate) fn context(&self) -> CommandContext {
+        CommandContext {
+            caller: self.caller.clone(),
+            origin: self.origin.clone(),
+            ..CommandContext::default()
+        }
+    }
+
+    /// The key of a command that a form asks for: that of the header, or else the
+    /// one in the form, where nothing is none.
+    pub(crate) fn key_or(&self, in_form: &str) -> Result<Option<CommandKey>, Problem> {
+        match (&self.key, in_form) {
+            (Some(key), _) => Ok(Some(key.clone())),
+            (None, "") => Ok(None),
+            (None, key) => parse_key(key).map(Some),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestOrigin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let session = Session::from_request_parts(parts, state).await?;
+        let key = match parts.headers.get("idempotency-key") {
+            None => None,
+            Some(key) => Some(parse_key(key.to_str().unwrap_or_default())?),
+        };
+        Ok(Self {
+            caller: session.caller().await?,
+            origin: Origin {
+                correlation_id: text(&parts.headers, "x-request-id")
+                    .filter(|id| id.parse::<CommandKey>().is_ok())
+                    .map(str::to_owned),
+                traceparent: text(&parts.headers, "traceparent")
+                    .filter(|value| is_traceparent(value))
+                    .map(str::to_owned),
+                ..Origin::default()
+            },
+            key,
+        })
+    }
+}
+
+/// A key, bare or in the quotes of a structured field
+/// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
+pub(crate) fn parse_key(key: &str) -> Result<CommandKey, Problem> {
+    let bare = key
+        .strip_prefix('"')
+        .and_then(|key| key.strip_suffix('"'))
+        .unwrap_or(key);
+    bare.parse()
+        .map_err(|error| Problem::invalid("invalid-value", error))
+}
+
+/// What a header says, if it says one thing.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?.to_str().ok()?;
+    lines.next().is_none().then_some(line)
+}
+
+/// Whether a value is a `traceparent` of version 00
+/// (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+fn is_traceparent(value: &str) -> bool {
+    let parts: Vec<&str> = value.split('-').collect();
+    let is_hex = |part: &str| {
+        part.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    match parts[..] {
+        ["00", trace, parent, flags] => {
+            (trace.len(), parent.len(), flags.len()) == (32, 16, 2)
+                && [trace, parent, flags].into_iter().all(is_hex)
+                && !is_zero(trace)
+                && !is_zero(parent)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_traceparent, parse_key};
+
+    #[test]
+    fn a_key_may_be_quoted() {
+        for key in ["8e03978e", "\"8e03978e\""] {
+            let parsed = parse_key(key).map(|key| key.as_str().to_owned());
+            assert_eq!(parsed, Ok("8e03978e".to_owned()));
+        }
+        for key in ["", "\"\"", "a b", "ü", "a\n", &"x".repeat(256)] {
+            assert!(parse_key(key).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_traceparent_is_recognised() {
+        assert!(is_traceparent(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        ));
+        for value in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            assert!(!is_traceparent(value), "{value}");
+        }
+    }
+}

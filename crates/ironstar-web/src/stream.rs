@@ -1,0 +1,18 @@
+//! What goes out over open streams: server-sent events, and the shared state behind
+//! live pages.
+//!
+//! This room knows nothing of requests, sessions, pages or features.
+//!
+//! - [`sse`] writes frames, and keeps a stream alive until it ends.
+//! - [`live`] draws each change once and shares the bytes with every subscriber.
+//! - [`latest`] keeps the newest frame of a value that a page shows beside its view.
+//! - [`shared`] keeps state for as long as a subscriber holds it.
+//! - [`guard`] ends a stream when its subscriber may no longer have it.
+//! - [`pack`] compresses a chunk once for all subscribers.
+
+pub(crate) mod guard;
+pub(crate) mod latest;
+pub(crate) mod live;
+pub(crate) mod pack;
+pub(crate) mod shared;
+pub(crate) mod sse;

@@ -1,0 +1,285 @@
+//! A view that somebody watches: what is known of it, and what its watchers are
+//! told.
+//!
+//! Two things are shared, and never waited for together. The *publication* is
+//! what the follower has made last; watchers who are up to date look at nothing
+//! else. The *log* is behind a lock that the follower takes for each news, and
+//! others only when they come or have fallen behind; nothing is drawn under it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, stream};
+use ironstar_app::projection::{News, Projection, ReadError};
+use ironstar_ports::{LogPlace, Position};
+use tokio::sync::{OnceCell, watch};
+
+use super::follower::NewsOf;
+use super::log::{Bounds, Gap, Log, Missed};
+use super::publication::{Publication, Step};
+use super::{View, Whole, lock};
+use crate::stream::shared::Life;
+use crate::stream::sse::{self, EventId};
+
+/// How long to wait before a read model that cannot be read is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(super) struct LiveView<V: View> {
+    pub(super) view: V,
+    known: Mutex<Known<V>>,
+    /// Where watchers look. The follower alone publishes.
+    published: watch::Sender<Arc<Publication>>,
+    /// The follower lives as long.
+    pub(super) life: Life,
+}
+
+#[derive(Debug)]
+struct Known<V: View> {
+    log: Log<<V::Projection as Projection>::Document>,
+    /// The whole view, once somebody has asked for it. When something changes
+    /// that it does not show, an empty one takes its place.
+    whole: SharedWhole,
+    /// How often everyone has begun anew. Patches are for those who have done so
+    /// as often.
+    edition: u64,
+    /// The furthest boundary that somebody has been taken to other than by a
+    /// publication.
+    furthest: Position,
+}
+
+/// A whole view and its position, drawn by the first who needs it.
+type SharedWhole = Arc<OnceCell<(Position, Bytes)>>;
+
+/// Somebody who watches: all that is kept for one.
+struct Watcher<V: View> {
+    view: Arc<LiveView<V>>,
+    published: watch::Receiver<Arc<Publication>>,
+    /// The boundary that it is at; `None`: it has seen nothing yet.
+    seen: Option<Position>,
+    /// The edition of what it has seen.
+    edition: u64,
+}
+
+impl<V: View> LiveView<V> {
+    /// A view that nobody keeps up to date yet, as of a boundary.
+    pub(super) fn new(view: V, place: LogPlace, bounds: Bounds, life: Life) -> Self {
+        Self {
+            view,
+            known: Mutex::new(Known {
+                log: Log::new(place, bounds),
+                whole: SharedWhole::default(),
+                edition: 0,
+                furthest: place.position,
+            }),
+            published: watch::Sender::new(Arc::new(Publication::start(place))),
+            life,
+        }
+    }
+
+    /// The frames for somebody who comes with an id, or without one; and up to where
+    /// each leads.
+    pub(super) fn watch(
+        self: Arc<Self>,
+        seen: Option<Position>,
+        reached: Position,
+    ) -> impl Stream<Item = (Position, Bytes)> + Send + use<V> {
+        let published = self.published.subscribe();
+        let edition = published.borrow().edition;
+        let seen = seen.and_then(|seen| self.admit(seen, reached));
+        let watcher = Watcher {
+            published,
+            view: self,
+            seen,
+            edition,
+        };
+        stream::unfold(watcher, Watcher::next)
+    }
+
+    fn admit(&self, seen: Position, reached: Position) -> Option<Position> {
+        let mut known = lock(&self.known);
+        let admitted = known.log.admit(seen, reached)?;
+        known.furthest = known.furthest.max(admitted);
+        Some(admitted)
+    }
+
+    /// Takes news in. Returns whether there is something to publish.
+    pub(super) fn take(&self, news: &NewsOf<V>) -> bool {
+        let mut known = lock(&self.known);
+        match news {
+            News::Changed(changes) => {
+                let concerns = |key: &str, changed: &_| self.view.concerns(key, changed);
+                let has_changed = known.log.take(changes, concerns);
+                // What is told has been stored before, and may have been drawn.
+                let is_drawn = known
+                    .whole
+                    .get()
+                    .is_some_and(|(of, _)| *of >= changes.to.position);
+                if has_changed && !is_drawn {
+                    known.whole = SharedWhole::default();
+                }
+                has_changed
+            }
+            News::Jumped(place) => {
+                known.log.jump(*place);
+                known.whole = SharedWhole::default();
+                true
+            }
+        }
+    }
+
+    /// Publishes what has been taken in since the last time.
+    pub(super) fn publish(&self) {
+        let before = self.published.borrow().to.position;
+        let (missed, to) = {
+            let known = lock(&self.known);
+            (known.log.missed(before), known.log.place())
+        };
+        let (gap, step) = match missed {
+            Missed::Nothing => return,
+            Missed::After(gap) => (gap, self.draw(gap, to)),
+            Missed::TooMuch => {
+                let (first, last) = (before, before);
+                (Gap { first, last }, Step::Whole)
+            }
+        };
+        let is_nothing = step == Step::Nothing;
+        let edition = self.edition(step == Step::Whole);
+        let publication = Arc::new(Publication::new(gap, to, step, edition));
+        self.published.send_if_modified(|published| {
+            *published = publication;
+            !is_nothing
+        });
+        // What comes to nothing wakes nobody, unless there are some who have seen
+        // a part of it: a todo that has come, and is gone again. Whoever gets
+        // there from now on finds the publication.
+        if is_nothing && lock(&self.known).furthest > before {
+            self.published.send_modify(|_| {});
+        }
+    }
+
+    /// The edition of what is published next. Everyone begins anew with a new one,
+    /// and with a whole view that is drawn from now on.
+    fn edition(&self, is_new: bool) -> u64 {
+        let mut known = lock(&self.known);
+        if is_new {
+            known.edition += 1;
+            known.whole = SharedWhole::default();
+        }
+        known.edition
+    }
+
+    /// Draws the whole view before anybody waits for it.
+    pub(super) async fn prepare(&self) {
+        if let Err(error) = self.whole().await {
+            // Whoever waits for it says so, and tries again.
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "a live view begins without what it shows"
+            );
+        }
+    }
+
+    /// Draws all that has changed from a gap up to a boundary.
+    fn draw(&self, gap: Gap, to: LogPlace) -> Step {
+        let merged = lock(&self.known).log.merge(gap, to);
+        match merged {
+            None => Step::Whole,
+            Some(changes) if changes.documents.is_empty() => Step::Nothing,
+            Some(changes) => {
+                let end = self.view.end();
+                let drawing = self.view.draw(&changes);
+                if end != self.view.end() {
+                    return Step::Whole;
+                }
+                Step::of(&drawing, EventId { place: to, end })
+            }
+        }
+    }
+
+    /// What leads to a publication from a boundary that it does not begin at.
+    fn catch_up(&self, publication: &Publication, seen: Position) -> Step {
+        let missed = lock(&self.known).log.missed(seen);
+        match missed {
+            Missed::TooMuch => Step::Whole,
+            // What has not been published yet.
+            Missed::After(gap) if gap.last >= publication.to.position => Step::Nothing,
+            Missed::After(gap) => publication.step_over(gap, || self.draw(gap, publication.to)),
+            Missed::Nothing => Step::Nothing,
+        }
+    }
+
+    /// The whole view, drawn once for all who need it before it changes again; and
+    /// its edition.
+    async fn whole(&self) -> Result<(Position, Bytes, u64), ReadError> {
+        let (whole, edition, changed) = {
+            let known = lock(&self.known);
+            let whole = Arc::clone(&known.whole);
+            (whole, known.edition, known.log.changed())
+        };
+        let draw = async {
+            let Whole { place, end, patch } = self.view.draw_whole().await?;
+            // What is told has been stored before.
+            let place = place.later(changed);
+            let frame: Bytes = sse::datastar_frame(patch, Some(EventId { place, end })).into();
+            let mut known = lock(&self.known);
+            known.furthest = known.furthest.max(place.position);
+            Ok::<_, ReadError>((place.position, frame))
+        };
+        let (position, frame) = whole.get_or_try_init(|| draw).await?;
+        Ok((*position, frame.clone(), edition))
+    }
+}
+
+impl<V: View> Watcher<V> {
+    /// Waits until there is something new, and takes all of it: who has not
+    /// asked for a while gets one drawing of the newest state.
+    async fn next(mut self) -> Option<((Position, Bytes), Self)> {
+        loop {
+            match self.step() {
+                (to, Step::Frames(frames)) => {
+                    self.seen = Some(to);
+                    return Some(((to, frames), self));
+                }
+                (to, Step::Nothing) => {
+                    self.seen = self.seen.max(Some(to));
+                    self.published.changed().await.ok()?;
+                }
+                (_, Step::Whole) => match self.view.whole().await {
+                    Ok((position, frame, edition)) => {
+                        self.seen = Some(position);
+                        self.edition = edition;
+                        return Some(((position, frame), self));
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a live view cannot be drawn; trying again"
+                        );
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// What is to be sent now, and where that leads.
+    fn step(&mut self) -> (Position, Step) {
+        let publication = {
+            let published = self.published.borrow_and_update();
+            if self.edition < published.edition {
+                return (published.to.position, Step::Whole);
+            }
+            if let Some(step) = published.step_from(self.seen) {
+                return (published.to.position, step);
+            }
+            Arc::clone(&published)
+        };
+        let step = match self.seen {
+            None => Step::Whole,
+            Some(seen) => self.view.catch_up(&publication, seen),
+        };
+        (publication.to.position, step)
+    }
+}
