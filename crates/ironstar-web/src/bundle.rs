@@ -21,7 +21,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
@@ -29,13 +29,12 @@ use futures::{StreamExt, future};
 use serde::Deserialize;
 use tower::ServiceExt;
 
+use crate::edge::client::Client;
+use crate::edge::headers::DRAWN_FOR;
 use crate::edge::problem::Problem;
+use crate::edge::streams::{BUNDLE, Streams};
 use crate::session::Session;
-use crate::session::drawn_for;
 use crate::stream::sse;
-
-/// Where bundles are served.
-pub(crate) const PATH: &str = "/api/sse/bundle";
 
 /// The most streams of a bundle, so that its address fits into the 8 KiB that proxies
 /// commonly allow. `static/bundle.js` has the same number.
@@ -63,14 +62,19 @@ struct Wanted {
     drawn_for: Option<String>,
 }
 
-/// The route of bundles of the streams that `pages` serves.
-pub(crate) fn routes(pages: Router) -> Router {
-    Router::new().route(PATH, get(bundle)).with_state(pages)
+/// The route of bundles of the streams that `pages` serves. Each counts as a stream.
+pub(crate) fn routes(pages: Router, streams: &Streams) -> Router {
+    let pages = Pages {
+        router: pages,
+        streams: streams.clone(),
+    };
+    Router::new().route(BUNDLE, get(bundle)).with_state(pages)
 }
 
 /// `GET /api/sse/bundle?streams=…`
 async fn bundle(
-    State(pages): State<Router>,
+    State(pages): State<Pages>,
+    client: Client,
     asked: Result<Query<Asked>, QueryRejection>,
     session: Session,
     request: Request,
@@ -86,7 +90,7 @@ async fn bundle(
     let (parts, _) = request.into_parts();
     let streams = wanted.into_iter().enumerate().map(|(number, wanted)| {
         let request = wanted.request(parts.clone())?;
-        Ok(marked(number, pages.clone(), request))
+        Ok(marked(number, pages.clone().answer(client, request)))
     });
     let streams: Vec<_> = streams.collect::<Result<_, Problem>>()?;
     // The line and its frames stay together.
@@ -95,18 +99,37 @@ async fn bundle(
     Ok(sse::unbuffered(chunks))
 }
 
+/// What serves each stream of a bundle.
+#[derive(Clone, Debug)]
+struct Pages {
+    router: Router,
+    streams: Streams,
+}
+
+impl Pages {
+    async fn answer(self, client: Client, request: Request) -> Response {
+        match self.streams.open(client, request.uri().path()) {
+            Ok(stream) => {
+                let Ok(response) = self.router.oneshot(request).await;
+                stream.hold(response)
+            }
+            Err(problem) => problem.into_response(),
+        }
+    }
+}
+
 impl Wanted {
     /// The request that a page of its own connection would have sent.
     fn request(self, mut parts: Parts) -> Result<Request, Problem> {
         let uri: Uri = self.path.parse().map_err(|_| malformed())?;
-        let is_stream = uri.path().starts_with("/api/sse/") && uri.path() != PATH;
+        let is_stream = uri.path().starts_with("/api/sse/") && uri.path() != BUNDLE;
         if uri.authority().is_some() || !is_stream {
             return Err(malformed());
         }
         parts.uri = uri;
         for (name, value) in [
             (HeaderName::from_static("last-event-id"), self.id),
-            (HeaderName::from_static(drawn_for::HEADER), self.drawn_for),
+            (HeaderName::from_static(DRAWN_FOR), self.drawn_for),
         ] {
             parts.headers.remove(&name);
             if let Some(value) = value {
@@ -119,16 +142,18 @@ impl Wanted {
 }
 
 /// A stream of a bundle, with its number in front of each chunk.
-fn marked(number: usize, pages: Router, request: Request) -> BoxStream<'static, Marked> {
+fn marked(
+    number: usize,
+    response: impl Future<Output = Response> + Send + 'static,
+) -> BoxStream<'static, Marked> {
     let note = move |what: &str| {
         (
             format!(":{number} {what}\n").into(),
             Bytes::from_static(b"\n"),
         )
     };
-    stream::once(pages.oneshot(request))
+    stream::once(response)
         .flat_map(move |response| {
-            let response = response.unwrap_or_else(|never| match never {});
             let status = response.status();
             let begun = stream::once(future::ready(note(status.as_str())));
             if status != StatusCode::OK {

@@ -213,7 +213,7 @@ where
 async fn without_mark(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let body = Bytes::from_request(Request::new(body), &()).await;
-    let mut body = body.map_err(|error| Problem::unreadable_body(&error))?;
+    let mut body = body.map_err(|_| Problem::malformed())?;
     if body.starts_with(MARK) {
         body.advance(MARK.len());
     }

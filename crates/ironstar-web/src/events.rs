@@ -18,20 +18,22 @@ use serde::Deserialize;
 use audition::Audition;
 use hearing::{Hearing, Listener};
 
-use crate::Services;
 use crate::account::news::PrivateNews;
 use crate::edge::problem::Problem;
-use crate::edge::rate::Charge;
+use crate::edge::rate::Cost;
 use crate::edge::turns::Turns;
+use crate::services::Services;
 use crate::session::Session;
 use crate::session::origin::RequestOrigin;
 use crate::stream::sse::{self, LastEventId, SignOfLife};
 
 /// The routes of this module.
-pub(crate) fn routes(services: Services, news: PrivateNews) -> Router {
-    Router::new()
-        .route("/api/events", get(events))
-        .with_state((services, news, Turns::default()))
+pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
+    Router::new().route("/api/events", get(events)).with_state((
+        services.clone(),
+        news.clone(),
+        Turns::default(),
+    ))
 }
 
 /// The event that tells a program to begin again. Types of events of the log have no
@@ -58,9 +60,9 @@ struct Selection {
 /// does not have is of another history, as is a `Last-Event-ID` that cannot be read:
 /// then the first event says so ([`RESET`]), and the stream begins at the start.
 async fn events(
+    Cost(charge): Cost,
     State((services, news, turns)): State<(Services, PrivateNews, Turns)>,
     selection: Result<Query<Selection>, QueryRejection>,
-    charge: Charge,
     session: Session,
     origin: RequestOrigin,
     last_event_id: LastEventId,

@@ -24,16 +24,17 @@ use ironstar_domain::{
 use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
 
-use crate::Services;
 use crate::account::news::PrivateNews;
 use crate::command::{CommandRequest, CommandResponse, keyed_written, written};
+use crate::edge::base_address::BaseAddress;
 use crate::edge::form::Form;
 use crate::edge::problem::Problem;
+use crate::edge::rate::Cost;
 use crate::page::layout::Frame;
+use crate::services::Services;
 use crate::session::Session;
 use crate::session::drawn_for;
 use crate::session::origin::RequestOrigin;
-use crate::site::BaseAddress;
 use crate::stream::live::LiveViews;
 
 use live::{AllLists, ListsView, Whose};
@@ -128,7 +129,7 @@ impl ListResponse {
         let shown = list.links.into_iter().map(|link| LinkResponse {
             id: link.id,
             access: link.access,
-            address: site.of_link(links, id, link.id),
+            address: address_of_link(site, links, id, link.id),
         });
         Self {
             id,
@@ -188,11 +189,15 @@ impl Lists {
     }
 
     /// What a request asks of a list, for whoever sends it.
-    fn command(&self, request: ListRequest, caller: &Caller) -> Result<ListCommand, Problem> {
+    fn command(
+        &self,
+        request: ListRequest,
+        origin: &RequestOrigin,
+    ) -> Result<ListCommand, Problem> {
         Ok(match request {
             ListRequest::Create { name } => ListCommand::Create {
                 name,
-                owner: Some(caller.principal().ok_or_else(Problem::no_session)?),
+                owner: Some(origin.owner()?),
             },
             ListRequest::Rename { name } => ListCommand::Rename { name },
             ListRequest::Archive => ListCommand::Archive,
@@ -208,7 +213,7 @@ impl Lists {
     /// Creates a list, once for each key, and answers its id.
     async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
         let name = parse_name(form)?;
-        let command = self.command(ListRequest::Create { name: name.clone() }, &origin.caller)?;
+        let command = self.command(ListRequest::Create { name: name.clone() }, &origin)?;
         let owner = origin.caller.principal();
         let create = ListRequest::Create { name };
         let asked = [
@@ -230,6 +235,16 @@ impl Lists {
     }
 }
 
+/// What lets others see a list.
+pub(crate) fn address_of_link(
+    site: &BaseAddress,
+    links: &Links,
+    list: ListId,
+    link: LinkId,
+) -> String {
+    format!("{site}/lists/{list}?link={}", links.token(list, link))
+}
+
 /// `GET /lists`
 async fn page(
     State(lists): State<Arc<Lists>>,
@@ -243,6 +258,7 @@ async fn page(
 
 /// `POST /lists`
 async fn create(
+    _: Cost,
     State(lists): State<Arc<Lists>>,
     session: Session,
     origin: RequestOrigin,
@@ -256,6 +272,7 @@ async fn create(
 
 /// `POST /lists/{id}/{action}`
 async fn act(
+    _: Cost,
     State(lists): State<Arc<Lists>>,
     path: Result<Path<(ListId, String)>, PathRejection>,
     origin: RequestOrigin,
@@ -281,6 +298,7 @@ async fn act(
 
 /// `POST /lists/{id}/links`
 async fn create_link(
+    _: Cost,
     State(lists): State<Arc<Lists>>,
     path: Result<Path<ListId>, PathRejection>,
     origin: RequestOrigin,
@@ -302,13 +320,14 @@ async fn create_link(
         written(&(written_before(&origin.caller), id, &request))?,
     ];
     let context = keyed_written(asked, origin.key_or(&key)?, &origin);
-    let command = lists.command(request, &origin.caller)?;
+    let command = lists.command(request, &origin)?;
     lists.service.execute(id, &command, &context).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
 }
 
 /// `POST /lists/{id}/links/{link}/revoke`
 async fn revoke_link(
+    _: Cost,
     State(lists): State<Arc<Lists>>,
     path: Result<Path<(ListId, LinkId)>, PathRejection>,
     origin: RequestOrigin,
@@ -336,6 +355,7 @@ async fn query(
 
 /// `POST /api/commands/list`
 async fn command(
+    _: Cost,
     State(lists): State<Arc<Lists>>,
     session: Session,
     origin: RequestOrigin,
@@ -370,7 +390,7 @@ async fn command(
     };
     let before = written_before(&origin.caller);
     let context = request.context_written(ListState::TYPE, &before, &origin)?;
-    let command = lists.command(request.command, &origin.caller)?;
+    let command = lists.command(request.command, &origin)?;
     let accepted = lists.service.execute(id, &command, &context).await?;
     Ok(CommandResponse::ok(accepted))
 }

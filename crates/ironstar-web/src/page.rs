@@ -4,6 +4,7 @@
 //!
 //! - [`layout`] is the frame around a page.
 //! - [`kit`] and [`icon`] are the parts of pages; `styleguide` shows them.
+//! - [`problem`] is how a refusal looks.
 //! - [`notice`] says on a page why a command was refused.
 //! - [`theme`] is how a page looks: light or dark.
 //! - [`assets`] serves the style sheet, the scripts and the icon.
@@ -13,6 +14,7 @@ pub(crate) mod icon;
 pub(crate) mod kit;
 pub(crate) mod layout;
 pub(crate) mod notice;
+pub(crate) mod problem;
 #[cfg(debug_assertions)]
 pub(crate) mod styleguide;
 pub(crate) mod theme;

@@ -23,10 +23,9 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use ironstar_app::Caller;
 use ironstar_app::access::Links;
@@ -116,6 +115,23 @@ pub(crate) enum SessionError {
     /// One client asks for too many.
     #[error("too many sessions have begun at your address; try again in a while")]
     TooMany(Duration),
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match &error {
+            SessionError::Store(error) => Self::from_store(error),
+            SessionError::Damaged(_) | SessionError::Unwritable(_) => Self::unavailable(&error),
+            SessionError::TooMany(wait) => Self {
+                retry_after: Some(*wait),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too-many-sessions",
+                    error.to_string(),
+                )
+            },
+        }
+    }
 }
 
 impl Sessions {
@@ -352,6 +368,14 @@ impl Session {
         Ok(())
     }
 
+    /// Gives the browser the cookie of a session that has begun, or goes on for longer.
+    pub(crate) fn send_cookie(&self, response: &mut Response) {
+        let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cookie) = answer.take() {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+
     /// Has the browser keep a session.
     fn keep(&self, state: &mut Known, open: Open) {
         let cookie = self.0.sessions.cookies.write(open.id, AGE);
@@ -369,35 +393,15 @@ impl Known {
     }
 }
 
-/// Gives each request its session, and its browser what to keep of it.
-pub(crate) async fn carry(
-    State(sessions): State<Arc<Sessions>>,
-    client: Client,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let session = sessions.session(request.headers(), client);
-    request.extensions_mut().insert(session.clone());
-    let mut response = next.run(request).await;
-    let mut answer = session
-        .0
-        .answer
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    if let Some(cookie) = answer.take() {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    drop(answer);
-    response
-}
-
 impl<S: Sync> FromRequestParts<S> for Session {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let session = parts.extensions.get::<Self>();
         session.cloned().ok_or_else(|| {
-            tracing::error!("a route is not within `session::carry`");
+            tracing::error!(
+                "a request has no session: it did not come through the router of the site"
+            );
             Problem::no_such_page()
         })
     }

@@ -1,19 +1,11 @@
 //! What the operator says of the site as a whole: where it is, and what its start
 //! page shows.
 
-use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::str::FromStr;
-use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::uri::{Authority, Scheme, Uri};
-use ironstar_app::access::Links;
-use ironstar_domain::{LinkId, ListId};
 use thiserror::Error;
-
-use crate::edge::hosts::RequestHost;
 
 /// The site as a whole.
 #[derive(Clone, Debug, Default)]
@@ -46,32 +38,6 @@ pub struct SiteAddress {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("it has to be an address such as 'https://example.org', without a path")]
 pub struct SiteAddressError;
-
-/// Where a site is, as far as the operator or the request says, for links that lead
-/// there from elsewhere.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct BaseAddress(String);
-
-impl BaseAddress {
-    /// What lets others see a list.
-    pub(crate) fn of_link(&self, links: &Links, list: ListId, link: LinkId) -> String {
-        format!("{}/lists/{list}?link={}", self.0, links.token(list, link))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for BaseAddress {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let site = parts.extensions.get::<Arc<Site>>();
-        if let Some(address) = site.and_then(|site| site.address.as_ref()) {
-            return Ok(Self(address.to_string()));
-        }
-        let host = parts.extensions.get::<RequestHost>();
-        let address = host.map(|RequestHost(host)| format!("http://{host}"));
-        Ok(Self(address.unwrap_or_default()))
-    }
-}
 
 impl SiteAddress {
     /// Whether it is reached over TLS.

@@ -30,19 +30,19 @@ use futures::StreamExt;
 use ironstar_app::access::Permit;
 use ironstar_app::history::Resolved;
 use ironstar_app::projection::{Behind, ReadError};
-use ironstar_app::todo::{TodoLists, TodoPage};
+use ironstar_app::todo::{ListWideError, TodoLists, TodoPage};
 use ironstar_app::{Caller, ListService, TodoService};
-use ironstar_domain::{Access, ListId};
+use ironstar_domain::{Access, ListError, ListId};
 use ironstar_ports::LogPlace;
 
-use crate::Services;
 use crate::account::news::PrivateNews;
+use crate::edge::base_address::BaseAddress;
 use crate::edge::problem::Problem;
 use crate::presence::Presence;
+use crate::services::Services;
 use crate::session::Session;
 use crate::session::drawn_for;
 use crate::session::origin::RequestOrigin;
-use crate::site::BaseAddress;
 use crate::stream::guard::{guarded, guarded_side};
 use crate::stream::latest::Side;
 use crate::stream::live::LiveViews;
@@ -129,7 +129,7 @@ impl Todos {
     async fn permit(&self, list: ListId, caller: &Caller) -> Result<Permit, Problem> {
         let gates = &self.services.gates;
         let permit = gates.permit(list, caller.clone(), Access::Read).await?;
-        permit.ok_or_else(Problem::no_such_list)
+        permit.ok_or_else(no_such_list)
     }
 
     /// Up to `limit` todos of a location.
@@ -138,6 +138,26 @@ impl Todos {
             list, show, after, ..
         } = location;
         self.service.lists().page(list, show, after, limit).await
+    }
+}
+
+/// There is no list with this id, or none that the caller may see.
+fn no_such_list() -> Problem {
+    Problem::refused(&ListError::NotFound)
+}
+
+impl From<ListWideError> for Problem {
+    fn from(error: ListWideError) -> Self {
+        match error {
+            ListWideError::TooMany => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "too-many",
+                error.to_string(),
+            ),
+            ListWideError::Behind(behind) => behind.into(),
+            ListWideError::Read(error) => error.into(),
+            ListWideError::Command(error) => error.into(),
+        }
     }
 }
 

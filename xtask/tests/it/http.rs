@@ -49,6 +49,48 @@ fn page_has_every_route() {
 }
 
 #[test]
+fn every_handler_of_a_command_states_its_cost() {
+    let mut handlers = 0;
+    let code: Vec<_> = code().collect();
+    for (path, text) in &code {
+        if !path.starts_with(root().join("crates/ironstar-web/src")) {
+            continue;
+        }
+        let posts = ["(post(", ", post(", " post(", ".post("];
+        for handler in posts.iter().flat_map(|post| text.split(post).skip(1)) {
+            let (handler, _) = handler.split_once(')').expect("the end of the route");
+            let (module, name) = handler.rsplit_once("::").unwrap_or(("", handler));
+            // The handler stands in the module itself, or in the named one below it.
+            let home = match module {
+                "" => path.clone(),
+                module => path.with_extension("").join(module).with_extension("rs"),
+            };
+            let (_, code) = code
+                .iter()
+                .find(|(path, _)| *path == home)
+                .unwrap_or_else(|| panic!("{} is not there", home.display()));
+            // A method may have the same name: a function begins a line.
+            let begin = ["", "pub(super) ", "pub(crate) "]
+                .map(|visibility| format!("\n{visibility}async fn {name}("));
+            let parameters = begin
+                .iter()
+                .find_map(|begin| Some(code.split_once(begin)?.1.trim_start()));
+            let parameters = parameters.unwrap_or_else(|| panic!("no handler {name}"));
+            assert!(
+                parameters.starts_with("_: Cost"),
+                "{name} in {} does not begin with its cost",
+                home.display()
+            );
+            handlers += 1;
+        }
+    }
+    assert!(
+        handlers > 10,
+        "the handlers are where they were: {handlers}"
+    );
+}
+
+#[test]
 fn every_problem_of_the_page_is_in_the_code() {
     let page = page();
     let code: Vec<String> = code().map(|(_, text)| text).collect();

@@ -6,14 +6,14 @@
 //! they come by.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use futures::StreamExt;
+use tokio::time::timeout;
 
 use crate::edge::allowance::{Allowance, Refused, Taken};
 use crate::edge::client::Client;
@@ -21,6 +21,9 @@ use crate::edge::problem::Problem;
 
 /// The most bytes that a request's body may have.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a request's body may take to arrive.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How many bytes of requests that are not all there yet may come from one client,
 /// and from all.
@@ -36,7 +39,7 @@ const SPARE: u64 = 8 * 1024;
 const GRAIN: u64 = 1024;
 
 /// Counts what is under way; nothing, if there is no limit.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Bodies(Option<Arc<Allowance>>);
 
 impl Bodies {
@@ -55,31 +58,27 @@ impl Bodies {
         });
         taken.transpose()
     }
-}
 
-/// Waits for the whole of a request before anything is looked at, such as who sends it:
-/// they may sign out before it is all there. And a connection goes on, whatever the
-/// answer, because all was read.
-pub(crate) async fn whole(
-    State(bodies): State<Bodies>,
-    client: Client,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    if request.body().is_end_stream() {
-        return Ok(next.run(request).await);
+    /// Waits for the whole of a request before anything is looked at, such as who sends
+    /// it: they may sign out before it is all there. And a connection goes on, whatever
+    /// the answer, because all was read.
+    pub(crate) async fn whole(&self, client: Client, request: Request) -> Result<Request, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(request);
+        }
+        let (parts, body) = request.into_parts();
+        if body.size_hint().lower() > BODY_LIMIT as u64 {
+            // A client that waits to be asked for it (`Expect`) need not send it.
+            return Err(Problem::too_large());
+        }
+        let taken = self.begin(client, &parts)?;
+        let received = timeout(DEADLINE, receive(body, taken)).await;
+        let body = received.map_err(|_| Problem::overdue(DEADLINE))??;
+        if is_encoded(&parts.headers) {
+            return Err(Problem::unsupported_encoding());
+        }
+        Ok(Request::from_parts(parts, body.into()))
     }
-    let (parts, body) = request.into_parts();
-    if body.size_hint().lower() > BODY_LIMIT as u64 {
-        // A client that waits to be asked for it (`Expect`) need not send it.
-        return Err(Problem::too_large());
-    }
-    let taken = bodies.begin(client, &parts)?;
-    let body = receive(body, taken).await?;
-    if is_encoded(&parts.headers) {
-        return Err(Problem::unsupported_encoding());
-    }
-    Ok(next.run(Request::from_parts(parts, body.into())).await)
 }
 
 /// Takes in a body. It is copied as it comes: what it came in may be much larger, and
@@ -89,7 +88,7 @@ async fn receive(body: Body, mut taken: Option<Taken>) -> Result<Bytes, Problem>
     let mut whole = Vec::new();
     let mut counted = GRAIN;
     while let Some(frame) = frames.next().await {
-        let frame = frame.map_err(|error| Problem::unreadable_body(&error))?;
+        let frame = frame.map_err(|_| Problem::malformed())?;
         let size = whole.len() + frame.len();
         if size > BODY_LIMIT {
             return Err(Problem::too_large());

@@ -5,11 +5,9 @@ use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use axum::middleware::Next;
-use axum::response::Response;
 
 /// Whoever has an IPv4 address, or an IPv6 network of the size that one
 /// customer of a provider gets (/64). Requests that come over no network are
@@ -48,18 +46,15 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// Takes note of who sends a request, for those who ask further in.
-pub(crate) async fn identify(
-    State(header): State<Option<HeaderName>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let forwarded = header.and_then(|header| forwarded(request.headers(), &header));
-    let address = forwarded.or_else(|| peer(&request));
+/// The client that sends a request, also for the extractor [`Client`]. Behind a proxy, a
+/// header names the client.
+pub(crate) fn identify(header: Option<&HeaderName>, request: &mut Request) -> Client {
+    let forwarded = header.and_then(|header| forwarded(request.headers(), header));
+    let address = forwarded.or_else(|| peer(request));
     if let Some(address) = address {
         request.extensions_mut().insert(Client::at(address));
     }
-    next.run(request).await
+    request.extensions().get().copied().unwrap_or_default()
 }
 
 /// The other end of the connection, if there is one.

@@ -22,7 +22,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let body = Bytes::from_request(Request::new(body), state).await;
-        let body = body.map_err(|error| Problem::unreadable_body(&error))?;
+        let body = body.map_err(|_| Problem::malformed())?;
         if is_form(&parts.headers) && !is_text(&body) {
             return Err(Problem::invalid(
                 "invalid-value",

@@ -1,13 +1,13 @@
 //! What every response tells the client: what not to do, and when to come back; and
 //! what a request may say only once.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::edge::problem::Problem;
-use crate::session::drawn_for;
+
+/// The header of a page's streams that names the visitor whom the page was drawn for.
+pub(crate) const DRAWN_FOR: &str = "ironstar-drawn-for";
 
 /// What pages may do. `'unsafe-eval'` is there because Datastar 1.0.2 compiles the
 /// expressions in `data-*` attributes (docs/adr/0004).
@@ -47,7 +47,7 @@ const ONCE: [HeaderName; 8] = [
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("datastar-request"),
-    HeaderName::from_static(drawn_for::HEADER),
+    HeaderName::from_static(DRAWN_FOR),
     header::REFERER,
 ];
 
@@ -85,36 +85,34 @@ impl SiteHeaders {
         });
         Self { policy, is_secure }
     }
-}
 
-/// Adds the headers.
-pub(crate) async fn add(State(site): State<SiteHeaders>, mut response: Response) -> Response {
-    let status = response.status();
-    let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+    /// Adds the headers to an answer.
+    pub(crate) fn add(&self, response: &mut Response) {
+        let status = response.status();
+        let headers = response.headers_mut();
+        for (name, value) in HEADERS {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        if self.is_secure {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+        }
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(CACHE_CONTROL);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
+        }
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, site.policy);
-    if site.is_secure {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
-    }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(CACHE_CONTROL);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
-    }
-    response
 }
 
 /// Refuses a request that says something twice.
-pub(crate) async fn once(request: Request, next: Next) -> Result<Response, Problem> {
-    let headers = request.headers();
+pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.len() != headers.keys_len() {
         let is_repeated = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
         if let Some(name) = ONCE.iter().find(is_repeated) {
             return Err(Problem::repeated_header(name.as_str()));
         }
     }
-    Ok(next.run(request).await)
+    Ok(())
 }

@@ -1,12 +1,8 @@
 //! Whom a request believes to speak to.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{Version, header};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::edge::client;
 use crate::edge::limits::AllowedHosts;
@@ -18,25 +14,21 @@ pub(crate) struct RequestHost(pub(crate) Authority);
 
 /// Refuses requests that are meant for another host, and those that do not say
 /// for which they are.
-pub(crate) async fn check(
-    State(allowed): State<Arc<AllowedHosts>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub(crate) fn check(allowed: &AllowedHosts, request: &mut Request) -> Result<(), Problem> {
     let must_say = match request.version() {
         Version::HTTP_09 | Version::HTTP_10 => false,
         // Requests that were made in this process, in tests, have no peer and
         // need no host. One over a network without a host is malformed
         // (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
-        _ => client::peer(&request).is_some(),
+        _ => client::peer(request).is_some(),
     };
-    match host(&request)? {
+    match host(request)? {
         None if must_say => Err(Problem::malformed_host()),
         Some(host) if !allowed.allow(host.host()) => Err(Problem::unknown_host()),
-        None => Ok(next.run(request).await),
+        None => Ok(()),
         Some(host) => {
             request.extensions_mut().insert(RequestHost(host));
-            Ok(next.run(request).await)
+            Ok(())
         }
     }
 }

@@ -7,28 +7,19 @@
 //!   whole chain, and never told to the client.
 
 mod refused;
+mod rejections;
 
 use std::error::Error;
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::http::uri::Uri;
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ironstar_app::CommandError;
 use ironstar_app::projection::{Behind, ReadError};
-use ironstar_app::todo::ListWideError;
-use ironstar_domain::{DomainError, ErrorKind, ListError};
+use ironstar_domain::{DomainError, ErrorKind};
 use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
-
-use crate::page::layout;
-use crate::page::layout::{Frame, Provider};
-use crate::page::notice;
-use crate::session::{Session, SessionError};
-use crate::stream::sse;
 
 /// A refusal or failure, on its way to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,10 +31,20 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     /// When to try again, if that is known.
     pub(crate) retry_after: Option<Duration>,
-    /// Where somebody wanted to go, for the page that shows it.
-    pub(crate) then: Option<String>,
-    /// Where the site is, for whoever has come to it under another name.
-    pub(crate) elsewhere: Option<String>,
+    /// Where a page that shows the problem leads.
+    pub(crate) way_out: Option<WayOut>,
+}
+
+/// Where a visitor goes on after a problem.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum WayOut {
+    /// After signing in, to this address of the site.
+    Return(String),
+    /// To the site at its own address, which the visitor has not used.
+    Site(String),
+    /// The visitor signs in, or asks the owner for a new link: what is not there may be
+    /// hidden.
+    SignInOrAsk,
 }
 
 impl Problem {
@@ -53,29 +54,30 @@ impl Problem {
             code,
             detail: sentence(detail.as_ref()),
             retry_after: None,
-            then: None,
-            elsewhere: None,
+            way_out: None,
         }
     }
 
-    /// The same, on the way to an address of the site.
-    pub(crate) fn going_on_at(self, then: &str) -> Self {
+    /// The same, with a way out.
+    pub(crate) fn with_way_out(self, way_out: WayOut) -> Self {
         Self {
-            then: Some(then.to_owned()),
+            way_out: Some(way_out),
             ..self
         }
     }
 
-    /// What is to be done about it, as far as a person is concerned.
-    fn advice(&self, frame: &Frame) -> Option<&'static str> {
-        if self.code != ListError::NotFound.code() {
-            return None;
+    /// A refusal of the domain.
+    pub(crate) fn refused(refusal: &impl DomainError) -> Self {
+        let (status, way_out) = match refusal.kind() {
+            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, None),
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, Some(WayOut::SignInOrAsk)),
+            ErrorKind::Forbidden => (StatusCode::FORBIDDEN, None),
+            ErrorKind::Conflict => (StatusCode::CONFLICT, None),
+        };
+        Self {
+            way_out,
+            ..Self::new(status, refusal.code(), refusal.to_string())
         }
-        Some(if frame.can_sign_in().is_some() {
-            "If it is yours, sign in. If somebody let you in, ask them for a new link."
-        } else {
-            "If somebody let you in, ask them for a new link."
-        })
     }
 
     /// The request holds a value that is not allowed.
@@ -90,12 +92,6 @@ impl Problem {
             "no-such-page",
             "there is nothing at this address",
         )
-    }
-
-    /// There is no list with this id.
-    pub(crate) fn no_such_list() -> Self {
-        let error = ListError::NotFound;
-        Self::new(StatusCode::NOT_FOUND, error.code(), error.to_string())
     }
 
     /// The address exists, but not for this method.
@@ -128,16 +124,6 @@ impl Problem {
             retry_after: Some(wait),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail)
         }
-    }
-
-    /// What would be somebody's own is nobody's, for they have no session.
-    pub(crate) fn no_session() -> Self {
-        Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-sessions",
-            "too many visitors have come from your address, so nothing can be yours for now; \
-             try again in a while",
-        )
     }
 
     /// As much is under way as may be.
@@ -192,16 +178,16 @@ impl IntoResponse for Problem {
             .with_type(kind)
             .with_detail(self.detail.clone())
             .into_response();
-        self.add_headers(&mut response);
-        // For whoever would rather show it as a page.
+        self.add_headers(response.headers_mut());
+        // For `page::problem`, which may show it as a page.
         response.extensions_mut().insert(self);
         response
     }
 }
 
 impl Problem {
-    fn add_headers(&self, response: &mut Response) {
-        let headers = response.headers_mut();
+    /// The headers of an answer that tells of the problem.
+    pub(crate) fn add_headers(&self, headers: &mut HeaderMap) {
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
         }
@@ -213,57 +199,10 @@ impl Problem {
     }
 }
 
-/// Shows a problem in the form that its client can show to a person: a browser
-/// that asks for HTML gets a page, and Datastar, when it posts a form, a patch.
-pub(crate) async fn as_page(request: Request, next: Next) -> Response {
-    let accept = request.headers().get(header::ACCEPT).cloned();
-    let is_datastar = notice::is_datastar(request.headers()) && request.method() == Method::POST;
-    let key = request.headers().get("idempotency-key").cloned();
-    let session: Option<Session> = request.extensions().get().cloned();
-    let provider: Option<Option<Provider>> = request.extensions().get().cloned();
-    let provider = provider.flatten();
-    let uri = if request.method() == Method::GET {
-        request.uri().clone()
-    } else {
-        Uri::from_static("/")
-    };
-    let mut response = next.run(request).await;
-    let wants_page = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
-        return response;
-    };
-    let mut shown = if is_datastar {
-        let key = key.as_ref().and_then(|key| key.to_str().ok());
-        sse::answer(notice::refused(&problem.detail, key))
-    } else if wants_page {
-        let frame = Frame::of(session.as_ref(), provider.as_ref(), &uri).await;
-        let frame = match &problem.then {
-            Some(then) => frame.at(then.clone()),
-            None => frame,
-        };
-        let advice = problem.advice(&frame);
-        let elsewhere = problem.elsewhere.as_deref();
-        let page = layout::problem_page(&frame, &problem.detail, advice, elsewhere);
-        (problem.status, page).into_response()
-    } else {
-        return response;
-    };
-    problem.add_headers(&mut shown);
-    shown
-}
-
 impl<E: DomainError> From<CommandError<E>> for Problem {
     fn from(error: CommandError<E>) -> Self {
         match &error {
-            CommandError::Refused(refusal) => {
-                let status = match refusal.kind() {
-                    ErrorKind::Invalid => StatusCode::BAD_REQUEST,
-                    ErrorKind::NotFound => StatusCode::NOT_FOUND,
-                    ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-                    ErrorKind::Conflict => StatusCode::CONFLICT,
-                };
-                Self::new(status, refusal.code(), refusal.to_string())
-            }
+            CommandError::Refused(refusal) => Self::refused(refusal),
             CommandError::Unexpected { .. } => Self::new(
                 StatusCode::CONFLICT,
                 "unexpected-sequence",
@@ -293,7 +232,7 @@ impl<E: DomainError> From<CommandError<E>> for Problem {
 }
 
 impl Problem {
-    fn from_store(error: &StoreError) -> Self {
+    pub(crate) fn from_store(error: &StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error),
             StoreError::Damaged { .. } => Self::unreadable(error),
@@ -304,23 +243,6 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::from_store(&error)
-    }
-}
-
-impl From<SessionError> for Problem {
-    fn from(error: SessionError) -> Self {
-        match &error {
-            SessionError::Store(error) => Self::from_store(error),
-            SessionError::Damaged(_) | SessionError::Unwritable(_) => Self::unavailable(&error),
-            SessionError::TooMany(wait) => Self {
-                retry_after: Some(*wait),
-                ..Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "too-many-sessions",
-                    error.to_string(),
-                )
-            },
-        }
     }
 }
 
@@ -346,78 +268,6 @@ impl From<ReadError> for Problem {
             ReadError::Store(error) => Self::from_store(error),
         }
     }
-}
-
-impl From<ListWideError> for Problem {
-    fn from(error: ListWideError) -> Self {
-        match error {
-            ListWideError::TooMany => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "too-many",
-                error.to_string(),
-            ),
-            ListWideError::Behind(behind) => behind.into(),
-            ListWideError::Read(error) => error.into(),
-            ListWideError::Command(error) => error.into(),
-        }
-    }
-}
-
-impl From<JsonRejection> for Problem {
-    fn from(rejection: JsonRejection) -> Self {
-        match rejection {
-            JsonRejection::JsonDataError(error) => {
-                Self::invalid("invalid-value", without_place(&innermost(&error)))
-            }
-            JsonRejection::JsonSyntaxError(error) => Self::invalid(
-                "malformed-json",
-                format!("the body is not JSON: {}", innermost(&error)),
-            ),
-            JsonRejection::MissingJsonContentType(_) => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "a command is sent as JSON, with the header 'content-type: application/json'",
-            ),
-            // What axum may add, too.
-            JsonRejection::BytesRejection(_) | _ => Self::malformed(),
-        }
-    }
-}
-
-impl From<FormRejection> for Problem {
-    fn from(rejection: FormRejection) -> Self {
-        match rejection {
-            FormRejection::InvalidFormContentType(_) => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "a form is sent with the header 'content-type: application/x-www-form-urlencoded'",
-            ),
-            FormRejection::FailedToDeserializeFormBody(error) => {
-                Self::invalid("invalid-value", innermost(&error))
-            }
-            // What axum may add, too. No form of ours is a query.
-            FormRejection::FailedToDeserializeForm(_) | FormRejection::BytesRejection(_) | _ => {
-                Self::malformed()
-            }
-        }
-    }
-}
-
-/// The error that started a chain: what is above it only says which library
-/// came across it.
-fn innermost(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-/// A value that is not allowed is so wherever it stands.
-fn without_place(message: &str) -> &str {
-    message
-        .rsplit_once(" at line ")
-        .map_or(message, |(message, _)| message)
 }
 
 /// A time as `Retry-After` says it: so many seconds, and no fewer.
@@ -450,12 +300,5 @@ mod tests {
         for (ms, seconds) in [(0, 1), (1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2)] {
             assert_eq!(whole_seconds(Duration::from_millis(ms)), seconds, "{ms} ms");
         }
-    }
-
-    #[test]
-    fn client_who_began_too_many_sessions_is_told_when_there_may_be_more() {
-        let problem = Problem::from(SessionError::TooMany(Duration::from_secs(7)));
-        assert_eq!(problem.retry_after, Some(Duration::from_secs(7)));
-        assert_eq!(problem.status, StatusCode::TOO_MANY_REQUESTS);
     }
 }

@@ -5,11 +5,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::Method;
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -18,8 +15,8 @@ use governor::{Quota, RateLimiter};
 use lru::LruCache;
 use tokio::time::sleep;
 
-use crate::account::CALLBACK;
 use crate::edge::client::Client;
+use crate::edge::context::SiteContext;
 use crate::edge::problem::Problem;
 
 /// How many seconds' worth of commands a client may send at once.
@@ -31,9 +28,9 @@ const BURST: u32 = 5;
 /// stop them, and must not take up memory without end, nor refuse others.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
 
-/// For how many commands one counts that changes a whole list, which may be as
-/// much work as ten thousand; and one that begins a sign-in.
-const HEAVY: u32 = 10;
+/// The cost, in commands, of a command that may change ten thousand todos, and of the
+/// beginning of a sign-in, which asks the provider.
+pub(crate) const HEAVY: u32 = 10;
 
 /// How many events of the log that have to be gone through count for a command more. A
 /// command takes about as long.
@@ -47,6 +44,11 @@ const SESSIONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
 
 /// A limit on the commands of each client.
 pub(crate) struct CommandRate<C: Clock = MonotonicClock>(PerClient<C>);
+
+/// The cost of a request, in commands. Each handler of a command states it by this
+/// extractor, and first, so that a request that is refused costs nothing else.
+#[derive(Debug)]
+pub(crate) struct Cost<const COMMANDS: u32 = 1>(pub(crate) Charge);
 
 /// Counts what turns out to be more than one command.
 #[derive(Clone)]
@@ -138,25 +140,27 @@ impl<C: Clock> Debug for NewSessionRate<C> {
     }
 }
 
-/// Refuses the commands of a client who sends too many. Whatever is posted is
-/// a command, and so is what ends a sign-in, or goes through the log.
-pub(crate) async fn limit(
-    State(rate): State<Arc<CommandRate>>,
-    client: Client,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let path = request.uri().path();
-    // What takes more than to read something, or may.
-    let is_log = path == "/api/events";
-    if request.method() == Method::POST || path == CALLBACK || is_log {
-        let weight = weight(path);
-        rate.count(client, weight).map_err(Problem::rate_limited)?;
+impl<const COMMANDS: u32, S: Sync> FromRequestParts<S> for Cost<COMMANDS> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(client) = Client::from_request_parts(parts, state).await;
+        let context: Option<&Arc<SiteContext>> = parts.extensions.get();
+        let rate = &context.ok_or_else(no_context)?.rate;
+        if let Some(commands) = NonZeroU32::new(COMMANDS) {
+            rate.count(client, commands)
+                .map_err(Problem::rate_limited)?;
+        }
+        Ok(Self(Charge {
+            rate: Arc::clone(rate),
+            client,
+        }))
     }
-    if is_log {
-        request.extensions_mut().insert(Charge { rate, client });
-    }
-    Ok(next.run(request).await)
+}
+
+fn no_context() -> Problem {
+    tracing::error!("a request did not come through the router of the site");
+    Problem::no_such_page()
 }
 
 impl Charge {
@@ -187,36 +191,10 @@ impl Charge {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Charge {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get().cloned().ok_or_else(|| {
-            tracing::error!("a route is not within `rate::limit`");
-            Problem::no_such_page()
-        })
-    }
-}
-
 impl Debug for Charge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Charge").finish_non_exhaustive()
     }
-}
-
-/// For how many commands the one at a path counts.
-fn weight(path: &str) -> NonZeroU32 {
-    // Each sign-in asks somebody else who that is.
-    let is_heavy = matches!(path, "/sign-in" | "/api/commands/todos") || is_on_a_list(path);
-    let weight = if is_heavy { HEAVY } else { 1 };
-    NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN)
-}
-
-/// Whether a command is one on a whole list, such as `/todos/complete-all`, however its
-/// name is written: a `-` may be `%2D`.
-fn is_on_a_list(path: &str) -> bool {
-    let action = path.strip_prefix("/todos/");
-    action.is_some_and(|action| !action.contains('/'))
 }
 
 /// The clients who have sent commands of late, and what governor keeps of

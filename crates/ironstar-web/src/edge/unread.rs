@@ -7,12 +7,9 @@
 use std::sync::Arc;
 
 use axum::body::HttpBody;
-use axum::extract::{Request, State};
 use axum::http::{Method, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::account;
 use crate::edge::allowance::{Allowance, Taken};
 use crate::edge::client::Client;
 use crate::edge::problem::Problem;
@@ -40,9 +37,21 @@ impl Unread {
     }
 }
 
+/// The extension of an answer to a GET that has changed something. Such an answer is sent
+/// however much is unread: its client must learn what happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CarriedOut;
+
 /// Counts what clients have not read; nothing, if there is no limit.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct UnreadLimit(Option<Arc<Allowance>>);
+
+/// An answer that counts from before its request is carried out.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    is_query: bool,
+    taken: Option<Taken>,
+}
 
 impl UnreadLimit {
     pub(crate) fn new(is_limited: bool) -> Self {
@@ -52,37 +61,40 @@ impl UnreadLimit {
     fn of(most: Option<u64>) -> Self {
         Self(most.map(|most| Arc::new(Allowance::new(most))))
     }
+
+    /// Begins to count an answer, before its request is carried out: a request that is
+    /// refused has changed nothing.
+    pub(crate) fn begin(&self, client: Client, method: &Method) -> Result<Counted, Problem> {
+        let taken = self.0.as_ref().map(|allowance| {
+            let head = allowance.take(client, HEAD);
+            head.map_err(|_| Problem::too_much_unread())
+        });
+        Ok(Counted {
+            is_query: matches!(*method, Method::GET | Method::HEAD),
+            taken: taken.transpose()?,
+        })
+    }
 }
 
-/// Refuses any answer to a client who does not read them.
-pub(crate) async fn count(
-    State(UnreadLimit(allowance)): State<UnreadLimit>,
-    client: Client,
-    request: Request,
-    next: Next,
-) -> Response {
-    let Some(allowance) = allowance else {
-        return next.run(request).await;
-    };
-    // Before the request is carried out: one that is refused has changed nothing.
-    let Ok(mut taken) = allowance.take(client, HEAD) else {
-        return Problem::too_much_unread().into_response();
-    };
-    // The end of a sign-in is a GET, and is good once.
-    let is_query = matches!(*request.method(), Method::GET | Method::HEAD)
-        && request.uri().path() != account::CALLBACK;
-    let mut response = next.run(request).await;
-    // Without the cookie, the browser would lose its session.
-    let is_query = is_query && !response.headers().contains_key(header::SET_COOKIE);
-    let size = response.body().size_hint().exact().unwrap_or(STREAM);
-    if is_query && taken.grow(size).is_err() {
-        return Problem::too_much_unread().into_response();
-    } else if !is_query {
-        // It was carried out, and its sender is to know that.
-        taken.grow_anyway(size);
+impl Counted {
+    /// Counts all of an answer, or refuses it.
+    pub(crate) fn count(self, mut response: Response) -> Response {
+        let Some(mut taken) = self.taken else {
+            return response;
+        };
+        // Without the cookie, the browser would lose its session.
+        let is_query = self.is_query
+            && response.extensions().get::<CarriedOut>().is_none()
+            && !response.headers().contains_key(header::SET_COOKIE);
+        let size = response.body().size_hint().exact().unwrap_or(STREAM);
+        if is_query && taken.grow(size).is_err() {
+            return Problem::too_much_unread().into_response();
+        } else if !is_query {
+            taken.grow_anyway(size);
+        }
+        response.extensions_mut().insert(Unread::new(taken));
+        response
     }
-    response.extensions_mut().insert(Unread::new(taken));
-    response
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Response};
 use ironstar_domain::{Principal, UserName};
 use maud::{DOCTYPE, Markup, html};
 
-use crate::account::CALLBACK;
+use crate::edge::context::SiteContext;
+use crate::edge::headers::DRAWN_FOR;
 use crate::page::assets;
 use crate::page::icon;
-use crate::page::kit::{Banner, Button};
+use crate::page::kit::Button;
 use crate::page::theme;
 use crate::session::drawn_for;
 use crate::session::{Session, Theme};
@@ -28,21 +29,17 @@ pub(crate) struct Frame {
     /// What they are called, if they have signed in.
     user: Option<UserName>,
     /// With whom visitors sign in, if they can.
-    provider: Option<Provider>,
+    provider: Option<Arc<str>>,
     /// The address of the page, to come back to.
     here: String,
 }
-
-/// With whom visitors sign in, as it is called.
-#[derive(Clone, Debug)]
-pub(crate) struct Provider(pub(crate) Arc<str>);
 
 impl Frame {
     /// The frame for whoever sends a request. It is drawn also when nothing is
     /// known of them, for whatever reason.
     pub(crate) async fn of(
         session: Option<&Session>,
-        provider: Option<&Provider>,
+        site: Option<&Arc<SiteContext>>,
         uri: &Uri,
     ) -> Self {
         let open = match session {
@@ -57,13 +54,11 @@ impl Frame {
         };
         let data = open.map(|open| open.data);
         let here = uri.path_and_query().map_or("/", |here| here.as_str());
-        // What is good once is no place to come back to.
-        let here = if uri.path() == CALLBACK { "/" } else { here };
         Self {
             theme: data.as_ref().map(|data| data.theme).unwrap_or_default(),
             principal: data.as_ref().and_then(|data| data.caller().principal()),
             user: data.and_then(|data| data.user).map(|user| user.name),
-            provider: provider.cloned(),
+            provider: site.and_then(|site| site.provider.clone()),
             here: here.to_owned(),
         }
     }
@@ -71,7 +66,7 @@ impl Frame {
     /// Whether the visitor could sign in, and has not.
     pub(crate) fn can_sign_in(&self) -> Option<&str> {
         let provider = self.provider.as_ref().filter(|_| self.user.is_none());
-        provider.map(|Provider(name)| &**name)
+        provider.map(|name| &**name)
     }
 
     /// For a page that answers a form: the one to come back to.
@@ -95,7 +90,7 @@ impl Frame {
                         form action="/sign-out" method="post" {
                             (Button::Quiet.draw("Sign out"))
                         }
-                    } @else if let Some(Provider(provider)) = &self.provider {
+                    } @else if let Some(provider) = &self.provider {
                         form action="/sign-in" method="post" {
                             (then)
                             (Button::Quiet.draw(&format!("Sign in with {provider}")))
@@ -111,25 +106,9 @@ impl<S: Sync> FromRequestParts<S> for Frame {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let provider = parts.extensions.get::<Option<Provider>>();
-        let provider = provider.and_then(Option::as_ref);
-        Ok(Self::of(parts.extensions.get(), provider, &parts.uri).await)
+        let extensions = &parts.extensions;
+        Ok(Self::of(extensions.get(), extensions.get(), &parts.uri).await)
     }
-}
-
-/// The longest address that is gone back to, in bytes.
-const LONGEST: usize = 2_048;
-
-/// An address within the site, as a form says where to go; the start page, if it
-/// leads elsewhere.
-pub(crate) fn local(address: &str) -> &str {
-    let is_local = address.len() <= LONGEST
-        && address.starts_with('/')
-        && !address.starts_with("//")
-        && address
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if is_local { address } else { "/" }
 }
 
 /// What a browser calls a page.
@@ -175,7 +154,7 @@ fn open(stream: &str, headers: &str) -> String {
         "@get('{stream}', {{headers: {{{headers}'{}': el.dataset.drawnFor}}, retry: 'always', \
          retryInterval: 300 + 700 * Math.random(), retryMaxWait: 5000, \
          retryMaxCount: Infinity}})",
-        drawn_for::HEADER
+        DRAWN_FOR
     )
 }
 
@@ -187,54 +166,5 @@ pub(crate) fn connection(frame: &Frame, stream: &str, seen: EventId) -> Markup {
         p #connection .banner.alert role="status" data-lost="Connection lost. Trying again…"
             data-drawn-for=(drawn_for::name(frame.principal))
             data-init=(from_here) data-on:reopen=(open(stream, "")) {}
-    }
-}
-
-/// A page that has nothing to show but what is wrong, and what to do about it.
-pub(crate) fn problem_page(
-    frame: &Frame,
-    detail: &str,
-    advice: Option<&str>,
-    elsewhere: Option<&str>,
-) -> Response {
-    let content = html! {
-        main.page {
-            header.masthead { (icon::star()) h1 { "Sorry" } }
-            (Banner::Alert.draw(detail))
-            @if let Some(advice) = advice { p.way-out { (advice) } }
-            p.way-out {
-                @if let Some(address) = elsewhere {
-                    a href=(address) { "Go to " (address) }
-                } @else {
-                    a href="/" { "Go to the start page" }
-                }
-            }
-        }
-    };
-    page(frame, "sorry", &content)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::local;
-
-    #[test]
-    fn an_address_elsewhere_leads_to_the_start_page() {
-        for address in ["/", "/lists?after=1", "/lists/x/active"] {
-            assert_eq!(local(address), address);
-        }
-        for address in [
-            "",
-            "lists",
-            "//evil.test",
-            "/\\evil.test",
-            "\\\\evil.test",
-            "https://evil.test/",
-            "/a\nb",
-            "/ä",
-            &format!("/{}", "a".repeat(2_048)),
-        ] {
-            assert_eq!(local(address), "/", "{address}");
-        }
     }
 }

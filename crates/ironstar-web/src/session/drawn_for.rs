@@ -11,13 +11,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use ironstar_domain::Principal;
 
+use crate::edge::headers::DRAWN_FOR;
 use crate::edge::problem::Problem;
 use crate::session::Session;
 use crate::stream::guard::{RELOAD, RELOAD_SOON};
 use crate::stream::sse;
-
-/// The header of a page's streams.
-pub(crate) const HEADER: &str = "ironstar-drawn-for";
 
 /// A visitor without a session.
 const NOBODY: &str = "nobody";
@@ -33,7 +31,7 @@ pub(crate) async fn check(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Some(drawn_for) = request.headers().get(HEADER).cloned() else {
+    let Some(drawn_for) = request.headers().get(DRAWN_FOR).cloned() else {
         return Ok(next.run(request).await);
     };
     let principal = session.caller().await?.principal();

@@ -5,10 +5,11 @@
 //! sender relies on it.
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use ironstar_app::access::{LinkToken, Links};
 use ironstar_app::{Caller, CommandContext};
+use ironstar_domain::Principal;
 use ironstar_ports::{CommandKey, Origin};
 
 use crate::edge::problem::Problem;
@@ -42,6 +43,11 @@ impl RequestOrigin {
         let link = link.map(|link| links.presented(link));
         let caller = self.caller.by_link(link);
         Self { caller, ..self }
+    }
+
+    /// The caller, as the owner of something new.
+    pub(crate) fn owner(&self) -> Result<Principal, Problem> {
+        self.caller.principal().ok_or_else(no_session)
     }
 
     /// What comes with a command that has no key.
@@ -87,6 +93,16 @@ impl<S: Sync> FromRequestParts<S> for RequestOrigin {
             key,
         })
     }
+}
+
+/// Without a session, nothing could be the visitor's own.
+fn no_session() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-sessions",
+        "too many visitors have come from your address, so nothing can be yours for now; \
+         try again in a while",
+    )
 }
 
 /// A key, bare or in the quotes of a structured field

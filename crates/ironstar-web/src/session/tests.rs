@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::MemorySessionStore;
 use ironstar_adapters::system::SystemIdSource;
@@ -10,8 +10,9 @@ use ironstar_app::access::Links;
 use ironstar_ports::{Clock, Payload, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 
-use super::{Cookies, Session, SessionData, Sessions, Theme};
+use super::{Cookies, Session, SessionData, SessionError, Sessions, Theme};
 use crate::edge::client::Client;
+use crate::edge::problem::Problem;
 use crate::edge::rate::NewSessionRate;
 
 /// What happens to a session as soon as it has been read.
@@ -150,4 +151,11 @@ async fn one_that_ends_while_it_is_changed_stays_so() {
     let changed = session.change(|data| data.theme = Theme::Dark).await;
     assert!(changed.expect("read").is_none());
     assert!(session.open().await.expect("read").is_none());
+}
+
+#[test]
+fn client_that_began_too_many_sessions_is_told_when_to_try_again() {
+    let problem = Problem::from(SessionError::TooMany(Duration::from_secs(7)));
+    assert_eq!(problem.retry_after, Some(Duration::from_secs(7)));
+    assert_eq!(problem.status, StatusCode::TOO_MANY_REQUESTS);
 }

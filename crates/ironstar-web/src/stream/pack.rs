@@ -16,9 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use crc32fast::Hasher;
@@ -122,14 +120,8 @@ fn deflate(compress: &mut Compress, chunk: &[u8]) -> Bytes {
     }
 }
 
-/// Packs the answers that are streams, for clients who take that.
-pub(crate) async fn streams(
-    State(packer): State<Arc<Packer>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let is_taken = takes_gzip(request.headers());
-    let mut response = next.run(request).await;
+/// Packs an answer that is a stream, for a client that takes gzip.
+pub(crate) fn stream(packer: &Arc<Packer>, is_taken: bool, mut response: Response) -> Response {
     let kind = response.headers().get(header::CONTENT_TYPE);
     if kind.is_none_or(|kind| kind != "text/event-stream") {
         return response;
@@ -144,7 +136,7 @@ pub(crate) async fn streams(
     response.map(|plain| {
         Body::from_stream(Packing {
             plain: plain.into_data_stream(),
-            packer,
+            packer: Arc::clone(packer),
             checksum: Hasher::new(),
             length: 0,
             state: Progress::Before,

@@ -115,8 +115,7 @@ impl Todos {
 
     /// The list that somebody has made first; if none is in use, one is made.
     pub(super) async fn make_first_list(&self, origin: &RequestOrigin) -> Result<ListId, Problem> {
-        let owner = origin.caller.principal();
-        let owner = owner.ok_or_else(Problem::no_session)?;
+        let owner = origin.owner()?;
         if let Some(list) = self.first_list(&origin.caller).await? {
             return Ok(list);
         }

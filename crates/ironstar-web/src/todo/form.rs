@@ -25,6 +25,7 @@ use super::view::{Refused, Typed};
 use crate::command::keyed;
 use crate::edge::form::Form;
 use crate::edge::problem::Problem;
+use crate::edge::rate::{Cost, HEAVY};
 use crate::page::notice;
 use crate::session::Session;
 use crate::session::origin::RequestOrigin;
@@ -90,6 +91,7 @@ impl Sent {
 
 /// `POST /todos`: a todo without a text is none, and nothing happens.
 pub(super) async fn create(
+    _: Cost,
     State(todos): State<Arc<Todos>>,
     sent: Sent,
     form: ProblemForm<TodoForm>,
@@ -143,6 +145,7 @@ async fn elsewhere(todos: &Todos, at: Location, position: Position) -> Option<Lo
 
 /// `POST /first`: the first todo of somebody who has no list yet, and that list.
 pub(super) async fn create_first(
+    _: Cost,
     State(todos): State<Arc<Todos>>,
     sent: Sent,
     form: ProblemForm<TodoForm>,
@@ -191,6 +194,7 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
 
 /// `POST /todos/{id}/{action}`
 pub(super) async fn act(
+    _: Cost,
     State(todos): State<Arc<Todos>>,
     path: Result<Path<(String, String)>, PathRejection>,
     sent: Sent,
@@ -220,6 +224,7 @@ pub(super) async fn act(
 
 /// `POST /todos/{action}`
 pub(super) async fn act_on_list(
+    _: Cost<HEAVY>,
     State(todos): State<Arc<Todos>>,
     path: Result<Path<String>, PathRejection>,
     sent: Sent,

@@ -18,10 +18,10 @@ use tokio::sync::watch;
 
 use super::location::{Location, Mode};
 use super::owner::Panel;
+use crate::edge::base_address::BaseAddress;
 use crate::page::icon::star;
 use crate::page::kit::{Banner, Button};
 use crate::page::layout;
-use crate::site::BaseAddress;
 use crate::stream::latest::{Side, side};
 use crate::stream::shared::{Life, Shared};
 use crate::stream::sse;

@@ -11,9 +11,9 @@ use ironstar_app::todo::Show;
 use ironstar_domain::{Access, ListId};
 use ironstar_ports::{LogPlace, Position};
 
-use crate::Home;
-use crate::Site;
+use crate::edge::context::SiteContext;
 use crate::edge::problem::Problem;
+use crate::site::Home;
 use crate::stream::sse::parse_position;
 
 /// A part of a list. As text it is a query, such as `?list=…&show=active`, from
@@ -247,8 +247,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         let Query(parameters) = parameters.map_err(|_| refused())?;
         let said = Said::of(parameters, is_strict).ok_or_else(refused)?;
         let mut asked = said.read()?;
-        let site = parts.extensions.get::<Arc<Site>>();
-        asked.location.home = site.map(|site| site.home).unwrap_or_default();
+        let context = parts.extensions.get::<Arc<SiteContext>>();
+        let home = context.map(|context| context.site.home);
+        asked.location.home = home.unwrap_or_default();
         Ok(asked)
     }
 }

@@ -6,8 +6,9 @@ use ironstar_app::list::ListItem;
 use ironstar_domain::{LinkAccess, LinkId};
 use maud::{Markup, html};
 
+use crate::edge::base_address::BaseAddress;
+use crate::list::address_of_link;
 use crate::page::kit::Button;
-use crate::site::BaseAddress;
 
 /// What the owner of a list can do with it.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Panel {
         let shown = list.links.iter().map(|link| ShownLink {
             id: link.id,
             access: link.access,
-            address: site.of_link(links, list.id, link.id),
+            address: address_of_link(site, links, list.id, link.id),
         });
         Self {
             links: shown.collect(),

@@ -10,17 +10,17 @@ use ironstar_app::todo::Show;
 use ironstar_domain::{Access, ListId};
 use ironstar_ports::{LogPlace, Position};
 
-use super::Todos;
 use super::heading::Heading;
 use super::live::cut;
 use super::location::{Asked, Location, parse_show};
 use super::owner::Panel;
 use super::view::{self, Refused, Shown};
-use crate::Home;
+use super::{Todos, no_such_list};
+use crate::edge::base_address::BaseAddress;
 use crate::edge::problem::Problem;
 use crate::page::layout::Frame;
 use crate::session::origin::RequestOrigin;
-use crate::site::BaseAddress;
+use crate::site::Home;
 
 /// Who asks for a page.
 #[derive(Clone, Debug)]
@@ -132,9 +132,7 @@ pub(super) async fn draw(
             ),
             // It is not there yet, or not at all.
             (_, None) => {
-                return Err(behind
-                    .err()
-                    .map_or_else(Problem::no_such_list, Problem::from));
+                return Err(behind.err().map_or_else(no_such_list, Problem::from));
             }
         },
     };
@@ -142,7 +140,7 @@ pub(super) async fn draw(
     // What has been read since may be more than its visitor may see by now.
     let as_of = as_of.max(cut.page.place.position);
     if !(permit.holds_at(as_of).await && permit.holds_by_now().await) {
-        return Err(Problem::no_such_list());
+        return Err(no_such_list());
     }
     let page = view::Page {
         frame: &reader.frame,

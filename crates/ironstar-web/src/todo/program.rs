@@ -10,10 +10,11 @@ use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
 use ironstar_ports::{LogPlace, Position};
 use serde::{Deserialize, Serialize};
 
-use super::Todos;
 use super::location::Asked;
+use super::{Todos, no_such_list};
 use crate::command::{CommandRequest, CommandResponse};
 use crate::edge::problem::Problem;
+use crate::edge::rate::{Cost, HEAVY};
 use crate::session::origin::RequestOrigin;
 
 /// How many todos an answer holds unless told otherwise.
@@ -50,7 +51,7 @@ pub(super) async fn query(
         .await?;
     // What has been read since may be more than may be seen by now.
     if !permit.holds_at(page.place.position).await {
-        return Err(Problem::no_such_list());
+        return Err(no_such_list());
     }
     Ok(Json(QueryResponse {
         position: page.place.position,
@@ -64,6 +65,7 @@ pub(super) async fn query(
 
 /// `POST /api/commands/todo?link=…`
 pub(super) async fn command(
+    _: Cost,
     State(todos): State<Arc<Todos>>,
     origin: RequestOrigin,
     asked: Asked,
@@ -116,6 +118,7 @@ pub(super) struct ListWideResponse {
 
 /// `POST /api/commands/todos?link=…`
 pub(super) async fn command_on_list(
+    _: Cost<HEAVY>,
     State(todos): State<Arc<Todos>>,
     origin: RequestOrigin,
     asked: Asked,

@@ -114,6 +114,58 @@ async fn who_sends_too_many_commands_is_told_when_to_go_on() {
     assert_eq!(page.status(), StatusCode::OK, "reading is not limited");
 }
 
+/// Sends a request from an address until it is refused as one too many.
+async fn sent_until_refused(app: &TestApp, peer: &str, path: &str) -> usize {
+    for count in 0..MANY {
+        let request = Request::post(path).body(Body::empty()).expect("a request");
+        let response = app.send(from(peer, request)).await;
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            let problem = json(response).await;
+            assert_eq!(problem["type"], "/problems/rate-limited", "{path}");
+            return count;
+        }
+    }
+    panic!("{path} is never refused");
+}
+
+#[tokio::test]
+async fn each_command_costs_what_its_route_states() {
+    let app = TestApp::with_limits(limits()).await;
+    let id = "0190a5a1-0000-7000-8000-000000000001";
+    let light = [
+        "/api/commands/todo".to_owned(),
+        "/api/commands/list".to_owned(),
+        "/api/session".to_owned(),
+        "/todos".to_owned(),
+        format!("/todos/{id}/complete"),
+        "/first".to_owned(),
+        "/lists".to_owned(),
+        format!("/lists/{id}/rename"),
+        format!("/lists/{id}/links"),
+        format!("/lists/{id}/links/{id}/revoke"),
+        "/theme".to_owned(),
+        "/sign-out".to_owned(),
+    ];
+    // Ten for each of these, of a burst of a hundred.
+    let heavy = [
+        "/api/commands/todos",
+        "/todos/complete-all",
+        "/todos/complete%2Dall",
+        "/sign-in",
+    ];
+    let mut peers = (1..).map(|number| format!("192.0.2.{number}"));
+    for path in light {
+        let peer = peers.next().expect("an address");
+        let count = sent_until_refused(&app, &peer, &path).await;
+        assert!(count >= 100, "{path}: {count}");
+    }
+    for path in heavy {
+        let peer = peers.next().expect("an address");
+        let count = sent_until_refused(&app, &peer, path).await;
+        assert!((10..100).contains(&count), "{path}: {count}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_more_than_to_read_something_is_counted_as_a_command() {
     let app = TestApp::with_limits(limits()).await;

@@ -1,26 +1,22 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
-use axum::response::Response;
-use axum::routing::post;
+use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use tokio::task::JoinHandle;
-use tower::ServiceExt;
 
-use super::{BODY_LIMIT, Bodies, GRAIN, SPARE, whole};
+use super::{BODY_LIMIT, Bodies, GRAIN, SPARE};
 use crate::edge::allowance::Allowance;
 use crate::edge::client::Client;
 
 const KIB: u64 = 1024;
 
 struct App {
-    router: Router,
-    bodies: Bodies,
+    bodies: Arc<Bodies>,
 }
 
 /// A request whose body comes bit by bit.
@@ -32,10 +28,8 @@ struct UnderWay {
 impl App {
     fn with(each: u64, all: u64) -> Self {
         let bodies = Bodies::of(Some(Allowance::shared(each, all, SPARE)));
-        let router = Router::new()
-            .route("/", post(async |body: Bytes| body))
-            .layer(from_fn_with_state(bodies.clone(), whole));
-        Self { router, bodies }
+        let bodies = Arc::new(bodies);
+        Self { bodies }
     }
 
     fn taken(&self) -> u64 {
@@ -45,11 +39,10 @@ impl App {
     fn begin(&self, client: u8) -> UnderWay {
         let (sender, body) = unbounded();
         let mut request = Request::post("/").body(Body::from_stream(body));
-        let request = request.as_mut().expect("a request");
+        let request = std::mem::take(request.as_mut().expect("a request"));
         let client = Client::at([192, 0, 2, client].into());
-        request.extensions_mut().insert(client);
-        let answer = self.router.clone().oneshot(std::mem::take(request));
-        let answer = tokio::spawn(async move { answer.await.expect("an answer") });
+        let bodies = Arc::clone(&self.bodies);
+        let answer = tokio::spawn(async move { echo(&bodies, client, request).await });
         UnderWay { sender, answer }
     }
 
@@ -62,6 +55,14 @@ impl App {
         };
         let counted = tokio::time::timeout(Duration::from_secs(30), counted).await;
         counted.unwrap_or_else(|_| panic!("{} is not {expected}", self.taken()));
+    }
+}
+
+/// Answers the whole body of a request.
+async fn echo(bodies: &Bodies, client: Client, request: Request) -> Response {
+    match bodies.whole(client, request).await {
+        Ok(request) => request.into_body().into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -78,7 +79,11 @@ impl UnderWay {
     }
 
     async fn answer(self) -> Response {
-        self.answer.await.expect("answered")
+        let Self {
+            sender: _sender,
+            answer,
+        } = self;
+        answer.await.expect("answered")
     }
 }
 
@@ -151,9 +156,9 @@ async fn small_command_is_carried_out_when_others_have_used_up_the_room() {
 async fn body_that_says_that_it_is_too_large_is_refused_before_it_is_read() {
     let app = App::with(1024 * KIB, 1024 * KIB);
     let request = |body: Body| {
-        let router = app.router.clone();
         let request = Request::post("/").body(body).expect("a request");
-        async move { router.oneshot(request).await.expect("an answer") }
+        let bodies = &app.bodies;
+        async move { echo(bodies, Client::default(), request).await }
     };
     let large = request(vec![b'x'; BODY_LIMIT + 1].into()).await;
     assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
@@ -164,6 +169,28 @@ async fn body_that_says_that_it_is_too_large_is_refused_before_it_is_read() {
     let parts = futures::stream::repeat(part).map(Ok::<_, axum::Error>);
     let endless = request(Body::from_stream(parts)).await;
     assert_eq!(endless.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(app.taken(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_that_takes_too_long_is_given_up() {
+    let app = App::with(1024 * KIB, 1024 * KIB);
+    let slow = app.begin(1);
+    slow.send(KIB);
+    let answer = slow.answer().await;
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(app.taken(), 0);
+}
+
+#[tokio::test]
+async fn body_that_breaks_off_is_malformed() {
+    let app = App::with(1024 * KIB, 1024 * KIB);
+    let request = app.begin(1);
+    request
+        .sender
+        .unbounded_send(Err(axum::Error::new("broken")))
+        .expect("it is read");
+    assert_eq!(request.answer().await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(app.taken(), 0);
 }
 

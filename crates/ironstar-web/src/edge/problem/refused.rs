@@ -1,13 +1,12 @@
 //! Requests that are refused for how they are sent: in which form, and how much of
 //! everything their client takes up.
 
-use std::error::Error;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use tower_http::timeout::TimeoutError;
 
 use super::Problem;
+use crate::edge::body;
 
 /// When to try again to open a stream: others may have ended by then.
 const STREAM_RETRY: Duration = Duration::from_secs(5);
@@ -88,10 +87,7 @@ impl Problem {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload-too-large",
-            format!(
-                "a request has at most {} bytes",
-                crate::edge::body::BODY_LIMIT
-            ),
+            format!("a request has at most {} bytes", body::BODY_LIMIT),
         )
     }
 
@@ -105,12 +101,9 @@ impl Problem {
         )
     }
 
-    /// The body of the request did not come to its end.
-    pub(crate) fn unreadable_body(error: &(dyn Error + 'static)) -> Self {
-        if !is_overdue(error) {
-            return Self::malformed();
-        }
-        let seconds = crate::BODY_DEADLINE.as_secs();
+    /// The body of the request did not come to its end in time.
+    pub(crate) fn overdue(deadline: Duration) -> Self {
+        let seconds = deadline.as_secs();
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "request-timeout",
@@ -118,7 +111,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn malformed() -> Self {
+    pub(crate) fn malformed() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "malformed-request",
@@ -127,24 +120,9 @@ impl Problem {
     }
 }
 
-/// Whether a body was given up because it took too long.
-fn is_overdue(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source())
-        .any(|error| error.is::<TimeoutError>())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
-
-    #[test]
-    fn body_that_breaks_off_has_not_taken_too_long() {
-        let broken = io::Error::new(io::ErrorKind::UnexpectedEof, "it breaks off");
-        assert!(!is_overdue(&broken));
-        assert!(!is_overdue(&io::Error::other(broken)));
-    }
 
     #[test]
     fn refusals_of_a_moment_tell_when_to_try_again() {

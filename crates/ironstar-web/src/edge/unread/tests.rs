@@ -1,51 +1,45 @@
-use axum::Router;
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
-use axum::response::Response;
-use axum::routing::{get, post};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use futures::stream;
-use tower::ServiceExt;
 
-use super::{HEAD, STREAM, UnreadLimit, count};
-use crate::account;
+use super::{CarriedOut, HEAD, STREAM, UnreadLimit};
 use crate::edge::client::Client;
 
-/// A router that counts up to a limit, and what is counted.
-fn counted(most: u64) -> (Router, UnreadLimit) {
-    let unread = UnreadLimit::of(Some(most));
-    let frames = || Body::from_stream(stream::pending::<Result<&str, axum::Error>>());
-    let renewed = async || ([(header::SET_COOKIE, "a=b")], "x".repeat(9_000));
-    let router = Router::new()
-        .route("/small", get(async || "small"))
-        .route("/large", get(async || "x".repeat(9_000)))
-        .route(account::CALLBACK, get(async || "x".repeat(9_000)))
-        .route("/renewed", get(renewed))
-        .route("/command", post(async || "x".repeat(9_000)))
-        .route("/stream", get(async move || frames()))
-        .layer(from_fn_with_state(unread.clone(), count));
-    (router, unread)
+fn counted(most: u64) -> UnreadLimit {
+    UnreadLimit::of(Some(most))
 }
 
-async fn ask(router: &Router, method: &str, path: &str, client: u8) -> Response {
-    let request = Request::builder().method(method).uri(path);
-    let mut request = request.body(Body::empty()).expect("a request");
+/// The answer of a path to a client.
+fn ask(unread: &UnreadLimit, method: &Method, path: &str, client: u8) -> Response {
     let client = Client::at([192, 0, 2, client].into());
-    request.extensions_mut().insert(client);
-    let response = router.clone().oneshot(request).await;
-    response.expect("an answer")
+    let large = || "x".repeat(9_000);
+    match unread.begin(client, method) {
+        Ok(counted) => counted.count(match path {
+            "/small" => "small".into_response(),
+            "/large" | "/command" => large().into_response(),
+            "/carried-out" => (Extension(CarriedOut), large()).into_response(),
+            "/renewed" => ([(header::SET_COOKIE, "a=b")], large()).into_response(),
+            "/stream" => {
+                let frames = stream::pending::<Result<&str, axum::Error>>();
+                Body::from_stream(frames).into_response()
+            }
+            _ => unreachable!("{path}"),
+        }),
+        Err(problem) => problem.into_response(),
+    }
 }
 
-#[tokio::test]
-async fn every_byte_of_an_answer_counts_until_the_server_lets_go_of_it() {
-    let (router, unread) = counted(64 * 1024);
+#[test]
+fn every_byte_of_an_answer_counts_until_the_server_lets_go_of_it() {
+    let unread = counted(64 * 1024);
     let taken = || unread.0.as_ref().expect("a limit").taken();
-    let small = ask(&router, "GET", "/small", 1).await;
+    let small = ask(&unread, &Method::GET, "/small", 1);
     assert_eq!(taken(), HEAD + 5);
-    let large = ask(&router, "GET", "/large", 1).await;
+    let large = ask(&unread, &Method::GET, "/large", 1);
     assert_eq!(taken(), 2 * HEAD + 9_005);
-    let stream = ask(&router, "GET", "/stream", 2).await;
+    let stream = ask(&unread, &Method::GET, "/stream", 2);
     assert_eq!(taken(), 3 * HEAD + 9_005 + STREAM);
     drop((small, large));
     assert_eq!(taken(), HEAD + STREAM);
@@ -53,39 +47,40 @@ async fn every_byte_of_an_answer_counts_until_the_server_lets_go_of_it() {
     assert_eq!(taken(), 0);
 }
 
-#[tokio::test]
-async fn client_who_reads_nothing_is_refused_and_others_are_not() {
-    let (router, unread) = counted(10_000);
-    let large = ask(&router, "GET", "/large", 1).await;
+#[test]
+fn client_who_reads_nothing_is_refused_and_others_are_not() {
+    let unread = counted(10_000);
+    let large = ask(&unread, &Method::GET, "/large", 1);
     assert_eq!(
         large.status(),
         StatusCode::TOO_MANY_REQUESTS,
         "with its head"
     );
-    let (router, _) = counted(10_000 + HEAD);
-    let large = ask(&router, "GET", "/large", 1).await;
+    let unread = counted(10_000 + HEAD);
+    let large = ask(&unread, &Method::GET, "/large", 1);
     assert_eq!(large.status(), StatusCode::OK);
-    let small = ask(&router, "GET", "/small", 1).await;
+    let small = ask(&unread, &Method::GET, "/small", 1);
     assert_eq!(small.status(), StatusCode::TOO_MANY_REQUESTS);
-    let other = ask(&router, "GET", "/large", 2).await;
+    let other = ask(&unread, &Method::GET, "/large", 2);
     assert_eq!(other.status(), StatusCode::OK);
     drop(large);
-    let small = ask(&router, "GET", "/small", 1).await;
+    let small = ask(&unread, &Method::GET, "/small", 1);
     assert_eq!(small.status(), StatusCode::OK);
+    drop((small, other));
     assert_eq!(unread.0.expect("a limit").taken(), 0);
 }
 
-#[tokio::test]
-async fn request_that_was_carried_out_is_answered_and_the_next_is_refused() {
+#[test]
+fn request_that_was_carried_out_is_answered_and_the_next_is_refused() {
     for (method, path) in [
-        ("POST", "/command"),
-        ("GET", account::CALLBACK),
-        ("GET", "/renewed"),
+        (Method::POST, "/command"),
+        (Method::GET, "/carried-out"),
+        (Method::GET, "/renewed"),
     ] {
-        let (router, _) = counted(5_000);
-        let answer = ask(&router, method, path, 1).await;
+        let unread = counted(5_000);
+        let answer = ask(&unread, &method, path, 1);
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
-        let refused = ask(&router, method, path, 1).await;
+        let refused = ask(&unread, &method, path, 1);
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
     }
 }

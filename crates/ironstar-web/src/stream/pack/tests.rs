@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -37,11 +38,9 @@ fn app(chunks: mpsc::UnboundedReceiver<Bytes>) -> Router {
         let kind = [(header::CONTENT_TYPE, "text/event-stream")];
         (kind, Body::from_stream(chunks)).into_response()
     };
-    let packer = Arc::new(Packer::new());
     Router::new()
         .route("/", get(stream))
         .route("/page", get(async || "text"))
-        .layer(axum::middleware::from_fn_with_state(packer, streams))
 }
 
 async fn ask(app: Router, path: &str, encodings: Option<&str>) -> Response {
@@ -50,7 +49,9 @@ async fn ask(app: Router, path: &str, encodings: Option<&str>) -> Response {
         request = request.header(header::ACCEPT_ENCODING, encodings);
     }
     let request = request.body(Body::empty()).expect("a request");
-    app.oneshot(request).await.expect("an answer")
+    let is_taken = takes_gzip(request.headers());
+    let response = app.oneshot(request).await.expect("an answer");
+    super::stream(&Arc::new(Packer::new()), is_taken, response)
 }
 
 async fn chunk(body: &mut BodyDataStream) -> Bytes {

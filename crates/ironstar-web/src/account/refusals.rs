@@ -1,0 +1,95 @@
+//! The ways in which a sign-in is refused or fails.
+
+use axum::http::StatusCode;
+use ironstar_ports::{IdentityError, IdentityProvider};
+
+use crate::edge::problem::Problem;
+
+pub(super) fn unknown_sign_in() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "unknown-sign-in",
+        "this sign-in cannot be finished: it took too long, was finished before, or began in \
+         another browser; you are as you were, and can begin again",
+    )
+}
+
+pub(super) fn denied(provider: &dyn IdentityProvider, error: &str) -> Problem {
+    let provider = provider.name();
+    if error == "access_denied" {
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "sign-in-denied",
+            format!("you have not let {provider} tell who you are, so you are not signed in"),
+        );
+    }
+    // It comes by way of the browser, which may say anything.
+    let error: String = error.chars().take(100).collect();
+    tracing::warn!(error, provider, "a sign-in was refused");
+    let detail = format!("{provider} has refused the sign-in; you can begin again");
+    Problem::new(StatusCode::BAD_REQUEST, "sign-in-refused", detail)
+}
+
+pub(super) fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
+    let name = provider.name();
+    let again = "you are as you were, and can begin again";
+    let is_set_up = !matches!(error, IdentityError::Refused { code } if is_the_operators(code));
+    if !is_set_up {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            provider = name,
+            "nobody can sign in: see that the id, the secret and the callback address are \
+             those of the app at the provider"
+        );
+        return Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "sign-in-not-set-up",
+            format!(
+                "{name} does not know this site as it should, so nobody can sign in until its \
+                 operator has seen to that"
+            ),
+        );
+    }
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        provider = name,
+        "a sign-in was not finished"
+    );
+    match error {
+        IdentityError::Refused { .. } => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "sign-in-refused",
+            format!("{name} does not accept this sign-in; {again}"),
+        ),
+        IdentityError::TimedOut => Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "sign-in-timeout",
+            format!("{name} did not answer in time; {again}"),
+        ),
+        IdentityError::Unavailable(_) => Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "sign-in-unavailable",
+            format!("{name} cannot be reached at the moment; {again} in a while"),
+        ),
+        IdentityError::Nonsense(_) => makes_no_sense(provider),
+    }
+}
+
+/// Whether it takes the operator to put right what a provider complains of (RFC 6749,
+/// section 5.2, and
+/// <https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>).
+fn is_the_operators(code: &str) -> bool {
+    matches!(
+        code,
+        "incorrect_client_credentials" | "redirect_uri_mismatch" | "invalid_client"
+    )
+}
+
+pub(super) fn makes_no_sense(provider: &dyn IdentityProvider) -> Problem {
+    let name = provider.name();
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "sign-in-unavailable",
+        format!("what {name} has answered makes no sense; you are as you were"),
+    )
+}

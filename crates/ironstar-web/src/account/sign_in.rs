@@ -1,0 +1,194 @@
+//! Signing in: to the provider, and back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use ironstar_app::finish::finish;
+use ironstar_domain::{IdentityId, Profile, in_one_direction};
+use ironstar_ports::{Payload, PkceVerifier, SessionHash};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Accounts;
+use super::refusals::{denied, failed, makes_no_sense, unknown_sign_in};
+use crate::edge::context::SiteContext;
+use crate::edge::form::Form;
+use crate::edge::problem::{Problem, WayOut};
+use crate::edge::rate::{Cost, HEAVY};
+use crate::edge::return_to::local;
+use crate::edge::unread::CarriedOut;
+use crate::session::origin::RequestOrigin;
+use crate::session::{Open, Session};
+use crate::site::{Site, SiteAddress};
+
+/// The path at which the provider sends browsers back.
+const CALLBACK: &str = "/sign-in/callback";
+
+/// For how long a sign-in may be in progress.
+const UNDER_WAY: Duration = Duration::from_secs(10 * 60);
+
+/// A sign-in that is under way.
+#[derive(Deserialize, Serialize)]
+struct UnderWay {
+    /// The session that it was begun in, as the store knows it.
+    session: [u8; 32],
+    verifier: String,
+    /// Where to go then.
+    then: String,
+}
+
+/// What the form holds.
+#[derive(Debug, Default, Deserialize)]
+struct Begin {
+    #[serde(default)]
+    then: String,
+}
+
+/// What the provider says by way of the browser.
+#[derive(Deserialize)]
+struct Answer {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+}
+
+/// The routes of this module.
+pub(super) fn routes() -> Router<Arc<Accounts>> {
+    Router::new().route("/sign-in", post(begin)).route(
+        CALLBACK,
+        get(come_back).route_layer(map_response(has_come_back)),
+    )
+}
+
+/// The end of a sign-in is a GET, and works once: its answer is sent whatever is unread, and
+/// leads elsewhere.
+async fn has_come_back(mut response: Response) -> Response {
+    let extensions = response.extensions_mut();
+    extensions.insert(CarriedOut);
+    if let Some(problem) = extensions.get_mut::<Problem>() {
+        let start_page = || WayOut::Return("/".to_owned());
+        problem.way_out.get_or_insert_with(start_page);
+    }
+    response
+}
+
+/// `POST /sign-in`
+async fn begin(
+    _: Cost<HEAVY>,
+    State(accounts): State<Arc<Accounts>>,
+    session: Session,
+    Extension(context): Extension<Arc<SiteContext>>,
+    headers: HeaderMap,
+    form: Result<Form<Begin>, Problem>,
+) -> Result<Response, Problem> {
+    let provider = accounts.provider()?;
+    let Form(form) = form?;
+    expect_at_home(&context.site, &headers)?;
+    let open = session.begin().await?;
+    let request = provider.begin();
+    let under_way = UnderWay {
+        session: *open.id.hash().as_bytes(),
+        verifier: request.verifier.secret().to_owned(),
+        then: local(&form.then).to_owned(),
+    };
+    let under_way = Payload::of(&under_way).map_err(|error| Problem::unavailable(&error))?;
+    session
+        .sessions()
+        .deposit(name_of(&request.state), under_way, UNDER_WAY)
+        .await?;
+    Ok(Redirect::to(&request.address).into_response())
+}
+
+/// Who is sent back comes to the site's own address: a session that began under another
+/// of its names is not there.
+fn expect_at_home(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
+    let origin = headers.get(header::ORIGIN);
+    let origin = origin.and_then(|origin| origin.to_str().ok()?.parse::<SiteAddress>().ok());
+    match (&site.address, origin) {
+        (Some(home), Some(origin)) if *home != origin => {
+            let detail = format!("people sign in at {home}: go there, and try again");
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "sign-in-elsewhere", detail);
+            Err(problem.with_way_out(WayOut::Site(home.to_string())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `GET /sign-in/callback`: where the provider sends the browser back to.
+async fn come_back(
+    _: Cost,
+    State(accounts): State<Arc<Accounts>>,
+    method: Method,
+    session: Session,
+    origin: RequestOrigin,
+    answer: Result<Query<Answer>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let provider = accounts.provider()?;
+    if method != Method::GET {
+        return Err(Problem::no_such_method());
+    }
+    let Query(answer) = answer.map_err(|_| unknown_sign_in())?;
+    // Before anything is looked at that is good once.
+    let open = session.open().await?.ok_or_else(unknown_sign_in)?;
+    let busy = || Problem::busy("too many are signing in at this moment; try again");
+    let _finishing = accounts.finishing.try_acquire().map_err(|_| busy())?;
+    let under_way = recognise(&session, &open, &answer).await?;
+    let finished = async {
+        if let Some(error) = answer.error {
+            return Err(denied(provider, &error));
+        }
+        let code = answer.code.ok_or_else(unknown_sign_in)?;
+        let verifier = PkceVerifier::new(under_way.verifier);
+        let told = provider.finish(&code, &verifier).await;
+        let told = told.map_err(|error| failed(provider, &error))?;
+        let told = read(told).ok_or_else(|| makes_no_sense(provider))?;
+        finish(Arc::clone(&accounts).sign_in(session.clone(), open, told, origin)).await
+    };
+    match finished.await {
+        Ok(()) => Ok(Redirect::to(&under_way.then).into_response()),
+        // Whoever tries again from there gets where they wanted to.
+        Err(problem) => Err(problem.with_way_out(WayOut::Return(under_way.then))),
+    }
+}
+
+/// The sign-in that an answer belongs to, if it was begun here, by this browser, a
+/// short while ago, and nobody has come with it before.
+async fn recognise(session: &Session, open: &Open, answer: &Answer) -> Result<UnderWay, Problem> {
+    let state = answer.state.as_deref().ok_or_else(unknown_sign_in)?;
+    let kept = session.sessions().withdraw(&name_of(state)).await?;
+    let kept = kept.ok_or_else(unknown_sign_in)?;
+    let under_way: UnderWay = serde_json::from_str(kept.as_str()).map_err(|error| {
+        tracing::error!(%error, "a sign-in that is under way is damaged");
+        unknown_sign_in()
+    })?;
+    if *open.id.hash().as_bytes() == under_way.session {
+        return Ok(under_way);
+    }
+    Err(unknown_sign_in())
+}
+
+/// What the store knows a sign-in by.
+fn name_of(state: &str) -> SessionHash {
+    let hash = Sha256::new().chain_update("ironstar sign-in\n");
+    SessionHash::new(hash.chain_update(state).finalize().into())
+}
+
+/// What a provider tells, as far as it makes sense.
+fn read(told: ironstar_ports::IdentityProfile) -> Option<(IdentityId, Profile)> {
+    let identity = IdentityId::new(&told.issuer, &told.subject).ok()?;
+    let profile = Profile {
+        login: told.login.parse().ok()?,
+        // Who is called nothing that can be shown is called by their login.
+        name: told
+            .name
+            .and_then(|name| in_one_direction(&name).parse().ok()),
+    };
+    Some((identity, profile))
+}
