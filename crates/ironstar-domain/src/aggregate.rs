@@ -1,8 +1,7 @@
-//! The shape that every aggregate has, and what its events and errors say of
-//! themselves.
+//! The traits of aggregates, of their events and of their errors.
 //!
-//! The traits are static on purpose: the application layer is generic over
-//! them, and erases types only at the ports.
+//! The traits are static on purpose: the application layer is generic over them, and erases types
+//! only at the ports.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -13,70 +12,69 @@ use serde::de::DeserializeOwned;
 use crate::schema::schema_of;
 use crate::{EventSchema, Fingerprint};
 
-/// A consistency boundary: a state folded from its own events, that decides
-/// commands.
+/// A consistency boundary: a state that is folded from its own events, and decides commands.
 ///
-/// The implementing type is the *state*; its `Default` is the state before the
-/// first event, and its JSON form is what snapshots keep.
+/// The implementing type is the *state*. Its `Default` is the state before the first event, and
+/// its JSON form is the content of snapshots.
 pub trait Aggregate:
     Clone + Debug + Default + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static
 {
-    /// The name under which the aggregate's streams are stored, such as `Todo`.
+    /// The type under which the aggregate's streams are stored, such as `Todo`.
     ///
-    /// It is part of every stored event: changing it orphans them.
+    /// The type is part of every stored event, so changing it orphans the events.
     const TYPE: &'static str;
 
-    /// Names the source of the state and of [`apply`](Self::apply), so that a
-    /// snapshot from before a change is not taken for one of after it.
+    /// A hash of the source code of the state and of [`apply`](Self::apply). A snapshot from
+    /// before a change of that code has another fingerprint, and is not used.
     const FINGERPRINT: Fingerprint;
 
-    /// Identifies one aggregate of this type. `Display` and `FromStr` are
-    /// inverse to each other, since the text is what is stored.
+    /// The id of one aggregate of this type. `Display` and `FromStr` are inverse to each other,
+    /// because the id is stored as text.
     type Id: Clone + Debug + Display + Eq + FromStr + Send + Sync + 'static;
-    /// What can be asked of the aggregate, in the imperative.
+    /// The requests to change the aggregate, named in the imperative.
     type Command: Clone + Debug + Send + Sync + 'static;
-    /// What has happened to the aggregate, in the past tense.
+    /// The facts about the aggregate, named in the past tense.
     type Event: DomainEvent;
-    /// Why the aggregate refuses a command.
+    /// The reasons for refusing a command.
     type Error: DomainError;
 
-    /// Decides a command: the events that follow from it, in order.
+    /// Decides a command, and returns the resulting events in order.
     ///
-    /// An empty list means that the command would change nothing.
+    /// An empty list means that the command changes nothing.
     ///
     /// # Errors
     ///
     /// The aggregate's reason for refusing the command in this state.
     fn handle(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
 
-    /// The state after an event.
+    /// Returns the state after an event.
     ///
-    /// Total: an event that [`handle`](Self::handle) cannot have decided in
-    /// this state leaves it as it is.
+    /// The function is total: an event that [`handle`](Self::handle) cannot have decided in this
+    /// state leaves the state unchanged.
     #[must_use]
     fn apply(self, event: &Self::Event) -> Self;
 
-    /// The aggregate that this one is part of, as a todo is part of a list. Who
-    /// follows that one also hears of this one.
+    /// The aggregate that this one is part of, as a todo is part of a list. A subscriber of the
+    /// parent also gets the hints of this aggregate.
     fn parent(&self) -> Option<Parent> {
         None
     }
 
-    /// The state after a history.
+    /// Returns the state after these events, starting from the default state.
     #[must_use]
     fn fold<'a>(events: impl IntoIterator<Item = &'a Self::Event>) -> Self {
         events.into_iter().fold(Self::default(), Self::apply)
     }
 }
 
-/// A fact, as it is stored: its JSON form is the payload.
+/// A fact about an aggregate. Its JSON form is the stored payload.
 pub trait DomainEvent:
     Clone + Debug + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static
 {
-    /// Every event type there is, with the shapes that it has had.
+    /// All event types, each with the versions of its shape.
     const SCHEMAS: &'static [EventSchema];
 
-    /// The stored name, in snake case, equal to the payload's `type` tag, and
+    /// The event type as it is stored, in snake case. It equals the payload's `type` tag, and is
     /// one of [`SCHEMAS`](Self::SCHEMAS).
     fn event_type(&self) -> &'static str;
 
@@ -86,17 +84,17 @@ pub trait DomainEvent:
     }
 }
 
-/// Names an aggregate that others are part of.
+/// The type and the id of an aggregate that has other aggregates as parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Parent {
-    /// Its type.
+    /// The type of the aggregate, such as `List`.
     pub aggregate_type: &'static str,
-    /// Its id, in its written form.
+    /// The id of the aggregate, as its `Display` form.
     pub aggregate_id: String,
 }
 
 impl Parent {
-    /// The aggregate with this id.
+    /// Returns the parent of type `A` with this id.
     #[must_use]
     pub fn of<A: Aggregate>(id: &A::Id) -> Self {
         Self {
@@ -106,25 +104,24 @@ impl Parent {
     }
 }
 
-/// A refusal: a sentence for people (`Display`), and for programs a kind and a
-/// code.
+/// A refusal. `Display` gives a sentence for people; programs read the kind and the code.
 pub trait DomainError: std::error::Error + Clone + PartialEq + Send + Sync + 'static {
-    /// What sort of refusal it is; the web layer derives the status from it.
+    /// The kind of the refusal. The web layer derives the HTTP status from it.
     fn kind(&self) -> ErrorKind;
 
-    /// A stable name in kebab case, such as `todo-not-found`.
+    /// The machine-readable code: stable, in kebab case, such as `todo-not-found`.
     fn code(&self) -> &'static str;
 }
 
-/// The sorts of refusal, whatever the aggregate.
+/// The kinds of refusal, which are the same for all aggregates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
-    /// A value is not allowed, whatever the state.
+    /// The command holds a value that is not allowed in any state.
     Invalid,
-    /// There is no such aggregate, as far as whoever asks may know.
+    /// The aggregate does not exist, or the caller may not know that it exists.
     NotFound,
-    /// Whoever asks may know of the aggregate, and not do that.
+    /// The caller may know of the aggregate, but may not run this command.
     Forbidden,
-    /// The aggregate's state rules the command out.
+    /// The command contradicts the aggregate's current state.
     Conflict,
 }

@@ -1,22 +1,22 @@
-//! Names the code that states were made by.
+//! Fingerprints of source code, which tell whether a snapshot is still usable.
 
 use std::fmt::{self, Display};
 
-/// Names a version of an aggregate's source.
+/// A hash of an aggregate's source code.
 ///
-/// A stored state is only of use to the code that would make the same one of
-/// the same events. Whether a change keeps that so is hard to tell, and to
-/// forget to tell would be worse; so a state fits the very source that made it,
-/// and no other. What does not fit is made anew from the events.
+/// A stored state is usable only if today's code would fold the same state from the same events.
+/// It is hard to judge whether a change of the code preserves that, and easy to forget to judge.
+/// So a state is used only by exactly the source code that made it. Every other state is folded
+/// again from the events.
 ///
-/// The number is the FNV-1a hash of 64 bits
+/// The number is the 64-bit FNV-1a hash
 /// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// The fingerprint of these source files, which are all that decide what an
-    /// aggregate's state looks like and what its events do to it.
+    /// Hashes these source files. They must include all code that determines the form of an
+    /// aggregate's state, and the effect of events on it.
     ///
     /// ```
     /// # use ironstar_domain::Fingerprint;
@@ -50,7 +50,7 @@ mod tests {
     use super::Fingerprint;
 
     #[test]
-    fn the_hash_is_the_published_one() {
+    fn hash_is_64_bit_fnv_1a() {
         let written = |source| Fingerprint::of(&[source]).to_string();
         assert_eq!(written(""), "cbf29ce484222325");
         assert_eq!(written("a"), "af63dc4c8601ec8c");
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn any_change_to_any_file_changes_it() {
+    fn fingerprint_changes_with_any_change_of_any_file() {
         let before = Fingerprint::of(&["one", "two"]);
         assert_ne!(before, Fingerprint::of(&["one", "two "]));
         assert_ne!(before, Fingerprint::of(&["One", "two"]));

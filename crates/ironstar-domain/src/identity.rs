@@ -1,9 +1,8 @@
-//! The identity: whom somebody elsewhere knows, and which user that is here.
+//! The identity: an account at an identity provider, linked to a user of ironstar.
 //!
-//! Each identity has a stream of its own, which begins with the one user that it
-//! belongs to. So however many sign in at once with the same identity for the
-//! first time, one of them makes the user: the others find that the stream is
-//! there.
+//! Each identity has its own stream, and its first event links it to its only user. So if several
+//! sign-ins with a new identity run concurrently, one of them creates the user. The others find
+//! that the stream already exists.
 
 mod id;
 
@@ -14,45 +13,45 @@ use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerp
 
 pub use id::{IdentityId, IdentityIdError};
 
-/// What can be asked of an identity.
+/// The commands of an identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdentityCommand {
-    /// Belong to a user.
+    /// Link the identity to a user.
     Link {
-        /// Which user.
+        /// The user.
         user: UserId,
     },
 }
 
-/// What has happened to an identity. The JSON form is the stored payload.
+/// The events of an identity. The JSON form is the stored payload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum IdentityEvent {
-    /// Belongs to a user, for good.
+    /// The identity was linked to a user, permanently.
     Linked {
-        /// Which user.
+        /// The user.
         user: UserId,
     },
 }
 
-/// What an identity is, as far as decisions need to know.
+/// The state of an identity, as far as decisions need it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum IdentityState {
-    /// Nobody here has it.
+    /// The identity belongs to no user.
     #[default]
     NotLinked,
-    /// It belongs to a user.
+    /// The identity belongs to a user.
     Linked {
-        /// Which user.
+        /// The user.
         user: UserId,
     },
 }
 
-/// Why an identity refuses a command.
+/// The reasons why an identity refuses a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IdentityError {
-    /// It belongs to another user.
+    /// The identity belongs to another user.
     #[error("this identity belongs to another user")]
     AlreadyLinked,
 }

@@ -1,19 +1,18 @@
-//! The pure heart of ironstar: what a todo is, what may be asked of it, and
-//! what then happens.
+//! The pure heart of ironstar: aggregates that turn commands into events.
 //!
-//! This crate knows nothing of storage, the network, tasks, clocks or
-//! randomness. Everything in it is a value or a pure function, so every
-//! decision is tested without a mock.
+//! This crate knows nothing of storage, the network, tasks, clocks or randomness. Everything in
+//! it is a value or a pure function, so every decision is tested without a mock.
 //!
-//! - [`Aggregate`] is the shape of a decision: `handle` and `apply`.
-//! - [`mod@schema`] reads events of any age.
-//! - [`mod@todo`] and [`mod@list`] are the aggregates of the application. A new one
-//!   is one more module beside them.
-//! - [`mod@user`] and [`mod@identity`] are who has signed in, and [`Principal`] is
-//!   whom lists can belong to.
-//! - [`mod@step`] is what becomes of what a process manager asks for.
-//! - [`mod@characters`] is what Unicode says of characters, and [`tidied`] and
-//!   [`in_one_direction`] make a text ready to be parsed.
+//! - [`Aggregate`] is the trait of all aggregates: `handle` decides a command, `apply` folds an
+//!   event.
+//! - [`mod@schema`] reads stored events of any version.
+//! - [`mod@todo`] and [`mod@list`] are the aggregates of the application. A new aggregate is one
+//!   more module beside them.
+//! - [`mod@user`] and [`mod@identity`] record sign-ins. A [`Principal`] is a user or a guest, and
+//!   can own lists.
+//! - [`mod@step`] records the outcome of each step of a process manager.
+//! - [`mod@characters`] classifies characters by their Unicode properties. [`tidied`] and
+//!   [`in_one_direction`] prepare a text for parsing.
 //! - [`test_kit`] is given/when/then for any aggregate.
 
 mod aggregate;

@@ -1,10 +1,8 @@
-//! One line of text that a person has typed: what todos say, and what lists and
-//! users are called.
+//! One line of text that a person has typed: the text of a todo, or the name of a list or user.
 //!
-//! A line comes in through [`parse`], in Unicode's normalization form C, so that two
-//! lines that look alike are equal. A line that is stored is read by [`stored`],
-//! whatever rules it was accepted by: a new rule must not make an old event
-//! unreadable.
+//! New input goes through [`parse`], which normalizes it to Unicode form C, so that two lines
+//! that look alike are equal. [`stored`] reads a stored line, even one that today's rules refuse:
+//! a new rule must not make an old event unreadable.
 
 use std::fmt::Display;
 
@@ -13,27 +11,26 @@ use serde::{Deserialize, Deserializer};
 
 use crate::characters::{is_control, is_hidden, is_out_of_place, piles_up, shows, turns};
 
-/// How many hidden characters may follow each other. An emoji takes two: a
-/// variation selector and a joiner.
+/// The most hidden characters in a row. An emoji needs two: a variation selector and a joiner.
 const MOST_HIDDEN: usize = 2;
 
-/// A flag of a region is a black flag, the code of the region in three to six tags,
-/// and the last tag (UTS #51, annex C).
+/// The flag of a region consists of a black flag, the region's code in three to six tags, and the
+/// last tag (UTS #51, annex C).
 const BLACK_FLAG: char = '\u{1f3f4}';
 const REGION: std::ops::RangeInclusive<usize> = 3..=6;
 const LAST_TAG: char = '\u{e007f}';
 
-/// What a line may hold.
+/// The limits of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    /// The most characters (Unicode scalar values).
+    /// The most characters (Unicode scalar values) in the line.
     pub(crate) max_chars: usize,
-    /// The most marks that pile up on one character.
+    /// The most marks on one character.
     pub(crate) max_marks: usize,
 }
 
 impl Rules {
-    /// The rules for a text. Tibetan piles up more marks than any other script.
+    /// The rules for a todo's text. Tibetan piles up more marks than any other script.
     pub(crate) const fn text(max_chars: usize) -> Self {
         Self {
             max_chars,
@@ -41,7 +38,7 @@ impl Rules {
         }
     }
 
-    /// The rules for a name, with the marks that UTS #39, section 5.4, allows.
+    /// The rules for a name. UTS #39, section 5.4, recommends this limit of marks.
     pub(crate) const fn name(max_chars: usize) -> Self {
         Self {
             max_chars,
@@ -50,43 +47,43 @@ impl Rules {
     }
 }
 
-/// Why a text is not a line.
+/// The reasons why a text is not a valid line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LineError {
-    /// Nothing that shows is left after trimming.
+    /// The trimmed text has no visible character.
     #[error("must not be empty")]
     Empty,
-    /// Too many characters are left after trimming.
+    /// The trimmed text has too many characters.
     #[error("has at most {max} characters; this one has {chars}")]
     TooLong {
-        /// How many there may be.
+        /// The limit, in Unicode scalar values.
         max: usize,
-        /// How many there are.
+        /// The length of the trimmed text, in Unicode scalar values.
         chars: usize,
     },
-    /// One of the characters is a control character, such as a line break.
+    /// The text has a control character, such as a line break.
     #[error("must be one line without control characters; this one has U+{:04X}", u32::from(*.character))]
     ControlCharacter {
         /// The first such character.
         character: char,
     },
-    /// One of the characters shows nothing, and has no purpose where it stands.
+    /// The text has an invisible character that serves no purpose at its place.
     #[error("must not have hidden characters without a purpose; this one has U+{:04X}", u32::from(*.character))]
     HiddenCharacter {
         /// The first such character.
         character: char,
     },
-    /// More accents or other marks pile up on a character than the line has room for.
+    /// Too many accents or other marks pile up on one character.
     #[error("has at most {max} marks, such as accents, on one character")]
     TooManyMarks {
-        /// How many there may be.
+        /// The limit of marks on one character.
         max: usize,
     },
 }
 
-/// A text in form C without white space around it, if a reader can see it, and it
-/// keeps to the rules: one line, no control characters, no hidden characters
-/// without a purpose.
+/// Trims a text, normalizes it to form C, and checks it. The result is one line with at least one
+/// visible character, without control characters, and without hidden characters that serve no
+/// purpose.
 pub(crate) fn parse(text: &str, rules: Rules) -> Result<String, LineError> {
     let text = text.trim();
     if is_plain(text) {
@@ -95,8 +92,8 @@ pub(crate) fn parse(text: &str, rules: Rules) -> Result<String, LineError> {
     parse_any(text, rules)
 }
 
-/// Whether a trimmed text has printable ASCII, and nothing else: then only its length may
-/// be wrong. Most lines are like that.
+/// Returns true if a trimmed text is printable ASCII only. Then only its length can be wrong.
+/// Most lines are like that.
 fn is_plain(text: &str) -> bool {
     let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     !text.is_empty() && text.bytes().all(is_printable)
@@ -129,11 +126,11 @@ fn parse_any(text: &str, rules: Rules) -> Result<String, LineError> {
     Ok(text.into_owned())
 }
 
-/// What a person has typed or pasted into a form, as one line: a tab or a line break
-/// becomes a space, and hidden characters without a purpose are left out, since the
-/// person can neither see nor remove them.
+/// Makes one line of the text that a person has typed or pasted into a form.
 ///
-/// Other control characters stay, for the value to refuse.
+/// A tab or a line break becomes a space. Hidden characters without a purpose are removed,
+/// because the person can neither see nor remove them. Other control characters stay, and the
+/// value's own parser refuses them.
 #[must_use]
 pub fn tidied(text: &str) -> String {
     let text = text.replace("\r\n", " ");
@@ -145,20 +142,20 @@ pub fn tidied(text: &str) -> String {
     kept.map(|(_, c)| if breaks(c) { ' ' } else { c }).collect()
 }
 
-/// A text without the characters that change the direction of the text around it,
-/// so that it cannot pass for another text.
+/// Removes the characters that change the direction of the text around them, so that the text
+/// cannot look like another text.
 #[must_use]
 pub fn in_one_direction(text: &str) -> String {
     text.chars().filter(|c| !turns(*c)).collect()
 }
 
-/// Reads a value that comes in as text. A field of a command that programs send
-/// names it (`#[serde(deserialize_with = "typed")]`), because a value by itself
-/// reads what is stored, by whatever rules it was accepted.
+/// Parses a value from text by today's rules. Fields of commands from programs use it with
+/// `#[serde(deserialize_with = "typed")]`. The value's own `Deserialize` reads stored text
+/// instead, whatever rules accepted it.
 ///
 /// # Errors
 ///
-/// If the text is not such a value by the rules of today.
+/// If today's rules refuse the text.
 pub fn typed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -168,8 +165,8 @@ where
     T::try_from(text).map_err(serde::de::Error::custom)
 }
 
-/// Reads a line that is stored, as it is. Control characters have never been
-/// accepted, and would forge lines of protocols.
+/// Reads a stored line unchanged, but refuses control characters. They were never accepted, and
+/// they could forge lines of protocols.
 pub(crate) fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     let error = if text.trim().is_empty() {
@@ -182,7 +179,7 @@ pub(crate) fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
     Err(serde::de::Error::custom(error))
 }
 
-/// The hidden characters that a line has no use for, with their byte positions.
+/// The hidden characters that serve no purpose in the line, with their byte positions.
 fn without_purpose(text: &str) -> impl Iterator<Item = (usize, char)> {
     let (mut hidden, mut flag_end) = (0, 0);
     text.char_indices().filter(move |&(at, character)| {
@@ -201,7 +198,7 @@ fn without_purpose(text: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
-/// How many bytes of tags make a black flag that of a region.
+/// Returns the number of bytes of the tags after a black flag, or 0 if they name no region.
 fn tags_of_a_flag(text: &str) -> usize {
     let is_tag = |c: &char| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
     let tags = text.chars().take_while(is_tag).count();
@@ -214,7 +211,7 @@ fn tags_of_a_flag(text: &str) -> usize {
     }
 }
 
-/// The most marks on one character. Hidden characters do not part them.
+/// The most marks on one character. Marks with hidden characters between them count together.
 fn most_marks(text: &str) -> usize {
     let mut marks = 0;
     let counts = text.chars().map(|character| {

@@ -1,10 +1,9 @@
-//! The list: a name, somebody to whom it belongs, and todos that belong to it.
+//! The list: a name, an owner, and links that give others access.
 //!
-//! A list is created once, renamed at will, and archived when it has served its
-//! purpose; an archived one can be restored. Which todos belong to it is for
-//! them to say. Nobody but its owner knows of it, and whoever has one of its
-//! links. The shared list is not one of these: it is always there, for everyone,
-//! and nothing ever happens to it.
+//! A list is created once, and renamed at will. It is archived when it has served its purpose,
+//! and an archived list can be restored. A todo names its list; the list does not know its todos.
+//! Only the owner and the holders of its links may know that a list exists. The shared list is
+//! not such an aggregate: it always exists, for everyone, and no event ever changes it.
 
 mod id;
 mod link;
@@ -24,148 +23,148 @@ use crate::{
 pub use id::{ListId, ListIdError};
 pub use link::{Access, Link, LinkAccess, LinkId, LinkIdError};
 
-/// What a list is called: trimmed, in form C, 1 to [`ListName::MAX_CHARS`] characters
-/// (Unicode scalar values), one of them visible, and none of them a control
-/// character or hidden without a purpose. As JSON it reads what is stored, also by
-/// older rules; see [`typed`](crate::typed).
+/// The name of a list: trimmed, in form C, with 1 to [`ListName::MAX_CHARS`] characters (Unicode
+/// scalar values). At least one character is visible. None is a control character, or hidden
+/// without a purpose. `Deserialize` reads a stored name, even one that only older rules accept;
+/// see [`typed`](crate::typed).
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(into = "String")]
 pub struct ListName(String);
 
-/// What can be asked of a list.
+/// The commands of a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ListCommand {
-    /// Bring the list into being.
+    /// Create the list.
     Create {
-        /// What it is called.
+        /// The name of the list.
         name: ListName,
-        /// Whose it is; `None`: everyone's.
+        /// The owner; `None` means everyone.
         owner: Option<Principal>,
     },
-    /// Call it something else.
+    /// Give the list another name.
     Rename {
-        /// What it is called from now on.
+        /// The new name.
         name: ListName,
     },
-    /// Put it away: it takes no new todos.
+    /// Archive the list. It then takes no new todos.
     Archive,
-    /// Take it out again.
+    /// Restore the archived list.
     Restore,
-    /// Belong to somebody else.
+    /// Give the list to another owner.
     HandOver {
-        /// To whom.
+        /// The new owner.
         to: Principal,
     },
-    /// Let in whoever has a link.
+    /// Give access to the holders of a new link.
     CreateLink {
-        /// Which link.
+        /// The id of the new link.
         link: LinkId,
-        /// What it lets do.
+        /// The access that the link gives.
         access: LinkAccess,
     },
-    /// Let in nobody by a link any more.
+    /// End the access by a link.
     RevokeLink {
-        /// Which link.
+        /// The id of the link.
         link: LinkId,
     },
 }
 
-/// What has happened to a list. The JSON form is the stored payload.
+/// The events of a list. The JSON form is the stored payload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ListEvent {
-    /// It came into being. In version 1 it belonged to nobody.
+    /// The list was created. Version 1 had no owner.
     Created {
-        /// What it is called.
+        /// The name of the list.
         name: ListName,
-        /// Whose it is; `None`: everyone's, as all were before lists had owners.
+        /// The owner; `None` means everyone, as for all lists before lists had owners.
         owner: Option<Principal>,
     },
-    /// It is called something else.
+    /// The list was given another name.
     Renamed {
-        /// What it is called from now on.
+        /// The new name.
         name: ListName,
     },
-    /// It was put away.
+    /// The list was archived.
     Archived,
-    /// It was taken out again.
+    /// The list was restored.
     Restored,
-    /// It belongs to somebody else.
+    /// The list was given to another owner.
     HandedOver {
-        /// To whom.
+        /// The new owner.
         to: Principal,
     },
-    /// Whoever has a link is let in.
+    /// A link was created, and its holders have access.
     LinkCreated {
-        /// Which link.
+        /// The id of the link.
         link: LinkId,
-        /// What it lets do.
+        /// The access that the link gives.
         access: LinkAccess,
     },
-    /// Nobody is let in by a link any more.
+    /// A link was revoked, and its holders have no access any more.
     LinkRevoked {
-        /// Which link.
+        /// The id of the link.
         link: LinkId,
     },
 }
 
-/// What a list is, as far as its decisions need to know.
+/// The state of a list, as far as its decisions need it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ListState {
-    /// Nothing has happened yet.
+    /// The list has no events yet.
     #[default]
     NotCreated,
-    /// In use.
+    /// The list is in use.
     Open(ListDetails),
-    /// Put away.
+    /// The list is archived.
     Archived(ListDetails),
 }
 
-/// What is known of a list that was created.
+/// The details of a list that was created.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ListDetails {
-    /// What it is called.
+    /// The name of the list.
     pub name: ListName,
-    /// Whose it is; `None`: everyone's.
+    /// The owner; `None` means everyone.
     pub owner: Option<Principal>,
-    /// The links that let others in, the oldest first.
+    /// The links that are not revoked, the oldest first.
     pub links: Vec<Link>,
 }
 
-/// Why a list refuses a command.
+/// The reasons why a list refuses a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ListError {
-    /// The id has been used.
+    /// The id is already in use.
     #[error("this list already exists")]
     AlreadyExists,
-    /// There is no such list.
+    /// The list does not exist, or the caller may not know that it exists.
     #[error("there is no such list")]
     NotFound,
-    /// It has been put away, and does not change until it is restored.
+    /// The list is archived, and does not change until it is restored.
     #[error("this list is archived; restore it first")]
     Archived,
-    /// It is in use, so there is nothing to restore.
+    /// The list is in use, so it cannot be restored.
     #[error("this list is not archived")]
     NotArchived,
-    /// The shared list stays as it is.
-    #[error("the shared list is always there, and stays as it is")]
+    /// The command names the shared list, which never changes.
+    #[error("the shared list cannot be changed")]
     Shared,
-    /// It is somebody else's. Only for those who may know of it.
+    /// The list belongs to another owner. Only callers who may know of the list get this error.
     #[error("only the owner of this list can do that")]
     NotOwner,
-    /// The id of the link has been used.
+    /// The id of the link is already in use.
     #[error("this link already exists")]
     LinkAlreadyExists,
-    /// It has as many links as it may have.
+    /// The list already has [`ListState::MAX_LINKS`] links.
     #[error("a list has at most {max} links; revoke one that is not needed any more", max = ListState::MAX_LINKS)]
     TooManyLinks,
-    /// There is no such link, or no longer.
+    /// The link does not exist, or is revoked.
     #[error("this list has no such link")]
     NoSuchLink,
 }
 
-/// Why a text is not a [`ListName`].
+/// The error for a text that is not a [`ListName`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the name of a list {0}")]
 pub struct ListNameError(pub LineError);
@@ -215,7 +214,7 @@ impl Aggregate for ListState {
             }
             (Self::Archived(_), C::Restore) => Ok(vec![Happened::Restored]),
             (Self::Open(_), C::Restore) => Err(E::NotArchived),
-            // Whose it is, and who is kept out, is no matter of its being in use.
+            // The owner may change, and a link be revoked, even while the list is archived.
             (Self::Open(list) | Self::Archived(list), C::HandOver { to }) => {
                 Ok(if list.owner == Some(*to) {
                     vec![]
@@ -276,10 +275,10 @@ impl Aggregate for ListState {
 }
 
 impl ListState {
-    /// How many links a list may have at once.
+    /// The most links that a list may have at once.
     pub const MAX_LINKS: usize = 20;
 
-    /// What is known of the list, if it was created.
+    /// Returns the details of the list, or `None` if it was not created.
     #[must_use]
     pub fn details(&self) -> Option<&ListDetails> {
         match self {
@@ -290,8 +289,7 @@ impl ListState {
 }
 
 impl ListDetails {
-    /// What somebody may do with the list who is all of these, and has come by a
-    /// link, if by any.
+    /// Returns the access of a caller who is all of these principals, and may hold a link.
     #[must_use]
     pub fn access(&self, who: &[Principal], link: Option<LinkId>) -> Access {
         match self.owner {
@@ -303,7 +301,7 @@ impl ListDetails {
         }
     }
 
-    /// One of its links.
+    /// Returns the link with this id, unless it is unknown or revoked.
     #[must_use]
     pub fn link(&self, id: LinkId) -> Option<Link> {
         self.links.iter().find(|link| link.id == id).copied()
@@ -364,7 +362,7 @@ impl DomainEvent for ListEvent {
     }
 }
 
-/// From version 1 to version 2: before lists had owners, they were for everyone.
+/// Lifts version 1 to version 2. Before lists had owners, they belonged to everyone.
 fn created_belongs_to_everyone(fields: &mut Map<String, Value>) -> Result<(), UpcastError> {
     fields.insert("owner".to_owned(), Value::Null);
     Ok(())
@@ -400,10 +398,10 @@ impl DomainError for ListError {
 }
 
 impl ListName {
-    /// The most characters that a name may have.
+    /// The most characters (Unicode scalar values) in a name.
     pub const MAX_CHARS: usize = 100;
 
-    /// The name itself.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Who acts, as far as what they own needs to know.
+//! The principal: a user or a guest, and thus a possible owner of a list.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -8,27 +8,26 @@ use uuid::Uuid;
 
 use crate::user::UserId;
 
-/// Somebody whom lists can belong to. Written as `user/…` or `guest/…`, with a
-/// UUID.
+/// A possible owner of a list. Its text form is `user/{uuid}` or `guest/{uuid}`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Principal {
-    /// Somebody who has signed in, on whichever device.
+    /// A caller who has signed in, on any device.
     User(UserId),
-    /// Somebody who has not, on one device.
+    /// A caller who has not signed in, on one device.
     Guest(GuestId),
 }
 
-/// Identifies a guest. It is no secret: what proves that one is this guest is
-/// kept elsewhere.
+/// The id of a guest. It is not a secret: the session, which is stored elsewhere, proves that a
+/// visitor is this guest.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct GuestId(Uuid);
 
-/// Why a text is not a [`Principal`].
+/// The error for a text that is not a [`Principal`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "a principal is 'user/' or 'guest/' and a UUID, such as user/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
+    "a principal is 'user/' or 'guest/' followed by a UUID, such as user/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
 )]
 pub struct PrincipalError;
 
@@ -92,7 +91,7 @@ mod tests {
     use super::{Principal, PrincipalError};
 
     #[test]
-    fn a_principal_is_written_as_what_it_is_and_its_id() {
+    fn principal_is_written_as_its_kind_and_its_id() {
         let id = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
         for kind in ["user", "guest"] {
             let written = format!("{kind}/{id}");

@@ -1,73 +1,72 @@
-//! How events of any age are read.
+//! Reads stored events of any version.
 //!
-//! What was stored is never changed, so when the shape of an event changes, the
-//! old shapes have to be read for ever. Each event type counts its shapes from 1,
-//! and has an upcaster from each to the next. An event is lifted one version at
-//! a time until it has the shape that the code knows.
+//! Stored events never change, so the code must read their old shapes for ever. The shapes of
+//! each event type are numbered from 1, and an upcaster leads from each version to the next.
+//! [`read`] lifts an event one version at a time, until it has the newest shape.
 
 use serde_json::{Map, Value};
 
 use crate::DomainEvent;
 
-/// The shapes that an event type has had.
+/// The versions of an event type's shape.
 #[derive(Clone, Copy, Debug)]
 pub struct EventSchema {
-    /// The stored name, in snake case.
+    /// The event type as it is stored, in snake case.
     pub event_type: &'static str,
-    /// From each version to the next: the first lifts version 1 to version 2.
+    /// The upcasters in order. The first one lifts version 1 to version 2.
     pub upcasters: &'static [Upcaster],
 }
 
-/// Lifts a payload, a JSON object, from one version to the next.
+/// Lifts a payload, which is a JSON object, from one version to the next.
 pub type Upcaster = fn(&mut Map<String, Value>) -> Result<(), UpcastError>;
 
-/// Why a payload cannot be lifted.
+/// The reason why a payload cannot be lifted, as a sentence.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct UpcastError(pub String);
 
-/// Why a stored event cannot be read.
+/// The reasons why a stored event cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// There is no such event type, as far as the code knows.
+    /// The code knows no such event type.
     #[error("no event of this type is known")]
     UnknownType,
-    /// Later code has stored it.
-    #[error("version {newest} is the newest that is known; run a newer ironstar")]
+    /// The version is newer than the code: a later ironstar has stored the event.
+    #[error("the newest known version is {newest}; run a newer ironstar")]
     NewerVersion {
         /// The newest version that the code knows.
         newest: u32,
     },
-    /// Versions are counted from 1.
+    /// The version is 0, but versions are counted from 1.
     #[error("there is no version 0")]
     NoVersion,
-    /// It cannot be lifted.
+    /// An upcaster has failed.
     #[error("it cannot be lifted from version {from} to the next")]
     NotLifted {
-        /// The version that it has been lifted to.
+        /// The version that the upcaster should have lifted.
         from: u32,
-        /// Why not further.
+        /// The upcaster's error.
         source: UpcastError,
     },
-    /// The payload is not what the version says.
-    #[error("its payload is not what it should be")]
+    /// The payload does not have the shape of its version.
+    #[error("its payload does not have the shape of this version")]
     NotAnEvent(#[source] serde_json::Error),
-    /// The payload is an event, but another one.
+    /// The payload is an event of another type than the one it is stored under.
     #[error("its payload is a {found:?} event")]
     OtherType {
-        /// What it is.
+        /// The type of the payload.
         found: &'static str,
     },
 }
 
 impl EventSchema {
-    /// An event type that has always had the same shape.
+    /// An event type with a single version.
     #[must_use]
     pub const fn new(event_type: &'static str) -> Self {
         Self::lifted(event_type, &[])
     }
 
-    /// An event type whose older shapes are lifted by these upcasters.
+    /// An event type with one version more than it has upcasters.
     #[must_use]
     pub const fn lifted(event_type: &'static str, upcasters: &'static [Upcaster]) -> Self {
         Self {
@@ -76,7 +75,7 @@ impl EventSchema {
         }
     }
 
-    /// The version of the shape that the code knows.
+    /// The newest version, counted from 1.
     #[must_use]
     pub const fn version(&self) -> u32 {
         // No event type changes its shape four billion times.
@@ -84,7 +83,7 @@ impl EventSchema {
     }
 }
 
-/// The schema of an event type.
+/// Returns the schema of an event type, or `None` if the type is unknown.
 #[must_use]
 pub fn schema_of<E: DomainEvent>(event_type: &str) -> Option<&'static EventSchema> {
     E::SCHEMAS
@@ -92,11 +91,12 @@ pub fn schema_of<E: DomainEvent>(event_type: &str) -> Option<&'static EventSchem
         .find(|schema| schema.event_type == event_type)
 }
 
-/// Reads an event as it was stored, whatever its age.
+/// Reads a stored event of any version.
 ///
 /// # Errors
 ///
-/// If it is not one of these events, or its shape is not what it should be.
+/// If the event type or the version is unknown, or if the payload does not have the version's
+/// shape.
 pub fn read<E: DomainEvent>(
     event_type: &str,
     schema_version: u32,

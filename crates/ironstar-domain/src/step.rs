@@ -1,9 +1,9 @@
-//! The step of a process: something that a process manager has asked for, once.
+//! The step of a process manager: a command that runs once.
 //!
-//! What a process manager asks for follows from events, so whoever folds them
-//! again asks for the same again. What happens to a step is therefore kept in
-//! the log, together with what it has led to: a step that is over is never
-//! taken again, whoever asks, and however much later.
+//! A process manager derives its steps from events, so it asks for the same steps again when the
+//! events are folded again. The outcome of a step is therefore an event in the log, appended
+//! together with the step's effect. A step with an outcome never runs again, at any time and on
+//! any server.
 
 mod id;
 
@@ -13,48 +13,48 @@ use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerp
 
 pub use id::{StepId, StepIdError};
 
-/// What can be asked of a step.
+/// The commands of a step.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StepCommand {
-    /// Have it over, since what was asked for is being done.
+    /// End the step: the requested command is being carried out.
     CarryOut,
-    /// Have it over, since what was asked for is refused.
+    /// End the step: the requested command is refused.
     Refuse {
-        /// Why.
+        /// The refusal, as a sentence.
         reason: String,
     },
 }
 
-/// What has happened to a step. The JSON form is the stored payload.
+/// The events of a step. The JSON form is the stored payload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StepEvent {
-    /// What was asked for was done.
+    /// The requested command was carried out.
     CarriedOut,
-    /// What was asked for was refused.
+    /// The requested command was refused.
     Refused {
-        /// Why.
+        /// The refusal, as a sentence.
         reason: String,
     },
 }
 
-/// Whether a step is over.
+/// The state of a step: pending or over.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum StepState {
-    /// Nothing has happened yet.
+    /// The step has no outcome yet.
     #[default]
     ToDo,
-    /// It is over.
+    /// The step was carried out or refused.
     Over,
 }
 
-/// Why a step refuses a command.
+/// The reasons why a step refuses a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StepError {
-    /// It was taken before.
-    #[error("this step is over already")]
+    /// The step already has an outcome.
+    #[error("this step has already run")]
     Over,
 }
 

@@ -1,14 +1,14 @@
-//! What a test of an aggregate says, in few words: its decisions, its old
-//! events, and what holds for every aggregate.
+//! A kit for short tests of an aggregate: its decisions, its old events, and the laws of all
+//! aggregates.
 //!
-//! A failed expectation is reported at the line that states it, with what was
-//! given and a difference line by line. Nothing here depends on a library for
-//! property tests: commands and events come from whichever one there is.
+//! A failed expectation is reported at the line that states it, with the history and a
+//! line-by-line difference. The kit does not depend on a library for property tests: commands and
+//! events can come from any such library.
 //!
 //! # Decisions
 //!
-//! [`given`] events, [`when`](Given::when) a command,
-//! [`then`](Decision::then) other events; or a refusal, or nothing.
+//! [`given`] events, [`when`](Given::when) a command, [`then`](Decision::then) other events. A
+//! refusal or nothing can also be expected.
 //!
 //! ```
 //! use ironstar_domain::test_kit::given;
@@ -28,7 +28,7 @@
 //!
 //! # Old events
 //!
-//! What was [`stored`] long ago [reads](Stored::reads_as) as an event of today,
+//! A [`stored`] event of any version [reads as](Stored::reads_as) an event of the newest version,
 //! or [is refused](Stored::is_refused).
 //!
 //! ```
@@ -42,14 +42,14 @@
 //!     },
 //! );
 //! stored::<TodoEvent>("created", 3, "{}")
-//!     .is_refused_as("version 2 is the newest that is known; run a newer ironstar");
+//!     .is_refused_as("the newest known version is 2; run a newer ironstar");
 //! ```
 //!
 //! # Golden files
 //!
-//! Every version of every event type has a file that says how it was stored,
-//! and how it reads today. [`check_golden_files`] keeps the code to them, so
-//! that no shape changes by accident.
+//! Every version of every event type has a golden file, with the stored payload and today's form
+//! of the same event. [`check_golden_files`] compares the code with these files, so that no shape
+//! changes by accident.
 //!
 //! ```
 //! use ironstar_domain::test_kit::{check_golden_files, history};
@@ -64,8 +64,8 @@
 //!
 //! # Properties
 //!
-//! [`check_laws`] states what holds for every aggregate, whatever it is asked;
-//! [`history`] makes histories that can have happened.
+//! [`check_laws`] checks the laws of all aggregates under any commands. [`history`] makes
+//! possible histories.
 //!
 //! ```
 //! use ironstar_domain::test_kit::{check_laws, history};

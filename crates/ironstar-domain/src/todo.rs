@@ -1,7 +1,7 @@
-//! The todo: something to be done, named by a text.
+//! The todo: a task with a text.
 //!
-//! A todo is created once, renamed, completed and reopened at will, and deleted
-//! for good. Where its stream lives and who asks are not this module's matter.
+//! A todo is created once, and renamed, completed and reopened at will. Its deletion is final.
+//! This module knows neither where the events are stored nor which caller sends a command.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -16,130 +16,130 @@ use crate::{
     Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Parent, UpcastError,
 };
 
-/// Identifies a todo.
+/// The id of a todo. Its text form is a hyphenated UUID.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TodoId(Uuid);
 
-/// What a todo says: trimmed, in form C, 1 to [`TodoText::MAX_CHARS`] characters
-/// (Unicode scalar values), one of them visible, and none of them a control
-/// character or hidden without a purpose. As JSON it reads what is stored, also by
-/// older rules; see [`typed`](crate::typed).
+/// The text of a todo: trimmed, in form C, with 1 to [`TodoText::MAX_CHARS`] characters (Unicode
+/// scalar values). At least one character is visible. None is a control character, or hidden
+/// without a purpose. `Deserialize` reads a stored text, even one that only older rules accept;
+/// see [`typed`](crate::typed).
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(into = "String")]
 pub struct TodoText(String);
 
-/// What can be asked of a todo.
+/// The commands of a todo.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TodoCommand {
-    /// Bring the todo into being.
+    /// Create the todo.
     Create {
-        /// What it says.
+        /// The text of the todo.
         #[serde(deserialize_with = "line::typed")]
         text: TodoText,
-        /// The list that it belongs to: the shared one, unless another is named.
+        /// The list of the todo: the shared list, unless the command names another.
         #[serde(default)]
         list: ListId,
     },
-    /// Make it say something else, done or not.
+    /// Give the todo another text, whether or not it is completed.
     Rename {
-        /// What it says from now on.
+        /// The new text.
         #[serde(deserialize_with = "line::typed")]
         text: TodoText,
     },
-    /// Mark it as done.
+    /// Mark the todo as completed.
     Complete,
-    /// Mark it as not done after all.
+    /// Mark the todo as not completed again.
     Reopen,
-    /// Remove it for good.
+    /// Delete the todo permanently.
     Delete,
 }
 
-/// What has happened to a todo. The JSON form is the stored payload.
+/// The events of a todo. The JSON form is the stored payload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TodoEvent {
-    /// It came into being. Version 1 did not name a list.
+    /// The todo was created. Version 1 did not name a list.
     Created {
-        /// What it says.
+        /// The text of the todo.
         text: TodoText,
-        /// The list that it belongs to.
+        /// The list of the todo.
         list: ListId,
     },
-    /// It says something else.
+    /// The todo was given another text.
     Renamed {
-        /// What it says from now on.
+        /// The new text.
         text: TodoText,
     },
-    /// It was marked as done.
+    /// The todo was completed.
     Completed,
-    /// It was marked as not done after all.
+    /// The todo was marked as not completed again.
     Reopened,
-    /// It was removed for good.
+    /// The todo was deleted permanently.
     Deleted,
 }
 
-/// What a todo is, as far as its decisions need to know.
+/// The state of a todo, as far as its decisions need it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TodoState {
-    /// Nothing has happened yet.
+    /// The todo has no events yet.
     #[default]
     NotCreated,
-    /// To be done.
+    /// The todo is not completed.
     Active {
-        /// What it says.
+        /// The text of the todo.
         text: TodoText,
-        /// The list that it belongs to.
+        /// The list of the todo.
         list: ListId,
     },
-    /// Done.
+    /// The todo is completed.
     Completed {
-        /// What it says.
+        /// The text of the todo.
         text: TodoText,
-        /// The list that it belongs to.
+        /// The list of the todo.
         list: ListId,
     },
-    /// Gone. Its id is never used again.
+    /// The todo is deleted. Its id is never used again.
     Deleted {
-        /// The list that it belonged to.
+        /// The list that the todo belonged to.
         list: ListId,
     },
 }
 
-/// Why a todo refuses a command.
+/// The reasons why a todo refuses a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TodoError {
-    /// The id has been used, be it by a todo that is deleted by now.
+    /// The id is already in use, or was used by a todo that is now deleted.
     #[error("this todo already exists")]
     AlreadyExists,
-    /// There is no such todo, or no longer.
+    /// The todo does not exist, or is deleted.
     #[error("there is no such todo")]
     NotFound,
-    /// It is done already.
+    /// The todo is already completed.
     #[error("this todo is already completed")]
     AlreadyCompleted,
-    /// It is not done, so there is nothing to reopen.
+    /// The todo is not completed, so it cannot be reopened.
     #[error("this todo is not completed")]
     NotCompleted,
-    /// There is no such list as it is to belong to.
+    /// The list of the new todo does not exist, or the caller may not know that it exists.
     #[error("there is no such list")]
     NoSuchList,
-    /// The list that it is to belong to takes no new todos.
+    /// The list of the new todo is archived, and takes no new todos.
     #[error("this list is archived; restore it first")]
     ListArchived,
-    /// Whoever asks may see the list that it belongs to, and no more.
-    #[error("this list can only be looked at")]
+    /// The caller may see the todo's list, but not change its todos.
+    #[error("you may see this list, but not change it")]
     ReadOnly,
 }
 
-/// Why a text is not a [`TodoText`].
+/// The error for a text that is not a [`TodoText`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the text of a todo {0}")]
 pub struct TodoTextError(pub LineError);
 
-/// Why a text is not a [`TodoId`].
+/// The error for a text that is not a [`TodoId`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the id of a todo must be a UUID, such as 019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e")]
 pub struct TodoIdError;
@@ -237,7 +237,7 @@ impl Aggregate for TodoState {
 }
 
 impl TodoState {
-    /// The list that it belongs to, or did while it was there.
+    /// Returns the list of the todo, even if the todo is deleted, and `None` before its creation.
     #[must_use]
     pub fn list(&self) -> Option<ListId> {
         match self {
@@ -269,7 +269,7 @@ impl DomainEvent for TodoEvent {
     }
 }
 
-/// From version 1 to version 2: before there were lists, all was shared.
+/// Lifts version 1 to version 2. Before there were lists, all todos were shared.
 fn created_belongs_to_a_list(fields: &mut Map<String, Value>) -> Result<(), UpcastError> {
     fields.insert("list".to_owned(), ListId::SHARED.to_string().into());
     Ok(())
@@ -301,7 +301,7 @@ impl DomainError for TodoError {
 }
 
 impl TodoId {
-    /// The todo that this UUID names.
+    /// The todo with this UUID.
     #[must_use]
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)
@@ -343,10 +343,10 @@ impl Display for TodoId {
 }
 
 impl TodoText {
-    /// The most characters that a text may have.
+    /// The most characters (Unicode scalar values) in a text.
     pub const MAX_CHARS: usize = 500;
 
-    /// The text itself.
+    /// The text as a string slice.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

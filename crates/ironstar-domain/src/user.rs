@@ -1,8 +1,7 @@
-//! The user: somebody who has signed in.
+//! The user: a person who has signed in.
 //!
-//! Who that is, others know: an identity provider. Which user an identity belongs
-//! to is for [`identity`](crate::identity) to say; what is kept here is what has
-//! happened to the user, and as little else as possible.
+//! An identity provider knows the person. The [`identity`](crate::identity) knows which user it
+//! belongs to. This module keeps the events of the user, and as little other data as possible.
 
 mod id;
 
@@ -16,99 +15,99 @@ use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerp
 
 pub use id::{UserId, UserIdError};
 
-/// What a user is called: trimmed, in form C, 1 to [`UserName::MAX_CHARS`] characters
-/// (Unicode scalar values), one of them visible, and none of them a control
-/// character or hidden without a purpose. As JSON it reads what is stored, also by
-/// older rules; see [`typed`](crate::typed).
+/// The name of a user: trimmed, in form C, with 1 to [`UserName::MAX_CHARS`] characters (Unicode
+/// scalar values). At least one character is visible. None is a control character, or hidden
+/// without a purpose. `Deserialize` reads a stored name, even one that only older rules accept;
+/// see [`typed`](crate::typed).
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(into = "String")]
 pub struct UserName(String);
 
-/// What an identity provider tells of somebody.
+/// The names of a user, as the identity provider reports them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Profile {
-    /// What they sign in as.
+    /// The name of the account at the identity provider.
     pub login: UserName,
-    /// What they are called; `None` if they do not say.
+    /// The user's display name; `None` if the account has none.
     pub name: Option<UserName>,
 }
 
-/// What can be asked of a user.
+/// The commands of a user.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum UserCommand {
-    /// Become a user, by signing in for the first time.
+    /// Register the user, at the first sign-in.
     Register {
-        /// As whom.
+        /// The identity that signs in.
         identity: IdentityId,
-        /// What is told of them.
+        /// The profile at this sign-in.
         profile: Profile,
     },
     /// Sign in again.
     SignIn {
-        /// What is told of them by now.
+        /// The profile at this sign-in.
         profile: Profile,
     },
     /// Sign out on one device.
     SignOut,
 }
 
-/// What has happened to a user. The JSON form is the stored payload.
+/// The events of a user. The JSON form is the stored payload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum UserEvent {
-    /// Became a user.
+    /// The user was registered.
     Registered,
-    /// Can sign in as this.
+    /// An identity was linked, with which the user can sign in.
     IdentityLinked {
-        /// Who they are to others.
+        /// The linked identity.
         identity: IdentityId,
     },
-    /// Is called something, or something else.
+    /// The profile was set, or has changed.
     ProfileChanged {
-        /// What is told of them from now on.
+        /// The new profile.
         profile: Profile,
     },
-    /// Signed in on some device.
+    /// The user signed in on a device.
     SignedIn,
-    /// Signed out on some device.
+    /// The user signed out on a device.
     SignedOut,
 }
 
-/// What a user is, as far as decisions need to know.
+/// The state of a user, as far as decisions need it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum UserState {
-    /// Nothing has happened yet.
+    /// The user has no events yet.
     #[default]
     NotRegistered,
-    /// Can sign in.
+    /// The user is registered, and can sign in.
     Registered(UserDetails),
 }
 
-/// What is known of a user.
+/// The details of a registered user.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UserDetails {
-    /// Who they are to others.
+    /// The identities with which the user can sign in.
     pub identities: Vec<IdentityId>,
-    /// What is told of them; nothing in the midst of becoming a user.
+    /// The latest profile; `None` only between the first two events of a registration.
     pub profile: Option<Profile>,
-    /// How often they have signed in without signing out since. Whoever never
-    /// comes back does not sign out.
+    /// The number of sign-ins minus the number of sign-outs. A user who abandons a session never
+    /// signs out, so this number may be too high.
     pub sessions: u64,
 }
 
-/// Why a user refuses a command.
+/// The reasons why a user refuses a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum UserError {
-    /// The id has been used.
+    /// The id is already in use.
     #[error("this user already exists")]
     AlreadyRegistered,
-    /// There is no such user.
+    /// The user does not exist.
     #[error("there is no such user")]
     NotFound,
 }
 
-/// Why a text is not a [`UserName`].
+/// The error for a text that is not a [`UserName`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the name of a user {0}")]
 pub struct UserNameError(pub LineError);
@@ -229,7 +228,7 @@ impl DomainError for UserError {
 }
 
 impl Profile {
-    /// What to call them.
+    /// The name to show: the display name, or the account's name if there is none.
     #[must_use]
     pub fn display_name(&self) -> &UserName {
         self.name.as_ref().unwrap_or(&self.login)
@@ -237,10 +236,10 @@ impl Profile {
 }
 
 impl UserName {
-    /// The most characters that a name may have.
+    /// The most characters (Unicode scalar values) in a name.
     pub const MAX_CHARS: usize = 100;
 
-    /// The name itself.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

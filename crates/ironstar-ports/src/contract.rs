@@ -1,10 +1,10 @@
-//! What every adapter must prove: one suite of named rules per port.
+//! The contracts of the ports: a suite of named rules for each port.
 //!
-//! An adapter's tests run each rule on a fresh instance, under a deadline, on
-//! a multi-threaded runtime. That a rule can fail is proven too: for each there
-//! is a deliberately broken adapter that breaks just that rule.
+//! An adapter's tests run each rule on a fresh instance, under a deadline, on a multi-threaded
+//! runtime. Each rule is also shown to fail: for each there is a deliberately broken adapter,
+//! which breaks only that rule.
 
-/// A rule, with its name and the function that checks it.
+/// Makes a rule from its name and the function that checks it.
 macro_rules! rule {
     ($name:literal, $check:path) => {
         Rule {
@@ -23,18 +23,18 @@ pub mod snapshot_store;
 
 use futures::future::BoxFuture;
 
-/// One promise of a port, and how to check it on a fresh `subject`.
+/// One promise of a port, with a check that runs on a fresh `subject`.
 pub struct Rule<S> {
-    /// What is promised, in kebab case.
+    /// The name of the promise, in kebab case.
     pub name: &'static str,
-    /// Finds out whether the subject keeps the promise.
+    /// Checks the promise.
     pub check: fn(S) -> BoxFuture<'static, Verdict>,
 }
 
-/// `Ok` if the promise was kept, otherwise how it was broken.
+/// `Ok` if the subject kept the promise, otherwise the violation.
 pub type Verdict = Result<(), Violation>;
 
-/// How a promise was broken.
+/// A broken promise, described in a sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Violation(String);
@@ -45,7 +45,7 @@ impl<S> std::fmt::Debug for Rule<S> {
     }
 }
 
-/// Demands that two things are equal.
+/// Requires that two values are equal.
 fn equal<T: std::fmt::Debug + PartialEq>(what: &str, actual: T, expected: T) -> Verdict {
     if actual == expected {
         return Ok(());
@@ -55,13 +55,12 @@ fn equal<T: std::fmt::Debug + PartialEq>(what: &str, actual: T, expected: T) -> 
     )))
 }
 
-/// A violation because something that must work did not.
+/// Makes a violation of the error of an operation that must succeed.
 fn failed<E: std::fmt::Debug>(what: &'static str) -> impl Fn(E) -> Violation {
     move |error| Violation(format!("{what}: {error:?}"))
 }
 
-/// Gives way, so that an adapter whose futures are always ready is used by
-/// many at once too.
+/// Yields to the runtime. So even an adapter whose futures are always ready is used concurrently.
 async fn let_others_run() {
     let mut yielded = false;
     futures::future::poll_fn(|context| {

@@ -1,5 +1,5 @@
-//! Events as the outside world sees them: numbered, named, and with a JSON
-//! payload that only the domain can read.
+//! Events outside the domain: numbered, named, and with a JSON payload that only the domain can
+//! read.
 
 use std::fmt::{self, Debug, Display, Formatter};
 
@@ -8,104 +8,104 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// An event's number in the whole log: from 1, contiguous, in commit order.
+/// The number of an event in the whole log: from 1, contiguous, in commit order.
 ///
-/// [`Position::START`] (0) is the place before the first event, which is where
-/// a consumer that has seen nothing stands.
+/// [`Position::START`] (0) is the position before the first event. A consumer that has read
+/// nothing is there.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
 )]
 #[serde(transparent)]
 pub struct Position(u64);
 
-/// An event's number within its stream, from 0.
+/// The number of an event in its stream, from 0.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Sequence(u64);
 
-/// Names one aggregate's events: its type, such as `Todo`, and its id.
+/// The name of one aggregate's stream: the aggregate's type, such as `Todo`, and its id.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct StreamId {
     /// The aggregate's type.
     pub aggregate_type: String,
-    /// The aggregate's id, in its written form.
+    /// The aggregate's id, in its text form.
     pub aggregate_id: String,
 }
 
 /// An event that is not stored yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEvent {
-    /// What happened, in snake case, such as `created`.
+    /// The type of the event, in snake case, such as `created`.
     pub event_type: String,
     /// The version of the payload's shape, from 1.
     pub schema_version: u32,
-    /// The event itself.
+    /// The event itself, as JSON.
     pub payload: Payload,
-    /// What else is known of it.
+    /// The id, the origin and the parent of the event.
     pub metadata: Metadata,
 }
 
 /// A stored event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Envelope {
-    /// Where it is in the whole log.
+    /// The position in the whole log.
     pub position: Position,
-    /// Whose event it is.
+    /// The stream of the event.
     #[serde(flatten)]
     pub stream: StreamId,
-    /// Where it is in its stream.
+    /// The sequence in the stream.
     pub sequence: Sequence,
-    /// What happened, in snake case.
+    /// The type of the event, in snake case.
     pub event_type: String,
     /// The version of the payload's shape, from 1.
     pub schema_version: u32,
-    /// The event itself.
+    /// The event itself, as JSON.
     pub payload: Payload,
-    /// What else is known of it.
+    /// The id, the origin and the parent of the event.
     pub metadata: Metadata,
-    /// When the store took it, in UTC.
+    /// The time at which the store accepted the event, in UTC. In JSON, RFC 3339.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// What is known of an event beside what happened. Its JSON form is flat.
+/// Data about an event that is not part of its payload. Its JSON form is flat.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(from = "FlatMetadata")]
 pub struct Metadata {
-    /// Identifies the event everywhere: a UUID of version 7.
+    /// The globally unique id of the event: a UUID of version 7.
     pub event_id: Uuid,
-    /// Where the event comes from.
+    /// The cause of the event.
     #[serde(flatten)]
     pub origin: Origin,
-    /// The aggregate that the event's own is part of, if it is, as a todo is
-    /// part of a list. Written as `List/shared`.
+    /// The parent of the event's aggregate, if there is one, as a list is the parent of its
+    /// todos. In JSON, it is a text such as `List/shared`.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "parent")]
     pub parent: Option<StreamId>,
 }
 
-/// Where events come from: what was asked, by whom, and because of what.
+/// The cause of an event: the request, its sender, and the preceding command or event.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Origin {
-    /// Shared by all that follows from one request.
+    /// The id that is common to all results of one request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// The command or event that led to this one directly.
+    /// The command or event that directly caused this event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<String>,
-    /// Who asked.
+    /// The caller that sent the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// The step of a process manager that led to this, if one did. Nobody from
-    /// outside has a say in it.
+    /// The step of a process manager that caused this event, if there is one. Callers cannot set
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// The trace that the request was part of, as W3C Trace Context's
-    /// `traceparent` (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+    /// The trace of the request, in the format of W3C Trace Context's `traceparent`
+    /// (<https://www.w3.org/TR/trace-context/#traceparent-header>).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
-/// [`Metadata`], to be read: serde reads what it flattens much more slowly.
+/// The flat JSON form of [`Metadata`], for reading: serde is much slower with `flatten`.
 #[derive(Deserialize)]
 struct FlatMetadata {
     event_id: Uuid,
@@ -118,27 +118,27 @@ struct FlatMetadata {
     parent: Option<StreamId>,
 }
 
-/// One JSON value, kept as the text it was written as.
+/// One JSON value, kept as its original text.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Payload(Box<RawValue>);
 
-/// A text that is not a [`Payload`], or a value that cannot be made one.
+/// The error for a text that is not JSON, or a value that has no JSON form.
 #[derive(Debug, thiserror::Error)]
 #[error("the payload is not JSON")]
 pub struct PayloadError(#[source] serde_json::Error);
 
 impl Position {
-    /// Before the first event.
+    /// The position before the first event.
     pub const START: Self = Self(0);
 
-    /// The `number`th position, counted from 1; 0 is [`START`](Self::START).
+    /// The position with this number, counted from 1; 0 is [`START`](Self::START).
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The number.
+    /// The position as a number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -152,7 +152,7 @@ impl Position {
 }
 
 impl Sequence {
-    /// The first event of a stream.
+    /// The sequence of the first event in a stream.
     pub const FIRST: Self = Self(0);
 
     /// The sequence with this number, counted from 0.
@@ -161,7 +161,7 @@ impl Sequence {
         Self(number)
     }
 
-    /// The number.
+    /// The sequence as a number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -201,7 +201,7 @@ impl From<FlatMetadata> for Metadata {
 }
 
 impl Metadata {
-    /// What is known of an event that comes from nowhere in particular.
+    /// Metadata with this id, without an origin and a parent.
     #[must_use]
     pub fn new(event_id: Uuid) -> Self {
         Self {
@@ -212,7 +212,7 @@ impl Metadata {
     }
 }
 
-/// How a parent is written.
+/// The text form of a parent: its type and its id, joined by `/`.
 mod parent {
     use std::borrow::Cow;
 
@@ -252,7 +252,7 @@ mod parent {
 }
 
 impl Payload {
-    /// A value's JSON form.
+    /// Writes a value as JSON.
     ///
     /// # Errors
     ///
@@ -263,7 +263,7 @@ impl Payload {
             .map_err(PayloadError)
     }
 
-    /// The payload that was stored as this text.
+    /// Takes a JSON text as a payload, unchanged.
     ///
     /// # Errors
     ///
@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_shown_by_their_numbers_and_have_successors() {
+    fn positions_and_sequences_print_as_numbers_and_have_successors() {
         assert_eq!(Position::new(17).to_string(), "17");
         assert_eq!(Position::new(17).next().get(), 18);
         assert_eq!(Sequence::new(17).to_string(), "17");

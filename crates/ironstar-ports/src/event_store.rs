@@ -1,4 +1,4 @@
-//! The log: what has happened, in order, for ever.
+//! The log: all events in order, for ever.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -11,15 +11,14 @@ use crate::{Envelope, LogPlace, Mark, NewEvent, Position, Sequence, StreamId};
 
 /// A durable, ordered log of events, in streams.
 ///
-/// Every adapter passes `contract::event_store`, which states what these
-/// methods promise beyond their types.
+/// Every adapter passes `contract::event_store`, which states all promises beyond the types.
 #[async_trait]
 pub trait EventStore: Debug + Send + Sync {
-    /// Appends events to one or several streams, all or none of them, if every
-    /// stream is where the caller believes it to be.
+    /// Appends events to one or several streams, all or none of them. The append succeeds only if
+    /// each stream has the sequence that the caller expects.
     ///
-    /// When it returns, the events are durable and readable. A future that is
-    /// dropped before that has appended either all of them or none.
+    /// When the method returns, the events are durable and readable. A future that is dropped
+    /// earlier has appended either all events or none.
     ///
     /// An append that carries a [`CommandRecord`] happens once: a caller that
     /// appends with the same key again gets the first answer, and the store appends
@@ -28,24 +27,24 @@ pub trait EventStore: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// See [`AppendError`]; then nothing was appended, unless the store broke
-    /// down while it confirmed a commit.
+    /// See [`AppendError`]. Nothing was appended in that case, unless the store broke down while
+    /// it confirmed a commit.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// What was answered to the command with this key, if it is still known.
+    /// Returns the stored answer to the command with this key, or `None` if the key is unknown.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
     async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError>;
 
-    /// Up to `limit` events of one stream, in order, beginning after a
-    /// sequence (`None`: from the first). Fewer than `limit` mean that there
-    /// are no more. A stream that does not exist has no events.
+    /// Returns up to `limit` events of one stream, in order, beginning after a sequence (`None`:
+    /// from the first). Fewer than `limit` events mean that there are no more. A stream that does
+    /// not exist has no events.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read, or an event in it is damaged.
+    /// If the store cannot be read, or a stored event is damaged.
     async fn load_stream(
         &self,
         stream: &StreamId,
@@ -53,23 +52,22 @@ pub trait EventStore: Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError>;
 
-    /// Up to `limit` events of the whole log, in order, beginning after a
-    /// position. Fewer than `limit` mean that there are no more, or that the
-    /// next one is damaged.
+    /// Returns up to `limit` events of the whole log, in order, beginning after a position. Fewer
+    /// than `limit` events mean that there are no more, or that the next one is damaged.
     ///
-    /// Positions are contiguous, and an event is never visible before those
-    /// below it.
+    /// Positions are contiguous, and an event is never visible before the events with lower
+    /// positions.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read, or the first of the events is damaged.
+    /// If the store cannot be read, or the first event is damaged.
     async fn load_after(
         &self,
         position: Position,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError>;
 
-    /// The last event's position; [`Position::START`] if there is none.
+    /// Returns the position of the last event; [`Position::START`] if there is none.
     ///
     /// # Errors
     ///
@@ -77,155 +75,154 @@ pub trait EventStore: Debug + Send + Sync {
     async fn head(&self) -> Result<Position, StoreError>;
 }
 
-/// Events to be appended together.
+/// Events that are appended together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Append {
-    /// What goes to which stream. A stream may be named more than once; then
-    /// what is named first has happened first. Without a command, there is at
-    /// least one event.
+    /// The events for each stream. A stream may be named more than once; its events then follow
+    /// in this order. Without a command, there is at least one event.
     pub streams: Vec<StreamAppend>,
-    /// The command that this is the outcome of, if a retry has to be told.
+    /// The command that leads to these events, if the store has to answer its repetitions.
     pub command: Option<CommandRecord>,
 }
 
-/// Events to be appended to one stream.
+/// Events for one stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamAppend {
-    /// Whose events they are.
+    /// The stream.
     pub stream: StreamId,
-    /// Where the caller believes the stream to be.
+    /// The stream's last sequence, as the caller expects it.
     pub expected: ExpectedSequence,
-    /// The events, in order. None, if a command has found nothing to change.
+    /// The events, in order. The list is empty if a command changes nothing.
     pub events: Vec<NewEvent>,
 }
 
-/// A command that is carried out once, however often it is sent.
+/// A command that runs once, even if it is sent several times.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CommandRecord {
     /// The key under which the store keeps the command.
     pub key: CommandKey,
     /// A second key, under which the store keeps the command as well.
     pub second: Option<CommandKey>,
-    /// What was asked, so that the key is not taken for another command.
+    /// The request as text. The store refuses the key for another request.
     pub request: String,
     /// Keys under which the same command may have been stored before. The store
     /// looks for them, and never writes them.
     pub earlier: Vec<EarlierCommand>,
 }
 
-/// A key under which a command may have been stored before.
+/// A key under which the store may already have the command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EarlierCommand {
-    /// The key. Of a command that asked for something else, it says nothing.
+    /// The key. The store ignores it if it belongs to another request.
     pub key: CommandKey,
-    /// What was asked then, as it was written down then.
+    /// The request, in the text form of that time.
     pub request: String,
 }
 
-/// Names a command: 1 to [`CommandKey::MAX_BYTES`] visible ASCII characters, as a
-/// sender gives them; or such a key together with its sender ([`CommandKey::of`]).
+/// The key of a command: 1 to [`CommandKey::MAX_BYTES`] visible ASCII characters, as the sender
+/// chooses them, or such a key together with its sender ([`CommandKey::of`]).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CommandKey(String);
 
-/// Why a text is not a [`CommandKey`].
+/// The error for a text that is not a [`CommandKey`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the key of a command has 1 to {max} visible ASCII characters", max = CommandKey::MAX_BYTES)]
 pub struct CommandKeyError;
 
-/// What is known of a command that was carried out.
+/// The stored request and answer of a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outcome {
-    /// What was asked.
+    /// The request as text.
     pub request: String,
-    /// What was answered.
+    /// The answer.
     pub appended: Appended,
 }
 
-/// Where a caller believes a stream to be.
+/// The last sequence of a stream, as the caller expects it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ExpectedSequence {
     /// The stream has no events.
     NoStream,
     /// The stream's last event has this sequence.
     Exact(Sequence),
-    /// The caller does not care.
+    /// Any sequence, or none.
     Any,
 }
 
-/// Where an append has left its streams.
+/// The answer to an append: the new end of each stream.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Appended {
-    /// One for each stream of the append, in its order.
+    /// The end of each stream of the append, in the append's order.
     pub streams: Vec<StreamHead>,
 }
 
-/// Where a stream is.
+/// The end of a stream.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StreamHead {
-    /// Which stream.
+    /// The stream.
     #[serde(flatten)]
     pub stream: StreamId,
-    /// The sequence of its last event; `None` if it has none.
+    /// The sequence of the last event; `None` if the stream is empty.
     pub sequence: Option<Sequence>,
-    /// The position of that event; [`Position::START`] if there is none.
+    /// The position of the last event; [`Position::START`] if the stream is empty.
     pub position: Position,
-    /// The mark of that event; `None` if there is none, and in what was stored before
-    /// there were marks.
+    /// The mark of the last event. `None` if the stream is empty, or if the answer was stored
+    /// before there were marks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,
 }
 
-/// Why events were not appended.
+/// The reasons why events were not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The stream is not where the caller believed it to be.
+    /// A stream does not have the expected last sequence.
     #[error("stream {stream} is {}, but {} was expected", actual_words(*.actual), expected_words(*.expected))]
     Conflict {
         /// The stream.
         stream: StreamId,
-        /// Where it was believed to be.
+        /// The sequence that the caller expected.
         expected: ExpectedSequence,
-        /// The sequence of its last event, if it has any.
+        /// The sequence of the stream's last event, if there is one.
         actual: Option<Sequence>,
     },
-    /// There are no events in the append, and no command either.
+    /// The append has neither events nor a command.
     #[error("an append needs at least one event")]
     Empty,
-    /// The key belongs to another command.
-    #[error("the key of this command was used for another one before")]
+    /// The key belongs to another request.
+    #[error("the key of this command was already used for another command")]
     KeyReused,
-    /// More is waiting to be appended than the store has room for.
-    #[error("the event store has more to do than it can take on")]
+    /// Too many appends are waiting.
+    #[error("the event store is overloaded: too many appends are waiting")]
     Overloaded,
-    /// The store cannot do it now.
+    /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why the store cannot answer.
+/// The reasons why the store cannot answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store cannot be reached or does not work.
+    /// The store cannot be reached, or has failed.
     #[error("the event store is not available")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// A stored event cannot be read. It is never skipped.
+    /// A stored event cannot be read. The store never skips it.
     #[error("the event at position {position} is damaged")]
     Damaged {
-        /// Which event.
+        /// The position of the event.
         position: Position,
-        /// What is wrong with it.
+        /// The damage.
         source: Box<dyn Error + Send + Sync>,
     },
 }
 
 impl ExpectedSequence {
-    /// Exactly after these events: after none of them, no stream.
+    /// Expects exactly this last sequence; `None` expects an empty stream.
     #[must_use]
     pub fn after(last: Option<Sequence>) -> Self {
         last.map_or(Self::NoStream, Self::Exact)
     }
 
-    /// Whether a stream whose last event is `actual` is where it was expected.
+    /// Returns true if a stream with the last sequence `actual` is as expected.
     #[must_use]
     pub fn admits(self, actual: Option<Sequence>) -> bool {
         match self {
@@ -237,7 +234,7 @@ impl ExpectedSequence {
 }
 
 impl Append {
-    /// Events for one stream.
+    /// Events for one stream, without a command.
     #[must_use]
     pub fn to_stream(stream: StreamId, expected: ExpectedSequence, events: Vec<NewEvent>) -> Self {
         Self {
@@ -250,7 +247,7 @@ impl Append {
         }
     }
 
-    /// Whether there is nothing to append and nothing to record.
+    /// Returns true if there are neither events nor a command.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.command.is_none() && self.streams.iter().all(|append| append.events.is_empty())
@@ -258,8 +255,8 @@ impl Append {
 }
 
 impl StreamAppend {
-    /// No events: the others are only appended if a stream is still where it
-    /// was.
+    /// Adds a condition without events: the whole append succeeds only if the stream's last event
+    /// still is the one in `head`.
     #[must_use]
     pub fn guard(head: &StreamHead) -> Self {
         Self {
@@ -271,7 +268,7 @@ impl StreamAppend {
 }
 
 impl Appended {
-    /// Where the last event of all its streams is.
+    /// Returns the latest place of all streams.
     #[must_use]
     pub fn place(&self) -> LogPlace {
         let places = self.streams.iter().map(StreamHead::place);
@@ -280,7 +277,7 @@ impl Appended {
 }
 
 impl StreamHead {
-    /// A stream that has no events.
+    /// The end of a stream without events.
     #[must_use]
     pub fn empty(stream: StreamId) -> Self {
         Self {
@@ -291,7 +288,7 @@ impl StreamHead {
         }
     }
 
-    /// Where the last event is in the log.
+    /// Returns the place of the last event in the log.
     #[must_use]
     pub fn place(&self) -> LogPlace {
         LogPlace {
@@ -302,7 +299,7 @@ impl StreamHead {
 }
 
 impl CommandRecord {
-    /// A command that has this key and no other.
+    /// A command with this key, without further keys.
     #[must_use]
     pub const fn new(key: CommandKey, request: String) -> Self {
         Self {
@@ -313,18 +310,18 @@ impl CommandRecord {
         }
     }
 
-    /// The keys under which the store keeps the command.
+    /// Returns the keys under which the store keeps the command.
     pub fn keys(&self) -> impl Iterator<Item = &CommandKey> {
         std::iter::once(&self.key).chain(&self.second)
     }
 }
 
 impl CommandKey {
-    /// The most characters that a sender's key may have.
+    /// The most bytes of a sender's key. Each byte is one ASCII character.
     pub const MAX_BYTES: usize = 255;
 
-    /// The same key, as the key of one sender. A sender's own key contains no space, so
-    /// it never equals the key of another sender, nor a key without a sender.
+    /// Makes the key of one sender. A sender's own key contains no space, so the result never
+    /// equals the key of another sender, nor a key without a sender.
     #[must_use]
     pub fn of(&self, sender: &str) -> Self {
         Self(format!("{sender} {}", self.0))
@@ -350,7 +347,7 @@ impl FromStr for CommandKey {
 }
 
 impl StoreError {
-    /// A store that does not work, and why.
+    /// The store is not available, with the cause.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
     }
@@ -376,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conflict_says_what_is_there_and_what_was_expected() {
+    fn conflict_names_the_actual_and_the_expected_sequence() {
         let told = |expected, actual| {
             let stream = StreamId::new("Todo", "1");
             AppendError::Conflict {
@@ -398,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn command_key_is_as_long_as_it_may_be() {
+    fn command_key_has_at_most_max_bytes() {
         let longest = "k".repeat(CommandKey::MAX_BYTES);
         assert_eq!(
             longest.parse::<CommandKey>().expect("a key").as_str(),

@@ -1,25 +1,25 @@
-//! Somebody else who knows who people are.
+//! The identity provider: a service, such as GitHub, that identifies users.
 
 use std::error::Error;
 use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
 
-/// Knows who people are, and tells if they let it: by OAuth 2.0's authorization code
-/// with PKCE (RFC 6749, section 4.1; RFC 7636).
+/// Identifies users who agree to it, by OAuth 2.0's authorization code flow with PKCE (RFC 6749,
+/// section 4.1; RFC 7636).
 #[async_trait]
 pub trait IdentityProvider: Debug + Send + Sync {
-    /// What people call it, such as `GitHub`.
+    /// The provider's name for people, such as `GitHub`.
     fn name(&self) -> &str;
 
-    /// The origin that browsers are sent to, such as `https://github.com`.
+    /// The origin of the page to which browsers are sent, such as `https://github.com`.
     fn origin(&self) -> &str;
 
-    /// Begins a sign-in.
+    /// Starts a sign-in.
     fn begin(&self) -> SignInRequest;
 
-    /// Who has come back with a code. The token that the code is worth is used to
-    /// ask who that is, and then forgotten.
+    /// Finishes a sign-in: exchanges the code that the browser brought back for a token, asks for
+    /// the user's profile with it, and forgets the token.
     ///
     /// # Errors
     ///
@@ -31,64 +31,64 @@ pub trait IdentityProvider: Debug + Send + Sync {
     ) -> Result<IdentityProfile, IdentityError>;
 }
 
-/// A sign-in that begins.
+/// The start of a sign-in.
 #[derive(Clone)]
 pub struct SignInRequest {
-    /// Where to send the browser.
+    /// The address to which the browser is sent.
     pub address: String,
-    /// What the browser comes back with, and nobody else knows.
+    /// The secret random text that the browser brings back. It shows that the answer belongs to
+    /// this sign-in.
     pub state: String,
-    /// What proves that whoever finishes the sign-in has begun it.
+    /// The proof that a sign-in is finished by the server that began it.
     pub verifier: PkceVerifier,
 }
 
-/// What proves that whoever finishes a sign-in has begun it. A secret.
+/// The proof that a sign-in is finished by the server that began it (RFC 7636). It is a secret.
 #[derive(Clone, Eq, PartialEq)]
 pub struct PkceVerifier(String);
 
-/// What a provider tells of somebody. None of it is to be trusted to be short, or
-/// one line.
+/// The profile of a user, as the provider reports it. The texts are not trusted: they may be
+/// long, or have several lines.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IdentityProfile {
-    /// Who tells: a host, with a port if it has one of its own.
+    /// The provider's host, with a port unless it is the default one.
     pub issuer: String,
-    /// What it calls them for ever.
+    /// The provider's permanent id of the account.
     pub subject: String,
-    /// What they sign in as.
+    /// The name of the account.
     pub login: String,
-    /// What they are called, if they say.
+    /// The display name, if the account has one.
     pub name: Option<String>,
 }
 
-/// Why it is not known who somebody is.
+/// The reasons why a user cannot be identified.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The provider does not accept the code: it is wrong, has expired, or was used
-    /// before.
+    /// The provider does not accept the code, because it is wrong, expired or already used.
     #[error("the provider refuses the sign-in: {code}")]
     Refused {
-        /// The provider's own word for it.
+        /// The provider's error code.
         code: String,
     },
     /// The provider did not answer in time.
     #[error("the provider did not answer in time")]
     TimedOut,
-    /// The provider cannot be reached, or says that it does not work.
+    /// The provider cannot be reached, or reports that it is out of order.
     #[error("the provider is not available")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// The provider's answer makes no sense.
-    #[error("the provider's answer makes no sense")]
+    /// The provider's answer does not have the expected form.
+    #[error("the provider's answer is malformed")]
     Nonsense(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl PkceVerifier {
-    /// The verifier with this text.
+    /// The verifier with this secret text.
     #[must_use]
     pub fn new(secret: String) -> Self {
         Self(secret)
     }
 
-    /// The text. It must not get into a log.
+    /// Returns the secret text. It must not get into a log.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.0

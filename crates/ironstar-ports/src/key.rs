@@ -1,10 +1,10 @@
-//! Where messages go: keys, and expressions that match many keys.
+//! The addresses of messages: keys, and expressions that match many keys.
 //!
 //! Both follow Zenoh's key expressions
-//! (<https://github.com/eclipse-zenoh/roadmap/blob/main/rfcs/ALL/Key%20Expressions.md>):
-//! chunks that are not empty, joined by `/`; `*` stands for any one chunk, `**`
-//! for any number of them, none included. Wildcards inside a chunk (`$*`) and
-//! verbatim chunks (`@…`) are left out on purpose: nothing here needs them.
+//! (<https://github.com/eclipse-zenoh/roadmap/blob/main/rfcs/ALL/Key%20Expressions.md>): chunks
+//! that are not empty, joined by `/`. `*` stands for any one chunk, `**` for any number of
+//! chunks, including none. Wildcards inside a chunk (`$*`) and verbatim chunks (`@…`) are left
+//! out on purpose, because ironstar does not need them.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -15,18 +15,18 @@ use crate::StreamId;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Key(String);
 
-/// Matches keys. Always in canonical form: no `**/**`, and no `**/*`, which is
-/// written `*/**`.
+/// An expression that matches keys. It is always in canonical form: it contains no `**/**`, and
+/// instead of `**/*` it has `*/**`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct KeyExpr(String);
 
-/// Why a text is not a [`KeyExpr`].
+/// The reasons why a text is not a [`KeyExpr`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyExprError {
-    /// Nothing, a leading, trailing or doubled `/`.
+    /// The text is empty, or has a leading, trailing or doubled `/`.
     #[error("a key expression is made of chunks joined by single '/', none of them empty")]
     EmptyChunk,
-    /// A chunk holds what has a meaning of its own, or is not printable.
+    /// A chunk contains a reserved or a control character.
     #[error(
         "the chunk {chunk:?} is not allowed: '*' and '**' stand alone, and '#', '?', '$', '@' and control characters are reserved"
     )]
@@ -34,20 +34,21 @@ pub enum KeyExprError {
         /// The chunk.
         chunk: String,
     },
-    /// More than [`KeyExpr::MAX_BYTES`].
+    /// The text has more than [`KeyExpr::MAX_BYTES`] bytes.
     #[error("a key expression has at most {max} bytes", max = KeyExpr::MAX_BYTES)]
     TooLong,
 }
 
 const EVENTS: &str = "events";
-/// No aggregate's type is written like this: theirs begin with a capital.
+/// The first chunk after `events` in the keys of sessions. No aggregate type equals it, because
+/// types begin with a capital letter.
 const SESSION: &str = "session";
 const ONE: &str = "*";
 const MANY: &str = "**";
 
 impl Key {
-    /// Where hints about a stream's events go: `events/{type}/{id}`. What is
-    /// not a letter, a digit, or one of `-._~` is percent-encoded.
+    /// The key of hints about a stream's events: `events/{type}/{id}`. All characters except
+    /// letters, digits and `-._~` are percent-encoded.
     #[must_use]
     pub fn of_stream(stream: &StreamId) -> Self {
         Self(format!(
@@ -57,10 +58,9 @@ impl Key {
         ))
     }
 
-    /// Where hints about a part of an aggregate go, beside where they go anyway:
-    /// `events/{parent's type}/{parent's id}/{type}/{id}`. So whoever follows
-    /// `events/{parent's type}/{parent's id}/**` hears of an aggregate and of all
-    /// that is part of it.
+    /// The second key of hints about a part of another aggregate: `events/{parent's
+    /// type}/{parent's id}/{type}/{id}`. So a subscriber of `events/{parent's type}/{parent's
+    /// id}/**` gets the hints of an aggregate and of all its parts.
     #[must_use]
     pub fn of_part(parent: &StreamId, stream: &StreamId) -> Self {
         Self(format!(
@@ -71,8 +71,7 @@ impl Key {
         ))
     }
 
-    /// Where what concerns one visitor alone goes:
-    /// `events/session/{session}/{topic}`.
+    /// The key of messages to a single visitor: `events/session/{session}/{topic}`.
     #[must_use]
     pub fn of_session(session: &str, topic: &str) -> Self {
         Self(format!(
@@ -82,8 +81,8 @@ impl Key {
         ))
     }
 
-    /// The session and the topic, of a key of [`of_session`](Self::of_session)
-    /// whose parts need no encoding.
+    /// Returns the session and the topic of a key from [`of_session`](Self::of_session). They are
+    /// not decoded, so they must not need percent-encoding.
     #[must_use]
     pub fn session_in(key: &str) -> Option<(&str, &str)> {
         let rest = key.strip_prefix(EVENTS)?.strip_prefix('/')?;
@@ -99,7 +98,7 @@ impl Key {
 }
 
 impl KeyExpr {
-    /// The most bytes that an expression may have.
+    /// The most bytes in an expression.
     pub const MAX_BYTES: usize = 512;
 
     /// The events of every aggregate: `events/**`.
@@ -108,7 +107,7 @@ impl KeyExpr {
         Self(format!("{EVENTS}/{MANY}"))
     }
 
-    /// What concerns any one visitor alone: `events/session/**`.
+    /// The messages to any single visitor: `events/session/**`.
     #[must_use]
     pub fn all_sessions() -> Self {
         Self(format!("{EVENTS}/{SESSION}/{MANY}"))
@@ -126,8 +125,7 @@ impl KeyExpr {
         Self(Key::of_stream(stream).0)
     }
 
-    /// The events of one aggregate and of all that is part of it:
-    /// `events/{type}/{id}/**`.
+    /// The events of one aggregate and of all its parts: `events/{type}/{id}/**`.
     #[must_use]
     pub fn of_whole(stream: &StreamId) -> Self {
         Self(format!("{}/{MANY}", Key::of_stream(stream)))
@@ -139,13 +137,13 @@ impl KeyExpr {
         &self.0
     }
 
-    /// Whether a key is one of those that the expression stands for.
+    /// Returns true if the expression matches the key.
     #[must_use]
     pub fn matches(&self, key: &Key) -> bool {
         let pattern: Vec<&str> = self.0.split('/').collect();
         let key: Vec<&str> = key.0.split('/').collect();
-        // Where to resume when a chunk does not fit: the last `**` seen, which
-        // then takes one chunk more.
+        // The place to resume when a chunk does not match: the last `**`, which then takes one
+        // chunk more.
         let mut resume: Option<(usize, usize)> = None;
         let (mut p, mut k) = (0, 0);
         while k < key.len() {
@@ -171,8 +169,8 @@ impl KeyExpr {
 }
 
 impl KeyExpr {
-    /// Whether there may be an aggregate of one of these types whose events the
-    /// expression stands for: by its own key, or as a part of another of them.
+    /// Returns true if the expression can match the key of an event of these types. The key may be
+    /// the event's own key, or its key as a part of an aggregate of these types.
     #[must_use]
     pub fn may_match_types(&self, types: &[&str]) -> bool {
         let types: Vec<String> = types.iter().map(|it| encode(it)).collect();
@@ -182,10 +180,10 @@ impl KeyExpr {
         })
     }
 
-    /// Whether the expression stands for some key that is made of these chunks, where
-    /// `*` is any one.
+    /// Returns true if the expression can match a key of these chunks. A `*` among the chunks
+    /// stands for any one chunk.
     fn may_match(&self, chunks: &[&str]) -> bool {
-        // Up to which of the chunks the expression may have got.
+        // At each index: true if the patterns so far can match exactly that many chunks.
         let mut reached = vec![false; chunks.len() + 1];
         reached[0] = true;
         for pattern in self.0.split('/') {
@@ -254,7 +252,7 @@ fn check(chunk: &str) -> Result<(), KeyExprError> {
     Ok(())
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986, section 2.3.
+/// Percent-encodes all characters except the unreserved ones of RFC 3986, section 2.3.
 fn encode(chunk: &str) -> String {
     let mut encoded = String::with_capacity(chunk.len());
     for byte in chunk.bytes() {

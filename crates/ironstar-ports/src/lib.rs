@@ -1,18 +1,18 @@
-//! What ironstar needs from the outside world, and nothing about who provides
-//! it.
+//! The ports: all that ironstar needs from the outside world, as traits.
 //!
-//! This crate knows nothing of SQL, of Zenoh, of HTTP, or of any particular
-//! aggregate: events pass through it as JSON payloads, and get their types in the
-//! application layer.
+//! This crate knows nothing of SQL, Zenoh, HTTP, or any particular aggregate. Events pass through
+//! it as JSON payloads, and get their types in the application layer.
 //!
-//! - [`EventStore`]: the log. The truth.
-//! - [`SnapshotStore`]: states, so that long streams need not be read whole.
-//! - [`ProjectionStore`]: read models, and how far each has got.
-//! - [`SessionStore`] and [`SecretStore`]: who comes back, and what nobody may know.
-//! - [`IdentityProvider`]: somebody else who knows who people are.
-//! - [`EventBus`]: hints that something is new. Never the truth.
-//! - [`Clock`] and [`IdSource`]: time and randomness, injected.
-//! - `contract` (feature `contract`): what every adapter must prove.
+//! - [`EventStore`]: the log, which is the source of truth.
+//! - [`SnapshotStore`]: snapshots of states, so that a long stream need not be read from its
+//!   start.
+//! - [`ProjectionStore`]: read models and their checkpoints.
+//! - [`SessionStore`] and [`SecretStore`]: the sessions of visitors, and the secrets of the
+//!   installation.
+//! - [`IdentityProvider`]: a service, such as GitHub, that identifies users at sign-in.
+//! - [`EventBus`]: hints that the log has new events. A hint is never a source of truth.
+//! - [`Clock`] and [`IdSource`]: time and randomness, which tests replace.
+//! - `contract` (feature `contract`): the rules that every adapter must pass.
 
 mod event;
 mod event_bus;

@@ -1,10 +1,9 @@
-//! Places in the log: positions that say which history they belong to.
+//! Places in the log: positions with a mark of the log's history.
 //!
-//! A backup that is restored over a log takes the log back, and what comes next gets
-//! positions that were given before. So a position alone means nothing to a client,
-//! a cache or a checkpoint that outlives the restore. A place adds a [`Mark`], which
-//! is derived from the event at that position. Nothing is stored for it, so a plain
-//! copy of a file is noticed, too.
+//! A restored backup takes the log back, and later events get positions that other events had
+//! before. So a position alone tells nothing to a client, a cache or a checkpoint that is older
+//! than the restore. A place adds a [`Mark`], which is derived from the event at that position.
+//! The mark needs no storage, so even the plain copy of a database file is noticed.
 
 use std::cmp::Ordering;
 use std::fmt::{self, Display};
@@ -16,36 +15,36 @@ use uuid::Uuid;
 
 use crate::{Envelope, Position};
 
-/// Crockford's base32 (<https://www.crockford.com/base32.html>), in lower case: no
-/// letter looks like a digit.
+/// Crockford's base32 (<https://www.crockford.com/base32.html>), in lower case. No letter looks
+/// like a digit.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// How many bits a character of a mark stands for.
+/// The number of bits in one character of a mark.
 const BITS: u32 = 5;
 
 /// A short mark of an event's identity: 30 bits, written as six characters.
 ///
-/// The four 32-bit words of the event's id are combined by exclusive or. The last
-/// word of a UUID of version 7 is random (RFC 9562, section 6.2), so the mark is
-/// as good as random: two events have the same mark once in 2³⁰ (10⁹) comparisons.
-/// A mark is no secret and protects from mistakes, not from attackers.
+/// The mark is the exclusive or of the four 32-bit words of the event's id, cut to 30 bits. The
+/// last word of a UUID of version 7 is random (RFC 9562, section 6.2), so the mark is as good as
+/// random. Two events have the same mark once in 2³⁰ (10⁹) comparisons. A mark is not a secret. It
+/// protects from mistakes, not from attackers.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Mark(u32);
 
-/// A position, and the mark of the event at it: all events up to there, of this
-/// history. Written as `120.k3f9a2`, or as `120` if the mark is not known.
+/// A position together with the mark of its event. It stands for all events up to there, in this
+/// history. Its text form is `120.k3f9a2`, or `120` if the mark is unknown.
 ///
-/// [`LogPlace::START`] has no mark, since nothing before it can differ.
+/// [`LogPlace::START`] has no mark, because all histories begin there.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct LogPlace {
     /// The position.
     pub position: Position,
-    /// The mark of the event at the position. `None` at the start, for an event that
-    /// cannot be read, and for a position that was written down without a mark.
+    /// The mark of the event at the position. It is `None` at the start, for an event that cannot
+    /// be read, and for a position that was stored without a mark.
     pub mark: Option<Mark>,
 }
 
-/// Why a text is not a [`LogPlace`] or a [`Mark`].
+/// The error for a text that is not a [`LogPlace`] or a [`Mark`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "a place in the log is a position, such as 120, or a position and its mark, such as 120.k3f9a2"
@@ -53,10 +52,10 @@ pub struct LogPlace {
 pub struct LogPlaceError;
 
 impl Mark {
-    /// How many characters a mark has.
+    /// The number of characters in a mark.
     pub const LENGTH: usize = 6;
 
-    /// The mark of the event with this id.
+    /// Returns the mark of the event with this id.
     #[must_use]
     pub const fn of(event_id: Uuid) -> Self {
         let id = event_id.as_u128();
@@ -67,10 +66,10 @@ impl Mark {
 }
 
 impl LogPlace {
-    /// Before the first event, in every history.
+    /// The place before the first event, in every history.
     pub const START: Self = Self::unmarked(Position::START);
 
-    /// A position of which the mark is not known.
+    /// A position with an unknown mark.
     #[must_use]
     pub const fn unmarked(position: Position) -> Self {
         Self {
@@ -79,7 +78,7 @@ impl LogPlace {
         }
     }
 
-    /// Where the event with this id is.
+    /// The place of the event with this id.
     #[must_use]
     pub const fn of(position: Position, event_id: Uuid) -> Self {
         Self {
@@ -88,16 +87,16 @@ impl LogPlace {
         }
     }
 
-    /// Whether both may be of one history, as far as they are known: they are not
-    /// if they have the same position and different marks.
+    /// Returns false if both places have the same position but different marks, so that they
+    /// belong to different histories. Returns true otherwise.
     #[must_use]
     pub fn agrees_with(self, other: Self) -> bool {
         let marks = self.mark.zip(other.mark);
         self.position != other.position || marks.is_none_or(|(mark, other)| mark == other)
     }
 
-    /// Of two places in one history the one that is further on; of one place, the
-    /// form that has its mark.
+    /// Returns the later of two places in one history. If the positions are equal, returns the
+    /// place with a mark.
     #[must_use]
     pub fn later(self, other: Self) -> Self {
         let order = |place: Self| (place.position, place.mark.is_some());
@@ -107,8 +106,8 @@ impl LogPlace {
         }
     }
 
-    /// Of two places in one history the one that comes first; of one place, the form
-    /// that has its mark.
+    /// Returns the earlier of two places in one history. If the positions are equal, returns the
+    /// place with a mark.
     #[must_use]
     pub fn earlier(self, other: Self) -> Self {
         match self.position.cmp(&other.position) {
@@ -120,7 +119,7 @@ impl LogPlace {
 }
 
 impl Envelope {
-    /// Where the event is in the log.
+    /// Returns the event's place in the log.
     #[must_use]
     pub const fn place(&self) -> LogPlace {
         LogPlace::of(self.position, self.metadata.event_id)
@@ -178,7 +177,7 @@ impl FromStr for LogPlace {
             Some((position, mark)) => (position, Some(mark.parse()?)),
             None => (text, None),
         };
-        // A number may have a sign in Rust, and here it may not.
+        // Rust's integer parser accepts a sign, which is not allowed here.
         let is_number = position.bytes().all(|byte| byte.is_ascii_digit());
         let position = position.parse().ok().filter(|_| is_number);
         let position = Position::new(position.ok_or(LogPlaceError)?);
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn place_is_read_as_it_is_written() {
+    fn place_round_trips_through_text() {
         let id = Uuid::from_u128(0x0193_37a4_7b2f_7c61_9d0e_2f5a_8b1c_3d4e);
         let marked = LogPlace::of(Position::new(120), id);
         assert_eq!(marked.to_string(), "120.pawpeh");
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn place_is_refused_unless_it_is_written_exactly_so() {
+    fn malformed_place_is_refused() {
         for text in [
             "",
             ".",
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_differ_where_the_random_end_of_an_id_does() {
+    fn marks_differ_in_each_random_bit_of_the_id() {
         let mark = |id| Mark::of(Uuid::from_u128(id));
         let marks = (0..30).map(|bit| mark(1 << bit));
         let marks: std::collections::HashSet<_> = marks.chain([mark(0)]).collect();
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn places_contradict_each_other_by_their_marks_alone() {
+    fn places_disagree_only_by_their_marks() {
         let unmarked = LogPlace::unmarked(Position::new(1));
         assert!(place(1, 1).agrees_with(place(1, 1)));
         assert!(!place(1, 1).agrees_with(place(1, 2)));

@@ -1,5 +1,5 @@
-//! Read models: documents that projections make of the log, and how far each
-//! projection has got.
+//! Read models: the documents that projections fold from the log, and the projections'
+//! checkpoints.
 
 use std::fmt::{self, Debug, Display};
 
@@ -9,54 +9,52 @@ use time::OffsetDateTime;
 
 use crate::{LogPlace, Payload, Position, StoreError};
 
-/// Keeps the documents of projections, and their checkpoints.
+/// Stores the documents of projections, and their checkpoints.
 ///
-/// What a version of a projection's code makes of the log is a [`Build`]. Of
-/// each projection, one build is live: that is the one that queries see. Another
-/// one may be under way beside it, and takes its place when it has got as far.
+/// A [`Build`] is a read model that one version of a projection's code folds from the log. Each
+/// projection has at most one live build, which answers queries. Another build may be in progress
+/// beside it. It replaces the live build when it has reached at least the same position.
 ///
-/// All of it can be made anew from the log, so it need not be durable: after a
-/// power cut, a checkpoint and its documents may be back where they were before,
-/// but always both of them.
+/// All of this can be folded again from the log, so it need not be durable. After a power cut, a
+/// checkpoint and its documents may be back at an earlier state, but always both together.
 ///
-/// Every adapter passes `contract::projection_store`, which states what these
-/// methods promise beyond their types.
+/// Every adapter passes `contract::projection_store`, which states all promises beyond the types.
 #[async_trait]
 pub trait ProjectionStore: Debug + Send + Sync {
-    /// Every build that has not ended, by name, the live one first.
+    /// Returns all builds that have not ended, ordered by name, the live one first.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
     async fn builds(&self) -> Result<Vec<Build>, StoreError>;
 
-    /// The build under way of a projection, which goes on if it was cancelled.
-    /// If there is none, one begins, without documents, at
-    /// [`Position::START`]. One of another version is ended first.
+    /// Begins a build of a projection, or continues the build in progress, even if it was
+    /// cancelled. A new build begins without documents, at [`Position::START`]. A build in
+    /// progress of another version ends first.
     ///
     /// # Errors
     ///
     /// If the store cannot be written to.
     async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError>;
 
-    /// Changes what becomes of a build.
+    /// Changes the state of a build.
     ///
     /// # Errors
     ///
-    /// If the build is not in a state for it; then nothing was changed.
+    /// If the build's state does not allow the update. Nothing was changed in that case.
     async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError>;
 
-    /// Changes a build's documents and moves its checkpoint, both or neither,
-    /// if the checkpoint is where the caller believes it to be, in the history that
-    /// the caller believes in. A failure that was reported is over then.
+    /// Changes a build's documents and moves its checkpoint, both or neither. The commit succeeds
+    /// only if the checkpoint is at the place that the caller expects, in the same history. It
+    /// clears a reported failure.
     ///
     /// # Errors
     ///
-    /// See [`CommitError`]; then nothing was changed.
+    /// See [`CommitError`]. Nothing was changed in that case.
     async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError>;
 
-    /// Documents of a build, and the checkpoint that they belong to, all as of
-    /// the same moment. Nothing, if there is no such build, or no longer.
+    /// Returns documents of a build, with the checkpoint to which they belong, all as of the same
+    /// moment. Returns `None` if the build does not exist, or has ended.
     ///
     /// # Errors
     ///
@@ -68,213 +66,209 @@ pub trait ProjectionStore: Debug + Send + Sync {
     ) -> Result<Option<Found>, StoreError>;
 }
 
-/// Names a build. A number is never used again.
+/// The number of a build. A number is never used again.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct BuildId(u64);
 
-/// What a version of a projection's code makes of the log.
+/// A read model that one version of a projection's code folds from the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Build {
-    /// Which build.
+    /// The number of the build.
     pub id: BuildId,
     /// The projection's name.
     pub name: String,
-    /// The version of its code.
+    /// The version of the projection's code.
     pub version: u32,
-    /// What is being done with it.
+    /// The state of the build.
     pub state: BuildState,
-    /// What has been fully processed: all events up to here, of this history. It
-    /// has no mark if it was stored before there were marks.
+    /// The place of the last processed event. All events up to it, in this history, are part of
+    /// the documents. It has no mark if it was stored before there were marks.
     pub checkpoint: LogPlace,
-    /// Why it does not get any further, if so.
+    /// The failure that stops the build, if there is one.
     pub failure: Option<Failure>,
-    /// The events that it has left out, because somebody decided so; by
-    /// position.
+    /// The events that the build has skipped at an operator's request, ordered by position.
     pub skipped: Vec<Skipped>,
 }
 
-/// What is being done with a build that has not ended.
+/// The state of a build that has not ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BuildState {
-    /// It is under way.
+    /// The build is in progress.
     Building,
-    /// It was under way, and somebody has stopped it.
+    /// The build was in progress, and an operator has cancelled it.
     Cancelled,
-    /// It is the one that queries see.
+    /// The build answers queries.
     Live,
 }
 
-/// An event that a build does not get over.
+/// An event that a build cannot process.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Failure {
-    /// Which event.
+    /// The position of the event.
     pub position: Position,
-    /// What it is said to be.
+    /// The stored type of the event.
     pub event_type: String,
-    /// What is wrong.
+    /// The reason of the failure, as a sentence.
     pub reason: String,
-    /// How often it was tried.
+    /// The number of attempts so far.
     pub attempts: u32,
-    /// When it was tried last, in UTC.
+    /// The time of the last attempt, in UTC. In JSON, RFC 3339.
     #[serde(with = "time::serde::rfc3339")]
     pub failed_at: OffsetDateTime,
 }
 
-/// An event that a build has left out.
+/// An event that a build has skipped.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Skipped {
-    /// Which event.
+    /// The position of the event.
     pub position: Position,
-    /// What it is said to be.
+    /// The stored type of the event.
     pub event_type: String,
-    /// What was wrong.
+    /// The reason of the failure, as a sentence.
     pub reason: String,
 }
 
-/// A change to what becomes of a build.
+/// A change of a build's state.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BuildUpdate {
-    /// A build under way becomes the live one, if it has got at least as far as
-    /// the one that is. That one ends.
+    /// Makes the build in progress the live build, if it has reached at least the live build's
+    /// position. The former live build ends.
     Promote,
-    /// A build under way stops, and may go on later.
+    /// Cancels the build in progress. It may continue later.
     Cancel,
-    /// It does not get over an event. Takes the place of what failed before.
-    /// Changes nothing if that event is left out, or behind the checkpoint: then
-    /// whoever has failed there is late, and somebody has got past it.
+    /// Reports that the build cannot process an event. The failure replaces an earlier one.
+    /// Nothing changes if the event is skipped, or if the checkpoint has already passed it: then
+    /// the report is late.
     Fail(Failure),
-    /// What failed is to be tried again: there is no failure for now.
+    /// Clears the failure, so that the event is tried again.
     Retry,
-    /// The event at this position, which is what failed, is left out.
+    /// Skips the event at this position, which must be the one of the failure.
     Skip(Position),
-    /// It is made of another history than the log's, so it ends, live or not. Only
-    /// if its checkpoint is still this one; otherwise it is in no state for that.
+    /// Ends the build, live or not, because it belongs to another history than the log. The
+    /// update is refused unless the checkpoint is still this one.
     Discard(LogPlace),
 }
 
-/// Why a build was not updated.
+/// The reasons why a build was not updated.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateError {
-    /// There is no such build, or no longer.
+    /// The build does not exist, or has ended.
     #[error("there is no such build")]
     NoSuchBuild,
-    /// It is not in a state for that.
-    #[error("the build is not in a state for that")]
+    /// The build's state does not allow the update.
+    #[error("the state of the build does not allow this change")]
     WrongState,
-    /// The live build has got further.
+    /// The build has not reached the live build's position.
     #[error("the build is behind the live one, which is at position {live}")]
     Behind {
-        /// Where the live one is.
+        /// The position of the live build.
         live: Position,
     },
-    /// The store cannot do it now.
+    /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Changes to documents, and how far they bring a build.
+/// Changes of documents, and the new checkpoint of their build.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DocumentBatch {
-    /// Whose documents.
+    /// The build of the documents.
     pub build: BuildId,
-    /// Where the caller believes the checkpoint to be.
+    /// The checkpoint that the caller expects.
     pub from: LogPlace,
-    /// Where it is afterwards: not before `from`.
+    /// The new checkpoint, which is not before `from`.
     pub to: LogPlace,
-    /// What changes; no key twice.
+    /// The changes. No key occurs twice.
     pub changes: Vec<DocumentChange>,
 }
 
-/// A change to one document.
+/// A change of one document.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DocumentChange {
-    /// The document is like this from now on.
+    /// Stores the document, and replaces the one with the same key.
     Put(Document),
-    /// There is no document with this key from now on.
+    /// Removes the document with this key, if there is one.
     Remove(String),
 }
 
 /// A document of a read model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// Names it within its build.
+    /// The key of the document, unique in its build.
     pub key: String,
-    /// Where it is listed, if it is.
+    /// The place in a list, if the document is listed.
     pub place: Option<Place>,
-    /// What it says: one JSON value.
+    /// The content: one JSON value.
     pub body: Payload,
 }
 
-/// Where a document is listed.
+/// The place of a listed document.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Place {
-    /// In which collection.
+    /// The collection that lists the document.
     pub collection: String,
-    /// Where in it: collections are ordered by this text, byte by byte, and
-    /// then by key.
+    /// The sort text. A collection is ordered by this text, byte by byte, and then by key.
     pub sort: String,
 }
 
-/// Which build to look into.
+/// The build that a query reads.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DocumentSource {
-    /// The live one of the projection with this name.
+    /// The live build of the projection with this name.
     Live(String),
-    /// This one.
+    /// The build with this number.
     Build(BuildId),
 }
 
-/// Which documents to find. The default is none.
+/// A query for documents. The default finds none.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DocumentQuery {
-    /// Those with these keys.
+    /// The documents with these keys.
     pub keys: Vec<String>,
-    /// And some that are listed.
+    /// A page of listed documents, in addition.
     pub page: Option<DocumentPage>,
 }
 
-/// A part of some collections, as if they were one.
+/// A page of some collections, which are listed as if they were one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DocumentPage {
-    /// Which collections; none twice.
+    /// The names of the collections. No name occurs twice.
     pub collections: Vec<String>,
-    /// After which place: the sort text and the key of a document. `None`: from
-    /// the first.
+    /// The sort text and the key after which the page begins; `None` means at the first document.
     pub after: Option<(String, String)>,
-    /// At the most how many. Fewer mean that there are no more.
+    /// The most documents in the page. Fewer documents mean that there are no more.
     pub limit: usize,
 }
 
-/// What was found.
+/// The answer to a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// The build that it was found in.
+    /// The build that was read.
     pub build: BuildId,
-    /// The version of the code that made it.
+    /// The version of the projection's code.
     pub version: u32,
-    /// What it is made of: all events up to here.
+    /// The place up to which all events are part of the documents.
     pub checkpoint: LogPlace,
-    /// The documents with the keys, as far as there are any; in no particular
-    /// order.
+    /// The documents with the requested keys, in no particular order. A missing key has none.
     pub keyed: Vec<Document>,
     /// The documents of the page, in order.
     pub page: Vec<Document>,
 }
 
-/// Why documents were not changed.
+/// The reasons why documents were not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// The checkpoint is elsewhere: somebody else moves it, too.
+    /// The checkpoint is not at the expected place, because another writer has moved it.
     #[error("the checkpoint is at {checkpoint}")]
     Moved {
-        /// Where it is.
+        /// The current checkpoint.
         checkpoint: LogPlace,
     },
-    /// The build is neither live nor under way, or there is none.
+    /// The build does not exist, was cancelled, or has ended.
     #[error("the build has ended, or was cancelled")]
     Ended,
-    /// The store cannot do it now.
+    /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -286,7 +280,7 @@ impl BuildId {
         Self(number)
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -304,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn build_is_shown_by_its_number() {
+    fn build_id_prints_as_its_number() {
         assert_eq!(BuildId::new(17).to_string(), "17");
         assert_eq!(BuildId::new(17).get(), 17);
     }

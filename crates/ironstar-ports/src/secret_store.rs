@@ -1,4 +1,4 @@
-//! The secrets that an installation has made for itself.
+//! The secrets of an installation, which it generates for itself.
 
 use std::fmt::Debug;
 
@@ -6,14 +6,14 @@ use async_trait::async_trait;
 
 use crate::StoreError;
 
-/// Keeps secrets, by name. Every adapter passes `contract::secret_store`.
+/// Stores secrets by name. Every adapter passes `contract::secret_store`.
 #[async_trait]
 pub trait SecretStore: Debug + Send + Sync {
-    /// The secret of this name; if there is none yet, it is `new` from now on. Of
-    /// many who ask for the first time at once, all get the same.
+    /// Returns the secret of this name. If there is none yet, the store keeps `new` as the
+    /// secret. If several callers ask for a new name concurrently, all get the same secret.
     ///
     /// # Errors
     ///
-    /// If the store does not work.
+    /// If the store is not available.
     async fn secret(&self, name: &str, new: [u8; 32]) -> Result<[u8; 32], StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Sessions: what is remembered of whoever comes back with the same secret.
+//! Sessions: data about visitors who return with the same secret.
 
 use std::fmt::{self, Debug};
 
@@ -7,20 +7,20 @@ use time::OffsetDateTime;
 
 use crate::{Payload, StoreError};
 
-/// Keeps sessions, under names that are no use to anybody who reads the store.
+/// Stores sessions under hashed names. The names are useless to a person who reads the store.
 ///
-/// Unlike a read model, what is in here cannot be made anew from the log. Every
-/// adapter passes `contract::session_store`.
+/// Sessions cannot be made again from the log, as read models can. Every adapter passes
+/// `contract::session_store`.
 #[async_trait]
 pub trait SessionStore: Debug + Send + Sync {
     /// Stores a new session.
     ///
     /// # Errors
     ///
-    /// If the store does not work, or there is one of this name already.
+    /// If the store is not available, or a session already has this name.
     async fn create(&self, session: StoredSession) -> Result<(), StoreError>;
 
-    /// A session that has not expired at `now`.
+    /// Returns a session, unless it has expired at `now`.
     ///
     /// # Errors
     ///
@@ -31,15 +31,16 @@ pub trait SessionStore: Debug + Send + Sync {
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError>;
 
-    /// Has a session take the place of another, if that is there and has not expired
-    /// at `now`: under the same name, or under a new one, and then the old name is
-    /// nobody's. Returns whether it was: one that has been removed does not come back.
-    /// Of many who replace the same one by others at once, one does. All of it
-    /// happens, or nothing.
+    /// Replaces a session, if it exists and has not expired at `now`. The new session has the
+    /// same name, or another one; then the old name has no session any more.
+    ///
+    /// Returns true if the session was replaced. A session that was removed does not come back.
+    /// If several callers replace the same session concurrently, one of them succeeds. All of a
+    /// replacement happens, or nothing.
     ///
     /// # Errors
     ///
-    /// If the store does not work, or there is another session of the new name.
+    /// If the store is not available, or another session already has the new name.
     async fn replace(
         &self,
         old: &SessionHash,
@@ -47,12 +48,12 @@ pub trait SessionStore: Debug + Send + Sync {
         now: OffsetDateTime,
     ) -> Result<bool, StoreError>;
 
-    /// Has a session expire at another time, and hold what it does, if it is there and
-    /// has not expired at `now`. Returns whether it was.
+    /// Changes the expiry of a session and keeps its data, if the session exists and has not
+    /// expired at `now`. Returns true if the session was changed.
     ///
     /// # Errors
     ///
-    /// If the store does not work.
+    /// If the store is not available.
     async fn prolong(
         &self,
         id: &SessionHash,
@@ -60,52 +61,50 @@ pub trait SessionStore: Debug + Send + Sync {
         now: OffsetDateTime,
     ) -> Result<bool, StoreError>;
 
-    /// Removes a session, and returns it if it had not expired at `now`. Of many who
-    /// take the same one at once, one gets it.
+    /// Removes a session, and returns it unless it had expired at `now`. If several callers take
+    /// the same session concurrently, one of them gets it.
     ///
     /// # Errors
     ///
-    /// If the store does not work.
+    /// If the store is not available.
     async fn take(
         &self,
         id: &SessionHash,
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError>;
 
-    /// Removes sessions that have expired at `now`: all of them, or so many that
-    /// others need not wait for long. Returns how many.
+    /// Removes sessions that have expired at `now`. Removes all of them, or only so many that
+    /// other requests do not wait for long. Returns the number of removed sessions.
     ///
     /// # Errors
     ///
-    /// If the store does not work.
+    /// If the store is not available.
     async fn sweep(&self, now: OffsetDateTime) -> Result<usize, StoreError>;
 }
 
-/// Names a session: a hash of the secret that whoever it belongs to comes with, 32
-/// bytes.
+/// The name of a session: a hash of 32 bytes, made from the visitor's secret.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct SessionHash([u8; 32]);
 
 /// A session, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredSession {
-    /// Which one.
+    /// The name of the session.
     pub id: SessionHash,
-    /// What is remembered.
+    /// The data of the session, as JSON.
     pub data: Payload,
-    /// From when on it is as if it had never been. Kept to the second, and rounded
-    /// down.
+    /// The time from which the session no longer exists. The store rounds it down to the second.
     pub expires_at: OffsetDateTime,
 }
 
 impl SessionHash {
-    /// The session of this name.
+    /// The name with these bytes.
     #[must_use]
     pub const fn new(hash: [u8; 32]) -> Self {
         Self(hash)
     }
 
-    /// The name.
+    /// Returns the bytes of the name.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -114,7 +113,7 @@ impl SessionHash {
 
 impl Debug for SessionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As much as tells them apart.
+        // Four bytes are enough to tell sessions apart.
         let [a, b, c, d, ..] = self.0;
         write!(f, "SessionHash({a:02x}{b:02x}{c:02x}{d:02x}…)")
     }

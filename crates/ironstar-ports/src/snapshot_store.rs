@@ -1,4 +1,4 @@
-//! Snapshots: states, so that long streams need not be read from the start.
+//! Snapshots of states, so that a long stream need not be read from its start.
 
 use std::fmt::Debug;
 
@@ -8,44 +8,41 @@ use crate::{Mark, Payload, Position, Sequence, StoreError, StreamId};
 
 /// Keeps the latest snapshot of each stream.
 ///
-/// A snapshot saves time and nothing else: it can be made anew from the events
-/// at any time, so it may be lost, and whoever loads one makes sure that it
-/// fits before it is used.
+/// A snapshot only saves time. It can be made again from the events, so it may be lost. The
+/// reader of a snapshot checks that it fits before it is used.
 ///
-/// Every adapter passes `contract::snapshot_store`, which states what these
-/// methods promise beyond their types.
+/// Every adapter passes `contract::snapshot_store`, which states all promises beyond the types.
 #[async_trait]
 pub trait SnapshotStore: Debug + Send + Sync {
-    /// The snapshot that was saved last for a stream, if there is one.
+    /// Returns the latest saved snapshot of a stream, if there is one.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Keeps a snapshot, in place of the one that is there.
+    /// Saves a snapshot, and replaces the stream's former snapshot.
     ///
     /// # Errors
     ///
-    /// If the store cannot be written to, or has more to do than it can take
-    /// on.
+    /// If the store cannot be written to, or is overloaded.
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError>;
 }
 
-/// An aggregate's state after one of its events.
+/// The state of an aggregate after one of its events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// Whose state it is.
+    /// The stream of the aggregate.
     pub stream: StreamId,
-    /// The sequence of the last event that is part of it.
+    /// The sequence of the last event in the state.
     pub sequence: Sequence,
     /// The position of that event.
     pub position: Position,
-    /// The mark of that event. `None` if it was saved before there were marks.
+    /// The mark of that event. `None` if the snapshot was saved before there were marks.
     pub mark: Option<Mark>,
-    /// Names the code that made it. Other code may make something else of the
-    /// same events.
+    /// The fingerprint of the code that made the state. Other code might fold another state from
+    /// the same events.
     pub fingerprint: String,
-    /// The state itself.
+    /// The state, as JSON.
     pub state: Payload,
 }

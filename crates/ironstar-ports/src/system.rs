@@ -1,4 +1,4 @@
-//! Time and randomness, as ports: so that tests decide what they are.
+//! Time and randomness as ports, so that tests can choose both.
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -7,37 +7,37 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Tells the time.
+/// A source of the current time.
 pub trait Clock: Debug + Send + Sync {
-    /// The present, in UTC.
+    /// The current time, in UTC.
     fn now(&self) -> OffsetDateTime;
 
-    /// How long this process has run, roughly, by a clock that nothing sets.
+    /// The approximate uptime of this process, measured by a monotonic clock.
     fn uptime(&self) -> Duration {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         START.elapsed()
     }
 
-    /// The time by which things expire. Where it matters that a wrong clock destroys
-    /// nothing, this time goes on evenly when the clock is set, and stands still while
-    /// no server runs, so it may be behind [`now`](Self::now).
+    /// The time that decides about expiry. An implementation may let it advance evenly even while
+    /// the system clock is set, so that a wrong clock destroys nothing. Such a time stands still
+    /// while no server runs, so it may be behind [`now`](Self::now).
     fn steady(&self) -> OffsetDateTime {
         self.now()
     }
 
-    /// How much of the [`steady`](Self::steady) time has passed since the clock has
-    /// shown a moment. Negative, if that is still to come.
+    /// The [`steady`](Self::steady) time since [`now`](Self::now) was `then`. It is negative if
+    /// `then` is in the future.
     fn age(&self, then: OffsetDateTime) -> time::Duration {
         self.now() - then
     }
 }
 
-/// Makes ids.
+/// A source of ids and secrets.
 pub trait IdSource: Debug + Send + Sync {
-    /// An id that nobody else has: a UUID of version 7 (RFC 9562, section 5.7).
+    /// A new, globally unique id: a UUID of version 7 (RFC 9562, section 5.7).
     fn next_id(&self) -> Uuid;
 
-    /// What nobody can guess: 192 bits of the operating system's randomness.
+    /// A new secret that cannot be guessed: 192 bits of the operating system's randomness.
     fn next_secret(&self) -> [u8; 24];
 }
 

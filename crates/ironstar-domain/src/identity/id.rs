@@ -1,13 +1,13 @@
-//! Which identity.
+//! The id of an identity.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Identifies somebody by who knows them, and as what: a host, with a port if it
-/// has one of its own, and what that host calls them for ever, which is not their
-/// name. Written as `github.com/583231`.
+/// The id of an identity: its issuer and its subject. The issuer is a host, with a port unless it
+/// is the default one. The subject is the issuer's permanent id of the account, not the account's
+/// name. The text form is `github.com/583231`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct IdentityId {
@@ -15,23 +15,25 @@ pub struct IdentityId {
     subject: String,
 }
 
-/// Why a text is not an [`IdentityId`].
+/// The error for a text that is not an [`IdentityId`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "an identity is a host and what it calls somebody, such as github.com/583231, \
+    "an identity is a host and the id of an account there, such as github.com/583231, \
      each of at most 255 letters, digits, and '.', '-', '_', ':', '[' or ']'"
 )]
 pub struct IdentityIdError;
 
-/// The most characters that either part may have: as many as a host.
+/// The most characters of the issuer and of the subject, each: the limit of a host name.
 const MAX_CHARS: usize = 255;
 
 impl IdentityId {
-    /// Whom an issuer calls `subject`.
+    /// The identity of the account that `issuer` knows as `subject`. The issuer is stored in
+    /// small letters.
     ///
     /// # Errors
     ///
-    /// If either is empty, too long, or has characters that it cannot have.
+    /// If the issuer or the subject is empty, is longer than 255 bytes, or has a character that
+    /// is not allowed.
     pub fn new(issuer: &str, subject: &str) -> Result<Self, IdentityIdError> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         let is_part =
@@ -52,7 +54,7 @@ impl FromStr for IdentityId {
     fn from_str(text: &str) -> Result<Self, IdentityIdError> {
         let (issuer, subject) = text.split_once('/').ok_or(IdentityIdError)?;
         let id = Self::new(issuer, subject)?;
-        // One identity, one name.
+        // An identity has only one text form.
         if id.issuer == issuer {
             Ok(id)
         } else {

@@ -44,7 +44,7 @@ fn an_identity_belongs_to_one_user_for_good() {
 }
 
 #[test]
-fn an_id_is_who_knows_them_and_as_what() {
+fn identity_id_is_an_issuer_and_a_subject() {
     for written in ["github.com/583231", "127.0.0.1:3000/1", "[::1]:80/a-b_c"] {
         let id: IdentityId = written.parse().expect("an identity");
         assert_eq!(id.to_string(), written);

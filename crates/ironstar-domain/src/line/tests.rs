@@ -18,7 +18,7 @@ fn hidden(character: char) -> Result<String, LineError> {
     Err(LineError::HiddenCharacter { character })
 }
 
-/// How a text reads that was stored, if it does.
+/// Reads a text as if it had been stored. Returns `None` if it is refused.
 fn read(text: &str) -> Option<String> {
     stored(json!(text)).ok()
 }
@@ -28,7 +28,7 @@ fn line_is_trimmed_and_counted_in_characters() {
     let short = |text: &str| parse(text, Rules::text(8));
     assert_eq!(short("  Buy milk\n"), Ok("Buy milk".to_owned()));
     assert_eq!(short(&"ü".repeat(8)), Ok("ü".repeat(8)));
-    // Two characters each, until they are composed.
+    // Each of these has two characters until it is composed.
     assert_eq!(short(&"u\u{308}".repeat(8)), Ok("ü".repeat(8)));
     let too_long = LineError::TooLong { max: 8, chars: 9 };
     assert_eq!(short(&"ü".repeat(9)), Err(too_long));
@@ -139,7 +139,7 @@ fn lines_that_look_alike_are_equal() {
 }
 
 #[test]
-fn marks_do_not_pile_up_for_ever() {
+fn line_with_too_many_marks_is_refused() {
     let pile = |marks: usize| format!("x{}", "\u{303}\u{331}".repeat(marks / 2));
     assert!(name(&pile(4)).is_ok() && text(&pile(8)).is_ok());
     assert_eq!(name(&pile(6)), Err(LineError::TooManyMarks { max: 4 }));
@@ -165,7 +165,7 @@ fn tidied_text_is_one_line_without_hidden_characters_that_have_no_purpose() {
 }
 
 #[test]
-fn line_that_is_stored_reads_by_whatever_rules_it_was_accepted() {
+fn stored_line_is_read_even_if_current_rules_refuse_it() {
     let zalgo = format!("x{}", "\u{303}".repeat(100));
     let long = "x".repeat(1_000);
     for old in [
@@ -182,7 +182,7 @@ fn line_that_is_stored_reads_by_whatever_rules_it_was_accepted() {
     }
 }
 
-/// Texts in which the characters that matter come often.
+/// Random texts with many of the characters that the rules are about.
 fn any_text() -> impl Strategy<Value = String> {
     let special = "[\u{0}-\u{20}\u{85}\u{9b}\u{ad}\u{34f}\u{300}-\u{331}\u{115f}\u{1160}\u{2800}\u{200b}-\u{200f}\
         \u{2028}-\u{202e}\u{2066}-\u{206f}\u{3164}\u{fe0f}\u{feff}\u{fff9}\u{1f3f4}\u{e0041}\u{e0061}\u{e007f}\
@@ -191,7 +191,7 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn ascii_is_judged_like_any_text() {
+fn ascii_text_is_judged_like_any_text() {
     let ascii = || (0..128_u8).map(char::from);
     for (one, other) in ascii().flat_map(|one| ascii().map(move |other| (one, other))) {
         let text = format!("{one}{other}");
@@ -219,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn tidied_text_is_refused_only_for_what_a_person_can_see(typed in any_text()) {
+    fn tidied_text_is_refused_only_for_visible_reasons(typed in any_text()) {
         let line = tidied(&typed);
         prop_assert_eq!(tidied(&line), line.clone());
         let refusal = text(&line).err();

@@ -1,4 +1,4 @@
-//! Which list.
+//! The id of a list.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Identifies a list: `shared`, which is always there, or the UUID of one that
-/// somebody has created.
+/// The id of a list: `shared` for the list that always exists, or the UUID of a list that was
+/// created.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct ListId(Uuid);
 
-/// Why a text is not a [`ListId`].
+/// The error for a text that is not a [`ListId`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "the id of a list must be 'shared' or a UUID, such as 019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
@@ -24,11 +24,11 @@ pub struct ListIdError;
 const SHARED: &str = "shared";
 
 impl ListId {
-    /// The list that everybody has, and that todos belong to unless another is
-    /// named. It was never created, and stays as it is.
+    /// The list that belongs to everyone. A todo belongs to it unless its creator names another
+    /// list. The shared list was never created, and never changes.
     pub const SHARED: Self = Self(Uuid::nil());
 
-    /// Whether this is [`ListId::SHARED`].
+    /// Returns true if this is [`ListId::SHARED`].
     #[must_use]
     pub fn is_shared(self) -> bool {
         self == Self::SHARED
@@ -49,7 +49,7 @@ impl FromStr for ListId {
             return Ok(Self::SHARED);
         }
         let id = Uuid::try_parse(text).map(Self).map_err(|_| ListIdError)?;
-        // One list, one name.
+        // A list id has only one text form.
         if id.is_shared() {
             Err(ListIdError)
         } else {
@@ -89,7 +89,7 @@ mod tests {
     use super::{ListId, ListIdError};
 
     #[test]
-    fn an_id_is_shared_or_a_uuid() {
+    fn list_id_is_shared_or_a_uuid() {
         for written in ["shared", "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"] {
             let id: ListId = written.parse().expect("an id");
             assert_eq!(id.to_string(), written);

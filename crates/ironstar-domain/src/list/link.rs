@@ -1,4 +1,4 @@
-//! Who may do what with a list, and the links that let others in.
+//! Access to a list, and the links that give it.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -6,45 +6,45 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What somebody may do with a list. Who may do more may do all that is less.
+/// The access of a caller to a list. Each level includes all lower levels.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Access {
-    /// Not even know that it is there.
+    /// No access: the caller may not even know that the list exists.
     None,
-    /// See it, and what is in it.
+    /// The caller may see the list and its todos.
     Read,
-    /// Change what is in it.
+    /// The caller may also change the todos.
     Edit,
-    /// Change the list itself, and say who else may do what.
+    /// The caller may also change the list itself, and give access to others.
     Own,
 }
 
-/// What a link lets do whoever has it.
+/// The access that a link gives to its holders.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkAccess {
-    /// See the list, and what is in it.
+    /// The holder may see the list and its todos.
     Read,
-    /// Change what is in it.
+    /// The holder may also change the todos.
     Edit,
 }
 
-/// Identifies a link. It is no secret, and does not open anything: the link itself
-/// is made from it with one.
+/// The id of a link. It is not a secret and gives no access by itself: the link is made from the
+/// id and a secret.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LinkId(Uuid);
 
-/// A link that lets others in, until it is revoked.
+/// A link that gives access to its holders until it is revoked.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Link {
-    /// Which one.
+    /// The id of the link.
     pub id: LinkId,
-    /// What it lets do.
+    /// The access that the link gives.
     pub access: LinkAccess,
 }
 
-/// Why a text is not a [`LinkId`].
+/// The error for a text that is not a [`LinkId`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the id of a link must be a UUID, such as 019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e")]
 pub struct LinkIdError;

@@ -148,7 +148,7 @@ fn a_list_lives_through_its_whole_life() {
 }
 
 #[test]
-fn creating_what_exists_is_refused_in_any_state() {
+fn existing_list_refuses_creation_in_any_state() {
     for past in [
         vec![created()],
         vec![created(), ListEvent::Archived],
@@ -161,7 +161,7 @@ fn creating_what_exists_is_refused_in_any_state() {
 }
 
 #[test]
-fn what_was_never_created_is_not_found() {
+fn list_without_events_is_not_found() {
     for command in [
         rename("Food"),
         ListCommand::Archive,
@@ -177,7 +177,7 @@ fn what_was_never_created_is_not_found() {
 }
 
 #[test]
-fn an_archived_list_only_takes_being_restored() {
+fn archived_list_refuses_changes_until_it_is_restored() {
     for command in [
         rename("Food"),
         rename("Groceries"),
@@ -193,7 +193,7 @@ fn an_archived_list_only_takes_being_restored() {
 }
 
 #[test]
-fn an_open_list_cannot_be_restored_and_its_own_name_changes_nothing() {
+fn open_list_cannot_be_restored_and_ignores_its_own_name() {
     given::<ListState>([created()])
         .when(ListCommand::Restore)
         .then_refused(ListError::NotArchived)
@@ -206,7 +206,7 @@ fn an_open_list_cannot_be_restored_and_its_own_name_changes_nothing() {
 }
 
 #[test]
-fn an_event_that_cannot_have_been_decided_is_passed_over() {
+fn impossible_event_leaves_the_state_unchanged() {
     given::<ListState>([renamed("x"), ListEvent::Archived, ListEvent::Restored])
         .then_state(ListState::NotCreated)
         .and([
@@ -228,7 +228,7 @@ fn an_event_that_cannot_have_been_decided_is_passed_over() {
 }
 
 #[test]
-fn a_list_is_handed_over_whether_it_is_in_use_or_not() {
+fn open_or_archived_list_can_be_handed_over() {
     let to_user = || ListCommand::HandOver { to: user() };
     let handed_over = ListEvent::HandedOver { to: user() };
     for past in [vec![created()], vec![created(), ListEvent::Archived]] {
@@ -243,7 +243,7 @@ fn a_list_is_handed_over_whether_it_is_in_use_or_not() {
 }
 
 #[test]
-fn a_link_lets_others_in_until_it_is_revoked() {
+fn link_gives_access_until_it_is_revoked() {
     let (read, edit) = (LinkAccess::Read, LinkAccess::Edit);
     given::<ListState>([created()])
         .when(create_link(1, read))
@@ -270,7 +270,7 @@ fn a_link_lets_others_in_until_it_is_revoked() {
 }
 
 #[test]
-fn a_list_has_so_many_links_and_no_more() {
+fn list_refuses_more_links_than_the_limit() {
     let links = (0..ListState::MAX_LINKS as u128).map(|n| link_created(n, LinkAccess::Read));
     given::<ListState>(std::iter::once(created()).chain(links))
         .when(create_link(100, LinkAccess::Read))
@@ -282,18 +282,18 @@ fn a_list_has_so_many_links_and_no_more() {
 }
 
 #[test]
-fn who_may_do_what_follows_from_whose_it_is_and_from_its_links() {
+fn access_follows_from_the_owner_and_the_links() {
     let mut list = details("Groceries");
     for (id, access) in [(1, LinkAccess::Read), (2, LinkAccess::Edit)] {
         let id = link(id);
         list.links.push(Link { id, access });
     }
-    let nobody: &[Principal] = &[];
+    let no_principals: &[Principal] = &[];
     for (who, by, access) in [
-        (nobody, None, Access::None),
-        (nobody, Some(3), Access::None),
-        (nobody, Some(1), Access::Read),
-        (nobody, Some(2), Access::Edit),
+        (no_principals, None, Access::None),
+        (no_principals, Some(3), Access::None),
+        (no_principals, Some(1), Access::Read),
+        (no_principals, Some(2), Access::Edit),
         (&[user()], None, Access::None),
         (&[user()], Some(2), Access::Edit),
         (&[user(), guest()], None, Access::Own),
@@ -301,21 +301,21 @@ fn who_may_do_what_follows_from_whose_it_is_and_from_its_links() {
     ] {
         assert_eq!(list.access(who, by.map(link)), access, "{who:?} {by:?}");
     }
-    // As it was before lists had owners.
+    // The state from before lists had owners.
     list.owner = None;
-    assert_eq!(list.access(nobody, None), Access::Own);
+    assert_eq!(list.access(no_principals, None), Access::Own);
     assert!(
         Access::None < Access::Read && Access::Read < Access::Edit && Access::Edit < Access::Own
     );
 }
 
 #[test]
-fn a_list_is_part_of_nothing() {
+fn list_has_no_parent() {
     assert_eq!(ListState::fold(&[created()]).parent(), None);
 }
 
 #[test]
-fn a_refusal_says_its_kind_and_its_code() {
+fn refusal_has_a_kind_and_a_code() {
     for (error, kind, code) in [
         (
             ListError::AlreadyExists,
@@ -371,11 +371,11 @@ fn a_name_is_a_line_of_at_most_100_characters() {
 }
 
 #[test]
-fn a_stored_name_is_checked_too() {
+fn stored_name_with_a_control_character_is_refused() {
     stored::<ListEvent>("created", 1, json!({"type": "created", "name": "a\rb"})).is_refused();
 }
 
-/// Any name that a list can have.
+/// Any valid name of a list.
 fn any_name() -> impl Strategy<Value = ListName> {
     "\\PC{1,40}".prop_filter_map("not a name", |name| name.parse().ok())
 }
@@ -388,7 +388,7 @@ fn any_link_access() -> impl Strategy<Value = LinkAccess> {
     prop_oneof![Just(LinkAccess::Read), Just(LinkAccess::Edit)]
 }
 
-/// Any command, with few names so that renaming to the same happens.
+/// Any command, with few names, so that a list is sometimes renamed to its own name.
 fn any_command() -> impl Strategy<Value = ListCommand> {
     let name = || prop_oneof![Just(name("a")), Just(name("b")), any_name()];
     prop_oneof![
@@ -431,7 +431,7 @@ proptest! {
 }
 
 #[test]
-fn list_is_known_once_it_is_created() {
+fn created_list_has_details() {
     assert_eq!(ListState::default().details(), None);
     for then in [vec![], vec![ListEvent::Archived]] {
         let state = ListState::fold([&created()].into_iter().chain(&then));
@@ -440,7 +440,7 @@ fn list_is_known_once_it_is_created() {
 }
 
 #[test]
-fn list_without_an_owner_is_lifted_to_one_of_everyone() {
+fn list_of_version_1_is_lifted_to_a_list_of_everyone() {
     let mut fields = json!({"name": "Groceries"});
     let fields = fields.as_object_mut().expect("an object");
     super::created_belongs_to_everyone(fields).expect("lifted");

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use super::{EventError, EventSchema, UpcastError, read};
 use crate::DomainEvent;
 
-/// What an account has: its shape has changed twice.
+/// An account, whose `opened` event has changed its shape twice.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum AccountEvent {
@@ -67,7 +67,7 @@ fn every_version_reads_as_the_newest() {
 }
 
 #[test]
-fn what_is_not_known_is_refused() {
+fn unknown_type_or_version_is_refused() {
     let closed = r#"{"type":"closed"}"#;
     assert!(matches!(
         refusal("burnt", 1, closed),
@@ -82,7 +82,7 @@ fn what_is_not_known_is_refused() {
 }
 
 #[test]
-fn what_is_not_what_it_should_be_is_refused() {
+fn payload_of_another_shape_is_refused() {
     let opened = r#"{"type":"opened","owner":"Ada","cents":700}"#;
     let other = refusal("closed", 1, opened);
     assert!(matches!(other, EventError::OtherType { found: "opened" }));
@@ -93,7 +93,7 @@ fn what_is_not_what_it_should_be_is_refused() {
 }
 
 #[test]
-fn an_upcaster_that_fails_says_at_which_version() {
+fn failed_upcaster_names_its_version() {
     let refused = refusal("opened", 1, r#"{"type":"opened","name":"Ada"}"#);
     assert!(matches!(refused, EventError::NotLifted { from: 1, .. }));
     let refused = refusal("opened", 1, r#"{"type":"opened","euros":7}"#);

@@ -1,13 +1,13 @@
-//! Which step.
+//! The id of a step.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Identifies a step by what it follows from: the process manager, the position
-/// of the event that it has reacted to, and the number of the step in that
-/// reaction, from 0. Written as `archive-done-lists/120.0`.
+/// The id of a step, which names its cause. It has three parts: the process manager, the position
+/// of the event that it reacts to, and the number of the step in that reaction, from 0. The text
+/// form is `archive-done-lists/120.0`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StepId {
@@ -16,19 +16,19 @@ pub struct StepId {
     index: u32,
 }
 
-/// Why a text is not a [`StepId`].
+/// The error for a text that is not a [`StepId`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the id of a step is a name, a position and a number, such as archive-done-lists/120.0")]
 pub struct StepIdError;
 
 impl StepId {
-    /// The step of a process manager with this number that follows from the
-    /// event at this position.
+    /// The step with this number, from 0, in the reaction of a process manager to the event at
+    /// this position.
     ///
     /// # Errors
     ///
-    /// If the name is not in kebab case: small letters and digits, in words
-    /// that are joined by `-`.
+    /// If the name of the process manager is not in kebab case: words of small letters and
+    /// digits, joined by `-`.
     pub fn new(process: &str, position: u64, index: u32) -> Result<Self, StepIdError> {
         let is_word = |word: &str| {
             let mut letters = word.bytes();
@@ -51,13 +51,13 @@ impl StepId {
         &self.process
     }
 
-    /// The position of the event that it follows from.
+    /// The position of the event that the step reacts to.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// The number of the step among those that follow from the same event.
+    /// The number of the step among the steps for the same event, from 0.
     #[must_use]
     pub fn index(&self) -> u32 {
         self.index
@@ -75,7 +75,7 @@ impl FromStr for StepId {
             position.parse().map_err(|_| StepIdError)?,
             index.parse().map_err(|_| StepIdError)?,
         )?;
-        // One step, one name.
+        // A step id has only one text form.
         if id.to_string() == text {
             Ok(id)
         } else {
@@ -111,7 +111,7 @@ mod tests {
     use super::{StepId, StepIdError};
 
     #[test]
-    fn an_id_is_a_name_a_position_and_a_number() {
+    fn step_id_is_a_name_a_position_and_a_number() {
         let written = "archive-done-lists/120.2";
         let id: StepId = written.parse().expect("an id");
         assert_eq!(Ok(&id), StepId::new("archive-done-lists", 120, 2).as_ref());
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_not_an_id() {
+    fn malformed_step_id_is_refused() {
         for malformed in [
             "",
             "archive",
@@ -148,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_is_read_as_it_was_written(
+        fn step_id_round_trips_through_text(
             process in "[a-z0-9]{1,5}(-[a-z0-9]{1,5}){0,2}",
             position: u64,
             index: u32,

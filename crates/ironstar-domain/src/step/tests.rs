@@ -26,7 +26,7 @@ fn refused() -> StepEvent {
 }
 
 #[test]
-fn a_step_is_taken_once() {
+fn step_runs_once() {
     for (command, event) in [
         (StepCommand::CarryOut, StepEvent::CarriedOut),
         (refuse(), refused()),
@@ -43,7 +43,7 @@ fn a_step_is_taken_once() {
 }
 
 #[test]
-fn a_refusal_says_its_kind_and_its_code() {
+fn refusal_has_a_kind_and_a_code() {
     let error = StepError::Over;
     assert_eq!(
         (error.kind(), error.code()),

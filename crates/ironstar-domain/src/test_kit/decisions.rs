@@ -1,11 +1,11 @@
-//! Given/when/then: a decision, tested without mocks.
+//! Given/when/then: tests of decisions, without mocks.
 
 use std::fmt::Debug;
 
 use super::report::{Report, told};
 use crate::Aggregate;
 
-/// Starts from what has already happened.
+/// Starts from these events.
 #[must_use]
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
     Given {
@@ -13,21 +13,21 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<
     }
 }
 
-/// A history, waiting for a command.
+/// A history that waits for a command.
 #[derive(Debug)]
 pub struct Given<A: Aggregate> {
     history: Vec<A::Event>,
 }
 
 impl<A: Aggregate> Given<A> {
-    /// Further events happen.
+    /// Adds further events.
     #[must_use]
     pub fn and(mut self, events: impl IntoIterator<Item = A::Event>) -> Self {
         self.history.extend(events);
         self
     }
 
-    /// Puts a command to the aggregate.
+    /// Sends a command to the aggregate.
     #[must_use]
     pub fn when(self, command: A::Command) -> Decision<A> {
         let outcome = A::fold(&self.history).handle(&command);
@@ -42,7 +42,7 @@ impl<A: Aggregate> Given<A> {
     ///
     /// # Panics
     ///
-    /// If the aggregate is in any other.
+    /// If the aggregate is in any other state.
     #[track_caller]
     pub fn then_state(self, state: A) -> Self {
         let reached = A::fold(&self.history);
@@ -56,7 +56,7 @@ impl<A: Aggregate> Given<A> {
     }
 }
 
-/// What the aggregate decided, waiting for an expectation.
+/// The decision of the aggregate, which waits for an expectation.
 #[derive(Debug)]
 pub struct Decision<A: Aggregate> {
     history: Vec<A::Event>,
@@ -112,20 +112,20 @@ impl<A: Aggregate> Decision<A> {
     }
 }
 
-/// A decision that met its expectation; its events are now history.
+/// A decision that met its expectation. Its events are now history.
 #[derive(Debug)]
 pub struct Decided<A: Aggregate> {
     past: Given<A>,
 }
 
 impl<A: Aggregate> Decided<A> {
-    /// Further events happen.
+    /// Adds further events.
     #[must_use]
     pub fn and(self, events: impl IntoIterator<Item = A::Event>) -> Given<A> {
         self.past.and(events)
     }
 
-    /// Puts a further command to the aggregate.
+    /// Sends a further command to the aggregate.
     #[must_use]
     pub fn and_when(self, command: A::Command) -> Decision<A> {
         self.past.when(command)
@@ -135,7 +135,7 @@ impl<A: Aggregate> Decided<A> {
     ///
     /// # Panics
     ///
-    /// If it is in any other.
+    /// If the aggregate is in any other state.
     #[track_caller]
     pub fn and_state(self, state: A) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! What differs between two texts, line by line.
+//! The difference between two texts, line by line.
 
-/// The lines of both texts: `-` before those that only the expected text has,
-/// `+` before those that only the other one has, nothing before common ones.
+/// Lists the lines of both texts. `-` marks a line that only the expected text has, `+` a line
+/// that only the other text has, and two spaces mark a common line.
 #[must_use]
 pub fn difference(expected: &str, got: &str) -> String {
     let expected: Vec<&str> = expected.lines().collect();
@@ -27,11 +27,10 @@ pub fn difference(expected: &str, got: &str) -> String {
     lines.join("\n")
 }
 
-/// At `[row][column]`, how many lines the longest common subsequence of
-/// `expected[row..]` and `got[column..]` has.
+/// Returns lengths of longest common subsequences: at `[row][column]`, the number of lines for
+/// `expected[row..]` and `got[column..]`.
 ///
-/// The recurrence is the usual one:
-/// <https://en.wikipedia.org/wiki/Longest_common_subsequence>.
+/// The recurrence is the usual one: <https://en.wikipedia.org/wiki/Longest_common_subsequence>.
 fn common_lengths(expected: &[&str], got: &[&str]) -> Vec<Vec<usize>> {
     let mut lengths = vec![vec![0; got.len() + 1]; expected.len() + 1];
     for row in (0..expected.len()).rev() {
@@ -52,7 +51,7 @@ mod tests {
 
     use super::difference;
 
-    /// How many lines two texts can have in common, by trying everything.
+    /// The most lines that two texts can have in common, found by trying all combinations.
     fn most_in_common(expected: &[&str], got: &[&str]) -> usize {
         let ([one, expected_rest @ ..], [other, got_rest @ ..]) = (expected, got) else {
             return 0;
@@ -64,13 +63,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_common_stays_in_its_place() {
+    fn common_lines_stay_in_place() {
         let told = difference("one\ntwo\nthree\nfour", "zero\none\nthree\n3\nfour");
         assert_eq!(told, "+ zero\n  one\n- two\n  three\n+ 3\n  four");
     }
 
     #[test]
-    fn what_is_replaced_comes_before_what_replaces_it() {
+    fn replaced_lines_come_before_their_replacement() {
         assert_eq!(difference("a\nb\nz", "c\nd\nz"), "- a\n- b\n+ c\n+ d\n  z");
         assert_eq!(difference("a", ""), "- a");
         assert_eq!(difference("", "a"), "+ a");
@@ -79,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_texts_can_be_read_from_it(
+        fn both_texts_can_be_read_from_the_difference(
             expected in "([abc]\n){0,8}",
             got in "([abc]\n){0,8}",
         ) {

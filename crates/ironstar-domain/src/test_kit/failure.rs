@@ -1,10 +1,10 @@
-//! Catches a failed expectation, so that a test can look at it.
+//! Catches a failed expectation, so that a test can inspect it.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
-/// What a failure said, and where it was reported.
+/// The message of a failure, and the place where it was reported.
 pub(super) struct Failure {
     pub(super) message: String,
     file: String,
@@ -12,12 +12,12 @@ pub(super) struct Failure {
 }
 
 thread_local! {
-    /// Where the panic that this thread waits for has happened.
+    /// The place of the panic that this thread waits for.
     static PLACE: Cell<Option<(String, usize)>> = const { Cell::new(None) };
     static WAITS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The failure of a check that has to fail.
+/// Runs a check that has to fail, and returns its failure.
 #[track_caller]
 pub(super) fn failure_of(check: impl FnOnce()) -> Failure {
     note_places();
@@ -35,19 +35,19 @@ pub(super) fn failure_of(check: impl FnOnce()) -> Failure {
 }
 
 impl Failure {
-    /// Asserts that it was reported at the line of a test's source that ends with
-    /// this expectation.
+    /// Asserts that the failure was reported at a line of the test's source that ends with this
+    /// expectation.
     #[track_caller]
     pub(super) fn assert_place(&self, file: &str, source: &str, expectation: &str) {
-        assert_eq!(self.file, file, "it was reported elsewhere");
+        assert_eq!(self.file, file, "it was reported in another file");
         let line = source.lines().nth(self.line - 1);
         let line = line.expect("the file has the line");
         assert!(line.ends_with(expectation), "it was reported at {line}");
     }
 }
 
-/// Has the place of a panic noted down in the threads that wait for one. The
-/// panics of the others are reported as ever.
+/// Records the place of a panic in each thread that waits for one. The panics of other threads
+/// are reported as usual.
 fn note_places() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

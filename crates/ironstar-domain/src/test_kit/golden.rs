@@ -1,5 +1,4 @@
-//! Golden files: how every version of every event type was stored, kept for
-//! ever.
+//! Golden files: the stored form of every version of every event type, kept for ever.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,11 +8,11 @@ use super::shape::{Shape, shape_of};
 use crate::schema::{read, schema_of};
 use crate::{DomainEvent, EventSchema};
 
-/// Checks events against their golden files: each with the event type, the
-/// version, and the text of the file (by `include_str!`).
+/// Compares events with their golden files. Each file is given as the event type, the version,
+/// and the text of the file (by `include_str!`).
 ///
-/// A file is JSON, with the payload as that version stored it and as it reads
-/// today:
+/// A file is JSON. It has the payload as that version stored it, and the payload of the same
+/// event today:
 ///
 /// ```json
 /// {
@@ -22,24 +21,21 @@ use crate::{DomainEvent, EventSchema};
 /// }
 /// ```
 ///
-/// - Each version of each event type has one file or several, and nothing else
-///   has any.
+/// - Each version of each event type has at least one file, and there are no other files.
 /// - `stored` is read as the event whose JSON form is `reads_as`.
-/// - The newest version is written as it was stored: its `stored` and `reads_as`
-///   are the same.
-/// - The samples are events of today, of every type. Each of their fields is in
-///   a file of the newest version, with the same JSON type. So the samples have
-///   to have every optional field, as those of a property test do.
+/// - In a file of the newest version, `stored` and `reads_as` are the same.
+/// - The samples are events of today, of every type. Each of their fields is in a file of the
+///   newest version, with the same JSON type. So the samples must have every optional field, as
+///   those of a property test do.
 ///
-/// To change a shape: leave what is `stored` as it is, add an upcaster and a
-/// file of the new version, and bring the older files' `reads_as` up to date.
+/// To change a shape, leave each `stored` as it is. Add an upcaster and a file of the new
+/// version, and bring `reads_as` in the older files up to date.
 ///
-/// The keys of a map count as fields, so the samples can have only those that
-/// are in the files.
+/// The keys of a map count as fields, so the samples can have only keys that are in the files.
 ///
 /// # Panics
 ///
-/// With all that does not hold, and what to do about it.
+/// If any of these rules is broken. The message lists all violations and their remedies.
 #[track_caller]
 pub fn check_golden_files<E: DomainEvent>(
     files: &[(&str, u32, &str)],
@@ -57,7 +53,7 @@ pub fn check_golden_files<E: DomainEvent>(
     }
 }
 
-/// An event of today.
+/// An event of the newest version.
 struct Sample {
     event_type: &'static str,
     payload: Value,
@@ -72,7 +68,7 @@ impl Sample {
     }
 }
 
-/// What a golden file holds.
+/// The content of a golden file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Golden {
@@ -100,7 +96,7 @@ fn unknown_sample<E: DomainEvent>(sample: &Sample) -> Option<Report> {
     Some(Report::new(headline).finding("but a sample", pretty(&sample.payload)))
 }
 
-/// What does not hold for one event type.
+/// The violations for one event type.
 fn problems_of<E: DomainEvent>(
     schema: &EventSchema,
     files: &[(&str, u32, &str)],
@@ -156,7 +152,7 @@ fn missing(schema: &EventSchema, version: u32, samples: &[&Value]) -> Report {
     }
 }
 
-/// What was stored, if it reads as its golden file says.
+/// Returns the stored payload, if it is read as its golden file says.
 fn stored_as_golden<E: DomainEvent>(
     schema: &EventSchema,
     version: u32,
@@ -164,7 +160,7 @@ fn stored_as_golden<E: DomainEvent>(
 ) -> Result<Value, Report> {
     let event_type = schema.event_type;
     let golden: Golden = serde_json::from_str(text).map_err(|error| {
-        let headline = format!("a golden file of `{event_type}` version {version} is not one");
+        let headline = format!("a golden file of `{event_type}` version {version} is invalid");
         Report::new(headline).finding("because", error)
     })?;
     let newest = version == schema.version();
@@ -192,7 +188,7 @@ fn stored_as_golden<E: DomainEvent>(
     Ok(golden.stored)
 }
 
-/// The fields of the samples that are in no golden file of the newest version.
+/// Reports the fields of the samples that are in no golden file of the newest version.
 fn uncovered(schema: &EventSchema, covered: &Shape, samples: &[&Value]) -> Option<Report> {
     let sampled: Shape = samples.iter().flat_map(|sample| shape_of(sample)).collect();
     let fields: Vec<_> = sampled.difference(covered).map(String::as_str).collect();
@@ -217,7 +213,7 @@ fn changed(schema: &EventSchema) -> Report {
 
 fn read_otherwise(schema: &EventSchema, version: u32) -> Report {
     let event_type = schema.event_type;
-    let to_do = "leave `stored` as it is, and mend the upcasters; \
+    let to_do = "leave `stored` as it is, and correct the upcasters; \
         if the newest version is new, bring `reads_as` up to date";
     let headline =
         format!("`{event_type}` version {version} does not read as its golden file says");

@@ -1,11 +1,11 @@
-//! Histories that can have happened.
+//! Histories that are possible for an aggregate.
 
 use crate::Aggregate;
 
-/// What happens when these commands are put to a new aggregate, one after
-/// another. Those that it refuses are left out.
+/// Returns the events of a new aggregate that gets these commands in order. Refused commands are
+/// left out.
 ///
-/// Of arbitrary commands it makes an arbitrary valid history.
+/// Arbitrary commands thus give an arbitrary valid history.
 #[must_use]
 pub fn history<A: Aggregate>(commands: impl IntoIterator<Item = A::Command>) -> Vec<A::Event> {
     let mut state = A::default();
@@ -25,7 +25,7 @@ mod tests {
     use crate::test_kit::toy::{Door, DoorCommand, DoorEvent};
 
     #[test]
-    fn refused_commands_are_left_out() {
+    fn refused_commands_leave_no_events() {
         let commands = [
             DoorCommand::Shut,
             DoorCommand::open("Ada"),

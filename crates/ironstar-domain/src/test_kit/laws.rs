@@ -1,4 +1,4 @@
-//! What holds for every aggregate, whatever it is asked.
+//! The laws that hold for every aggregate, under any commands.
 
 use std::fmt::Debug;
 
@@ -8,21 +8,18 @@ use super::report::{Report, chain, told};
 use crate::schema::{read, schema_of};
 use crate::{Aggregate, DomainError, DomainEvent};
 
-/// Puts commands to a new aggregate, one after another, and checks what holds
-/// for every aggregate:
+/// Sends commands to a new aggregate in order, and checks the laws of all aggregates:
 ///
-/// - A command is decided in the same way every time, and a refusal's code is in
-///   kebab case.
+/// - A command is decided in the same way every time, and a refusal's code is in kebab case.
 /// - Every decided event changes the state, in the same way every time.
-/// - An event's type is one of its `SCHEMAS` and the `type` tag of its payload,
-///   its version is the newest, and what is stored of it reads back as the same
-///   event.
+/// - An event's type is one of its `SCHEMAS` and the `type` tag of its payload. Its version is
+///   the newest, and the stored event reads back as the same event.
 /// - Every state reads back from JSON as it was, as snapshots need.
-/// - The whole history replayed gives the state in which it was lived.
+/// - A replay of the whole history gives the same state.
 ///
 /// # Panics
 ///
-/// With the law that does not hold, and what led there.
+/// If a law is broken. The message names the law, and the history that breaks it.
 #[track_caller]
 pub fn check_laws<A: Aggregate>(commands: impl IntoIterator<Item = A::Command>) {
     if let Err(report) = live::<A>(commands) {
@@ -30,7 +27,7 @@ pub fn check_laws<A: Aggregate>(commands: impl IntoIterator<Item = A::Command>) 
     }
 }
 
-/// The life of an aggregate.
+/// Runs an aggregate through the commands, and checks all laws.
 fn live<A: Aggregate>(commands: impl IntoIterator<Item = A::Command>) -> Result<(), Report> {
     let mut state = A::default();
     let mut history = Vec::new();
@@ -49,13 +46,13 @@ fn live<A: Aggregate>(commands: impl IntoIterator<Item = A::Command>) -> Result<
     if replayed == state {
         return Ok(());
     }
-    let report = broken("the history replayed gives the state in which it was lived");
+    let report = broken("a replay of the history gives the same state");
     Err(report
         .given(&history)
         .difference("replayed", &pretty(&state), &pretty(&replayed)))
 }
 
-/// The events that follow from a command: none, if it is refused.
+/// Returns the events of a decision: none, if the command is refused.
 fn decide<A: Aggregate>(state: &A, command: &A::Command) -> Result<Vec<A::Event>, Report> {
     let outcome = state.handle(command);
     let again = state.handle(command);
@@ -72,7 +69,7 @@ fn decide<A: Aggregate>(state: &A, command: &A::Command) -> Result<Vec<A::Event>
     Ok(outcome.unwrap_or_default())
 }
 
-/// The state after a decided event.
+/// Returns the state after a decided event.
 fn step<A: Aggregate>(state: A, event: &A::Event) -> Result<A, Report> {
     let next = state.clone().apply(event);
     let again = state.clone().apply(event);
@@ -119,7 +116,7 @@ fn event_reads_back<E: DomainEvent>(event: &E) -> Result<(), Report> {
         return Err(report.difference("version", &newest, &version));
     }
 
-    let report = || broken("what is stored of an event reads back as the same event");
+    let report = || broken("a stored event reads back as the same event");
     let payload: Value =
         serde_json::to_value(event).map_err(|error| report().finding("not written", error))?;
     if payload["type"] != event_type {

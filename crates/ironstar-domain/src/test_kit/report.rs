@@ -1,4 +1,4 @@
-//! How a failure is told: a headline, what led to it, and what is wrong.
+//! The report of a failure: a headline, its context, and the findings.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
@@ -6,7 +6,7 @@ use std::iter::successors;
 
 use super::difference::difference;
 
-/// What a failure says.
+/// The parts of a failure's message.
 #[derive(Debug)]
 pub(super) struct Report {
     headline: String,
@@ -25,29 +25,29 @@ impl Report {
         }
     }
 
-    /// What had happened before, one event on each line.
+    /// Adds the history before the failure, one event on each line.
     pub(super) fn given(mut self, history: &[impl Debug]) -> Self {
         let lines: Vec<_> = history.iter().map(|event| format!("{event:?}")).collect();
         self.given = Some(or_nothing(&lines));
         self
     }
 
-    /// What was asked then.
+    /// Adds the command.
     pub(super) fn when(mut self, command: &impl Debug) -> Self {
         self.when = Some(format!("{command:?}"));
         self
     }
 
-    /// What has been found.
+    /// Adds a finding.
     pub(super) fn finding(mut self, title: &str, body: impl Display) -> Self {
         self.findings.push((title.to_owned(), body.to_string()));
         self
     }
 
-    /// What has been found where something else was expected.
+    /// Adds the difference between the expected and the found text.
     pub(super) fn difference(self, title: &str, expected: &str, found: &str) -> Self {
         if expected == found {
-            let title = format!("{title} (both print like this, and are not equal)");
+            let title = format!("{title} (both print like this, but are not equal)");
             return self.finding(&title, found);
         }
         let title = format!("{title} (- expected, + got)");
@@ -76,7 +76,7 @@ impl Display for Report {
     }
 }
 
-/// What an aggregate decided.
+/// Describes the decision of an aggregate.
 pub(super) fn told(outcome: &Result<Vec<impl Debug>, impl Debug>) -> String {
     match outcome {
         Ok(events) => {
@@ -87,7 +87,7 @@ pub(super) fn told(outcome: &Result<Vec<impl Debug>, impl Debug>) -> String {
     }
 }
 
-/// What an error says, and what its causes say.
+/// Joins the message of an error and the messages of its causes.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let errors = successors(Some(error), |&error| error.source());
     let texts: Vec<_> = errors.map(ToString::to_string).collect();

@@ -1,14 +1,13 @@
-//! Which fields a payload has.
+//! The shape of a payload: its fields and their types.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The path of each field with the JSON type of what is there, such as
-/// `tags[]: string`.
+/// The path of each field with the JSON type of its value, such as `tags[]: string`.
 pub(super) type Shape = BTreeSet<String>;
 
-/// The shape of a payload.
+/// Returns the shape of a payload.
 pub(super) fn shape_of(payload: &Value) -> Shape {
     let mut shape = Shape::new();
     collect("", payload, &mut shape);

@@ -1,12 +1,11 @@
-//! Events as they were stored, and what they are read as.
+//! Expectations about stored events of any version.
 
 use std::fmt::Display;
 
 use super::report::{Report, chain};
 use crate::{DomainEvent, EventError, schema};
 
-/// Reads an event as it was stored. The payload is a `serde_json::Value` or the
-/// text of one.
+/// Reads a stored event. The payload is a `serde_json::Value` or its text.
 #[must_use]
 pub fn stored<E: DomainEvent>(
     event_type: &str,
@@ -21,7 +20,7 @@ pub fn stored<E: DomainEvent>(
     }
 }
 
-/// What a stored event was read as, waiting for an expectation.
+/// The result of reading a stored event, which waits for an expectation.
 #[derive(Debug)]
 pub struct Stored<E> {
     what: String,
@@ -34,7 +33,7 @@ impl<E: DomainEvent> Stored<E> {
     ///
     /// # Panics
     ///
-    /// If it is read as another, or refused.
+    /// If the stored event is read as another event, or refused.
     #[track_caller]
     pub fn reads_as(self, event: E) {
         if self.outcome.as_ref().ok() != Some(&event) {
@@ -42,11 +41,11 @@ impl<E: DomainEvent> Stored<E> {
         }
     }
 
-    /// Expects that it is refused, and says why.
+    /// Expects that the stored event is refused, and returns the error.
     ///
     /// # Panics
     ///
-    /// If it is read.
+    /// If the stored event is read.
     #[track_caller]
     pub fn is_refused(self) -> EventError {
         match self.outcome {
@@ -55,12 +54,12 @@ impl<E: DomainEvent> Stored<E> {
         }
     }
 
-    /// Expects that it is refused for exactly this reason: what the error says
-    /// and what its causes say, with `: ` between them.
+    /// Expects that the stored event is refused for exactly this reason: the messages of the
+    /// error and of its causes, joined by `: `.
     ///
     /// # Panics
     ///
-    /// If it is read, or refused for another reason.
+    /// If the stored event is read, or refused for another reason.
     #[track_caller]
     pub fn is_refused_as(self, reason: &str) {
         if self.outcome.as_ref().map_err(|error| chain(error)) != Err(reason.to_owned()) {

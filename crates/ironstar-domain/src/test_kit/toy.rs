@@ -1,4 +1,4 @@
-//! A door, sound or with one fault, to show that the test kit finds the fault.
+//! A door, sound or with one fault, which shows that the test kit finds each fault.
 
 use std::cell::Cell;
 
@@ -10,11 +10,11 @@ use crate::{
 };
 
 pub(super) const SOUND: u8 = 0;
-/// A command is decided in another way every second time.
+/// A command is decided differently every second time.
 pub(super) const FICKLE: u8 = 1;
-/// Opening it is decided twice.
+/// A command to open the door is decided twice.
 pub(super) const IDLE: u8 = 2;
-/// An event has another effect every second time.
+/// An event has a different effect every second time.
 pub(super) const MOODY: u8 = 3;
 /// A replay leaves out the last event.
 pub(super) const HASTY: u8 = 4;
@@ -26,13 +26,13 @@ pub(super) const LOSSY_EVENT: u8 = 6;
 pub(super) const MISTAGGED: u8 = 7;
 /// An event's type is not in the schemas.
 pub(super) const UNLISTED: u8 = 8;
-/// Events claim to be of version 1.
+/// Events report version 1, although a newer one exists.
 pub(super) const OUTDATED: u8 = 9;
 /// A refusal's code is not in kebab case.
 pub(super) const SHOUTING: u8 = 10;
 /// The upcaster drops what it should rename.
 pub(super) const FORGETFUL: u8 = 11;
-/// A state without `rings` in its JSON form reads as one with some.
+/// A state without `rings` in its JSON form is read with some rings.
 pub(super) const MISREAD_STATE: u8 = 12;
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

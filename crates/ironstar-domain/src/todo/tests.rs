@@ -107,7 +107,7 @@ fn a_todo_lives_through_its_whole_life() {
 }
 
 #[test]
-fn creating_what_exists_is_refused_in_any_state() {
+fn existing_todo_refuses_creation_in_any_state() {
     for past in [
         vec![created()],
         vec![created(), TodoEvent::Completed],
@@ -120,7 +120,7 @@ fn creating_what_exists_is_refused_in_any_state() {
 }
 
 #[test]
-fn what_was_never_created_or_is_deleted_is_not_found() {
+fn missing_or_deleted_todo_is_not_found() {
     for past in [vec![], vec![created(), TodoEvent::Deleted]] {
         for command in [
             rename("x"),
@@ -136,7 +136,7 @@ fn what_was_never_created_or_is_deleted_is_not_found() {
 }
 
 #[test]
-fn a_command_that_would_change_nothing_says_so() {
+fn command_without_effect_decides_nothing_or_is_refused() {
     given::<TodoState>([created()])
         .when(rename("Buy milk"))
         .then_nothing()
@@ -161,7 +161,7 @@ fn a_completed_todo_can_be_renamed_and_deleted() {
 }
 
 #[test]
-fn an_event_that_cannot_have_been_decided_is_passed_over() {
+fn impossible_event_leaves_the_state_unchanged() {
     let any_but_created = [
         renamed("x"),
         TodoEvent::Completed,
@@ -188,7 +188,7 @@ fn an_event_that_cannot_have_been_decided_is_passed_over() {
 }
 
 #[test]
-fn a_todo_is_part_of_its_list_also_when_it_is_gone() {
+fn todo_has_its_list_as_parent_even_when_deleted() {
     let parent = |past: &[TodoEvent]| TodoState::fold(past).parent();
     let list = Parent {
         aggregate_type: ListState::TYPE,
@@ -204,7 +204,7 @@ fn a_todo_is_part_of_its_list_also_when_it_is_gone() {
 }
 
 #[test]
-fn a_refusal_says_its_kind_and_its_code() {
+fn refusal_has_a_kind_and_a_code() {
     for (error, kind, code) in [
         (
             TodoError::AlreadyExists,
@@ -251,7 +251,7 @@ fn a_text_is_a_line_of_at_most_500_characters() {
 }
 
 #[test]
-fn an_id_is_a_uuid() {
+fn todo_id_is_a_uuid() {
     let written = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
     let id: TodoId = written.parse().expect("a UUID");
     assert_eq!(id.to_string(), written);
@@ -262,7 +262,7 @@ fn an_id_is_a_uuid() {
 }
 
 #[test]
-fn a_todo_from_before_there_were_lists_is_in_the_shared_one() {
+fn todo_of_version_1_is_read_into_the_shared_list() {
     stored("created", 1, json!({"type": "created", "text": "Buy milk"})).reads_as(
         TodoEvent::Created {
             text: text("Buy milk"),
@@ -272,7 +272,7 @@ fn a_todo_from_before_there_were_lists_is_in_the_shared_one() {
 }
 
 #[test]
-fn a_stored_value_is_checked_too() {
+fn stored_event_with_an_invalid_value_is_refused() {
     for (version, payload) in [
         (1, json!({"type": "created", "text": "a\rb"})),
         (
@@ -290,7 +290,7 @@ fn a_stored_value_is_checked_too() {
 }
 
 #[test]
-fn a_command_is_read_with_its_values_checked() {
+fn command_is_checked_when_it_is_read() {
     let read = |json| serde_json::from_value::<TodoCommand>(json);
     let command = read(json!({"type": "create", "text": " Buy milk ", "list": groceries()}));
     assert_eq!(command.expect("valid"), create());
@@ -300,7 +300,7 @@ fn a_command_is_read_with_its_values_checked() {
         TodoTextError(LineError::Empty).to_string()
     );
     let nowhere = read(json!({"type": "create", "text": "Buy milk", "list": "nowhere"}));
-    nowhere.expect_err("the list is not an id");
+    nowhere.expect_err("'nowhere' is not a list id");
 }
 
 #[test]
@@ -315,18 +315,18 @@ fn a_todo_is_created_in_the_shared_list_unless_another_is_named() {
         }]);
 }
 
-/// Any text that a todo can have.
+/// Any valid text of a todo.
 fn any_text() -> impl Strategy<Value = TodoText> {
     "\\PC{1,40}".prop_filter_map("blank or with control characters", |text| text.parse().ok())
 }
 
-/// The shared list, or any other.
+/// The shared list or another.
 fn any_list() -> impl Strategy<Value = ListId> {
     let other = any::<u128>().prop_map(|id| ListId::from(Uuid::from_u128(id)));
     prop_oneof![Just(ListId::SHARED), other]
 }
 
-/// Any command, with few texts so that renaming to the same happens.
+/// Any command, with few texts, so that a todo is sometimes renamed to its own text.
 fn any_command() -> impl Strategy<Value = TodoCommand> {
     let text = || prop_oneof![Just(text("a")), Just(text("b")), any_text()];
     prop_oneof![
@@ -342,7 +342,7 @@ fn any_commands() -> impl Strategy<Value = Vec<TodoCommand>> {
     prop::collection::vec(any_command(), 0..20)
 }
 
-/// Any event, in any order.
+/// Any event. A sequence of them may be impossible.
 fn any_event() -> impl Strategy<Value = TodoEvent> {
     prop_oneof![
         (any_text(), any_list()).prop_map(|(text, list)| TodoEvent::Created { text, list }),
@@ -383,7 +383,7 @@ proptest! {
     }
 
     #[test]
-    fn a_state_reads_back_whatever_led_to_it(events in prop::collection::vec(any_event(), 0..20)) {
+    fn state_round_trips_through_json(events in prop::collection::vec(any_event(), 0..20)) {
         let state = TodoState::fold(&events);
         let json = serde_json::to_string(&state).expect("serialises");
         prop_assert_eq!(serde_json::from_str::<TodoState>(&json).expect("reads back"), state);

@@ -1,4 +1,4 @@
-//! Which user.
+//! The id of a user.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Identifies a user.
+/// The id of a user. Its text form is a hyphenated UUID.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(Uuid);
 
-/// Why a text is not a [`UserId`].
+/// The error for a text that is not a [`UserId`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the id of a user must be a UUID, such as 019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e")]
 pub struct UserIdError;

@@ -115,7 +115,7 @@ fn a_user_registers_once_and_signs_in_and_out_at_will() {
 }
 
 #[test]
-fn what_is_told_of_a_user_is_kept_when_it_changes() {
+fn sign_in_records_a_changed_profile() {
     given::<UserState>(registered())
         .when(sign_in(countess()))
         .then([
@@ -130,7 +130,7 @@ fn what_is_told_of_a_user_is_kept_when_it_changes() {
 }
 
 #[test]
-fn who_never_registered_is_not_found() {
+fn unregistered_user_is_not_found() {
     for command in [sign_in(ada()), UserCommand::SignOut] {
         given::<UserState>([])
             .when(command)
@@ -144,7 +144,7 @@ fn who_never_registered_is_not_found() {
 }
 
 #[test]
-fn a_refusal_says_its_kind_and_its_code() {
+fn refusal_has_a_kind_and_a_code() {
     for (error, kind, code) in [
         (
             UserError::AlreadyRegistered,

@@ -9,17 +9,16 @@ use crate::{EventBus, Key, KeyExpr, StreamId, Subscription};
 
 type Bus = Arc<dyn EventBus>;
 
-/// Every rule, in reading order.
+/// All rules, in reading order.
 pub const RULES: &[Rule<Bus>] = &[
     rule!("delivers-what-matches", delivers_what_matches),
     rule!("every-subscriber", every_subscriber),
     rule!("publisher-order", publisher_order),
     rule!("never-blocks", never_blocks),
-    rule!("drop-harms-nobody", drop_harms_nobody),
+    rule!("drop-is-isolated", drop_is_isolated),
 ];
 
-/// A subscriber gets the messages whose keys match its expression, whole, and
-/// no others.
+/// A subscriber gets the messages whose keys match its expression, complete, and no others.
 async fn delivers_what_matches(bus: Bus) -> Verdict {
     let mut one = subscribe(&bus, &KeyExpr::of_stream(&stream("1"))).await?;
     let mut typed = subscribe(&bus, &KeyExpr::of_type("Todo")).await?;
@@ -32,7 +31,7 @@ async fn delivers_what_matches(bus: Bus) -> Verdict {
     expect(&mut one, &key("1"), b"\x00\xff{}").await
 }
 
-/// Every subscriber gets every message, also with the same expression.
+/// Every subscriber gets every message, even if two have the same expression.
 async fn every_subscriber(bus: Bus) -> Verdict {
     let mut first = subscribe(&bus, &KeyExpr::all_events()).await?;
     let mut second = subscribe(&bus, &KeyExpr::all_events()).await?;
@@ -41,7 +40,7 @@ async fn every_subscriber(bus: Bus) -> Verdict {
     expect(&mut second, &key("1"), b"hint").await
 }
 
-/// What one publisher sends in turn, a subscriber that keeps up gets in turn.
+/// A subscriber that keeps up gets the messages of one publisher in their order.
 async fn publisher_order(bus: Bus) -> Verdict {
     let mut subscription = subscribe(&bus, &KeyExpr::all_events()).await?;
     for number in 0..100_u8 {
@@ -53,7 +52,7 @@ async fn publisher_order(bus: Bus) -> Verdict {
     Ok(())
 }
 
-/// A subscriber that does not read delays neither publishers nor others.
+/// A subscriber that does not read delays neither publishers nor other subscribers.
 async fn never_blocks(bus: Bus) -> Verdict {
     let stalled = subscribe(&bus, &KeyExpr::all_events()).await?;
     let mut live = subscribe(&bus, &KeyExpr::all_events()).await?;
@@ -66,8 +65,8 @@ async fn never_blocks(bus: Bus) -> Verdict {
     Ok(())
 }
 
-/// Dropping a subscription harms nobody else.
-async fn drop_harms_nobody(bus: Bus) -> Verdict {
+/// Dropping a subscription does not affect other subscriptions.
+async fn drop_is_isolated(bus: Bus) -> Verdict {
     let dropped = subscribe(&bus, &KeyExpr::all_events()).await?;
     let mut kept = subscribe(&bus, &KeyExpr::all_events()).await?;
     drop(dropped);
@@ -91,8 +90,7 @@ async fn publish(bus: &Bus, key: &Key, payload: &[u8]) -> Verdict {
     bus.publish(key, payload).await.map_err(failed("publish"))
 }
 
-/// Waits for the next message, which must be this one. Whoever runs the rule
-/// sets the deadline.
+/// Waits for the next message, and requires that it is this one. The caller sets the deadline.
 async fn expect(subscription: &mut Subscription, key: &Key, payload: &[u8]) -> Verdict {
     let message = subscription
         .next()

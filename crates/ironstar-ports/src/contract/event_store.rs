@@ -15,7 +15,7 @@ use crate::EventStore;
 
 type Store = Arc<dyn EventStore>;
 
-/// Every rule, in reading order.
+/// All rules, in reading order.
 pub const RULES: &[Rule<Store>] = &[
     rule!("empty-store", appending::empty_store),
     rule!("round-trip", appending::round_trip),

@@ -17,7 +17,7 @@ use crate::ProjectionStore;
 
 type Store = Arc<dyn ProjectionStore>;
 
-/// Every rule, in reading order.
+/// All rules, in reading order.
 pub const RULES: &[Rule<Store>] = &[
     rule!("document-round-trip", documents::round_trip),
     rule!("document-put-again", documents::put_again),

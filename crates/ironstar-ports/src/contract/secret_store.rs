@@ -11,26 +11,26 @@ use crate::SecretStore;
 
 type Store = Arc<dyn SecretStore>;
 
-/// Every rule, in reading order.
+/// All rules, in reading order.
 pub const RULES: &[Rule<Store>] = &[
     rule!("secret-is-kept", is_kept),
     rule!("secret-of-each-name", of_each_name),
     rule!("secret-made-once", made_once),
 ];
 
-/// A secret stays what it was when it was first asked for.
+/// A secret keeps the value that it got at the first request.
 async fn is_kept(store: Store) -> Verdict {
     equal("the secret", secret(&store, "a", 1).await?, [1; 32])?;
-    equal("asked again", secret(&store, "a", 2).await?, [1; 32])
+    equal("the second answer", secret(&store, "a", 2).await?, [1; 32])
 }
 
-/// Each name has a secret of its own.
+/// Each name has its own secret.
 async fn of_each_name(store: Store) -> Verdict {
     equal("the first", secret(&store, "a", 1).await?, [1; 32])?;
     equal("the second", secret(&store, "b", 2).await?, [2; 32])
 }
 
-/// Of many who ask for the first time at once, all get the same.
+/// If several callers ask for a new name concurrently, all get the same secret.
 async fn made_once(store: Store) -> Verdict {
     let asking = (0..16).map(|number| {
         let store = &store;
@@ -40,7 +40,7 @@ async fn made_once(store: Store) -> Verdict {
         }
     });
     let told: Result<HashSet<_>, Violation> = join_all(asking).await.into_iter().collect();
-    equal("how many secrets there are", told?.len(), 1)
+    equal("the number of different secrets", told?.len(), 1)
 }
 
 async fn secret(store: &Store, name: &str, new: u8) -> Result<[u8; 32], Violation> {

@@ -11,7 +11,7 @@ use crate::{Payload, SessionHash, SessionStore, StoredSession};
 
 type Store = Arc<dyn SessionStore>;
 
-/// Every rule, in reading order.
+/// All rules, in reading order.
 pub const RULES: &[Rule<Store>] = &[
     rule!("session-round-trip", round_trip),
     rule!("session-of-each-name", of_each_name),
@@ -32,7 +32,7 @@ pub const RULES: &[Rule<Store>] = &[
     rule!("session-sweep", sweep),
 ];
 
-/// What was stored is what is loaded.
+/// A session is loaded as it was stored.
 async fn round_trip(store: Store) -> Verdict {
     let stored = StoredSession {
         data: Payload::from_text(r#"{"of":"🦀"}"#.to_owned()).expect("it is JSON"),
@@ -51,7 +51,7 @@ async fn of_each_name(store: Store) -> Verdict {
     expect(&store, 7, 0, None).await
 }
 
-/// A name is not given twice, and whose it is keeps what it has.
+/// A name cannot be given twice, and its session keeps its data.
 async fn name_is_taken(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     let refused = store.create(session(1, 90)).await.is_err();
@@ -59,7 +59,7 @@ async fn name_is_taken(store: Store) -> Verdict {
     expect(&store, 1, 0, Some(60)).await
 }
 
-/// Under its name, a session comes to hold something else, and to expire then.
+/// A session that is replaced under its own name gets the new data and the new expiry.
 async fn replaced(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     create(&store, &session(2, 60)).await?;
@@ -67,23 +67,25 @@ async fn replaced(store: Store) -> Verdict {
         data: Payload::from_text(r#"{"changed":true}"#.to_owned()).expect("it is JSON"),
         ..session(1, 120)
     };
-    equal("it is there", replace(&store, 1, &changed, 0).await?, true)?;
+    equal("found", replace(&store, 1, &changed, 0).await?, true)?;
     equal("the session", load(&store, 1, 90).await?, Some(changed))?;
     expect(&store, 2, 0, Some(60)).await
 }
 
-/// Under another name, it is the new one, and the old name is nobody's.
+/// A session that is replaced under a new name has only the new name. The old name has no
+/// session.
 async fn renamed(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     create(&store, &session(2, 60)).await?;
     let new = session(3, 120);
-    equal("it is there", replace(&store, 1, &new, 0).await?, true)?;
+    equal("found", replace(&store, 1, &new, 0).await?, true)?;
     expect(&store, 1, 0, None).await?;
     equal("the new one", load(&store, 3, 90).await?, Some(new))?;
     expect(&store, 2, 0, Some(60)).await
 }
 
-/// A name that is taken is not given once more, and nothing happens to either.
+/// A session cannot be replaced under a name that another session has. Both sessions stay as they
+/// are.
 async fn renamed_to_taken_name(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     create(&store, &session(2, 90)).await?;
@@ -93,17 +95,17 @@ async fn renamed_to_taken_name(store: Store) -> Verdict {
     expect(&store, 2, 0, Some(90)).await
 }
 
-/// What is not there is not brought into being.
+/// Replacing a missing session creates nothing.
 async fn replace_creates_nothing(store: Store) -> Verdict {
     let was_there = replace(&store, 1, &session(1, 60), 0).await?;
-    equal("whether it was there", was_there, false)?;
+    equal("found", was_there, false)?;
     let was_there = replace(&store, 1, &session(2, 60), 0).await?;
-    equal("whether it was there", was_there, false)?;
+    equal("found", was_there, false)?;
     expect(&store, 1, 0, None).await?;
     expect(&store, 2, 0, None).await
 }
 
-/// Of many who replace a session by others at once, one does.
+/// If several callers replace the same session concurrently, exactly one succeeds.
 async fn one_replacement(store: Store) -> Verdict {
     create(&store, &session(0, 60)).await?;
     let replacements = (1..=16).map(|number| {
@@ -116,68 +118,68 @@ async fn one_replacement(store: Store) -> Verdict {
     let replaced: Result<Vec<_>, Violation> = join_all(replacements).await.into_iter().collect();
     let replaced = replaced?;
     let winners = replaced.iter().filter(|replaced| **replaced).count();
-    equal("how many did", winners, 1)?;
+    equal("the number of replacements", winners, 1)?;
     for (number, is_there) in (1..=16).zip(replaced) {
         expect(&store, number, 0, is_there.then_some(60)).await?;
     }
     Ok(())
 }
 
-/// A session that is prolonged holds what it did.
+/// A prolonged session keeps its data.
 async fn prolonged(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     create(&store, &session(2, 60)).await?;
-    equal("it is there", prolong(&store, 1, 120, 0).await?, true)?;
+    equal("found", prolong(&store, 1, 120, 0).await?, true)?;
     let loaded = load(&store, 1, 90).await?;
     equal("the session", loaded, Some(session(1, 120)))?;
     expect(&store, 2, 0, Some(60)).await
 }
 
-/// What is not there does not come into being by that.
+/// Prolonging a missing session creates nothing.
 async fn prolong_creates_nothing(store: Store) -> Verdict {
     let was_there = prolong(&store, 1, 60, 0).await?;
-    equal("whether it was there", was_there, false)?;
+    equal("found", was_there, false)?;
     expect(&store, 1, 0, None).await
 }
 
-/// A session is there until the second in which it expires.
+/// A session exists until the second in which it expires.
 async fn expired_is_not_loaded(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     expect(&store, 1, 59, Some(60)).await?;
     expect(&store, 1, 60, None).await
 }
 
-/// And is not replaced after that.
+/// An expired session cannot be replaced.
 async fn expired_is_not_replaced(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     let was_there = replace(&store, 1, &session(1, 120), 60).await?;
-    equal("whether it was there", was_there, false)
+    equal("found", was_there, false)
 }
 
-/// Nor made to last longer.
+/// An expired session cannot be prolonged.
 async fn expired_is_not_prolonged(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     let was_there = prolong(&store, 1, 120, 60).await?;
-    equal("whether it was there", was_there, false)
+    equal("found", was_there, false)
 }
 
-/// What was taken is not there any more.
+/// A taken session does not exist any more.
 async fn taken_is_gone(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     create(&store, &session(2, 60)).await?;
     let taken = take(&store, 1, 0).await?.map(|taken| taken.id);
-    equal("which was taken", taken, Some(name(1)))?;
+    equal("the name of the taken session", taken, Some(name(1)))?;
     expect(&store, 1, 0, None).await?;
     expect(&store, 2, 0, Some(60)).await
 }
 
-/// What has expired is not for anybody to take.
+/// An expired session cannot be taken.
 async fn expired_is_not_taken(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
-    equal("what was taken", take(&store, 1, 60).await?, None)
+    equal("the taken session", take(&store, 1, 60).await?, None)
 }
 
-/// Of many who take the same session at once, one gets it.
+/// If several callers take the same session concurrently, exactly one gets it.
 async fn one_taker(store: Store) -> Verdict {
     create(&store, &session(1, 60)).await?;
     let takers = (0..16).map(|_| async {
@@ -186,10 +188,10 @@ async fn one_taker(store: Store) -> Verdict {
     });
     let taken: Result<Vec<_>, Violation> = join_all(takers).await.into_iter().collect();
     let winners = taken?.into_iter().flatten().count();
-    equal("how many got it", winners, 1)
+    equal("the number of takers with the session", winners, 1)
 }
 
-/// What has expired is swept, and nothing else.
+/// A sweep removes all expired sessions, and no others.
 async fn sweep(store: Store) -> Verdict {
     for number in 0..8 {
         let expires_in = if number % 2 == 0 { 60 } else { 120 };
@@ -203,9 +205,9 @@ async fn sweep(store: Store) -> Verdict {
         }
         swept += some;
     }
-    equal("how many were swept", swept, 4)?;
+    equal("the number of swept sessions", swept, 4)?;
     for number in 0..8 {
-        // Looked at as of before it had expired.
+        // This time is before all sessions expire, so only the sweep can have removed one.
         expect(&store, number, 0, (number % 2 == 1).then_some(120)).await?;
     }
     Ok(())
@@ -221,7 +223,7 @@ fn name(number: u8) -> SessionHash {
     SessionHash::new(hash)
 }
 
-/// A session that expires in so many seconds.
+/// A session that expires after this number of seconds.
 fn session(number: u8, expires_in: i64) -> StoredSession {
     let text = format!(r#"{{"of":{number}}}"#);
     StoredSession {
@@ -268,9 +270,9 @@ async fn take(store: &Store, number: u8, second: i64) -> Result<Option<StoredSes
     taken.map_err(failed("take"))
 }
 
-/// There is a session that expires then, or there is none.
+/// Requires that a session has this expiry, or that there is none.
 async fn expect(store: &Store, number: u8, second: i64, expires: Option<i64>) -> Verdict {
     let loaded = load(store, number, second).await?;
     let actual = loaded.map(|session| session.expires_at);
-    equal("when a session expires", actual, expires.map(at))
+    equal("the expiry of a session", actual, expires.map(at))
 }

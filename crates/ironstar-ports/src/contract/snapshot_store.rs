@@ -10,21 +10,21 @@ use crate::{Mark, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId
 
 type Store = Arc<dyn SnapshotStore>;
 
-/// Every rule, in reading order.
+/// All rules, in reading order.
 pub const RULES: &[Rule<Store>] = &[
     rule!("snapshot-round-trip", round_trip),
     rule!("snapshot-of-each-stream", of_each_stream),
     rule!("snapshot-saved-last", saved_last),
 ];
 
-/// What was saved is what is loaded.
+/// A snapshot is loaded as it was saved.
 async fn round_trip(store: Store) -> Verdict {
     let saved = snapshot("Todo", "1", 5);
     save(&store, &saved).await?;
     equal("snapshot", load(&store, &saved.stream).await?, Some(saved))
 }
 
-/// A stream has its own snapshot, or none: its type and its id name it.
+/// Each stream has its own snapshot, or none. The type and the id of a stream both count.
 async fn of_each_stream(store: Store) -> Verdict {
     let saved = [
         snapshot("Todo", "1", 5),
@@ -40,8 +40,8 @@ async fn of_each_stream(store: Store) -> Verdict {
     expect(&store, &StreamId::new("List", "2"), None).await
 }
 
-/// A snapshot takes the place of the one before, also one of an earlier
-/// sequence: the later one did not fit then.
+/// A snapshot replaces the former one, even if that has a later sequence: the saver found that
+/// the former snapshot did not fit.
 async fn saved_last(store: Store) -> Verdict {
     for sequence in [5, 9, 7] {
         let saved = snapshot("Todo", "1", sequence);
@@ -51,7 +51,7 @@ async fn saved_last(store: Store) -> Verdict {
     Ok(())
 }
 
-/// A snapshot that no other is equal to.
+/// A unique snapshot.
 fn snapshot(aggregate_type: &str, id: &str, sequence: u64) -> Snapshot {
     let text = format!(r#"{{"text":"🦀 {aggregate_type} {id}","at":{sequence}}}"#);
     Snapshot {
@@ -74,7 +74,7 @@ async fn load(store: &Store, stream: &StreamId) -> Result<Option<Snapshot>, Viol
     loaded.map_err(failed("load_snapshot"))
 }
 
-/// There is a snapshot of this sequence, or none.
+/// Requires that the stream has a snapshot with this sequence, or none.
 async fn expect(store: &Store, stream: &StreamId, sequence: Option<Sequence>) -> Verdict {
     let loaded = load(store, stream).await?;
     let actual = loaded.map(|snapshot| snapshot.sequence);

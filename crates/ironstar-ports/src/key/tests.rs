@@ -10,7 +10,7 @@ fn key(text: &str) -> Key {
 }
 
 #[test]
-fn keys_name_streams_and_encode_what_users_choose() {
+fn stream_keys_encode_special_characters() {
     let plain = StreamId::new("Todo", "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e");
     assert_eq!(
         Key::of_stream(&plain).as_str(),
@@ -62,7 +62,7 @@ fn expressions_are_brought_into_canonical_form() {
 }
 
 #[test]
-fn what_is_not_an_expression_is_refused() {
+fn malformed_expression_is_refused() {
     for text in ["", "/", "/a", "a/", "a//b"] {
         assert_eq!(text.parse::<KeyExpr>(), Err(KeyExprError::EmptyChunk));
     }
@@ -86,7 +86,7 @@ fn what_is_not_an_expression_is_refused() {
 }
 
 #[test]
-fn what_concerns_one_visitor_has_keys_of_its_own() {
+fn session_keys_differ_from_stream_keys() {
     let key = Key::of_session("0a1b", "theme");
     assert_eq!(key.as_str(), "events/session/0a1b/theme");
     assert_eq!(Key::session_in(key.as_str()), Some(("0a1b", "theme")));

@@ -16,7 +16,7 @@ const MUTANTS: &[(&str, Mutation)] = &[
     ("every-subscriber", Mutation::ReplacesSameExpression),
     ("publisher-order", Mutation::SwapsTwoMessages),
     ("never-blocks", Mutation::WaitsForSlowSubscribers),
-    ("drop-harms-nobody", Mutation::FailsOnDroppedSubscription),
+    ("drop-is-isolated", Mutation::FailsOnDroppedSubscription),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -13,7 +13,7 @@ fn assert_reported_at(failure: &Failure, expectation: &str) {
 }
 
 #[test]
-fn what_is_decided_becomes_history() {
+fn decided_events_become_history() {
     given::<Door>([])
         .then_state(Door::default())
         .when(DoorCommand::open("Ada"))
@@ -33,7 +33,7 @@ fn what_is_decided_becomes_history() {
 }
 
 #[test]
-fn other_events_are_told_by_their_difference() {
+fn unexpected_events_are_reported_with_a_difference() {
     let failure = failure_of(|| {
         given::<Door>([DoorEvent::opened("Ada"), DoorEvent::Shut])
             .when(DoorCommand::open("Ben"))
@@ -58,7 +58,7 @@ then (- expected, + got):
 }
 
 #[test]
-fn a_refusal_is_told_with_its_reason() {
+fn unexpected_refusal_is_reported_with_its_reason() {
     let failure = failure_of(|| {
         given::<Door>([]).when(DoorCommand::Shut).then_nothing();
     });
@@ -77,7 +77,7 @@ then (- expected, + got):
 }
 
 #[test]
-fn another_refusal_or_none_is_a_failure() {
+fn missing_or_different_refusal_is_a_failure() {
     let failure = failure_of(|| {
         given::<Door>([])
             .when(DoorCommand::Shut)
@@ -94,7 +94,7 @@ fn another_refusal_or_none_is_a_failure() {
 }
 
 #[test]
-fn another_state_is_told_by_its_difference() {
+fn unexpected_state_is_reported_with_a_difference() {
     let failure = failure_of(|| {
         given::<Door>([DoorEvent::Rang]).then_state(OPEN);
     });

@@ -34,18 +34,18 @@ fn samples<const FAULT: u8>() -> Vec<DoorEvent<FAULT>> {
     vec![DoorEvent::opened("Ben"), DoorEvent::Shut, DoorEvent::Rang]
 }
 
-/// What is said of a sound door's events and these files.
+/// The report about a sound door's events with these files.
 fn told(files: &[File]) -> String {
     failure_of(|| check_golden_files::<DoorEvent>(files, samples())).message
 }
 
-/// What is said if this is in place of [`OPENED_2`].
+/// The report with this text in place of [`OPENED_2`].
 fn told_of_version_2(text: &'static str) -> String {
     told(&[OPENED_1, ("opened", 2, text), SHUT, RANG])
 }
 
 #[test]
-fn files_that_hold_are_accepted() {
+fn correct_files_are_accepted() {
     let with_note = r#"{
         "stored": {"type": "opened", "by": "Ada", "note": "gently"},
         "reads_as": {"type": "opened", "by": "Ada", "note": "gently"}
@@ -74,7 +74,7 @@ it could be:
 }
 
 #[test]
-fn a_missing_file_of_an_older_version_is_asked_for() {
+fn missing_file_of_an_older_version_is_requested() {
     let expected = "there is no golden file of `opened` version 1
 to do:
     write one with a payload that was really stored";
@@ -82,7 +82,7 @@ to do:
 }
 
 #[test]
-fn a_file_of_what_there_is_not_is_refused() {
+fn file_of_an_unknown_type_or_version_is_refused() {
     let newer = ("shut", 2, SHUT.2);
     let gone = ("ajar", 1, SHUT.2);
     let none = ("shut", 0, SHUT.2);
@@ -104,21 +104,21 @@ but:
 }
 
 #[test]
-fn what_is_not_a_golden_file_is_refused() {
+fn malformed_golden_file_is_refused() {
     for text in [
         r#"{"stored": {"type": "opened"}}"#,
         r#"{"stored": {}, "reads_as": {}, "note": ""}"#,
         "{",
     ] {
         let told = told_of_version_2(text);
-        let headline = "a golden file of `opened` version 2 is not one\nbecause:";
+        let headline = "a golden file of `opened` version 2 is invalid\nbecause:";
         assert!(told.starts_with(headline), "{told}");
     }
 }
 
 #[test]
 fn a_field_added_without_a_version_is_found() {
-    // As if `by` were new, and had a default.
+    // In this case, `by` is a new field with a default.
     let opened = r#"{"stored": {"type": "opened"}, "reads_as": {"type": "opened", "by": ""}}"#;
     let expected = r#"written as (- expected, + got):
       {
@@ -146,7 +146,7 @@ fn a_field_of_another_type_is_found() {
     let told = told_of_version_2(opened);
     assert!(told.starts_with(CHANGED), "{told}");
     assert!(
-        told.contains("is refused:\n    its payload is not what it should be: "),
+        told.contains("is refused:\n    its payload does not have the shape of this version: "),
         "{told}"
     );
 }

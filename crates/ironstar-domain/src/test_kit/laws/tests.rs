@@ -16,7 +16,7 @@ fn a_day() -> [DoorCommand; 4] {
     ]
 }
 
-/// What is said of a door with this fault.
+/// The report about a door with this fault.
 fn told<const FAULT: u8>() -> String {
     failure_of(|| check_laws::<Door<FAULT>>(a_day())).message
 }
@@ -29,7 +29,7 @@ fn law(told: &str) -> &str {
 }
 
 #[test]
-fn deciding_and_changing_are_deterministic() {
+fn nondeterministic_decision_or_change_is_found() {
     assert_eq!(
         law(&told::<FICKLE>()),
         "a command is decided in the same way every time"
@@ -62,17 +62,17 @@ state:
 
 #[test]
 fn a_replay_that_differs_is_found() {
-    let law_of_replay = "the history replayed gives the state in which it was lived";
+    let law_of_replay = "a replay of the history gives the same state";
     assert_eq!(law(&told::<HASTY>()), law_of_replay);
 }
 
 #[test]
-fn what_json_loses_is_found() {
+fn data_lost_in_json_is_found() {
     assert_eq!(
         law(&told::<LOSSY_STATE>()),
         "a state reads back from JSON as it was"
     );
-    let law_of_events = "what is stored of an event reads back as the same event";
+    let law_of_events = "a stored event reads back as the same event";
     assert_eq!(law(&told::<LOSSY_EVENT>()), law_of_events);
 }
 
@@ -92,7 +92,7 @@ read (- expected, + got):
 }
 
 #[test]
-fn what_is_wrongly_named_is_found() {
+fn wrong_name_or_version_is_found() {
     let law_of_tags = "an event's type is the `type` tag of its payload";
     assert_eq!(law(&told::<MISTAGGED>()), law_of_tags);
     assert_eq!(
@@ -107,7 +107,7 @@ fn what_is_wrongly_named_is_found() {
 }
 
 #[test]
-fn it_is_reported_where_the_laws_are_checked() {
+fn broken_law_is_reported_at_the_line_of_the_check() {
     let failure = failure_of(|| {
         check_laws::<Door<IDLE>>(a_day());
     });

@@ -47,7 +47,7 @@ read as (- expected, + got):
 }
 
 #[test]
-fn what_is_refused_does_not_read() {
+fn reads_as_fails_if_the_event_is_refused() {
     let failure = failure_of(|| {
         stored::<DoorEvent>("opened", 1, "{}").reads_as(DoorEvent::Shut);
     });
@@ -57,7 +57,7 @@ fn what_is_refused_does_not_read() {
 }
 
 #[test]
-fn what_reads_is_not_refused() {
+fn is_refused_fails_if_the_event_is_read() {
     let shut = r#"{"type":"shut"}"#;
     let failure = failure_of(|| {
         stored::<DoorEvent>("shut", 1, shut).is_refused();
@@ -76,7 +76,7 @@ fn what_reads_is_not_refused() {
 }
 
 #[test]
-fn another_reason_is_a_failure() {
+fn is_refused_as_fails_for_another_reason() {
     let failure = failure_of(|| {
         stored::<DoorEvent>("opened", 1, "{}").is_refused_as("because");
     });

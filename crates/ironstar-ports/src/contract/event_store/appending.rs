@@ -1,4 +1,4 @@
-//! What an append does, and what it does not.
+//! The rules of appends.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -11,14 +11,14 @@ use super::support::{
 use crate::contract::{Verdict, Violation, equal};
 use crate::{Append, AppendError, ExpectedSequence, Mark, Position, Sequence, StreamAppend};
 
-/// A new store has no events, and says so everywhere.
+/// A new store has no events: its head, log and streams are empty.
 pub(super) async fn empty_store(store: Store) -> Verdict {
     equal("head", head(&store).await?, Position::START)?;
     equal("log", log(&store).await?, vec![])?;
     equal("stream", stream_events(&store, &stream(1)).await?, vec![])
 }
 
-/// What was appended is what is read, by stream and in the log.
+/// Events are read as they were appended, both from the stream and from the log.
 pub(super) async fn round_trip(store: Store) -> Verdict {
     let mut event = event("renamed", json!({"text": "Grüße \u{1F31F} \"'\\\u{2028}"}));
     event.schema_version = 7;
@@ -54,7 +54,7 @@ pub(super) async fn sequences(store: Store) -> Verdict {
     equal("stored", sequence_numbers(&stored), vec![0, 1, 2])
 }
 
-/// Positions count from 1 over the whole log, and the head is the last.
+/// Positions count from 1 over the whole log, and the head is the last position.
 pub(super) async fn positions(store: Store) -> Verdict {
     let first = append(&store, stream(1), NoStream, some_events(2)).await?;
     let second = append(&store, stream(2), NoStream, some_events(1)).await?;
@@ -64,7 +64,7 @@ pub(super) async fn positions(store: Store) -> Verdict {
     equal("log", position_numbers(&log(&store).await?), vec![1, 2, 3])
 }
 
-/// An append answers the mark of the stream's last event.
+/// The answer to an append has the mark of the stream's last event.
 pub(super) async fn marks(store: Store) -> Verdict {
     for (number, expected) in [(1, NoStream), (3, exact(1))] {
         let ids = [number, number + 1].map(Uuid::from_u128);
@@ -79,14 +79,14 @@ pub(super) async fn marks(store: Store) -> Verdict {
     Ok(())
 }
 
-/// `NoStream` is met by a stream without events only.
+/// `NoStream` accepts only a stream without events.
 pub(super) async fn expect_no_stream(store: Store) -> Verdict {
     append(&store, stream(2), NoStream, some_events(1)).await?;
     append(&store, stream(1), NoStream, some_events(1)).await?;
     conflict(&store, stream(1), NoStream, Some(Sequence::FIRST)).await
 }
 
-/// `Exact` is met by a stream whose last event has that sequence only.
+/// `Exact` accepts only a stream whose last event has that sequence.
 pub(super) async fn expect_exact(store: Store) -> Verdict {
     conflict(&store, stream(1), exact(0), None).await?;
     append(&store, stream(1), NoStream, some_events(2)).await?;
@@ -97,14 +97,14 @@ pub(super) async fn expect_exact(store: Store) -> Verdict {
     conflict(&store, stream(2), exact(u64::MAX), None).await
 }
 
-/// `Any` is always met.
+/// `Any` accepts every stream.
 pub(super) async fn expect_any(store: Store) -> Verdict {
     append(&store, stream(1), ExpectedSequence::Any, some_events(1)).await?;
     append(&store, stream(1), ExpectedSequence::Any, some_events(1)).await?;
     Ok(())
 }
 
-/// An append that is refused leaves no trace, not even a gap.
+/// A refused append leaves no trace, not even a gap.
 pub(super) async fn conflict_appends_nothing(store: Store) -> Verdict {
     append(&store, stream(1), NoStream, some_events(2)).await?;
     let before = log(&store).await?;
@@ -127,8 +127,8 @@ pub(super) async fn empty_append(store: Store) -> Verdict {
     )))
 }
 
-/// An append may go to several streams, and to one of them twice. Positions
-/// follow its order, and it answers where each stream is.
+/// An append may name several streams, and one of them twice. Positions follow the append's
+/// order, and the answer has the end of each stream.
 pub(super) async fn several_streams(store: Store) -> Verdict {
     append(&store, stream(2), NoStream, some_events(1)).await?;
     let appended = append_all(
@@ -161,8 +161,7 @@ pub(super) async fn several_streams(store: Store) -> Verdict {
     equal("the streams in the log", order, expected)
 }
 
-/// When one of several streams is not where it was expected, none of them gets
-/// an event.
+/// If one of several streams does not have the expected sequence, no stream gets an event.
 pub(super) async fn all_or_none(store: Store) -> Verdict {
     append(&store, stream(2), NoStream, some_events(2)).await?;
     for appends in [
@@ -195,7 +194,7 @@ pub(super) async fn all_or_none(store: Store) -> Verdict {
     Ok(())
 }
 
-/// What was read once is read again, whatever happens after it.
+/// Later appends do not change stored events.
 pub(super) async fn immutable(store: Store) -> Verdict {
     let first = vec![event("happened", json!({"first": true}))];
     append(&store, stream(1), NoStream, first).await?;

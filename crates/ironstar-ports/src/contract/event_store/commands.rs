@@ -1,4 +1,4 @@
-//! What holds for commands that carry a key.
+//! The rules of commands with a key.
 
 use futures::future::join_all;
 
@@ -10,8 +10,8 @@ use crate::{
     Mark, Outcome, Position, StreamHead,
 };
 
-/// A command that is sent again is answered again, and appends nothing, also
-/// when its expectations do not hold any more.
+/// A repeated command gets the stored answer and appends nothing, even if its expected sequences
+/// do not match any more.
 pub(super) async fn answers_again(store: Store) -> Verdict {
     let first = send(&store, "key", "request", 1, NoStream, 2).await?;
     append(&store, stream(1), exact(1), some_events(1)).await?;
@@ -21,7 +21,7 @@ pub(super) async fn answers_again(store: Store) -> Verdict {
     equal("the log", log(&store).await?, before)
 }
 
-/// What was answered to a command can be asked for by its key.
+/// The stored answer to a command can be read by its key.
 pub(super) async fn outcome_is_known(store: Store) -> Verdict {
     equal("unknown key", outcome(&store, "key").await?, None)?;
     let appended = send(&store, "key", "request", 1, NoStream, 2).await?;
@@ -46,8 +46,7 @@ pub(super) async fn key_is_not_reused(store: Store) -> Verdict {
     equal("head", head(&store).await?, Position::new(1))
 }
 
-/// A command that changes nothing is remembered too. The answer says where its
-/// stream is.
+/// A command without events is stored, too. Its answer has the end of its stream.
 pub(super) async fn nothing_to_change(store: Store) -> Verdict {
     append(&store, stream(1), NoStream, some_events(2)).await?;
     append(&store, stream(2), NoStream, some_events(1)).await?;
@@ -68,21 +67,23 @@ pub(super) async fn nothing_to_change(store: Store) -> Verdict {
     equal("the second answer", again, expected)
 }
 
-/// A command that was refused is not remembered: it may be sent again.
+/// A refused command is not stored, so it may be sent again.
 pub(super) async fn refusal_is_not_recorded(store: Store) -> Verdict {
     append(&store, stream(1), NoStream, some_events(2)).await?;
     let refused = with_key("key", "request", 1, exact(0), 1);
     let answer = store.append(refused).await;
     if !matches!(answer, Err(AppendError::Conflict { .. })) {
-        return Err(Violation(format!("it must be refused, but: {answer:?}")));
+        return Err(Violation(format!(
+            "the command must be refused, but: {answer:?}"
+        )));
     }
     equal("the key", outcome(&store, "key").await?, None)?;
     send(&store, "key", "request", 1, exact(1), 1).await?;
     equal("head", head(&store).await?, Position::new(3))
 }
 
-/// However often a command is sent at the same time, it is carried out once,
-/// and everyone gets the same answer.
+/// A command that is sent several times concurrently runs once, and all senders get the same
+/// answer.
 pub(super) async fn one_of_many(store: Store) -> Verdict {
     let answers = join_all((0..16).map(|id| {
         let append = with_key("key", "request", id, ExpectedSequence::Any, 1);
@@ -113,7 +114,7 @@ pub(super) async fn second_key(store: Store) -> Verdict {
     equal("head", head(&store).await?, Position::new(1))
 }
 
-/// A command that was stored under an earlier key of it is answered again.
+/// A command that was stored under one of its earlier keys gets the stored answer.
 pub(super) async fn earlier_key(store: Store) -> Verdict {
     let first = send(&store, "earlier", "request", 1, NoStream, 1).await?;
     let append = with_earlier_key("key", "request", 2);
@@ -122,7 +123,7 @@ pub(super) async fn earlier_key(store: Store) -> Verdict {
     equal("head", head(&store).await?, Position::new(1))
 }
 
-/// An earlier key that belongs to another command does not hinder the append.
+/// An earlier key that belongs to another command does not prevent the append.
 pub(super) async fn earlier_key_of_another_command(store: Store) -> Verdict {
     let other = send(&store, "earlier", "request", 1, NoStream, 1).await?;
     let append = with_earlier_key("key", "other request", 2);

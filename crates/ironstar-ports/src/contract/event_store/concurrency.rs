@@ -1,4 +1,4 @@
-//! What holds when many append at once.
+//! The rules of concurrent appends.
 
 use futures::future::join_all;
 
@@ -10,7 +10,7 @@ use super::support::{
 use crate::contract::{Verdict, Violation, equal, failed, let_others_run};
 use crate::{Append, AppendError, ExpectedSequence, Position, StreamId};
 
-/// Of many who expect the same sequence at once, one wins.
+/// If several concurrent appends expect the same sequence, exactly one succeeds.
 pub(super) async fn one_winner(store: Store) -> Verdict {
     append(&store, stream(1), NoStream, some_events(1)).await?;
     for round in 0..8 {
@@ -31,8 +31,8 @@ pub(super) async fn one_winner(store: Store) -> Verdict {
     equal("stored", sequence_numbers(&stored), (0..9).collect())
 }
 
-/// Positions have no gaps and no doubles, and neither have sequences, whoever
-/// appends and is refused at the same time.
+/// Positions and sequences have no gaps and no duplicates, even if many appends run concurrently
+/// and some are refused.
 pub(super) async fn contiguous_under_contention(store: Store) -> Verdict {
     let rivals = join_all((0..32).map(|_| contend(&store)));
     let loners = join_all((1..=32).map(|id| extend(&store, stream(id), 8)));
@@ -53,8 +53,8 @@ pub(super) async fn contiguous_under_contention(store: Store) -> Verdict {
     Ok(())
 }
 
-/// A reader that follows the log while others append never sees an event
-/// before those below it.
+/// A reader that follows the log during appends never sees an event before the events with lower
+/// positions.
 pub(super) async fn visible_in_order(store: Store) -> Verdict {
     let follow = async {
         let mut last = Position::START;
@@ -84,7 +84,7 @@ async fn extend(store: &Store, stream: StreamId, count: u64) -> Verdict {
     Ok(())
 }
 
-/// Tries to be the first on stream 0 a few times. Returns how often it was.
+/// Tries several times to append the first event of stream 0. Returns the number of successes.
 async fn contend(store: &Store) -> Result<u64, Violation> {
     let mut won = 0;
     for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! What is read, page by page.
+//! The rules of reading page by page.
 
 use super::Store;
 use super::support::{

@@ -1,4 +1,4 @@
-//! What the rules append, and how they look at it.
+//! Events for the rules, and calls that report errors as violations.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -59,7 +59,7 @@ pub(super) fn position_numbers(envelopes: &[Envelope]) -> Vec<u64> {
         .collect()
 }
 
-/// Appends to one stream, and returns where it is now.
+/// Appends to one stream, and returns the new end of the stream.
 pub(super) async fn append(
     store: &Store,
     stream: StreamId,
@@ -95,13 +95,13 @@ pub(super) async fn append_all(
     store.append(append).await.map_err(failed("append"))
 }
 
-/// The sequence that an append must have left its stream at.
+/// Returns the sequence in the answer to an append.
 pub(super) fn last_sequence(head: &StreamHead) -> Result<Sequence, Violation> {
     head.sequence
         .ok_or_else(|| Violation("a stream with events must have a sequence".to_owned()))
 }
 
-/// Appends what must be refused, and returns where the stream is said to be.
+/// Requires that an append is refused, and returns the sequence that the refusal names.
 pub(super) async fn refused(
     store: &Store,
     stream: StreamId,

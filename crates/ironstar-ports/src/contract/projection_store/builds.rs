@@ -1,4 +1,4 @@
-//! What holds for builds, from their beginning to their end.
+//! The rules of builds, from their beginning to their end.
 
 use super::Store;
 use super::support::{
@@ -12,8 +12,7 @@ use crate::{
     Position, UpdateError,
 };
 
-/// At first there are no builds. One begins at the start, and without
-/// documents.
+/// A new store has no builds. A new build begins at the start, and without documents.
 pub(super) async fn begins_empty(store: Store) -> Verdict {
     equal("builds", builds(&store).await?, vec![])?;
     let begun = begin_of(&store, NAME, 7).await?;
@@ -38,10 +37,10 @@ pub(super) async fn begins_empty(store: Store) -> Verdict {
     let mut query = page(&[OPEN], None, 9);
     query.keys = vec!["a".to_owned()];
     let found = find_in(&store, expected.build, query).await?;
-    equal("what is found", found, expected)
+    equal("the answer to the query", found, expected)
 }
 
-/// A build under way goes on when it is begun again, as it is.
+/// Beginning a build that is in progress continues it unchanged.
 pub(super) async fn goes_on(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
@@ -56,7 +55,7 @@ pub(super) async fn goes_on(store: Store) -> Verdict {
     says(&store, id, "at", Some("5")).await
 }
 
-/// So does one that was cancelled.
+/// Beginning a build that was cancelled continues it.
 pub(super) async fn goes_on_after_all(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
@@ -72,8 +71,8 @@ pub(super) async fn goes_on_after_all(store: Store) -> Verdict {
     advance(&store, id, 5, 6).await
 }
 
-/// A build under way ends when one of another version begins, which begins
-/// anew. The live one stays.
+/// When a build of another version begins, the build in progress ends. The new build begins at
+/// the start, and the live build stays.
 pub(super) async fn of_another_version(store: Store) -> Verdict {
     let live = live(&store, 3).await?;
     let first = begin(&store, 4).await?;
@@ -91,22 +90,21 @@ pub(super) async fn of_another_version(store: Store) -> Verdict {
     equal("builds", states(&store).await?, expected)
 }
 
-/// No number is used twice.
+/// No build number is used twice.
 pub(super) async fn numbers(store: Store) -> Verdict {
     let mut ids = vec![live(&store, 1).await?];
     for (version, other) in [(2, "a"), (3, "b"), (2, "c")] {
-        // The one before ends.
+        // The former build of this projection ends here.
         ids.push(begin(&store, version).await?);
         ids.push(begin_of(&store, other, 1).await?.id);
     }
     ids.push(begin(&store, 3).await?);
     ids.sort_unstable();
     ids.dedup();
-    equal("how many numbers", ids.len(), 8)
+    equal("the number of different ids", ids.len(), 8)
 }
 
-/// Builds are listed by name, and the live one comes first. Those that have
-/// ended are not listed.
+/// Builds are listed by name, the live one first. Ended builds are not listed.
 pub(super) async fn in_order(store: Store) -> Verdict {
     for name in ["b", "c", "a"] {
         begin_of(&store, name, 1).await?;
@@ -134,7 +132,7 @@ pub(super) async fn in_order(store: Store) -> Verdict {
     equal("builds", listed, expected)
 }
 
-/// What is under way can be cancelled, and keeps what it has. Nothing else can.
+/// Only a build in progress can be cancelled. It keeps its documents.
 pub(super) async fn cancelled(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     advance(&store, build, 0, 5).await?;
@@ -148,8 +146,8 @@ pub(super) async fn cancelled(store: Store) -> Verdict {
     stands(&store, other, BuildState::Live, 0).await
 }
 
-/// A build that is made of another history ends, whatever its state. It stays if its
-/// checkpoint is not the one that was looked at.
+/// A build of another history is discarded in any state. It stays if its checkpoint is not the
+/// expected one.
 pub(super) async fn discarded(store: Store) -> Verdict {
     let at = place(5, 1);
     let elsewhere = [place(5, 2), Position::new(5).into(), LogPlace::START];
@@ -172,14 +170,13 @@ pub(super) async fn discarded(store: Store) -> Verdict {
         update(&store, id, BuildUpdate::Discard(at)).await?;
         equal("builds", builds(&store).await?, vec![])?;
         let found = find(&store, DocumentSource::Build(id), DocumentQuery::default()).await?;
-        equal("what is found", found, None)?;
+        equal("the answer to the query", found, None)?;
         equal("live", found_live(&store, NAME).await?, None)?;
     }
     Ok(())
 }
 
-/// A build that has ended is not found and cannot be updated, as if it had never
-/// been.
+/// An ended build is not found and cannot be updated, just like an unknown build.
 pub(super) async fn that_has_ended(store: Store) -> Verdict {
     let ended = begin(&store, 1).await?;
     advance(&store, ended, 0, 5).await?;
@@ -188,7 +185,7 @@ pub(super) async fn that_has_ended(store: Store) -> Verdict {
     for build in [ended, unknown] {
         for query in [DocumentQuery::default(), by_keys(&["at"])] {
             let found = find(&store, DocumentSource::Build(build), query).await?;
-            equal("what is found", found, None)?;
+            equal("the answer to the query", found, None)?;
         }
         for update in [
             BuildUpdate::Promote,

@@ -1,4 +1,4 @@
-//! What holds for commits.
+//! The rules of commits.
 
 use futures::future::join_all;
 
@@ -13,7 +13,7 @@ use crate::{
     Position,
 };
 
-/// A commit moves the checkpoint, also one that changes nothing else.
+/// A commit moves the checkpoint, even if it changes no document.
 pub(super) async fn moves_the_checkpoint(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     for (from, to, changes) in [
@@ -31,8 +31,8 @@ pub(super) async fn moves_the_checkpoint(store: Store) -> Verdict {
     says(&store, build, "a", Some("2")).await
 }
 
-/// A commit from where the checkpoint is not changes nothing, and tells where
-/// it is.
+/// A commit from another place than the checkpoint's changes nothing. The refusal names the
+/// checkpoint.
 pub(super) async fn from_elsewhere(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
@@ -50,8 +50,8 @@ pub(super) async fn from_elsewhere(store: Store) -> Verdict {
     Ok(())
 }
 
-/// A checkpoint keeps its mark, and a commit from the same position of another
-/// history changes nothing.
+/// A checkpoint keeps its mark. A commit from the same position in another history changes
+/// nothing.
 pub(super) async fn in_another_history(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     let [ours, others] = [1, 2].map(|id| place(5, id));
@@ -75,7 +75,7 @@ pub(super) async fn in_another_history(store: Store) -> Verdict {
     Ok(())
 }
 
-/// Of many who commit from the same checkpoint at once, one wins.
+/// If several concurrent commits start from the same checkpoint, exactly one succeeds.
 pub(super) async fn one_winner(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     for from in 0..8 {
@@ -97,8 +97,8 @@ pub(super) async fn one_winner(store: Store) -> Verdict {
     Ok(())
 }
 
-/// Whoever looks while somebody commits sees all of a commit or nothing of it:
-/// what is found belongs to the checkpoint that it is found with.
+/// A reader sees all of a concurrent commit or nothing of it: the documents found belong to the
+/// checkpoint found.
 pub(super) async fn seen_whole(store: Store) -> Verdict {
     const LAST: u64 = 100;
 
@@ -122,7 +122,7 @@ pub(super) async fn seen_whole(store: Store) -> Verdict {
     written.and(seen)
 }
 
-/// Commits one position at a time, with documents that say which.
+/// Commits one position at a time. The documents contain the position.
 async fn write(store: &Store, build: BuildId, last: u64) -> Verdict {
     for from in 0..last {
         let body = (from + 1).to_string();
@@ -133,8 +133,7 @@ async fn write(store: &Store, build: BuildId, last: u64) -> Verdict {
     Ok(())
 }
 
-/// A build that was cancelled or has ended takes no commit, and neither does
-/// one that never was.
+/// A build that was cancelled, has ended or is unknown accepts no commit.
 pub(super) async fn to_what_has_stopped(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     advance(&store, build, 0, 5).await?;

@@ -1,4 +1,4 @@
-//! What holds for documents.
+//! The rules of documents.
 
 use super::Store;
 use super::support::{
@@ -8,7 +8,7 @@ use super::support::{
 use crate::contract::{Verdict, equal};
 use crate::{DocumentChange, DocumentQuery};
 
-/// What was put is what is found, by its key and where it is listed.
+/// A document is found as it was stored, by its key and in its collection.
 pub(super) async fn round_trip(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     let listed = [
@@ -27,13 +27,13 @@ pub(super) async fn round_trip(store: Store) -> Verdict {
         equal("by key", found.keyed, vec![document.clone()])?;
     }
     let found = find_in(&store, build, page(&[OPEN], None, 9)).await?;
-    equal("where they are listed", found.page, listed.to_vec())?;
+    equal("the collection", found.page, listed.to_vec())?;
     let found = find_in(&store, build, page(&["\"closed' 🦀"], None, 9)).await?;
-    equal("where it is listed", found.page, vec![elsewhere])
+    equal("the other collection", found.page, vec![elsewhere])
 }
 
-/// A document takes the place of the one with the same key: it says something
-/// else, is listed elsewhere, or nowhere any more.
+/// A document replaces the one with the same key: its content, and its place in a collection, if
+/// it has one.
 pub(super) async fn put_again(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     let places = [
@@ -55,8 +55,8 @@ pub(super) async fn put_again(store: Store) -> Verdict {
     Ok(())
 }
 
-/// What was removed is not found any more, wherever it was. Nothing has to be
-/// there.
+/// A removed document is found neither by its key nor in a collection. Removing a missing
+/// document is allowed.
 pub(super) async fn removed(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     let changes = vec![put("a", "1"), list("b", OPEN, "1"), list("c", OPEN, "2")];
@@ -69,8 +69,7 @@ pub(super) async fn removed(store: Store) -> Verdict {
     lists(&store, build, page(&[OPEN], None, 9), &["c"]).await
 }
 
-/// Documents are found by their keys, as far as there are any, and none is
-/// found that was not asked for.
+/// Documents are found by their keys, and no other documents are found.
 pub(super) async fn by_key(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     let changes = vec![put("a", "1"), list("b", OPEN, "1"), put("c", "3")];
@@ -81,10 +80,10 @@ pub(super) async fn by_key(store: Store) -> Verdict {
     equal("by key", found.keyed, expected)?;
     equal("the page", found.page, vec![])?;
     let found = find_in(&store, build, DocumentQuery::default()).await?;
-    equal("what nobody asked for", found.keyed, vec![])
+    equal("documents without a requested key", found.keyed, vec![])
 }
 
-/// Each build has documents of its own, also beside another of its projection.
+/// Each build has its own documents, even beside another build of its projection.
 pub(super) async fn of_each_build(store: Store) -> Verdict {
     let one = live(&store, 1).await?;
     let next = begin(&store, 2).await?;
@@ -94,7 +93,7 @@ pub(super) async fn of_each_build(store: Store) -> Verdict {
         let listed = list(body, OPEN, "1");
         commit(&store, build, 0, 1, vec![put("a", body), listed]).await?;
     }
-    // The others' are not its to remove.
+    // A build cannot remove the documents of other builds.
     commit(&store, next, 1, 2, vec![remove("1"), remove("3")]).await?;
     for (build, body) in builds {
         says(&store, build, "a", Some(body)).await?;

@@ -1,12 +1,11 @@
-//! What holds for events that a build does not get over.
+//! The rules of failures: events that a build cannot process.
 
 use super::Store;
 use super::support::{advance, begin, build, failure, in_wrong_state, stands, update};
 use crate::contract::{Verdict, equal};
 use crate::{BuildId, BuildState, BuildUpdate, Failure, Position, Skipped};
 
-/// A failure is told until the event is tried again. One that is reported later
-/// takes its place.
+/// A failure is reported until the event is tried again. A later failure replaces it.
 pub(super) async fn reported(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
@@ -20,7 +19,7 @@ pub(super) async fn reported(store: Store) -> Verdict {
     stands(&store, id, BuildState::Building, 5).await
 }
 
-/// A commit ends a failure, also one of the live build.
+/// A commit clears a failure, even that of the live build.
 pub(super) async fn over(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     for (from, to) in [(0, 5), (5, 9)] {
@@ -35,8 +34,8 @@ pub(super) async fn over(store: Store) -> Verdict {
     Ok(())
 }
 
-/// What failed can be left out. What was left out is told by position, from
-/// then on.
+/// The event of a failure can be skipped. From then on, the build lists its skipped events by
+/// position.
 pub(super) async fn skipped(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
@@ -56,7 +55,7 @@ pub(super) async fn skipped(store: Store) -> Verdict {
     equal("skipped", build(&store, id).await?.skipped, expected.into())
 }
 
-/// Nothing can be left out but what failed.
+/// Only the event of the failure can be skipped.
 pub(super) async fn of_that_position(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     let skip = || BuildUpdate::Skip(Position::new(7));
@@ -67,7 +66,7 @@ pub(super) async fn of_that_position(store: Store) -> Verdict {
     equal("skipped", build(&store, id).await?.skipped, vec![])
 }
 
-/// A failure at an event that is left out is late, and changes nothing.
+/// A late failure at a skipped event changes nothing.
 pub(super) async fn of_what_is_skipped(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
@@ -86,7 +85,7 @@ pub(super) async fn of_what_is_skipped(store: Store) -> Verdict {
     fails(&store, id, Some(failure(7))).await
 }
 
-/// So is one at an event that the checkpoint has got past.
+/// A late failure at an event that the checkpoint has passed changes nothing.
 pub(super) async fn of_what_is_passed(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;

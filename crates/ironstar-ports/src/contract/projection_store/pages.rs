@@ -1,4 +1,4 @@
-//! What is listed, page by page.
+//! The rules of pages of listed documents.
 
 use super::Store;
 use super::support::{OPEN, begin, commit, list, lists, page, put};
@@ -25,7 +25,7 @@ pub(super) async fn in_order(store: Store) -> Verdict {
     lists(&store, build, page(&[OPEN], None, 99), &expected).await
 }
 
-/// A page goes on after a place, whether there is a document or not.
+/// A page begins after a place, whether or not there is a document at that place.
 pub(super) async fn after_a_place(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     let changes = vec![
@@ -52,7 +52,7 @@ pub(super) async fn after_a_place(store: Store) -> Verdict {
     Ok(())
 }
 
-/// A page has as many documents as were asked for, if there are so many.
+/// A page has as many documents as requested, if there are enough.
 pub(super) async fn limit(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     let changes = ["a", "b", "c"].map(|key| list(key, OPEN, key));
@@ -64,7 +64,7 @@ pub(super) async fn limit(store: Store) -> Verdict {
     Ok(())
 }
 
-/// A page may be one of several collections, as if they were one.
+/// A page may list several collections as if they were one.
 pub(super) async fn of_several_collections(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     let changes = vec![

@@ -1,4 +1,4 @@
-//! What holds for builds that become the live one.
+//! The rules of promotion: how a build becomes the live build.
 
 use super::Store;
 use super::support::{
@@ -7,7 +7,7 @@ use super::support::{
 use crate::contract::{Verdict, Violation, equal};
 use crate::{BuildState, BuildUpdate, DocumentQuery, DocumentSource, Position, UpdateError};
 
-/// There is no live build until one is promoted, which is at once.
+/// A projection has no live build until one is promoted, and then at once.
 pub(super) async fn of_the_first(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     begin_of(&store, "other", 1).await?;
@@ -20,7 +20,7 @@ pub(super) async fn of_the_first(store: Store) -> Verdict {
     stands(&store, build, BuildState::Live, 1).await
 }
 
-/// A build takes the place of the live one, which ends.
+/// A promoted build replaces the live build, which ends.
 pub(super) async fn of_the_next(store: Store) -> Verdict {
     let mut former = live(&store, 1).await?;
     for version in [2, 2, 1] {
@@ -38,7 +38,7 @@ pub(super) async fn of_the_next(store: Store) -> Verdict {
     Ok(())
 }
 
-/// A build that has not got as far as the live one does not take its place yet.
+/// A build cannot be promoted before it has reached the live build's position.
 pub(super) async fn not_behind(store: Store) -> Verdict {
     let live = live(&store, 1).await?;
     advance(&store, live, 0, 5).await?;
@@ -62,8 +62,7 @@ pub(super) async fn not_behind(store: Store) -> Verdict {
     equal("live", found_live(&store, NAME).await?, Some(next))
 }
 
-/// A build that was cancelled does not become the live one, and the live one
-/// does not once more.
+/// Only a build in progress can be promoted: neither a cancelled nor the live build can be.
 pub(super) async fn of_what_is_under_way(store: Store) -> Verdict {
     let live = live(&store, 1).await?;
     in_wrong_state(&store, live, BuildUpdate::Promote).await?;

@@ -1,4 +1,4 @@
-//! What the rules build, and how they look at it.
+//! Builds and documents for the rules, and calls that report errors as violations.
 
 use time::macros::datetime;
 use uuid::Uuid;
@@ -11,13 +11,13 @@ use crate::{
     Position, UpdateError,
 };
 
-/// The projection that most rules are about.
+/// The projection that most rules use.
 pub(super) const NAME: &str = "todo-list";
 
-/// The collection that most rules list documents in.
+/// The collection that most rules use.
 pub(super) const OPEN: &str = "open";
 
-/// Has a build of [`NAME`] begun, or go on.
+/// Begins or continues a build of [`NAME`].
 pub(super) async fn begin(store: &Store, version: u32) -> Result<BuildId, Violation> {
     Ok(begin_of(store, NAME, version).await?.id)
 }
@@ -26,7 +26,7 @@ pub(super) async fn begin_of(store: &Store, name: &str, version: u32) -> Result<
     store.begin(name, version).await.map_err(failed("begin"))
 }
 
-/// A build of [`NAME`] that is live.
+/// Makes a live build of [`NAME`].
 pub(super) async fn live(store: &Store, version: u32) -> Result<BuildId, Violation> {
     let build = begin(store, version).await?;
     update(store, build, BuildUpdate::Promote).await?;
@@ -37,7 +37,7 @@ pub(super) async fn update(store: &Store, build: BuildId, update: BuildUpdate) -
     store.update(build, update).await.map_err(failed("update"))
 }
 
-/// An update must be refused because of the build's state.
+/// Requires that an update is refused because of the build's state.
 pub(super) async fn in_wrong_state(store: &Store, build: BuildId, update: BuildUpdate) -> Verdict {
     match store.update(build, update.clone()).await {
         Err(UpdateError::WrongState) => Ok(()),
@@ -47,7 +47,7 @@ pub(super) async fn in_wrong_state(store: &Store, build: BuildId, update: BuildU
     }
 }
 
-/// A commit to a build.
+/// A commit of changes to a build.
 pub(super) fn batch(
     build: BuildId,
     from: u64,
@@ -73,12 +73,12 @@ pub(super) async fn commit(
     commit.map_err(failed("commit"))
 }
 
-/// Where the event with this id is.
+/// The place of the event with this id.
 pub(super) fn place(position: u64, id: u128) -> LogPlace {
     LogPlace::of(Position::new(position), Uuid::from_u128(id))
 }
 
-/// Moves a checkpoint from one place to another.
+/// Moves the checkpoint from one place to another.
 pub(super) async fn commit_places(
     store: &Store,
     build: BuildId,
@@ -94,12 +94,12 @@ pub(super) async fn commit_places(
     store.commit(batch).await.map_err(failed("commit"))
 }
 
-/// Moves a checkpoint, and has the document `at` say where it is.
+/// Moves the checkpoint, and stores its position in the document `at`.
 pub(super) async fn advance(store: &Store, build: BuildId, from: u64, to: u64) -> Verdict {
     commit(store, build, from, to, vec![put("at", &to.to_string())]).await
 }
 
-/// A commit must be refused because its build has ended or was cancelled.
+/// Requires that a commit is refused because the build has ended or was cancelled.
 pub(super) async fn has_stopped(store: &Store, batch: DocumentBatch) -> Verdict {
     match store.commit(batch).await {
         Err(CommitError::Ended) => Ok(()),
@@ -109,7 +109,8 @@ pub(super) async fn has_stopped(store: &Store, batch: DocumentBatch) -> Verdict 
     }
 }
 
-/// Where a commit that is refused says that the checkpoint is.
+/// Requires that a commit is refused because of the checkpoint, and returns the checkpoint that
+/// the refusal names.
 pub(super) fn moved(answer: Result<(), CommitError>) -> Result<LogPlace, Violation> {
     match answer {
         Err(CommitError::Moved { checkpoint }) => Ok(checkpoint),
@@ -130,12 +131,12 @@ pub(super) fn document(key: &str, place: Option<(&str, &str)>, body: &str) -> Do
     }
 }
 
-/// A change to a document that is not listed.
+/// Stores a document that is not listed.
 pub(super) fn put(key: &str, body: &str) -> DocumentChange {
     DocumentChange::Put(document(key, None, body))
 }
 
-/// A change to a document that is listed.
+/// Stores a document that is listed.
 pub(super) fn list(key: &str, collection: &str, sort: &str) -> DocumentChange {
     DocumentChange::Put(document(key, Some((collection, sort)), "{}"))
 }
@@ -152,7 +153,7 @@ pub(super) async fn find(
     store.find(&source, &query).await.map_err(failed("find"))
 }
 
-/// What is found in a build that there must be.
+/// Queries a build that must exist.
 pub(super) async fn find_in(
     store: &Store,
     build: BuildId,
@@ -162,7 +163,7 @@ pub(super) async fn find_in(
     found.ok_or_else(|| Violation(format!("build {build} must be found")))
 }
 
-/// Which build is found as the live one of a projection.
+/// Returns the live build of a projection, if there is one.
 pub(super) async fn found_live(store: &Store, name: &str) -> Result<Option<BuildId>, Violation> {
     let source = DocumentSource::Live(name.to_owned());
     let found = find(store, source, DocumentQuery::default()).await?;
@@ -176,7 +177,7 @@ pub(super) fn by_keys(keys: &[&str]) -> DocumentQuery {
     }
 }
 
-/// A document of a build says this, or there is none.
+/// Requires that a document has this content, or that it does not exist.
 pub(super) async fn says(
     store: &Store,
     build: BuildId,
@@ -210,7 +211,7 @@ pub(super) fn page(
     }
 }
 
-/// A page of a build has the documents with these keys, in this order.
+/// Requires that a page of a build has the documents with these keys, in this order.
 pub(super) async fn lists(
     store: &Store,
     build: BuildId,
@@ -226,20 +227,20 @@ pub(super) async fn builds(store: &Store) -> Result<Vec<Build>, Violation> {
     store.builds().await.map_err(failed("builds"))
 }
 
-/// What is said of a build that has not ended.
+/// Returns a build that must be listed.
 pub(super) async fn build(store: &Store, id: BuildId) -> Result<Build, Violation> {
     let mut builds = builds(store).await?.into_iter();
     let build = builds.find(|build| build.id == id);
     build.ok_or_else(|| Violation(format!("build {id} must be listed")))
 }
 
-/// What is being done with the builds of all projections.
+/// Returns the states of all builds.
 pub(super) async fn states(store: &Store) -> Result<Vec<(BuildId, BuildState)>, Violation> {
     let builds = builds(store).await?;
     Ok(builds.iter().map(|build| (build.id, build.state)).collect())
 }
 
-/// A build is in this state, at this position.
+/// Requires that a build has this state and this position.
 pub(super) async fn stands(
     store: &Store,
     id: BuildId,
@@ -255,7 +256,7 @@ pub(super) async fn stands(
     )
 }
 
-/// A failure that no other is equal to.
+/// A unique failure.
 pub(super) fn failure(position: u64) -> Failure {
     Failure {
         position: Position::new(position),
