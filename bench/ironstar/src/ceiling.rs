@@ -1,5 +1,5 @@
-//! What plain SQLite does with the same rows in the same schema: nobody who
-//! stores them there can be faster.
+//! Plain SQLite with the same rows in the same schema: an upper limit for every program that
+//! stores them there.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
-/// Inserts what half as many clients as rows would: each creates a todo in one
+/// Inserts the rows of clients, half as many as rows. Each client creates a todo in one
 /// transaction and completes it in the next.
 fn insert(
     connection: &mut Connection,

@@ -13,29 +13,28 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-/// One connection.
+/// A connection to a server.
 #[derive(Debug)]
 pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
 }
 
-/// The answer to a command, and how long it took; anything but a success is an
-/// error.
+/// The answer to a command, and the time that it took. Any status but success is an error.
 type Answered = anyhow::Result<(Answer, Duration)>;
 
-/// What is answered to a command that was carried out.
+/// The answer to an accepted command.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) id: String,
     pub(crate) position: u64,
 }
 
-/// A stream of events, as it comes in.
+/// A stream of events.
 #[derive(Debug)]
 pub(crate) struct Events {
     body: Incoming,
-    /// What has come in since the last frame that was waited for.
+    /// The data since the last expected frame.
     received: Vec<u8>,
 }
 
@@ -44,7 +43,7 @@ impl Client {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // If it breaks, the request that is under way says so.
+        // If the connection breaks, the request in progress gets the error.
         tokio::spawn(connection);
         Ok(Self { sender, address })
     }
@@ -76,13 +75,13 @@ impl Client {
         .await
     }
 
-    /// Asks something of a todo that needs no more to be said.
+    /// Sends a command on a todo that needs no more data.
     pub(crate) async fn act(&mut self, action: &str, id: &str) -> Answered {
         self.command(format!(r#"{{"type":"{action}","id":"{id}"}}"#))
             .await
     }
 
-    /// Makes a todo say something else.
+    /// Changes the text of a todo.
     pub(crate) async fn rename(&mut self, id: &str, number: usize) -> Answered {
         self.command(format!(
             r#"{{"type":"rename","id":"{id}","text":"Todo number {number}"}}"#
@@ -90,7 +89,7 @@ impl Client {
         .await
     }
 
-    /// Opens a stream, which takes the connection.
+    /// Opens a stream, which uses the connection up.
     pub(crate) async fn events(mut self, path: &str) -> anyhow::Result<Events> {
         let request = Request::get(path)
             .header(header::HOST, self.address.to_string())
@@ -106,7 +105,7 @@ impl Client {
 }
 
 impl Events {
-    /// Waits for the frame that carries a position.
+    /// Waits for the frame with a position.
     pub(crate) async fn reach(&mut self, position: u64) -> anyhow::Result<()> {
         let ids = [".", "\n"].map(|end| format!("\nid: {position}{end}"));
         while !ids.iter().any(|id| has_frame(&self.received, id.as_bytes())) {
@@ -117,14 +116,14 @@ impl Events {
         Ok(())
     }
 
-    /// Waits for more.
+    /// Waits for more data.
     pub(crate) async fn receive(&mut self) -> anyhow::Result<Bytes> {
         let frame = self.body.frame().await.context("a stream has ended")??;
         Ok(frame.into_data().unwrap_or_default())
     }
 }
 
-/// Whether a text has an id, and the end of its frame.
+/// Returns true if a text has an id, and the end of its frame.
 fn has_frame(text: &[u8], id: &[u8]) -> bool {
     let Some(start) = find(text, id) else {
         return false;

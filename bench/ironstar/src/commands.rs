@@ -1,5 +1,5 @@
-//! Durable commands, through the command handler, SQLite and Zenoh. Each client
-//! creates a todo and completes it, over and over.
+//! Durable commands, through the command handler, SQLite and Zenoh. Each client creates a
+//! todo and completes it, over and over again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl App {
         })
     }
 
-    /// An id for a new todo.
+    /// Returns an id for a new todo.
     pub(crate) fn next_id(&self) -> TodoId {
         self.commands.next_id().into()
     }
@@ -74,7 +74,7 @@ pub(crate) async fn measure(path: &Path, clients: usize, time: Duration) -> anyh
     Ok(figure)
 }
 
-/// How many commands so many clients carry out in a time.
+/// Returns the number of commands that this many clients execute in a time.
 pub(crate) async fn run(app: &App, clients: usize, time: Duration) -> anyhow::Result<u64> {
     let end = Instant::now() + time;
     let clients = (0..clients).map(|_| {
@@ -96,7 +96,7 @@ async fn client(handler: CommandHandler, end: Instant) -> anyhow::Result<u64> {
     Ok(commands)
 }
 
-/// Carries out a command. Returns the position of what happened.
+/// Executes a command. Returns the position of its event.
 pub(crate) async fn execute(
     handler: &CommandHandler,
     id: TodoId,

@@ -1,6 +1,6 @@
-//! Very many clients on one server: how much they get, how long it takes until
-//! the last one has it, and what they cost; beside a bare server that sends the
-//! same bytes to as many.
+//! Very many clients on one server: how many frames they get, how long a frame takes to the
+//! last client, and what the clients cost. A bare server that sends the same bytes to as many
+//! clients is the comparison.
 
 mod crowd;
 mod publisher;
@@ -23,26 +23,26 @@ use crate::http::percentile;
 use crate::server::Server;
 use crate::{Figures, milliseconds};
 
-/// How many todos the list has that everyone watches.
+/// The number of todos in the list that all clients watch.
 const TODOS: usize = 10;
 
-/// How many changes everyone gets before it counts.
+/// The number of changes before a measurement.
 const WARMING: usize = 10;
 
-/// How many changes a second there are at a rate that is kept up.
+/// The number of changes per second at a steady pace.
 const PACE: u32 = 4;
 
-/// How long things are left to come to rest before memory is looked at.
+/// The time for the server to come to rest before its memory is measured.
 const REST: Duration = Duration::from_secs(1);
 
-/// What else a process has open, besides its clients.
+/// The number of files that a process has open besides its clients.
 const OTHER_FILES: u64 = 200;
 
-/// Where a page gets its changes from, and where the bare server sends them.
+/// The path of a page's stream, and the path of the bare server's stream.
 const PAGE: &str = "/api/sse/todos";
 const BARE_EVENTS: &str = "/events";
 
-/// A server, and those who watch it.
+/// A server with its clients.
 #[derive(Debug)]
 struct Stage {
     server: Server,
@@ -51,7 +51,7 @@ struct Stage {
     changes: Changes,
 }
 
-/// What one server did.
+/// The measurements of one server.
 #[derive(Debug)]
 struct Measured {
     connecting: Duration,
@@ -60,28 +60,28 @@ struct Measured {
     paced: Flow,
 }
 
-/// A time in which there was one change after the other.
+/// A period in which one change follows the other.
 #[derive(Debug)]
 struct Flow {
-    /// How many clients a change reached in a second, in sum.
+    /// The number of frames per second, summed over all clients.
     frames_per_second: f64,
-    /// How long the server's processors worked for each of that.
+    /// The processor time of the server per frame.
     processor_per_frame: Duration,
-    /// How long a change took to reach the last client, in order of that.
+    /// The times from a change to the last client, in ascending order.
     times: Vec<Duration>,
 }
 
-/// What was sent to one client, to be sent again by the bare server.
+/// The bytes that one client received, for the bare server to send again.
 #[derive(Debug, Default)]
 struct Recorded {
-    /// What it began with, and the position of that.
+    /// The first frames of the stream, and their position.
     whole: Vec<u8>,
     position: u64,
     changes: Vec<Vec<u8>>,
     last: Vec<u8>,
 }
 
-/// Measures ironstar, and then the bare server with what ironstar has sent.
+/// Measures ironstar, and then the bare server with the recorded bytes.
 pub(crate) fn measure(
     program: &Path,
     database: &Path,
@@ -144,7 +144,7 @@ fn ironstar(
 fn bare(clients: usize, time: Duration, recorded: &Recorded) -> anyhow::Result<Measured> {
     let server = Server::bare()?;
     let mut crowd = Crowd::new(server.address)?;
-    // Whoever comes gets what was published last.
+    // A new client gets the last published frame.
     crowd.publisher.position = recorded.position - 1;
     let whole = with_id(&recorded.whole, recorded.position)?;
     crowd.publish(&whole, 0, Instant::now())?;
@@ -164,8 +164,7 @@ fn bare(clients: usize, time: Duration, recorded: &Recorded) -> anyhow::Result<M
 }
 
 impl Stage {
-    /// Measures, and notes what the first client gets when changes follow one
-    /// another.
+    /// Measures, and records the frames of the first client while changes follow one another.
     fn measure(
         &mut self,
         clients: usize,
@@ -201,15 +200,15 @@ impl Stage {
         })
     }
 
-    /// Changes something, and waits until everyone has seen it.
+    /// Makes a change, and waits until every client has it.
     fn change(&mut self, recorded: &mut Vec<Vec<u8>>) -> anyhow::Result<()> {
         self.crowd.change(&mut self.changes, 0)?;
         recorded.push(self.crowd.take_kept());
         Ok(())
     }
 
-    /// Changes things at a given pace, whether the one before was seen or not.
-    /// A change that is late counts from when it was due.
+    /// Makes changes at a steady pace, even if clients do not have the last one yet. The time
+    /// of a late change counts from the moment when it was due.
     fn pace(&mut self, time: Duration) -> anyhow::Result<()> {
         let (start, pause) = (Instant::now(), Duration::from_secs(1) / PACE);
         let mut due = start;
@@ -240,8 +239,8 @@ impl Stage {
         })
     }
 
-    /// Changes something for the last time. Returns what the first client gets;
-    /// every client has to get these texts.
+    /// Makes the last change. Returns the frames of the first client. Every client must get
+    /// these texts.
     fn finish(&mut self, last: &Post, texts: &[&str]) -> anyhow::Result<Vec<u8>> {
         self.crowd.keep();
         self.crowd.publish(last, 0, Instant::now())?;
@@ -254,7 +253,7 @@ impl Stage {
     }
 }
 
-/// Creates todos in a list, or else in the shared one.
+/// Creates todos in a list, or in the shared list.
 fn create(crowd: &mut Crowd, list: Option<&str>, count: usize) -> anyhow::Result<Vec<String>> {
     let list = list.map_or_else(String::new, |list| format!(r#","list":"{list}""#));
     let mut todos = Vec::new();
@@ -266,8 +265,8 @@ fn create(crowd: &mut Crowd, list: Option<&str>, count: usize) -> anyhow::Result
     Ok(todos)
 }
 
-/// Lets this process, and the servers that it starts, have as many files open as
-/// there are clients.
+/// Allows this process, and the servers that it starts, as many open files as there are
+/// clients.
 fn allow_files(clients: usize) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let needed = clients as u64 + OTHER_FILES;

@@ -1,4 +1,4 @@
-//! From a command to its frame at another client, while nothing else happens.
+//! The time from a command to its frame at another client, without other load.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::http::percentile;
 use crate::{Figures, milliseconds};
 
-/// How long the server is left alone between two commands.
+/// The pause between two commands.
 const PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) async fn measure(address: SocketAddr, time: Duration) -> anyhow::Result<Figures> {
@@ -29,7 +29,7 @@ pub(crate) async fn measure(address: SocketAddr, time: Duration) -> anyhow::Resu
             let start = Instant::now();
             let answered = async {
                 let (answer, _) = client.act(action, &created.id).await?;
-                anyhow::ensure!(answer.position == position, "somebody else is writing");
+                anyhow::ensure!(answer.position == position, "another client is writing");
                 Ok(start.elapsed())
             };
             let arrived = async {
@@ -38,7 +38,7 @@ pub(crate) async fn measure(address: SocketAddr, time: Duration) -> anyhow::Resu
             };
             let (answered, arrived) = tokio::try_join!(answered, arrived)?;
             after_command.push(arrived);
-            // A frame may well be there before the answer.
+            // A frame may arrive before the answer.
             after_answer.push(arrived.saturating_sub(answered));
         }
     }

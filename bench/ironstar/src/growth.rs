@@ -1,4 +1,4 @@
-//! Appends to a log that holds a lot already.
+//! Appends to a log that is long already.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,17 +15,17 @@ use uuid::Uuid;
 
 use crate::commands::App;
 
-/// How many append at the same time.
+/// The number of concurrent callers.
 const CALLERS: u64 = 64;
 
-/// How the log is filled: by so many at a time, so many todos in an append.
+/// The number of concurrent fillers of the log, and of todos in each of their appends.
 const FILLERS: u64 = 4;
 const TODOS: u64 = 256;
 
-/// How much is written until the next word on how far it has got.
+/// The number of events between two progress messages.
 const STEP: u64 = 1_000_000;
 
-/// A log that holds so many events, or somewhat more.
+/// A log with at least this many events.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
@@ -33,8 +33,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// One that is empty goes away with its folder; a long one is kept, and
-    /// grows with each run.
+    /// A log. An empty one is removed with its folder. A long one is kept, and grows with
+    /// each run.
     pub(crate) fn new(kept: &Path, path: &Path, events: u64) -> Self {
         let path = if events == 0 {
             path.to_owned()
@@ -44,7 +44,7 @@ impl Log {
         Self { path, events }
     }
 
-    /// How many events are appended a second, one in an append.
+    /// Returns the number of events that are appended per second, one in each append.
     pub(crate) async fn measure(&self, time: Duration) -> anyhow::Result<f64> {
         let app = self.open().await?;
         append(&app.store, time / 4).await?;
@@ -58,7 +58,7 @@ impl Log {
     async fn open(&self) -> anyhow::Result<App> {
         let mut app = App::open(&self.path).await?;
         if app.store.head().await?.get() > self.events * 3 / 2 {
-            // It has outgrown what it stands for.
+            // The log is too long for the size that it stands for.
             app.close().await?;
             fs::remove_file(&self.path)?;
             app = App::open(&self.path).await?;
@@ -80,7 +80,7 @@ impl Log {
     }
 }
 
-/// Appends so many events or somewhat more, of many todos at a time.
+/// Appends at least this many events, of many todos at a time.
 async fn fill(store: &SqliteEventStore, events: u64) -> anyhow::Result<()> {
     for first in (0..events).step_by(2 * TODOS as usize) {
         let streams = (first..first + TODOS)
@@ -102,7 +102,8 @@ async fn fill(store: &SqliteEventStore, events: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each caller creates a todo and completes it, over and over.
+/// Each caller creates a todo and completes it, over and over again. Returns the number of
+/// events.
 async fn append(store: &SqliteEventStore, time: Duration) -> anyhow::Result<u64> {
     let end = Instant::now() + time;
     let callers = (0..CALLERS).map(|_| async {

@@ -1,5 +1,5 @@
-//! Commands over HTTP, on connections that are kept alive. Each creates a todo
-//! and completes it, over and over.
+//! Commands over HTTP, on connections that are kept alive. Each connection creates a todo and
+//! completes it, over and over again.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub(crate) async fn measure(
     ])
 }
 
-/// How long each command took, in order of that.
+/// Returns the times of the commands, in ascending order.
 async fn run(clients: &mut [Client], time: Duration) -> anyhow::Result<Vec<Duration>> {
     let end = Instant::now() + time;
     let working = clients.iter_mut().map(|client| work(client, end));
@@ -47,7 +47,8 @@ async fn work(client: &mut Client, end: Instant) -> anyhow::Result<Vec<Duration>
     Ok(times)
 }
 
-/// The time that this share of all took at most. They are in order.
+/// Returns the time that this share of all commands did not exceed. The times are in
+/// ascending order.
 pub(crate) fn percentile(times: &[Duration], share: f64) -> Duration {
     let rank = (times.len() as f64 * share).ceil() as usize;
     let index = rank.saturating_sub(1);

@@ -1,5 +1,5 @@
-//! From a command's answer to the read model that shows it, at half the rate
-//! that is possible.
+//! The time from a command's answer to the read model that shows it, at half the maximum
+//! rate.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,15 +20,14 @@ use crate::{Figures, milliseconds};
 
 const CLIENTS: u32 = 64;
 
-/// The share of the maximum that is asked for, and how much of that has to come
-/// about for it to count.
+/// The requested share of the maximum rate, and the least part of it that must be reached.
 const SHARE: f64 = 0.5;
 const TOLERANCE: f64 = 0.95;
 
-/// A position, and when its command was answered.
+/// A position, and the time of its command's answer.
 type Answered = (Position, Instant);
 
-/// How long each command took, and how long the read model took after that.
+/// The times of the commands, and the times from each answer to the read model.
 type Times = (Vec<Duration>, Vec<Duration>);
 
 pub(crate) async fn measure(path: &Path, time: Duration) -> anyhow::Result<Figures> {
@@ -45,7 +44,7 @@ pub(crate) async fn measure(path: &Path, time: Duration) -> anyhow::Result<Figur
     );
     ensure!(
         lags.len() == commands.len(),
-        "an answer was not followed up"
+        "the lag of a command was not measured"
     );
     projected.check().await?;
     projected.close().await?;
@@ -61,15 +60,14 @@ pub(crate) async fn measure(path: &Path, time: Duration) -> anyhow::Result<Figur
     ])
 }
 
-/// The rate of clients that never rest.
+/// Returns the rate of clients without pauses.
 async fn run(projected: &Projected, time: Duration) -> anyhow::Result<f64> {
     let start = Instant::now();
     let commands = commands::run(&projected.app, CLIENTS as usize, time).await?;
     Ok(commands as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Clients that together send commands at a rate, whether or not the ones before
-/// were quick.
+/// Runs clients that together send commands at a rate, even if earlier commands were slow.
 async fn pace(projected: &Projected, rate: f64, time: Duration) -> anyhow::Result<Times> {
     let interval = Duration::from_secs_f64(f64::from(CLIENTS) / rate);
     let start = Instant::now();
@@ -86,7 +84,7 @@ async fn pace(projected: &Projected, rate: f64, time: Duration) -> anyhow::Resul
     Ok((commands.concat(), lags.concat()))
 }
 
-/// Creates a todo and completes it, over and over, one command each interval.
+/// Creates a todo and completes it, over and over again, with one command in each interval.
 async fn client(
     handler: CommandHandler,
     first: Instant,
@@ -113,8 +111,8 @@ async fn client(
     Ok(times)
 }
 
-/// Waits for the read model to get to each position. They come in order, so
-/// whoever waits for one misses none after it.
+/// Waits until the read model has reached each position. Positions come in order, so a wait
+/// for one position misses no later one.
 async fn follow(
     todos: ReadModel<TodoProjection>,
     mut told: UnboundedReceiver<Answered>,

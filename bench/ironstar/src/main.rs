@@ -1,6 +1,5 @@
-//! Measures ironstar, and plain SQLite and a bare web server beside it, one
-//! thing a run. What was measured is standard output: a figure a line, its name
-//! and a plain number.
+//! Measures ironstar, and for comparison plain SQLite and a bare web server, one measurement
+//! in each run. Standard output has one figure in each line: its name and a plain number.
 
 mod ceiling;
 mod client;
@@ -26,17 +25,17 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::server::Server;
 
-/// What was measured: names and figures.
+/// Measured figures with their names.
 type Figures = Vec<(&'static str, f64)>;
 
-/// Measures one thing, in a folder of its own.
+/// Measures one thing, in its own folder.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where to put databases; all measurements share a file system
+    /// Folder for databases; all measurements share a file system
     #[arg(long)]
     folder: PathBuf,
 
-    /// For how long to measure
+    /// Duration of the measurement
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
 
@@ -50,84 +49,83 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Durable commands a second, by this many clients at once
+    /// Durable commands per second, from this many concurrent clients
     Commands {
         #[arg(long)]
         clients: usize,
     },
-    /// Rows a second that plain SQLite inserts, this many in a transaction
+    /// Rows per second that plain SQLite inserts, with this many in a transaction
     Ceiling {
         #[arg(long)]
         batch: usize,
     },
-    /// Events a second from the store to folded states
+    /// Events per second from the store to folded states
     Replay {
         #[arg(long)]
         events: u64,
     },
-    /// Rows a second that plain SQLite reads, with the same decoding
+    /// Rows per second that plain SQLite reads, with the same decoding
     Scan {
         #[arg(long)]
         events: u64,
     },
-    /// Events a second of a rebuild, while nothing else happens
+    /// Events per second of a rebuild, without other load
     Rebuild {
         #[arg(long)]
         events: u64,
     },
-    /// Commands a second while read models are kept up to date, on a log that
-    /// holds so many events already; and while rebuilds run one after the other
+    /// Commands per second while read models are kept up to date, on a log with this many
+    /// events; with or without rebuilds one after the other
     Busy {
         #[arg(long)]
         events: u64,
         #[arg(long)]
         rebuilds: bool,
     },
-    /// From a command's answer to the read model that shows it, at half the
-    /// maximum rate
+    /// Time from a command's answer to the read model that shows it, at half the maximum rate
     Lag,
-    /// Commands a second on one stream of this length, one at a time
+    /// Commands per second on one stream of this length, one at a time
     Stream {
         #[arg(long)]
         length: u64,
     },
-    /// The first command of a process, on a stream of this length
+    /// Time of a process's first command, on a stream of this length
     Cold {
         #[arg(long)]
         length: u64,
     },
-    /// Appends a second to a log of this length, which is kept for the next run
+    /// Appends per second to a log of this length, which is kept for the next run
     Append {
         #[arg(long)]
         events: u64,
     },
-    /// Commands a second over HTTP, and how long they take
+    /// Commands per second over HTTP, and their times
     Http {
         #[arg(long)]
         connections: usize,
     },
-    /// From a command to its frame at another client, one at a time
+    /// Time from a command to its frame at another client, one at a time
     Frames,
-    /// What this many clients get of one page, how soon, and what they cost;
-    /// and the same with a bare server
+    /// Frames of this many clients of one page, their times and costs; and the same with a
+    /// bare server
     Fanout {
         #[arg(long)]
         clients: usize,
     },
-    /// What a change costs, by how many watch how many views
+    /// Cost of a change, by the number of clients and of views
     Views {
         #[arg(long)]
         clients: usize,
     },
-    /// What this many clients cost that do not read, and whether they catch up;
-    /// and the same with a bare server
+    /// Cost of this many clients that do not read, and the time until they catch up; and the
+    /// same with a bare server
     Slow {
         #[arg(long)]
         clients: usize,
         #[arg(long)]
         commands: usize,
     },
-    /// The server's memory under full load, in the first minute and at the end
+    /// Memory of the server under full load, in the first minute and at the end
     Soak,
 }
 
@@ -179,9 +177,11 @@ fn main() -> anyhow::Result<()> {
 }
 
 impl Arguments {
-    /// The server that is measured.
+    /// Returns the server to measure.
     fn program(&self) -> anyhow::Result<&Path> {
-        self.server.as_deref().context("it takes a --server")
+        self.server
+            .as_deref()
+            .context("name the server to measure with --server")
     }
 }
 
@@ -189,8 +189,8 @@ fn rate(rate: f64) -> Figures {
     vec![("rate", rate)]
 }
 
-/// Measures a server in a process of its own. One thread is enough to keep it
-/// busy, and leaves it the rest of the machine.
+/// Measures a server in its own process. One client thread is enough to keep the server busy,
+/// and leaves it the rest of the machine.
 fn over_http(
     arguments: &Arguments,
     path: &Path,

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::commands::App;
 
-/// How long anything may take before it counts as stuck.
+/// The time after which any step counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// An application that keeps its read models up to date.
@@ -35,23 +35,23 @@ pub(crate) struct Projected {
     store: SqliteProjectionStore,
     log: Arc<WatchedLog>,
     path: PathBuf,
-    /// How many commands were carried out, as clients count them.
+    /// The number of executed commands, as the clients count them.
     pub(crate) commands: Arc<AtomicU64>,
 }
 
-/// A read model that was built anew, and is live.
+/// A rebuilt read model that has become live.
 #[derive(Debug)]
 pub(crate) struct Rebuilt {
-    /// How many events it took into account before it became live.
+    /// The number of events that it contained when it became live.
     pub(crate) events: u64,
-    /// From when it began to read.
+    /// The time since its first read of the log.
     pub(crate) time: Duration,
-    /// How many commands were carried out meanwhile.
+    /// The number of commands that were executed in this time.
     pub(crate) commands: u64,
 }
 
 impl Projected {
-    /// Opens it, and has it catch up with its log.
+    /// Opens the application, and lets it catch up with its log.
     pub(crate) async fn open(path: &Path) -> anyhow::Result<Self> {
         let app = App::open(path).await?;
         let feed = EventFeed::start(app.store.clone(), &*app.bus, FeedOptions::default()).await?;
@@ -86,7 +86,7 @@ impl Projected {
         })
     }
 
-    /// Waits until what is left of earlier builds is gone.
+    /// Waits until the data of earlier builds is deleted.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let connection = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let mut statement =
@@ -99,8 +99,8 @@ impl Projected {
         Ok(())
     }
 
-    /// Has the todos built anew beside those that are live, and waits until the
-    /// new ones have taken their place.
+    /// Rebuilds the read model of todos beside the live one, and waits until the new build is
+    /// live.
     pub(crate) async fn rebuild(&self) -> anyhow::Result<Rebuilt> {
         let mut news = self.todos.news().context("the projection runs")?;
         self.log.forget();
@@ -108,7 +108,7 @@ impl Projected {
         let build = self.store.begin(name, TodoProjection::VERSION).await?;
         ensure!(
             build.checkpoint == LogPlace::START,
-            "it goes on with another"
+            "an earlier build is in progress"
         );
         let live = timeout(PATIENCE, async {
             loop {
@@ -124,7 +124,7 @@ impl Projected {
                 }
             }
         });
-        let live = live.await.context("the rebuild takes for ever")??;
+        let live = live.await.context("the rebuild does not end")??;
         let (began, before) = self.log.first_read().context("nothing was read")?;
         let time = began.elapsed();
         let commands = self.commands.load(Ordering::Relaxed) - before;
@@ -135,14 +135,14 @@ impl Projected {
         })
     }
 
-    /// Makes sure that the todos are those of this log: as many as it says there
-    /// are, each done or, if its client was stopped in between, not yet.
+    /// Makes sure that the todos are those of this log: their number is right, and each is
+    /// completed, unless its client was stopped before that.
     pub(crate) async fn check(&self) -> anyhow::Result<()> {
         let head = self.app.store.head().await?;
         self.todos.reach(head, PATIENCE).await?;
         let lists = TodoLists::new(self.todos.clone());
         let page = lists.page(ListId::SHARED, Show::All, None, 1).await?;
-        // A todo is done after two events, and not after one.
+        // A completed todo has two events, and an active todo has one.
         let counts = page.counts;
         ensure!(
             counts.active + 2 * counts.completed == head.get(),
@@ -157,8 +157,8 @@ impl Projected {
     }
 }
 
-/// A log that knows when it was read first, and after how many commands. Only
-/// builds read this one: what follows the log does so through the feed.
+/// A log that records the time of its first read, and the number of commands until then. Only
+/// builds read this log, because all other readers use the feed.
 #[derive(Debug)]
 struct WatchedLog {
     store: Arc<SqliteEventStore>,

@@ -1,5 +1,5 @@
-//! Read models that are built anew by the running application, alone and while
-//! commands run.
+//! Rebuilds of read models in the running application, without other load and while commands
+//! run.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::replay;
 
 const CLIENTS: usize = 64;
 
-/// How many rebuilds are measured of one that is alone: the median counts.
+/// The number of rebuilds without other load, of which the median counts.
 const REBUILDS: usize = 5;
 
-/// Events a second, from the log to the live read model.
+/// Returns the events per second, from the log to the live read model.
 pub(crate) async fn measure(path: &Path, events: u64) -> anyhow::Result<f64> {
     replay::fill(path, events).await?;
     let projected = Projected::open(path).await?;
@@ -41,8 +41,8 @@ pub(crate) async fn measure(path: &Path, events: u64) -> anyhow::Result<f64> {
     Ok(rates[REBUILDS / 2])
 }
 
-/// Commands a second of clients that go on all the time, and events a second of
-/// the rebuilds meanwhile, if there are to be any.
+/// Measures the commands per second of clients without pauses, and the events per second of
+/// concurrent rebuilds, if there are any.
 pub(crate) async fn measure_busy(
     path: &Path,
     events: u64,
@@ -68,9 +68,9 @@ pub(crate) async fn measure_busy(
     Ok(figures)
 }
 
-/// Has one rebuild done after the other until time is up: at least one, and the
-/// last one to its end. Commands are counted while there is a rebuild, and also
-/// all the time, which is when what has ended is swept.
+/// Rebuilds one after the other until the time is up: at least once, and the last rebuild to
+/// its end. Commands are counted during rebuilds, and also over the whole time, in which
+/// ended builds are swept.
 async fn rebuild_for(time: Duration, projected: &Projected) -> anyhow::Result<Figures> {
     let (start, before) = (Instant::now(), commands(projected));
     let (mut done, mut events, mut took) = (0, 0, Duration::ZERO);
@@ -88,7 +88,7 @@ async fn rebuild_for(time: Duration, projected: &Projected) -> anyhow::Result<Fi
     ])
 }
 
-/// Clients that create a todo each and complete it, over and over.
+/// Clients that create todos and complete them, over and over again.
 struct Load {
     clients: JoinSet<anyhow::Result<()>>,
     is_over: Arc<AtomicBool>,
@@ -105,7 +105,7 @@ impl Load {
         Self { clients, is_over }
     }
 
-    /// Ends it. An error if a command failed.
+    /// Stops the clients. Returns an error if a command failed.
     async fn stop(mut self) -> anyhow::Result<()> {
         self.is_over.store(true, Ordering::Relaxed);
         while let Some(ended) = self.clients.join_next().await {

@@ -1,5 +1,5 @@
-//! From the log through the feed to folded states, and a plain scan of the same rows with the
-//! same decoding.
+//! From the log through the feed to folded states, and for comparison a plain scan of the
+//! same rows with the same decoding.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use crate::ceiling;
 use crate::commands::{App, create};
 
-/// How many clients fill the log.
+/// The number of clients that fill the log.
 const CLIENTS: u64 = 256;
 
 pub(crate) async fn measure(path: &Path, events: u64) -> anyhow::Result<f64> {
@@ -29,7 +29,7 @@ pub(crate) async fn measure(path: &Path, events: u64) -> anyhow::Result<f64> {
     let mut last = Position::START;
     let mut log = feed.subscribe(last);
     while last < feed.head() {
-        let envelope = log.next().await.context("the feed goes on")??;
+        let envelope = log.next().await.context("the feed has ended")??;
         let (id, event) = decode::<TodoState>(&envelope)?;
         let state = states.entry(id).or_default();
         *state = std::mem::take(state).apply(&event);
@@ -62,7 +62,7 @@ pub(crate) fn scan(path: &Path, events: u64, runtime: &Runtime) -> anyhow::Resul
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Writes a log of at least so many events.
+/// Writes a log of at least this many events.
 pub(crate) async fn fill(path: &Path, events: u64) -> anyhow::Result<()> {
     let app = App::open(path).await?;
     let rounds = events.div_ceil(CLIENTS * 2);

@@ -1,4 +1,4 @@
-//! Servers to measure, each in a process of its own that ends with its handle.
+//! Servers to measure, each in its own process, which ends when the handle is dropped.
 
 use std::env;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -18,26 +18,26 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The application, on a database of its own.
+    /// Starts the application, on its own database.
     pub(crate) fn ironstar(program: &Path, database: &Path) -> anyhow::Result<Self> {
         Self::start(
             Command::new(program)
                 .args(["--listen", "127.0.0.1:0", "--database-url"])
                 .arg(format!("sqlite:{}", database.display()))
                 .env_remove("RUST_LOG")
-                // One visitor does all that is done here, and as fast as it can.
+                // All requests of a benchmark come from one address, so the limits are off.
                 .env("IRONSTAR_COMMAND_RATE", "0")
                 .env("IRONSTAR_STREAMS_PER_VISITOR", "0"),
         )
     }
 
-    /// The one that only answers (`bin/bare-server.rs`).
+    /// Starts the bare server (`bin/bare-server.rs`).
     pub(crate) fn bare() -> anyhow::Result<Self> {
         let program = env::current_exe()?.with_file_name("bare-server");
         Self::start(&mut Command::new(program))
     }
 
-    /// The memory that the server has in use
+    /// The resident memory of the server
     /// (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
     pub(crate) fn resident_kib(&self) -> anyhow::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -48,11 +48,11 @@ impl Server {
         Ok(kib.parse()?)
     }
 
-    /// How long processors have worked for the server, also in the kernel
+    /// The processor time of the server, including the kernel
     /// (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
     pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name of the program comes second, in parentheses.
+        // The second field is the name of the program, in parentheses.
         let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
         let ticks: Vec<u64> = fields
             .split(' ')
@@ -65,7 +65,7 @@ impl Server {
         Ok(Duration::from_secs_f64(ticks as f64 / a_second as f64))
     }
 
-    /// Starts a program that says on its first line where it can be reached.
+    /// Starts a program that prints its address in its first line.
     fn start(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command
             .stdout(Stdio::piped())
@@ -93,11 +93,11 @@ fn read_address(child: &mut Child) -> anyhow::Result<SocketAddr> {
     BufReader::new(output).read_line(&mut line)?;
     line.split_once("http://")
         .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
-        .with_context(|| format!("the server does not say where it is, but {line:?}"))
+        .with_context(|| format!("the server prints no address, but {line:?}"))
 }
 
 fn end(child: &mut Child) {
-    // Neither fails but for a process that has ended already.
+    // These fail only if the process has already ended.
     let _ = child.kill();
     let _ = child.wait();
 }

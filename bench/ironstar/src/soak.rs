@@ -1,7 +1,7 @@
-//! The server under full load for long: whether its memory grows.
+//! The server under full load for a long time, to see if its memory grows.
 //!
-//! The todos are as many all the time, since a list of todos takes what it
-//! takes. Pages and programs watch, and one page never reads what it gets.
+//! The number of todos is constant, because the memory for a list depends on it. Pages and
+//! programs watch, and one page never reads its stream.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -20,14 +20,14 @@ use crate::Figures;
 use crate::client::Client;
 use crate::server::Server;
 
-/// How many connections send commands, each about todos of its own.
+/// The number of connections that send commands, each about its own todos.
 const CONNECTIONS: usize = 64;
 const TODOS_PER_CONNECTION: usize = 16;
 
-/// What is watched: a page twice, and the raw events.
+/// The watched streams: two of a page, and one of the raw events.
 const WATCHED: [&str; 3] = ["/api/sse/todos", "/api/sse/todos", "/api/events"];
 
-/// The log must not fill the disk.
+/// The largest log, so that it does not fill the disk.
 const MOST_BYTES: u64 = 32 << 30;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ pub(crate) async fn measure(
     }
 }
 
-/// Completes, renames, reopens and renames the same todos, over and over.
+/// Completes, renames, reopens and renames the same todos, over and over again.
 async fn work(address: SocketAddr, commands: &Cell<u64>) -> anyhow::Result<Infallible> {
     let mut client = Client::connect(address).await?;
     let mut todos = Vec::new();
@@ -72,7 +72,7 @@ async fn work(address: SocketAddr, commands: &Cell<u64>) -> anyhow::Result<Infal
     }
 }
 
-/// Reads a stream, and looks at nothing.
+/// Reads a stream, and ignores its content.
 async fn watch(address: SocketAddr, path: &str) -> anyhow::Result<Infallible> {
     let mut events = Client::connect(address).await?.events(path).await?;
     loop {
@@ -80,7 +80,7 @@ async fn watch(address: SocketAddr, path: &str) -> anyhow::Result<Infallible> {
     }
 }
 
-/// A page that asks for its stream, and then reads nothing of it.
+/// Opens a page's stream, and never reads it.
 async fn open_silently(address: SocketAddr) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET /api/sse/todos HTTP/1.1\r\nHost: {address}\r\n\r\n");
@@ -88,7 +88,7 @@ async fn open_silently(address: SocketAddr) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Looks at the server every minute, or three times if it is to take less.
+/// Observes the server once a minute, or three times if the whole time is shorter.
 async fn observe(
     server: &Server,
     database: &Path,
@@ -116,10 +116,10 @@ async fn observe(
         );
         ensure!(
             log + ahead < MOST_BYTES,
-            "the log takes too much of the disk"
+            "the log is larger than the limit of this measurement"
         );
     }
-    let first = first.context("no time to look at the server")?;
+    let first = first.context("the time is too short for an observation")?;
     Ok(vec![("first_mib", first), ("last_mib", last)])
 }
 

@@ -1,4 +1,4 @@
-//! Commands on streams that have become long.
+//! Commands on long streams.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,15 +10,14 @@ use crate::commands::{App, create};
 use crate::http::percentile;
 use crate::{Figures, milliseconds};
 
-/// On how many streams a first command is measured, each in an application of
-/// its own.
+/// The number of streams for the first command of a process, each with a new application.
 const COLD_STREAMS: usize = 9;
 
-/// Commands a second on one stream, one at a time.
+/// Returns the commands per second on one stream, one at a time.
 pub(crate) async fn measure(path: &Path, length: u64, time: Duration) -> anyhow::Result<f64> {
     let app = App::open(path).await?;
     let id = write(&app, length).await?;
-    // In a new process nothing is in memory: the first command reads it all.
+    // A new process has no states in memory, so the first command reads the whole stream.
     app.close().await?;
     let app = App::open(path).await?;
     let start = Instant::now();
@@ -32,7 +31,7 @@ pub(crate) async fn measure(path: &Path, length: u64, time: Duration) -> anyhow:
     Ok(figure)
 }
 
-/// How long the first command takes after a start.
+/// Measures the time of the first command after a start.
 pub(crate) async fn measure_cold(path: &Path, length: u64) -> anyhow::Result<Figures> {
     let app = App::open(path).await?;
     let ids = try_join_all((0..COLD_STREAMS).map(|_| write(&app, length))).await?;
@@ -50,7 +49,7 @@ pub(crate) async fn measure_cold(path: &Path, length: u64) -> anyhow::Result<Fig
     Ok(vec![("p50_ms", milliseconds(percentile(&times, 0.5)))])
 }
 
-/// Writes a stream of this length, by commands.
+/// Writes a stream of this length with commands.
 async fn write(app: &App, length: u64) -> anyhow::Result<TodoId> {
     let id = app.next_id();
     app.execute(id, &create(0)?).await?;

@@ -1,9 +1,9 @@
-//! What updates make of builds: the same on every technology.
+//! Rules for updates of builds, which are the same for every technology.
 
 use ironstar_ports::{Build, BuildState, BuildUpdate, Position, Skipped, UpdateError};
 
-/// The build after an update; nothing, if it has ended. `live` is how far the live build of its projection
-/// has got, if there is one.
+/// Returns the build after an update, or `None` if the update ends the build. `live` is the
+/// checkpoint of the live build of the same projection, if there is a live build.
 pub(crate) fn updated(
     mut build: Build,
     update: BuildUpdate,
@@ -38,7 +38,7 @@ pub(crate) fn updated(
     Ok(Some(build))
 }
 
-/// Whether a build has got past an event, or will without looking at it.
+/// Returns true if the build is past an event, or will skip the event.
 fn is_past(build: &Build, position: Position) -> bool {
     let mut skipped = build.skipped.iter().map(|skipped| skipped.position);
     position <= build.checkpoint.position || skipped.any(|skipped| skipped == position)

@@ -1,10 +1,10 @@
-//! Who people are, by GitHub, or by a GitHub Enterprise Server.
+//! Sign-in with GitHub, or with a GitHub Enterprise Server.
 //!
-//! OAuth 2.0's authorization code with PKCE
+//! This is the authorization code flow of OAuth 2.0 with PKCE
 //! (<https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>).
-//! No scope is asked for, so the token is good for what is public anyway, and it is
-//! forgotten once the profile is read. The client follows no redirects, waits for
-//! so long and no longer, and reads no more than a profile can be.
+//! It requests no scope, so the token gives access to public data only. The token is dropped
+//! as soon as the profile is read. The HTTP client follows no redirects, and limits both the
+//! time and the size of an answer.
 
 mod http;
 
@@ -27,56 +27,56 @@ use url::Url;
 
 use self::http::{Http, HttpError};
 
-/// Where people let GitHub tell who they are.
+/// The page on which visitors allow GitHub to identify them.
 pub const AUTHORIZE_URL: &str = "https://github.com/login/oauth/authorize";
-/// Where a code is worth a token.
+/// The address that exchanges a code for a token.
 pub const TOKEN_URL: &str = "https://github.com/login/oauth/access_token";
-/// Where a profile is read.
+/// The address of GitHub's API, for profiles.
 pub const API_URL: &str = "https://api.github.com";
 
-/// How long GitHub may take for all that it is asked.
+/// The time limit for all requests of one sign-in together.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What GitHub knows the application by, and where it is.
+/// The OAuth app of this site, and the addresses of GitHub.
 #[derive(Clone)]
 pub struct GitHubConfig {
-    /// The id of the application.
+    /// The client id of the OAuth app.
     pub client_id: String,
-    /// Its secret.
+    /// The client secret of the OAuth app.
     pub client_secret: String,
-    /// Where browsers are sent.
+    /// The address to which browsers are sent.
     pub authorize_url: String,
-    /// Where a code is worth a token.
+    /// The address that exchanges a code for a token.
     pub token_url: String,
-    /// Where profiles are read: the address in front of `/user`.
+    /// The address of the API, without `/user`, for profiles.
     pub api_url: String,
-    /// Where browsers are sent back to.
+    /// The address to which GitHub sends browsers back.
     pub redirect_url: String,
-    /// How long GitHub may take for all that it is asked.
+    /// The time limit for all requests of one sign-in together.
     pub patience: Duration,
 }
 
-/// Why GitHub cannot be asked at all.
+/// Errors in the configuration of GitHub.
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubConfigError {
-    /// An address is none.
+    /// The text is not an absolute address.
     #[error("'{url}' is not an address of GitHub or a server like it, such as {API_URL}")]
     NotAnAddress {
-        /// What is said to be one.
+        /// The text.
         url: String,
     },
-    /// Secrets would go over a network for everyone to read.
+    /// Secrets would cross a network unencrypted.
     #[error("'{url}' must begin with https://, unless it is on this machine")]
     NotSecure {
         /// The address.
         url: String,
     },
-    /// Whom to trust is not known.
+    /// The trusted certificates cannot be read.
     #[error("the certificates that this machine trusts cannot be read; install ca-certificates")]
     NoCertificates(#[source] std::io::Error),
 }
 
-/// Who people are, by GitHub.
+/// The identity provider GitHub.
 pub struct GitHub {
     client: OAuthClient,
     http: Http,
@@ -86,7 +86,7 @@ pub struct GitHub {
     patience: Duration,
 }
 
-/// OAuth's client, with its errors as GitHub has them: more than the standard's.
+/// The OAuth client, with the error codes of GitHub, which are more than the standard has.
 type OAuthClient = oauth2::Client<
     ErrorResponse,
     Token,
@@ -102,7 +102,7 @@ type OAuthClient = oauth2::Client<
 type ErrorResponse = StandardErrorResponse<BasicErrorResponseType>;
 type Token = StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>;
 
-/// What GitHub says of somebody.
+/// A user's profile, as GitHub returns it.
 #[derive(Deserialize)]
 struct User {
     id: u64,
@@ -111,7 +111,7 @@ struct User {
 }
 
 impl GitHub {
-    /// GitHub, or a server like it.
+    /// Creates a client of GitHub, or of a server with the same interface.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl GitHub {
             .map_err(no_token)?;
         if !matches!(token.token_type(), BasicTokenType::Bearer) {
             return Err(IdentityError::Nonsense(
-                "the token is of another type".into(),
+                "the token is not a bearer token".into(),
             ));
         }
         let user: User = self
@@ -216,22 +216,22 @@ impl IdentityProvider for GitHub {
     }
 }
 
-/// Why a code is worth no token.
+/// Converts an error of the token request.
 fn no_token(error: RequestTokenError<HttpError, ErrorResponse>) -> IdentityError {
     match error {
         RequestTokenError::ServerResponse(answer) => IdentityError::Refused {
             code: readable(answer.error().to_string()),
         },
         RequestTokenError::Request(error) => error.into_identity_error(),
-        // What could not be read may hold the token, and what is said of it may quote it.
+        // The unreadable answer may contain the token, and the parser's message may quote it.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-            IdentityError::Nonsense("no token can be read from it".into())
+            IdentityError::Nonsense("the answer has no readable token".into())
         }
     }
 }
 
-/// A code as they are (RFC 6749, section 5.2): what is none must not write into a log
-/// what it likes.
+/// Returns an error code if it has the form of one (RFC 6749, section 5.2). Other text is
+/// replaced, so that the provider cannot write arbitrary lines into the log.
 fn readable(code: String) -> String {
     let is_code = code.len() <= 64
         && code
@@ -244,7 +244,7 @@ fn readable(code: String) -> String {
     }
 }
 
-/// An address that secrets may be sent to.
+/// Parses an address, and makes sure that secrets may be sent to it.
 fn address(url: &str) -> Result<Url, GitHubConfigError> {
     let url = url.to_owned();
     let Ok(parsed) = Url::parse(&url) else {
@@ -287,7 +287,7 @@ mod tests {
     use super::{GitHubConfigError, address, readable};
 
     #[test]
-    fn a_code_is_a_word() {
+    fn error_code_is_a_single_word() {
         for code in ["bad_verification_code", "x2"] {
             assert_eq!(readable(code.to_owned()), code);
         }
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_go_over_tls_unless_they_stay_here() {
+    fn secrets_require_tls_unless_they_stay_on_this_machine() {
         for url in [
             "https://github.com/login",
             "http://127.0.0.1:3000/login",

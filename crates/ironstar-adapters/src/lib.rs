@@ -1,13 +1,12 @@
-//! The ports of ironstar, on real technology: one module each.
+//! Adapters: the ports of ironstar on real technology, one module for each technology.
 //!
-//! This crate knows nothing of any aggregate, of HTTP, or of configuration
-//! files: it is handed what it needs, and passes the contract suites of
-//! `ironstar-ports`.
+//! This crate knows nothing of aggregates, HTTP or configuration files. Its caller passes in
+//! everything that it needs. Every adapter passes the contract suites of `ironstar-ports`.
 //!
-//! - [`sqlite`]: the log in one SQLite file, and read models.
-//! - [`github`]: who people are, by GitHub.
+//! - [`sqlite`]: the log in one SQLite file, its read models, and sessions.
+//! - [`github`]: sign-in with GitHub.
 //! - [`zenoh`]: the bus on Zenoh.
-//! - [`memory`]: all of it in memory, for tests.
+//! - [`memory`]: all ports in memory, for tests.
 //! - [`system`]: the real clock and real ids.
 
 mod builds;

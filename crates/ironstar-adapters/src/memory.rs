@@ -1,7 +1,7 @@
-//! The ports in memory: for tests that are about something else.
+//! The ports in memory, for tests of other parts.
 //!
-//! They pass the same contract suites as the real adapters, and forget
-//! everything with the process.
+//! These adapters pass the same contract suites as the real ones. Their data is lost when the
+//! process ends.
 
 mod event_bus;
 mod event_store;

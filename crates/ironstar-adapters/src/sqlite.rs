@@ -1,12 +1,12 @@
-//! The log in one SQLite file, the read models that are made of it, and sessions.
+//! The log, its read models, and sessions in one SQLite file.
 //!
-//! SQLite runs with a write-ahead log and `synchronous=FULL`, so what has been
-//! committed survives a power cut. That goes for read models and snapshots too,
-//! although they could be made anew: what is in the log unsynced before an event
-//! can be lost when a sync fails, and takes the event with it.
+//! SQLite runs with a write-ahead log and `synchronous=FULL`, so committed data survives a
+//! power cut. That includes read models and snapshots, although they could be made again from
+//! the events. Otherwise an unsynced read model could stand in the write-ahead log before an
+//! event: a failing sync could lose it, and the event with it.
 //!
-//! One task owns the one connection that writes; reads have connections of their
-//! own, which cannot write.
+//! One task owns the only connection that writes. Reads have their own connections, which
+//! cannot write.
 
 mod batch;
 mod builds;

@@ -1,4 +1,4 @@
-//! The machine's clock and randomness.
+//! The clock and the randomness of the machine.
 
 mod steady;
 
@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 pub use steady::SteadyClock;
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// Ids from the machine's clock and randomness.
+/// A source of ids, from the clock and the randomness of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemIdSource;
 

@@ -1,4 +1,4 @@
-//! Codes and tokens: what each was given for, and that it is good once.
+//! Codes and tokens: the purpose of each, and the rule that each code is valid once.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,17 +7,17 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-/// For how long a code is good.
+/// The time for which a code is valid.
 const AGE: Duration = Duration::from_secs(10 * 60);
 
-/// What was given out.
+/// All codes and tokens that were issued.
 #[derive(Debug, Default)]
 pub(crate) struct Codes {
     codes: HashMap<String, Granted>,
     tokens: HashMap<String, u64>,
 }
 
-/// What a code was given for.
+/// The purpose of a code.
 #[derive(Debug)]
 struct Granted {
     person: u64,
@@ -26,7 +26,7 @@ struct Granted {
 }
 
 impl Codes {
-    /// A code for somebody who has agreed.
+    /// Issues a code for a person who has agreed.
     pub(crate) fn grant(&mut self, person: u64, challenge: String) -> String {
         let code = random();
         let granted = Granted {
@@ -38,8 +38,8 @@ impl Codes {
         code
     }
 
-    /// A token for a code: once, soon, and for whoever has what makes the challenge.
-    /// A code that was tried is worth nothing any more.
+    /// Exchanges a code for a token. It works once, for a short time, and only with the
+    /// verifier of the challenge. Any attempt makes the code invalid.
     pub(crate) fn exchange(&mut self, code: &str, verifier: &str) -> Option<String> {
         let granted = self.codes.remove(code)?;
         let is_theirs = challenge_of(verifier) == granted.challenge;
@@ -49,20 +49,20 @@ impl Codes {
         Some(self.token_of(granted.person))
     }
 
-    /// A token for somebody.
+    /// Issues a token for a person.
     pub(crate) fn token_of(&mut self, person: u64) -> String {
         let token = format!("gho_{}", random());
         self.tokens.insert(token.clone(), person);
         token
     }
 
-    /// Whose a token is.
+    /// Returns the person to whom a token belongs.
     pub(crate) fn person(&self, token: &str) -> Option<u64> {
         self.tokens.get(token).copied()
     }
 }
 
-/// What a verifier is a proof for (RFC 7636, section 4.2, S256).
+/// Returns the challenge of a verifier (RFC 7636, section 4.2, S256).
 pub(crate) fn challenge_of(verifier: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }

@@ -1,11 +1,10 @@
-//! A GitHub to test sign-in against. It keeps to the protocol more strictly than
-//! GitHub does, so that what passes here passes there; and it misbehaves as it is
-//! told.
+//! A stand-in for GitHub, to test sign-in against. It keeps to the protocol more strictly
+//! than GitHub: a client that works here works there, too. On request, it misbehaves.
 //!
-//! This crate knows nothing of ironstar. It is for tests, and part of no server.
+//! This crate knows nothing of ironstar. It is for tests, and not part of any server.
 //!
-//! - [`StandIn`] is a server in this process; the program of this crate is the same.
-//! - [`Behaviour`] is how it misbehaves.
+//! - [`StandIn`] is a server in this process. The program of this crate runs the same server.
+//! - [`Behaviour`] lists the ways in which it can misbehave.
 
 mod codes;
 mod pages;
@@ -21,74 +20,74 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use codes::Codes;
 
-/// An application that is known here.
+/// An application that the stand-in knows.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// Its id.
+    /// The client id of the application.
     pub client_id: String,
-    /// Its secret.
+    /// The client secret of the application.
     pub client_secret: String,
-    /// The one address that browsers are sent back to.
+    /// The only address to which browsers are sent back.
     pub redirect_url: String,
 }
 
-/// Somebody who has an account here.
+/// A person with an account at the stand-in.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Person {
-    /// Who they are, for ever.
+    /// The permanent id of the account.
     pub id: u64,
-    /// What they sign in as.
+    /// The name for signing in, which may change.
     pub login: String,
-    /// What they are called.
+    /// The full name of the person.
     pub name: Option<String>,
 }
 
-/// How the stand-in misbehaves.
+/// The ways in which the stand-in can misbehave.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behaviour {
-    /// Not at all.
+    /// It does not misbehave.
     #[default]
     Normal,
-    /// It answers when nobody waits any more.
+    /// It answers after every client has given up.
     Slow,
-    /// It answers so late that something else can happen first.
+    /// It answers so late that other requests can finish first.
     Late,
     /// It does not know the application.
     UnknownClient,
-    /// It does not work: 500.
+    /// It fails with 500.
     Fail,
-    /// It has no time: 429.
+    /// It answers with 429, because it is too busy.
     Busy,
-    /// It refuses codes, with a 200, as GitHub does.
+    /// It refuses codes with a 200, as GitHub does.
     ErrorBody,
-    /// It sends the client elsewhere, where a token is given to anybody.
+    /// It redirects the client to an address where every request gets a token.
     Redirect,
-    /// It answers what is not JSON.
+    /// Its answer is not JSON.
     Garbage,
-    /// It answers a token, and a megabyte behind it.
+    /// Its answer is a token, followed by a megabyte of spaces.
     Huge,
-    /// It answers an array of what should have names.
+    /// Its answer is an array instead of an object.
     Array,
-    /// It answers a token as text that is of another kind.
+    /// Its answer is a token as text with another content type.
     OtherKind,
-    /// It hangs up in the middle.
+    /// It closes the connection in the middle of the answer.
     HangUp,
-    /// It gives tokens of another type.
+    /// Its tokens have another type.
     OtherToken,
-    /// It gives tokens, and then no profile for them: 401.
+    /// It issues tokens, but answers requests for profiles with 401.
     NoProfile,
-    /// It gives tokens, and then says that profiles were asked for too often: 403.
+    /// It issues tokens, but answers requests for profiles with 403: rate limit exceeded.
     NoMoreProfiles,
     /// Its profiles have no id.
     Nameless,
-    /// It sends browsers back with another state.
+    /// It sends browsers back with a wrong state.
     OtherState,
     /// It sends browsers back without a state.
     NoState,
 }
 
-/// A running stand-in, until it is dropped.
+/// A running stand-in. Dropping it stops the server.
 #[derive(Debug)]
 pub struct StandIn {
     address: SocketAddr,
@@ -96,7 +95,7 @@ pub struct StandIn {
     _running: DropGuard,
 }
 
-/// What the handlers work on.
+/// The state that the handlers share.
 #[derive(Debug)]
 struct Shared {
     registration: Registration,
@@ -108,24 +107,24 @@ struct State {
     behaviour: Behaviour,
     people: Vec<Person>,
     codes: Codes,
-    /// How many codes were asked for a token, and how many tokens for a profile.
+    /// The number of requests for tokens. The next field counts the requests for profiles.
     exchanges: usize,
     profiles: usize,
     led_astray: usize,
 }
 
-/// How long [`Behaviour::Late`] takes.
+/// The delay of [`Behaviour::Late`].
 const LATE: Duration = Duration::from_millis(300);
 
-/// How long [`Behaviour::Slow`] takes.
+/// The delay of [`Behaviour::Slow`].
 const SLOW: Duration = Duration::from_secs(30);
 
 impl StandIn {
-    /// Starts one on this machine.
+    /// Starts a stand-in on a free port of this machine.
     ///
     /// # Errors
     ///
-    /// If there is no port to listen on.
+    /// There is no free port.
     pub async fn start(registration: Registration) -> std::io::Result<Self> {
         Self::start_at(
             "127.0.0.1:0".parse().unwrap_or(([127, 0, 0, 1], 0).into()),
@@ -134,11 +133,11 @@ impl StandIn {
         .await
     }
 
-    /// Starts one at an address.
+    /// Starts a stand-in at an address.
     ///
     /// # Errors
     ///
-    /// If it cannot listen there.
+    /// The stand-in cannot listen on the address.
     pub async fn start_at(
         address: SocketAddr,
         registration: Registration,
@@ -173,60 +172,59 @@ impl StandIn {
         })
     }
 
-    /// Where it is.
+    /// The address of the stand-in.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where browsers are sent.
+    /// The address to which browsers are sent.
     #[must_use]
     pub fn authorize_url(&self) -> String {
         format!("{}/login/oauth/authorize", self.url())
     }
 
-    /// Where a code is worth a token.
+    /// The address that exchanges a code for a token.
     #[must_use]
     pub fn token_url(&self) -> String {
         format!("{}/login/oauth/access_token", self.url())
     }
 
-    /// Where profiles are read.
+    /// The address of the API, for profiles.
     #[must_use]
     pub fn api_url(&self) -> String {
         format!("{}/api", self.url())
     }
 
-    /// Misbehaves so from now on.
+    /// Changes the behaviour for all later requests.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.state().behaviour = behaviour;
     }
 
-    /// Somebody has an account from now on, or is called something else.
+    /// Creates an account for a person, or changes the existing one.
     pub fn know(&self, person: Person) {
         self.shared.state().know(person);
     }
 
-    /// How often somebody went elsewhere, because they were sent there.
+    /// The number of requests that followed a redirect of the stand-in.
     #[must_use]
     pub fn led_astray(&self) -> usize {
         self.shared.state().led_astray
     }
 
-    /// How many codes were asked to be worth a token, and how many tokens were asked
-    /// for a profile.
+    /// The number of requests for a token, and the number of requests for a profile.
     #[must_use]
     pub fn asked(&self) -> (usize, usize) {
         let state = self.shared.state();
         (state.exchanges, state.profiles)
     }
 
-    /// Where the browser of somebody ends up who is sent to an address here, and
-    /// agrees.
+    /// Acts as the browser of a person who is sent to the address, and agrees. Returns the
+    /// address to which the browser is sent back.
     ///
     /// # Errors
     ///
-    /// What the page says if the address is not as it should be.
+    /// The text of the page, if the request is invalid.
     pub fn authorize(&self, address: &str, login: &str) -> Result<String, String> {
         let query = address.split_once('?').map(|(_, query)| query);
         let asked = routes::Asked::parse(query.unwrap_or_default())?;
@@ -236,7 +234,7 @@ impl StandIn {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // It is whole between any two calls.
+        // The state is consistent between any two calls.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,23 +8,23 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use ironstar_github::{Registration, StandIn};
 
-/// A GitHub to test sign-in against.
+/// A stand-in for GitHub, to test sign-in against.
 #[derive(Debug, Parser)]
 #[command(name = "ironstar-github", version)]
 struct Options {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
-    /// What the application is known by
+    /// Client id of the application
     #[arg(long)]
     client_id: String,
 
-    /// The application's secret
+    /// Client secret of the application
     #[arg(long, env = "STAND_IN_SECRET", hide_env_values = true)]
     client_secret: String,
 
-    /// Where browsers are sent back to
+    /// Address to which browsers are sent back
     #[arg(long)]
     redirect_url: String,
 }
@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is no other place to report to.
+            // If standard error is closed, there is no other place to report the error.
             let _ = writeln!(stderr(), "ironstar-github: {error:#}");
             ExitCode::FAILURE
         }
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> anyhow::Result<()> {
     if !options.listen.ip().is_loopback() {
-        bail!("a stand-in is for this machine only: choose a loopback address to listen on");
+        bail!("a stand-in serves this machine only; choose a loopback address with --listen");
     }
     let registration = Registration {
         client_id: options.client_id,

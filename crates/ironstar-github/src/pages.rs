@@ -1,10 +1,10 @@
-//! What people see.
+//! The pages of the stand-in.
 
 use maud::{DOCTYPE, Markup, html};
 
 use crate::Person;
 
-/// The question whether an application may know who somebody is.
+/// The page that asks whether an application may identify a person.
 pub(crate) fn consent(people: &[Person], fields: &[(String, String)]) -> Markup {
     page(&html! {
         h1 { "Authorize the application" }
@@ -20,9 +20,9 @@ pub(crate) fn consent(people: &[Person], fields: &[(String, String)]) -> Markup 
     })
 }
 
-/// What is wrong with a request.
+/// The page for an invalid request.
 pub(crate) fn refusal(why: &str) -> Markup {
-    page(&html! { h1 { "Not as it should be" } p { (why) } })
+    page(&html! { h1 { "Invalid request" } p { (why) } })
 }
 
 fn page(content: &Markup) -> Markup {

@@ -1,4 +1,4 @@
-//! The protocol.
+//! The routes of the protocol.
 
 use std::sync::Arc;
 
@@ -23,17 +23,17 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// What a browser is sent here with.
+/// The parameters with which a browser is sent here.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked(Vec<(String, String)>);
 
 impl Asked {
-    /// Takes a query apart: each parameter once.
+    /// Parses a query. A parameter that occurs twice is an error.
     pub(crate) fn parse(query: &str) -> Result<Self, String> {
         let fields: Vec<(String, String)> = fields_of(query)?;
         for (index, (name, _)) in fields.iter().enumerate() {
             if fields[..index].iter().any(|(other, _)| other == name) {
-                return Err(format!("'{name}' is there twice"));
+                return Err(format!("'{name}' occurs twice"));
             }
         }
         Ok(Self(fields))
@@ -54,16 +54,15 @@ impl Asked {
 
 fn fields_of(text: &str) -> Result<Vec<(String, String)>, String> {
     let uri = format!("/?{text}").parse();
-    let uri = uri.map_err(|error| format!("the query is none: {error}"))?;
+    let uri = uri.map_err(|error| format!("the query is invalid: {error}"))?;
     let query = axum::extract::Query::try_from_uri(&uri);
     query
         .map(|axum::extract::Query(fields)| fields)
-        .map_err(|error| format!("the query is none: {error}"))
+        .map_err(|error| format!("the query is invalid: {error}"))
 }
 
 impl Shared {
-    /// Makes sure that a request to authorize is as it should be, and answers its
-    /// challenge.
+    /// Makes sure that a request to authorize is valid, and returns its challenge.
     fn check<'a>(&self, asked: &'a Asked) -> Result<&'a str, String> {
         let known = &self.registration;
         if asked.need("client_id")? != known.client_id {
@@ -87,7 +86,7 @@ impl Shared {
             return Err("'code_challenge_method' must be 'S256'".to_owned());
         }
         if asked.get("scope").is_some_and(|scope| !scope.is_empty()) {
-            return Err("more is asked for than who somebody is".to_owned());
+            return Err("'scope' must be empty".to_owned());
         }
         let challenge = asked.need("code_challenge")?;
         let is_hash = challenge.len() == 43
@@ -97,24 +96,24 @@ impl Shared {
         if is_hash {
             Ok(challenge)
         } else {
-            Err("'code_challenge' is no SHA-256".to_owned())
+            Err("'code_challenge' is not a SHA-256 hash".to_owned())
         }
     }
 
-    /// Where a browser goes whose owner agrees.
+    /// Returns the address to which a browser is sent back after the person agrees.
     pub(crate) fn authorize(&self, asked: &Asked, login: &str) -> Result<String, String> {
         let challenge = self.check(asked)?.to_owned();
         let code = {
             let mut state = self.state();
             let mut people = state.people.iter();
             let person = people.find(|person| person.login == login);
-            let person = person.ok_or("there is nobody of that name")?.id;
+            let person = person.ok_or("no account has this login")?.id;
             state.codes.grant(person, challenge)
         };
         Ok(self.back(asked, &format!("code={code}")))
     }
 
-    /// Where a browser is sent back to, with an answer.
+    /// Returns the address to which a browser is sent back, with an answer.
     fn back(&self, asked: &Asked, answer: &str) -> String {
         let to = &self.registration.redirect_url;
         let state = asked.get("state").unwrap_or_default();
@@ -141,7 +140,7 @@ async fn ask(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Re
     }
 }
 
-/// `POST /login/oauth/authorize`: what somebody answers.
+/// `POST /login/oauth/authorize`: the answer of a person.
 async fn decide(State(shared): State<Arc<Shared>>, RawForm(form): RawForm) -> Response {
     let decided = || {
         let form = std::str::from_utf8(&form).map_err(|error| error.to_string())?;
@@ -176,14 +175,14 @@ async fn exchange(
         .get(header::ACCEPT)
         .is_some_and(|accept| accept.as_bytes() == b"application/json");
     if !is_json {
-        // GitHub answers as a form then.
+        // Without this header, GitHub answers in the format of a form.
         return "error=not_json".into_response();
     }
     Json(shared.token(&form, behaviour)).into_response()
 }
 
 impl Shared {
-    /// A token, or why there is none: with a 200, as GitHub does.
+    /// Returns a token, or an error: both with a 200, as GitHub does.
     fn token(&self, form: &Bytes, behaviour: Behaviour) -> Value {
         let refused = |error: &str| json!({"error": error, "error_description": "No."});
         let form = std::str::from_utf8(form).unwrap_or_default();
@@ -222,19 +221,19 @@ async fn user(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
     let mut state = shared.state();
     state.profiles += 1;
     if text(header::USER_AGENT).is_none_or(str::is_empty) {
-        return (StatusCode::FORBIDDEN, "Who are you?").into_response();
+        return (StatusCode::FORBIDDEN, "A user agent is required.").into_response();
     }
     let token = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let person = token.and_then(|token| state.codes.person(token));
     let person = person.and_then(|id| state.people.iter().find(|person| person.id == id));
     match (person, state.behaviour) {
-        // What would be a profile, for whoever does not look at the status.
+        // The body looks like a profile, to catch a client that ignores the status.
         (None, _) | (_, Behaviour::NoProfile) => {
-            let body = json!({"message": "Bad credentials", "id": 1, "login": "nobody"});
+            let body = json!({"message": "Bad credentials", "id": 1, "login": "decoy"});
             (StatusCode::UNAUTHORIZED, Json(body)).into_response()
         }
         (_, Behaviour::NoMoreProfiles) => {
-            let body = json!({"message": "API rate limit exceeded", "id": 1, "login": "nobody"});
+            let body = json!({"message": "API rate limit exceeded", "id": 1, "login": "decoy"});
             (StatusCode::FORBIDDEN, Json(body)).into_response()
         }
         (Some(person), Behaviour::Nameless) => Json(json!({"login": person.login})).into_response(),
@@ -248,7 +247,7 @@ async fn user(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
     }
 }
 
-/// What is answered instead of a token.
+/// Returns the answer of a misbehaviour instead of a token, or `None` for a token.
 async fn misbehave(shared: &Shared, behaviour: Behaviour) -> Option<Response> {
     match behaviour {
         Behaviour::Normal
@@ -295,14 +294,15 @@ async fn misbehave(shared: &Shared, behaviour: Behaviour) -> Option<Response> {
 
 const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
 
-/// Where nobody should follow.
+/// The target of redirects, which no client should follow.
 async fn astray(State(shared): State<Arc<Shared>>) -> Json<Value> {
     shared.state().led_astray += 1;
     Json(shared.free_token())
 }
 
 impl Shared {
-    /// What would be a token, for whoever takes it from here.
+    /// Returns a token for a client that has followed a redirect, or that reads a wrong
+    /// answer.
     fn free_token(&self) -> Value {
         let token = self.state().codes.token_of(1);
         json!({"access_token": token, "token_type": "bearer", "scope": ""})

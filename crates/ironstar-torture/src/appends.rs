@@ -1,5 +1,4 @@
-//! Appends of every shape, a witness beside them, and what must be true of a
-//! log that they went to.
+//! Random appends, a witness of their answers, and the examination of the resulting log.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -14,13 +13,13 @@ use ironstar_ports::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How many streams each client writes to.
+/// The number of streams that each client writes to.
 const STREAMS: usize = 4;
 
-/// How long a client waits after a failure.
+/// The time that a client waits after a failure.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What was acknowledged, in the order of the answers.
+/// The acknowledged appends, in the order of the answers.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
     acknowledged: Mutex<Vec<(Mark, Appended)>>,
@@ -30,7 +29,7 @@ pub(crate) struct Witness {
     is_over: AtomicBool,
 }
 
-/// What every event says of the append that it is part of.
+/// The payload of every event: it identifies the append of the event.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(crate) struct Mark {
     append: u64,
@@ -42,7 +41,7 @@ impl Mark {
     fn record(self) -> Option<CommandRecord> {
         self.has_key.then(|| {
             let key = format!("append-{}", self.append);
-            let key = key.parse().expect("it is a key");
+            let key = key.parse().expect("a key");
             CommandRecord::new(key, self.append.to_string())
         })
     }
@@ -61,7 +60,7 @@ impl Witness {
         self.is_over.load(Relaxed)
     }
 
-    /// Has the clients end once they have an answer.
+    /// Tells the clients to end after their next answer.
     pub(crate) fn end(&self) {
         self.is_over.store(true, Relaxed);
     }
@@ -89,8 +88,7 @@ impl Witness {
     }
 }
 
-/// One who appends, one append at a time, until the witness says that it is
-/// over.
+/// A client that appends, one append at a time, until the witness tells it to end.
 #[derive(Debug)]
 pub(crate) struct Client {
     number: usize,
@@ -124,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Appends something, and goes on trying until there is an answer.
+    /// Makes an append, and repeats it until there is an answer.
     async fn append(&mut self) {
         let (mark, append) = self.next();
         let mut has_failed = false;
@@ -139,8 +137,9 @@ impl Client {
                         return;
                     }
                 }
-                // It failed, and is there all the same. Others take the place of
-                // its streams, of which it is unknown where they are.
+                // An earlier attempt failed, but its events are in the log. The client
+                // continues with new streams, because it does not know where its old ones
+                // end.
                 Err(AppendError::Conflict { .. })
                     if has_failed && !mark.has_key && self.is_there(mark, &append).await =>
                 {
@@ -151,7 +150,7 @@ impl Client {
                 Err(error) => {
                     let append = mark.append;
                     self.witness.found(format!(
-                        "append {append}, which nobody disputes, is refused: {error}"
+                        "append {append} is refused, although no other client uses its streams: {error}"
                     ));
                     self.witness.end();
                     return;
@@ -161,7 +160,7 @@ impl Client {
         }
     }
 
-    /// Whether an append has left an event in one of its streams.
+    /// Returns true if an append has left an event in one of its streams.
     async fn is_there(&self, mark: Mark, append: &Append) -> bool {
         for to in &append.streams {
             let events = loop {
@@ -189,7 +188,7 @@ impl Client {
                 }
             }
         }
-        // Whoever did not get the answer sends it again.
+        // Sometimes the client repeats the append, as if the answer had been lost.
         if mark.has_key && self.random.u8(0..4) == 0 {
             match self.store.append(append).await {
                 Ok(again) if again == appended => {}
@@ -247,8 +246,8 @@ fn event(mark: Mark) -> NewEvent {
     }
 }
 
-/// Everything that is wrong with a log, to which at least the first
-/// `acknowledged` of the witness's appends must have come.
+/// Examines a log, and returns all violations. At least the first `acknowledged` appends of
+/// the witness must be in the log.
 pub(crate) async fn examine(
     store: &dyn EventStore,
     witness: &Witness,
@@ -311,7 +310,7 @@ pub(crate) async fn examine(
     Ok(violations)
 }
 
-/// Compares the log with what was answered.
+/// Compares the log with the answers.
 async fn examine_answers(
     store: &dyn EventStore,
     witness: &Witness,
@@ -346,16 +345,18 @@ async fn examine_answers(
             with_key.remove(mark);
             let known = store.outcome(&record.key).await?;
             if known.map(|known| known.appended).as_ref() != Some(appended) {
-                violations.push(format!("what append {append} was answered is forgotten"));
+                violations.push(format!("the answer to append {append} is forgotten"));
             }
         }
     }
-    // Those that were not answered, or are of after the cut.
+    // These appends have no answer, or their answer is later than the power cut.
     for mark in with_key {
-        let record = mark.record().context("it has a key")?;
+        let record = mark.record().context("an append with a key has a record")?;
         if store.outcome(&record.key).await?.is_none() {
             let append = mark.append;
-            violations.push(format!("append {append} is there, and its key is not"));
+            violations.push(format!(
+                "append {append} is in the log, but its key is not recorded"
+            ));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Mistakes that are made on purpose, to see the checks find them.
+//! Deliberate bugs, which prove that the checks find them.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,38 +12,38 @@ use ironstar_ports::{
 
 use crate::early::EarlyStore;
 
-/// A mistake.
+/// A deliberate bug.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Bug {
-    /// Answers before the sync, which never comes: `synchronous=OFF`.
+    /// Answers before the sync, which never happens: `synchronous=OFF`.
     AcknowledgesBeforeSync,
-    /// Answers before the commit, which comes a moment later.
+    /// Answers before the commit, which happens a moment later.
     AcknowledgesBeforeCommit,
     /// Appends to several streams one after the other.
     SplitsAppends,
     /// Does not record the keys of commands.
     ForgetsKeys,
-    /// Takes any expected sequence for met.
+    /// Accepts any expected sequence.
     IgnoresExpectedSequence,
     /// Now and then reads a stream without its last event.
     ReadsStaleStreams,
     /// Now and then reads the log without one of its events.
     SkipsEvents,
-    /// Only looks for new events when it gets a hint.
+    /// Looks for new events only when it gets a hint.
     TrustsHints,
-    /// Keeps something of every append in memory.
+    /// Keeps some memory for every append.
     RemembersEverything,
-    /// Looks at files that are not where the next start reads them.
+    /// Checks files that are not the files that the next start reads.
     LooksElsewhere,
 }
 
-/// A word that names no bug.
+/// The text is not the name of a bug.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no bug of this name: {0:?}")]
+#[error("there is no bug named {0:?}")]
 pub struct ParseBugError(String);
 
 impl Bug {
-    /// Every bug.
+    /// All bugs.
     pub const ALL: [Self; 10] = [
         Self::AcknowledgesBeforeSync,
         Self::AcknowledgesBeforeCommit,
@@ -57,7 +57,7 @@ impl Bug {
         Self::LooksElsewhere,
     ];
 
-    /// Its name, in kebab case.
+    /// The name of the bug, in kebab case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl FromStr for Bug {
     }
 }
 
-/// The store, with the bug if there is one.
+/// Returns the store, with the bug if there is one.
 pub(crate) async fn plant(
     bug: Option<Bug>,
     store: Arc<dyn EventStore>,
@@ -112,7 +112,7 @@ struct BuggyStore {
     remembered: Mutex<Vec<Vec<u8>>>,
 }
 
-/// How much is remembered of each append.
+/// The number of bytes that are kept for each append.
 const REMEMBERED: usize = 256 * 1024;
 
 impl BuggyStore {

@@ -1,8 +1,7 @@
-//! Hints that are lost, doubled, held back and reordered.
+//! Hints that are lost, doubled, delayed and reordered.
 //!
-//! Whatever the bus does, every consumer of the feed must see every event once
-//! and in order: those that follow live, those that start late, and those that
-//! dawdle.
+//! With any such bus, every consumer of the feed must see every event once and in order. Some
+//! consumers follow live, some start late, and some read slowly.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,11 +21,12 @@ use uuid::Uuid;
 use crate::bug::plant;
 use crate::{Bug, Findings, Plan};
 
-/// How many events one log gets, by how many writers.
+/// The number of events in one log, and of the clients that write them.
 const EVENTS: u64 = 2_000;
 const WRITERS: u64 = 4;
 
-/// When the log has how many events a consumer begins, and after which.
+/// The consumers: the length of the log at which each begins, and the position after which it
+/// reads.
 const STARTS: [(u64, u64); 6] = [
     (0, 0),
     (0, 1),
@@ -36,21 +36,21 @@ const STARTS: [(u64, u64); 6] = [
     (EVENTS - 1, EVENTS - 1),
 ];
 
-/// The longest that an event may take, many times the poll.
+/// The longest acceptable time for an event, which is many times the poll interval.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Small, so that consumers fall out of what is kept in memory.
+/// Small limits, so that consumers fall behind the events in memory.
 const OPTIONS: FeedOptions = FeedOptions {
     tail: 64,
     page: 16,
     poll: Duration::from_millis(20),
 };
 
-/// Does its worst.
+/// Runs the check.
 ///
 /// # Errors
 ///
-/// If the check itself does not work.
+/// The check itself does not work.
 pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let mut random = fastrand::Rng::with_seed(plan.seed);
@@ -90,7 +90,7 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-/// Appends events, now and then with a pause, in which the feed is all ears.
+/// Appends events, with a pause now and then, in which the feed catches up.
 async fn write(
     store: Arc<dyn EventStore>,
     bus: Arc<FaultyBus>,
@@ -117,8 +117,8 @@ async fn write(
     Ok(())
 }
 
-/// Takes the events after a position, some of them slowly, once the log has got
-/// so far. Returns how many, or what is wrong with them.
+/// Reads the events after a position, once the log has the length `begin`. Some consumers
+/// pause now and then. Returns the number of events, or a violation.
 async fn consume(
     feed: EventFeed,
     begin: u64,
@@ -156,7 +156,7 @@ async fn consume(
     }
 }
 
-/// A bus that loses, doubles, holds back and reorders messages, by a seed.
+/// A bus that loses, doubles, delays and reorders messages at random.
 #[derive(Debug)]
 struct FaultyBus {
     inner: MemoryEventBus,
@@ -170,7 +170,7 @@ struct State {
     faults: Faults,
 }
 
-/// How often what went wrong.
+/// The counts of the faults.
 #[derive(Clone, Copy, Debug, Default)]
 struct Faults {
     lost: u64,
@@ -198,7 +198,7 @@ impl FaultyBus {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What becomes of a message: the messages to send instead.
+    /// Returns the messages to send instead of a message.
     fn distort(&self, key: &Key, payload: &[u8]) -> Vec<(Key, Vec<u8>)> {
         let mut state = self.lock();
         let message = (key.clone(), payload.to_vec());

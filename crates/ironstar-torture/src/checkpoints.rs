@@ -1,5 +1,5 @@
-//! A read model beside the appends. It must be whole after a power cut, and must
-//! take nothing away from the log.
+//! A read model that is stored during the appends. It must be consistent after a power cut,
+//! and must not damage the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,14 @@ use ironstar_ports::{
 
 use crate::appends::Witness;
 
-/// Its projection's name, and the key of its only document, which says how far
-/// it is.
+/// The name of its projection, and the key of its only document, which states its position.
 const NAME: &str = "torture";
 const KEY: &str = "at";
 
-/// How long to wait when there is nothing to do, or the disk fails.
+/// The pause when there is no new event, or when the disk fails.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Follows the log until all is over. Returns how often it has got on.
+/// Follows the log until the check is over. Returns the number of commits.
 pub(crate) async fn run(log: Arc<SqliteEventStore>, witness: Arc<Witness>) -> u64 {
     let store = log.projections();
     let mut at = None;
@@ -30,7 +29,7 @@ pub(crate) async fn run(log: Arc<SqliteEventStore>, witness: Arc<Witness>) -> u6
             Ok(true) => commits += 1,
             Ok(false) => tokio::time::sleep(PAUSE).await,
             Err(_) => {
-                // Whether it was stored is found out the next time.
+                // The next attempt finds out whether this commit was stored.
                 at = None;
                 tokio::time::sleep(PAUSE).await;
             }
@@ -72,7 +71,7 @@ async fn step(
     Ok(true)
 }
 
-/// What is wrong with the read model.
+/// Returns all violations in the read model.
 pub(crate) async fn examine(log: &SqliteEventStore) -> anyhow::Result<Vec<String>> {
     let store = log.projections();
     let mut violations = Vec::new();
@@ -92,12 +91,12 @@ pub(crate) async fn examine(log: &SqliteEventStore) -> anyhow::Result<Vec<String
         let (checkpoint, head) = (found.checkpoint.position, log.head().await?);
         if said != checkpoint {
             violations.push(format!(
-                "the checkpoint is {checkpoint}, and the document is of {said}"
+                "the checkpoint is {checkpoint}, but the document states {said}"
             ));
         }
         if checkpoint > head {
             violations.push(format!(
-                "the checkpoint is {checkpoint}, and the log ends at {head}"
+                "the checkpoint is {checkpoint}, but the log ends at {head}"
             ));
         }
     }

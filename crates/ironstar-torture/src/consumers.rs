@@ -1,7 +1,7 @@
-//! Streams that nobody reads, and streams that are cut off.
+//! Streams that no client reads, and streams that are cut off.
 //!
-//! Whoever writes must not wait for them, whoever reads properly must get
-//! everything, and the server's memory must not grow with what is not read.
+//! Commands must not wait for such streams. A client that reads must get every event. The
+//! server's memory must not grow with the unread data.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,27 +21,27 @@ use tokio::task::JoinSet;
 use crate::server::{Commands, Recipient, Request, Server};
 use crate::{Findings, Plan};
 
-/// How many write, never read, and come and go.
+/// The numbers of clients that write, that never read, and that come and go.
 const WRITERS: usize = 4;
 const STALLED: usize = 64;
 const FICKLE: usize = 8;
 
-/// The longest that a command may take on a busy machine. One that waits for a
-/// stalled stream takes for ever.
+/// The longest acceptable time for a command on a busy machine. A command that waits for a
+/// stalled stream never ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What memory may grow by after the first quarter: a fifth, and what the
-/// streams that stall then and an allocator need.
+/// The accepted growth of memory after the first quarter: a fifth, and a fixed amount for the
+/// stalled streams and the allocator.
 const GROWTH: f64 = 1.2;
 const SLACK_KIB: f64 = 32.0 * 1_024.0;
 
 const PATHS: [&str; 2] = ["/api/events?after=0", "/api/sse/todos"];
 
-/// Does its worst to a server.
+/// Runs the check against a server.
 ///
 /// # Errors
 ///
-/// If the check itself does not work.
+/// The check itself does not work.
 pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let folder = TempDir::new()?;
@@ -89,14 +89,20 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
     findings.did("streams that are never read", stalled.len() as u64);
     findings.did("streams cut off", load.cut_off.load(Relaxed));
     findings.did("commands/s beside streams that are read", beside_read);
-    findings.did("commands/s beside streams that are not", beside_stalled);
-    findings.did("commands/s beside both and those cut off", beside_all);
+    findings.did(
+        "commands/s beside streams that are never read",
+        beside_stalled,
+    );
+    findings.did(
+        "commands/s beside stalled, cut-off and read streams",
+        beside_all,
+    );
     findings.did("KiB of memory after a quarter", early);
-    findings.did("KiB of memory in the end", late);
+    findings.did("KiB of memory at the end", late);
     Ok(findings)
 }
 
-/// What the tasks share.
+/// The state that the tasks share.
 #[derive(Debug, Default)]
 struct Load {
     is_over: AtomicBool,
@@ -110,7 +116,7 @@ impl Load {
         self.is_over.load(Relaxed)
     }
 
-    /// Waits, and returns how many commands there are in a second meanwhile.
+    /// Waits, and returns the number of commands per second in this time.
     async fn rate(&self, time: Duration) -> u64 {
         let before = self.written.load(Relaxed);
         tokio::time::sleep(time).await;
@@ -119,7 +125,7 @@ impl Load {
     }
 }
 
-/// Completes and reopens one todo, over and over.
+/// Completes and reopens one todo, over and over again.
 async fn write(load: Arc<Load>, commands: Commands, number: usize) -> anyhow::Result<()> {
     let mut id = None;
     for count in 0_u64.. {
@@ -145,7 +151,7 @@ async fn write(load: Arc<Load>, commands: Commands, number: usize) -> anyhow::Re
     Ok(())
 }
 
-/// Opens as many streams as are to stall.
+/// Opens all the streams that are going to stall.
 async fn open_all(address: &str) -> anyhow::Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
     for number in 0..STALLED {
@@ -154,13 +160,13 @@ async fn open_all(address: &str) -> anyhow::Result<Vec<TcpStream>> {
     Ok(streams)
 }
 
-/// Reads what comes, until it is aborted.
+/// Reads and discards data until the task is aborted.
 async fn discard(mut stream: TcpStream) {
     let mut buffer = vec![0; 64 * 1_024];
     while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
 }
 
-/// Opens streams, reads some of each, and goes away.
+/// Opens streams, reads a part of each, and closes them.
 async fn come_and_go(
     load: Arc<Load>,
     address: String,
@@ -171,7 +177,7 @@ async fn come_and_go(
         let mut stream = open(&address, path).await?;
         let mut buffer = vec![0; random.usize(1..32 * 1_024)];
         let time = Duration::from_millis(random.u64(1..100));
-        // Whether it got that far does not matter.
+        // It does not matter whether all of this was read.
         let _ = tokio::time::timeout(time, stream.read_exact(&mut buffer)).await;
         load.cut_off.fetch_add(1, Relaxed);
     }
@@ -185,8 +191,8 @@ async fn open(address: &str, path: &str) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads every event from the first to the last that was acknowledged. Returns
-/// how many there were.
+/// Reads every event from the first to the last acknowledged one. Returns the number of
+/// events.
 async fn read(load: Arc<Load>, url: String) -> anyhow::Result<u64> {
     let mut events = reqwest::get(url).await?.bytes_stream().eventsource();
     let mut last = 0;
@@ -199,7 +205,7 @@ async fn read(load: Arc<Load>, url: String) -> anyhow::Result<u64> {
             continue;
         };
         let event = event.context("the stream of events ends")??;
-        // The first frame only says where the stream begins.
+        // The first frame only states where the stream begins.
         if event.data.is_empty() {
             continue;
         }
@@ -211,13 +217,13 @@ async fn read(load: Arc<Load>, url: String) -> anyhow::Result<u64> {
     Ok(last)
 }
 
-/// How much memory a process has in use (`VmRSS` in proc(5)).
+/// Returns the resident memory of a process (`VmRSS` in proc(5)).
 fn resident_kib(process: u32) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
-        .context("the process has no memory")?
+        .context("the process has no VmRSS")?
         .parse()
         .context("not a number")
 }

@@ -1,10 +1,9 @@
-//! A disk that can fail, and lose its power.
+//! A simulated disk that can fail, and lose its power.
 //!
-//! SQLite's files live where they always do, so that it reads what it wrote.
-//! Beside them the disk remembers what would be left after a power cut: what
-//! was synced, and of what was written since, any part. A sync that fails loses
-//! what it was to save, as on Linux, where the pages count as written after it
-//! (<https://lwn.net/Articles/752063/>).
+//! SQLite's files are in their normal places, so SQLite reads what it wrote. In addition, the
+//! disk remembers what a power cut would leave: all synced data, and any part of the later
+//! writes. A failing sync loses the data that it should have saved. Linux behaves like that,
+//! because the pages count as written afterwards (<https://lwn.net/Articles/752063/>).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes completely or not at all, in bytes.
 const SECTOR: usize = 512;
 
 /// A simulated disk.
@@ -29,32 +28,31 @@ struct State {
     files: BTreeMap<PathBuf, Stored>,
 }
 
-/// How a disk fails.
+/// The faults of a disk.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Faults {
-    /// One in so many writes fails, be it in full or half way; 0 for none.
+    /// One in this many writes fails, completely or half-way. 0 means none.
     pub(crate) writes: u32,
-    /// One in so many syncs fails; 0 for none.
+    /// One in this many syncs fails. 0 means none.
     pub(crate) syncs: u32,
     /// Locks do not work, as on some network file systems.
     pub(crate) has_no_locks: bool,
-    /// There is no room for anything.
+    /// The disk has no space.
     pub(crate) is_full: bool,
-    /// Syncs do nothing and say that they did: what a program that never asks
-    /// for one gets.
+    /// Syncs do nothing and report success. This simulates a program that never syncs.
     pub(crate) ignores_syncs: bool,
 }
 
-/// What a disk has done.
+/// The counts of a disk.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Counts {
-    /// Writes and syncs that failed.
+    /// The number of failed writes and syncs.
     pub(crate) failures: u64,
-    /// Syncs that worked.
+    /// The number of successful syncs.
     pub(crate) syncs: u64,
 }
 
-/// Why a disk does not do what it is asked to.
+/// Errors of a disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Failure {
     /// `EIO`
@@ -63,13 +61,13 @@ pub(crate) enum Failure {
     Full,
 }
 
-/// What a power cut leaves: each file's name and content.
+/// The files that a power cut leaves: the name and the content of each.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
-/// A file, as the disk has it.
+/// A file in the state of the disk.
 #[derive(Debug, Default)]
 struct Stored {
     synced: Vec<u8>,
@@ -83,7 +81,7 @@ enum Change {
 }
 
 impl Disk {
-    /// A disk without faults, whose chances are those of a seed.
+    /// Creates a disk without faults. The seed determines its random choices.
     #[must_use]
     pub(crate) fn new(seed: u64) -> Self {
         Self {
@@ -96,18 +94,18 @@ impl Disk {
         }
     }
 
-    /// Fails like this from now on.
+    /// Sets the faults for all later operations.
     pub(crate) fn fail(&self, faults: Faults) {
         self.state().faults = faults;
     }
 
-    /// What it has done so far.
+    /// The counts so far.
     #[must_use]
     pub(crate) fn counts(&self) -> Counts {
         self.state().counts
     }
 
-    /// Cuts the power, as far as the image goes: the disk itself goes on.
+    /// Returns the files that a power cut would leave now. The disk itself continues to work.
     #[must_use]
     pub(crate) fn cut(&self) -> Image {
         let mut state = self.state();
@@ -119,7 +117,7 @@ impl Disk {
         Image { files }
     }
 
-    /// A file that is opened. What it holds by now is taken to be safe.
+    /// Opens a file. Its present content counts as synced.
     pub(crate) fn open(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         if !state.files.contains_key(path) {
@@ -132,8 +130,8 @@ impl Disk {
         Ok(())
     }
 
-    /// A write. `pass_on` is called with what of it succeeds, and says whether
-    /// it did.
+    /// Writes to a file. `pass_on` is called with the part that succeeds, and returns true if
+    /// it could write that part.
     pub(crate) fn write(
         &self,
         path: &Path,
@@ -163,7 +161,7 @@ impl Disk {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Whether files can be locked.
+    /// Returns true if files can be locked.
     pub(crate) fn locks(&self) -> bool {
         !self.state().faults.has_no_locks
     }
@@ -231,13 +229,13 @@ impl State {
     }
 }
 
-/// Once in so many times, and never if that is 0.
+/// Returns true once in this many times at random. 0 means never.
 fn happens(random: &mut fastrand::Rng, one_in: u32) -> bool {
     one_in > 0 && random.u32(0..one_in) == 0
 }
 
 impl Stored {
-    /// What was synced, and of each later change all, nothing, or some sectors.
+    /// Returns the synced content, with all, nothing, or some sectors of each later change.
     fn after_a_cut(&self, random: &mut fastrand::Rng) -> Vec<u8> {
         let mut content = self.synced.clone();
         for change in &self.unsynced {
@@ -283,7 +281,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// If they cannot be written there.
+    /// The files cannot be written there.
     pub(crate) fn restore(&self, folder: &Path) -> io::Result<()> {
         for (path, content) in &self.files {
             let name = path.file_name().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A store that answers before it commits: what a write-behind cache does.
+//! A store that answers before it commits, as a write-behind cache does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use ironstar_ports::{
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
-/// How late a commit comes after its answer.
+/// The delay of a commit after its answer.
 const LATE: Duration = Duration::from_millis(20);
 
-/// A log in memory that answers at once and correctly, and a store that gets the
-/// same a moment later.
+/// A log in memory that answers at once and correctly, and a store that gets the same appends
+/// a moment later.
 #[derive(Debug)]
 pub(crate) struct EarlyStore {
     memory: MemoryEventStore,
@@ -26,7 +26,7 @@ pub(crate) struct EarlyStore {
 }
 
 impl EarlyStore {
-    /// In front of a store, beginning with what that has.
+    /// Puts the log in front of a store, with the present events of that store.
     pub(crate) async fn before(store: Arc<dyn EventStore>) -> anyhow::Result<Self> {
         let memory = MemoryEventStore::new(Arc::new(SystemClock));
         for envelope in store.load_after(Position::START, usize::MAX).await? {
@@ -46,7 +46,7 @@ impl EarlyStore {
         tokio::spawn(async move {
             while let Some((answered, append)) = appends.recv().await {
                 tokio::time::sleep_until(answered + LATE).await;
-                // Nobody is left to be told of a failure: that is the bug.
+                // The caller has its answer and cannot learn of a failure: that is the bug.
                 let _ = behind.append(append).await;
             }
         });
@@ -61,7 +61,7 @@ impl EarlyStore {
 #[async_trait]
 impl EventStore for EarlyStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        // One at a time, so that the store gets them in the same order.
+        // One append at a time, so that the store gets the appends in the same order.
         let late = self.late.lock().await;
         let appended = self.memory.append(append.clone()).await?;
         let _ = late.send((Instant::now(), append));

@@ -1,8 +1,8 @@
-//! The files of a database removed, replaced, overwritten or cut off under a server.
+//! The files of a database are removed, replaced, overwritten or truncated under a server.
 //!
-//! Clients create todos until the server refuses them. Then it is killed, and the
-//! next start must find everything that was acknowledged, before the fault and
-//! after it. In two of three rounds two servers share the database.
+//! Clients create todos until the server refuses them. Then the server is killed. The next
+//! start must find every acknowledged todo, from before the fault and after it. In two of
+//! three rounds, two servers share the database.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -21,21 +21,21 @@ use tokio::task::JoinSet;
 use crate::server::{Answer, Commands, DATABASE, Recipient, Request, Server};
 use crate::{Findings, Plan};
 
-/// How many create todos at once.
+/// The number of concurrent clients.
 const CLIENTS: usize = 4;
 
-/// How long a server may go on after a fault: it looks at its files with each
-/// command, and once a second.
+/// The longest acceptable time between a fault and the refusals. A server looks at its files
+/// with each command, and once a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is done to the files.
+/// The faults of files.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Removed(&'static [&'static str]),
     Renamed(&'static str),
     Replaced(&'static str),
     Overwritten(&'static str),
-    /// After so many bytes.
+    /// Truncates the file to this many bytes.
     CutOff(&'static str, u64),
 }
 
@@ -56,11 +56,11 @@ const FAULTS: [Fault; 14] = [
     Fault::CutOff("-shm", 0),
 ];
 
-/// Does its worst to the files.
+/// Runs the check.
 ///
 /// # Errors
 ///
-/// If the check itself does not work.
+/// The check itself does not work.
 pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let mut random = fastrand::Rng::with_seed(plan.seed);
@@ -73,7 +73,7 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
             random.shuffle(&mut faults);
         }
         let fault = faults.pop().unwrap_or(FAULTS[0]);
-        // A bug keeps its files to itself.
+        // A server with a bug does not share its files.
         let servers = match rounds % 3 {
             _ if plan.bug.is_some() => Servers::One,
             0 => Servers::One,
@@ -96,7 +96,7 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
 enum Servers {
     One,
     Two,
-    /// The second one only looks at the files.
+    /// The second server gets no commands, so it only looks at the files.
     OneAndIdle,
 }
 
@@ -106,7 +106,7 @@ struct Round {
     pause: Duration,
 }
 
-/// What was acknowledged.
+/// The acknowledged commands.
 type Witness = Arc<Mutex<Vec<Answer>>>;
 
 impl Round {
@@ -135,7 +135,7 @@ impl Round {
         }
         tokio::time::sleep(self.pause).await;
         self.fault.happen(&self.folder.path().join(DATABASE))?;
-        // A bug may go on for ever.
+        // A server with a bug may accept commands for ever.
         let patience = if plan.bug.is_some() {
             self.pause
         } else {
@@ -145,10 +145,13 @@ impl Round {
             while clients.join_next().await.is_some() {}
         });
         if refused.await.is_err() && plan.bug.is_none() {
-            findings.found(format!("{:?}: the server goes on", self.fault));
+            findings.found(format!(
+                "{:?}: the server does not refuse commands",
+                self.fault
+            ));
         }
         for server in servers {
-            // An index that is cut off while it is read ends the process.
+            // A process may end by itself when it reads a truncated index.
             let _ = server.kill()?;
         }
         clients.shutdown().await;
@@ -162,20 +165,20 @@ impl Round {
             Ok(lost) => {
                 for answer in lost {
                     findings.found(format!(
-                        "{:?}: what was acknowledged at {} is gone",
+                        "{:?}: the acknowledged event at {} is gone",
                         self.fault, answer.position
                     ));
                 }
             }
             Err(error) => findings.found(format!(
-                "{:?}: what was acknowledged is gone, as the database does not open: {error:#}",
+                "{:?}: every acknowledged event is gone, because the database does not open: {error:#}",
                 self.fault
             )),
         }
         Ok(())
     }
 
-    /// What the next start does not find of what was acknowledged.
+    /// Returns the acknowledged commands that the next start does not find.
     async fn lost(&self, acknowledged: &[Answer]) -> anyhow::Result<Vec<Answer>> {
         let database = SqliteDatabase::open(&self.folder.path().join(DATABASE).into()).await?;
         let clock = Arc::new(SystemClock);
@@ -191,7 +194,7 @@ impl Round {
     }
 }
 
-/// Creates todos until one is refused.
+/// Creates todos until the server refuses one.
 async fn create(commands: Commands, name: String, witness: Witness) {
     for number in 0.. {
         let request = Request {
@@ -226,7 +229,7 @@ impl Fault {
     }
 }
 
-/// What is in another file.
+/// The content of another file.
 fn junk() -> Vec<u8> {
     b"This is not SQLite's. ".repeat(5_000)
 }

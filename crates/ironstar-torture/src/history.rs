@@ -1,53 +1,53 @@
-//! What was asked of todos at the same time, what was answered, and whether
-//! there is an order in which that could have happened.
+//! Examines a history of concurrent commands on todos and their answers: could the commands
+//! have run one after the other?
 //!
-//! The log is one order of all that had an effect, so no order has to be
-//! searched for: a history is linearizable
-//! (<https://doi.org/10.1145/78969.78972>) if the answers agree with the log's
-//! order, if that keeps to real time, and if there is a place in it for all that
-//! had no effect. All todos share the log, so they are examined together.
+//! The log is an order of all commands with an effect, so no order has to be searched for. A
+//! history is linearizable (<https://doi.org/10.1145/78969.78972>) under three conditions.
+//! The answers must agree with the order of the log. That order must agree with real time.
+//! And for each command without an effect, there must be a moment at which its answer was
+//! right. All todos share the log, so they are examined together.
 
 use std::collections::HashMap;
 
 use ironstar_domain::{Aggregate, TodoCommand, TodoError, TodoEvent, TodoId, TodoState};
 
-/// Something that was asked, and answered.
+/// A command with its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
     pub(crate) id: TodoId,
     pub(crate) command: TodoCommand,
-    /// The sequence that the sender expected.
+    /// The sequence that the client expected.
     pub(crate) expected: Option<u64>,
-    /// When, on a clock that all share.
+    /// The times of the command and the answer, on a clock that all clients share.
     pub(crate) invoked: u64,
     pub(crate) returned: u64,
     pub(crate) outcome: Outcome,
 }
 
-/// What was answered.
+/// The answer to a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
-    /// Accepted. The todo's last event has this sequence and position.
+    /// The command was accepted. The todo's last event has this sequence and position.
     Accepted { sequence: u64, position: u64 },
-    /// Refused by the aggregate.
+    /// The aggregate refused the command.
     Refused(TodoError),
-    /// Refused since the todo was at this sequence.
+    /// The command was refused, because the todo was at this sequence.
     Unexpected { actual: Option<u64> },
-    /// Given up, which says nothing.
+    /// The node gave up, which has no meaning for the history.
     Contended,
 }
 
-/// A stored event.
+/// An event in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) id: TodoId,
     pub(crate) event: TodoEvent,
-    /// The index of the operation that it comes from.
+    /// The index of the operation that caused the event.
     pub(crate) author: usize,
 }
 
-/// Everything in a history that cannot have happened in the order of the log,
-/// whose events are at the positions from 1.
+/// Returns all contradictions between a history and the order of the log. The events of the
+/// log have the positions from 1.
 pub(crate) fn examine(log: &[Stored], operations: &[Operation]) -> Vec<String> {
     let mut todos: HashMap<TodoId, Todo> = HashMap::new();
     let mut authors: HashMap<usize, u64> = HashMap::new();
@@ -67,7 +67,9 @@ pub(crate) fn examine(log: &[Stored], operations: &[Operation]) -> Vec<String> {
     for (index, operation) in operations.iter().enumerate() {
         let least = bounds.at_least(operation.invoked);
         let misplaced = match authors.get(&index) {
-            Some(position) => (*position <= least).then_some("it was too late for that"),
+            Some(position) => (*position <= least).then_some(
+                "the log has it before an operation that was answered before this one was sent",
+            ),
             None => {
                 let most = bounds.at_most(operation.returned).max(least);
                 let empty = Todo::default();
@@ -86,16 +88,16 @@ pub(crate) fn examine(log: &[Stored], operations: &[Operation]) -> Vec<String> {
     violations
 }
 
-/// A todo's life.
+/// The history of a todo.
 #[derive(Debug, Default)]
 struct Todo {
-    /// After the first event, the second, and so on.
+    /// The states after the first event, after the second, and so on.
     states: Vec<TodoState>,
     positions: Vec<u64>,
 }
 
 impl Todo {
-    /// The state after so many events.
+    /// The state after this many events.
     fn state(&self, length: usize) -> TodoState {
         let last = length.checked_sub(1).map(|last| self.states[last].clone());
         last.unwrap_or_default()
@@ -107,12 +109,13 @@ impl Todo {
         self.positions.push(position);
     }
 
-    /// How many of its events are at or before a position.
+    /// The number of the todo's events up to a position.
     fn length_at(&self, position: u64) -> usize {
         self.positions.partition_point(|at| *at <= position)
     }
 
-    /// What speaks against an event being the next, and its author's.
+    /// Returns an objection if the event cannot be the next one, or not the event of its
+    /// author.
     fn disputes(&self, stored: &Stored, author: &Operation, position: u64) -> Option<String> {
         let length = self.states.len();
         let decision = self.state(length).handle(&author.command);
@@ -126,7 +129,7 @@ impl Todo {
             .expected
             .is_some_and(|expected| expected + 1 != length as u64)
         {
-            return Some(format!("it happened after {length} events"));
+            return Some(format!("it ran after {length} events"));
         }
         let answer = Outcome::Accepted {
             sequence: length as u64,
@@ -135,8 +138,8 @@ impl Todo {
         (author.outcome != answer).then(|| format!("it happened at {position}"))
     }
 
-    /// Whether that is what an operation without effect would be answered after
-    /// so many events.
+    /// Returns true if an operation without an effect would get this answer after this many
+    /// events.
     fn answers(&self, operation: &Operation, length: usize) -> bool {
         let last = length.checked_sub(1);
         let is_expected = operation
@@ -157,13 +160,12 @@ impl Todo {
     }
 }
 
-/// How much of the log there must have been at a time, and how much there can
-/// have been.
+/// For each time, the least and the largest part of the log that can have existed.
 struct Bounds {
-    /// Times, and the highest position that had been answered by then.
+    /// Times, each with the highest position that was answered by then.
     answered: Vec<(u64, u64)>,
-    /// For each position, from 1, when the last of the events up to it was
-    /// asked for.
+    /// For each position, from 1: the latest time at which one of the events up to it was
+    /// requested.
     asked: Vec<u64>,
 }
 

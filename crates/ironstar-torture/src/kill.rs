@@ -1,8 +1,7 @@
 //! `kill -9` of the real server under load.
 //!
-//! Clients send commands with keys until the server is gone, and what they owe
-//! an answer to they send again once it is back. Between the two, what is in
-//! the database is compared with what they were told.
+//! Clients send commands with keys until the server is killed. After the restart, they repeat
+//! the commands without an answer. In between, the database is compared with the answers.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,22 +13,21 @@ use crate::server::Server;
 use crate::todos::{Client, Witness, examine};
 use crate::{Findings, Plan};
 
-/// How many send commands at once; every fourth of them makes lists.
+/// The number of concurrent clients. Every fourth client creates lists.
 const CLIENTS: usize = 8;
 
-/// How often one database is used: it is read in full after each kill.
+/// The number of kills for one database, which is read completely after each kill.
 const KILLS: usize = 8;
 
-/// How long the server gets to do what follows from what has happened, at first
-/// and at the most.
+/// The time that the server gets for steps of process managers: at first, and at most.
 const FIRST_REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_secs(16);
 
-/// Does its worst to a server.
+/// Runs the check against a server.
 ///
 /// # Errors
 ///
-/// If the check itself does not work.
+/// The check itself does not work.
 pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let mut random = fastrand::Rng::with_seed(plan.seed);
@@ -69,8 +67,7 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-/// Lets the server do what follows from what has happened, until nothing is left
-/// to do.
+/// Lets the server execute the remaining steps of process managers, until none is left.
 async fn finish(
     plan: &Plan,
     server: &Path,
@@ -97,7 +94,7 @@ async fn finish(
     }
 }
 
-/// Lets clients send commands, and kills the server wherever it is by then.
+/// Lets clients send commands, and kills the server in the middle.
 async fn run_until_killed(
     server: Server,
     clients: Vec<Client>,
@@ -116,7 +113,7 @@ async fn run_until_killed(
         .collect();
     tokio::time::sleep(pause).await;
     if let Some(status) = server.kill()? {
-        findings.found(format!("the server ended by itself: {status}"));
+        findings.found(format!("the server ended without a kill: {status}"));
     }
     let mut clients = Vec::new();
     for client in running {

@@ -1,17 +1,18 @@
-//! Does to ironstar what the world will do to it, and checks that nothing is
-//! lost, doubled, skipped or reordered.
+//! Injects faults into ironstar, and checks that no acknowledged event is lost, doubled,
+//! skipped or reordered.
 //!
-//! Each check does its worst for a while, by a seed, and returns what it did and
-//! what it found. That a check can find something is shown too: each has
-//! [`Bug`]s that are put into a store on purpose, and must be found.
+//! Each check injects faults for a while, determined by a seed. It returns its work and its
+//! findings. To prove that a check can find a fault, each check also runs with [`Bug`]s that
+//! are put into a store on purpose. It must find them.
 //!
 //! - [`mod@power`]: power cuts, and disks that fail or are full, below SQLite.
 //! - [`mod@kill`]: `kill -9` of the real server.
-//! - [`mod@files`]: files removed, replaced, overwritten or cut off under the server.
-//! - [`mod@bus`]: hints that are lost, doubled, held back and reordered.
-//! - [`mod@consumers`]: streams that nobody reads, and that are cut off.
-//! - [`mod@races`]: commands on few aggregates at once, and whether their history
-//!   is one that could have happened one after the other.
+//! - [`mod@files`]: files that are removed, replaced, overwritten or truncated under the
+//!   server.
+//! - [`mod@bus`]: hints that are lost, doubled, delayed and reordered.
+//! - [`mod@consumers`]: streams that no client reads, and streams that are cut off.
+//! - [`mod@races`]: concurrent commands on few aggregates, whose history must be equal to a
+//!   sequential one.
 
 mod appends;
 mod bug;
@@ -37,23 +38,23 @@ use std::time::Duration;
 pub use bug::{Bug, ParseBugError};
 pub use serve::serve;
 
-/// What to do.
+/// The settings of one run of a check.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Decides what happens, as far as threads let it.
+    /// The seed of the faults, as far as the scheduling of threads allows.
     pub seed: u64,
-    /// For how long.
+    /// The duration of the run.
     pub time: Duration,
-    /// What to break on purpose.
+    /// The deliberate bug, if there is one.
     pub bug: Option<Bug>,
 }
 
-/// What was done, and what was found.
+/// The work and the findings of a check.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// How often what was done.
+    /// The counts of the work, by name.
     pub work: Vec<(&'static str, u64)>,
-    /// What was wrong. Must be empty.
+    /// The violations that were found. The list must be empty.
     pub violations: Vec<String>,
 }
 
@@ -62,7 +63,7 @@ impl Findings {
         self.violations.push(violation.into());
     }
 
-    /// Counts work; the names are those of the first call.
+    /// Counts work. The report lists the names in the order of their first calls.
     fn did(&mut self, name: &'static str, times: u64) {
         match self.work.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += times,
@@ -70,7 +71,7 @@ impl Findings {
         }
     }
 
-    /// Whether there is enough to report.
+    /// Returns true if there is a violation, so that the check may stop.
     fn is_enough(&self) -> bool {
         !self.violations.is_empty()
     }

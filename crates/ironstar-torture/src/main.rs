@@ -1,4 +1,4 @@
-//! Runs the checks, and then sees them find bugs that are put in on purpose.
+//! Runs the checks, and then proves that they find deliberate bugs.
 
 mod report;
 
@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use ironstar_torture::{Bug, Findings, Plan, bus, consumers, files, kill, power, races};
 
-/// Does to ironstar what the world will do to it.
+/// Injects faults into ironstar, and checks that no event is lost.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -24,32 +24,32 @@ enum What {
     Run(Run),
     /// Serve a database with a bug, until killed
     Serve {
-        /// The folder of the database
+        /// Folder of the database
         folder: PathBuf,
-        /// What is broken
+        /// Name of the bug
         bug: Bug,
     },
 }
 
 #[derive(Args, Clone, Debug)]
 struct Run {
-    /// Only checks whose name contains one of these
+    /// Run only checks whose names contain one of these words
     names: Vec<String>,
 
-    /// Decides what happens, as far as threads let it
+    /// Seed of the faults, as far as threads allow
     #[arg(long)]
     seed: u64,
 
-    /// For how long
+    /// Duration of all checks together, in minutes
     #[arg(long)]
     minutes: f64,
 
-    /// The server to torture
+    /// Path of the server program
     #[arg(long)]
     server: PathBuf,
 }
 
-/// A check, the share of the time that it gets, and the bugs that it is shown.
+/// A check, its share of the time, and the bugs that it is tried on.
 struct Check {
     name: &'static str,
     share: f64,
@@ -57,12 +57,12 @@ struct Check {
     bugs: &'static [(Bug, Expectation)],
 }
 
-/// What a check makes of a bug.
+/// The expected result of a check on a bug.
 #[derive(Clone, Copy, Debug)]
 enum Expectation {
-    /// It finds it, and says one of these.
+    /// The check finds the bug, and its message contains one of these texts.
     Caught(&'static [&'static str]),
-    /// It cannot see it, and why.
+    /// The check cannot see the bug, for this reason.
     Missed(&'static str),
 }
 
@@ -99,7 +99,9 @@ const CHECKS: &[Check] = &[
             ),
             (
                 Bug::AcknowledgesBeforeSync,
-                Expectation::Missed("what is not synced survives the process; power cuts find it"),
+                Expectation::Missed(
+                    "unsynced data survives the end of the process; power cuts find this bug",
+                ),
             ),
         ],
     },
@@ -144,10 +146,10 @@ const CHECKS: &[Check] = &[
     },
 ];
 
-/// The longest that a check is shown a bug.
+/// The longest time that a check runs with a bug.
 const BUG_TIME: Duration = Duration::from_secs(30);
 
-/// How long a check looks at a bug that it cannot see.
+/// The time that a check runs with a bug that it cannot see.
 const MISSED_TIME: Duration = Duration::from_secs(4);
 
 #[tokio::main]
@@ -166,7 +168,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether everything is as it should be.
+/// Returns true if no check found a violation, and every bug had the expected result.
 async fn torture(run: &Run) -> anyhow::Result<bool> {
     let is_named = |check: &&Check| {
         let mut names = run.names.iter().map(|name| name.to_lowercase());
@@ -175,9 +177,12 @@ async fn torture(run: &Run) -> anyhow::Result<bool> {
     let checks: Vec<&Check> = CHECKS.iter().filter(is_named).collect();
     if checks.is_empty() {
         let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
-        anyhow::bail!("no check has such a name; there are: {}", names.join(", "));
+        anyhow::bail!(
+            "no check has such a name; choose from: {}",
+            names.join(", ")
+        );
     }
-    anyhow::ensure!(run.minutes > 0.0, "the minutes must be more than none");
+    anyhow::ensure!(run.minutes > 0.0, "--minutes must be greater than 0");
     let shares: f64 = checks.iter().map(|check| check.share).sum();
     report::start(run.seed, run.minutes);
     let mut violations = 0;

@@ -1,10 +1,10 @@
 //! Power cuts, and disks that fail or are full, below SQLite.
 //!
-//! The log runs on a simulated disk, with clients that append all the time.
-//! Again and again the power is cut, as far as a copy goes: the copy is opened
-//! elsewhere, and must have everything that had been acknowledged by then, all
-//! or nothing of each append, and no gap. Kills cannot show what is missing
-//! here, since what a process wrote and did not sync survives the process.
+//! The log is on a simulated disk, and clients append all the time. Again and again, the
+//! power is cut, in a copy of the disk. A second store opens the copy. It must find all
+//! appends that had been acknowledged, all or none of the events of each append, and no gap.
+//! Kills cannot show a missing sync, because data that a process has written survives the
+//! process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,23 +24,23 @@ use crate::disk::{Disk, Faults, Image};
 use crate::vfs::Mount;
 use crate::{Bug, Findings, Plan};
 
-/// How many append at once.
+/// The number of concurrent clients.
 const CLIENTS: usize = 6;
 
-/// How long one log is used: it is read in full after each cut.
+/// The time for which one log is used, which is read completely after each cut.
 const EPISODE: Duration = Duration::from_millis(500);
 
-/// How often the power is cut at most while a log is made.
+/// The largest number of power cuts while a log is created.
 const CUTS_OF_NEW: usize = 16;
 
-/// How long a store may take to recover from faults.
+/// The longest acceptable time for the recovery of a store.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-/// Does its worst.
+/// Runs the check.
 ///
 /// # Errors
 ///
-/// If the check itself does not work.
+/// The check itself does not work.
 pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let mut random = fastrand::Rng::with_seed(plan.seed);
@@ -53,7 +53,7 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-/// One log's life.
+/// The life of one log.
 struct Episode {
     random: fastrand::Rng,
     disk: Arc<Disk>,
@@ -115,9 +115,11 @@ impl Episode {
             let image = self.disk.cut();
             findings.did("power cuts", 1);
             self.examine_image(&image, acknowledged, findings).await?;
-            // Whatever the disk does to writers, readers go on.
+            // Reads must work, whatever the disk does to writes.
             if let Err(error) = self.store.head().await {
-                findings.found(format!("a disk that does not write is not read: {error:?}"));
+                findings.found(format!(
+                    "a read fails while the disk refuses writes: {error:?}"
+                ));
             }
         }
         Ok(())
@@ -144,14 +146,14 @@ impl Episode {
         }
     }
 
-    /// The disk works again, and so must everything else.
+    /// Ends the faults of the disk. After that, everything must work again.
     async fn end(mut self, findings: &mut Findings) -> anyhow::Result<()> {
         self.disk.fail(self.sound);
         let before = self.witness.acknowledged();
         let start = Instant::now();
         while self.witness.acknowledged() == before && self.clients.len() == CLIENTS {
             if start.elapsed() > RECOVERY {
-                findings.found("nothing is appended although the disk works again");
+                findings.found("no append succeeds, although the disk works again");
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -186,13 +188,15 @@ impl Episode {
         acknowledged: usize,
         findings: &mut Findings,
     ) -> anyhow::Result<()> {
-        // Beside the original, but on no disk.
+        // The copy is in another folder, without a simulated disk.
         let folder = TempDir::new()?;
         image.restore(folder.path())?;
         let store = match open(folder.path()).await {
             Ok(store) => store,
             Err(error) => {
-                findings.found(format!("after a power cut it does not open: {error:#}"));
+                findings.found(format!(
+                    "after a power cut, the log does not open: {error:#}"
+                ));
                 return Ok(());
             }
         };
@@ -214,8 +218,7 @@ impl Episode {
     }
 }
 
-/// Opens a new log while the power is cut now and then: what is left of one that
-/// is half made must open too.
+/// Opens a new log while the power is cut now and then. A partly created log must open, too.
 async fn open_with_cuts(
     folder: &Path,
     disk: &Disk,
@@ -239,11 +242,11 @@ async fn open_with_cuts(
     for image in images {
         let folder = TempDir::new()?;
         image.restore(folder.path())?;
-        findings.did("power cuts while a log is made", 1);
+        findings.did("power cuts while a log is created", 1);
         match open(folder.path()).await {
             Ok(store) => store.close().await?,
             Err(error) => findings.found(format!(
-                "after a power cut while it was made, a log does not open: {error:#}"
+                "after a power cut during its creation, a log does not open: {error:#}"
             )),
         }
     }

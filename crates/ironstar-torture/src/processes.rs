@@ -1,5 +1,5 @@
-//! What must be true of the steps of process managers, and of the lists that are
-//! archived by one as soon as they are done.
+//! The rules for steps of process managers, and for the lists that a process manager archives
+//! as soon as all their todos are completed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,27 +9,28 @@ use ironstar_domain::{
 };
 use ironstar_ports::{Envelope, Position};
 
-/// What a log says of processes so far.
+/// The state of processes according to the log so far.
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     lists: BTreeMap<ListId, ListState>,
     todos: BTreeMap<TodoId, TodoState>,
-    /// The todos of each list; none is ever deleted here.
+    /// The todos of each list. In this check, no todo is deleted.
     of_lists: BTreeMap<ListId, BTreeSet<TodoId>>,
     over: BTreeSet<StepId>,
-    /// Lists that were not done when they were archived.
+    /// Lists that had unfinished todos when they were archived.
     undone: BTreeSet<ListId>,
-    /// What was done because of a step that is not over yet, and where.
+    /// A step whose effects are in the log, but that is not recorded yet, with the position
+    /// of its last effect.
     done: Option<(StepId, Position)>,
 }
 
-/// The step that an event happened because of, if it did because of one.
+/// Returns the step that caused an event, if there is one.
 pub(crate) fn step_of(event: &Envelope) -> Option<StepId> {
     event.metadata.origin.step.as_ref()?.parse().ok()
 }
 
 impl Processes {
-    /// Sees an event. Tells everything that is wrong with it.
+    /// Processes an event. Returns all violations of the rules.
     pub(crate) fn see(&mut self, event: &Envelope) -> anyhow::Result<Vec<String>> {
         let mut violations = Vec::new();
         let position = event.position;
@@ -46,7 +47,7 @@ impl Processes {
                 )),
             }
             if !self.over.insert(id.clone()) {
-                violations.push(format!("the step {id} is over again at {position}"));
+                violations.push(format!("the step {id} is recorded again at {position}"));
             }
             return Ok(violations);
         }
@@ -78,27 +79,27 @@ impl Processes {
         Ok(violations)
     }
 
-    /// What is wrong with a log that ends here.
+    /// Returns the violation if the log ends here.
     pub(crate) fn end(&self) -> Option<String> {
         let (step, at) = self.done.as_ref()?;
         Some(format!(
-            "what was done at {at} for the step {step} came without it"
+            "the event at {at} is not followed by the record of its step {step}"
         ))
     }
 
-    /// What is still to be done: lists that are not archived although they are
-    /// done, or still are although they were not done then.
+    /// Returns the remaining work: lists that are done but not archived, and lists that were
+    /// archived although they were not done, and still are.
     pub(crate) fn unfinished(&self) -> Vec<String> {
         let undone = self.undone.iter();
-        let undone = undone.map(|id| format!("the list {id} was archived, and was not done"));
+        let undone = undone.map(|id| format!("the list {id} was archived, but was not done"));
         let is_open = |list: &ListState| matches!(list, ListState::Open(_));
         let open = self.lists.iter().filter(|(_, list)| is_open(list));
         let done = open.filter(|(id, _)| self.is_done(**id));
-        let done = done.map(|(id, _)| format!("the list {id} is done, and never archived"));
+        let done = done.map(|(id, _)| format!("the list {id} is done, but not archived"));
         undone.chain(done).collect()
     }
 
-    /// Whether a list has todos, and all of them are completed.
+    /// Returns true if a list has todos, and all of them are completed.
     fn is_done(&self, list: ListId) -> bool {
         let states = self.of_lists.get(&list).into_iter().flatten();
         let states: Vec<&TodoState> = states.filter_map(|todo| self.todos.get(todo)).collect();
@@ -106,7 +107,7 @@ impl Processes {
         !states.is_empty() && states.iter().all(is_completed)
     }
 
-    /// How many steps are over.
+    /// The number of recorded steps.
     pub(crate) fn over(&self) -> u64 {
         self.over.len() as u64
     }

@@ -1,8 +1,8 @@
-//! Commands on few aggregates at once.
+//! Concurrent commands on few aggregates.
 //!
-//! Two nodes, each with states in memory that the other outdates, share a log.
-//! What their clients ask and are answered is recorded, and must be something
-//! that could have happened one after the other.
+//! Two nodes share a log. Each keeps states in memory, which the commands of the other node
+//! outdate. The commands and answers of their clients are recorded. They must be equal to
+//! some sequential history.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -26,15 +26,15 @@ use crate::{Findings, Plan};
 const NODES: usize = 2;
 const CLIENTS: usize = 8;
 
-/// How many todos they fight over, and how many commands each sends.
+/// The number of todos that the clients compete for, and of the commands of each client.
 const TODOS: usize = 3;
 const COMMANDS: usize = 250;
 
-/// Does its worst.
+/// Runs the check.
 ///
 /// # Errors
 ///
-/// If the check itself does not work.
+/// The check itself does not work.
 pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let mut random = fastrand::Rng::with_seed(plan.seed);
@@ -55,7 +55,7 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
                 Outcome::Refused(_) | Outcome::Unexpected { .. }
             )
         };
-        findings.did("commands at once", operations.len() as u64);
+        findings.did("concurrent commands", operations.len() as u64);
         findings.did("events", log.len() as u64);
         findings.did("refusals", operations.iter().filter(refused).count() as u64);
         for violation in examine(&log, &operations) {
@@ -65,7 +65,7 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-/// Has everybody send commands, and returns what was asked and answered.
+/// Lets all clients send commands, and returns the commands and answers.
 async fn race(
     store: &Arc<dyn EventStore>,
     snapshots: &Arc<SqliteEventStore>,
@@ -109,7 +109,7 @@ struct Client {
     node: CommandHandler,
     clock: Arc<AtomicU64>,
     random: fastrand::Rng,
-    /// The sequence that each todo was last known to be at.
+    /// The last known sequence of each todo.
     known: [Option<u64>; TODOS],
 }
 

@@ -1,4 +1,4 @@
-//! Whether a read model is what a fresh fold of the log makes of it.
+//! Compares a read model with a fresh fold of the log.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use ironstar_ports::{
     DocumentPage, DocumentQuery, DocumentSource, EventStore, Position, ProjectionStore,
 };
 
-/// How many events are read at a time.
+/// The number of events that are read at once.
 const PAGE: usize = 4_096;
 
-/// Everything that is wrong with the live read model of todos, as far as these
-/// are in the shared list. There may be none yet.
+/// Returns all violations in the live read model of todos, for the shared list. There may be
+/// no read model yet.
 pub(crate) async fn examine(
     log: &dyn EventStore,
     store: &dyn ProjectionStore,
@@ -36,7 +36,7 @@ pub(crate) async fn examine(
     let mut violations = Vec::new();
     if expected.last < checkpoint {
         violations.push(format!(
-            "the read model is at {}, and the log ends at {}",
+            "the read model is at {}, but the log ends at {}",
             checkpoint, expected.last
         ));
     }
@@ -47,7 +47,7 @@ pub(crate) async fn examine(
     }
     if todos != expected.todos {
         violations.push(format!(
-            "the read model at {} has {} todos, which are not the {} that the log makes",
+            "the read model at {} has {} todos, which differ from the {} todos of the log",
             checkpoint,
             todos.len(),
             expected.todos.len()
@@ -59,14 +59,14 @@ pub(crate) async fn examine(
     }
     if counts != expected.counts {
         violations.push(format!(
-            "the read model at {} counts {counts:?}, and there are {:?}",
+            "the read model at {} counts {counts:?}, but the log has {:?}",
             checkpoint, expected.counts
         ));
     }
     Ok(violations)
 }
 
-/// What the log makes, by the todos' own states.
+/// The expected read model, from the states of the todos.
 struct Expected {
     last: Position,
     todos: Vec<TodoItem>,

@@ -1,5 +1,5 @@
-//! What is printed. The exit code says the outcome as well, so the checks go on when
-//! no reader takes the report.
+//! The printed report. The exit code states the outcome, too, so the checks continue when no
+//! reader takes the report.
 
 use std::fmt::Arguments;
 use std::io::{Write, stderr, stdout};
@@ -9,7 +9,7 @@ use ironstar_torture::{Bug, Findings};
 
 use super::Expectation;
 
-/// How many violations of a check are printed.
+/// The largest number of violations that are printed for a check.
 const PRINTED: usize = 10;
 
 pub(super) fn start(seed: u64, minutes: f64) {
@@ -32,17 +32,17 @@ pub(super) fn findings(check: &str, findings: &Findings) {
 }
 
 pub(super) fn bugs() {
-    say(format_args!("\nbugs put in on purpose"));
+    say(format_args!("\ndeliberate bugs"));
 }
 
-/// Whether the check made of the bug what it was expected to.
+/// Prints the result of a check on a bug. Returns true if it is the expected result.
 pub(super) fn bug(check: &str, bug: Bug, expectation: Expectation, found: &[String]) -> bool {
     let (is_expected, outcome) = match (expectation, found) {
         (Expectation::Caught(words), found) => {
             let is_it = |found: &&String| words.iter().any(|words| found.contains(words));
             match (found.iter().find(is_it), found.first()) {
                 (Some(found), _) => (true, format!("caught: {found}")),
-                (None, Some(other)) => (false, format!("NOT CAUGHT, but this was: {other}")),
+                (None, Some(other)) => (false, format!("NOT CAUGHT; found instead: {other}")),
                 (None, None) => (false, "NOT CAUGHT".to_owned()),
             }
         }
@@ -55,12 +55,12 @@ pub(super) fn bug(check: &str, bug: Bug, expectation: Expectation, found: &[Stri
 
 pub(super) fn end(violations: usize, surprises: usize) {
     say(format_args!(
-        "\n{violations} violations, {surprises} bugs not as expected"
+        "\n{violations} violations, {surprises} bugs with an unexpected result"
     ));
 }
 
 pub(super) fn broken(error: &anyhow::Error) {
-    // There is no other place to report to.
+    // If standard error is closed, there is no other place to report the error.
     let _ = writeln!(stderr(), "torture: {error:#}");
 }
 

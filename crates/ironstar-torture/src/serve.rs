@@ -22,11 +22,11 @@ use crate::disk::{Disk, Faults};
 use crate::server::DATABASE;
 use crate::vfs::Mount;
 
-/// Serves the database in a folder until killed, with a bug.
+/// Serves the database in a folder with a bug, until killed.
 ///
 /// # Errors
 ///
-/// If it cannot be served.
+/// The database cannot be served.
 pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     let mut _mount = None;
     if bug == Bug::AcknowledgesBeforeSync {
@@ -77,7 +77,8 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the database of a folder under other names, which nothing happens to.
+/// Opens the database under other names, so that faults of the files in the folder are not
+/// noticed.
 async fn open_elsewhere(folder: &Path) -> anyhow::Result<SqliteDatabase> {
     let elsewhere = folder.join("elsewhere");
     fs::create_dir(&elsewhere)?;

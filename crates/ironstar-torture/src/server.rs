@@ -1,4 +1,4 @@
-//! The real server, as a process that can be killed; or one with a bug.
+//! The real server, or a server with a bug, as a process that can be killed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::Bug;
 
-/// The name of the database in its folder.
+/// The file name of the database.
 pub(crate) const DATABASE: &str = "ironstar.db";
 
-/// What is asked of a todo or a list, with what makes it happen once.
+/// A command on a todo or a list, with its idempotency key.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) key: String,
@@ -23,14 +23,14 @@ pub(crate) struct Request {
     pub(crate) body: Value,
 }
 
-/// Who a command is for.
+/// The aggregate that a command is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Recipient {
     Todo,
     List,
 }
 
-/// Where a command has left its todo or list.
+/// The position of a todo or a list after a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) id: String,
@@ -38,7 +38,7 @@ pub(crate) struct Answer {
     pub(crate) position: u64,
 }
 
-/// A running server, which ends with this.
+/// A running server. Dropping it kills the server.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
@@ -48,8 +48,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on the database in a folder, and waits until it is
-    /// ready.
+    /// Starts a server on the database in a folder, and waits until it is ready.
     pub(crate) fn start(program: &Path, folder: &Path, bug: Option<Bug>) -> anyhow::Result<Self> {
         let mut command = match bug {
             None => {
@@ -67,13 +66,13 @@ impl Server {
         };
         let mut process = command
             .env("RUST_LOG", "off")
-            // All that happens to it comes from one address.
+            // All requests of this check come from one address, so the limits are off.
             .env("IRONSTAR_COMMAND_RATE", "0")
             .env("IRONSTAR_STREAMS_PER_VISITOR", "0")
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot run {}", program.display()))?;
-        let output = process.stdout.take().context("it has no output")?;
+        let output = process.stdout.take().context("the server has no output")?;
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
         let url = line
@@ -106,7 +105,7 @@ impl Server {
         }
     }
 
-    /// `kill -9`. Returns how it ended if that was before.
+    /// `kill -9`. Returns the exit status if the server had ended before.
     pub(crate) fn kill(mut self) -> anyhow::Result<Option<ExitStatus>> {
         let ended = self.process.try_wait()?;
         self.is_killed.store(true, SeqCst);
@@ -118,7 +117,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have been killed before.
+        // The server may be dead already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -133,15 +132,15 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
-    /// Begins a session, and answers its cookie. Nothing comes back from a server that
-    /// is killed.
+    /// Begins a session, and returns its cookie. Returns `None` if the server is killed.
     pub(crate) async fn begin_session(&self) -> anyhow::Result<Option<String>> {
         let url = self.url.replace("/api/commands", "/api/session");
         let response = match self.http.post(url).send().await {
             Ok(response) => response,
             Err(_) if self.is_killed.load(SeqCst) => return Ok(None),
             Err(error) => {
-                return Err(error).context("a server that nobody has killed does not answer");
+                return Err(error)
+                    .context("the server does not answer, although it was not killed");
             }
         };
         let cookie = response.headers().get("set-cookie");
@@ -150,7 +149,7 @@ impl Commands {
         Ok(Some(pair.to_owned()))
     }
 
-    /// Sends a command. Nothing comes back from a server that is killed.
+    /// Sends a command. Returns `None` if the server is killed.
     pub(crate) async fn send(
         &self,
         request: &Request,
@@ -180,7 +179,8 @@ impl Commands {
             Err(_) if self.is_killed.load(SeqCst) => return Ok(None),
             Err(error) => {
                 let error: reqwest::Error = error;
-                return Err(error).context("a server that nobody has killed does not answer");
+                return Err(error)
+                    .context("the server does not answer, although it was not killed");
             }
         };
         let number = |name: &str| answer[name].as_u64();

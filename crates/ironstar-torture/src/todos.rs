@@ -1,5 +1,5 @@
-//! Commands on todos and lists over HTTP, each with a key, a witness beside them,
-//! and what must be true of a log that they went to.
+//! Commands on todos and lists over HTTP, a witness of their answers, and the examination of
+//! the resulting log. Each command has a key.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::processes::{Processes, step_of};
 use crate::read_model;
 use crate::server::{Answer, Commands, DATABASE, Recipient, Request};
 
-/// What was answered to which key.
+/// The answers by key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Witness(Arc<Mutex<HashMap<String, Answer>>>);
 
@@ -25,7 +25,7 @@ impl Witness {
         self.lock().len()
     }
 
-    /// Notes an answer. Says so if it is not the one that was given before.
+    /// Records an answer. Returns a violation if an earlier answer was different.
     fn note(&self, key: &str, answer: &Answer) -> Option<String> {
         let before = self.lock().insert(key.to_owned(), answer.clone())?;
         (before != *answer).then(|| format!("{key} is answered {before:?}, and later {answer:?}"))
@@ -36,22 +36,22 @@ impl Witness {
     }
 }
 
-/// One who creates todos and changes them, one command at a time; in the shared
-/// list, or each in a list of its own.
+/// A client that creates and changes todos, one command at a time. It uses the shared list,
+/// or creates its own lists.
 #[derive(Debug)]
 pub(crate) struct Client {
     name: String,
     makes_lists: bool,
-    /// What makes the lists its own.
+    /// The session cookie, which makes the client the owner of its lists.
     cookie: Option<String>,
-    /// The list that it is about to put a todo into.
+    /// The new list that gets the next todo.
     list: Option<String>,
     witness: Witness,
     random: fastrand::Rng,
     count: u64,
-    /// The todo that it is on, and whether that is done.
+    /// The current todo, and whether it is completed.
     todo: Option<(String, bool)>,
-    /// What it was about to do when the server was gone.
+    /// The command without an answer, if the server was killed.
     unanswered: Option<Request>,
 }
 
@@ -70,8 +70,8 @@ impl Client {
         }
     }
 
-    /// Sends commands until the server is gone, beginning with the one that it
-    /// owes an answer to. Returns what is wrong with the answers.
+    /// Sends commands until the server is killed. It begins with the unanswered command.
+    /// Returns the violations in the answers.
     pub(crate) async fn run(&mut self, commands: &Commands) -> anyhow::Result<Vec<String>> {
         let mut violations = Vec::new();
         if self.makes_lists && self.cookie.is_none() {
@@ -91,7 +91,7 @@ impl Client {
             };
             violations.extend(self.witness.note(&request.key, &answer));
             self.advance(&request, answer);
-            // Whoever is not sure sends it again.
+            // Sometimes the client repeats a command, as if the answer had been lost.
             if self.random.u8(0..8) == 0 {
                 self.unanswered = Some(request);
             }
@@ -130,18 +130,18 @@ impl Client {
     }
 }
 
-/// What there is in a database.
+/// The result of examining a database.
 #[derive(Debug, Default)]
 pub(crate) struct Examined {
-    /// Everything that is wrong with it.
+    /// All violations.
     pub(crate) violations: Vec<String>,
-    /// What a process manager still has to do.
+    /// The remaining work of a process manager.
     pub(crate) unfinished: Vec<String>,
-    /// How many of its steps are over.
+    /// The number of its recorded steps.
     pub(crate) steps: u64,
 }
 
-/// Looks into the database in a folder, while no server has it open.
+/// Examines the database in a folder, while no server has it open.
 pub(crate) async fn examine(folder: &Path, witness: &Witness) -> anyhow::Result<Examined> {
     let database = SqliteDatabase::open(&folder.join(DATABASE).into()).await?;
     let store = SqliteEventStore::new(database, Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION);
@@ -189,7 +189,7 @@ async fn examine_log(store: &dyn EventStore, witness: &Witness) -> anyhow::Resul
             };
             if let Some(other) = by_key.insert(key.unwrap_or_default(), answer) {
                 violations.push(format!(
-                    "what was done at {} is done again at {last}",
+                    "the command of the event at {} ran again at {last}",
                     other.position
                 ));
             }
@@ -200,9 +200,11 @@ async fn examine_log(store: &dyn EventStore, witness: &Witness) -> anyhow::Resul
     }
     for (key, answer) in &*witness.lock() {
         match by_key.get(key) {
-            None => violations.push(format!("{key}, which was acknowledged, is gone")),
+            None => violations.push(format!("{key} was acknowledged, but is gone")),
             Some(found) if found != answer => {
-                violations.push(format!("{key} is answered {answer:?}, and is {found:?}"));
+                violations.push(format!(
+                    "{key} is answered {answer:?}, but the log has {found:?}"
+                ));
             }
             Some(_) => {}
         }

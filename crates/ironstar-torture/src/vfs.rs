@@ -1,9 +1,9 @@
-//! SQLite's file system, with simulated disks under some of its folders.
+//! SQLite's file system, with simulated disks for some of its folders.
 //!
-//! A shim in front of the one that SQLite would use
-//! (<https://sqlite.org/vfs.html>): it passes everything on, but tells a disk
-//! of what is written, and lets it fail. Once installed, it serves all
-//! connections of the process; folders without a disk notice nothing.
+//! It is a shim in front of the default file system of SQLite
+//! (<https://sqlite.org/vfs.html>). It passes all calls on, but reports writes to a simulated
+//! disk, which can let them fail. Once installed, it serves all connections of the process.
+//! Folders without a simulated disk are not affected.
 
 #![expect(unsafe_code, reason = "SQLite calls its file system through pointers")]
 
@@ -18,42 +18,41 @@ use libsqlite3_sys as ffi;
 
 use crate::disk::{Disk, Failure};
 
-/// The kinds of file that hold what is to be durable.
+/// The kinds of files that hold durable data.
 const DURABLE: c_int =
     ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_WAL;
 
-/// The disks, and the folders that they are mounted at.
+/// The disks, each with the folder that it is mounted at.
 static DISKS: Mutex<Vec<(PathBuf, Arc<Disk>)>> = Mutex::new(Vec::new());
 
-/// The file system that everything is passed on to.
+/// The file system that all calls are passed on to.
 static REAL: OnceLock<Real> = OnceLock::new();
 
 struct Real(*mut ffi::sqlite3_vfs);
 
-// SAFETY: SQLite's own file system is registered for as long as the process
-// lives, and SQLite itself calls it from any thread.
+// SAFETY: SQLite's own file system is registered for as long as the process lives, and SQLite
+// itself calls it from any thread.
 unsafe impl Send for Real {}
-// SAFETY: as above; nothing is changed through the pointer.
+// SAFETY: as above; the code changes nothing through the pointer.
 unsafe impl Sync for Real {}
 
-/// Why no disk can be mounted.
+/// The error if no disk can be mounted.
 #[derive(Debug, thiserror::Error)]
-#[error("SQLite does not take the file system (code {0})")]
+#[error("SQLite refuses the simulated file system (code {0})")]
 pub(crate) struct InstallError(c_int);
 
-/// A disk that is mounted until this is dropped.
+/// A mounted disk. Dropping it unmounts the disk.
 #[derive(Debug)]
 pub(crate) struct Mount {
     folder: PathBuf,
 }
 
 impl Mount {
-    /// Puts a disk under a folder. Files that are opened there from now on are
-    /// on it.
+    /// Mounts a disk at a folder. Files that are opened there afterwards are on the disk.
     ///
     /// # Errors
     ///
-    /// If SQLite does not take the file system.
+    /// SQLite refuses the file system.
     pub(crate) fn new(folder: &Path, disk: Arc<Disk>) -> Result<Self, InstallError> {
         install()?;
         let folder = folder.to_owned();
@@ -78,13 +77,13 @@ fn disk_of(path: &Path) -> Option<Arc<Disk>> {
     Some(Arc::clone(disk))
 }
 
-/// Makes this the default file system, once.
+/// Makes this file system the default, once.
 fn install() -> Result<(), InstallError> {
     static INSTALLED: OnceLock<c_int> = OnceLock::new();
     let code = *INSTALLED.get_or_init(|| {
-        // SAFETY: a null name asks for the default file system, whose struct is
-        // valid for ever. The copy is leaked, so it is too; what it does not
-        // replace are functions that take any file system.
+        // SAFETY: a null name asks for the default file system, whose struct is valid for
+        // ever. The copy is leaked, so it is valid for ever, too. The functions that it does
+        // not replace accept any file system.
         unsafe {
             let real = ffi::sqlite3_vfs_find(ptr::null());
             if real.is_null() {
@@ -106,11 +105,11 @@ fn install() -> Result<(), InstallError> {
     }
 }
 
-/// An open file. The real one is right behind it in memory.
+/// An open file. The real file follows directly in memory.
 #[repr(C)]
 struct Shim {
     base: ffi::sqlite3_file,
-    /// Null if the file is on no disk.
+    /// Null if the file is not on a simulated disk.
     tracked: *mut Tracked,
 }
 
@@ -120,7 +119,7 @@ struct Tracked {
 }
 
 impl Tracked {
-    /// What SQLite is told of a failure.
+    /// Converts a failure to a result code of SQLite.
     fn code(outcome: Result<(), Failure>, when_broken: c_int) -> c_int {
         match outcome {
             Ok(()) => ffi::SQLITE_OK,
@@ -131,27 +130,28 @@ impl Tracked {
 }
 
 fn real() -> *mut ffi::sqlite3_vfs {
-    REAL.get().expect("it is there before the shim").0
+    REAL.get()
+        .expect("the real file system is set before the shim")
+        .0
 }
 
-/// The real file behind a shim.
+/// Returns the real file behind a shim.
 ///
 /// # Safety
 ///
-/// `file` is one that [`open`] was given.
+/// `file` is a pointer that [`open`] was given.
 unsafe fn inner(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_file {
-    // SAFETY: SQLite allocates `szOsFile` bytes, room for both.
+    // SAFETY: SQLite allocates `szOsFile` bytes, which is room for both.
     unsafe { file.cast::<Shim>().add(1).cast() }
 }
 
-/// What the disk knows of a file, if it is on one.
+/// Returns the simulated disk of a file, if there is one.
 ///
 /// # Safety
 ///
-/// `file` is one that [`open`] has opened, and is not closed meanwhile.
+/// `file` is a pointer that [`open`] has opened, and is not closed meanwhile.
 unsafe fn tracked<'a>(file: *mut ffi::sqlite3_file) -> Option<&'a Tracked> {
-    // SAFETY: the pointer is null or comes from a box that lives until the file
-    // is closed.
+    // SAFETY: the pointer is null, or comes from a box that lives until the file is closed.
     unsafe { (*file.cast::<Shim>()).tracked.as_ref() }
 }
 
@@ -164,11 +164,11 @@ macro_rules! real_method {
     }};
 }
 
-/// Defines a method that is only passed on.
+/// Defines a method that only passes the call on.
 macro_rules! passed_on {
     ($name:ident, $method:ident $(, $argument:ident: $type:ty)*) => {
         unsafe extern "C" fn $name(file: *mut ffi::sqlite3_file $(, $argument: $type)*) -> c_int {
-            // SAFETY: SQLite calls it on open files, as the real one expects.
+            // SAFETY: SQLite calls this on open files, as the real file system expects.
             unsafe { real_method!(file, $method $(, $argument)*) }
         }
     };
@@ -185,7 +185,8 @@ passed_on!(shm_map, xShmMap, region: c_int, size: c_int, extend: c_int, out: *mu
 passed_on!(shm_lock, xShmLock, offset: c_int, amount: c_int, flags: c_int);
 passed_on!(shm_unmap, xShmUnmap, delete: c_int);
 
-/// Version 2: without mapping the file into memory, where writes go unseen.
+/// Version 2: without mapping the file into memory, because the disk would not see such
+/// writes.
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     iVersion: 2,
     xClose: Some(close),
@@ -209,7 +210,7 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
 };
 
 unsafe extern "C" fn shm_barrier(file: *mut ffi::sqlite3_file) {
-    // SAFETY: SQLite calls it on open files, as the real one expects.
+    // SAFETY: SQLite calls this on open files, as the real file system expects.
     unsafe { real_method!(file, xShmBarrier) }
 }
 
@@ -220,8 +221,8 @@ unsafe extern "C" fn open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite gives memory of `szOsFile` bytes, which nobody else uses
-    // yet, and a name that is null or ends in a zero.
+    // SAFETY: SQLite gives memory of `szOsFile` bytes, which no other code uses yet, and a
+    // name that is null or ends in a zero.
     unsafe {
         let shim = file.cast::<Shim>();
         (*shim).base.pMethods = ptr::null();
@@ -251,7 +252,7 @@ unsafe fn path_of<'a>(name: *const c_char) -> Option<&'a Path> {
     if name.is_null() {
         return None;
     }
-    // SAFETY: it ends in a zero.
+    // SAFETY: the name ends in a zero.
     let name = unsafe { CStr::from_ptr(name) };
     Some(Path::new(OsStr::from_bytes(name.to_bytes())))
 }
@@ -276,8 +277,7 @@ unsafe extern "C" fn delete(
 }
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
-    // SAFETY: SQLite closes an open file once; the box was made when it was
-    // opened.
+    // SAFETY: SQLite closes an open file once. The box was made when the file was opened.
     unsafe {
         let shim = file.cast::<Shim>();
         if !(*shim).tracked.is_null() {
@@ -294,7 +294,7 @@ unsafe extern "C" fn write(
     amount: c_int,
     offset: i64,
 ) -> c_int {
-    // SAFETY: SQLite gives so many bytes, and an open file.
+    // SAFETY: SQLite gives an open file, and this many bytes.
     unsafe {
         let Some(tracked) = tracked(file) else {
             return real_method!(file, xWrite, from, amount, offset);
@@ -343,7 +343,7 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: SQLite gives an open file.
     unsafe {
         match tracked(file) {
-            // The real disk has nothing to say here.
+            // The sync goes to the simulated disk only.
             Some(tracked) => {
                 let outcome = tracked.disk.sync(&tracked.path);
                 Tracked::code(outcome, ffi::SQLITE_IOERR_FSYNC)
@@ -353,7 +353,7 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     }
 }
 
-/// Sizes and offsets, which SQLite never makes negative.
+/// Converts a size or an offset, which SQLite never makes negative.
 fn size(number: i64) -> usize {
     usize::try_from(number).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
-//! A web server that only answers: it parses the same commands, gives the same
-//! kind of answers, and sends frames of the same size, but decides and keeps
-//! nothing. What is posted to `/publish` goes as it is to all who listen to
-//! `/events`. What ironstar's server is compared to.
+//! A minimal web server, with which ironstar's server is compared. It parses the same
+//! commands, returns answers of the same kind, and sends frames of the same size. But it
+//! makes no decisions and stores no data. A body that is posted to `/publish` goes unchanged
+//! to all subscribers of `/events`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
-/// About what a change of one todo takes, as ironstar sends it.
+/// About the size of ironstar's frame for a change of one todo.
 const FRAME_BYTES: usize = 1_700;
 
 #[derive(Clone)]
@@ -70,9 +70,9 @@ async fn main() -> anyhow::Result<()> {
             frames,
             published: watch::Sender::default(),
         });
-    // What is sent must not wait for what was sent before to be acknowledged.
+    // A frame must not wait for the acknowledgement of the frame before it.
     let listener = listener.tap_io(|stream| {
-        // It fails for a connection that has ended already.
+        // This fails for a connection that has already ended.
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, router).await?;
@@ -82,7 +82,7 @@ async fn main() -> anyhow::Result<()> {
 async fn command(State(shared): State<Shared>, Json(command): Json<Command>) -> Json<Answer> {
     let position = shared.position.fetch_add(1, Ordering::Relaxed) + 1;
     if shared.frames.receiver_count() > 0 {
-        // Nobody may be there any more to get it.
+        // The last subscriber may have gone away.
         let _ = shared.frames.send(frame(position));
     }
     Json(Answer {
@@ -102,13 +102,13 @@ async fn frames_of(State(shared): State<Shared>) -> Response {
     (headers, Body::from_stream(frames.boxed())).into_response()
 }
 
-/// Sends something to everyone who listens. Answers with nothing.
+/// Sends a body to every subscriber. The answer is empty.
 async fn publish(State(shared): State<Shared>, body: Bytes) {
     shared.published.send_replace(body);
 }
 
-/// What was published last, and then whatever is; those who are too slow for
-/// that get the newest.
+/// Sends the last published body, and then each new one. A subscriber that is too slow gets
+/// only the newest.
 async fn events(State(shared): State<Shared>) -> Response {
     let mut published = shared.published.subscribe();
     published.mark_changed();

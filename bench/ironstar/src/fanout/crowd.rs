@@ -1,6 +1,6 @@
-//! Very many clients of one server, on one thread. They share the machine with
-//! the server, so each costs one read for what arrives together, and a hundred
-//! bytes.
+//! Very many clients of one server, on one thread. They share the machine with the server. So
+//! each client costs only one read for all data that arrives together, and a hundred bytes of
+//! memory.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -15,33 +15,33 @@ use socket2::{Domain, Socket, Type};
 use super::publisher::{Changes, Post, Publisher};
 use super::reader::Reader;
 
-/// How many clients connect at a time.
+/// The number of clients that connect at the same time.
 const WAVE: usize = 256;
 
-/// How long to wait for what has to come.
+/// The longest time to wait for an expected event.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a client that never reads takes from the network nevertheless.
+/// The size of the receive buffer of a client that never reads, in bytes.
 const SILENT_BUFFER: usize = 16 * 1024;
 
-/// The group of those who do not read. Nobody waits for it.
+/// The group of the clients that do not read. No change waits for this group.
 const SILENT: usize = usize::MAX;
 
 const PUBLISHER: Token = Token(usize::MAX);
 
-/// The clients, and the connection that changes what they see.
+/// The clients, and the connection that makes the changes.
 #[derive(Debug)]
 pub(super) struct Crowd {
     address: SocketAddr,
     poll: Poll,
     events: Events,
     clients: Vec<Client>,
-    /// How many have got anything at all.
+    /// The number of clients that have received an event.
     greeted: usize,
     pub(super) publisher: Publisher,
-    /// What is waited for.
+    /// The expected events.
     targets: VecDeque<Target>,
-    /// How long it took until the last client had what was waited for.
+    /// For each expected event, the time until the last client had it.
     reached: Vec<Duration>,
     buffer: Box<[u8]>,
 }
@@ -51,22 +51,22 @@ struct Client {
     stream: TcpStream,
     reader: Reader,
     group: usize,
-    /// What it gets, if that is wanted; always of the first one.
+    /// The received bytes of events, if they are kept. They always are for the first client.
     kept: Option<Vec<u8>>,
 }
 
-/// A position that all clients of a group have to see.
+/// A position that all clients of a group must reach.
 #[derive(Debug)]
 struct Target {
     group: usize,
     position: u64,
     since: Instant,
-    /// How many have not seen it yet.
+    /// The number of clients that have not reached it yet.
     behind: usize,
 }
 
 impl Crowd {
-    /// Nobody yet, but for the one that publishes.
+    /// Creates a crowd without clients, with a connection that publishes.
     pub(super) fn new(address: SocketAddr) -> anyhow::Result<Self> {
         let poll = Poll::new()?;
         let mut publisher = Publisher::connect(address)?;
@@ -85,8 +85,8 @@ impl Crowd {
         })
     }
 
-    /// Lets clients open a stream and get what that begins with. Those of a
-    /// group are waited for together.
+    /// Lets clients open a stream and read its first event. The clients of a group are waited
+    /// for together.
     pub(super) fn join(&mut self, path: &str, group: usize, count: usize) -> anyhow::Result<()> {
         let mut left = count;
         while left > 0 {
@@ -102,7 +102,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Lets clients open a stream and not read it, before [`Self::wake`].
+    /// Lets clients open a stream without reading it before [`Self::wake`].
     pub(super) fn join_silently(&mut self, path: &str, count: usize) -> anyhow::Result<()> {
         for _ in 0..count {
             let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
@@ -113,8 +113,8 @@ impl Crowd {
         Ok(())
     }
 
-    /// Lets all but the first so many read what they have not read so far, and
-    /// waits until each has seen this position.
+    /// Lets all clients but the first `awake` read their unread data, and waits until each
+    /// has reached this position.
     pub(super) fn wake(&mut self, awake: usize, position: u64) -> anyhow::Result<()> {
         for index in awake..self.clients.len() {
             self.listen(index)?;
@@ -142,33 +142,32 @@ impl Crowd {
         Ok(registry.register(stream, Token(index), Interest::READABLE)?)
     }
 
-    /// How many there are.
+    /// The number of clients.
     pub(super) fn len(&self) -> usize {
         self.clients.len()
     }
 
-    /// Keeps what each client gets, from now on.
+    /// Keeps the received bytes of each client from now on.
     pub(super) fn keep(&mut self) {
         for client in &mut self.clients {
             client.kept = Some(Vec::new());
         }
     }
 
-    /// What the first client has got since the last time.
+    /// Returns the bytes of the first client since the last call.
     pub(super) fn take_kept(&mut self) -> Vec<u8> {
         let kept = self.clients.first_mut().and_then(|one| one.kept.as_mut());
         kept.map(std::mem::take).unwrap_or_default()
     }
 
-    /// How many clients have got a text in what was kept of them.
+    /// The number of clients whose kept bytes contain a text.
     pub(super) fn count_kept(&self, text: &[u8]) -> usize {
         let kept = self.clients.iter().filter_map(|one| one.kept.as_ref());
         kept.filter(|kept| memchr::memmem::find(kept, text).is_some())
             .count()
     }
 
-    /// Changes something that the clients of a group have to see. How long that
-    /// takes counts from this time on.
+    /// Makes a change that the clients of a group must see. Its time counts from `since`.
     pub(super) fn publish(
         &mut self,
         post: &Post,
@@ -188,27 +187,27 @@ impl Crowd {
         Ok(())
     }
 
-    /// Changes something, and waits until everyone concerned has seen it.
+    /// Makes a change, and waits until every client of the group has it.
     pub(super) fn change(&mut self, changes: &mut Changes, group: usize) -> anyhow::Result<()> {
         let post = changes.next(self.publisher.position + 1)?;
         self.publish(&post, group, Instant::now())?;
         self.settle()
     }
 
-    /// Waits until everyone has seen everything.
+    /// Waits until every client has every change.
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
         self.wait(|crowd| crowd.targets.is_empty() && crowd.publisher.is_done())
     }
 
-    /// How long each change took to get to the last client, in order of that,
-    /// since this was asked before.
+    /// Returns the times from each change to the last client since the last call, in
+    /// ascending order.
     pub(super) fn take_times(&mut self) -> Vec<Duration> {
         let mut times = std::mem::take(&mut self.reached);
         times.sort_unstable();
         times
     }
 
-    /// Lets things happen until this time.
+    /// Processes events until this time.
     pub(super) fn run_until(&mut self, end: Instant) -> anyhow::Result<()> {
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -232,7 +231,7 @@ impl Crowd {
         let target = self.targets.front();
         let (position, behind) = target.map_or((0, 0), |target| (target.position, target.behind));
         format!(
-            "of {} clients {} have got anything, and {behind} wait for position {position}; \
+            "of {} clients, {} have received an event, and {behind} wait for position {position}; \
              every command was answered: {}",
             self.clients.len(),
             self.greeted,
@@ -240,7 +239,7 @@ impl Crowd {
         )
     }
 
-    /// Waits until something arrives, but not for longer than this.
+    /// Waits for events, at most for this time, and processes them.
     fn pump(&mut self, most: Duration) -> anyhow::Result<()> {
         match self.poll.poll(&mut self.events, Some(most)) {
             Ok(()) => {}
@@ -284,7 +283,7 @@ impl Client {
                 Ok(0) => bail!("a stream was cut off"),
                 Ok(read) => {
                     self.reader.read(&buffer[..read], self.kept.as_mut())?;
-                    // What comes after that will be announced.
+                    // The next data will cause another event.
                     if read < buffer.len() {
                         return Ok(());
                     }

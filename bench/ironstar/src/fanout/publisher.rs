@@ -1,4 +1,4 @@
-//! The connection that changes something, and what it sends.
+//! The connection that makes changes, and its requests.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -9,25 +9,25 @@ use anyhow::{Context, bail, ensure};
 use mio::net::TcpStream;
 use serde::Deserialize;
 
-/// How long an answer may take.
+/// The longest time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One connection that is kept alive. Requests may be sent before the one
-/// before was answered.
+/// One connection that is kept alive. A request may be sent before the answer to the one
+/// before.
 #[derive(Debug)]
 pub(super) struct Publisher {
     pub(super) stream: TcpStream,
     host: String,
-    /// What makes it somebody who owns lists; empty if it is nobody.
+    /// The `Cookie` header of an owner of lists. Empty for a visitor without a session.
     pub(super) cookie: String,
     received: Vec<u8>,
-    /// The position that each request that is under way leads to, if known.
+    /// The expected position of each unanswered request, if it is known.
     expected: VecDeque<Option<u64>>,
-    /// The position that the newest request leads to.
+    /// The position after the newest request.
     pub(super) position: u64,
 }
 
-/// What is answered to a command.
+/// The answer to a command.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
     #[serde(default)]
@@ -35,7 +35,7 @@ pub(super) struct Answer {
     position: u64,
 }
 
-/// Begins a session: the header, with its line's end, that goes on in it.
+/// Begins a session. Returns its `Cookie` header, with the end of the line.
 pub(super) fn begin_session(address: SocketAddr) -> anyhow::Result<String> {
     let mut stream = net::TcpStream::connect(address)?;
     write!(
@@ -52,7 +52,7 @@ pub(super) fn begin_session(address: SocketAddr) -> anyhow::Result<String> {
     Ok(format!("Cookie: {cookie}\r\n"))
 }
 
-/// A request: where to, and what.
+/// A request: the path and the body.
 pub(super) type Post = (&'static str, Vec<u8>);
 
 impl Publisher {
@@ -70,14 +70,13 @@ impl Publisher {
         })
     }
 
-    /// Sends a request that leads to the next position, since nobody else
-    /// writes.
+    /// Sends a request. It leads to the next position, because no other client writes.
     pub(super) fn send(&mut self, (path, body): &Post) -> anyhow::Result<()> {
         self.position += 1;
         self.write(path, body, Some(self.position))
     }
 
-    /// Sends a command, and waits for its answer, whatever position that has.
+    /// Sends a command, and waits for its answer, which may have any position.
     pub(super) fn command(&mut self, path: &str, body: &str) -> anyhow::Result<Answer> {
         self.write(path, body.as_bytes(), None)?;
         let end = Instant::now() + PATIENCE;
@@ -94,12 +93,12 @@ impl Publisher {
         }
     }
 
-    /// Whether everything was answered.
+    /// Returns true if every request is answered.
     pub(super) fn is_done(&self) -> bool {
         self.expected.is_empty()
     }
 
-    /// Takes in the answers that have arrived.
+    /// Reads the answers that have arrived.
     pub(super) fn receive(&mut self) -> anyhow::Result<()> {
         while self.receive_one()?.is_some() {}
         Ok(())
@@ -127,7 +126,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// The body of the next answer, if it is there.
+    /// Returns the body of the next answer, if it has arrived.
     fn receive_one(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut buffer = [0; 4_096];
         loop {
@@ -149,18 +148,21 @@ impl Publisher {
             String::from_utf8_lossy(&answer)
         );
         let body = answer[length.start..].to_vec();
-        let expected = self.expected.pop_front().context("nothing was asked")?;
+        let expected = self
+            .expected
+            .pop_front()
+            .context("an answer without a request")?;
         if let Some(expected) = expected
             && !body.is_empty()
         {
             let answer: Answer = serde_json::from_slice(&body)?;
-            ensure!(answer.position == expected, "somebody else is writing");
+            ensure!(answer.position == expected, "another client is writing");
         }
         Ok(Some(body))
     }
 }
 
-/// Where the body of the answer is that comes first, if all of it is there.
+/// Returns the range of the first answer's body, if the answer is complete.
 fn length(received: &[u8]) -> anyhow::Result<Option<std::ops::Range<usize>>> {
     let Some(end) = memchr::memmem::find(received, b"\r\n\r\n") else {
         return Ok(None);
@@ -176,15 +178,14 @@ fn length(received: &[u8]) -> anyhow::Result<Option<std::ops::Range<usize>>> {
     Ok((received.len() >= start + length).then_some(start..start + length))
 }
 
-/// What is sent to a server, one change after the other.
+/// A sequence of changes that are sent to a server.
 #[derive(Debug)]
 pub(super) enum Changes {
     /// Completes these todos and reopens them.
     Toggles { todos: Vec<String>, next: usize },
     /// Gives these todos other texts.
     Renames { todos: Vec<String>, next: usize },
-    /// What was recorded of another server, change by change, with the ids that
-    /// come next.
+    /// The recorded frames of another server, one change after the other, with new ids.
     Replay { recorded: Vec<Vec<u8>>, next: usize },
 }
 
@@ -201,7 +202,7 @@ impl Changes {
         Self::Replay { recorded, next: 0 }
     }
 
-    /// How many of the todos are not completed.
+    /// The number of todos that are not completed.
     pub(super) fn active(&self) -> usize {
         match self {
             Self::Toggles { todos, next } => {
@@ -213,7 +214,7 @@ impl Changes {
         }
     }
 
-    /// The change that comes next, and leads to this position.
+    /// Returns the next change, which leads to this position.
     pub(super) fn next(&mut self, position: u64) -> anyhow::Result<Post> {
         match self {
             Self::Toggles { todos, next } => {
@@ -228,7 +229,7 @@ impl Changes {
             Self::Renames { todos, next } => {
                 let id = &todos[*next % todos.len()];
                 *next += 1;
-                // Any text that the todo does not have yet.
+                // A text that the todo does not have yet.
                 Ok(todo(format!(
                     r#"{{"type":"rename","id":"{id}","text":"Take {position}"}}"#
                 )))
@@ -242,13 +243,13 @@ impl Changes {
     }
 }
 
-/// A command on a todo.
+/// Creates a request with a command on a todo.
 pub(super) fn todo(command: String) -> Post {
     ("/api/commands/todo", command.into_bytes())
 }
 
-/// The same frames for the bare server, but the last has this id. They end with
-/// it.
+/// Returns the same frames for the bare server, with this id in the last one. The frames end
+/// with it.
 pub(super) fn with_id(frames: &[u8], id: u64) -> anyhow::Result<Post> {
     let start = memchr::memmem::rfind(frames, b"\nid: ").context("a frame without an id")?;
     let mut frames = frames[..start].to_vec();

@@ -1,40 +1,40 @@
-//! What one client makes of its stream: an HTTP/1.1 response in chunks, and
-//! server-sent events in them, of which only the ids matter. Both may be split
-//! anywhere, so both are read by machines that take next to no memory.
+//! The state of one client's stream: an HTTP/1.1 response in chunks, which contain
+//! server-sent events. Only the ids of the events matter. Chunks and events may be split
+//! anywhere, so state machines read both. They need very little memory.
 
 use anyhow::{bail, ensure};
 use memchr::memchr;
 
-/// One client's reading.
+/// The reading state of one client.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     framing: Framing,
     line: Line,
-    /// The id of the event that is being read, or of the last one.
+    /// The id of the present event, or of the last one.
     id: Option<u64>,
-    /// The id of the newest event that has come in whole.
+    /// The id of the newest complete event.
     seen: Option<u64>,
 }
 
-/// Where in the response it is.
+/// The place in the response.
 #[derive(Clone, Copy, Debug)]
 enum Framing {
-    /// In the head; the end of it matches this far.
+    /// In the head. This many bytes of the end of the head match.
     Head { status: usize, end: usize },
     /// In the size of a chunk.
     Size(usize),
-    /// In what follows a size, up to the end of the line.
+    /// Behind the size of a chunk, up to the end of the line.
     AfterSize(usize),
-    /// In a chunk, of which there is so much to come.
+    /// In a chunk, of which this many bytes are left.
     Data(usize),
     /// Between a chunk and the next size.
     AfterData,
 }
 
-/// Where in a line of the events it is.
+/// The place in a line of an event.
 #[derive(Clone, Copy, Debug)]
 enum Line {
-    /// At the beginning, which is that of an id so far.
+    /// At the beginning, where this many bytes match those of an id.
     Id(usize),
     /// In the number of an id.
     Number(u64),
@@ -61,12 +61,12 @@ impl Default for Line {
 }
 
 impl Reader {
-    /// The id of the newest event.
+    /// The id of the newest complete event.
     pub(super) fn seen(&self) -> Option<u64> {
         self.seen
     }
 
-    /// Takes in what has arrived; what the events have of it is kept there.
+    /// Reads the bytes that have arrived. Appends the bytes of events to `kept`.
     pub(super) fn read(
         &mut self,
         mut bytes: &[u8],
@@ -129,7 +129,7 @@ impl Reader {
 }
 
 impl Framing {
-    /// Where it is after a byte that is not in a chunk.
+    /// Returns the place after a byte that is not in a chunk.
     fn after(self, byte: u8) -> anyhow::Result<Self> {
         Ok(match (self, byte) {
             (Self::Head { status, end }, _) => {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_counts_once_it_has_ended() {
+    fn event_counts_after_its_end() {
         let response = chunks(&[FIRST, SECOND]);
         let mut reader = Reader::default();
         let (most, end) = response.as_bytes().split_at(response.len() - 3);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_is_refused_or_ends_is_an_error() {
+    fn refused_or_ended_stream_is_an_error() {
         let refused = HEAD.replace("200 OK", "503 Service Unavailable");
         for response in [refused, chunks(&[FIRST, ""])] {
             let mut reader = Reader::default();

@@ -1,5 +1,5 @@
-//! Clients that open a stream and do not read it: what the server keeps for
-//! them, and whether they catch up once they read.
+//! Clients that open a stream and do not read it: the memory that the server needs for them,
+//! and the time until they catch up.
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,17 +10,17 @@ use super::{BARE_EVENTS, PAGE, REST, TODOS, WARMING, allow_files, create};
 use crate::Figures;
 use crate::server::Server;
 
-/// What one server did.
+/// The measurements of one server.
 #[derive(Debug)]
 struct Measured {
-    /// What each client takes that does not read: at first, and more of it
-    /// after the commands.
+    /// The memory per client that does not read: at first, and in addition after the
+    /// commands.
     opened_kib: f64,
     grown_kib: f64,
     catching_up: std::time::Duration,
 }
 
-/// Measures ironstar, and then the bare server with what ironstar has sent.
+/// Measures ironstar, and then the bare server with the recorded bytes.
 pub(crate) fn measure(
     program: &Path,
     database: &Path,
@@ -59,8 +59,8 @@ pub(crate) fn measure(
     ])
 }
 
-/// The first client reads, and sets the pace: each change is sent when it has
-/// the one before.
+/// The first client reads, and sets the pace: each change is sent when this client has the
+/// one before.
 fn measure_one(
     server: &Server,
     crowd: &mut Crowd,

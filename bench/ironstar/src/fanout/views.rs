@@ -1,5 +1,5 @@
-//! What a change costs the server's processors, by how many clients watch how
-//! many views: lists of their own, or parts of the same one.
+//! The processor time of the server per change, by the numbers of clients and of views:
+//! different lists, or parts of the same list.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -11,21 +11,20 @@ use super::{PAGE, TODOS, WARMING, allow_files, create};
 use crate::Figures;
 use crate::server::Server;
 
-/// How many views are watched, if they are many.
+/// The number of views in the measurements with many views.
 const VIEWS: usize = 100;
 
-/// How many clients watch, if they are few.
+/// The number of clients in the measurements with few clients.
 const FEW: usize = 100;
 
-/// For how long the server has to do next to nothing before it is measured, and
-/// how much that is.
+/// The server counts as idle if it uses at most this processor time in this period.
 const QUIET: Duration = Duration::from_millis(200);
 const NEXT_TO_NOTHING: Duration = Duration::from_millis(10);
 
-/// The parts of the shared list that a todo may be in.
+/// The parts of the shared list that may contain a todo.
 const FILTERS: [&str; 3] = ["", "?show=active", "?show=completed"];
 
-/// A list, and the todos in it.
+/// A list with its todos.
 #[derive(Debug)]
 struct List {
     id: String,
@@ -35,14 +34,14 @@ struct List {
 #[derive(Debug)]
 struct Stage {
     server: Server,
-    /// Whose the lists are.
+    /// The session cookie of the owner of the lists.
     cookie: String,
     lists: Vec<List>,
     shared: Vec<String>,
     time: Duration,
 }
 
-/// Measures ironstar with few clients, and with so many.
+/// Measures ironstar with few clients, and with this many.
 pub(crate) fn measure(
     program: &Path,
     database: &Path,
@@ -87,8 +86,8 @@ impl Stage {
         })
     }
 
-    /// What a change costs that is seen in one of so many lists; the clients are
-    /// spread over these. In milliseconds.
+    /// Returns the cost of a change in one of this many lists, in milliseconds. The clients
+    /// are spread over the lists.
     fn lists(&self, lists: usize, clients: usize) -> anyhow::Result<f64> {
         let mut crowd = Crowd::new(self.server.address)?;
         crowd.publisher.cookie.clone_from(&self.cookie);
@@ -101,7 +100,7 @@ impl Stage {
         self.cost(&mut crowd, &mut changes)
     }
 
-    /// What a change costs that is seen in this many parts of the shared list.
+    /// Returns the cost of a change in this many parts of the shared list, in milliseconds.
     fn filters(&self, filters: usize, clients: usize) -> anyhow::Result<f64> {
         let mut crowd = Crowd::new(self.server.address)?;
         for (index, filter) in FILTERS.iter().take(filters).enumerate() {
@@ -111,7 +110,7 @@ impl Stage {
         self.cost(&mut crowd, &mut [Changes::toggles(self.shared.clone())])
     }
 
-    /// What one of these changes costs, on average. Each is waited for.
+    /// Returns the average cost of a change. Each change is waited for.
     fn cost(&self, crowd: &mut Crowd, changes: &mut [Changes]) -> anyhow::Result<f64> {
         crowd.publisher.position = self.reset(crowd)?;
         let mut number = 0;
@@ -134,20 +133,20 @@ impl Stage {
         Ok(cost.as_secs_f64() * 1_000.0 / f64::from(done))
     }
 
-    /// Makes the todos of the shared list active. Returns the position of the
-    /// log.
+    /// Makes the todos of the shared list active. Returns the position of the log.
     fn reset(&self, crowd: &mut Crowd) -> anyhow::Result<u64> {
         let all = r#"{"type":"reopen_all"}"#;
         crowd.publisher.command("/api/commands/todos", all)?;
-        // The position of something that has changed for certain. It must not be
-        // undone by what follows: nobody would see any of it.
+        // This command certainly makes an event, and so returns the present position. The
+        // next changes must not undo the rename, because clients would then see no change at
+        // all.
         let (id, position) = (&self.shared[0], crowd.publisher.position);
         let rename = format!(r#"{{"type":"rename","id":"{id}","text":"From {position}"}}"#);
         crowd.publisher.command("/api/commands/todo", &rename)?;
         Ok(crowd.publisher.position)
     }
 
-    /// Waits until the server has come to rest.
+    /// Waits until the server is idle.
     fn rest(&self) -> anyhow::Result<()> {
         loop {
             let before = self.server.processor_time()?;

@@ -1,4 +1,4 @@
-//! The same todo commands on cqrs-es with sqlite-es.
+//! The same commands on todos with cqrs-es and sqlite-es.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ struct Arguments {
     seconds: f64,
     #[arg(long)]
     clients: usize,
-    /// With synchronous=FULL, and not with the peer's default, NORMAL
+    /// Use synchronous=FULL instead of the default of cqrs-es, NORMAL
     #[arg(long)]
     full: bool,
 }
@@ -150,8 +150,8 @@ async fn run(todos: &Arc<SqliteCqrs<Todo>>, clients: usize, time: Duration) -> a
             while Instant::now() < end {
                 let id = uuid::Uuid::now_v7().to_string();
                 let text = format!("Todo number {commands}");
-                // Locks of others make commands fail; they are sent again, and
-                // count once they are carried out.
+                // Locks of other connections make commands fail. Failed commands are
+                // repeated, and count when they succeed.
                 while todos
                     .execute(&id, Command::Create(text.clone()))
                     .await

@@ -1,4 +1,4 @@
-//! The same todo commands on tephra, embedded.
+//! The same commands on todos with tephra, embedded.
 
 use std::path::PathBuf;
 use std::thread;
@@ -45,13 +45,13 @@ fn run(handle: &WriteHandle, clients: usize, time: Duration) -> anyhow::Result<u
             .collect();
         let mut commands = 0;
         for client in clients {
-            commands += client.join().expect("no panic")?;
+            commands += client.join().expect("no client panics")?;
         }
         Ok(commands)
     })
 }
 
-/// A decision reads what it depends on, and guards it on append.
+/// Each decision reads the events that it depends on, and guards them at the append.
 fn client(handle: &WriteHandle, end: Instant) -> anyhow::Result<u64> {
     let created = EventType::new("created")?;
     let completed = EventType::new("completed")?;
@@ -82,7 +82,10 @@ fn decide(
         last = event?.position;
         count += 1;
     }
-    anyhow::ensure!(count == expected, "the todo is not as expected");
+    anyhow::ensure!(
+        count == expected,
+        "the todo has an unexpected number of events"
+    );
     let event = Event::new(event_type, tags, payload)?;
     let guard = AppendCondition::new(query).after(last);
     handle.append(vec![event], Some(guard))?;

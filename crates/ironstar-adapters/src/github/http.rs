@@ -1,5 +1,4 @@
-//! The client that asks GitHub: it goes nowhere that it was not sent, and reads no
-//! more than it has to.
+//! The HTTP client for GitHub. It follows no redirects, and limits the size of answers.
 
 use std::error::Error;
 use std::io;
@@ -20,20 +19,20 @@ use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// How long a connection may take.
+/// The time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// How many bytes an answer may have.
+/// The largest answer, in bytes.
 const MOST: usize = 64 * 1024;
 
-/// What GitHub wants to be told of who asks.
+/// The user agent, which GitHub requires.
 const WHO: HeaderValue = HeaderValue::from_static(concat!("ironstar/", env!("CARGO_PKG_VERSION")));
 
 #[derive(Clone, Debug)]
 pub(super) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
-/// Why there is no answer to work with. What was sent, and where to, is left out:
-/// it may be secret.
+/// Errors of a request. They leave out the address and the content of the request, which may
+/// be secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HttpError {
     #[error("the request failed")]
@@ -60,8 +59,9 @@ impl HttpError {
     }
 }
 
-/// Whether an answer says that it is not for now. Who asks too often gets a 403 or a
-/// 429 (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
+/// Returns true if a later attempt may succeed. GitHub answers a client over its rate limit
+/// with 403 or 429
+/// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
 fn is_their_trouble(status: StatusCode) -> bool {
     let is_limit = matches!(
         status,
@@ -77,22 +77,22 @@ impl Http {
         connector.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()?
-            // Addresses that are not secure are refused before (`address`).
+            // `address` has already refused addresses that are not secure.
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        // A connection that is kept may have gone when it is needed again.
+        // GitHub may close an idle connection before it is needed again, so none is kept.
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
             .build(connector);
         Ok(Self(client))
     }
 
-    /// Sends what OAuth's client asks for.
+    /// Sends a request of the OAuth client.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let mut response = self.answer(request).await?;
         let status = response.status();
-        // Its own errors come with a 200 or a 400, and a body that says so.
+        // GitHub reports OAuth errors with a 200 or a 400, and names them in the body.
         if !status.is_success() && status != StatusCode::BAD_REQUEST {
             return Err(HttpError::Status(status));
         }
@@ -100,7 +100,7 @@ impl Http {
         Ok(response)
     }
 
-    /// Reads something that a token is good for.
+    /// Sends a GET request with a token, and reads the JSON of the answer.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         url: &str,
@@ -145,7 +145,8 @@ impl<'c> AsyncHttpClient<'c> for Http {
     }
 }
 
-/// GitHub says 200 also when it refuses. OAuth's client looks at the status.
+/// Sets the status of a refusal to 400, because the OAuth client looks at the status. GitHub
+/// refuses with a 200, too.
 fn mark_errors(response: &mut HttpResponse) {
     #[derive(serde::Deserialize)]
     struct Refused {
@@ -157,7 +158,7 @@ fn mark_errors(response: &mut HttpResponse) {
     }
 }
 
-/// Reads a JSON object. Of an array, serde would make one, too.
+/// Reads a JSON object. Without the detour through a map, serde would accept an array, too.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
     serde_json::from_value(Value::Object(fields)).ok()

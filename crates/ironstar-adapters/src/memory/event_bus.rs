@@ -1,4 +1,4 @@
-//! A bus in a vector.
+//! An event bus in a vector.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,10 +8,10 @@ use futures::stream;
 use ironstar_ports::{BusError, BusMessage, EventBus, Key, KeyExpr, Subscription};
 use tokio::sync::mpsc::{self, Sender, error::TrySendError};
 
-/// How many messages a subscriber may be behind before it loses some.
+/// The number of messages that may wait for one subscriber. Later messages are lost.
 const QUEUE: usize = 1_024;
 
-/// A bus that reaches as far as the process.
+/// A bus inside this process.
 #[derive(Debug, Default)]
 pub struct MemoryEventBus {
     subscribers: Mutex<Vec<Subscriber>>,
@@ -24,7 +24,7 @@ struct Subscriber {
 }
 
 impl MemoryEventBus {
-    /// A bus that nobody is subscribed to.
+    /// Creates a bus without subscribers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -58,7 +58,7 @@ impl EventBus for MemoryEventBus {
 }
 
 impl Subscriber {
-    /// Offers a message; true if the subscription has been dropped.
+    /// Offers a message to the subscriber. Returns true if its subscription has been dropped.
     fn is_gone_after(&self, key: &Key, payload: &[u8]) -> bool {
         if !self.keys.matches(key) {
             return self.queue.is_closed();
@@ -68,7 +68,7 @@ impl Subscriber {
             payload: payload.to_vec(),
         };
         match self.queue.try_send(message) {
-            // A full queue loses the message: publishers never wait.
+            // If the queue is full, the message is lost, because publishers never wait.
             Ok(()) | Err(TrySendError::Full(_)) => false,
             Err(TrySendError::Closed(_)) => true,
         }

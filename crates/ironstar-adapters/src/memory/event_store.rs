@@ -1,4 +1,4 @@
-//! A log in a vector.
+//! An event log in a vector.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use ironstar_ports::{
 };
 use time::OffsetDateTime;
 
-/// A log that lives as long as the process.
+/// A log that is lost when the process ends.
 #[derive(Debug)]
 pub struct MemoryEventStore {
     clock: Arc<dyn Clock>,
@@ -19,15 +19,15 @@ pub struct MemoryEventStore {
 
 #[derive(Debug, Default)]
 struct Log {
-    /// The event at position n is at index n − 1.
+    /// The event at position n has the index n − 1.
     events: Vec<Envelope>,
-    /// The indices of each stream's events, in order.
+    /// The indices of the events of each stream, in order.
     streams: HashMap<StreamId, Vec<usize>>,
     commands: HashMap<CommandKey, Outcome>,
 }
 
 impl MemoryEventStore {
-    /// An empty log.
+    /// Creates an empty log.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -37,7 +37,8 @@ impl MemoryEventStore {
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
-        // Nothing panics while the lock is held and the log half changed.
+        // The code cannot panic while it holds the lock and has changed only a part of the
+        // log.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,7 +134,7 @@ impl Log {
         }
     }
 
-    /// The answer to a command that was sent before.
+    /// Returns the stored answer of a command that is sent again.
     fn answer_again(&self, append: &Append) -> Option<Result<Appended, AppendError>> {
         let command = append.command.as_ref()?;
         if let Some(known) = command.keys().find_map(|key| self.commands.get(key)) {
@@ -190,7 +191,7 @@ impl Log {
         self.events.push(envelope);
     }
 
-    /// Takes back what an append has added before it was refused.
+    /// Removes the events of an append that is refused in the end.
     fn truncate(&mut self, length: usize) {
         for event in self.events.drain(length..) {
             if let Some(indices) = self.streams.get_mut(&event.stream) {

@@ -12,7 +12,7 @@ use ironstar_ports::{
 
 use crate::builds::updated;
 
-/// Read models that live as long as the process.
+/// Read models that are lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemoryProjectionStore {
     state: Mutex<State>,
@@ -20,9 +20,9 @@ pub struct MemoryProjectionStore {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many builds there have been.
+    /// The number of builds so far, for new ids.
     begun: u64,
-    /// Those that have not ended.
+    /// The builds that have not ended.
     builds: BTreeMap<BuildId, Kept>,
 }
 
@@ -34,14 +34,14 @@ struct Kept {
 }
 
 impl MemoryProjectionStore {
-    /// No builds yet.
+    /// Creates a store without builds.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two calls.
+        // The state is consistent between any two calls, so a poisoned lock is safe to use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

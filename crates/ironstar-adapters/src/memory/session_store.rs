@@ -7,39 +7,39 @@ use async_trait::async_trait;
 use ironstar_ports::{SecretStore, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 
-/// Sessions that live as long as the process.
+/// Sessions that are lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemorySessionStore {
     sessions: Mutex<HashMap<SessionHash, StoredSession>>,
 }
 
-/// Secrets that live as long as the process.
+/// Secrets that are lost when the process ends.
 #[derive(Default)]
 pub struct MemorySecretStore {
     secrets: Mutex<HashMap<String, [u8; 32]>>,
 }
 
 impl MemorySessionStore {
-    /// No sessions yet.
+    /// Creates a store without sessions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many there are, also of those that have expired.
+    /// The number of sessions, including expired ones.
     #[must_use]
     pub fn count(&self) -> usize {
         self.sessions().len()
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<SessionHash, StoredSession>> {
-        // The map is whole between any two calls.
+        // The map is consistent between any two calls, so a poisoned lock is safe to use.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl MemorySecretStore {
-    /// No secrets yet.
+    /// Creates a store without secrets.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -53,10 +53,10 @@ impl std::fmt::Debug for MemorySecretStore {
 }
 
 fn name_is_taken() -> StoreError {
-    StoreError::unavailable("there is a session of this name")
+    StoreError::unavailable("a session with this id already exists")
 }
 
-/// A session, as it is kept: to the second.
+/// Returns the session as it is stored: its expiry is cut to the second.
 fn to_the_second(session: StoredSession) -> StoredSession {
     StoredSession {
         expires_at: session.expires_at.truncate_to_second(),

@@ -6,21 +6,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use ironstar_ports::{Snapshot, SnapshotStore, StoreError, StreamId};
 
-/// Snapshots that live as long as the process.
+/// Snapshots that are lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemorySnapshotStore {
     snapshots: Mutex<HashMap<StreamId, Snapshot>>,
 }
 
 impl MemorySnapshotStore {
-    /// No snapshots yet.
+    /// Creates a store without snapshots.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     fn snapshots(&self) -> MutexGuard<'_, HashMap<StreamId, Snapshot>> {
-        // The map is whole between any two calls.
+        // The map is consistent between any two calls, so a poisoned lock is safe to use.
         self.snapshots
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

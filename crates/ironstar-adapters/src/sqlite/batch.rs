@@ -1,11 +1,11 @@
-//! Many appends in one transaction, each checked by itself.
+//! Commits many appends in one transaction, and checks each append separately.
 //!
-//! sqlx crosses to SQLite's thread for every statement, so a batch is made of
-//! as few as there can be. Mostly it is one: callers know where their streams
-//! are, so their events are numbered as if that were so, and SQLite refuses the
-//! whole transaction if it is not (triggers of the table see to that). Then, and
-//! when callers do not know, it is two: one that begins and reads where
-//! everything is, and one that inserts and commits.
+//! sqlx crosses to SQLite's thread for every statement, so a batch uses as few statements as
+//! possible. Most batches use one. Callers name the last sequence of their streams, so the
+//! batch *guesses*: it numbers the events as if all callers were right. If a caller is wrong,
+//! the triggers of the table refuse the whole transaction. Then, or if a caller names no
+//! sequence, the batch uses two statements. The first begins and reads the ends of the log
+//! and the streams. The second inserts and commits.
 
 mod statements;
 
@@ -32,11 +32,11 @@ use super::refusal::Refusal;
 use super::rows::integer;
 use super::transaction::roll_back_if_failed;
 
-/// UTC to the millisecond, as RFC 3339 has it.
+/// UTC with milliseconds, in the format of RFC 3339.
 const CREATED_AT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// Why a whole batch failed.
+/// Errors that fail a whole batch.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BatchError {
     #[error(transparent)]
@@ -50,13 +50,13 @@ pub(super) enum BatchError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(
-        "the log does not have the event at position {0} any more: a backup was restored over it \
-         while it was open; nothing is appended until the server has begun again"
+        "the log no longer has the event at position {0}: a backup was restored over it while it \
+         was open; the server appends no events until it has restarted"
     )]
     OtherHistory(Position),
 }
 
-/// One event to be inserted, in column order.
+/// An event to insert, in column order.
 #[derive(Debug, Serialize)]
 struct EventRow<'a>(
     Position,
@@ -69,47 +69,47 @@ struct EventRow<'a>(
     String,
 );
 
-/// Where the log and the batch's streams are, and which of its commands are
-/// known, as the batch moves them on.
+/// The ends of the log and of the batch's streams, and the known commands of the batch. Each
+/// append moves them on.
 #[derive(Debug, Default)]
 struct Batch<'a> {
     head: Position,
-    /// The event that the log ends with before the batch.
+    /// The last event of the log before the batch.
     before: Known,
     streams: HashMap<&'a StreamId, (Sequence, LogPlace)>,
     commands: HashMap<&'a CommandKey, (String, Appended)>,
     events: Vec<EventRow<'a>>,
-    /// The id of the last of them.
+    /// The id of the last event in `events`.
     last: Option<Uuid>,
     new_commands: Vec<CommandRow<'a>>,
-    /// Whether nothing was read of what the batch is about.
+    /// True if the batch has read nothing from the database.
     is_guess: bool,
 }
 
-/// A command that is new: its key, its request, its answer, and the earlier keys that
-/// must not be known.
+/// A new command: its key, its request, its answer, and the earlier keys that must not be
+/// known.
 type CommandRow<'a> = (&'a str, &'a str, String, Vec<&'a str>);
 
-/// For how many batches nothing is guessed after a wrong guess: where streams
-/// are fought over, every other guess would be.
+/// The number of batches without a guess after a wrong guess. Where callers compete for
+/// streams, every second guess would be wrong.
 const DOUBTS: u32 = 16;
 
-/// What a commit needs to know of the time.
+/// The times that a commit needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// When events happen.
+    /// The time of the events.
     pub(super) now: OffsetDateTime,
-    /// By which commands age.
+    /// The steady time, by which commands age.
     pub(super) steady: OffsetDateTime,
-    /// Older commands are forgotten, if it is time for that.
+    /// Commands that are older than this are removed. `None` if no removal is due.
     pub(super) forget_before: Option<OffsetDateTime>,
 }
 
-/// Everyone's answer, in the order of the appends.
+/// The answers to all callers, in the order of the appends.
 pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
-/// Commits all appends that can be. Returns the answers once what was accepted
-/// is on disk.
+/// Commits all appends that are valid. Returns the answers once the accepted appends are on
+/// disk.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     appends: &[Append],
@@ -130,13 +130,13 @@ pub(super) async fn commit(
     roll_back_if_failed(connection, outcome).await
 }
 
-/// Whether a constraint or a trigger refuses rows.
+/// Returns true if a constraint or a trigger has refused rows.
 fn is_refused(error: &sqlx::Error) -> bool {
     code::result_code(error).is_some_and(|code| code::primary(code) == code::CONSTRAINT)
 }
 
-/// Commits the appends as if everything were where it is said to be, if enough
-/// is said.
+/// Commits the appends as a guess. Returns `None` if the callers did not say enough, or if a
+/// guess is not trusted.
 async fn guess(
     connection: &mut SqliteConnection,
     appends: &[Append],
@@ -151,8 +151,8 @@ async fn guess(
     };
     let answers = batch.place_all(appends)?;
     if answers.iter().any(Result::is_err) {
-        // Two of them contradict each other. SQLite only tells who is right of
-        // those that get an event.
+        // Two appends of the batch contradict each other. SQLite can only judge the append
+        // that gets events.
         foresight.doubts = DOUBTS;
         return Ok(None);
     }
@@ -167,7 +167,7 @@ async fn guess(
     Ok(Some(answers))
 }
 
-/// Reads where everything is, and commits the appends.
+/// Reads the ends of the log and the streams, and commits the appends.
 async fn transact(
     connection: &mut SqliteConnection,
     appends: &[Append],
@@ -189,7 +189,8 @@ async fn transact(
 }
 
 impl<'a> Batch<'a> {
-    /// Where everything is, if callers are right; nothing, if they do not say.
+    /// Creates a batch from the sequences that callers expect, or returns `None` if a caller
+    /// does not say enough.
     fn guess(foresight: &Foresight, appends: &'a [Append]) -> Option<Self> {
         if !foresight.is_head {
             return None;
@@ -203,7 +204,8 @@ impl<'a> Batch<'a> {
         let mut said = HashSet::new();
         for append in appends.iter().flat_map(|append| &append.streams) {
             if append.events.is_empty() {
-                // Where it is left is where it is, which nobody has said.
+                // An append without events answers with its stream's present end, which no
+                // caller has named.
                 return None;
             }
             if !said.insert(&append.stream) {
@@ -288,12 +290,12 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Adds everyone's events, or tells why not.
+    /// Adds the events of all appends. An append that is refused gets an error as its answer.
     fn place_all(&mut self, appends: &'a [Append]) -> Result<Answers, serde_json::Error> {
         appends.iter().map(|append| self.place(append)).collect()
     }
 
-    /// Inserts and commits what has been added.
+    /// Inserts and commits the added events.
     async fn commit(
         self,
         connection: &mut SqliteConnection,
@@ -318,7 +320,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Adds an append's events, or tells why not.
+    /// Adds the events of an append, or returns the reason for its refusal.
     fn place(
         &mut self,
         append: &'a Append,
@@ -337,7 +339,7 @@ impl<'a> Batch<'a> {
         let appended = Appended { streams: heads };
         if let Some(command) = command {
             let answer = serde_json::to_string(&appended)?;
-            // Those that were read have been compared.
+            // If the batch is not a guess, the earlier keys were read and compared already.
             let unread = command.earlier.iter().filter(|_| self.is_guess);
             let unread: Vec<&str> = unread.map(|earlier| earlier.key.as_str()).collect();
             for key in command.keys() {
@@ -355,7 +357,7 @@ impl<'a> Batch<'a> {
         Ok(Ok(appended))
     }
 
-    /// The answer to a command that was carried out before.
+    /// Returns the answer of a command that was executed before.
     fn known(&self, command: &CommandRecord) -> Option<Result<Appended, AppendError>> {
         let mut keys = command.keys();
         if let Some((request, answer)) = keys.find_map(|key| self.commands.get(key)) {
@@ -372,8 +374,8 @@ impl<'a> Batch<'a> {
         earlier.map(Ok)
     }
 
-    /// Where an append would leave its streams, if all of them are where they
-    /// are expected to be.
+    /// Returns the new ends of an append's streams, or a conflict if a stream is not at the
+    /// expected sequence.
     fn check(&self, append: &Append) -> Result<Vec<StreamHead>, AppendError> {
         let mut head = self.head;
         let mut moved: HashMap<&StreamId, (Sequence, LogPlace)> = HashMap::new();

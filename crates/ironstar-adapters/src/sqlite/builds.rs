@@ -19,10 +19,10 @@ macro_rules! select {
     };
 }
 
-/// By name, the live one first.
+/// Selects all builds by name. The live build comes first.
 const SELECT_ALL: &str = select!("WHERE state <> 'ended' ORDER BY name, state <> 'live'");
 
-/// Begins, and reads the build under way of a projection (?1).
+/// Begins, and reads the build in progress of a projection (?1).
 const BEGIN_WITH_UNDER_WAY: &str = concat!(
     "BEGIN IMMEDIATE;",
     select!("WHERE name = ?1 AND state IN ('building', 'cancelled')")
@@ -51,20 +51,20 @@ const UPDATE_AND_COMMIT: &str = "
     UPDATE projections SET state = ?2, failure = ?3, skipped = ?4 WHERE id = ?1;
     COMMIT";
 
-/// The first build that has ended, if any.
+/// Selects one build that has ended, if there is any.
 const SELECT_ENDED: &str = "SELECT id FROM projections WHERE state = 'ended' LIMIT 1";
 
-/// A bounded number at a time, so that no append waits for long.
+/// Deletes a limited number of documents, so that no append waits for long.
 const SWEEP_DOCUMENTS: &str = "
     DELETE FROM documents
     WHERE projection = ?1 AND key IN (SELECT key FROM documents WHERE projection = ?1 LIMIT 1000)";
 
-/// Once it has no documents.
+/// Deletes an ended build that has no documents any more.
 const SWEEP_BUILD: &str = "
     DELETE FROM projections
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM documents WHERE projection = ?1)";
 
-/// Why a build could not be read or written.
+/// Errors of reading or writing a build.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BuildError {
     #[error(transparent)]
@@ -91,7 +91,7 @@ impl From<BuildError> for UpdateError {
     }
 }
 
-/// A build, in column order.
+/// The columns of a build, in order.
 type BuildRow = (
     i64,
     String,
@@ -103,13 +103,13 @@ type BuildRow = (
     String,
 );
 
-/// All that have not ended.
+/// Returns all builds that have not ended.
 pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<Build>, BuildError> {
     let rows: Vec<BuildRow> = sqlx::query_as(SELECT_ALL).fetch_all(readers).await?;
     rows.into_iter().map(build).collect()
 }
 
-/// Goes on with the build under way, or has one begin.
+/// Continues the build in progress, or begins a new one.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     name: &str,
@@ -147,7 +147,7 @@ async fn transact_begin(
     Ok(begun)
 }
 
-/// Changes what becomes of a build.
+/// Updates a build.
 pub(super) async fn update(
     connection: &mut SqliteConnection,
     id: BuildId,
@@ -223,8 +223,8 @@ async fn write_and_commit(
     Ok(())
 }
 
-/// Deletes some documents of a build that has ended, or the build if that was
-/// all of them. Returns whether there may be more to do.
+/// Deletes some documents of an ended build, or the build itself after its last documents.
+/// Returns true if there may be more to delete.
 pub(super) async fn sweep(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     let ended: Option<i64> = sqlx::query_scalar(SELECT_ENDED)
         .fetch_optional(&mut *connection)

@@ -1,10 +1,10 @@
 //! Keeps the write-ahead log small.
 //!
-//! SQLite would bring the log into the database in the middle of a commit, before
-//! the caller gets an answer, and again in each commit while a reader holds it up.
-//! Here it is done between batches, when callers have their answers, and again when
-//! the log has grown or a second has passed. After a checkpoint that brought
-//! everything there, the log begins again with a link (see [`mod@link`]), and its
+//! SQLite by itself would copy the log to the database in the middle of a commit, before the
+//! caller gets its answer. It would try again in each commit while a reader blocks the
+//! checkpoint. Here, checkpoints run between batches, when the callers have their answers.
+//! They run when the log has grown, and again a second later if a reader has blocked them.
+//! After a complete checkpoint, the log begins again with a link (see [`mod@link`]), and its
 //! file is cut to a limit.
 
 use std::fmt::Write;
@@ -20,19 +20,18 @@ use super::open_error::OpenError;
 use super::path::DatabaseFile;
 use super::transaction::roll_back_if_failed;
 
-/// How many frames are worth a checkpoint: SQLite's own default.
+/// The number of new frames that are worth a checkpoint. This is SQLite's default, too.
 const WORTHWHILE: u32 = 1_000;
 
 const MIB: u64 = 1024 * 1024;
 
-/// How large the write-ahead log may be, in bytes.
+/// Limits on the size of the write-ahead log, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WalLimits {
-    /// What its file is cut to after a checkpoint that brought everything into the
-    /// database.
+    /// The size to which the file is cut after a complete checkpoint.
     pub kept: u64,
-    /// From here on, and each time that it has doubled, there is a warning if a
-    /// reader keeps it from being brought there.
+    /// The size of the first warning, if a reader blocks the checkpoint. Another warning
+    /// follows each time that the size has doubled.
     pub warned: u64,
 }
 
@@ -45,29 +44,29 @@ impl Default for WalLimits {
     }
 }
 
-/// How the write-ahead log is.
+/// The state of the write-ahead log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct WalFigures {
-    /// How long its file is, in bytes.
+    /// The length of its file, in bytes.
     pub bytes: u64,
-    /// How many frames (changed pages) it has.
+    /// The number of its frames (changed pages).
     pub frames: u32,
-    /// How many of them the last checkpoint has brought into the database.
+    /// The number of frames that the last checkpoint has copied to the database.
     pub checkpointed: u32,
 }
 
-/// What the writer knows of checkpoints.
+/// The state of checkpoints, which the writer keeps.
 #[derive(Debug, Default)]
 pub(super) struct Checkpoints {
     pub(super) limits: WalLimits,
     figures: Arc<Mutex<WalFigures>>,
-    /// The log, as the last checkpoint left it.
+    /// The head of the log's index after the last checkpoint.
     tried: Option<Index>,
-    /// How large the log was at the last warning.
+    /// The size of the log at the last warning, in bytes.
     warned: u64,
 }
 
-/// Why there was no checkpoint.
+/// Errors of a checkpoint.
 #[derive(Debug, thiserror::Error)]
 enum CheckpointError {
     #[error(transparent)]
@@ -76,13 +75,13 @@ enum CheckpointError {
     File(#[from] FileError),
     #[error("the database cannot be read")]
     Unreadable(#[from] std::io::Error),
-    #[error("there are no random numbers")]
+    #[error("the system has no random numbers")]
     Random(#[from] getrandom::Error),
 }
 
 impl Checkpoints {
-    /// Takes over from SQLite, for a connection that has just been opened. Its log
-    /// begins again, with a link, if no other process keeps it from that.
+    /// Takes checkpoints over from SQLite, for a newly opened connection. The log begins
+    /// again with a link, unless another process prevents that.
     pub(super) async fn begin(
         &mut self,
         named: &Path,
@@ -90,7 +89,7 @@ impl Checkpoints {
         connection: &mut SqliteConnection,
     ) -> Result<Files, OpenError> {
         let unusable = |source| OpenError::unusable(place, source);
-        // Reading the schema has SQLite open the log.
+        // A read of the schema makes SQLite open the log.
         let settings = format!(
             "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {};
              SELECT count(*) FROM sqlite_schema",
@@ -105,12 +104,12 @@ impl Checkpoints {
         Ok(files)
     }
 
-    /// What operators can see at any time.
+    /// The state of the log, which operators can read at any time.
     pub(super) fn figures(&self) -> Arc<Mutex<WalFigures>> {
         Arc::clone(&self.figures)
     }
 
-    /// Makes a checkpoint if the log has grown enough since the last.
+    /// Makes a checkpoint if the log has grown enough since the last one.
     pub(super) async fn after_batch(&mut self, connection: &mut SqliteConnection, files: &Files) {
         let Some(index) = files.index() else {
             return;
@@ -122,7 +121,7 @@ impl Checkpoints {
         }
     }
 
-    /// Tries again what a reader has held up. Called about once a second.
+    /// Tries again if a reader has blocked the last checkpoint. Called about once a second.
     pub(super) async fn again(&mut self, connection: &mut SqliteConnection, files: &Files) {
         let Some(index) = files.index() else {
             return;
@@ -135,7 +134,7 @@ impl Checkpoints {
         if !is_held_up {
             return;
         }
-        // The log cannot begin again while its end is being read.
+        // The log cannot begin again while a reader reads its end.
         let is_left_alone = index.backfilled == index.frames
             && !in_the_way(
                 files.index_identity(),
@@ -150,12 +149,12 @@ impl Checkpoints {
         }
     }
 
-    /// Makes a checkpoint. What fails is tried again when there is more.
+    /// Makes a checkpoint. After a failure, the next checkpoint tries again.
     async fn run(&mut self, connection: &mut SqliteConnection, files: &Files, is_stamped: bool) {
         if let Err(error) = self.checkpoint(connection, files, is_stamped).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "the write-ahead log was not brought into the database; that is tried again"
+                "a checkpoint of the write-ahead log failed; the server tries again"
             );
         }
         self.tried = files.index();
@@ -181,7 +180,7 @@ impl Checkpoints {
             .index()
             .is_some_and(|index| index.frames > 0 && index.backfilled == index.frames);
         if is_complete {
-            // The limit may have been changed since the connection was opened.
+            // The limit may have changed since the connection was opened.
             let limit = format!("PRAGMA journal_size_limit = {}", self.limits.kept);
             sqlx::raw_sql(AssertSqlSafe(limit))
                 .execute(&mut *connection)
@@ -193,7 +192,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Notes how the log is. Returns how long its file is, in bytes.
+    /// Records the state of the log. Returns the length of its file, in bytes.
     fn note(&self, files: &Files) -> u64 {
         let index = files.index();
         let figures = WalFigures {
@@ -222,8 +221,8 @@ impl Checkpoints {
             bytes,
             frames = index.frames,
             checkpointed = index.backfilled,
-            "the write-ahead log {} has grown to {} MiB, since {} still reads the database as it \
-             was before; end that read, or the log keeps growing",
+            "the write-ahead log {} has grown to {} MiB, because {} still reads an older state \
+             of the database; end that read, or the log keeps growing",
             files.log_path().display(),
             bytes / MIB,
             describe(files, &index)
@@ -231,8 +230,8 @@ impl Checkpoints {
     }
 }
 
-/// Has the log begin again, with a link to the database. A process that commits in
-/// between makes this a commit like others.
+/// Makes the log begin again, with a link to the database. If another process commits in
+/// between, this is an ordinary commit.
 async fn begin_again(
     connection: &mut SqliteConnection,
     files: &Files,
@@ -240,7 +239,7 @@ async fn begin_again(
     sqlx::raw_sql("BEGIN IMMEDIATE")
         .execute(&mut *connection)
         .await?;
-    // No other process can commit now; so what is in the database stays so.
+    // No other process can commit now, so the database's file does not change.
     files.check()?;
     let is_complete = files
         .index()
@@ -261,7 +260,7 @@ async fn set_user_version(connection: &mut SqliteConnection, version: u32) -> sq
     Ok(())
 }
 
-/// The processes that hold a checkpoint up.
+/// Describes the processes that block a checkpoint.
 fn describe(files: &Files, index: &Index) -> String {
     let mut text = String::new();
     for process in in_the_way(files.index_identity(), index) {
@@ -270,7 +269,7 @@ fn describe(files: &Files, index: &Index) -> String {
         let _ = write!(text, "{comma}{}", process.describe());
     }
     if text.is_empty() {
-        text.push_str("a process that this system does not name");
+        text.push_str("an unknown process");
     }
     text
 }

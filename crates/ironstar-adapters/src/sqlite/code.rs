@@ -4,7 +4,7 @@ use std::error::Error;
 
 use sqlx::error::DatabaseError;
 
-/// The codes without their details, which are in the higher bytes.
+/// Primary result codes. Details are in the higher bytes.
 pub(super) const BUSY: i32 = 5;
 pub(super) const READONLY: i32 = 8;
 pub(super) const IOERR: i32 = 10;
@@ -14,7 +14,7 @@ pub(super) const PROTOCOL: i32 = 15;
 pub(super) const CONSTRAINT: i32 = 19;
 pub(super) const NOTADB: i32 = 26;
 
-/// Codes with their details: the locks themselves do not work.
+/// Extended result codes for locks that do not work.
 pub(super) const IOERR_RDLOCK: i32 = 2_314;
 pub(super) const IOERR_CHECKRESERVEDLOCK: i32 = 3_594;
 pub(super) const IOERR_LOCK: i32 = 3_850;
@@ -22,12 +22,12 @@ pub(super) const IOERR_SHMOPEN: i32 = 4_618;
 pub(super) const IOERR_SHMLOCK: i32 = 5_130;
 pub(super) const IOERR_SHMMAP: i32 = 5_386;
 
-/// The result code, with its details, of the first of an error's causes that comes
-/// from SQLite.
+/// Returns the result code, with details, of the first error of SQLite in the chain of
+/// causes.
 pub(super) fn result_code(error: &(dyn Error + 'static)) -> Option<i32> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        // An error that is passed on as it is hides itself, but not its cause.
+        // A transparent error does not show itself in the chain, but its cause.
         let database = error
             .downcast_ref::<Box<dyn DatabaseError>>()
             .map(|database| &**database)
@@ -40,12 +40,12 @@ pub(super) fn result_code(error: &(dyn Error + 'static)) -> Option<i32> {
     None
 }
 
-/// A code without its details.
+/// The primary code, without details.
 pub(super) const fn primary(code: i32) -> i32 {
     code & 0xff
 }
 
-/// Whether another connection holds the lock that was needed.
+/// Returns true if another connection holds the necessary lock.
 pub(super) fn is_locked(error: &(dyn Error + 'static)) -> bool {
     result_code(error).is_some_and(|code| primary(code) == BUSY)
 }

@@ -1,4 +1,4 @@
-//! Connections to a database file, and refusing one that cannot be trusted.
+//! Opens the connection that writes, and refuses databases that cannot be trusted.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::open_error::OpenError;
 use super::path::DatabaseFile;
 use super::recognition::{Recognised, mark, recognise};
 
-/// The first SQLite whose write-ahead log cannot be corrupted by a reset
+/// The first version of SQLite in which a reset cannot corrupt the write-ahead log
 /// (<https://sqlite.org/wal.html#walresetbug>).
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
-/// How long a connection waits for another process's lock.
+/// The time that a connection waits for another process's lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the connection that writes, and checks it.
@@ -41,15 +41,15 @@ pub(super) async fn connect(file: &DatabaseFile) -> Result<SqliteConnection, Ope
     match checked {
         Ok(()) => Ok(connection),
         Err(error) => {
-            // The failed check is what matters to the caller.
+            // The caller needs the error of the check, not that of the close.
             let _ = connection.close().await;
             Err(error)
         }
     }
 }
 
-/// How every connection is made; without more, it neither creates a file nor
-/// changes a setting.
+/// The common options of all connections. By themselves, they neither create a file nor
+/// change a setting.
 pub(super) fn options(file: &DatabaseFile) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file.path())
@@ -89,8 +89,8 @@ async fn check(
         }
     }
     let unusable = |source| OpenError::unusable(file, source);
-    // SQLite opens a file that it may not write as if nothing were wrong, and begins a
-    // transaction there, too: only a change is refused.
+    // SQLite opens a read-only file without an error, and even begins a transaction there.
+    // Only a change is refused.
     sqlx::raw_sql("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK")
         .execute(&mut *connection)
         .await
@@ -98,7 +98,7 @@ async fn check(
     if recognised == Recognised::Unmarked {
         mark(connection).await.map_err(unusable)?;
         tracing::info!(
-            "{} was loaded from a dump, and is marked as ironstar's now",
+            "{} was loaded from a dump, and is now marked as a database of ironstar",
             file.path().display()
         );
     }

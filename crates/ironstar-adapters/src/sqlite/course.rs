@@ -1,4 +1,4 @@
-//! What the machine's clock has shown, in one row: see [`SteadyClock`].
+//! The stored state of the clock, in one row: see [`SteadyClock`].
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const SAVE: &str = "
     INSERT INTO clock (id, course) VALUES (1, ?1)
     ON CONFLICT (id) DO UPDATE SET course = excluded.course";
 
-/// What is known of the times before this server.
+/// The known times from before this server.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     course: Option<String>,
@@ -28,7 +28,7 @@ impl Known {
     pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let (course, newest): (Option<String>, Option<String>) =
             sqlx::query_as(LOAD).fetch_one(connection).await?;
-        // An event whose time cannot be read is reported where it is read.
+        // A time that cannot be read is reported when the event is read.
         let newest_event = newest.and_then(|time| OffsetDateTime::parse(&time, &Rfc3339).ok());
         Ok(Self {
             course,
@@ -36,7 +36,7 @@ impl Known {
         })
     }
 
-    /// The clock, which goes on from there.
+    /// Creates the clock, which continues from the known times.
     pub(super) fn clock(self, clock: Arc<dyn Clock>) -> SteadyClock {
         if let Some(warning) = self.warning(clock.now()) {
             tracing::warn!("{warning}");
@@ -48,14 +48,14 @@ impl Known {
         }
     }
 
-    /// What the operator is told of a clock that shows less than the log.
+    /// The warning to the operator if the clock is behind the log.
     fn warning(&self, now: OffsetDateTime) -> Option<String> {
         let newest = self.newest_event.filter(|newest| *newest > now)?;
         let [now, newest] = [now, newest].map(|time| time.truncate_to_second());
         Some(format!(
-            "the clock of this machine shows {now}, and the newest event of the log is of \
-             {newest}: new events will seem to be older than it. Nothing is lost by that; set \
-             the clock, for instance by NTP, with or without stopping the server"
+            "the clock of this machine shows {now}, but the newest event of the log is of \
+             {newest}: new events will seem to be older than that event. No data is lost; set \
+             the clock, for instance by NTP. You need not stop the server"
         ))
     }
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::Known;
 
     #[test]
-    fn operator_is_told_of_a_clock_that_is_behind_the_log() {
+    fn operator_is_warned_of_a_clock_behind_the_log() {
         let newest = datetime!(2026-11-29 12:00 UTC);
         let known = |newest_event| Known {
             course: None,

@@ -1,5 +1,5 @@
-//! A database, as the event store needs it: one connection that writes, and
-//! some that read.
+//! An open database for the event store: one connection that writes, and several that only
+//! read.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,25 +21,25 @@ use super::writer::LOCK_ATTEMPT;
 /// A database that is open, checked, and has the newest schema.
 #[derive(Debug)]
 pub struct SqliteDatabase {
-    /// The one connection that writes.
+    /// The only connection that writes.
     pub(super) writer: SqliteConnection,
-    /// The files that both have open.
+    /// The files that the writer and the readers have open.
     pub(super) files: Files,
     /// Keeps the write-ahead log small.
     pub(super) checkpoints: Checkpoints,
-    /// Where the database is.
+    /// The path of the database.
     pub(super) place: DatabaseFile,
-    /// How long a change waits for another process's lock.
+    /// The time that a change waits for another process's lock.
     pub(super) patience: Duration,
-    /// Connections that can only read.
+    /// The connections that only read.
     pub(super) readers: Readers,
-    /// What is known of the times before this process.
+    /// The known times from before this process.
     pub(super) known: course::Known,
 }
 
 impl SqliteDatabase {
-    /// Opens a database file, creates it if there is none, checks that it
-    /// keeps events safe, and brings its schema up to date.
+    /// Opens a database file, or creates it. Checks that the file keeps events safe, and
+    /// brings its schema up to date.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl SqliteDatabase {
         let known = course::Known::load(&mut writer).await.map_err(unusable)?;
         let mut checkpoints = Checkpoints::default();
         let files = checkpoints.begin(url.path(), &place, &mut writer).await?;
-        // From here on, the task that writes does the waiting.
+        // From here on, the task that writes waits for locks itself.
         sqlx::query(AssertSqlSafe(format!(
             "PRAGMA busy_timeout = {}",
             LOCK_ATTEMPT.as_millis()
@@ -72,20 +72,20 @@ impl SqliteDatabase {
         })
     }
 
-    /// Keeps the write-ahead log smaller, or warns later.
+    /// Sets the limits of the write-ahead log.
     #[must_use]
     pub fn with_wal_limits(mut self, limits: WalLimits) -> Self {
         self.checkpoints.limits = limits;
         self
     }
 
-    /// Has changes wait so long for another process's lock.
+    /// Sets the time that changes wait for another process's lock.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// The file: an absolute path without links.
+    /// The path of the file, absolute and without links.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.place.path()

@@ -1,5 +1,4 @@
-//! Documents of read models, one row for each, and the checkpoints that they
-//! belong to.
+//! Documents of read models, one row for each, and the checkpoints of their builds.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -15,16 +14,16 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use super::rows::{integer, place};
 use super::transaction::roll_back_if_failed;
 
-/// Begins, and moves a build's (?1) checkpoint from ?2 with the mark ?3 to ?4 with the
-/// mark ?5, if it is there.
+/// Begins, and moves the checkpoint of a build (?1) from ?2 with the mark ?3 to ?4 with the
+/// mark ?5. It changes no row if the checkpoint is elsewhere.
 const BEGIN_AND_MOVE: &str = "
     BEGIN IMMEDIATE;
     UPDATE projections SET checkpoint = ?4, mark = ?5, failure = NULL
     WHERE id = ?1 AND checkpoint = ?2 AND mark IS ?3 AND state IN ('building', 'live')
     RETURNING id";
 
-/// Puts documents (?2), given as JSON arrays in column order, removes those
-/// with some keys (?3), and commits.
+/// Stores documents (?2), given as JSON arrays in column order, removes the documents with
+/// some keys (?3), and commits.
 const CHANGE_AND_COMMIT: &str = "
     INSERT INTO documents (projection, key, collection, sort, body)
     SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?2) WHERE true
@@ -37,8 +36,8 @@ const CHANGE_AND_COMMIT: &str = "
 const SELECT_CHECKPOINT: &str = "
     SELECT checkpoint, mark FROM projections WHERE id = ?1 AND state IN ('building', 'live')";
 
-/// What a query answers with, all of it in one row: what it is made of, and two
-/// JSON arrays of documents, as bytes, since damaged text may not be text.
+/// The whole answer to a query in one row: the build, and two JSON arrays of documents. The
+/// arrays are bytes, because damaged text may not be UTF-8.
 const FIND: &str = "
     SELECT id, version, checkpoint, mark, CAST(({keyed}) AS BLOB), CAST(({page}) AS BLOB)
     FROM projections WHERE {source}";
@@ -50,24 +49,24 @@ const KEYED: &str = "
     SELECT json_group_array(json_array(key, collection, sort, body)) FROM documents
     WHERE projection = projections.id AND key IN (SELECT value FROM jsonb_each(?2))";
 
-/// Up to ?3 of the documents that are listed in some collections.
+/// Up to ?3 documents from some collections.
 const PAGE: &str = "
     SELECT json_group_array(json_array(key, collection, sort, body))
     FROM ({collections} ORDER BY sort, key LIMIT +?3)";
 
-/// The documents of one collection. Each is read in order, from the index, and
-/// SQLite merges them as far as the limit.
+/// The documents of one collection. SQLite reads each collection in order from the index, and
+/// merges them up to the limit.
 const COLLECTION: &str = "
     SELECT key, collection, sort, body FROM documents
     WHERE projection = projections.id AND collection = ?";
 
-/// Those after a place.
+/// The condition for documents after a place.
 const AFTER: &str = " AND (sort, key) > (?4, ?5)";
 
-/// The number of the parameter that the first collection is.
+/// The number of the parameter for the first collection.
 const FIRST_COLLECTION: usize = 6;
 
-/// Why documents could not be read or changed.
+/// Errors of reading or changing documents.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DocumentError {
     #[error(transparent)]
@@ -94,14 +93,14 @@ impl From<DocumentError> for CommitError {
     }
 }
 
-/// A document, in column order.
+/// The columns of a document, in order.
 #[derive(Debug, Deserialize)]
 struct DocumentRow(String, Option<String>, Option<String>, String);
 
-/// What [`FIND`] answers with, in column order.
+/// The columns of the answer to [`FIND`], in order.
 type FoundRow = (i64, i64, i64, Option<String>, Vec<u8>, Vec<u8>);
 
-/// A batch, as it goes to SQLite.
+/// A batch in the format for SQLite.
 #[derive(Debug)]
 pub(super) struct Changes {
     build: BuildId,
@@ -113,7 +112,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Makes a batch ready, which whoever asks does, not the one who writes.
+    /// Converts a batch. The caller does this, so that the task that writes does not have to.
     pub(super) fn of(batch: &DocumentBatch) -> Result<Self, DocumentError> {
         let (mut puts, mut removals) = (Vec::new(), Vec::new());
         for change in &batch.changes {
@@ -122,7 +121,7 @@ impl Changes {
                 DocumentChange::Remove(key) => removals.push(&**key),
             }
         }
-        // SQLite takes half as long when neighbours come one after the other.
+        // SQLite needs half the time if the keys are in order.
         puts.sort_unstable_by_key(|(key, ..)| *key);
         removals.sort_unstable();
         Ok(Self {
@@ -135,7 +134,7 @@ impl Changes {
     }
 }
 
-/// Changes documents and moves the checkpoint, in a transaction of its own.
+/// Changes documents and moves the checkpoint, in its own transaction.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     changes: &Changes,
@@ -168,7 +167,7 @@ fn put_row(document: &Document) -> (&str, Option<&str>, Option<&str>, &str) {
     )
 }
 
-/// Whether the checkpoint was where it is said to be.
+/// Returns true if the checkpoint was at the expected place.
 async fn begin_and_move(
     connection: &mut SqliteConnection,
     changes: &Changes,
@@ -200,7 +199,7 @@ async fn why_not(
     })
 }
 
-/// Finds documents. One statement, so all of it is of the same moment.
+/// Finds documents with one statement, so that all of them are of the same moment.
 pub(super) async fn find(
     readers: &SqlitePool,
     source: &DocumentSource,
@@ -208,7 +207,7 @@ pub(super) async fn find(
 ) -> Result<Option<Found>, DocumentError> {
     let page = query.page.as_ref();
     let after = page.and_then(|page| page.after.as_ref());
-    // What the statement is made of are constants and numbers.
+    // The statement consists of constants and numbers only.
     let statement = AssertSqlSafe(find_statement(source, query));
     let mut find = sqlx::query_as(statement);
     find = match source {
@@ -236,8 +235,8 @@ pub(super) async fn find(
     }))
 }
 
-/// The statement for a query. It differs by what is asked for, and by the
-/// number of collections, but not by what they are.
+/// Builds the statement for a query. It depends on the parts of the query and the number of
+/// collections, but not on their names.
 fn find_statement(source: &DocumentSource, query: &DocumentQuery) -> String {
     let source = match source {
         DocumentSource::Live(_) => "name = ?1 AND state = 'live'",

@@ -1,5 +1,4 @@
-//! The port's face of the database: appends go to the writer, reads to the
-//! readers.
+//! The event store of a database: the writer makes appends, and the readers answer queries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::snapshots;
 use super::writer::Writer;
 use crate::system::SteadyClock;
 
-/// How long commands are remembered unless told otherwise.
+/// The time for which commands are remembered by default.
 pub const DEFAULT_COMMAND_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The log in one SQLite file, and its snapshots.
@@ -33,8 +32,8 @@ pub struct SqliteEventStore {
 }
 
 impl SqliteEventStore {
-    /// The log of an open database. Starts the task that writes. Commands are
-    /// remembered for at least `retention`.
+    /// Creates the event store of an open database, and starts the task that writes. Commands
+    /// are remembered for at least `retention`.
     #[must_use]
     pub fn new(mut database: SqliteDatabase, clock: Arc<dyn Clock>, retention: Duration) -> Self {
         let known = std::mem::take(&mut database.known);
@@ -47,14 +46,14 @@ impl SqliteEventStore {
         }
     }
 
-    /// The clock that the log was given, with a steady time that goes on from what is
-    /// stored here: for whatever expires.
+    /// The given clock with a steady time, which continues from the stored state. Code that
+    /// lets data expire uses this clock.
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
     }
 
-    /// The read models in the same file. They are closed with the log.
+    /// The read models in the same file. Closing the log closes them, too.
     #[must_use]
     pub fn projections(&self) -> SqliteProjectionStore {
         SqliteProjectionStore {
@@ -63,7 +62,7 @@ impl SqliteEventStore {
         }
     }
 
-    /// The sessions in the same file, and the secrets. They are closed with the log.
+    /// The sessions and secrets in the same file. Closing the log closes them, too.
     #[must_use]
     pub fn sessions(&self) -> SqliteSessionStore {
         SqliteSessionStore {
@@ -72,24 +71,23 @@ impl SqliteEventStore {
         }
     }
 
-    /// Commits what is waiting, and closes the file. What is asked afterwards
-    /// is refused.
+    /// Commits the waiting requests, and closes the file. Later requests are refused.
     ///
     /// # Errors
     ///
-    /// If SQLite cannot close the file in good order.
+    /// SQLite cannot close the file cleanly.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
         self.writer.close().await
     }
 
-    /// How much room the write-ahead log takes, and how far the last checkpoint came.
+    /// The size of the write-ahead log, and the progress of the last checkpoint.
     #[must_use]
     pub fn wal(&self) -> WalFigures {
         self.writer.wal()
     }
 
-    /// Reads events up to the first that is damaged, which is the last result.
+    /// Reads events one by one. The last result is the first damaged event, if there is one.
     async fn one_by_one(&self, positions: Vec<i64>) -> Result<Vec<Read>, StoreError> {
         let mut events = Vec::new();
         for id in positions {
@@ -113,8 +111,8 @@ impl SqliteEventStore {
     }
 }
 
-/// The events before the first that is damaged. Whoever goes on from there comes
-/// across that one next, and is told.
+/// Returns the events before the first damaged one. A caller that continues from there reads
+/// the damaged event first, and gets its error.
 fn until_damaged(events: Vec<Read>) -> Result<Vec<Envelope>, StoreError> {
     let mut page = Vec::with_capacity(events.len());
     for event in events {
@@ -160,7 +158,7 @@ impl EventStore for SqliteEventStore {
     }
 }
 
-/// What is read, before the files are looked at.
+/// The queries themselves, without the checks of the files.
 impl SqliteEventStore {
     async fn read_outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
         let known: Option<(String, String)> = sqlx::query_as(SELECT_COMMAND)

@@ -1,15 +1,16 @@
-//! Whether the files at the paths of a database are still those that SQLite has open.
+//! Checks that the files at the paths of a database are the files that SQLite has open.
 //!
-//! A file that is removed or replaced stays open, and what is written to it is gone
-//! with the process. So the paths of the database, its write-ahead log (`-wal`) and
-//! the log's index (`-shm`) are looked at before changes are made, unless that has just
-//! been done, and again before the caller gets the answer. A copy over a file keeps the
-//! file and changes its content: so the heads of the three are compared with each other
-//! and with the last look.
+//! A file that is removed or replaced stays open, and later writes to it are lost when the
+//! process ends. So the store checks three paths: the database, its write-ahead log (`-wal`)
+//! and the index of the log (`-shm`). It checks them before a change, unless it has just done
+//! so, and again before the caller gets the answer. A copy over a file keeps the file and
+//! changes its content. So the store also compares the heads of the three files with each
+//! other and with the last look.
 //!
-//! A look is seven system calls, mostly. It belongs to a batch or a page, never to an event.
-//! Files that are displaced stay so: the store refuses everything until it is opened
-//! again. What can be saved is saved by [`mod@rescue`].
+//! A look takes seven system calls in most cases. It happens once for a batch or a page,
+//! never for each event. A file that was removed, replaced or overwritten is called
+//! *displaced*. The state is permanent: the store refuses all requests until it is opened
+//! again. [`mod@rescue`] saves the data of displaced files.
 
 mod committed;
 mod copy;
@@ -43,47 +44,47 @@ use self::look::Seen;
 use super::open_error::OpenError;
 use super::path::{DatabaseFile, beside};
 
-/// The files of a database that SQLite has open here.
+/// The files of a database that SQLite has open in this process.
 #[derive(Clone, Debug)]
 pub(super) struct Files(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Where the database is, as it was named.
+    /// The path of the database as the operator named it.
     named: PathBuf,
     main: Open,
     log: Open,
     index: Open,
     seen: Mutex<Seen>,
     displaced: SetOnce<Displaced>,
-    /// What the last look saw before the rescue.
+    /// The state of the last look, from before the rescue.
     last_seen: OnceLock<Seen>,
-    /// That what can be saved has been saved.
+    /// Set when the rescue is finished.
     rescued: SetOnce<()>,
 }
 
-/// How long a reader waits for the rescue. Files may be long.
+/// The longest time that a reader waits for the rescue, which may have to copy large files.
 const RESCUE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// An open file, and where it was found.
+/// An open file, with its path.
 #[derive(Debug)]
 struct Open {
     path: PathBuf,
     held: Held,
 }
 
-/// Why the files may not be used now.
+/// Reasons why the files must not be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    /// They may not be used again, either.
+    /// The files are displaced. This is permanent.
     #[error(transparent)]
     Displaced(#[from] Displaced),
-    /// The system does not tell.
-    #[error("cannot look at the database {}", path.display())]
+    /// The operating system cannot say whether the files are in place.
+    #[error("cannot check the files of the database {}", path.display())]
     Unknown {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -95,13 +96,14 @@ impl From<FileError> for StoreError {
 }
 
 impl Files {
-    /// The files that a connection has just opened. It must have used the log.
+    /// Opens the files that a connection has just opened. The connection must have used the
+    /// log.
     ///
-    /// That they are the same files follows from their identities: SQLite keeps its
-    /// descriptors, and this process has each file open before it is opened here.
+    /// The identities prove that both have the same files: SQLite keeps its descriptors open,
+    /// and all of this process's open files are listed before the files are opened here.
     ///
-    /// The name by which the operator knows the database may be a link: it has to lead
-    /// there for as long as the database is open.
+    /// The operator's name of the database may be a link. It must lead to the same file as
+    /// long as the database is open.
     pub(super) fn of(named: &Path, database: &DatabaseFile) -> Result<Self, OpenError> {
         let unusable = |error: io::Error| OpenError::unusable(database, error.into());
         let open = open_files();
@@ -121,25 +123,25 @@ impl Files {
         Ok(files)
     }
 
-    /// Makes sure that the files are in their places and fit together. Nothing that
-    /// was read or written since the last look may be told before this.
+    /// Makes sure that the files are in place and fit together. Data that was read or written
+    /// since the last look must not reach a caller before this check.
     pub(super) fn check(&self) -> Result<(), FileError> {
         self.check_latched()?;
         let mut seen = self.seen();
-        // An earlier look may have found it out while this one waited.
+        // Another look may have found displaced files while this one waited for the lock.
         self.check_latched()?;
         let displaced = match self.0.look(&mut seen) {
             Ok(()) => return Ok(()),
             Err(FileError::Displaced(displaced)) => displaced,
             Err(error) => return Err(error),
         };
-        // No other look has set it: looks are taken in turn.
+        // The lock is held, so no other look can have set it.
         let _ = self.0.displaced.set(displaced.clone());
         Err(displaced.into())
     }
 
-    /// Makes sure that a read does not end the process: SQLite maps the index into
-    /// memory, and a mapped page that was cut off is fatal. One system call.
+    /// Makes sure that a read cannot end the process. SQLite maps the index into memory, and
+    /// access to a page that was truncated away is fatal. One system call.
     pub(super) async fn check_before_read(&self) -> Result<(), FileError> {
         match self.0.index.held.size() {
             Ok(size) if size >= look::INDEX_PAGE && !self.is_displaced() => Ok(()),
@@ -147,79 +149,84 @@ impl Files {
         }
     }
 
-    /// Makes sure that what was read may be told. A refusal waits until what displaced
-    /// files hold is saved: an operator who hears of it may kill the server.
+    /// Makes sure that a result may be given to the caller. If the files are displaced, the
+    /// refusal waits for the rescue, because an operator who sees the refusal may kill the
+    /// server.
     pub(super) async fn check_after_read(&self) -> Result<(), FileError> {
         let checked = self.check();
         if matches!(checked, Err(FileError::Displaced(_))) {
-            // A caller is refused in the end, saved or not.
+            // The caller gets the refusal in any case, so a rescue that takes too long does
+            // not matter.
             let _ = timeout(RESCUE_PATIENCE, self.0.rescued.wait()).await;
         }
         checked
     }
 
-    /// Waits until the files are displaced.
+    /// Waits until a look finds displaced files.
     pub(super) async fn displaced(&self) {
         self.0.displaced.wait().await;
     }
 
-    /// Whether the files are displaced, by what is known without a look.
+    /// Returns true if an earlier look found displaced files. This makes no look itself.
     pub(super) fn is_displaced(&self) -> bool {
         self.0.displaced.get().is_some()
     }
 
-    /// The log, as it was at the last look.
+    /// The head of the index at the last look.
     pub(super) fn index(&self) -> Option<Index> {
         self.seen().index
     }
 
-    /// How long the log's file is now, in bytes.
+    /// The present length of the log's file, in bytes.
     pub(super) fn log_size(&self) -> io::Result<u64> {
         self.0.log.held.size()
     }
 
-    /// The log.
+    /// The path of the log.
     pub(super) fn log_path(&self) -> &Path {
         &self.0.log.path
     }
 
-    /// The header of the database as it is in the file, whatever the log has.
+    /// Reads the database's header from its file, without the changes in the log.
     pub(super) fn header(&self) -> io::Result<DatabaseHeader> {
         let mut header = [0; DATABASE_HEADER];
         self.0.main.held.read_exact_at(&mut header, 0)?;
         Ok(header)
     }
 
-    /// The index, which readers have locks on.
+    /// The identity of the index, on which readers hold locks.
     pub(super) fn index_identity(&self) -> Identity {
         self.0.index.held.identity()
     }
 
-    /// Whether what displaced files hold has been saved, as far as it can be.
+    /// Returns true if the rescue is finished, successful or not.
     pub(super) fn is_rescued(&self) -> bool {
         self.0.rescued.get().is_some()
     }
 
-    /// Saves what can be saved of displaced files, and tells the operator, once. Blocks.
+    /// Saves the data of displaced files as far as possible, and tells the operator. Only the
+    /// first call does this. Blocks.
     pub(super) fn rescue(&self) {
         if let Some(displaced) = self.0.displaced.get()
             && !self.is_rescued()
         {
-            // No look needs it any more, and a reader must not wait for its lock meanwhile.
+            // No look needs this state any more. Taking it out lets readers have the lock
+            // during the rescue.
             let seen = self
                 .0
                 .last_seen
                 .get_or_init(|| mem::take(&mut *self.seen()));
             let outcome = rescue::rescue(&self.0, seen);
             tracing::error!(
-                "{displaced}, so every request is refused until the server is started again; {outcome}"
+                "{displaced}, so every request is refused until the server is restarted; {outcome}"
             );
-            // Either the task that writes saves, or the connection that it has left.
+            // The task that writes may have set it, or the connection that this task has
+            // left.
             let _ = self.0.rescued.set(());
         }
     }
 
-    /// Refuses files that were displaced at an earlier look. No system call.
+    /// Returns an error if an earlier look found displaced files. No system call.
     pub(super) fn check_latched(&self) -> Result<(), FileError> {
         match self.0.displaced.get() {
             None => Ok(()),
@@ -274,7 +281,7 @@ impl Shared {
     }
 }
 
-/// A database that was saved when the one at this path was displaced, if there is one.
+/// Returns the copy that a rescue saved beside this database, if there is one.
 pub(super) fn rescued(path: &Path) -> Option<PathBuf> {
     let copy = beside(path, &format!(".{}-1", rescue::RESCUED));
     copy.exists().then_some(copy)

@@ -1,8 +1,9 @@
-//! What a commit tells about the next one: where the log ends, and with which event.
+//! Knowledge from one commit that speeds up the next: the position and the id of the last
+//! event.
 //!
-//! A backup that is restored over the file while it is open takes the log back, and
-//! whatever this process believes is of another history then. So every batch is
-//! committed on condition that the log still has the last event that was seen.
+//! If a backup is restored over the file while it is open, the log goes back. All that this
+//! process remembers then belongs to another history. So every batch is committed on the
+//! condition that the log still has the last event that this store has seen.
 
 use ironstar_ports::Position;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::batch::BatchError;
 
-/// The id of an event, if it can be read: SQL for a text or NULL.
+/// SQL for the id of an event: a text, or NULL if the id cannot be read.
 macro_rules! event_id {
     () => {
         "CASE WHEN json_valid(metadata) THEN
@@ -19,7 +20,7 @@ macro_rules! event_id {
     };
 }
 
-/// The last event of the log: its position and its id.
+/// SQL for the last event of the log: its position and its id.
 macro_rules! head {
     () => {
         concat!(
@@ -34,30 +35,30 @@ pub(super) use {event_id, head};
 
 const SELECT_HEAD: &str = head!();
 
-/// An event that the log has: its position, and its id if that can be read. At position
-/// 0, there is none.
+/// An event in the log: its position, and its id if that can be read. Position 0 stands for
+/// an empty log.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub(super) struct Known(pub(super) Position, pub(super) Option<String>);
 
-/// What the last commit tells about the next.
+/// The state that one commit leaves for the next.
 #[derive(Debug, Default)]
 pub(super) struct Foresight {
     /// The last event that this store has seen. A log without it is another history.
     pub(super) known: Known,
-    /// Whether the log ends with it, if no other process has written to the log since.
+    /// True if this event is the last of the log, unless another process has written since.
     pub(super) is_head: bool,
-    /// How many batches are to be read first, since a guess was wrong.
+    /// The number of coming batches that must not guess, because a guess was wrong.
     pub(super) doubts: u32,
 }
 
 impl Known {
-    /// What a query for the last event answers; nothing, if there is none.
+    /// Parses the result of a query for the last event. No result stands for an empty log.
     pub(super) fn read(head: Option<&str>) -> Result<Self, serde_json::Error> {
         head.map_or_else(|| Ok(Self::default()), serde_json::from_str)
     }
 
-    /// Whether the log that has this event, or none, at the position is still the same.
-    /// An event that cannot be read is not told from others.
+    /// Returns true if the log is still the same. `same` is the event that the log now has at
+    /// this position, if any. Events with unreadable ids count as the same.
     pub(super) fn is_still(&self, same: Option<&Self>) -> bool {
         let Self(position, id) = self;
         let Some(Self(_, now)) = same else {
@@ -70,15 +71,14 @@ impl Known {
 }
 
 impl Foresight {
-    /// Whether to guess in this batch. After a wrong guess, as many batches as there are
-    /// doubts do not.
+    /// Returns true if this batch may guess. Each call reduces the number of doubts by one.
     pub(super) fn is_trusted(&mut self) -> bool {
         let is_trusted = self.doubts == 0;
         self.doubts = self.doubts.saturating_sub(1);
         is_trusted
     }
 
-    /// What the log ends with when it is opened.
+    /// Reads the last event when the log is opened.
     pub(super) async fn look(connection: &mut SqliteConnection) -> Result<Self, BatchError> {
         let head: Option<String> = sqlx::query_scalar(SELECT_HEAD)
             .fetch_optional(connection)

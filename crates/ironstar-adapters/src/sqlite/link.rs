@@ -1,19 +1,18 @@
-//! Whether a write-ahead log belongs to the database that it is beside.
+//! Decides whether a write-ahead log belongs to the database beside it.
 //!
-//! SQLite replays any log that is whole over any database. If a backup is put in the
-//! place of a database whose server was killed, the log of before undoes it, or mixes
-//! two histories. So a log says which database it continues.
+//! SQLite replays any valid log over any database. Assume that a server was killed, and a
+//! backup takes the place of its database. Then the old log would undo the restore, or mix
+//! two histories. So a log names the database that it continues.
 //!
-//! - Before a checkpoint, the database gets a *stamp*: a random `user_version`. No
-//!   copy that was made before has it.
-//! - After a checkpoint that brought everything into the database, the log begins
-//!   again. Its first transaction is a *link*: a `user_version` that is a digest of
-//!   the database's header, as it is in the file.
+//! - Before a checkpoint, the database gets a *stamp*: a random `user_version`. No earlier
+//!   copy of the database has it.
+//! - After a complete checkpoint, the log begins again. Its first transaction is a *link*: a
+//!   `user_version` that is a digest of the database's header, as it is in the file.
 //!
-//! While the log grows, only checkpoints change the database, and they bring pages
-//! of the log there. So the header is the one that the link is of, or one of those
-//! that the log has. A header that is neither is another database's. A log without a
-//! link, as older versions and other programs begin it, is not judged.
+//! While the log grows, only checkpoints change the database, and they copy pages from the
+//! log. So the header of the right database is either the header of the link, or one of the
+//! headers in the log. Any other header belongs to another database. A log without a link, as
+//! older versions and other programs begin it, is accepted.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -25,104 +24,105 @@ use super::file::log::{DATABASE_HEADER, DatabaseHeader, Log, read_start, scan};
 use super::file::{Held, displaced_holder, rescued};
 use super::path::beside;
 
-/// The first byte of a `user_version` that is a link, or a stamp. Both are letters.
+/// The first byte of a `user_version` that is a link or a stamp. Both are letters.
 const LINK: u32 = 0x49 << 24;
 const STAMP: u32 = 0x53 << 24;
 const TAG: u32 = 0xff << 24;
 
-/// Where a database's header has its `user_version`.
+/// The bytes of a database's header that hold its `user_version`.
 const USER_VERSION: std::ops::Range<usize> = 60..64;
 
-/// How often a database is read that another process is changing.
+/// The number of attempts to read a database that another process is changing.
 const READS: u32 = 20;
 
-/// How long another process gets to open or close a database, in steps.
+/// The number of steps to wait while another process opens or closes a database.
 const PATIENCE: u32 = 100;
 const STEP: Duration = Duration::from_millis(20);
 
-/// Why a database may not be opened together with what is beside it.
+/// Reasons against opening a database together with the files beside it.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
     /// The log continues another database.
     #[error(
         "the write-ahead log {log} belongs to another database than {database}, which may be a \
-         restored backup. To go on with {database} as it is, move {log} away. To go on with the \
+         restored backup. To continue with {database} as it is, move {log} away. To continue with the \
          log, put back the database that it belongs to. Nothing was changed",
         database = path.display(),
         log = wal.display()
     )]
     Stale {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// The log.
+        /// The path of the log.
         wal: PathBuf,
     },
-    /// The log continues a database that is not there.
+    /// The log continues a database that does not exist.
     #[error(
         "the database {database} does not exist or is empty, and its write-ahead log {log} has \
-         events. Put the database back to go on with them, or move {log} away to begin an \
+         events. Put the database back to continue with them, or move {log} away to begin an \
          empty log. Nothing was changed",
         database = path.display(),
         log = wal.display()
     )]
     Orphan {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// The log.
+        /// The path of the log.
         wal: PathBuf,
     },
-    /// A server has saved the database elsewhere.
+    /// A server has saved the database under another name.
     #[error(
         "the database {database} does not exist, but a server saved its events in {saved} when it \
-         was removed. Rename {saved} (and {saved}-wal, if it exists) to go on with them, or move \
+         was removed. Rename {saved} (and {saved}-wal, if it exists) to continue with them, or move \
          it away to begin an empty log",
         database = path.display(),
         saved = copy.display()
     )]
     Rescued {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// The copy.
+        /// The path of the saved copy.
         copy: PathBuf,
     },
-    /// Another process has the database open with files that are not there any more.
+    /// Another process has the database open with files that are no longer at their paths.
     #[error(
         "{holder} has the database {database} open, and the files beside it were removed under it. \
-         Stop that process first, so that what it holds is not lost",
+         Stop that process first, so that it can save its data",
         database = path.display()
     )]
     Elsewhere {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// The other process.
+        /// A description of the other process.
         holder: String,
     },
     /// The files cannot be read.
     #[error("cannot read the database {} and its write-ahead log", path.display())]
     Unreadable {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// A `user_version` that no database has had before.
+/// Returns a random `user_version`, which marks the database before a checkpoint.
 pub(super) fn stamp() -> Result<u32, getrandom::Error> {
     Ok(STAMP | (getrandom::u32()? & !TAG))
 }
 
-/// The `user_version` of a log that continues a database with this header.
+/// Returns the `user_version` of a log that continues a database with this header.
 pub(super) fn link(header: &DatabaseHeader) -> u32 {
-    // FNV-1a: it is to tell headers apart, and no attacker forges one.
+    // FNV-1a. The digest only has to tell headers apart, and there is no attacker to forge
+    // one.
     let digest = header.iter().fold(0x811c_9dc5_u32, |digest, byte| {
         (digest ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });
     LINK | ((digest ^ (digest >> 24)) & !TAG)
 }
 
-/// Refuses a database that may not be opened together with what is beside it.
-/// Changes nothing. Must come before SQLite opens the database, and may block.
+/// Refuses a database that must not be opened together with the files beside it. Changes
+/// nothing. Must run before SQLite opens the database, and may block.
 pub(super) fn check(named: &Path) -> Result<(), WalError> {
     let unreadable = |source| WalError::Unreadable {
         path: named.to_owned(),
@@ -131,7 +131,7 @@ pub(super) fn check(named: &Path) -> Result<(), WalError> {
     let path = match fs::canonicalize(named) {
         Ok(path) => path,
         Err(error) if error.kind() == io::ErrorKind::NotFound => named.to_owned(),
-        // SQLite cannot open it either, and then it is said why.
+        // SQLite cannot open it either, and reports the reason.
         Err(_) => return Ok(()),
     };
     let wal = beside(&path, "-wal");
@@ -139,7 +139,7 @@ pub(super) fn check(named: &Path) -> Result<(), WalError> {
         let read = || -> io::Result<_> { Ok((read_header(&path)?, read_start(&wal)?)) };
         let before = read().map_err(unreadable)?;
         let log = read_log(&wal).map_err(unreadable)?;
-        // Another process may have begun the log again meanwhile.
+        // Another process may have begun the log again in the meantime.
         if read().map_err(unreadable)? != before {
             continue;
         }
@@ -160,7 +160,7 @@ pub(super) fn check(named: &Path) -> Result<(), WalError> {
     refuse_if_elsewhere(path)
 }
 
-/// Refuses a database that another process has open without the files at the paths.
+/// Refuses a database if another process uses it without the files at the paths.
 fn refuse_if_elsewhere(path: PathBuf) -> Result<(), WalError> {
     let mut steps = 0;
     while let Some(holder) = displaced_holder(&path) {
@@ -173,7 +173,7 @@ fn refuse_if_elsewhere(path: PathBuf) -> Result<(), WalError> {
     Ok(())
 }
 
-/// Whether a log continues a database with this header.
+/// Returns true if a log continues a database with this header.
 pub(super) fn belongs(header: &DatabaseHeader, log: &Log) -> bool {
     let Some(first) = log.first.as_ref().map(user_version) else {
         return true;

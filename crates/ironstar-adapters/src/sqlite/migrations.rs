@@ -1,4 +1,4 @@
-//! The schema, and how far a database has got with it.
+//! The schema of a database: its migrations, and which of them a database has.
 
 use std::collections::HashSet;
 
@@ -14,22 +14,22 @@ use super::path::{DatabaseFile, beside};
 use super::refusal::{Refusal, cause_of};
 use super::url::SqliteUrl;
 
-/// Every migration of `migrations/sqlite`.
+/// All migrations in `migrations/sqlite`.
 pub(super) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
-/// One step of the schema.
+/// A migration: one step of the schema.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Migration {
-    /// Its number.
+    /// The number of the migration, which orders migrations.
     pub version: i64,
-    /// What it is about.
+    /// A short description of the change.
     pub description: String,
-    /// Whether the database has it.
+    /// True if the database has this migration.
     pub applied: bool,
 }
 
-/// Brings a database's schema up to date, creating the file if there is none.
-/// Returns every migration that it has now.
+/// Brings the schema of a database up to date. Creates the file if there is none. Returns all
+/// migrations that the database has now.
 ///
 /// # Errors
 ///
@@ -44,8 +44,8 @@ pub async fn migrate(url: &SqliteUrl) -> Result<Vec<Migration>, OpenError> {
     status(&file).await
 }
 
-/// Every migration, and whether a database has it. Changes nothing: a file
-/// that does not exist has none, and is not created.
+/// Lists all migrations, and whether a database has each of them. This changes nothing: a
+/// file that does not exist is not created, and counts as a database without migrations.
 ///
 /// # Errors
 ///
@@ -75,11 +75,11 @@ async fn status(file: &DatabaseFile) -> Result<Vec<Migration>, OpenError> {
         .collect())
 }
 
-/// How often migrations are tried when others apply them at the same time: each
-/// time at least one is.
+/// The number of attempts if other processes apply migrations at the same time. Each attempt
+/// of theirs applies at least one.
 const ATTEMPTS: u32 = 8;
 
-/// Applies what is missing.
+/// Applies the missing migrations.
 pub(super) async fn run(
     file: &DatabaseFile,
     connection: &mut SqliteConnection,
@@ -88,7 +88,7 @@ pub(super) async fn run(
     let error = loop {
         match MIGRATOR.run(&mut *connection).await {
             Ok(()) => return Ok(()),
-            // Another process may have been quicker with the very same.
+            // Another process may have applied the same migration first.
             Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
                 if attempts < ATTEMPTS =>
             {
@@ -115,7 +115,8 @@ async fn applied_versions(file: &DatabaseFile) -> Result<HashSet<i64>, OpenError
     if !file.exists() {
         return Ok(HashSet::new());
     }
-    // Reading a write-ahead log needs files beside it; without one, none are made.
+    // Reading a write-ahead log creates files beside it. Without a log, `immutable` avoids
+    // that.
     link::check(file.path())?;
     let has_log = beside(file.path(), "-wal").exists();
     let mut connection = options(file)

@@ -1,4 +1,4 @@
-//! Why a database is not opened.
+//! Errors of opening a database.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,212 +11,214 @@ use super::path::DatabaseFile;
 use super::recognition::APPLICATION_ID;
 use super::refusal::{Refusal, cause_of};
 
-/// Why a database was not opened.
+/// The reasons for which a database is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// SQLite cannot open or use the file.
     #[error("cannot open the database {}", path.display())]
     Unusable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: sqlx::Error,
     },
-    /// There is no folder to make the file in.
+    /// The folder for the file does not exist.
     #[error(
         "cannot make the database {}, as its folder does not exist; make the folder, or name another file",
         path.display()
     )]
     NoFolder {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The file is a folder.
+    /// The path leads to a folder.
     #[error("cannot open the database {}, as that is a folder; name a file in it", path.display())]
     Folder {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
     },
-    /// The user who runs this may not read the file, or make it.
+    /// The user of this process may not read or create the file.
     #[error(
-        "this user may not open the database {}; let them read and write the file and its folder, or name another file",
+        "this user may not open the database {}; let this user read and write the file and its folder, or name another file",
         path.display()
     )]
     Denied {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file holds something else.
+    /// The file does not hold a database.
     #[error(
         "the file {} is not a database, and was left as it is; name another file",
         path.display()
     )]
     NotADatabase {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: sqlx::Error,
     },
-    /// The file, or the folder that it is in, may only be read.
+    /// The file or its folder is read-only.
     #[error(
         "cannot write to the database {}; make the file and its folder writable for this user",
         path.display()
     )]
     ReadOnly {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: sqlx::Error,
     },
-    /// The file cannot be locked, be it that another program holds the lock or
-    /// that its file system has none.
+    /// The file cannot be locked: another program holds the lock, or the file system has no
+    /// locks.
     #[error(
         "cannot lock the database {}; stop the other program that has it locked, or, \
          if its file system has no working locks, move it to a local disk",
         path.display()
     )]
     Unlockable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: sqlx::Error,
     },
-    /// The file is another application's.
+    /// The file is a database of another application.
     #[error(
         "the file {path} is a database of another application, and was left as it is; name \
-         another file, or, if it is ironstar's, say so: sqlite3 '{path}' \
+         another file, or, if it is a database of ironstar, mark it: sqlite3 '{path}' \
          \"PRAGMA application_id = {APPLICATION_ID}\"",
         path = path.display()
     )]
     Foreign {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// A dump was not loaded as a whole.
+    /// The file comes from a dump that was not loaded completely.
     #[error(
         "the file {} was loaded from a dump, but lacks {missing}, and was left as it is; load \
          the whole dump, or restore a backup",
         path.display()
     )]
     Incomplete {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is missing first.
+        /// The first missing object or data.
         missing: String,
     },
-    /// The storage does not take what SQLite writes.
+    /// The storage refuses SQLite's writes.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The name leads to something else than a file.
+    /// The path leads to something that is not a regular file.
     #[error("cannot open the database {}, as that is {kind}; name a file", path.display())]
     NotAFile {
-        /// What was found.
+        /// The path that was found.
         path: PathBuf,
-        /// What it is.
+        /// The kind of the object there.
         kind: &'static str,
     },
-    /// Links lead to links without end.
+    /// The path leads through too many symbolic links.
     #[error(
         "cannot open the database {}, as too many symbolic links lead there; name the file itself",
         path.display()
     )]
     Links {
-        /// Where the links have led.
+        /// The path at which the search ended.
         path: PathBuf,
     },
-    /// SQLite needs room in the name for the files beside it.
+    /// The path or the name is too long for SQLite, which appends suffixes for the files
+    /// beside it.
     #[error(
         "cannot open the database {}, as its name has more than 247 bytes or its path more than \
          504; choose a shorter one",
         path.display()
     )]
     TooLong {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The path is no text.
+    /// The path is not valid UTF-8.
     #[error(
         "cannot open the database {}, as its path is not UTF-8; rename the folder or the file",
         path.display()
     )]
     NotUnicode {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// There is a file of a name that has escapes, and none without them.
+    /// A file has exactly this name, escapes included, and the file with the decoded name
+    /// does not exist.
     #[error(
         "in a database URL, % begins an escape, but there is a file {}; write %25 for each % in \
          its name",
         _0.display()
     )]
     Escaped(PathBuf),
-    /// The system does not tell what is there.
+    /// The operating system cannot say which file is at the path.
     #[error("cannot find the database {}", path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is another than the one that was checked.
+    /// The file is not the file that was checked before.
     #[error(
         "the database {} was replaced while it was being opened; start again, and let no other \
          user write its folder",
         path.display()
     )]
     Swapped {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// What is beside the file does not belong to it.
+    /// The write-ahead log beside the file does not belong to it.
     #[error(transparent)]
     Wal(#[from] WalError),
     /// The linked SQLite is too old to be trusted.
     #[error("SQLite {version} can corrupt its write-ahead log; 3.51.3 or later is needed")]
     OldSqlite {
-        /// The linked version.
+        /// The version of the linked SQLite.
         version: String,
     },
-    /// A setting that durability depends on did not take.
+    /// A setting on which durability depends has the wrong value.
     #[error(
         "the database {} runs with {setting}={actual}, but {expected} is needed to keep events safe",
         path.display()
     )]
     Unsafe {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The setting.
+        /// The name of the setting.
         setting: &'static str,
-        /// Its value.
+        /// The actual value.
         actual: String,
-        /// The value that it must have.
+        /// The necessary value.
         expected: &'static str,
     },
     /// A later version of ironstar has changed the schema.
     #[error(
-        "the database {} has schema version {version}, which is newer than this ironstar knows; run a newer one",
+        "the database {} has schema version {version}, which is newer than this ironstar knows; run a newer ironstar",
         path.display()
     )]
     NewerSchema {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The schema version that is not known.
+        /// The unknown schema version.
         version: i64,
     },
-    /// The schema cannot be brought up to date.
+    /// A migration failed.
     #[error("cannot bring the schema of the database {} up to date", path.display())]
     Migration {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the migration.
         source: MigrateError,
     },
 }
 
 impl OpenError {
-    /// What SQLite says of a file.
+    /// Converts an error of SQLite about a file.
     pub(super) fn unusable(file: &DatabaseFile, source: sqlx::Error) -> Self {
         let path = file.path().to_owned();
         let Some(result_code) = code::result_code(&source) else {
@@ -236,7 +238,7 @@ impl OpenError {
     }
 }
 
-/// Whether another program holds a lock, or locks do not work at all.
+/// Returns true if another program holds a lock, or if locks do not work at all.
 fn is_unlockable(result_code: i32) -> bool {
     matches!(code::primary(result_code), code::BUSY | code::PROTOCOL)
         || matches!(

@@ -1,9 +1,9 @@
-//! The one file that a database URL leads to.
+//! Resolves a database URL to the path of one file.
 //!
-//! SQLite, sqlx and the kernel read some names differently: as URIs, as folders, or
-//! through links. So a name is resolved once, by this module, to an absolute path
-//! without links, and everything that opens, guards or announces the database uses
-//! that path. SQLite takes an absolute path as it is.
+//! SQLite, sqlx and the kernel read some names differently: as URIs, as folders, or through
+//! links. So this module resolves a name once, to an absolute path without links. All code
+//! that opens, protects or reports the database uses that path. SQLite takes an absolute path
+//! literally.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -17,46 +17,46 @@ use super::open_error::OpenError;
 use super::refusal::{Refusal, cause_of_io};
 use super::url::SqliteUrl;
 
-/// The mode of a new database: its owner alone reads and writes it. SQLite gives the
-/// files beside it the same.
+/// The mode of a new database: only its owner may read and write it. SQLite gives the same
+/// mode to the files beside it.
 const OWNER_ONLY: u32 = 0o600;
 
-/// As many links as Linux follows.
+/// The largest number of links to follow, as in Linux.
 const MOST_LINKS: u32 = 40;
 
-/// The most bytes that SQLite takes for a path (512), and a file system for a name
-/// (255), without what SQLite appends for the files beside (`-journal`).
+/// The limits of SQLite for a path (512 bytes) and of file systems for a name (255 bytes).
+/// Both leave room for the suffixes of the files beside the database (`-journal`).
 const LONGEST_PATH: usize = 512 - 8;
 const LONGEST_NAME: usize = 255 - 8;
 
-/// A database's file: an absolute path without symbolic links, at which there is a
-/// regular file, or nothing yet.
+/// The file of a database: an absolute path without symbolic links. At the path is a regular
+/// file, or no file yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DatabaseFile {
     path: PathBuf,
 }
 
-/// The file that was at a path before SQLite opened it.
+/// The file at a path before SQLite opened it.
 #[derive(Debug)]
 pub(super) struct Claim {
-    /// Whether the file was made for this.
+    /// True if the file was created by this claim.
     pub(super) is_new: bool,
     identity: (u64, u64),
 }
 
 impl DatabaseFile {
-    /// Finds the file that a URL names, as seen from the working directory.
+    /// Finds the file that a URL names, relative to the working directory.
     ///
     /// # Errors
     ///
-    /// If the name leads to something else than a file, or nowhere.
+    /// The name leads to something that is not a file, or to no usable path.
     pub fn find(url: &SqliteUrl) -> Result<Self, OpenError> {
         let named = url.path();
         let path = std::path::absolute(named).map_err(|source| OpenError::Unreadable {
             path: named.to_owned(),
             source,
         })?;
-        // An absolute path forgets the slash at the end, which tells a folder.
+        // An absolute path drops the slash at the end, which marks a folder.
         let path = if ends_as_folder(named) {
             path.join("")
         } else {
@@ -81,19 +81,20 @@ impl DatabaseFile {
         }
     }
 
-    /// The path.
+    /// The absolute path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether there is a file by now.
+    /// Returns true if the file exists now.
     #[must_use]
     pub fn exists(&self) -> bool {
         self.path.symlink_metadata().is_ok()
     }
 
-    /// Makes the file if there is none, for its owner alone whatever the umask is.
+    /// Creates the file if there is none. Only its owner may use the new file, whatever the
+    /// umask is.
     pub(super) fn claim(&self) -> Result<Claim, OpenError> {
         match self.path.symlink_metadata() {
             Ok(file) => Claim::of(&file, false).ok_or_else(|| self.swapped()),
@@ -102,8 +103,8 @@ impl DatabaseFile {
         }
     }
 
-    /// Makes sure that SQLite has opened the claimed file, and not what took its place
-    /// meanwhile.
+    /// Makes sure that SQLite has opened the claimed file, and not a file that has since
+    /// replaced it.
     pub(super) fn verify(&self, claim: &Claim) -> Result<(), OpenError> {
         let found = self.path.symlink_metadata().ok();
         let found = found.and_then(|file| Claim::of(&file, false));
@@ -113,15 +114,15 @@ impl DatabaseFile {
         Err(self.swapped())
     }
 
-    /// Warns the operator if other users of the machine can read the file. That may be
-    /// intended, so the mode is left as it is.
+    /// Warns the operator if other users of the machine can read the file. The operator may
+    /// want that, so the mode stays as it is.
     pub(super) fn warn_if_open(&self) {
         let path = self.path.display();
         let mode = self.path.symlink_metadata().map(|file| file.mode());
         if mode.is_ok_and(|mode| mode & 0o077 != 0) {
             tracing::warn!(
-                "other users of this machine can read {path}, and with it all lists and whatever \
-                 opens links; keep them out with `chmod 600 {path}`"
+                "other users of this machine can read {path}, which contains all lists and the \
+                 secret of all links; restrict access with `chmod 600 {path}`"
             );
         }
     }
@@ -135,7 +136,7 @@ impl DatabaseFile {
             .open(&self.path);
         match made.and_then(|file| owners_alone(&file)) {
             Ok(file) => Claim::of(&file, true).ok_or_else(|| self.swapped()),
-            // Another process was quicker.
+            // Another process has just created the file.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let there = self.path.symlink_metadata().ok();
                 let there = there.and_then(|file| Claim::of(&file, false));
@@ -164,7 +165,7 @@ impl DatabaseFile {
 }
 
 impl Claim {
-    /// Nothing, if it is no regular file.
+    /// Creates a claim, or returns `None` if this is not a regular file.
     fn of(file: &Metadata, is_new: bool) -> Option<Self> {
         file.is_file().then(|| Self {
             is_new,
@@ -173,14 +174,14 @@ impl Claim {
     }
 }
 
-/// A file that SQLite keeps beside a database.
+/// The path of a file that SQLite keeps beside a database.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// The folder that a database is in.
+/// The folder of a database.
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
@@ -190,7 +191,7 @@ fn owners_alone(file: &File) -> io::Result<Metadata> {
     file.metadata()
 }
 
-/// Follows links, also one that leads to a file that does not exist yet.
+/// Resolves all links, including a link to a file that does not exist yet.
 fn resolve(named: PathBuf) -> Result<PathBuf, OpenError> {
     let mut path = named;
     for _ in 0..=MOST_LINKS {
@@ -215,7 +216,8 @@ fn resolve(named: PathBuf) -> Result<PathBuf, OpenError> {
         }
         let target = fs::read_link(&place).map_err(|error| no_way(place.clone(), error))?;
         let target = folder.join(target);
-        // Links in /proc lead to open files, which need not be where their text says.
+        // Links in /proc lead to open files, which may no longer be at the path in the link's
+        // text.
         if place.exists() && target.symlink_metadata().is_err() {
             return Err(OpenError::NotAFile {
                 path: place,
@@ -243,7 +245,7 @@ fn file_at(path: PathBuf, file: &Metadata) -> Result<PathBuf, OpenError> {
     Err(OpenError::NotAFile { path, kind })
 }
 
-/// Why a path leads nowhere.
+/// Converts an error of following a path.
 fn no_way(path: PathBuf, source: io::Error) -> OpenError {
     if Errno::from_io_error(&source) == Some(Errno::LOOP) {
         return OpenError::Links { path };
@@ -260,7 +262,7 @@ fn no_way(path: PathBuf, source: io::Error) -> OpenError {
     }
 }
 
-/// Whether the kernel takes a path for a folder, whatever is there.
+/// Returns true if the kernel would take the path for a folder, whatever is there.
 fn ends_as_folder(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let last = bytes.rsplit(|byte| *byte == b'/').next();

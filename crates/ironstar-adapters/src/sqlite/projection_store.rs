@@ -1,5 +1,5 @@
-//! The port's face of the read models: changes go to the writer, queries to the
-//! readers.
+//! The projection store of a database: the writer makes changes, and the readers answer
+//! queries.
 
 use async_trait::async_trait;
 use futures::TryFutureExt;

@@ -1,4 +1,4 @@
-//! Connections that only read, of which nothing is told before the files are looked at.
+//! Connections that only read. Their results reach a caller only after a check of the files.
 
 use std::future::Future;
 
@@ -10,10 +10,10 @@ use super::file::Files;
 use super::open_error::OpenError;
 use super::path::DatabaseFile;
 
-/// How many connections read at once.
+/// The number of connections that can read at the same time.
 const READERS: u32 = 4;
 
-/// Connections that can only read.
+/// A pool of connections that can only read.
 #[derive(Clone, Debug)]
 pub(super) struct Readers {
     pool: SqlitePool,
@@ -21,9 +21,9 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Opens all of them, and keeps them for good. A connection that sqlx has to open
-    /// again opens what is at the paths by then, so the files are looked at before it is
-    /// used.
+    /// Opens all connections, and keeps them open. If sqlx has to open a connection again, it
+    /// opens the files at the paths of that moment. So the files are checked before the
+    /// connection is used.
     pub(super) async fn open(place: &DatabaseFile, files: Files) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::unusable(place, source);
         let of_connection = files.clone();
@@ -32,12 +32,12 @@ impl Readers {
             .acquire_timeout(BUSY_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
-            // A connection within the process does not go away by itself.
+            // A connection inside the process does not break by itself.
             .test_before_acquire(false)
             .after_connect(move |connection, _| {
                 let files = of_connection.clone();
                 Box::pin(async move {
-                    // SQLite opens the log when it is first read.
+                    // SQLite opens the log at the first read.
                     sqlx::query("SELECT count(*) FROM sqlite_schema")
                         .execute(connection)
                         .await?;
@@ -48,7 +48,8 @@ impl Readers {
             .connect_with(options(place).read_only(true))
             .await
             .map_err(unusable)?;
-        // With `min_connections`, another task of sqlx opens some of them, maybe later.
+        // With `min_connections`, a background task of sqlx would open some of them, perhaps
+        // later.
         let mut all = Vec::new();
         for _ in 0..READERS {
             all.push(pool.acquire().await.map_err(unusable)?);
@@ -56,12 +57,12 @@ impl Readers {
         Ok(Self { pool, files })
     }
 
-    /// The connections. What is read must be told through [`Self::read`].
+    /// The connections. Their results must pass through [`Self::read`].
     pub(super) fn pool(&self) -> &SqlitePool {
         &self.pool
     }
 
-    /// Reads something, and tells it only if the files are still those that were read.
+    /// Runs a read, and returns its result only if the files are still in place.
     pub(super) async fn read<T, E>(
         &self,
         read: impl Future<Output = Result<T, E>> + Send,

@@ -1,8 +1,8 @@
-//! Whether a file that exists holds a database of ironstar's.
+//! Decides whether an existing file holds a database of ironstar.
 //!
-//! The first migration marks a file with an application id. A dump does not carry
-//! that mark (`sqlite3 old.db .dump | sqlite3 new.db`), so a file without any mark is
-//! recognised by the first migration's checksum, if nothing of the dump is missing.
+//! The first migration marks a file with an application id. A dump does not contain that mark
+//! (`sqlite3 old.db .dump | sqlite3 new.db`). So a file without any mark is recognised by the
+//! checksum of the first migration, provided that the dump was loaded completely.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,13 +15,13 @@ use super::migrations::MIGRATOR;
 use super::open_error::OpenError;
 use super::path::{DatabaseFile, beside};
 
-/// 'iron' in ASCII, set by the first migration.
+/// The application id that the first migration sets: 'iron' in ASCII.
 pub(super) const APPLICATION_ID: i64 = 1_769_107_310;
 
 const MARK: &str = "PRAGMA application_id = 1769107310";
 
-/// The mark, how many tables and the like there are besides the list of migrations,
-/// and whether there is that list.
+/// Reads the mark, the number of tables and similar objects besides the list of migrations,
+/// and whether that list exists.
 const LOOK: &str = "
     SELECT application_id, (SELECT count(*) FROM sqlite_schema
                             WHERE name <> '_sqlx_migrations' AND name NOT LIKE 'sqlite_%'),
@@ -30,26 +30,26 @@ const LOOK: &str = "
 
 const NAMES: &str = "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'";
 
-/// Whether the log, or a stream in it, has a gap.
+/// Returns true if the log, or a stream in it, has a gap.
 const HAS_GAP: &str = "
     SELECT (SELECT count(*) <> coalesce(max(id), 0) FROM events)
         OR EXISTS (SELECT 1 FROM events GROUP BY aggregate_type, aggregate_id
                    HAVING count(*) <> max(sequence) + 1)";
 
-/// What a file holds that may be opened.
+/// The content of a file that may be opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Recognised {
-    /// Nothing yet.
+    /// The file is empty.
     Empty,
     /// A database with the mark.
     Marked,
-    /// A whole database, loaded from a dump.
+    /// A complete database without the mark, loaded from a dump.
     Unmarked,
 }
 
-/// Looks at a file, before anything in it is changed. If it has a log, the connection
-/// can only read, or SQLite would bring the log into the database when it is closed.
-/// If it has none, a connection that writes removes the empty log that it makes.
+/// Inspects a file before anything in it is changed. If the file has a log, the connection is
+/// read-only: otherwise SQLite would copy the log to the database at the close. If it has no
+/// log, a connection that may write removes the empty log that it creates.
 pub(super) async fn recognise(file: &DatabaseFile) -> Result<Recognised, OpenError> {
     let unusable = |source| OpenError::unusable(file, source);
     let log = fs::metadata(beside(file.path(), "-wal"));
@@ -62,7 +62,7 @@ pub(super) async fn recognise(file: &DatabaseFile) -> Result<Recognised, OpenErr
     Ok(recognised)
 }
 
-/// Gives a database from a dump the mark.
+/// Marks a database that was loaded from a dump.
 pub(super) async fn mark(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(MARK).execute(connection).await?;
     Ok(())
@@ -80,7 +80,7 @@ async fn look(
         .map_err(unusable)?;
     match (mark, objects) {
         (APPLICATION_ID, _) => return Ok(Recognised::Marked),
-        // A start that was cut off may have left the list of migrations alone.
+        // An interrupted start may have left only the list of migrations.
         (0, 0) => return Ok(Recognised::Empty),
         (0, _) if has_migrations => {}
         (_, _) => return Err(OpenError::Foreign { path: path() }),
@@ -103,9 +103,9 @@ async fn look(
     }
 }
 
-/// The last migration that a database has, if its first is ours.
+/// Returns the last migration of a database, if its first migration is ironstar's.
 async fn version(connection: &mut SqliteConnection) -> Result<Option<i64>, sqlx::Error> {
-    let first = MIGRATOR.iter().next().expect("there is a migration");
+    let first = MIGRATOR.iter().next().expect("there are migrations");
     sqlx::query_scalar(
         "SELECT max(version) FROM _sqlx_migrations WHERE success AND EXISTS (
              SELECT 1 FROM _sqlx_migrations WHERE version = ?1 AND checksum = ?2)",
@@ -116,7 +116,7 @@ async fn version(connection: &mut SqliteConnection) -> Result<Option<i64>, sqlx:
     .await
 }
 
-/// What a database lacks that has come as far as a migration.
+/// Returns the first object or data that a database of this schema version lacks.
 async fn missing(
     connection: &mut SqliteConnection,
     version: i64,
@@ -135,7 +135,7 @@ async fn missing(
     Ok(has_gap.then(|| "some of its events".to_owned()))
 }
 
-/// Every table, index, trigger and view, such as `table events`.
+/// The names of all tables, indexes, triggers and views, such as `table events`.
 async fn names(connection: &mut SqliteConnection) -> Result<BTreeSet<String>, sqlx::Error> {
     let names: Vec<String> = sqlx::query_scalar(NAMES).fetch_all(connection).await?;
     Ok(names.into_iter().collect())

@@ -1,11 +1,11 @@
-//! Why the storage does not take what SQLite writes.
+//! Finds out why the storage refuses SQLite's writes.
 //!
-//! SQLite's result codes do not tell the causes apart, and sqlx does not pass on the
-//! system's error. So the system is asked again, once something has failed: by the
-//! rights on SQLite's files, and by a small file that is written beside them.
+//! SQLite's result codes do not distinguish the causes, and sqlx does not pass on the error
+//! of the operating system. So after a failure this module asks the system again: it checks
+//! the permissions of SQLite's files, and writes a small file beside them.
 //!
-//! The database itself is never opened here: a process loses its locks on a file when
-//! it closes any handle to that file.
+//! It never opens the database itself: a process loses its locks on a file when it closes any
+//! descriptor of that file.
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -20,10 +20,11 @@ use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 use super::code;
 use super::path::{beside, folder_of};
 
-/// As much as SQLite writes for one page of the log, with its header.
+/// The content of the probe: as much as SQLite writes for one page of the log, with its
+/// header.
 const PROBE: [u8; 8_192] = [0; 8_192];
 
-/// The storage does not take what SQLite writes, and why.
+/// An error: the storage refuses SQLite's writes for a known cause.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to the database {}, because {cause}", path.display())]
 pub struct Refusal {
@@ -32,22 +33,22 @@ pub struct Refusal {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// What the operator has to change.
+/// Causes that the operator can remove.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Cause {
-    /// Another process writes for longer than a caller waits.
+    /// Another process holds the write lock for longer than a caller waits.
     Locked,
-    /// The volume takes no writes.
+    /// The volume is read-only.
     ReadOnlyVolume,
-    /// The user may not write this file.
+    /// The user has no permission to write this file.
     ReadOnlyFile(PathBuf),
-    /// The user may not make files in this folder.
+    /// The user has no permission to create files in this folder.
     ReadOnlyFolder(PathBuf),
     /// The volume has no space.
     NoSpace,
-    /// The volume has space, but not for another file.
+    /// The volume has space, but cannot hold another file.
     NoInodes,
-    /// The user has used up what the volume gives to a user.
+    /// The user's quota on the volume is used up.
     Quota,
 }
 
@@ -97,7 +98,7 @@ impl Refusal {
         }
     }
 
-    /// What the operator has to change.
+    /// The cause of the refusal.
     #[must_use]
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -122,8 +123,8 @@ impl From<Refusal> for CommitError {
     }
 }
 
-/// Why SQLite failed with a result code, if the storage is to blame. Waits for the
-/// disk.
+/// Returns the cause of a failure of SQLite with this result code, if the storage caused it.
+/// Waits for the disk.
 pub(super) fn cause_of(path: &Path, result_code: i32) -> Option<Cause> {
     match code::primary(result_code) {
         code::FULL => Some(refused(path).unwrap_or(Cause::NoSpace)),
@@ -132,8 +133,7 @@ pub(super) fn cause_of(path: &Path, result_code: i32) -> Option<Cause> {
     }
 }
 
-/// Why the system did not do what it was asked to beside a database, if the storage
-/// is to blame.
+/// Returns the cause of a failed operation beside a database, if the storage caused it.
 pub(super) fn cause_of_io(path: &Path, error: &io::Error) -> Option<Cause> {
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -149,7 +149,7 @@ pub(super) fn cause_of_io(path: &Path, error: &io::Error) -> Option<Cause> {
     }
 }
 
-/// What the system refuses at this moment.
+/// Returns the cause for which the system refuses writes now.
 fn refused(path: &Path) -> Option<Cause> {
     for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
         match accessat(CWD, &file, Access::WRITE_OK, AtFlags::EACCESS).map_err(io::Error::from) {
@@ -159,16 +159,16 @@ fn refused(path: &Path) -> Option<Cause> {
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 return Some(Cause::ReadOnlyVolume);
             }
-            // A file that does not exist can be made, or the probe cannot either.
+            // If the file does not exist, it can be created, or the probe fails as well.
             Err(_) | Ok(()) => {}
         }
     }
     cause_of_io(path, &probe(path).err()?)
 }
 
-/// Makes a small file beside the database, writes to it, and removes it.
+/// Creates a small file beside the database, writes to it, and removes it.
 fn probe(path: &Path) -> io::Result<()> {
-    // A process that was killed may have left one behind, and other tasks may ask too.
+    // A random name avoids the probes of other tasks, and of a process that was killed.
     let random = getrandom::u64().map_err(io::Error::other)?;
     let place = beside(path, &format!("-probe-{random:016x}"));
     let mut options = OpenOptions::new();
@@ -179,12 +179,12 @@ fn probe(path: &Path) -> io::Result<()> {
         .open(&place)?;
     let written = file.write_all(&PROBE).and_then(|()| file.sync_data());
     drop(file);
-    // What was found out matters more to the operator.
+    // The result of the probe matters more to the operator than a failed removal.
     let _ = fs::remove_file(&place);
     written
 }
 
-/// Whether a volume counts its inodes and has none left.
+/// Returns true if the volume counts its inodes and has none left.
 fn has_no_inodes(path: &Path) -> bool {
     statvfs(folder_of(path)).is_ok_and(|volume| volume.f_files > 0 && volume.f_favail == 0)
 }

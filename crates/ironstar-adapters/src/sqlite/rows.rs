@@ -1,11 +1,11 @@
-//! Events, as they are stored and as they are read.
+//! Events in the format of the store, and their conversion.
 //!
-//! sqlx sends every row from SQLite's thread to the caller's in a message of
-//! its own, with every column copied. So a page of events comes as one row: all
-//! columns of all events in one text, with a separator after each. Neither side
-//! escapes anything, which is what takes long about JSON. A text that has a
-//! separator in it makes one too many; such a page is read event by event, as
-//! JSON, and so is one with an event that is damaged.
+//! sqlx sends every row from SQLite's thread to the caller's thread in a separate message,
+//! with a copy of every column. So a page of events comes as one row: all columns of all
+//! events in one text, with a separator after each column and each event. Neither side
+//! escapes the text, because escaping is the slow part of JSON. If a text contains a
+//! separator, the count of columns or events is wrong. Such a page is read again, event by
+//! event, as JSON. So is a page with a damaged event.
 
 use ironstar_ports::{
     Envelope, LogPlace, LogPlaceError, Payload, Position, Sequence, StoreError, StreamId,
@@ -14,17 +14,17 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Some of the events, in order: as a page, or only their positions.
+/// Two statements for the same selection of events.
 #[derive(Debug)]
 pub(super) struct Select {
-    /// One row: how many there are, and their columns, as bytes, since damaged
-    /// text may not be text.
+    /// Selects one row: the number of events and their columns. The columns are bytes,
+    /// because damaged text may not be UTF-8.
     pub(super) page: &'static str,
-    /// One row for each.
+    /// Selects the position of each event, one row each.
     pub(super) positions: &'static str,
 }
 
-/// Between the columns of an event, and between events.
+/// The separators between the columns of an event, and between events.
 const COLUMN: char = '\u{1f}';
 const EVENT_END: char = '\u{1e}';
 
@@ -44,16 +44,16 @@ macro_rules! select {
     };
 }
 
-// A bare parameter as the limit has SQLite plan the query anew at each call, in
-// case the number matters for the plan; behind a plus sign it does not.
+// A bare parameter as the limit makes SQLite plan the query again at each call, because the
+// number might influence the plan. Behind a plus sign it cannot.
 
-/// One stream's events, from a sequence.
+/// The events of one stream, from a sequence on.
 pub(super) const STREAM: Select = select!(
     "WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3
      ORDER BY sequence LIMIT +?4"
 );
 
-/// The log's events, after a position.
+/// The events of the log, after a position.
 pub(super) const LOG: Select = select!("WHERE id > ?1 ORDER BY id LIMIT +?2");
 
 /// One event, as JSON.
@@ -63,13 +63,13 @@ pub(super) const EVENT: &str = "
         payload, metadata, created_at) AS BLOB)
     FROM events WHERE id = ?1";
 
-/// What is known of a command.
+/// The request and the answer of a known command.
 pub(super) const SELECT_COMMAND: &str = "SELECT request, answer FROM commands WHERE key = ?1";
 
-/// A page, as SQLite gives it; no text if there are no events.
+/// A page in the format of SQLite. The text is NULL if there are no events.
 pub(super) type Page = (i64, Option<Vec<u8>>);
 
-/// One event, in column order.
+/// The columns of an event, in order.
 #[derive(Debug)]
 struct EventRow<'a>(
     i64,
@@ -83,7 +83,7 @@ struct EventRow<'a>(
     &'a str,
 );
 
-/// The same, read from JSON.
+/// The columns of an event, as owned values from JSON.
 #[derive(Debug, Deserialize)]
 struct OwnedRow(
     i64,
@@ -105,11 +105,11 @@ impl OwnedRow {
     }
 }
 
-/// An event, or what is wrong with it.
+/// An event, or the error for a damaged event.
 pub(super) type Read = Result<Envelope, StoreError>;
 
-/// Reads a page. Nothing if it is not as it should be: the events have to be read
-/// one by one then.
+/// Parses a page. Returns `None` if the page has the wrong number of columns or events: then
+/// the events have to be read one by one.
 pub(super) fn envelopes((count, text): Page) -> Option<Vec<Read>> {
     let count = usize::try_from(count).ok()?;
     let Some(text) = text else {
@@ -121,12 +121,12 @@ pub(super) fn envelopes((count, text): Page) -> Option<Vec<Read>> {
     for event in text.split(EVENT_END) {
         events.push(envelope(&row(event)?, &mut times));
     }
-    // If every event has its columns, and there are as many as there should be,
-    // no separator was part of a text.
+    // If every event has its columns, and the number of events is right, then no text
+    // contains a separator.
     (events.len() == count).then_some(events)
 }
 
-/// Reads one event.
+/// Parses one event from JSON.
 pub(super) fn envelope_of_json(event: &[u8]) -> Result<Read, serde_json::Error> {
     let row: OwnedRow = serde_json::from_slice(event)?;
     Ok(envelope(&row.borrowed(), &mut Times::default()))
@@ -149,8 +149,7 @@ fn row(event: &str) -> Option<EventRow<'_>> {
     columns.next().is_none().then_some(row)
 }
 
-/// The time that was read last: events that were committed together have the
-/// same.
+/// A cache of the last parsed time. Events that were committed together have the same time.
 #[derive(Debug, Default)]
 struct Times {
     text: String,
@@ -171,7 +170,7 @@ impl Times {
     }
 }
 
-/// Whatever is wrong with an event is reported with its position.
+/// Converts a row to an event. Every error of an event is reported with the event's position.
 fn envelope(row: &EventRow<'_>, times: &mut Times) -> Read {
     let position = Position::new(u64::try_from(row.0).map_err(StoreError::unavailable)?);
     decode(row, position, times).map_err(|source| StoreError::Damaged { position, source })
@@ -201,7 +200,7 @@ fn decode(
     })
 }
 
-/// A place, from its two columns.
+/// Converts the two columns of a place.
 pub(super) fn place(position: i64, mark: Option<&str>) -> Result<LogPlace, LogPlaceError> {
     Ok(LogPlace {
         position: Position::new(position.unsigned_abs()),
@@ -209,7 +208,8 @@ pub(super) fn place(position: i64, mark: Option<&str>) -> Result<LogPlace, LogPl
     })
 }
 
-/// SQLite's integers have a sign. What does not fit is past every row.
+/// Converts a number to SQLite's signed integers. A number that does not fit is past every
+/// row.
 pub(super) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,4 @@
-//! The ports' face of sessions and secrets: changes go to the writer, queries to the
-//! readers.
+//! The session store of a database: the writer makes changes, and the readers answer queries.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use super::readers::Readers;
 use super::sessions;
 use super::writer::Writer;
 
-/// Sessions in the same SQLite file as the log, and the installation's secrets.
+/// Sessions and the secrets of the installation, in the same SQLite file as the log.
 #[derive(Debug)]
 pub struct SqliteSessionStore {
     pub(super) writer: Writer,

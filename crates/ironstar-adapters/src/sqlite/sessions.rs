@@ -1,5 +1,5 @@
-//! Sessions and secrets. Each change is one statement, and so a transaction of its
-//! own, on the connection that writes.
+//! Sessions and secrets. Each change is one statement, and so its own transaction, on the
+//! connection that writes.
 
 use ironstar_ports::{Payload, PayloadError, SessionHash, StoredSession};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::file::FileError;
 
-/// How many sessions are swept at a time.
+/// The number of expired sessions that one sweep removes at most.
 const SWEPT: i64 = 1_000;
 
 const LOAD: &str = "SELECT data, expires_at FROM sessions WHERE id_hash = ?1 AND expires_at > ?2";
@@ -32,14 +32,14 @@ const SECRET: &str = "
     ON CONFLICT (name) DO UPDATE SET value = value
     RETURNING value";
 
-/// Why a session or a secret was not stored or loaded.
+/// Errors of storing or loading a session or a secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
     #[error(transparent)]
     Sqlite(#[from] sqlx::Error),
     #[error(transparent)]
     NotJson(#[from] PayloadError),
-    #[error("the time {0} is none")]
+    #[error("the timestamp {0} is invalid")]
     NoTime(i64),
     #[error("a secret has {0} bytes instead of 32")]
     NoSecret(usize),

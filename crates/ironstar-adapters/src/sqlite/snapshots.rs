@@ -20,7 +20,7 @@ const REPLACE: &str = "
            value ->> 6
     FROM jsonb_each(?1)";
 
-/// Why a snapshot was not saved or loaded.
+/// Errors of saving or loading a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SnapshotError {
     #[error(transparent)]
@@ -60,7 +60,7 @@ pub(super) async fn load(
     }))
 }
 
-/// Saves the last of each stream, in a transaction of its own.
+/// Saves the last of the given snapshots of each stream, in its own transaction.
 pub(super) async fn save(
     connection: &mut SqliteConnection,
     snapshots: &[Snapshot],

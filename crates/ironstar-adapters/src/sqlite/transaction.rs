@@ -1,8 +1,8 @@
-//! Transactions that fail.
+//! Handling of failed transactions.
 
 use sqlx::sqlite::SqliteConnection;
 
-/// Leaves no transaction open.
+/// Rolls back the open transaction if the outcome is an error.
 pub(super) async fn roll_back_if_failed<T, E>(
     connection: &mut SqliteConnection,
     outcome: Result<T, E>,
@@ -15,7 +15,7 @@ pub(super) async fn roll_back_if_failed<T, E>(
 
 async fn roll_back(connection: &mut SqliteConnection) {
     if let Err(error) = sqlx::query("ROLLBACK").execute(connection).await {
-        // Expected when SQLite has rolled back by itself, as on a full disk.
+        // Expected if SQLite has rolled back by itself, for example on a full disk.
         tracing::debug!(%error, "there was nothing to roll back");
     }
 }

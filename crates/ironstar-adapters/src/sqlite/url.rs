@@ -6,66 +6,66 @@ use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// What has a meaning in a URL, or none in a line of text.
+/// Characters that have a meaning in a URL, or that must not be in a line of text.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'?');
 
-/// Where a SQLite database is: `sqlite:PATH`.
+/// The address of a SQLite database: `sqlite:PATH`.
 ///
-/// The forms of sqlx's tools are understood, too: `sqlite://PATH`, `%` with two digits
-/// for a character, and `?mode=rwc`, which is what this does in any case.
+/// The forms of sqlx's tools are accepted, too: `sqlite://PATH`, `%` with two digits for a
+/// character, and `?mode=rwc`, which is the default here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SqliteUrl {
     path: PathBuf,
-    /// The path with its escapes, if it has any: the file that versions without escapes
-    /// opened.
+    /// The path with its escapes undecoded, if it has any. Versions without support for
+    /// escapes opened that file.
     literal: Option<PathBuf>,
 }
 
-/// Why a text is not a [`SqliteUrl`].
+/// Reasons why a text is not a [`SqliteUrl`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum UrlError {
-    /// It names no SQLite file.
+    /// The text names no SQLite file.
     #[error("a database URL looks like sqlite:ironstar.db or sqlite:/var/lib/ironstar.db")]
     Malformed,
-    /// A database in memory cannot be durable.
+    /// The database would be in memory, where it cannot be durable.
     #[error("a SQLite database in memory loses every event; name a file, as in sqlite:ironstar.db")]
     InMemory,
-    /// It has parameters that would change what is opened.
+    /// The URL has parameters that would change how the file is opened.
     #[error("a SQLite database URL has no parameters but ?mode=rwc; write {form}")]
     Parameters {
         /// The URL without its parameters.
         form: String,
     },
-    /// sqlx or SQLite would take it for an address of another kind.
+    /// sqlx or SQLite would read the path as a URL of another kind.
     #[error(
         "{prefix} is not part of a database URL; write {form}, or sqlite:./ before the name of a \
          file that begins with {prefix}"
     )]
     Prefix {
-        /// What the path begins with.
+        /// The prefix of the path that causes this.
         prefix: &'static str,
-        /// The URL without it.
+        /// The URL without the prefix.
         form: String,
     },
-    /// A percent sign stands by itself.
+    /// A percent sign does not begin an escape.
     #[error(
         "in a database URL, % begins an escape such as %20 for a space; write %25 for the sign \
          itself"
     )]
     Escape,
-    /// No file is meant to be named like that.
+    /// The path has control characters.
     #[error("a database URL has no control characters, such as a line break; remove them")]
     ControlCharacter,
 }
 
 impl SqliteUrl {
-    /// The file, as it was named.
+    /// The path of the file, as the operator named it.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file that is named so letter by letter, if the name has escapes.
+    /// The path with its escapes undecoded, if it has any.
     pub(super) fn literal(&self) -> Option<&Path> {
         self.literal.as_deref()
     }
@@ -118,9 +118,9 @@ impl Display for SqliteUrl {
 
 /// The URL of a path.
 fn form(path: &str) -> String {
-    // Without a path, an example helps more than what is left.
+    // If the path is empty, an example helps more than an empty URL.
     let path = if path.is_empty() { "ironstar.db" } else { path };
-    // Two slashes at the start would be taken for those of `sqlite://`.
+    // Two slashes at the start would be read as those of `sqlite://`.
     let slashes = if path.starts_with("//") { "//" } else { "" };
     format!("sqlite:{slashes}{}", utf8_percent_encode(path, ESCAPED))
 }

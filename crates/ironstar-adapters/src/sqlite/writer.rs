@@ -1,14 +1,13 @@
-//! The one task that writes.
+//! The task that writes, and the handle to it.
 //!
-//! It takes all appends that are waiting and has them committed together: one
-//! transaction, one sync, then everyone's answer. Then comes what can be made
-//! anew, each in a transaction of its own. A caller that goes away changes
-//! nothing about a commit. When more is waiting than there is room for, callers
-//! are told at once.
+//! The task takes all waiting appends, commits them in one transaction with one sync, and
+//! then answers all callers. After that it makes the other changes, each in its own
+//! transaction. If a caller goes away, the commit happens all the same. If the queue is full,
+//! new requests are refused at once.
 //!
-//! While another process has the file locked, all requests wait together. The task
-//! gives up each request when its own caller has waited long enough, so that no caller
-//! also waits for the requests before its own.
+//! While another process has the file locked, all requests wait together. The task gives up
+//! each request when its own caller has waited long enough, so no caller also waits for the
+//! requests before its own.
 
 mod guarded;
 mod round;
@@ -39,10 +38,10 @@ use super::readers::Readers;
 use super::sessions::SessionError;
 use crate::system::SteadyClock;
 
-/// How many requests may wait for the writer.
+/// The number of requests that may wait for the writer.
 const QUEUE: usize = 4_096;
 
-/// How long SQLite waits for another process's lock at a time. Then the task gives up
+/// The time for which SQLite waits for another process's lock. After that, the task gives up
 /// the requests that have waited long enough, and takes in new requests.
 pub(super) const LOCK_ATTEMPT: Duration = Duration::from_millis(100);
 
@@ -50,12 +49,12 @@ pub(super) const LOCK_ATTEMPT: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Request>,
-    /// How long a caller waits for another process's lock.
+    /// The time for which a caller waits for another process's lock.
     patience: Duration,
     wal: Arc<Mutex<WalFigures>>,
 }
 
-/// A change of one statement, and its caller.
+/// A change in one statement, with the answer for its caller.
 struct Asked<T, R> {
     run: R,
     answer: Option<Answer<T, StoreError>>,
@@ -63,8 +62,8 @@ struct Asked<T, R> {
 }
 
 impl Writer {
-    /// Starts the task on the connection of a database that writes. Returns the
-    /// readers, too. Commands are remembered for `retention`.
+    /// Starts the task on the writing connection of a database, and returns its readers, too.
+    /// Commands are remembered for `retention`.
     pub(super) fn start(
         database: SqliteDatabase,
         clock: Arc<SteadyClock>,
@@ -83,12 +82,12 @@ impl Writer {
         (writer, readers)
     }
 
-    /// How the write-ahead log is.
+    /// The state of the write-ahead log.
     pub(super) fn wal(&self) -> WalFigures {
         *self.wal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has events appended.
+    /// Asks the task to append events.
     pub(super) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         if append.is_empty() {
             return Err(AppendError::Empty);
@@ -103,19 +102,19 @@ impl Writer {
         answered.await.map_err(|_| closed())?
     }
 
-    /// Has a snapshot saved.
+    /// Asks the task to save a snapshot.
     pub(super) async fn save(&self, snapshot: Snapshot) -> Result<(), StoreError> {
         self.ask(|answer| Request::Save(snapshot, answer)).await
     }
 
-    /// Has a build go on, or begin.
+    /// Asks the task to continue a build, or to begin one.
     pub(super) async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
         let name = name.to_owned();
         self.ask(|answer| Request::Project(Project::Begin(name, version, answer)))
             .await
     }
 
-    /// Has a build updated.
+    /// Asks the task to update a build.
     pub(super) async fn update(
         &self,
         build: BuildId,
@@ -125,15 +124,15 @@ impl Writer {
             .await
     }
 
-    /// Has documents changed, and a checkpoint moved.
+    /// Asks the task to change documents, and to move a checkpoint.
     pub(super) async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
         let changes = Changes::of(&batch)?;
         self.ask(|answer| Request::Project(Project::Commit(changes, answer)))
             .await
     }
 
-    /// Has a statement carried out that is a transaction of its own. It is tried again
-    /// while the file is locked.
+    /// Asks the task to execute one statement, which is its own transaction. The task repeats
+    /// the attempt while the file is locked.
     pub(super) async fn run<T, R>(&self, run: R) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -151,7 +150,7 @@ impl Writer {
         .await
     }
 
-    /// Ends the task, once it has committed what was asked before.
+    /// Ends the task after it has committed all earlier requests.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
         let (answer, answered) = self.answer();
         let request = Request::Close(answer);
@@ -159,8 +158,7 @@ impl Writer {
         answered.await.map_err(|_| closed())?
     }
 
-    /// Asks for what can be made anew, unless there is more important work than
-    /// there is room for.
+    /// Sends a request to the task, or refuses it if the queue is full.
     async fn ask<T, E: From<StoreError>>(
         &self,
         request: impl FnOnce(Answer<T, E>) -> Request,
@@ -175,7 +173,7 @@ impl Writer {
         answered.await.map_err(|_| closed())?
     }
 
-    /// Where an answer goes, and where it comes from.
+    /// Creates the two ends of an answer.
     fn answer<T, E>(&self) -> (Answer<T, E>, oneshot::Receiver<Result<T, E>>) {
         let (to, answered) = oneshot::channel();
         (Answer::new(to, Instant::now() + self.patience), answered)

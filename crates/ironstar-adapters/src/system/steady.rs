@@ -1,15 +1,15 @@
-//! A clock by which nothing expires because the machine's clock was wrong.
+//! A clock that lets nothing expire too early because the machine's clock was wrong.
 //!
-//! A machine may start in 1970 and learn the time later, or show next year for a minute.
-//! A server that believed each reading would forget sessions and keys of commands for
-//! good. This clock compares each reading with the time that has passed meanwhile, by a
-//! clock that nothing sets. What the machine's clock has jumped is left out of the
-//! [steady time](Clock::steady), forwards and backwards.
+//! A machine may start in 1970 and learn the time later, or show next year for a minute. A
+//! server that trusted every reading would lose sessions and command keys for good. So this
+//! clock compares each reading with the time that has passed on a monotonic clock, which no
+//! program can set. If the machine's clock jumps, forwards or backwards, the jump is not part
+//! of the [steady time](Clock::steady).
 //!
-//! Across restarts nothing tells how long a server was off. If the clock shows more than
-//! an hour after (or before) what the last server has seen, that is left out too: things
-//! do not age while no server runs. So whatever was stored before a correction has the
-//! rest of its time after it, and there is no moment at which much expires at once.
+//! After a restart, the server cannot know how long it was off. If the clock shows more than
+//! an hour after (or before) the last stored reading, the difference is left out, too. So
+//! nothing ages while no server runs. Data that was stored before a correction keeps its
+//! remaining time, and there is no moment at which a lot of data expires at once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,61 +19,61 @@ use ironstar_ports::Clock;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// How far a reading may be from what it should be: more than a clock drifts between two
-/// readings, or is slewed by.
+/// The largest accepted difference between a reading and its expected value. It is larger
+/// than the drift or the slewing of a clock between two readings.
 const TOLERANCE: Duration = Duration::from_secs(60);
 
-/// How much may lie between what the last server has seen and the first reading of the
-/// next. More is not counted.
+/// The largest difference between the last reading of one server and the first reading of the
+/// next that counts as passed time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// How often it is worth storing what was seen, if nothing has jumped.
+/// The shortest time between two stored states, if the clock has not jumped.
 const STORED_EVERY: Duration = Duration::from_secs(60);
 
-/// How many jumps are remembered each by itself. Older ones are added up.
+/// The number of jumps that are remembered one by one. Older jumps are only summed up.
 const MOST_JUMPS: usize = 64;
 
-/// A clock whose [steady time](Clock::steady) goes on evenly.
+/// A clock whose [steady time](Clock::steady) never jumps.
 #[derive(Debug)]
 pub struct SteadyClock {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
-/// What a clock has shown, in milliseconds since 1970; as it is stored.
+/// The readings of a clock as they are stored, in milliseconds since 1970.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 struct Course {
-    /// What was seen last.
+    /// The last reading.
     seen: Option<i64>,
-    /// What older jumps come to.
+    /// The sum of the jumps that are no longer in `jumps`.
     older: i64,
-    /// The jumps, the latest last.
+    /// The jumps, oldest first.
     jumps: VecDeque<Jump>,
 }
 
-/// From what the clock should have shown, to what it has shown.
+/// A jump: the expected reading, and the actual reading.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 struct Jump(i64, i64);
 
 #[derive(Debug, Default)]
 struct State {
     course: Course,
-    /// When it was seen, by the clock that nothing sets; unknown of what another server
-    /// has seen.
+    /// The uptime at the last reading, by the monotonic clock. `None` if another server took
+    /// the last reading.
     seen_at: Option<Duration>,
     stored_at: Option<Duration>,
 }
 
 impl SteadyClock {
-    /// A clock of which nothing is stored yet.
+    /// Creates a clock without a stored state.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let state = Mutex::default();
         Self { clock, state }
     }
 
-    /// A clock that goes on from what was [stored](Self::to_store). What cannot be read
-    /// counts as not stored.
+    /// Creates a clock that continues from a [stored](Self::to_store) state. A state that
+    /// cannot be read is ignored.
     #[must_use]
     pub fn resume(clock: Arc<dyn Clock>, stored: &str) -> Self {
         let steady = Self::new(clock);
@@ -81,15 +81,15 @@ impl SteadyClock {
             Ok(course) => steady.state().course = course,
             Err(error) => tracing::warn!(
                 %error,
-                "what the clock has shown before cannot be read, so nothing is left out of \
-                 the time that has passed"
+                "the stored state of the clock cannot be read, so all time since the last run \
+                 counts as passed"
             ),
         }
         steady
     }
 
-    /// A clock of which nothing is stored, if it is known that a moment has been. A clock
-    /// that shows less is wrong.
+    /// Creates a clock without a stored state. The caller knows that `moment` has passed, so
+    /// an earlier reading is wrong.
     #[must_use]
     pub fn after(clock: Arc<dyn Clock>, moment: OffsetDateTime) -> Self {
         let steady = Self::new(clock);
@@ -99,7 +99,7 @@ impl SteadyClock {
         steady
     }
 
-    /// What is to be stored, if it is worth that by now.
+    /// Returns the state to store, or `None` if it is not due yet.
     pub fn to_store(&self) -> Option<String> {
         let uptime = self.clock.uptime();
         let mut state = self.read(uptime).0;
@@ -111,7 +111,7 @@ impl SteadyClock {
         serde_json::to_string(&state.course).ok()
     }
 
-    /// Looks at the clock, and what it shows.
+    /// Reads the clock, and returns the state with the reading.
     fn read(&self, uptime: Duration) -> (MutexGuard<'_, State>, OffsetDateTime) {
         let now = self.clock.now();
         let mut state = self.state();
@@ -120,7 +120,7 @@ impl SteadyClock {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two calls.
+        // The state is consistent between any two calls, so a poisoned lock is safe to use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,7 +148,7 @@ impl Clock for SteadyClock {
 }
 
 impl State {
-    /// Takes note of a reading.
+    /// Records a reading.
     fn see(&mut self, now: i64, uptime: Duration) {
         let Some(seen) = self.course.seen.replace(now) else {
             self.seen_at = Some(uptime);
@@ -166,9 +166,9 @@ impl State {
         tracing::warn!(
             expected = %shifted(OffsetDateTime::UNIX_EPOCH, expected),
             shown = %shifted(OffsetDateTime::UNIX_EPOCH, now),
-            "the clock of this machine shows another time than the one that was expected; the \
-             difference is left out when it is decided what has expired. If no server has run \
-             meanwhile, all is well; otherwise see that the clock is right"
+            "the clock of this machine does not show the expected time; the \
+             difference does not count when sessions and keys expire. If the server was off \
+             meanwhile, this is normal; otherwise check the clock"
         );
     }
 }
@@ -183,17 +183,17 @@ impl Course {
         }
     }
 
-    /// By how much the steady time is behind the clock.
+    /// The difference between the machine's clock and the steady time, in milliseconds.
     fn left_out(&self) -> i64 {
         self.older + self.jumps.iter().map(Jump::by).sum::<i64>()
     }
 
-    /// The steady time at which the clock has shown `then`, if it shows `now`. Where it
-    /// has shown that more than once, the last time counts; where it has jumped over it,
-    /// that jump.
+    /// Returns the steady time at which the clock showed `then`, given that the clock now
+    /// shows `now`. If the clock showed `then` several times, the last time counts. If the
+    /// clock jumped over `then`, the time of the jump counts.
     fn steady(&self, then: i64, now: i64) -> i64 {
         let to_come = then - self.left_out();
-        // A clock goes back a little without a jump.
+        // A clock may go back a little without a jump.
         if (now + 1..=now + whole(LONGEST_PAUSE)).contains(&then) {
             return to_come;
         }

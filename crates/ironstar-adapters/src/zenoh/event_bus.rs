@@ -1,7 +1,7 @@
-//! Messages through a Zenoh session.
+//! An event bus on a Zenoh session.
 //!
-//! Subscriber callbacks run on the publisher's thread when both are in one
-//! process, so a callback never does more than `try_send`.
+//! If publisher and subscriber are in the same process, a subscriber's callback runs on the
+//! publisher's thread. So a callback never does more than `try_send`.
 
 use std::fmt::{self, Debug};
 
@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use zenoh::pubsub::Subscriber;
 use zenoh::{Config, Session};
 
-/// How many messages a subscriber may be behind before it loses some.
+/// The number of messages that may wait for one subscriber. Later messages are lost.
 const QUEUE: usize = 1_024;
 
-/// What keeps a session to its own process: it opens no socket and looks for
-/// nobody.
+/// Settings that keep a session inside its own process: it opens no socket, and does not look
+/// for other peers.
 const EMBEDDED: &[(&str, &str)] = &[
     ("mode", r#""peer""#),
     ("listen/endpoints", "[]"),
@@ -33,11 +33,11 @@ pub struct ZenohEventBus {
 }
 
 impl ZenohEventBus {
-    /// A bus within this process.
+    /// Opens a bus inside this process.
     ///
     /// # Errors
     ///
-    /// If Zenoh cannot open a session.
+    /// Zenoh cannot open a session.
     pub async fn embedded() -> Result<Self, BusError> {
         let mut config = Config::default();
         for (key, value) in EMBEDDED {
@@ -47,12 +47,11 @@ impl ZenohEventBus {
         Ok(Self { session })
     }
 
-    /// Leaves the bus: subscriptions end, and what is published from now on is
-    /// refused.
+    /// Leaves the bus. All subscriptions end, and later messages are refused.
     ///
     /// # Errors
     ///
-    /// If the session does not close in good order.
+    /// The session does not close cleanly.
     pub async fn close(&self) -> Result<(), BusError> {
         self.session.close().await.map_err(BusError)
     }
@@ -73,8 +72,8 @@ impl EventBus for ZenohEventBus {
             .session
             .declare_subscriber(keys.as_str())
             .callback(move |sample| {
-                // A full queue loses the message: publishers never wait. A
-                // closed one belongs to a subscription that is being dropped.
+                // If the queue is full, the message is lost, because publishers never wait.
+                // If the queue is closed, its subscription is being dropped.
                 let _ = queue.try_send(BusMessage {
                     key: sample.key_expr().as_str().to_owned(),
                     payload: sample.payload().to_bytes().into_owned(),
@@ -92,8 +91,8 @@ impl Debug for ZenohEventBus {
     }
 }
 
-/// What a subscription is made of. The subscriber is held only to be dropped
-/// with it, which undeclares it.
+/// The state of a subscription. It only keeps the Zenoh subscriber alive: dropping the
+/// subscriber undeclares it.
 type Received = (mpsc::Receiver<BusMessage>, Subscriber<()>);
 
 async fn next_message((mut messages, subscriber): Received) -> Option<(BusMessage, Received)> {

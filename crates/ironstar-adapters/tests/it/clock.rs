@@ -1,4 +1,4 @@
-//! What a clock that is wrong does to sessions and to keys of commands: nothing.
+//! Tests that a wrong clock does not affect sessions and command keys.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 const SESSION: SessionHash = SessionHash::new([1; 32]);
 
-/// A clock that is set by hand, and what nothing sets.
+/// A clock that the test sets by hand, with an uptime that only passes.
 #[derive(Debug)]
 struct HandClock(Mutex<(OffsetDateTime, Duration)>);
 
@@ -49,7 +49,7 @@ impl Clock for HandClock {
     }
 }
 
-/// A server, as far as it has to do with time.
+/// The time-dependent parts of a server.
 struct Server {
     store: SqliteEventStore,
     clock: Arc<dyn Clock>,
@@ -69,7 +69,7 @@ impl Server {
         self.store.close().await.expect("closed");
     }
 
-    /// A visitor begins a session.
+    /// Creates a session for a visitor.
     async fn begin_session(&self) {
         let session = StoredSession {
             id: SESSION,
@@ -80,7 +80,7 @@ impl Server {
         created.expect("stored");
     }
 
-    /// Sweeps, and tells whether the session is there.
+    /// Sweeps expired sessions, and returns true if the session still exists.
     async fn has_session(&self) -> bool {
         let now = self.clock.steady();
         let sessions = self.store.sessions();
@@ -89,7 +89,7 @@ impl Server {
         session.expect("read").is_some()
     }
 
-    /// A command with a key is carried out.
+    /// Executes a command with a key.
     async fn carry_out(&self, key: &str) {
         let event = NewEvent {
             event_type: "happened".to_owned(),
@@ -111,7 +111,7 @@ impl Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_in_1970_outlives_the_correction_of_the_clock() {
+async fn data_stored_in_1970_survives_the_correction_of_the_clock() {
     let directory = TempDir::new().expect("a directory");
     let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
     let server = Server::start(&directory, &clock).await;
@@ -126,7 +126,7 @@ async fn what_is_stored_in_1970_outlives_the_correction_of_the_clock() {
     assert!(server.has_session().await);
     assert!(server.knows("first").await);
     server.stop().await;
-    // The next server finds everything as it was, and lets it expire in its time.
+    // The next server finds all data, and lets it expire at the right time.
     let server = Server::start(&directory, &clock).await;
     assert!(server.has_session().await);
     assert!(server.knows("first").await);
@@ -138,7 +138,7 @@ async fn what_is_stored_in_1970_outlives_the_correction_of_the_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clock_that_is_corrected_while_no_server_runs_makes_nothing_expire() {
+async fn clock_corrected_while_no_server_runs_makes_nothing_expire() {
     let directory = TempDir::new().expect("a directory");
     let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
     let server = Server::start(&directory, &clock).await;
@@ -179,14 +179,14 @@ async fn clock_that_is_wrong_for_a_while_makes_nothing_expire() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn database_without_a_record_of_the_clock_goes_on_from_its_newest_event() {
+async fn database_without_a_stored_clock_continues_from_its_newest_event() {
     let directory = TempDir::new().expect("a directory");
     let clock = HandClock::at(RIGHT);
     let server = Server::start(&directory, &clock).await;
     server.begin_session().await;
     server.carry_out("first").await;
     server.stop().await;
-    // As a database of before there was such a record.
+    // An older database does not have this row.
     let path = directory.path().join("test.db");
     let mut raw = crate::sqlite::raw(&path).await;
     let deleted = sqlx::query("DELETE FROM clock").execute(&mut raw).await;
@@ -201,5 +201,8 @@ async fn database_without_a_record_of_the_clock_goes_on_from_its_newest_event() 
     assert!(server.knows("first").await);
     clock.pass(HOUR * 2);
     server.carry_out("fourth").await;
-    assert!(!server.knows("first").await, "and it expires in its time");
+    assert!(
+        !server.knows("first").await,
+        "the key expires at the right time"
+    );
 }

@@ -1,4 +1,4 @@
-//! Runs contract rules, each on a fresh adapter and under a deadline.
+//! Runs contract rules, each on a new adapter and with a deadline.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use ironstar_ports::contract::Rule;
 /// Longer than any rule takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What a mutant gets: one that hangs has to be waited for.
+/// The deadline for a mutant. A test has to wait for a mutant that hangs.
 const MUTANT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Runs every rule, all of which must be kept.
+/// Runs all rules, which must all pass.
 pub(crate) async fn passes<S>(rules: &[Rule<S>], fresh: impl AsyncFn() -> S) {
     assert!(!rules.is_empty());
     assert_eq!(violations(rules, DEADLINE, fresh).await, []);
 }
 
-/// Runs every rule on every mutant: each must break its rule, and no other.
+/// Runs all rules on every mutant. Each mutant must break its own rule, and no other.
 pub(crate) async fn each_breaks_its_rule_and_no_other<S, M: Copy + Debug>(
     rules: &[Rule<S>],
     mutants: &[(&str, M)],

@@ -1,4 +1,4 @@
-//! Sign-in by GitHub, with one that keeps to the protocol, or does not.
+//! Sign-in with GitHub, against a stand-in that keeps to the protocol or breaks it.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -15,7 +15,9 @@ async fn stand_in() -> StandIn {
         client_secret: SECRET.to_owned(),
         redirect_url: "http://localhost:3000/sign-in/callback".to_owned(),
     };
-    StandIn::start(registration).await.expect("it starts")
+    StandIn::start(registration)
+        .await
+        .expect("the stand-in starts")
 }
 
 fn config(stand_in: &StandIn) -> GitHubConfig {
@@ -34,10 +36,10 @@ fn github(config: GitHubConfig) -> GitHub {
     GitHub::new(config).expect("a configuration")
 }
 
-/// The code that a browser comes back with.
+/// Allows the sign-in, and returns the code that the browser brings back.
 fn authorized(stand_in: &StandIn, request: &SignInRequest, login: &str) -> String {
     let back = stand_in.authorize(&request.address, login);
-    let back = back.expect("it is as it should be");
+    let back = back.expect("a valid request");
     let (_, query) = back.split_once('?').expect("a query");
     let fields: Vec<_> = query
         .split('&')
@@ -48,12 +50,12 @@ fn authorized(stand_in: &StandIn, request: &SignInRequest, login: &str) -> Strin
     code.expect("a code").1.to_owned()
 }
 
-/// How a whole sign-in fails.
+/// Runs a whole sign-in, and returns its error.
 async fn failure(stand_in: &StandIn, github: &GitHub) -> IdentityError {
     let request = github.begin();
     let code = authorized(stand_in, &request, "octocat");
     let failed = github.finish(&code, &request.verifier).await;
-    let error = failed.expect_err("it fails");
+    let error = failed.expect_err("a failure");
     let said = chain(&error);
     for secret in [SECRET, &code, request.verifier.secret()] {
         assert!(!said.contains(secret), "{said}");
@@ -61,7 +63,7 @@ async fn failure(stand_in: &StandIn, github: &GitHub) -> IdentityError {
     error
 }
 
-/// All that an error says, to whoever logs it.
+/// The complete text of an error, as a log would show it.
 fn chain(error: &dyn Error) -> String {
     let mut said = format!("{error:?}");
     let mut next = Some(error);
@@ -73,12 +75,15 @@ fn chain(error: &dyn Error) -> String {
 }
 
 #[tokio::test]
-async fn who_agrees_is_known() {
+async fn sign_in_returns_the_profile_of_the_user() {
     let stand_in = stand_in().await;
     let github = github(config(&stand_in));
     let request = github.begin();
     let code = authorized(&stand_in, &request, "octocat");
-    let told = github.finish(&code, &request.verifier).await.expect("told");
+    let told = github
+        .finish(&code, &request.verifier)
+        .await
+        .expect("a profile");
     assert_eq!(stand_in.url(), format!("http://{}", told.issuer));
     assert_eq!((&*told.subject, &*told.login), ("1", "octocat"));
     assert_eq!(told.name.as_deref(), Some("The Octocat"));
@@ -91,12 +96,15 @@ async fn who_agrees_is_known() {
     });
     let request = github.begin();
     let code = authorized(&stand_in, &request, "monalisa");
-    let told = github.finish(&code, &request.verifier).await.expect("told");
+    let told = github
+        .finish(&code, &request.verifier)
+        .await
+        .expect("a profile");
     assert_eq!((&*told.subject, told.name), ("1", None));
 }
 
 #[tokio::test]
-async fn each_sign_in_has_secrets_of_its_own() {
+async fn each_sign_in_has_its_own_secrets() {
     let stand_in = stand_in().await;
     let github = github(config(&stand_in));
     let (one, other) = (github.begin(), github.begin());
@@ -111,12 +119,15 @@ async fn each_sign_in_has_secrets_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_once_and_for_whoever_began() {
+async fn code_is_valid_once_and_only_with_its_verifier() {
     let stand_in = stand_in().await;
     let github = github(config(&stand_in));
     let request = github.begin();
     let code = authorized(&stand_in, &request, "octocat");
-    github.finish(&code, &request.verifier).await.expect("told");
+    github
+        .finish(&code, &request.verifier)
+        .await
+        .expect("a profile");
     let stolen = authorized(&stand_in, &request, "octocat");
     let another = PkceVerifier::new("x".repeat(43));
     for (code, verifier) in [
@@ -134,7 +145,7 @@ async fn a_code_is_good_once_and_for_whoever_began() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_refused() {
+async fn wrong_client_secret_is_refused() {
     let stand_in = stand_in().await;
     let wrong = GitHubConfig {
         client_secret: "wrong".to_owned(),
@@ -148,7 +159,7 @@ async fn a_wrong_secret_is_refused() {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_is_told_apart() {
+async fn each_kind_of_failure_has_its_own_error() {
     let stand_in = stand_in().await;
     let github = github(config(&stand_in));
     let kind = |error: &IdentityError| match error {
@@ -179,11 +190,11 @@ async fn whatever_goes_wrong_is_told_apart() {
     }
     assert_eq!(stand_in.led_astray(), 0);
     let (_, profiles) = stand_in.asked();
-    assert_eq!(profiles, 3, "those without a token ask for no profile");
+    assert_eq!(profiles, 3, "a sign-in without a token requests no profile");
 }
 
 #[tokio::test]
-async fn nobody_waits_for_longer_than_that() {
+async fn sign_in_ends_after_its_time_limit() {
     let stand_in = stand_in().await;
     stand_in.behave(Behaviour::Slow);
     let impatient = GitHubConfig {
@@ -197,7 +208,7 @@ async fn nobody_waits_for_longer_than_that() {
 }
 
 #[tokio::test]
-async fn who_is_not_there_cannot_be_asked() {
+async fn sign_in_fails_when_github_is_unreachable() {
     let stand_in = stand_in().await;
     let config = config(&stand_in);
     let github = github(config);
@@ -205,12 +216,12 @@ async fn who_is_not_there_cannot_be_asked() {
     let error = github
         .finish("code", &PkceVerifier::new("x".repeat(43)))
         .await
-        .expect_err("it is gone");
+        .expect_err("the stand-in has stopped");
     assert!(matches!(error, IdentityError::Unavailable(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn secrets_are_sent_over_tls_or_nowhere() {
+async fn secrets_are_sent_over_tls_or_not_at_all() {
     let stand_in = stand_in().await;
     let insecure = GitHubConfig {
         token_url: "http://github.test/login/oauth/access_token".to_owned(),

@@ -1,5 +1,4 @@
-//! The adapters, against the contracts of their ports and against what is
-//! special about each.
+//! Tests of the adapters: the contracts of their ports, and the special properties of each.
 
 mod clock;
 mod contract;

@@ -1,5 +1,5 @@
-//! Proves that the contract suites can fail: for each rule there is an adapter
-//! that is broken in one way, and breaks that rule and no other.
+//! Proves that the contract suites can fail. For each rule there is a mutant: an adapter that
+//! is broken in one way. It must break that rule and no other.
 
 mod event_bus;
 mod event_store;

@@ -68,13 +68,13 @@ async fn append_one(store: &dyn EventStore) -> Result<StreamHead, AppendError> {
     Ok(head)
 }
 
-/// Waits until the next append begins with a look. One that begins without can be carried
-/// out, though it is refused after it.
+/// Waits until the next append begins with a look at the files. An append without a look may
+/// be executed, although it is refused afterwards.
 async fn looks_again() {
     tokio::time::sleep(Duration::from_millis(5)).await;
 }
 
-/// Fresh stores, each in a folder of its own.
+/// Creates new stores, each in its own folder.
 #[derive(Default)]
 struct Fresh(Mutex<Vec<TempDir>>);
 
@@ -122,7 +122,7 @@ async fn events_outlive_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_reads_as_the_design_says() {
+async fn stored_row_has_the_documented_columns() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     append_one(&open(&url).await).await.expect("appended");
@@ -177,8 +177,8 @@ async fn rows_are_immutable_and_contiguous() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_event_is_reported_with_its_position() {
-    // Text of the wrong shape, and text that is none.
+async fn damaged_event_is_reported_with_its_position() {
+    // Text of the wrong shape, and bytes that are not UTF-8.
     for damage in [
         "UPDATE events SET metadata = '{}' WHERE id = 2",
         "UPDATE events SET payload = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE id = 2",
@@ -197,7 +197,7 @@ async fn a_damaged_event_is_reported_with_its_position() {
                 .expect("damaged");
         }
         let sound = store.load_after(Position::START, 10).await.expect("read");
-        assert_eq!(sound.len(), 1, "what comes before it can be read");
+        assert_eq!(sound.len(), 1, "the event before it can be read");
         let stream = StreamId::new("Todo", "1");
         for error in [
             store.load_after(Position::new(1), 10).await,
@@ -229,7 +229,7 @@ async fn snapshots_outlive_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_append_goes_on_when_its_caller_is_gone() {
+async fn append_is_completed_when_its_caller_goes_away() {
     let directory = TempDir::new().expect("a directory");
     let store = Arc::new(open(&url(&directory)).await);
     for _ in 0..100 {
@@ -237,20 +237,20 @@ async fn an_append_goes_on_when_its_caller_is_gone() {
         let caller = tokio::spawn(async move { append_one(&*store).await });
         tokio::task::yield_now().await;
         caller.abort();
-        // Some were quicker than that.
+        // Some callers finish before the abort.
         let _ = caller.await;
     }
-    // Every append that was asked for is decided before this one.
+    // Every earlier request for an append is decided before this one.
     let last = append_one(&*store).await.expect("appended");
     assert_eq!(store.head().await.expect("read"), last.position);
     let sequence = last.sequence.expect("a sequence");
     assert_eq!(last.position.get(), sequence.get() + 1);
 }
 
-/// One of three that are committed together is wrong about a stream, and is
-/// refused for another reason; what it believed must not count for the third.
+/// Three appends are committed together. The second has a wrong expectation about a stream,
+/// and is refused for another reason. Its expectation must not affect the third.
 #[tokio::test]
-async fn what_one_caller_believes_is_not_held_against_another() {
+async fn wrong_expectation_of_one_caller_does_not_affect_another() {
     let directory = TempDir::new().expect("a directory");
     let store = open(&url(&directory)).await;
     for _ in 0..3 {
@@ -266,17 +266,17 @@ async fn what_one_caller_believes_is_not_held_against_another() {
         store.append(wrong),
         store.append(to("1", exact(2))),
     );
-    first.expect("it is the first");
+    first.expect("the first append is accepted");
     assert!(
         matches!(refused, Err(AppendError::Conflict { .. })),
         "{refused:?}"
     );
-    let right = right.expect("it is where it was expected");
+    let right = right.expect("the stream is at the expected sequence");
     assert_eq!(right.streams[0].sequence, Some(Sequence::new(3)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_batch_fails_its_callers_and_nobody_after_them() {
+async fn failed_batch_fails_its_callers_and_no_later_ones() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let store = open(&url).await;
@@ -303,7 +303,7 @@ async fn migrations_are_listed_and_applied() {
     let pending = migration_status(&url).await.expect("a list");
     assert!(!pending.is_empty());
     assert!(pending.iter().all(|migration| !migration.applied));
-    assert!(!url.path().exists(), "asking must not create the file");
+    assert!(!url.path().exists(), "the status must not create the file");
 
     let applied = migrate(&url).await.expect("migrated");
     assert!(applied.iter().all(|migration| migration.applied));
@@ -334,7 +334,7 @@ async fn answers_to_commands_outlive_the_process() {
     assert_eq!(store.head().await.expect("read"), Position::new(1));
 }
 
-/// A clock that is set by hand.
+/// A clock that the test sets by hand.
 #[derive(Debug, Default)]
 struct HandClock(AtomicI64);
 
@@ -370,7 +370,7 @@ async fn old_commands_are_swept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_there_is_room_for_is_refused_at_once() {
+async fn append_is_refused_at_once_when_the_queue_is_full() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let store = open(&url).await;
@@ -379,8 +379,8 @@ async fn more_than_there_is_room_for_is_refused_at_once() {
         .execute(&mut other)
         .await
         .expect("locked");
-    // Nothing can be committed now. The futures are polled in turn, so all of
-    // them ask before the first is answered.
+    // No append can be committed now. The futures are polled in turn, so all of them send
+    // their requests before the first gets its answer.
     let appends = join_all((0..6_000).map(|_| append_one(&store)));
     let release = async {
         sqlx::query("ROLLBACK")
@@ -403,11 +403,11 @@ async fn more_than_there_is_room_for_is_refused_at_once() {
     assert!(refused > 0, "the queue is bounded");
     let head = store.head().await.expect("read");
     assert_eq!(head.get(), appended as u64);
-    append_one(&store).await.expect("there is room again");
+    append_one(&store).await.expect("the queue has room again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_acknowledged_once_the_file_is_gone() {
+async fn append_is_not_acknowledged_after_the_file_is_removed() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let store = open(&url).await;
@@ -416,11 +416,11 @@ async fn nothing_is_acknowledged_once_the_file_is_gone() {
     std::fs::rename(url.path(), &elsewhere).expect("moved");
     looks_again().await;
     append_one(&store).await.expect_err("the file is gone");
-    assert!(url.path().exists(), "a copy is put in its place");
+    assert!(url.path().exists(), "a copy takes its place");
     store.head().await.expect_err("reads are refused, too");
     std::fs::rename(&elsewhere, url.path()).expect("moved back");
-    append_one(&store).await.expect_err("it stays refused");
-    store.close().await.expect_err("it was displaced");
+    append_one(&store).await.expect_err("appends stay refused");
+    store.close().await.expect_err("the file was displaced");
     let appended = append_one(&open(&url).await).await.expect("appended");
     assert_eq!(appended.position, Position::new(2));
 }

@@ -23,7 +23,7 @@ async fn the_event_bus_keeps_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_embedded_buses_know_nothing_of_each_other() {
+async fn embedded_buses_do_not_receive_each_others_messages() {
     let (one, other) = (bus().await, bus().await);
     let mut subscription = one
         .subscribe(&KeyExpr::all_events())
@@ -40,7 +40,7 @@ async fn two_embedded_buses_know_nothing_of_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn closing_ends_subscriptions_and_refuses_messages() {
+async fn closed_bus_ends_subscriptions_and_refuses_messages() {
     let bus = bus().await;
     let mut subscription = bus
         .subscribe(&KeyExpr::all_events())
@@ -56,9 +56,9 @@ async fn closing_ends_subscriptions_and_refuses_messages() {
 }
 
 proptest! {
-    /// What we call canonical, and what we say matches, is what Zenoh says.
+    /// Canonical forms and matches agree with those of Zenoh.
     #[test]
-    fn key_expressions_mean_what_they_mean_to_zenoh(
+    fn key_expressions_match_the_same_keys_as_in_zenoh(
         chunks in prop::collection::vec(prop::sample::select(vec!["events", "a", "b", "*", "**"]), 1..7),
         stream in ("[ab]", "[ab]"),
     ) {
@@ -72,7 +72,7 @@ proptest! {
         prop_assert_eq!(ours.matches(&key), theirs.includes(&their_key), "{} on {}", ours.as_str(), key);
     }
 
-    /// Whatever an expression is made of, Zenoh takes what we take.
+    /// Zenoh accepts every expression that the port accepts.
     #[test]
     fn zenoh_accepts_every_accepted_expression(text in "[a-c*/$#?@%. é\r-]{1,12}") {
         if let Ok(ours) = text.parse::<KeyExpr>() {
@@ -80,8 +80,7 @@ proptest! {
         }
     }
 
-    /// Whatever a stream is called, its key is one that Zenoh takes, without
-    /// wildcards.
+    /// For every name of a stream, Zenoh accepts the key, and sees no wildcards in it.
     #[test]
     fn zenoh_accepts_every_stream_key(stream in ("\\PC{1,8}", any::<String>().prop_filter("an id", |id| !id.is_empty()))) {
         let key = Key::of_stream(&StreamId::new(stream.0, stream.1));

@@ -1,4 +1,4 @@
-//! What the stand-in refuses: everything that is not as it should be.
+//! Tests that the stand-in refuses every invalid request.
 
 use ironstar_github::{Registration, StandIn};
 use reqwest::redirect::Policy;
@@ -8,7 +8,7 @@ const BACK: &str = "http://localhost:3000/back";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-/// The parameters of a request that is as it should be, and one that is not.
+/// The parameters of a valid request, with one of them replaced or removed.
 fn with(name: &str, value: Option<&str>, fields: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = fields
         .iter()
@@ -34,13 +34,15 @@ async fn start() -> (StandIn, Client) {
         client_secret: "secret".to_owned(),
         redirect_url: BACK.to_owned(),
     };
-    let stand_in = StandIn::start(registration).await.expect("it starts");
+    let stand_in = StandIn::start(registration)
+        .await
+        .expect("the stand-in starts");
     let client = Client::builder().redirect(Policy::none()).build();
     (stand_in, client.expect("a client"))
 }
 
 #[tokio::test]
-async fn a_request_to_authorize_is_checked() {
+async fn invalid_request_to_authorize_is_refused() {
     let (stand_in, client) = start().await;
     for (name, value, status) in [
         ("none", None, StatusCode::OK),
@@ -89,7 +91,7 @@ async fn a_request_to_authorize_is_checked() {
     }
 }
 
-/// A code that somebody has let be given out.
+/// Returns a code for which a person has agreed.
 async fn code(stand_in: &StandIn) -> String {
     let query: Vec<String> = ASKED
         .iter()
@@ -98,7 +100,7 @@ async fn code(stand_in: &StandIn) -> String {
     let address = format!("{}?{}", stand_in.authorize_url(), query.join("&"));
     let back = stand_in
         .authorize(&address, "hubot")
-        .expect("as it should be");
+        .expect("a valid request");
     let rest = back.strip_prefix(&format!("{BACK}?code=")).expect("a code");
     rest.strip_suffix("&state=a-state")
         .expect("the state")
@@ -106,7 +108,7 @@ async fn code(stand_in: &StandIn) -> String {
 }
 
 #[tokio::test]
-async fn a_code_is_checked() {
+async fn invalid_exchange_of_a_code_is_refused() {
     let (stand_in, client) = start().await;
     for (name, value, error) in [
         ("none", None, None),
@@ -161,7 +163,10 @@ async fn a_code_is_checked() {
         assert_eq!(answer["error"].as_str(), error, "{name} {value:?}");
         if let Some(token) = answer["access_token"].as_str() {
             let again = exchange().await;
-            assert_eq!(again["error"], "bad_verification_code", "it is good once");
+            assert_eq!(
+                again["error"], "bad_verification_code",
+                "a code is valid once"
+            );
             for (agent, token, status) in [
                 (Some("a test"), token, StatusCode::OK),
                 (None, token, StatusCode::FORBIDDEN),

@@ -91,7 +91,7 @@ fn a_database_that_may_only_be_read() {
     // No other database can be made beside it.
     restrict(directory.path(), 0o555);
     let message = refusal(&format!("{}.new", database_url(&directory)));
-    let advice = "let them read and write the file and its folder";
+    let advice = "let this user read and write the file and its folder";
     assert!(message.contains(advice), "{message}");
     restrict(directory.path(), 0o755);
 }
@@ -172,5 +172,5 @@ async fn a_schema_from_the_future() {
     .await;
     let message = refusal(&mut on_any_port(&directory));
     assert!(message.contains("schema version 9999"), "{message}");
-    assert!(message.contains("run a newer one"), "{message}");
+    assert!(message.contains("run a newer ironstar"), "{message}");
 }

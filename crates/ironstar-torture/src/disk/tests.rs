@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::{Disk, Failure, Faults};
 
-/// A disk with one empty file, which does not exist anywhere else.
+/// A disk with one empty file, which exists only in its state.
 fn disk() -> (Disk, &'static Path) {
     let path = Path::new("file");
     let disk = Disk::new(1);
@@ -16,7 +16,7 @@ fn write(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     disk.write(path, 0, bytes, |_| true)
 }
 
-/// What is left after each of many power cuts.
+/// The contents of the file after each of many power cuts.
 fn left(disk: &Disk) -> Vec<Vec<u8>> {
     (0..100)
         .flat_map(|_| disk.cut().files)
@@ -25,7 +25,7 @@ fn left(disk: &Disk) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_was_synced_is_left() {
+fn synced_data_survives_a_power_cut() {
     let (disk, path) = disk();
     write(&disk, path, &[7; 2_000]).expect("written");
     disk.sync(path).expect("synced");
@@ -33,7 +33,7 @@ fn what_was_synced_is_left() {
 }
 
 #[test]
-fn of_what_was_not_any_part_is() {
+fn any_part_of_unsynced_data_survives_a_power_cut() {
     let (disk, path) = disk();
     write(&disk, path, &[7; 2_000]).expect("written");
     let left = left(&disk);
@@ -46,7 +46,7 @@ fn of_what_was_not_any_part_is() {
 }
 
 #[test]
-fn a_sync_that_failed_is_not_made_up_for_by_the_next() {
+fn next_sync_does_not_repair_a_failed_one() {
     let (disk, path) = disk();
     let mut lost = false;
     for _ in 0..20 {
@@ -55,7 +55,7 @@ fn a_sync_that_failed_is_not_made_up_for_by_the_next() {
             syncs: 1,
             ..Faults::default()
         });
-        disk.sync(path).expect_err("it fails");
+        disk.sync(path).expect_err("the sync fails");
         disk.fail(Faults::default());
         disk.sync(path).expect("synced");
         lost |= left(&disk).iter().any(|content| *content != [7; 2_000]);
@@ -66,7 +66,7 @@ fn a_sync_that_failed_is_not_made_up_for_by_the_next() {
 }
 
 #[test]
-fn a_full_disk_takes_a_part_at_most() {
+fn full_disk_writes_a_part_at_most() {
     let (disk, path) = disk();
     disk.fail(Faults {
         is_full: true,

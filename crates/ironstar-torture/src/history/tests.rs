@@ -55,7 +55,7 @@ fn stored(event: TodoEvent, author: usize) -> Stored {
 }
 
 #[test]
-fn what_could_have_happened_is_fine() {
+fn possible_history_is_accepted() {
     let log = [created(), stored(TodoEvent::Completed, 2)];
     let mut expecting = operation(
         TodoCommand::Complete,
@@ -65,7 +65,7 @@ fn what_could_have_happened_is_fine() {
     expecting.expected = Some(0);
     let operations = [
         create((1, 2)),
-        // At the same time as the one that is completed: before it, or after.
+        // Concurrent with the next command: these ran before it, and after it.
         operation(
             TodoCommand::Reopen,
             (3, 6),
@@ -84,7 +84,7 @@ fn what_could_have_happened_is_fine() {
 }
 
 #[test]
-fn an_answer_from_the_past_is_found() {
+fn answer_from_the_past_is_found() {
     let log = [created(), stored(TodoEvent::Completed, 1)];
     let operations = [
         create((1, 2)),
@@ -99,7 +99,7 @@ fn an_answer_from_the_past_is_found() {
 }
 
 #[test]
-fn an_answer_from_the_future_is_found() {
+fn answer_from_the_future_is_found() {
     let log = [created(), stored(TodoEvent::Completed, 2)];
     let operations = [
         create((1, 2)),
@@ -114,7 +114,7 @@ fn an_answer_from_the_future_is_found() {
 }
 
 #[test]
-fn a_decision_that_the_log_does_not_allow_is_found() {
+fn decision_that_the_log_does_not_allow_is_found() {
     let log = [
         created(),
         stored(TodoEvent::Completed, 1),
@@ -129,7 +129,7 @@ fn a_decision_that_the_log_does_not_allow_is_found() {
 }
 
 #[test]
-fn an_order_against_real_time_is_found() {
+fn order_against_real_time_is_found() {
     let other = TodoId::new(Uuid::from_u128(8));
     let mut late = create((3, 4));
     late.id = other;
@@ -147,7 +147,7 @@ fn an_order_against_real_time_is_found() {
 }
 
 #[test]
-fn what_happened_and_was_refused_is_found() {
+fn refusal_of_a_stored_event_is_found() {
     let log = [created(), stored(TodoEvent::Completed, 1)];
     let refused = Outcome::Refused(TodoError::NotFound);
     let operations = [
@@ -158,7 +158,7 @@ fn what_happened_and_was_refused_is_found() {
 }
 
 #[test]
-fn a_sequence_that_was_not_the_expected_one_is_found() {
+fn accepted_command_at_an_unexpected_sequence_is_found() {
     let log = [created(), stored(TodoEvent::Completed, 1)];
     let mut complete = operation(TodoCommand::Complete, (3, 4), accepted(1));
     complete.expected = Some(3);

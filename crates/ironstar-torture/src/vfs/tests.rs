@@ -7,7 +7,7 @@ use super::Mount;
 use crate::disk::{Disk, Faults};
 
 #[tokio::test]
-async fn a_file_system_without_locks_is_refused_in_a_sentence() {
+async fn file_system_without_locks_is_refused_with_advice() {
     let folder = TempDir::new().expect("a folder");
     let disk = Arc::new(Disk::new(1));
     let _mount = Mount::new(folder.path(), Arc::clone(&disk)).expect("mounted");

@@ -1,5 +1,5 @@
-//! A moment of each check that needs no server, and of the bug that only power
-//! cuts find. `cargo xtask torture` does more, for longer.
+//! A short run of each check that needs no server, and of the bug that only power cuts find.
+//! `cargo xtask torture` does more, for longer.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ async fn power_cuts_and_failing_disks_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_power_cut_finds_what_was_not_synced() {
+async fn power_cut_finds_a_missing_sync() {
     let plan = Plan {
         time: Duration::from_secs(30),
         bug: Some(Bug::AcknowledgesBeforeSync),
         ..PLAN
     };
     let findings = power::check(&plan).await.expect("the check works");
-    let found = findings.violations.first().expect("it is found");
+    let found = findings.violations.first().expect("a violation");
     assert!(
         found.ends_with("which was acknowledged, is gone"),
         "{found}"
@@ -37,7 +37,7 @@ async fn a_power_cut_finds_what_was_not_synced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_faulty_bus_costs_time_and_no_event() {
+async fn faulty_bus_loses_no_event() {
     let findings = bus::check(&PLAN).await.expect("the check works");
     assert_eq!(findings.violations, Vec::<String>::new());
     assert!(
@@ -47,7 +47,7 @@ async fn a_faulty_bus_costs_time_and_no_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_many_ask_at_once_could_have_been_asked_in_turn() {
+async fn concurrent_commands_have_a_sequential_history() {
     let findings = races::check(&PLAN).await.expect("the check works");
     assert_eq!(findings.violations, Vec::<String>::new());
     assert!(

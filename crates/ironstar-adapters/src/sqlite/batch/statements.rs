@@ -1,9 +1,9 @@
-//! What a batch says to SQLite.
+//! The SQL statements of a batch.
 
 use crate::sqlite::foresight::{event_id, head};
 
-/// Begins, and reads the log's head, the event at a position (?2), and the last event
-/// of each of the streams, which are given as JSON pairs of type and id. One row, since
+/// Begins, and reads the log's head, the event at a position (?2), and the last event of each
+/// stream. The streams are JSON pairs of type and id (?1). The result is one row, because
 /// every row is a message between threads.
 pub(super) const BEGIN: &str = concat!(
     "BEGIN IMMEDIATE;
@@ -24,10 +24,10 @@ pub(super) const BEGIN: &str = concat!(
     )"
 );
 
-/// Inserts events (?1) of a time (?2), given as JSON arrays in column order. SQLite
-/// refuses those that do not go on where their stream and the log end. If the log does
-/// not end with the event that has this position (?3) and this id (?4), they are given
-/// a position that comes next nowhere.
+/// Inserts events (?1) of a time (?2), given as JSON arrays in column order. SQLite refuses
+/// an event that does not follow the end of its stream and of the log. If the event at
+/// position ?3 does not have the id ?4, the log is another one: then the events get position
+/// 0, which SQLite always refuses.
 macro_rules! insert_events {
     () => {
         concat!(
@@ -43,8 +43,8 @@ macro_rules! insert_events {
     };
 }
 
-/// Inserts commands (?5) of a time (?6), too, and commits. A command that has an earlier
-/// key which is known has no key: SQLite refuses it.
+/// Inserts commands (?5) of a time (?6), too, and commits. If an earlier key of a command is
+/// known, its own key becomes NULL, so that SQLite refuses it.
 macro_rules! insert_and_commit {
     () => {
         concat!(
@@ -61,7 +61,7 @@ macro_rules! insert_and_commit {
     };
 }
 
-/// A transaction of its own.
+/// Inserts events in one implicit transaction.
 pub(super) const INSERT: &str = insert_events!();
 pub(super) const BEGIN_INSERT_AND_COMMIT: &str = concat!("BEGIN IMMEDIATE;", insert_and_commit!());
 pub(super) const INSERT_AND_COMMIT: &str = insert_and_commit!();
@@ -70,7 +70,7 @@ pub(super) const SELECT_COMMANDS: &str = "
     SELECT key, request, answer FROM commands
     WHERE key IN (SELECT value FROM jsonb_each(?1))";
 
-/// A bounded number at a time, so that no batch waits for long.
+/// Removes a limited number of commands, so that no batch waits for long.
 pub(super) const SWEEP_COMMANDS: &str = "
     DELETE FROM commands
     WHERE key IN (SELECT key FROM commands WHERE created_at < ?1 LIMIT 1000)";

@@ -27,7 +27,7 @@ fn append(expected: ExpectedSequence) -> Append {
     Append::to_stream(stream(), expected, vec![event])
 }
 
-/// Where a batch with these appends believes the stream to be, if it guesses.
+/// The stream's last sequence according to a batch with these appends, if the batch guesses.
 fn guess(appends: &[Append]) -> Option<Option<Sequence>> {
     let foresight = foresight();
     let batch = Batch::guess(&foresight, appends)?;
@@ -38,18 +38,18 @@ fn guess(appends: &[Append]) -> Option<Option<Sequence>> {
 }
 
 #[test]
-fn batch_believes_what_its_callers_say() {
+fn batch_guesses_the_sequences_that_callers_name() {
     assert_eq!(guess(&[append(ExpectedSequence::NoStream)]), Some(None));
     let exact = append(ExpectedSequence::Exact(LAST));
     assert_eq!(guess(std::slice::from_ref(&exact)), Some(Some(LAST)));
-    // What the second append expects follows from the first.
+    // The expectation of the second append follows from the first.
     let next = append(ExpectedSequence::Exact(LAST.next()));
     let any = append(ExpectedSequence::Any);
     assert_eq!(guess(&[exact, next, any]), Some(Some(LAST)));
 }
 
 #[test]
-fn batch_does_not_guess_what_its_callers_do_not_say() {
+fn batch_does_not_guess_unknown_sequences() {
     assert_eq!(guess(&[append(ExpectedSequence::Any)]), None);
     let nothing = Append::to_stream(stream(), ExpectedSequence::NoStream, vec![]);
     assert_eq!(guess(&[nothing]), None);
@@ -62,7 +62,7 @@ fn batch_does_not_guess_what_its_callers_do_not_say() {
 }
 
 #[test]
-fn batches_are_read_for_a_while_after_a_wrong_guess() {
+fn batches_do_not_guess_for_a_while_after_a_wrong_guess() {
     let mut foresight = Foresight {
         doubts: 2,
         ..foresight()
@@ -72,7 +72,7 @@ fn batches_are_read_for_a_while_after_a_wrong_guess() {
 }
 
 #[tokio::test]
-async fn only_what_a_constraint_refuses_is_a_wrong_guess() {
+async fn only_a_refusal_by_a_constraint_counts_as_a_wrong_guess() {
     let mut connection = SqliteConnection::connect("sqlite::memory:")
         .await
         .expect("open");
@@ -88,7 +88,7 @@ async fn only_what_a_constraint_refuses_is_a_wrong_guess() {
         ("SELECT * FROM three", false),
     ] {
         let outcome = sqlx::raw_sql(statement).execute(&mut connection).await;
-        let error = outcome.expect_err("it is refused");
+        let error = outcome.expect_err("a refusal");
         assert_eq!(is_refused(&error), expected, "{error}");
     }
     assert!(!is_refused(&sqlx::Error::RowNotFound));

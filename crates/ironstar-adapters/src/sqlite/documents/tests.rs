@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::find_statement;
 use crate::sqlite::SqliteDatabase;
 
-/// What SQLite means to do for a query.
+/// SQLite's plan for a query.
 async fn plan(source: &DocumentSource, query: &DocumentQuery) -> Vec<String> {
     let directory = TempDir::new().expect("a directory");
     let url = directory.path().join("ironstar.db").into();
@@ -29,9 +29,9 @@ fn query(collections: &[&str], is_after: bool) -> DocumentQuery {
     }
 }
 
-/// Documents are looked up, never looked through, and never sorted.
+/// SQLite must look documents up in an index, without scans and without sorting.
 #[tokio::test]
-async fn a_query_reads_no_more_than_it_finds() {
+async fn query_reads_only_the_documents_that_it_finds() {
     let sources = [
         DocumentSource::Live("todo-list".to_owned()),
         DocumentSource::Build(BuildId::new(1)),

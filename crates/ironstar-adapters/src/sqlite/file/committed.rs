@@ -1,8 +1,8 @@
-//! What of the log is known to be committed, once its files are not what they were.
+//! Finds the committed part of a log whose files are displaced.
 //!
-//! As long as the index can be trusted, it says which frames are. Otherwise they are those
-//! that the last look has seen: this process answers its callers after a look. Frames
-//! that came later may follow a false index and be wrong, or they are another process's,
+//! As long as the index can be trusted, it says which frames are committed. Otherwise the
+//! frames of the last look count, because this process answers its callers only after a look.
+//! Later frames may follow a damaged index and be wrong. Or they belong to another process,
 //! which saves them itself.
 
 use std::collections::HashMap;
@@ -15,26 +15,26 @@ use super::log::{self, DATABASE_HEADER, Log, scan};
 use super::look::Seen;
 use crate::sqlite::link;
 
-/// How many logs other processes may have begun since the last look, which is a second
-/// ago at the most.
+/// The largest number of logs that other processes can have begun since the last look. The
+/// last look is at most a second old.
 const MOST_LATER: u32 = 64;
 
-/// The log as it was committed.
+/// The committed part of a log.
 pub(super) struct Committed {
-    /// Its content. Empty, if the database has all of it.
+    /// The content of the log. Empty if the database has all of it.
     pub(super) log: Vec<u8>,
-    /// How many frames of it the database has at least. A log that ends before those
+    /// The least number of frames that the database already has. A log that ends before them
     /// must not be replayed over it.
     pub(super) backfilled: u32,
-    /// Whether the log that is open here ends before those.
+    /// True if the open log ends before these frames.
     pub(super) is_stale: bool,
-    /// Whether the index says so, or said so at the last look.
+    /// True if the index confirms the content, now or at the last look.
     pub(super) is_certain: bool,
-    /// The log with what may be wrong at its end, if that was left out.
+    /// The complete log, if its doubtful end was left out of `log`.
     pub(super) uncut: Option<Vec<u8>>,
 }
 
-/// The log as it was committed. Nothing, if that is not known any more.
+/// Returns the committed part of the log, or `None` if it is no longer known.
 pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Committed>> {
     let Some(last) = seen.index else {
         return Ok(None);
@@ -51,8 +51,8 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
     let mirrored = || seen.mirror().map(|mirror| certain(mirror.to_vec()));
     let sure = match files.current_index(seen) {
         Some(index) if index.frames == 0 => return Ok(Some(certain(Vec::new()))),
-        // Another process may have gone on since. An earlier index is also one that can
-        // be read, and a commit that followed it has overwritten what came before.
+        // Another process may have written more since the last look. An older index is
+        // readable, too: a commit that followed it has overwritten earlier frames.
         Some(index)
             if goes_on_from(&index, &log, &content)
                 && (index.salts != last.salts || goes_on_from(&last, &log, &content)) =>
@@ -88,15 +88,15 @@ pub(super) fn committed(files: &Shared, seen: &Seen) -> io::Result<Option<Commit
     }))
 }
 
-/// Whether checkpoints have brought all frames of the last look into the database, and
-/// maybe later ones.
+/// Returns true if checkpoints have copied all frames of the last look to the database. They
+/// may have copied later frames, too.
 fn has_all(index: &Index, last: &Index) -> bool {
     let is_done = index.backfilled == index.attempted;
     is_done && index.salts == last.salts && index.backfilled >= last.frames
 }
 
-/// Whether a log is the one of the last look, with all frames that the database has, or
-/// was begun after it.
+/// Returns true if a log is the log of the last look, with all frames that the database has,
+/// or a later log.
 pub(super) fn is_this_or_next(
     files: &Shared,
     seen: &Seen,
@@ -110,12 +110,12 @@ pub(super) fn is_this_or_next(
     Ok(is_this || is_next(files, log, &last)?)
 }
 
-/// How long so many frames of a log are, in bytes.
+/// The length of this many frames of a log, in bytes.
 fn length(frames: u32, log: &Log) -> usize {
     usize::try_from(log::end(frames, log.page_size)).unwrap_or(usize::MAX)
 }
 
-/// Whether a log begins with the frames that an index tells of.
+/// Returns true if a log begins with the frames that an index describes.
 fn goes_on_from(index: &Index, log: &Log, content: &[u8]) -> bool {
     if log.frames == 0 || log.salts != index.salts || log.frames < index.frames {
         return false;
@@ -127,8 +127,8 @@ fn goes_on_from(index: &Index, log: &Log, content: &[u8]) -> bool {
     content[start..].starts_with(&index.checksum)
 }
 
-/// Whether a log was begun after the one of the last look. SQLite begins one when the
-/// database has all of the one before, and counts them in the first salt.
+/// Returns true if a log was begun after the log of the last look. SQLite begins a log when
+/// the database has all of the one before, and counts the logs in the first salt.
 fn is_next(files: &Shared, log: &Log, last: &Index) -> io::Result<bool> {
     let count = |salts: &[u8; 8]| {
         let [count @ .., _, _, _, _] = *salts;
@@ -143,8 +143,8 @@ fn is_next(files: &Shared, log: &Log, last: &Index) -> io::Result<bool> {
     Ok(link::belongs(&header, log))
 }
 
-/// Whether a checkpoint has brought the pages of some of these transactions into the
-/// database. Without their frames it would then be half of one state and half of another.
+/// Returns true if a checkpoint has copied the pages of at least one of these transactions to
+/// the database. Without their frames, the database would then mix two states.
 fn has_any(main: &Held, frames: &[u8], page_size: u32) -> io::Result<bool> {
     let mut stored = vec![0; page_size as usize];
     let mut is_stored = HashMap::new();
@@ -156,7 +156,7 @@ fn has_any(main: &Held, frames: &[u8], page_size: u32) -> io::Result<bool> {
             Err(error) => return Err(error),
         };
         is_stored.insert(page.number, is_same);
-        // One page may be as it was before.
+        // A single page may be unchanged by its transaction, so all pages are compared.
         if page.is_commit && is_stored.values().all(|it| *it) {
             return Ok(true);
         }
@@ -164,7 +164,7 @@ fn has_any(main: &Held, frames: &[u8], page_size: u32) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Reads a file up to the length that it has now. Linux reads less than 2 GiB at once.
+/// Reads a file up to its present length. Linux reads less than 2 GiB at once.
 fn read(file: &Held) -> io::Result<Vec<u8>> {
     let mut content = vec![0; usize::try_from(file.size()?).unwrap_or(usize::MAX)];
     let mut end = 0;
@@ -185,7 +185,7 @@ mod tests {
     use crate::sqlite::file::index::MARKS;
 
     #[test]
-    fn finished_checkpoints_of_the_same_log_have_brought_all() {
+    fn finished_checkpoint_of_the_same_log_has_copied_all_frames() {
         let index = |salt, backfilled, attempted| Index {
             salts: [salt; 8],
             changes: 0,
@@ -202,7 +202,10 @@ mod tests {
         };
         assert!(has_all(&index(1, 5, 5), &last));
         assert!(has_all(&index(1, 9, 9), &last));
-        assert!(!has_all(&index(1, 5, 9), &last), "one is under way");
+        assert!(
+            !has_all(&index(1, 5, 9), &last),
+            "a checkpoint is in progress"
+        );
         assert!(!has_all(&index(1, 4, 4), &last), "a frame is missing");
         assert!(!has_all(&index(2, 9, 9), &last), "it is another log");
     }

@@ -1,4 +1,4 @@
-//! Files that appear in their place whole, or not at all.
+//! Files that appear in their place completely or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 use super::beside;
 use super::held::Held;
 
-/// How much is copied at once, in bytes.
+/// The number of bytes to copy at once.
 pub(super) const CHUNK: usize = 1024 * 1024;
 
-/// A synced file that is not in its place yet.
+/// A synced file that is not in its place yet. Its drop removes it.
 #[derive(Debug)]
 pub(super) struct Prepared {
     path: PathBuf,
 }
 
 impl Prepared {
-    /// Writes bytes beside a place.
+    /// Writes bytes to a file beside a place.
     pub(super) fn of_bytes(place: &Path, mode: u32, bytes: &[u8]) -> io::Result<Self> {
         Self::write(place, mode, |file| file.write_all(bytes))
     }
 
-    /// Copies an open file beside a place.
+    /// Copies an open file to a file beside a place.
     pub(super) fn of_file(place: &Path, mode: u32, source: &Held) -> io::Result<Self> {
         Self::write(place, mode, |file| {
             let mut chunk = vec![0; CHUNK];
@@ -47,20 +47,20 @@ impl Prepared {
         let path = vacant(place, "unfinished")?;
         let mut new = OpenOptions::new();
         let mut file = new.write(true).create_new(true).mode(mode).open(&path)?;
-        // From here on it is removed if it is not put in its place.
+        // From here on, the drop removes the file if it is not put in its place.
         let prepared = Self { path };
         write(&mut file)?;
         file.sync_all()?;
         Ok(prepared)
     }
 
-    /// Puts the file in its place, unless there is another.
+    /// Puts the file in its place. Fails if another file is there.
     pub(super) fn put(self, place: &Path) -> io::Result<()> {
         fs::hard_link(&self.path, place)?;
         sync_folder(place)
     }
 
-    /// Puts the file in its place, instead of another.
+    /// Puts the file in its place, and replaces another file there.
     pub(super) fn replace(self, place: &Path) -> io::Result<()> {
         fs::rename(&self.path, place)?;
         sync_folder(place)
@@ -69,12 +69,13 @@ impl Prepared {
 
 impl Drop for Prepared {
     fn drop(&mut self) {
-        // In its place it has a second name, or no longer this one.
+        // After `put` the file keeps its second name; after `replace` this name no longer
+        // exists.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// A name beside a file that no file has: the first of `NAME.KIND-1`, `-2` …
+/// Returns the first unused name beside a file: `NAME.KIND-1`, `NAME.KIND-2` and so on.
 pub(super) fn vacant(path: &Path, kind: &str) -> io::Result<PathBuf> {
     let mut number = 1;
     loop {
@@ -87,7 +88,7 @@ pub(super) fn vacant(path: &Path, kind: &str) -> io::Result<PathBuf> {
     }
 }
 
-/// Makes a name durable.
+/// Makes a change of names durable, by a sync of the folder.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),

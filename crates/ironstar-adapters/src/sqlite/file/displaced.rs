@@ -1,9 +1,9 @@
-//! What happened to a file that is open.
+//! Descriptions of displaced files, for the operator.
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
-/// A file is not what it was when it was opened, or was last looked at.
+/// A file that was removed, replaced or overwritten while it was open.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the {part} {} {how} while it was open", path.display())]
 pub(in crate::sqlite) struct Displaced {
@@ -20,14 +20,14 @@ pub(super) enum Part {
     Index,
 }
 
-/// What happened to a file.
+/// The kinds of displacement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum How {
-    /// The path leads nowhere.
+    /// The path leads to no file.
     Removed,
     /// The path leads to another file.
     Replaced,
-    /// The file has another content.
+    /// The content of the file was changed by another program than SQLite.
     Overwritten,
 }
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operator_is_told_which_file_and_what_happened_to_it() {
+    fn message_names_the_file_and_its_displacement() {
         for (part, how, told) in [
             (Part::Main, How::Removed, "database was removed"),
             (

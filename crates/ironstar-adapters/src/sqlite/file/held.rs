@@ -1,9 +1,9 @@
-//! Files that are open here beside SQLite, without taking its locks away.
+//! Files that this process has open beside SQLite, without losing SQLite's locks.
 //!
-//! When a process closes any descriptor of a file, the kernel drops all locks that
-//! the process has on that file (`fcntl(2)`, record locks). SQLite holds such locks
-//! on the database and on its `-shm`. So a descriptor of these files is closed only
-//! when this process has no other descriptor of the same file.
+//! When a process closes any descriptor of a file, the kernel drops all locks that the
+//! process has on that file (`fcntl(2)`, record locks). SQLite holds such locks on the
+//! database and on its `-shm`. So a descriptor of these files is closed only when this
+//! process has no other descriptor of the same file.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::quiet;
 
-/// What tells a file from all others: its device and its inode.
+/// The identity of a file: its device and its inode.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::sqlite) struct Identity {
     pub(super) device: u64,
@@ -29,13 +29,13 @@ impl Identity {
     }
 }
 
-/// Descriptors that are not needed any more, and may not be closed yet.
+/// Descriptors that are no longer needed, but may not be closed yet.
 static RETIRED: Mutex<Vec<(Identity, File)>> = Mutex::new(Vec::new());
 
-/// An open file that SQLite may have locks on.
+/// An open file on which SQLite may have locks.
 #[derive(Debug)]
 pub(in crate::sqlite) struct Held {
-    /// Taken only when this is dropped.
+    /// `None` only during the drop.
     file: Option<File>,
     identity: Identity,
 }
@@ -53,8 +53,8 @@ impl Held {
 
     fn open_with(path: &Path, options: &OpenOptions) -> io::Result<Self> {
         let file = quiet::open(path, options)?;
-        // A failure here closes a descriptor that SQLite may need; the kernel has
-        // no reason to fail on an open file.
+        // If this failed, the return would close a descriptor that SQLite may need. The
+        // kernel has no reason to fail on an open file.
         let identity = Identity::of(&file.metadata()?);
         let file = Some(file);
         Ok(Self { file, identity })
@@ -68,7 +68,7 @@ impl Held {
         self.file().metadata()
     }
 
-    /// How long the file is now, in bytes.
+    /// The present length of the file, in bytes.
     pub(super) fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
@@ -77,13 +77,15 @@ impl Held {
         self.file().read_exact_at(bytes, offset)
     }
 
-    /// Reads what there is, up to the length of the buffer.
+    /// Reads up to the length of the buffer, and returns the number of bytes.
     pub(super) fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file().read_at(bytes, offset)
     }
 
     fn file(&self) -> &File {
-        self.file.as_ref().expect("it is there until the drop")
+        self.file
+            .as_ref()
+            .expect("the file is present until the drop")
     }
 }
 
@@ -95,8 +97,8 @@ impl Drop for Held {
     }
 }
 
-/// Closes the retired descriptors of files that this process has not open otherwise.
-/// Keeps them all where `/proc` does not tell.
+/// Closes the retired descriptors of files that this process has no other descriptor of.
+/// Without `/proc`, it keeps them all.
 fn close_unshared(retired: &mut Vec<(Identity, File)>) {
     let Ok(open) = open_files() else {
         return;
@@ -106,11 +108,12 @@ fn close_unshared(retired: &mut Vec<(Identity, File)>) {
     retired.retain(|(identity, _)| count(&open, *identity) > count(&all, *identity));
 }
 
-/// The files that this process has open, one for each descriptor.
+/// The identities of the files that this process has open, one for each descriptor.
 pub(super) fn open_files() -> io::Result<Vec<Identity>> {
     let mut files = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {
-        // The descriptor of this folder is closed by now; it is no file anyway.
+        // The descriptor of this folder is closed by now. It belongs to no file, so that is
+        // fine.
         if let Ok(metadata) = fs::metadata(entry?.path()) {
             files.push(Identity::of(&metadata));
         }

@@ -1,7 +1,7 @@
-//! Which processes use a file, as far as Linux tells.
+//! Finds the processes that use a file, as far as Linux tells.
 //!
-//! `/proc/locks` names the holders of all locks. What other users' processes have
-//! open is not told to everyone, and nothing is told where there is no `/proc`.
+//! `/proc/locks` lists the holders of all locks. The open files of other users' processes are
+//! not visible to every user. Without `/proc`, this module finds no process.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use super::held::{Held, Identity};
 use super::index::{HEAD, Index, MARKS};
 use super::log::read_start;
 
-/// The byte of the index that readers of the first slot lock. The others follow.
+/// The byte of the index that readers of the first slot lock. The other slots follow.
 const FIRST_MARK: u64 = 123;
 
-/// A process.
+/// The id of a process.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(in crate::sqlite) struct ProcessId(u32);
 
@@ -24,7 +24,7 @@ impl ProcessId {
         Self(process::id())
     }
 
-    /// For the operator.
+    /// Describes the process for the operator.
     pub(in crate::sqlite) fn describe(self) -> String {
         if self == Self::own() {
             return "this server itself".to_owned();
@@ -37,14 +37,14 @@ impl ProcessId {
     }
 }
 
-/// A shared lock on some bytes of a file.
+/// A shared lock on a range of bytes.
 struct Lock {
     holder: ProcessId,
     first: u64,
     last: u64,
 }
 
-/// The processes whose readers keep frames from being brought into the database.
+/// The processes whose readers keep checkpoints from copying frames to the database.
 pub(in crate::sqlite) fn in_the_way(file: Identity, index: &Index) -> Vec<ProcessId> {
     let locks = locks(file)
         .into_iter()
@@ -52,17 +52,17 @@ pub(in crate::sqlite) fn in_the_way(file: Identity, index: &Index) -> Vec<Proces
     distinct(locks.map(|lock| lock.holder).collect())
 }
 
-/// Whether a lock is that of a reader which does not see all frames.
+/// Returns true if the lock belongs to a reader that does not see all frames.
 fn is_in_the_way(lock: &Lock, index: &Index) -> bool {
     (0..MARKS).any(|slot| {
         let byte = FIRST_MARK + slot as u64;
-        // Readers of the first slot read the database itself.
+        // Readers of the first slot read only the database, without the log.
         let is_behind = slot == 0 || index.marks[slot] < index.frames;
         is_behind && (lock.first..=lock.last).contains(&byte)
     })
 }
 
-/// The other processes that have locks on a file.
+/// The other processes that hold locks on a file.
 pub(super) fn others_with_locks(file: Identity) -> Vec<ProcessId> {
     let holders = locks(file).into_iter().map(|lock| lock.holder);
     distinct(
@@ -72,10 +72,10 @@ pub(super) fn others_with_locks(file: Identity) -> Vec<ProcessId> {
     )
 }
 
-/// A process that has a database open with an index or a log that is not beside it
-/// any more, for the operator.
+/// Describes, for the operator, a process that uses a database with an index or log that is
+/// no longer beside it.
 ///
-/// Each process that reads a database through a log has a lock on it, and on the
+/// Each process that reads a database through a log holds a lock on the database, and on the
 /// index (<https://sqlite.org/walformat.html#locks>).
 pub(in crate::sqlite) fn displaced_holder(path: &Path) -> Option<String> {
     let main = Held::open(path).ok()?;
@@ -86,7 +86,7 @@ pub(in crate::sqlite) fn displaced_holder(path: &Path) -> Option<String> {
     let mut versions = [0; 2];
     main.read_exact_at(&mut versions, 18).ok()?;
     if versions != [2, 2] {
-        // It has no log.
+        // The database has no log.
         return None;
     }
     let index = Held::open(&beside(path, "-shm")).ok();
@@ -103,14 +103,14 @@ pub(in crate::sqlite) fn displaced_holder(path: &Path) -> Option<String> {
     users.iter().find(displaced).map(|user| user.describe())
 }
 
-/// What an index says, if it can be read.
+/// Reads the head of an index, if it is valid.
 fn head(index: &Held) -> Option<Index> {
     let mut head = [0; HEAD];
     index.read_exact_at(&mut head, 0).ok()?;
     Index::parse(&head)
 }
 
-/// Whether a log that begins like this is the one that an index is of.
+/// Returns true if an index belongs to the log with this start.
 fn fits(index: &Index, start: &[u8]) -> bool {
     index.frames == 0 || start.get(16..24) == Some(&index.salts[..])
 }
@@ -149,8 +149,8 @@ fn locks(file: Identity) -> Vec<Lock> {
     all.lines().filter_map(|line| lock(line, file)).collect()
 }
 
-/// Reads a line like `1: POSIX  ADVISORY  READ 4242 fe:00:1234 123 123`, if it is
-/// about the file.
+/// Parses a line like `1: POSIX  ADVISORY  READ 4242 fe:00:1234 123 123`, if it is about the
+/// file.
 fn lock(line: &str, file: Identity) -> Option<Lock> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let &[_, "POSIX", _, "READ", holder, on, first, last] = words.as_slice() else {
@@ -167,7 +167,7 @@ fn lock(line: &str, file: Identity) -> Option<Lock> {
     })
 }
 
-/// A device as `/proc` writes it (`makedev(3)` tells how its number is made).
+/// Formats a device as `/proc` writes it (`makedev(3)` describes the number).
 fn kernel_device(device: u64) -> String {
     let major = ((device >> 8) & 0xfff) | ((device >> 32) & !0xfff);
     let minor = (device & 0xff) | ((device >> 12) & !0xff);
@@ -215,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn log_with_other_salts_is_not_the_one_of_an_index() {
+    fn log_with_other_salts_does_not_fit_an_index() {
         let log = |salts: [u8; 8]| [&[0; 16][..], &salts, &[0; 8]].concat();
         let (same, other) = (log([1, 2, 3, 4, 5, 6, 7, 8]), log([8; 8]));
         let full = index(1, [0; MARKS]);
         assert!(fits(&full, &same) && !fits(&full, &other) && !fits(&full, b""));
-        // Nothing is in the log yet.
+        // The log has no frames yet.
         let empty = index(0, [0; MARKS]);
         assert!(fits(&empty, &other) && fits(&empty, b""));
     }
@@ -230,18 +230,20 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a folder");
         let path = folder.path().join("file");
         fs::write(&path, "").expect("a file");
-        let identity = Held::open(&path).expect("it is there").identity();
+        let identity = Held::open(&path).expect("the path exists").identity();
         let mut other = Command::new("sleep")
             .arg("60")
-            .stdin(Stdio::from(File::open(&path).expect("it is there")))
+            .stdin(Stdio::from(File::open(&path).expect("the path exists")))
             .spawn()
-            .expect("it starts");
+            .expect("sleep starts");
         let id = ProcessId(other.id());
         assert!(others_with_descriptors(identity).contains(&id));
-        let elsewhere = Held::open(folder.path()).expect("it is there").identity();
+        let elsewhere = Held::open(folder.path())
+            .expect("the path exists")
+            .identity();
         assert!(!others_with_descriptors(elsewhere).contains(&id));
         other.kill().expect("killed");
-        other.wait().expect("it ends");
+        other.wait().expect("sleep ends");
         assert!(!others_with_descriptors(identity).contains(&id));
     }
 

@@ -1,44 +1,44 @@
 //! The head of SQLite's `-shm`, the index of its write-ahead log
 //! (<https://sqlite.org/walformat.html#the_wal_index_file_format>).
 //!
-//! It says which frames of the log count. Its numbers are in the byte order of the
+//! The head says which frames of the log count. Its numbers have the byte order of the
 //! machine.
 
-/// The length of the head: the header twice, and how far checkpoints came.
+/// The length of the head: two copies of the header, and the progress of checkpoints.
 pub(super) const HEAD: usize = 136;
 
-/// The length of one of the two copies of the header.
+/// The length of one copy of the header.
 const COPY: usize = 48;
 
-/// The part of a copy that its checksum is of.
+/// The length of the part that the checksum of a copy covers.
 const SUMMED: usize = 40;
 
-/// The slots that readers put their marks in.
+/// The number of slots in which readers put their marks.
 pub(super) const MARKS: usize = 5;
 
-/// What the index says.
+/// The content of the head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::sqlite) struct Index {
-    /// As in the header of the log that it belongs to.
+    /// The salts of the log that the index belongs to.
     pub(in crate::sqlite) salts: [u8; 8],
-    /// Counts transactions, from 0 again when SQLite makes the index again.
+    /// The number of transactions. SQLite starts again at 0 when it rebuilds the index.
     pub(in crate::sqlite) changes: u32,
-    /// How many frames of the log are committed.
+    /// The number of committed frames in the log.
     pub(in crate::sqlite) frames: u32,
-    /// How long a page is, in bytes.
+    /// The size of a page, in bytes.
     pub(in crate::sqlite) page_size: u32,
-    /// The checksum of the last frame, as the frame has it.
+    /// The checksum of the last frame, in the byte order of the log.
     pub(in crate::sqlite) checksum: [u8; 8],
-    /// How many frames are in the database, too.
+    /// The number of frames that are certainly in the database, too.
     pub(in crate::sqlite) backfilled: u32,
-    /// How many frames a checkpoint may have brought there.
+    /// The number of frames that a checkpoint may have copied to the database.
     pub(in crate::sqlite) attempted: u32,
-    /// The last frame that readers of each slot may see.
+    /// For each slot, the last frame that its readers may see.
     pub(in crate::sqlite) marks: [u32; MARKS],
 }
 
 impl Index {
-    /// Reads a head. Nothing, if it is being changed, or is none.
+    /// Parses a head. Returns `None` if the head is invalid, or is just being changed.
     pub(super) fn parse(head: &[u8; HEAD]) -> Option<Self> {
         let copy = &head[..COPY];
         let number = |at: usize| {
@@ -57,7 +57,7 @@ impl Index {
             salts: head[32..40].try_into().expect("eight bytes"),
             changes: number(8),
             frames: number(16),
-            // The largest size does not fit, and is written as 1.
+            // The largest size does not fit into 16 bits, and is stored as 1.
             page_size: if page_size == 1 {
                 65_536
             } else {
@@ -68,21 +68,21 @@ impl Index {
             attempted: number(128),
             marks: std::array::from_fn(|slot| number(100 + 4 * slot)),
         };
-        // A commit writes the header again over whatever is there, but not what is
-        // behind it. SQLite never writes the eight bytes that locks stand for.
+        // A commit over other content writes the header again, but not the bytes behind it.
+        // SQLite never writes the eight bytes that stand for locks.
         let is_plausible = index.backfilled <= index.frames
             && index.attempted <= index.frames
             && head[120..128] == [0_u8; 8];
         is_plausible.then_some(index)
     }
 
-    /// Where the log ends, in bytes.
+    /// The end of the committed frames in the log's file, in bytes.
     pub(in crate::sqlite) fn end(&self) -> u64 {
         super::log::end(self.frames, self.page_size)
     }
 }
 
-/// SQLite's checksum over native words.
+/// SQLite's checksum, over words in the byte order of the machine.
 fn checksum(bytes: &[u8]) -> (u32, u32) {
     let (mut first, mut second) = (0_u32, 0_u32);
     for pair in bytes.chunks_exact(8) {

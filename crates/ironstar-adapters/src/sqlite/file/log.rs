@@ -1,55 +1,55 @@
-//! SQLite's `-wal`, the write-ahead log, read without SQLite
+//! A reader of SQLite's `-wal`, the write-ahead log, that does without SQLite
 //! (<https://sqlite.org/walformat.html#the_wal_file_format>).
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The length of the log's header, and of each frame's.
+/// The length of the log's header. The next constant is the length of a frame's header.
 pub(super) const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// Where a frame's checksum is in it.
+/// The bytes of a frame that hold its checksum.
 pub(super) const CHECKSUM: std::ops::Range<usize> = 16..24;
 
-/// The length of a database's header, at the start of its first page.
+/// The length of a database's header, at the start of the first page.
 pub(in crate::sqlite) const DATABASE_HEADER: usize = 100;
 
 /// The header of a database.
 pub(in crate::sqlite) type DatabaseHeader = [u8; DATABASE_HEADER];
 
-/// The first number of a log, whose last bit tells the order of bytes in checksums.
+/// The first number of a log. Its last bit gives the byte order of the checksums.
 const MAGIC: u32 = 0x377f_0682;
 
-/// Where so many frames end, in bytes.
+/// The end of this many frames, in bytes from the start of the log.
 pub(super) fn end(frames: u32, page_size: u32) -> u64 {
     HEADER as u64 + u64::from(frames) * frame_size(page_size)
 }
 
-/// How long a frame is, in bytes.
+/// The length of a frame, in bytes.
 pub(super) fn frame_size(page_size: u32) -> u64 {
     FRAME_HEADER as u64 + u64::from(page_size)
 }
 
-/// The salts in a log's header.
+/// The salts in the header of a log.
 pub(super) fn salts(header: &[u8; HEADER]) -> [u8; 8] {
     header[16..24].try_into().expect("eight bytes")
 }
 
-/// What SQLite would replay of a log.
+/// The part of a log that SQLite would replay.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::sqlite) struct Log {
     pub(super) salts: [u8; 8],
-    /// How many frames are committed.
+    /// The number of committed frames.
     pub(in crate::sqlite) frames: u32,
     pub(super) page_size: u32,
-    /// The database's header after each commit that changed it.
+    /// The header of the database after each commit that changed it.
     pub(in crate::sqlite) headers: Vec<DatabaseHeader>,
-    /// The same of the first frame, if that is a transaction of its own.
+    /// The header in the first frame, if that frame is a whole transaction.
     pub(in crate::sqlite) first: Option<DatabaseHeader>,
 }
 
-/// Reads a log up to its last commit. An empty one, if nothing would be replayed.
+/// Reads a log up to its last commit. Returns an empty log if SQLite would replay nothing.
 pub(in crate::sqlite) fn scan(mut log: impl Read) -> io::Result<Log> {
     let mut header = [0; HEADER];
     if !fill(&mut log, &mut header)? {
@@ -94,16 +94,16 @@ pub(in crate::sqlite) fn scan(mut log: impl Read) -> io::Result<Log> {
     Ok(scanned)
 }
 
-/// A page as a transaction has changed it.
+/// A page with its content after a transaction.
 pub(super) struct Page<'a> {
-    /// Its number, from 1.
+    /// The page number, from 1.
     pub(super) number: u32,
     pub(super) content: &'a [u8],
-    /// Whether the transaction ends with it.
+    /// True if the transaction ends with this page.
     pub(super) is_commit: bool,
 }
 
-/// The pages in so many whole frames.
+/// The pages in a sequence of whole frames.
 pub(super) fn pages(frames: &[u8], page_size: u32) -> impl Iterator<Item = Page<'_>> {
     frames
         .chunks_exact(FRAME_HEADER + page_size as usize)
@@ -114,7 +114,8 @@ pub(super) fn pages(frames: &[u8], page_size: u32) -> impl Iterator<Item = Page<
         })
 }
 
-/// The header of a log, or what there is of it. Tells one log from the next.
+/// Reads the header of a log, or less if the file is shorter. The header differs from log to
+/// log.
 pub(in crate::sqlite) fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(HEADER);
     match File::open(path) {
@@ -125,7 +126,7 @@ pub(in crate::sqlite) fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Fills a buffer. Whether there was enough.
+/// Fills the buffer. Returns false if the log ends too early.
 fn fill(log: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     match log.read_exact(buffer) {
         Ok(()) => Ok(true),
@@ -138,7 +139,7 @@ fn number(bytes: &[u8]) -> u32 {
     u32::from_be_bytes(bytes.try_into().expect("four bytes"))
 }
 
-/// A checksum, as it is written.
+/// Converts a checksum to the bytes in the log.
 fn written((first, second): (u32, u32)) -> [u8; 8] {
     let mut bytes = [0; 8];
     bytes[..4].copy_from_slice(&first.to_be_bytes());
@@ -146,7 +147,7 @@ fn written((first, second): (u32, u32)) -> [u8; 8] {
     bytes
 }
 
-/// SQLite's checksum, over words in one of two orders.
+/// SQLite's checksum, over words in one of two byte orders.
 struct Sum {
     is_big_endian: bool,
 }
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_those_of_whole_frames() {
+    fn only_whole_frames_yield_pages() {
         let frame = |page: u32, size: u32, content: u8| {
             let mut frame = [page.to_be_bytes(), size.to_be_bytes()].concat();
             frame.resize(FRAME_HEADER, 0);

@@ -1,4 +1,4 @@
-//! A look at the files, and what is compared from one look to the next.
+//! A look at the files of a database, and its comparison with the look before.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,50 +14,51 @@ use super::index::{HEAD, Index};
 use super::log::{self, DATABASE_HEADER, DatabaseHeader, HEADER};
 use super::{FileError, Shared, quiet};
 
-/// The least that SQLite makes the index, in bytes.
+/// The smallest size of the index that SQLite makes, in bytes.
 pub(super) const INDEX_PAGE: u64 = 32_768;
 
-/// How many earlier logs are remembered, so that an old index is not taken for a new.
+/// The number of earlier logs that are remembered, so that an old index does not pass for a
+/// new one.
 const REMEMBERED: usize = 8;
 
-/// The longest log whose content is kept here, in bytes. With it, a log that is
-/// overwritten can be written again.
+/// The largest log whose content is kept in memory, in bytes. The content allows the rescue
+/// to write an overwritten log again.
 const MIRRORED: u64 = 16 * 1024 * 1024;
 
-/// The most memory that is kept for the next read of the log, in bytes.
+/// The largest buffer that is kept for the next read of the log, in bytes.
 const MEMORY: usize = 1024 * 1024;
 
-/// How often files are looked at that do not fit together: another process may be
-/// changing them just then.
+/// The number of attempts if the files do not fit together: another process may be changing
+/// them at the same time.
 const LOOKS: u32 = 40;
 
-/// How long to wait between the later of these looks.
+/// The pause between the attempts of the second half.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What the last look has seen.
+/// The state of the files at the last look.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) index: Option<Index>,
     main: Option<(DatabaseHeader, u64)>,
     /// The salts of earlier logs.
     past: VecDeque<[u8; 8]>,
-    /// The log's content, from its start.
+    /// The content of the log, from its start.
     mirror: Vec<u8>,
     /// The last frame of the log.
     last_frame: Vec<u8>,
-    /// The memory for the next read of the log.
+    /// The buffer for the next read of the log.
     memory: Vec<u8>,
 }
 
 impl Seen {
-    /// The whole log as it was at the last look, if it is kept here.
+    /// The whole log at the last look, if it is kept in memory.
     pub(super) fn mirror(&self) -> Option<&[u8]> {
         let end = self.index?.end();
         (self.mirror.len() as u64 == end).then_some(&self.mirror)
     }
 }
 
-/// What does not fit.
+/// Reasons why the files do not fit together.
 enum Misfit {
     Part(Part, How),
     Io(io::Error),
@@ -70,7 +71,7 @@ impl From<io::Error> for Misfit {
 }
 
 impl Shared {
-    /// Looks at everything, and remembers it if it fits.
+    /// Looks at all files, and stores the result if they fit together.
     pub(super) fn look(&self, seen: &mut Seen) -> Result<(), FileError> {
         let unknown = |source| FileError::Unknown {
             path: self.named.clone(),
@@ -87,7 +88,7 @@ impl Shared {
             };
         }
         let [main_size, _, index_size] = sizes;
-        // What is mapped and not there any more ends the process that reads it.
+        // A read of a mapped page that no longer exists would end the process.
         if index_size < INDEX_PAGE {
             return Err(self.displaced(Part::Index, How::Overwritten));
         }
@@ -95,7 +96,8 @@ impl Shared {
         loop {
             match self.compare(seen, main_size) {
                 Ok(()) => return Ok(()),
-                // A file that is removed is misplaced, and so is one that is swapped.
+                // Removed and replaced files were detected above. Other misfits may be
+                // short-lived.
                 Err(_) if looks < LOOKS => {}
                 Err(Misfit::Part(part, how)) => return Err(self.displaced(part, how)),
                 Err(Misfit::Io(error)) => return Err(unknown(error)),
@@ -107,8 +109,9 @@ impl Shared {
         }
     }
 
-    /// The index as it is now, if it can be trusted: it can be read, and is not older
-    /// than the last look. Another process may be changing it just then.
+    /// Returns the present index if it can be trusted: it is valid, and not older than the
+    /// last look. Another process may be changing it at the same time, so this tries several
+    /// times.
     pub(super) fn current_index(&self, seen: &Seen) -> Option<Index> {
         (0..LOOKS).find_map(|_| {
             let index = self.read_index(seen).ok();
@@ -119,7 +122,7 @@ impl Shared {
         })
     }
 
-    /// How long a file is in its place, in bytes, or what happened to that.
+    /// Returns the length of a file in its place, in bytes, or how the file was displaced.
     fn placed(&self, part: Part) -> io::Result<Result<u64, How>> {
         let path = match part {
             Part::Main => &self.named,
@@ -139,9 +142,9 @@ impl Shared {
         })
     }
 
-    /// Compares the heads of the files with each other and with the last look. The
-    /// order matters: SQLite writes the log before the index, and the index before
-    /// it makes the log shorter.
+    /// Compares the heads of the files with each other and with the last look. The order
+    /// matters: SQLite writes the log before the index, and the index before it truncates the
+    /// log.
     fn compare(&self, seen: &mut Seen, main_size: u64) -> Result<(), Misfit> {
         let index = self.read_index(seen)?;
         let mut read = mem::take(&mut seen.memory);
@@ -156,7 +159,7 @@ impl Shared {
                 seen.past.pop_front();
             }
             seen.mirror.clear();
-            // What a checkpoint that had to wait has left.
+            // The mirror may be large if a checkpoint had to wait.
             seen.mirror.shrink_to(MIRRORED as usize / 2);
         }
         seen.mirror.extend_from_slice(&read[added]);
@@ -181,8 +184,8 @@ impl Shared {
         let index = Index::parse(&head).ok_or(OVERWRITTEN)?;
         let is_older = match seen.index {
             Some(last) if last.salts == index.salts => {
-                // SQLite makes an index again that it cannot read. Reads before that may
-                // have believed it.
+                // SQLite rebuilds an index that it cannot read. Earlier reads may have
+                // trusted the broken index.
                 let is_made_again = index.changes < last.changes;
                 is_made_again
                     || index.frames < last.frames
@@ -199,8 +202,8 @@ impl Shared {
         }
     }
 
-    /// Reads what the log has since the last look, as far as it is kept. Returns where
-    /// that was read to, and where the log's last frame was.
+    /// Reads the part of the log that is new since the last look, as far as it is kept in
+    /// memory. Returns two ranges of `read`: the new part, and the log's last frame.
     fn read_log(
         &self,
         index: &Index,
@@ -210,7 +213,7 @@ impl Shared {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Log, How::Overwritten);
 
         if index.frames == 0 {
-            // The log's file still has what was there before.
+            // The file still holds the frames of the log before.
             return Ok((0..0, 0..0));
         }
         let mut header = [0; HEADER];
@@ -222,7 +225,7 @@ impl Shared {
         let frame = log::frame_size(page_size);
         let last = seen.index.filter(|last| last.salts == index.salts);
         let known = last.filter(|last| last.frames > 0);
-        // What is read begins with the last frame of the last look, if there is one.
+        // The read begins with the last frame of the last look, if there is one.
         let begin = |index: &Index| log::end(index.frames - 1, page_size);
         let is_kept = known.is_none_or(|_| !seen.mirror.is_empty()) && index.end() <= MIRRORED;
         let start = match known {
@@ -237,7 +240,8 @@ impl Shared {
             read.resize(length + frame, 0);
         }
         self.read_of_log(&mut read[..length], start)?;
-        // A commit that was under way when the log was cut off makes it as long again.
+        // A commit that was in progress when the log was truncated makes the log as long as
+        // before.
         if known.is_some() && read[..frame] != seen.last_frame {
             return Err(OVERWRITTEN);
         }
@@ -281,10 +285,10 @@ impl Shared {
         };
         let progress = |index: &Index| (index.salts, index.backfilled, index.attempted);
         let is_quiet = index.backfilled == index.attempted;
-        // Only checkpoints change a database that has a log.
+        // With a log, only checkpoints change the database's file.
         let is_untouched = is_quiet && progress(&last) == progress(index);
         let is_changed = header != before || size < size_before;
-        // The first migration gives a database its application's number.
+        // The first migration writes the application's number into the database.
         let is_named = before[68..72] != [0; 4];
         let is_foreign =
             header[..18] != before[..18] || (is_named && header[68..72] != before[68..72]);
@@ -296,12 +300,12 @@ impl Shared {
     }
 }
 
-/// Counts the changes of a database's header.
+/// The change counter in a database's header.
 fn change(header: &DatabaseHeader) -> u32 {
     u32::from_be_bytes(header[24..28].try_into().expect("four bytes"))
 }
 
-/// The file at a path, if there is one.
+/// Returns the identity of the file at a path, if there is one.
 pub(super) fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
     match quiet::find(path) {
         Ok(found) => Ok(Some(found.identity)),
@@ -310,7 +314,7 @@ pub(super) fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
     }
 }
 
-/// A file that ends too early was cut off.
+/// Converts a read error. A file that ends too early was truncated.
 fn cut_off(error: io::Error, part: Part) -> Misfit {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         Misfit::Part(part, How::Overwritten)

@@ -1,9 +1,9 @@
-//! Looks at files that change nothing of them.
+//! Looks at files without changing their metadata.
 //!
-//! Each read would change the time of the last access, and a file whose times were asked
-//! for is given exact ones at its next change (Linux 6.13, multigrain timestamps). Either
-//! way the next sync has to write the file's metadata, too: a second write to the disk
-//! for each commit.
+//! A read changes the time of the last access. A request for a file's times makes the kernel
+//! store exact times at the next change (Linux 6.13, multigrain timestamps). In both cases
+//! the next sync has to write the metadata, too, which is a second write to the disk for each
+//! commit.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,14 +11,15 @@ use std::path::Path;
 
 use super::held::Identity;
 
-/// What is found at a path.
+/// A file that was found at a path.
 pub(super) struct Found {
     pub(super) identity: Identity,
-    /// In bytes.
+    /// The length, in bytes.
     pub(super) size: u64,
 }
 
-/// Opens a file whose reads leave no time. Only its owner may.
+/// Opens a file so that reads do not change its access time. Only the file's owner may do so;
+/// for others, this is a normal open.
 #[cfg(target_os = "linux")]
 pub(super) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -36,7 +37,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
     options.open(path)
 }
 
-/// Finds the file at a path, and does not ask for its times.
+/// Finds the file at a path, without asking for its times.
 #[cfg(target_os = "linux")]
 pub(super) fn find(path: &Path) -> io::Result<Found> {
     use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
@@ -55,7 +56,7 @@ pub(super) fn find(path: &Path) -> io::Result<Found> {
             },
             size: found.stx_size,
         }),
-        // A sandbox may not know this system call.
+        // A sandbox may not allow this system call.
         Err(Errno::NOSYS | Errno::PERM) => find_with_times(path),
         Err(error) => Err(error.into()),
     }
@@ -83,7 +84,7 @@ mod tests {
     use super::{find, find_with_times};
 
     #[test]
-    fn both_ways_find_the_same() {
+    fn quiet_and_plain_lookups_find_the_same_file() {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("file");
         fs::write(&path, "text").expect("written");
@@ -96,10 +97,10 @@ mod tests {
         assert_eq!(missing, Some(std::io::ErrorKind::NotFound));
     }
 
-    /// Can only fail where the file system notes the time of the last access.
+    /// This can only fail on a file system that stores the time of the last access.
     #[cfg(target_os = "linux")]
     #[test]
-    fn read_leaves_no_time() {
+    fn read_does_not_change_the_access_time() {
         use std::fs::OpenOptions;
         use std::io::Read;
         use std::time::{Duration, SystemTime};

@@ -1,15 +1,15 @@
-//! Saves what displaced files hold.
+//! Saves the data of displaced files.
 //!
-//! Nothing here goes through SQLite, since its view may be what is damaged. What
-//! was acknowledged is in the database and in the committed frames of the log, and
-//! both are open here; so they are put back in their places, where the next start
-//! reads them. A place that another file has taken is left alone if a process may
-//! use it, and the copy goes beside it.
+//! This code does not use SQLite, because the damage may be in SQLite's view of the files.
+//! All acknowledged data is in the database and in the committed frames of the log, and this
+//! process has both open. So both are put back in their places, where the next start reads
+//! them. If another file has taken a place and a process may use it, that file stays, and the
+//! copy goes beside it.
 //!
-//! Several processes may have the files open. Each finds out by itself, and they save in
-//! turn. What each of them vouches for is what it saw before its last look, since that
-//! is what its callers have answers of. Each adds what is missing to what those before
-//! it have put back; so nothing is lost that any of them has acknowledged.
+//! Several processes may have the files open. Each detects the displacement by itself, and
+//! they save in turn. Each process vouches for the state of its last look, because its
+//! callers have answers from that state. Each adds the data that the processes before it did
+//! not put back. So no event is lost that any of them has acknowledged.
 
 use std::fmt::{self, Display};
 use std::fs::{self, File, TryLockError};
@@ -27,61 +27,61 @@ use super::log::{Log, scan};
 use super::look::{Seen, identity_at};
 use super::{Shared, beside};
 
-/// What became of the data, for the operator.
+/// The result of a rescue, for the operator.
 pub(super) enum Outcome {
-    /// All of it is where the next start reads it.
+    /// All data is in place for the next start.
     Kept,
-    /// The same, and a log that must not be read has this name now.
+    /// All data is in place, and a log that must not be read was moved to this path.
     Moved(PathBuf),
-    /// It has been put there again.
+    /// The data was put back in place.
     PutBack,
-    /// It has been put there again, but for what followed the last look. A copy has that.
+    /// The data up to the last look was put back in place. The complete log is in this copy.
     Cut(PathBuf),
-    /// A whole copy is beside the database.
+    /// A complete copy is beside the database.
     Beside(PathBuf),
-    /// The content is gone, and with it what only it had.
+    /// The content of this file is lost.
     Lost(Part),
-    /// It could not be saved.
+    /// The data could not be saved.
     Failed(io::Error),
 }
 
 impl Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kept => f.write_str("restart it: the next start reads every acknowledged event"),
+            Self::Kept => f.write_str("restart the server: every acknowledged event is in place"),
             Self::Moved(log) => write!(
                 f,
-                "restart it: the next start reads every acknowledged event; what had the \
-                 log's place was moved to {}",
+                "restart the server: every acknowledged event is in place; a log that must \
+                 not be replayed was moved to {}",
                 log.display()
             ),
             Self::PutBack => f.write_str(
-                "restart it: what it held was put back, and the next start reads every \
+                "restart the server: its data was put back in place, with every \
                  acknowledged event",
             ),
             Self::Cut(copy) => write!(
                 f,
-                "restart it: the next start reads every event that this server has \
-                 acknowledged; what was written since may be wrong, and is only in {}",
+                "restart the server: every event that it has acknowledged is in place; \
+                 later writes may be wrong, and are only in {}",
                 copy.display()
             ),
             Self::Beside(copy) => write!(
                 f,
-                "every acknowledged event was saved in {copy}, with {copy}-wal; to go on with \
-                 it, stop the server and rename both to the database's names",
+                "every acknowledged event was saved in {copy}, with {copy}-wal; to continue with \
+                 this copy, stop the server and rename both to the database's names",
                 copy = copy.display()
             ),
             Self::Lost(Part::Main) => f.write_str(
-                "its former content is gone; stop the server, and restore a backup \
+                "the former content is lost; stop the server, and restore a backup \
                  (docs/BACKUP.md)",
             ),
             Self::Lost(_) => f.write_str(
-                "events since the last checkpoint may be gone; restart it to see which are left, \
+                "events since the last checkpoint may be lost; restart the server to see which are left, \
                  or restore a backup (docs/BACKUP.md)",
             ),
             Self::Failed(error) => write!(
                 f,
-                "what it held could NOT be saved ({error}); do not stop the server before its \
+                "the data could NOT be saved ({error}); do not stop the server before its \
                  files are copied from /proc/{pid}/fd",
                 pid = std::process::id()
             ),
@@ -89,14 +89,14 @@ impl Display for Outcome {
     }
 }
 
-/// How long to wait for other processes that save what they know: they may have to copy
-/// the whole database.
+/// The longest time to wait for other processes that are saving. They may have to copy the
+/// whole database.
 const TURN: Duration = Duration::from_secs(120);
 
-/// How often to ask whether they are done.
+/// The pause between two attempts to get the turn.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Saves what can be saved.
+/// Saves the data as far as possible.
 pub(super) fn rescue(files: &Shared, seen: &Seen) -> Outcome {
     let rescue = Rescue { files, seen };
     let _turn = take_turn(&files.main.path);
@@ -108,10 +108,10 @@ struct Rescue<'a> {
     seen: &'a Seen,
 }
 
-/// What has a place now.
+/// The file at one of the paths now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Place {
-    /// The file that is open here.
+    /// The file that is open in this process.
     Ours,
     /// No file, or an empty one.
     Vacant,
@@ -139,7 +139,7 @@ impl Rescue<'_> {
             Put::Impossible => return self.save_beside(&committed.log),
         };
         if main == Place::Vacant {
-            // After the log, without which it would be an older database.
+            // The log comes first: a database without its log would be an older state.
             let main = &self.files.main;
             Prepared::of_file(&main.path, self.mode()?, &main.held)?.put(&main.path)?;
             if let Outcome::Kept = outcome {
@@ -149,7 +149,7 @@ impl Rescue<'_> {
         Ok(outcome)
     }
 
-    /// Whether another process has put a copy of the database in its place.
+    /// Returns true if another process has already put a copy of the database in its place.
     fn is_copied(&self) -> io::Result<bool> {
         let main = &self.files.main;
         let mut copy = BufReader::with_capacity(CHUNK, File::open(&main.path)?);
@@ -172,17 +172,18 @@ impl Rescue<'_> {
         }
     }
 
-    /// Sees to it that the log is in its place.
+    /// Makes sure that the log is in its place.
     fn put_log(&self, committed: &Committed) -> io::Result<Put> {
         let (path, log) = (&self.files.log.path, &*committed.log);
         let place = self.place(Part::Log)?;
         if log.is_empty() {
             return self.clear_log(place, committed);
         }
-        // What is replaced once is left as it is by processes that vouch for less.
+        // After one process has replaced its log, processes with less certain knowledge keep
+        // that log.
         let is_kept = place != Place::Ours || committed.is_certain;
         if place != Place::Vacant && is_kept && starts_with(path, log)? {
-            // Ours, or one that another server has put back.
+            // This is the log of this process, or a log that another server has put back.
             return Ok(Put::Kept);
         }
         let prepared = Prepared::of_bytes(path, self.mode()?, log)?;
@@ -197,7 +198,7 @@ impl Rescue<'_> {
                 }
                 prepared.replace(path)?;
             }
-            // Another server has put back what it knew, and this one knows more.
+            // Another server has put back its data, and this one has more.
             Place::Taken if is_start(path, log)? => prepared.replace(path)?,
             Place::Vacant | Place::Taken if self.is_used()? => return Ok(Put::Impossible),
             Place::Vacant => prepared.replace(path)?,
@@ -209,13 +210,14 @@ impl Rescue<'_> {
         Ok(Put::Back)
     }
 
-    /// Moves another log, or what is left of ours, away when the database has all of it.
+    /// Moves away another log, or the rest of this process's log, if the database has all
+    /// data.
     fn clear_log(&self, place: Place, committed: &Committed) -> io::Result<Put> {
         let path = &self.files.log.path;
         let kind = match place {
             Place::Ours if committed.is_stale => "stale",
             Place::Ours | Place::Vacant => return Ok(Put::Kept),
-            // Another server has put back what it knew, and it may know more.
+            // Another server has put back its data, and may have more than this one.
             Place::Taken if self.goes_on(&scan(File::open(path)?)?, committed)? => {
                 return Ok(Put::Kept);
             }
@@ -232,8 +234,7 @@ impl Rescue<'_> {
         is_this_or_next(self.files, self.seen, log, committed.backfilled)
     }
 
-    /// Moves a log away that was overwritten, so that the next start does not take
-    /// it for the right one.
+    /// Moves an overwritten log away, so that the next start does not read it.
     fn give_up_log(&self) -> io::Result<Outcome> {
         let path = &self.files.log.path;
         if self.place(Part::Log)? == Place::Ours {
@@ -243,7 +244,7 @@ impl Rescue<'_> {
         Ok(Outcome::Lost(Part::Log))
     }
 
-    /// Copies the database and its log to names of their own.
+    /// Copies the database and its log to unused names.
     fn save_beside(&self, log: &[u8]) -> io::Result<Outcome> {
         let main = &self.files.main;
         let copy = vacant(&main.path, RESCUED)?;
@@ -271,7 +272,7 @@ impl Rescue<'_> {
         })
     }
 
-    /// Whether another process may use what has taken the log's place.
+    /// Returns true if another process may be using the file that has taken the log's place.
     fn is_used(&self) -> io::Result<bool> {
         let index = &self.files.index;
         let new_index = identity_at(&index.path)?.filter(|it| *it != index.held.identity());
@@ -286,9 +287,9 @@ impl Rescue<'_> {
     }
 }
 
-/// Waits until no other process saves what is in this folder, and keeps others waiting
-/// until the file is dropped. A file system without locks has no turns, and a process
-/// that keeps the lock for too long is passed over.
+/// Waits until no other process is saving in this folder. Other processes wait until the
+/// returned file is dropped. On a file system without locks, there are no turns. A process
+/// that holds the lock for too long is ignored.
 fn take_turn(path: &Path) -> Option<File> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
@@ -302,16 +303,16 @@ fn take_turn(path: &Path) -> Option<File> {
     Some(folder)
 }
 
-/// What databases are called that were saved.
+/// The part of a file name that marks saved databases.
 pub(super) const RESCUED: &str = "rescued";
 
-/// What became of a log's place.
+/// The result of putting the log in its place.
 enum Put {
     Kept,
-    /// What must not be read has this name now.
+    /// A log that must not be read was moved to this path.
     Moved(PathBuf),
     Back,
-    /// The whole log is in this copy.
+    /// The complete log is in this copy.
     Cut(PathBuf),
     Impossible,
 }
@@ -323,7 +324,7 @@ fn starts_with(path: &Path, content: &[u8]) -> io::Result<bool> {
     Ok(start == content)
 }
 
-/// Whether a file holds the start of this content.
+/// Returns true if the file's content is the start of this content.
 fn is_start(path: &Path, content: &[u8]) -> io::Result<bool> {
     let start = fs::read(path)?;
     Ok(!start.is_empty() && content.starts_with(&start))

@@ -1,4 +1,4 @@
-//! Resolves names on real files.
+//! Tests that resolve names on real files.
 
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -13,7 +13,7 @@ use super::{DatabaseFile, no_way};
 use crate::sqlite::{OpenError, SqliteUrl};
 use rustix::io::Errno;
 
-/// A folder with files of all kinds.
+/// Creates a folder with files of all kinds.
 fn folder() -> (TempDir, PathBuf) {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().canonicalize().expect("its path");
@@ -34,7 +34,7 @@ fn find(path: impl Into<PathBuf>) -> Result<DatabaseFile, OpenError> {
 }
 
 #[test]
-fn a_name_leads_to_an_absolute_path_without_links() {
+fn name_resolves_to_an_absolute_path_without_links() {
     let (_folder, folder) = folder();
     for (name, path) in [
         ("file.db", "file.db"),
@@ -60,7 +60,7 @@ fn a_name_leads_to_an_absolute_path_without_links() {
 }
 
 #[test]
-fn a_name_that_leads_to_no_file_is_refused() {
+fn name_that_leads_to_no_file_is_refused() {
     let (_folder, folder) = folder();
     let _socket = UnixListener::bind(folder.join("socket")).expect("a socket");
     let made = Command::new("mkfifo").arg(folder.join("pipe")).status();
@@ -109,7 +109,7 @@ fn a_name_that_leads_to_no_file_is_refused() {
 }
 
 #[test]
-fn an_old_file_whose_name_has_an_escape_is_not_passed_over() {
+fn old_file_with_an_escape_in_its_name_is_not_ignored() {
     let (_folder, folder) = folder();
     let find = |name: &str| {
         let url = format!("sqlite:{}/{name}", folder.display());
@@ -130,7 +130,7 @@ fn an_old_file_whose_name_has_an_escape_is_not_passed_over() {
 }
 
 #[test]
-fn a_link_to_an_open_file_that_is_gone_is_refused() {
+fn link_to_an_open_but_removed_file_is_refused() {
     use std::os::fd::AsRawFd;
     let (_folder, folder) = folder();
     let gone = fs::File::create(folder.join("gone.db")).expect("a file");
@@ -143,7 +143,7 @@ fn a_link_to_an_open_file_that_is_gone_is_refused() {
 }
 
 #[test]
-fn a_new_file_is_made_at_the_end_of_a_link_for_its_owner_alone() {
+fn new_file_is_created_at_the_end_of_a_link_for_its_owner_only() {
     let (_folder, folder) = folder();
     let file = find(folder.join("twice")).expect("a place");
     assert!(!file.exists());
@@ -157,7 +157,7 @@ fn a_new_file_is_made_at_the_end_of_a_link_for_its_owner_alone() {
 }
 
 #[test]
-fn a_file_that_takes_the_place_of_another_is_noticed() {
+fn file_that_replaces_another_is_detected() {
     let (_folder, folder) = folder();
     let path = folder.join("file.db");
     let file = find(&path).expect("a place");
@@ -174,7 +174,7 @@ fn a_file_that_takes_the_place_of_another_is_noticed() {
 }
 
 #[test]
-fn each_reason_why_a_path_leads_nowhere_is_told_as_such() {
+fn each_cause_of_an_unusable_path_has_its_own_error() {
     let told = |error: Errno| no_way("/x".into(), error.into());
     assert!(matches!(told(Errno::LOOP), OpenError::Links { .. }));
     assert!(matches!(told(Errno::NOENT), OpenError::NoFolder { .. }));
@@ -188,9 +188,9 @@ fn each_reason_why_a_path_leads_nowhere_is_told_as_such() {
 }
 
 #[test]
-fn file_that_another_process_has_just_made_is_taken() {
+fn file_that_another_process_has_just_created_is_accepted() {
     let (_folder, folder) = folder();
     let found = find(folder.join("new.db")).expect("a path");
     fs::write(folder.join("new.db"), "").expect("written");
-    found.create().expect("it is there");
+    found.create().expect("the file exists");
 }

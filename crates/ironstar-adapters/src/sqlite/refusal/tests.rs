@@ -9,7 +9,7 @@ use super::{Cause, Refusal, cause_of, cause_of_io};
 use crate::sqlite::code;
 
 #[test]
-fn a_system_error_has_a_cause() {
+fn system_error_is_mapped_to_its_cause() {
     let path = Path::new("/proc/self/x.db");
     for (error, expected) in [
         (Errno::ROFS, Some(Cause::ReadOnlyVolume)),
@@ -27,21 +27,21 @@ fn a_system_error_has_a_cause() {
 }
 
 #[test]
-fn a_storage_that_takes_writes_is_not_to_blame() {
+fn writable_storage_is_not_named_as_the_cause() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("x.db");
     fs::write(&path, "").expect("a file");
     for code in [code::READONLY, 778, code::CANTOPEN, code::BUSY] {
         assert_eq!(cause_of(&path, code), None, "{code}");
     }
-    // SQLite needed more than there was, and less is free again.
+    // SQLite needed more space than there was. Some is free again since then.
     assert_eq!(cause_of(&path, code::FULL), Some(Cause::NoSpace));
     let left = fs::read_dir(folder.path()).expect("read").count();
     assert_eq!(left, 1, "the probe leaves nothing behind");
 }
 
 #[test]
-fn a_refusal_names_the_database_and_what_to_do() {
+fn refusal_names_the_database_and_the_remedy() {
     let source = io::Error::from(Errno::IO);
     let refusal = Refusal::new(Path::new("/a/b.db"), Cause::Quota, source);
     assert_eq!(refusal.cause(), &Cause::Quota);

@@ -1,7 +1,7 @@
 use super::{SqliteUrl, UrlError};
 
 #[test]
-fn a_url_names_a_file() {
+fn valid_url_names_a_file() {
     for (url, path) in [
         ("sqlite:ironstar.db", "ironstar.db"),
         ("sqlite://ironstar.db", "ironstar.db"),
@@ -23,13 +23,13 @@ fn a_url_names_a_file() {
     ] {
         let parsed: SqliteUrl = url.parse().expect(url);
         assert_eq!(parsed.path().to_str(), Some(path), "{url}");
-        let again: SqliteUrl = parsed.to_string().parse().expect("what it displays");
+        let again: SqliteUrl = parsed.to_string().parse().expect("the displayed URL");
         assert_eq!(again.path(), parsed.path(), "{url}");
     }
 }
 
 #[test]
-fn a_url_that_names_no_file_is_refused() {
+fn url_without_a_file_is_refused() {
     for url in [
         "ironstar.db",
         "file:ironstar.db",
@@ -55,7 +55,7 @@ fn a_url_that_names_no_file_is_refused() {
 }
 
 #[test]
-fn a_url_that_others_read_differently_is_refused_with_the_form_to_use() {
+fn ambiguous_url_is_refused_with_the_form_to_use() {
     for (url, form) in [
         ("sqlite:file:m.db", "sqlite:m.db"),
         ("sqlite:%66ile:m.db", "sqlite:m.db"),

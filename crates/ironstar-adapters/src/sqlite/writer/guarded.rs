@@ -1,6 +1,6 @@
-//! The connection that writes, which is not closed when its files are displaced.
+//! The connection that writes, which stays open if its files are displaced.
 //!
-//! However the task ends that has it, also by a panic, what displaced files hold is saved.
+//! When the task ends, even by a panic, the data of displaced files is saved.
 
 use std::mem;
 use std::ops::{Deref, DerefMut};
@@ -11,10 +11,10 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::sqlite::file::Files;
 
-/// A connection that is closed only while its files are in their places. Otherwise it
-/// stays open until the process ends: SQLite would remove whatever has the log's name.
+/// A connection that is closed only if its files are in place. Otherwise it stays open until
+/// the process ends, because SQLite would remove the file that now has the log's name.
 pub(super) struct Guarded {
-    /// Taken only when this is closed or dropped.
+    /// `None` only after the close or during the drop.
     connection: Option<SqliteConnection>,
     files: Files,
 }
@@ -25,7 +25,7 @@ impl Guarded {
         Self { connection, files }
     }
 
-    /// Closes the connection, if its files are in their places.
+    /// Closes the connection if its files are in place.
     pub(super) async fn close(mut self) -> Result<(), StoreError> {
         self.files.check()?;
         match self.connection.take() {
@@ -60,4 +60,4 @@ impl Drop for Guarded {
     }
 }
 
-const IS_THERE: &str = "it is there until the drop";
+const IS_THERE: &str = "the connection is present until the drop";

@@ -1,4 +1,4 @@
-//! Requests that are carried out together, or wait together for a lock.
+//! Requests that the task executes together, or that wait together for a lock.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -17,13 +17,14 @@ use crate::sqlite::documents::Changes;
 use crate::sqlite::file::Files;
 use crate::sqlite::refusal::Refusal;
 
-/// What a caller asks of the task.
+/// A request of a caller to the task.
 pub(super) enum Request {
     Append(Append, Answer<Appended, AppendError>),
     Save(Snapshot, Answer<(), StoreError>),
     Project(Project),
     Run(Box<dyn Job>),
-    /// Not given up while the file is locked: the file is closed in any case.
+    /// Unlike the others, never given up while the file is locked: the file is closed in any
+    /// case.
     Close(Answer<(), StoreError>),
 }
 
@@ -34,23 +35,23 @@ pub(super) enum Project {
     Commit(Changes, Answer<(), CommitError>),
 }
 
-/// A change of one statement, which can be tried again.
+/// A change in one statement, which can be tried again.
 pub(super) trait Job: Send {
-    /// Carries it out, and answers if that succeeds and the files are in their places.
+    /// Executes the change. Answers if it succeeds and the files are in place.
     fn attempt<'a>(
         &'a mut self,
         connection: &'a mut SqliteConnection,
         files: &'a Files,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Answers that it was not carried out.
+    /// Answers with an error.
     fn fail(self: Box<Self>, error: StoreError);
 
-    /// Until when the caller waits for a lock.
+    /// The end of the time for which the caller waits for a lock.
     fn patient_until(&self) -> Instant;
 }
 
-/// Where the answer goes, and until when the caller waits for a lock.
+/// The channel for an answer, and the end of the time for which its caller waits for a lock.
 pub(super) struct Answer<T, E> {
     to: oneshot::Sender<Result<T, E>>,
     patient_until: Instant,
@@ -62,7 +63,7 @@ impl<T, E> Answer<T, E> {
     }
 
     pub(super) fn send(self, outcome: Result<T, E>) {
-        // The caller may have gone away. That changes nothing about a commit.
+        // The caller may have gone away. The commit has happened all the same.
         let _ = self.to.send(outcome);
     }
 
@@ -71,14 +72,14 @@ impl<T, E> Answer<T, E> {
     }
 }
 
-/// Requests by kind, in the order in which the task carries the kinds out.
+/// Requests by kind, in the order in which the task executes the kinds.
 #[derive(Default)]
 pub(super) struct Round {
     pub(super) appends: Vec<Append>,
-    /// One for each of the appends.
+    /// One answer for each append.
     pub(super) append_answers: Vec<Answer<Appended, AppendError>>,
     pub(super) snapshots: Vec<Snapshot>,
-    /// One for each of the snapshots.
+    /// One answer for each snapshot.
     pub(super) snapshot_answers: Vec<Answer<(), StoreError>>,
     pub(super) jobs: VecDeque<Box<dyn Job>>,
     pub(super) projects: VecDeque<Project>,
@@ -108,13 +109,13 @@ impl Round {
         self.len() == self.appends.len()
     }
 
-    /// How many requests are to be carried out.
+    /// The number of requests to execute.
     pub(super) fn len(&self) -> usize {
         self.appends.len() + self.snapshots.len() + self.jobs.len() + self.projects.len()
     }
 
-    /// Answers the callers that do not wait for a lock beyond `time`. Returns how many
-    /// callers these are.
+    /// Refuses the requests whose callers do not wait for a lock beyond `time`. Returns the
+    /// number of these requests.
     pub(super) fn give_up(&mut self, time: Instant, why: &Arc<Refusal>) -> usize {
         let before = self.len();
         let locked = || StoreError::unavailable(Arc::clone(why));
@@ -161,7 +162,7 @@ impl Project {
     }
 }
 
-/// Removes those requests, with their answers, that do not wait beyond `time`.
+/// Refuses and removes the requests whose callers do not wait beyond `time`.
 fn give_up_of<R, T, E: From<StoreError>>(
     requests: &mut Vec<R>,
     answers: &mut Vec<Answer<T, E>>,

@@ -1,4 +1,4 @@
-//! What the task does, in rounds.
+//! The task that writes. It works in rounds.
 
 use std::error::Error;
 use std::mem;
@@ -31,28 +31,27 @@ use crate::sqlite::snapshots::{self, SnapshotError};
 use crate::sqlite::{builds, course, documents};
 use crate::system::SteadyClock;
 
-/// How many appends are committed together at the most.
+/// The largest number of appends in one commit.
 const BATCH: usize = 512;
 
-/// How many appends are worth a sync. More may well come while it runs.
+/// The number of appends that are worth a sync. More appends may arrive during the sync.
 const WORTHWHILE: usize = 64;
 
-/// How often old commands are swept, if there is something to commit.
+/// The pause between two removals of old commands, if there are commits.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often the files are looked at, whether or not there is something to commit.
+/// The pause between two looks at the files, with or without commits.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long after a look the next commit begins without one. A look takes some 20 µs. An
-/// append that follows a false index is refused, since the log's end is compared; other
-/// changes are not made without a look.
+/// The age up to which a look counts for the next commit. A look takes about 20 µs. An append
+/// that follows a false index is refused, because the end of the log is compared. All other
+/// changes need a new look.
 const FRESH: Duration = Duration::from_millis(2);
 
-/// How many times as long as it took to sweep a little of a build that has ended,
-/// nothing more of it is swept.
+/// The rest after a sweep of an ended build, as a multiple of the time that the sweep took.
 const SWEEP_REST: u32 = 9;
 
-/// The task's own.
+/// The state of the task.
 pub(super) struct Task {
     connection: Guarded,
     files: Files,
@@ -60,26 +59,27 @@ pub(super) struct Task {
     place: DatabaseFile,
     clock: Arc<SteadyClock>,
     retention: Duration,
-    /// When old commands were swept, by the steady time.
+    /// The steady time of the last removal of old commands.
     swept_at: Option<OffsetDateTime>,
     foresight: Foresight,
-    /// Whether there may be builds that have ended.
+    /// True if there may be ended builds.
     has_ended_builds: bool,
-    /// When the next of their documents are swept.
+    /// The time of the next sweep of their documents.
     sweep_at: Instant,
-    /// When the files are looked at next. A timer that is kept costs nothing in a round;
-    /// one of its own for each round would wake the thread that waits for timers.
+    /// The timer of the next look. A permanent timer costs nothing in a round. A new timer
+    /// for each round would wake the thread that waits for timers.
     look_due: Interval,
-    /// When this task last saw the files in their places.
+    /// The time at which this task last found the files in place.
     seen_at: Option<Instant>,
 }
 
-/// Another process has the file locked. What is left of a round may be tried again.
+/// The error if another process has the file locked. The rest of the round may be tried
+/// again.
 struct Locked(Arc<Refusal>);
 
-/// Waits while more requests come in, up to a batch that is worth its sync:
-/// whoever was answered just now may be about to ask again, and is better
-/// served by this batch than by the next.
+/// Waits while more requests arrive, until the batch is worth its sync. A caller that has
+/// just got its answer may be about to send another request, and this batch serves it earlier
+/// than the next.
 async fn wait_for_more(requests: &mpsc::Receiver<Request>, taken: usize) {
     loop {
         let waiting = requests.len();
@@ -122,13 +122,13 @@ impl Task {
             Ok(foresight) => self.foresight = foresight,
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "the end of the log cannot be read; a restore before the next append goes unnoticed"
+                "the end of the log cannot be read; a restore before the next append is not detected"
             ),
         }
         loop {
             if round.len() == 0 {
                 if !self.receive(&mut requests, &mut taken).await {
-                    // No caller is left to be told how it ended.
+                    // All handles are gone, so no caller could receive the result.
                     let _ = self.close().await;
                     return;
                 }
@@ -162,7 +162,7 @@ impl Task {
         }
     }
 
-    /// Carries out what can be. If the file is locked, the rest stays in the round.
+    /// Executes the round. If the file is locked, the remaining requests stay in the round.
     async fn carry_out(&mut self, round: &mut Round) -> Result<(), Locked> {
         if !round.appends.is_empty() {
             self.append(round).await?;
@@ -179,22 +179,22 @@ impl Task {
         Ok(())
     }
 
-    /// Makes sure that the files are in their places.
+    /// Makes sure that the files are in place.
     fn check(&mut self) -> Result<(), FileError> {
         self.files.check()?;
         self.seen_at = Some(Instant::now());
         Ok(())
     }
 
-    /// Looks at the files. If they are displaced, what they hold is saved before any
-    /// caller is told.
+    /// Looks at the files. If they are displaced, their data is saved before any caller gets
+    /// a refusal.
     fn look(&mut self) {
         if let Err(FileError::Unknown { path, source }) = self.check() {
-            tracing::warn!(%source, "cannot look at the database {}", path.display());
+            tracing::warn!(%source, "cannot check the files of the database {}", path.display());
         }
         if self.files.is_displaced() && !self.files.is_rescued() {
-            // The task does nothing else meanwhile. Others are refused, if there is a
-            // thread for them.
+            // The task does nothing else during the rescue. Other requests are refused
+            // meanwhile, if the runtime has another thread.
             if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
                 block_in_place(|| self.files.rescue());
             } else {
@@ -203,27 +203,27 @@ impl Task {
         }
     }
 
-    /// Looks at the files, stores what the clock shows, and goes on with what a reader
-    /// has held up.
+    /// Looks at the files, stores the state of the clock, and retries a checkpoint that a
+    /// reader has blocked.
     async fn look_now_and_then(&mut self) {
         self.look();
         self.note_the_time().await;
         if !self.files.is_displaced() {
             let (connection, files) = (&mut self.connection, &self.files);
-            // The times that are stored make the log longer, too.
+            // The stored state of the clock makes the log longer, too.
             self.checkpoints.after_batch(connection, files).await;
             self.checkpoints.again(connection, files).await;
         }
         self.look_due.reset();
     }
 
-    /// Saves what displaced files hold, or closes the connection.
+    /// Saves the data of displaced files, or closes the connection.
     async fn close(mut self) -> Result<(), StoreError> {
         self.look();
         self.connection.close().await
     }
 
-    /// Commits appends and answers everyone.
+    /// Commits the appends and answers all callers.
     async fn append(&mut self, round: &mut Round) -> Result<(), Locked> {
         let committed = self.commit_appends(&round.appends).await;
         let committed = self.settled(committed)?;
@@ -238,7 +238,7 @@ impl Task {
             }
             Err(failure) => Arc::new(failure),
         };
-        // If the files are displaced, the log has said so.
+        // If the files are displaced, the rescue has logged that.
         if !self.files.is_displaced() {
             tracing::error!(
                 error = &failure as &dyn Error,
@@ -252,9 +252,9 @@ impl Task {
         Ok(())
     }
 
-    /// What has come of an attempt at the database: it is to be tried again if the file
-    /// was locked, and a failure says what the storage refuses. What displaced files
-    /// hold is saved before callers are told.
+    /// Evaluates an attempt at the database. If the file was locked, the attempt may be
+    /// repeated. Other errors get the cause for which the storage refuses. The data of
+    /// displaced files is saved before callers get their answers.
     fn settled<T, E>(&mut self, outcome: Result<T, E>) -> Result<Result<T, E>, Locked>
     where
         E: Error + From<Refusal> + Send + Sync + 'static,
@@ -268,7 +268,7 @@ impl Task {
             let why = Refusal::new(path, Cause::Locked, error);
             return Err(Locked(Arc::new(why)));
         }
-        // Not by another thread: the system may refuse that just then, too.
+        // This runs on the same thread: the system may be unable to start another one now.
         let cause = result_code(&error).and_then(|code| cause_of(path, code));
         let error = match cause {
             Some(cause) => Refusal::new(path, cause, error).into(),
@@ -297,8 +297,8 @@ impl Task {
         Ok(answers)
     }
 
-    /// Stores what the clock shows, now and again: the next server goes on from there.
-    /// Nothing is written to files that are displaced, or of which that is not known.
+    /// Stores the state of the clock from time to time, so that the next server can continue
+    /// from it. Writes nothing if the files are displaced, or if that is unknown.
     async fn note_the_time(&mut self) {
         let Some(course) = self.clock.to_store() else {
             return;
@@ -309,12 +309,12 @@ impl Task {
         if let Err(error) = course::save(&mut self.connection, course).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "what the clock shows was not stored; trying again later"
+                "the state of the clock was not stored; the server tries again later"
             );
         }
     }
 
-    /// Saves snapshots and answers everyone.
+    /// Saves the snapshots and answers all callers.
     async fn save(&mut self, round: &mut Round) -> Result<(), Locked> {
         let saved = self.save_all(&round.snapshots).await;
         let saved = self.settled(saved)?.map_err(Arc::new);
@@ -331,7 +331,7 @@ impl Task {
         Ok(self.check()?)
     }
 
-    /// Carries out a job and answers, or puts it back.
+    /// Executes a job and answers it, or puts it back into the round.
     async fn job(&mut self, mut job: Box<dyn Job>, round: &mut Round) -> Result<(), Locked> {
         let files = self.files.clone();
         let done = match self.checked() {
@@ -349,7 +349,7 @@ impl Task {
         Ok(())
     }
 
-    /// Changes a read model and answers, or puts the change back.
+    /// Changes a read model and answers, or puts the change back into the round.
     async fn project(&mut self, project: Project, round: &mut Round) -> Result<(), Locked> {
         let (project, locked) = match project {
             Project::Begin(name, version, answer) => {
@@ -403,21 +403,20 @@ impl Task {
 
     async fn commit(&mut self, changes: &Changes) -> Result<(), CommitError> {
         let committed = documents::commit(self.checked()?, changes).await;
-        // Another process may have had it replaced, and have no time to sweep.
+        // Another process may have replaced this build, and may have had no time to sweep it.
         self.has_ended_builds |= matches!(committed, Err(CommitError::Ended));
         self.check().map_err(StoreError::from)?;
         committed
     }
 
-    /// The connection, if the files were not displaced at the last look.
+    /// Returns the connection, unless the last look found displaced files.
     fn checked(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         self.files.check_latched()?;
         Ok(&mut self.connection)
     }
 
-    /// Waits for requests. As long as there are builds that have ended, some of
-    /// that time goes to sweeping them, a little at a time; and the files are looked
-    /// at now and then. Returns whether there will be more requests.
+    /// Waits for requests. Meanwhile, it sweeps ended builds a little at a time, and looks at
+    /// the files from time to time. Returns true if more requests may come.
     async fn receive(
         &mut self,
         requests: &mut mpsc::Receiver<Request>,
@@ -426,7 +425,7 @@ impl Task {
         while !requests.is_closed() {
             let files = self.files.clone();
             let receiving = requests.recv_many(taken, BATCH);
-            // What is due is done first, or it never would be under load.
+            // Due work comes first: under load, it would never get a turn otherwise.
             tokio::select! {
                 biased;
                 () = files.displaced(), if !self.files.is_rescued() => self.look(),
@@ -440,8 +439,8 @@ impl Task {
         requests.recv_many(taken, BATCH).await > 0
     }
 
-    /// Sweeps some of what builds that have ended leave behind, and then lets
-    /// others have the connection for longer than it took.
+    /// Sweeps a part of the ended builds, and then leaves the connection to requests for
+    /// longer than the sweep took.
     async fn sweep_builds(&mut self) {
         let start = Instant::now();
         self.look();
@@ -452,29 +451,29 @@ impl Task {
             }
             tracing::warn!(
                 error = &error as &dyn Error,
-                "builds that have ended were not swept; they will be with the next"
+                "ended builds were not swept; the server tries again with the next build"
             );
             false
         });
         self.sweep_at = Instant::now() + start.elapsed() * SWEEP_REST;
     }
 
-    /// Returns whether there may be more.
+    /// Sweeps once. Returns true if there may be more to sweep.
     async fn sweep_some(&mut self) -> Result<bool, StoreError> {
         let swept = builds::sweep(self.checked()?).await;
         swept.map_err(StoreError::unavailable)
     }
 }
 
-/// Answers the callers that have waited long enough for the lock, and those whose
-/// patience ends before another attempt would.
+/// Refuses the requests whose callers have waited long enough for the lock, or would before
+/// the end of another attempt.
 fn give_up(round: &mut Round, why: &Arc<Refusal>) {
     let given_up = round.give_up(Instant::now() + LOCK_ATTEMPT, why);
     if given_up > 0 {
         tracing::error!(
             error = why as &dyn Error,
             requests = given_up,
-            "requests were given up"
+            "requests were refused, because the database stayed locked"
         );
     }
 }

@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 const RIGHT: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
 
-/// A clock that is set by hand, and what nothing sets.
+/// A clock that the test sets by hand, with an uptime that only passes.
 #[derive(Debug)]
 struct HandClock(Mutex<(OffsetDateTime, Duration)>);
 
@@ -42,15 +42,15 @@ impl Clock for HandClock {
     }
 }
 
-/// Another server, which goes on from what this one has stored.
+/// Starts another server, which continues from the stored state of this one.
 fn restart(steady: &SteadyClock, clock: &Arc<HandClock>) -> SteadyClock {
     clock.pass(HOUR / 2);
-    let stored = steady.to_store().expect("it is worth storing");
+    let stored = steady.to_store().expect("a state to store");
     SteadyClock::resume(clock.clone(), &stored)
 }
 
 #[test]
-fn steady_time_is_that_of_a_clock_that_is_right() {
+fn steady_time_follows_a_correct_clock() {
     let clock = HandClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     assert_eq!(steady.steady(), RIGHT);
@@ -62,7 +62,7 @@ fn steady_time_is_that_of_a_clock_that_is_right() {
 }
 
 #[test]
-fn steady_time_goes_on_when_a_clock_is_corrected() {
+fn steady_time_continues_evenly_when_the_clock_is_corrected() {
     let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
     let steady = SteadyClock::new(clock.clone());
     let began = steady.steady();
@@ -96,12 +96,12 @@ fn wrong_reading_leaves_no_trace_once_it_is_corrected() {
 }
 
 #[test]
-fn server_that_was_started_in_1970_is_restarted_with_the_right_time() {
+fn server_started_in_1970_restarts_with_the_right_time() {
     let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
     let steady = SteadyClock::new(clock.clone());
     let began = steady.steady();
     clock.pass(HOUR / 2);
-    let stored = steady.to_store().expect("it is worth storing");
+    let stored = steady.to_store().expect("a state to store");
     clock.set(RIGHT);
     let steady = SteadyClock::resume(clock.clone(), &stored);
     assert_eq!(steady.steady(), began + HOUR / 2);
@@ -110,21 +110,21 @@ fn server_that_was_started_in_1970_is_restarted_with_the_right_time() {
 }
 
 #[test]
-fn short_pause_between_servers_counts_and_a_long_one_does_not() {
+fn short_pause_between_servers_counts_and_long_pause_does_not() {
     let clock = HandClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     let steady = restart(&steady, &clock);
     clock.set(RIGHT + HOUR);
     assert_eq!(steady.steady(), RIGHT + HOUR);
     clock.pass(HOUR);
-    let stored = steady.to_store().expect("it is worth storing");
+    let stored = steady.to_store().expect("a state to store");
     clock.set(RIGHT + YEAR);
     let steady = SteadyClock::resume(clock, &stored);
     assert_eq!(steady.steady(), RIGHT + HOUR * 2);
 }
 
 #[test]
-fn clock_that_is_behind_what_has_been_goes_on_from_there() {
+fn clock_behind_a_known_moment_continues_from_that_moment() {
     let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
     let steady = SteadyClock::after(clock.clone(), RIGHT);
     assert_eq!(steady.steady(), RIGHT);
@@ -147,7 +147,7 @@ fn jump_is_stored_at_once() {
 }
 
 #[test]
-fn jumps_beyond_those_remembered_still_count() {
+fn jumps_count_after_they_are_summed_up() {
     let clock = HandClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     for _ in 0..MOST_JUMPS * 2 {
@@ -159,13 +159,13 @@ fn jumps_beyond_those_remembered_still_count() {
 }
 
 #[test]
-fn what_cannot_be_read_counts_as_not_stored() {
+fn unreadable_stored_state_is_ignored() {
     let steady = SteadyClock::resume(HandClock::at(RIGHT), "{}[]");
     assert_eq!(steady.steady(), RIGHT);
 }
 
 #[test]
-fn moment_that_was_shown_before_the_clock_was_set_back_is_past() {
+fn moment_shown_before_the_clock_was_set_back_is_past() {
     let clock = HandClock::at(RIGHT + YEAR);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
@@ -178,13 +178,13 @@ fn moment_that_was_shown_before_the_clock_was_set_back_is_past() {
     clock.pass(DAY);
     assert_eq!(steady.age(RIGHT + YEAR), DAY + HOUR);
     assert_eq!(steady.age(RIGHT), DAY);
-    // What it has never shown is still to come.
+    // A time that the clock never showed is still in the future.
     let later = RIGHT + YEAR + 2 * HOUR;
     assert_eq!(steady.age(later), (RIGHT + DAY) - later);
 }
 
 #[test]
-fn moment_that_the_clock_has_skipped_is_that_of_the_jump() {
+fn moment_that_the_clock_skipped_counts_as_the_moment_of_the_jump() {
     let clock = HandClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
@@ -202,7 +202,7 @@ fn moment_that_the_clock_has_skipped_is_that_of_the_jump() {
 }
 
 #[test]
-fn steady_clock_runs_as_long_as_the_one_that_it_reads() {
+fn steady_clock_has_the_uptime_of_the_clock_that_it_reads() {
     let clock = HandClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     clock.pass(HOUR);
@@ -210,14 +210,14 @@ fn steady_clock_runs_as_long_as_the_one_that_it_reads() {
 }
 
 #[test]
-fn moment_just_ahead_of_a_clock_that_went_back_a_little_is_still_to_come() {
+fn moment_just_ahead_of_a_clock_that_went_back_a_little_is_in_the_future() {
     let clock = HandClock::at(RIGHT + YEAR);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
     clock.set(RIGHT);
     steady.now();
     clock.pass(2 * HOUR);
-    let stored = steady.to_store().expect("it is worth storing");
+    let stored = steady.to_store().expect("a state to store");
     clock.set(RIGHT + HOUR + HOUR / 2);
     let steady = SteadyClock::resume(clock.clone(), &stored);
     assert_eq!(steady.age(RIGHT + 2 * HOUR), -time::Duration::minutes(30));
@@ -226,7 +226,7 @@ fn moment_just_ahead_of_a_clock_that_went_back_a_little_is_still_to_come() {
 }
 
 #[test]
-fn moment_that_was_shown_is_not_hidden_by_a_later_jump_over_it() {
+fn later_jump_over_a_shown_moment_does_not_hide_it() {
     let clock = HandClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
@@ -238,12 +238,12 @@ fn moment_that_was_shown_is_not_hidden_by_a_later_jump_over_it() {
     steady.now();
     clock.pass(DAY);
     assert_eq!(steady.age(RIGHT - DAY), DAY + HOUR + DAY);
-    // This was never shown.
+    // The clock never showed this time.
     assert_eq!(steady.age(RIGHT + HOUR / 2), DAY);
 }
 
 #[test]
-fn moment_to_come_that_a_wrong_reading_has_skipped_is_still_to_come() {
+fn future_moment_stays_in_the_future_after_a_wrong_reading_skipped_it() {
     let clock = HandClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
@@ -251,5 +251,9 @@ fn moment_to_come_that_a_wrong_reading_has_skipped_is_still_to_come() {
     steady.now();
     clock.set(RIGHT);
     assert_eq!(steady.age(RIGHT + DAY), -time::Duration::DAY);
-    assert_eq!(steady.age(RIGHT + YEAR), Duration::ZERO, "it was shown");
+    assert_eq!(
+        steady.age(RIGHT + YEAR),
+        Duration::ZERO,
+        "the clock showed it"
+    );
 }

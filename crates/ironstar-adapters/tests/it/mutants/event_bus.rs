@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::contract::each_breaks_its_rule_and_no_other;
 
-/// Each rule, and what is broken to see it fail.
+/// The rules, each with the mutation that breaks it.
 const MUTANTS: &[(&str, Mutation)] = &[
     ("delivers-what-matches", Mutation::IgnoresTheExpression),
     ("every-subscriber", Mutation::ReplacesSameExpression),
@@ -61,7 +61,7 @@ impl Mutant {
                 continue;
             }
             if self.is(Mutation::WaitsForSlowSubscribers) {
-                // A dropped subscription is fine.
+                // A dropped subscription is not an error here.
                 let _ = queue.send(message.clone()).await;
             } else if queue.try_send(message.clone()).is_err()
                 && queue.is_closed()

@@ -1,4 +1,4 @@
-//! Broken event stores, each around one that works.
+//! Broken event stores, each a wrapper of a working one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -16,7 +16,7 @@ use ironstar_ports::{
 
 use crate::contract::each_breaks_its_rule_and_no_other;
 
-/// Each rule, and what is broken to see it fail.
+/// The rules, each with the mutation that breaks it.
 const MUTANTS: &[(&str, Mutation)] = &[
     ("empty-store", Mutation::HeadStartsAtOne),
     ("round-trip", Mutation::ForgetsSchemaVersion),
@@ -109,11 +109,11 @@ async fn each_mutant_breaks_its_rule_and_no_other() {
 struct Mutant {
     mutation: Mutation,
     inner: MemoryEventStore,
-    /// How many appends are under way.
+    /// The number of appends in progress.
     in_flight: AtomicU64,
-    /// Positions that were burned, as the inner positions that they follow.
+    /// Burned positions. Each entry is the inner position that the burned one follows.
     burned: Mutex<Vec<Position>>,
-    /// What the mutant itself remembers of commands.
+    /// The commands that the mutant itself remembers.
     commands: Mutex<HashMap<CommandKey, Outcome>>,
 }
 
@@ -132,7 +132,7 @@ impl Mutant {
         self.mutation == mutation
     }
 
-    /// What the mutation makes of an append before the store sees it.
+    /// Applies the mutation to an append before the store gets it.
     async fn distort(&self, append: &mut Append) {
         if let Some(command) = &mut append.command {
             if self.is(Mutation::ForgetsSecondKeys) {
@@ -180,7 +180,7 @@ impl Mutant {
         Some(events.expect("read").last()?.sequence)
     }
 
-    /// An append with a mutation that is about commands; nothing if it is not.
+    /// Executes an append with a mutation of commands. Returns `None` for other mutations.
     async fn append_command(&self, append: &Append) -> Option<Result<Appended, AppendError>> {
         let command = append.command.as_ref()?;
         let count = count_events(append);
@@ -224,7 +224,7 @@ impl Mutant {
                 });
             }
             tokio::task::yield_now().await;
-            // Under a key that nobody else has.
+            // Under a key that no other caller has.
             let mut once = append.clone();
             let own = SystemIdSource.next_id().to_string();
             once.command = Some(CommandRecord::new(
@@ -324,7 +324,7 @@ impl Mutant {
         }
     }
 
-    /// Where an event appears to be, given the burned positions.
+    /// Returns the position at which an event appears, after the burned positions.
     fn displace(&self, position: Position) -> Position {
         let burned = self.burned.lock().expect("the lock");
         let below = burned.iter().filter(|&&burned| burned < position).count();

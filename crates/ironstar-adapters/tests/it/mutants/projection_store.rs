@@ -1,4 +1,4 @@
-//! Broken projection stores, each around one that works.
+//! Broken projection stores, each a wrapper of a working one.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use ironstar_ports::{
 
 use crate::contract::each_breaks_its_rule_and_no_other;
 
-/// Each rule, and what is broken to see it fail.
+/// The rules, each with the mutation that breaks it.
 const MUTANTS: &[(&str, Mutation)] = &[
     ("document-round-trip", Mutation::ForgetsTheSortText),
     ("document-put-again", Mutation::ListsWhereItWas),
@@ -102,9 +102,9 @@ async fn each_mutant_breaks_its_rule_and_no_other() {
 struct Mutant {
     mutation: Mutation,
     inner: MemoryProjectionStore,
-    /// A build that has ended, whose number is to be used again.
+    /// An ended build, whose number the mutant uses again.
     free: Mutex<Option<BuildId>>,
-    /// What was found in a build before it ended.
+    /// The documents of a build from before it ended.
     ended: Mutex<Option<Found>>,
 }
 
@@ -127,7 +127,7 @@ impl Mutant {
         builds.find(|build| build.id == id)
     }
 
-    /// The live build of a projection, or the other one.
+    /// The live build of a projection, or its build in progress.
     async fn build_of(&self, name: &str, is_live: bool) -> Option<Build> {
         let mut builds = self.inner.builds().await.expect("read").into_iter();
         builds.find(|build| build.name == name && (build.state == BuildState::Live) == is_live)
@@ -138,8 +138,8 @@ impl Mutant {
         self.inner.find(&source, query).await.expect("read")
     }
 
-    /// What the mutation does before a build begins or goes on. Returns the
-    /// version that it takes it for.
+    /// Applies the mutation before a build begins or continues. Returns the version that the
+    /// mutant uses.
     async fn before_begin(&self, under_way: &Build, version: u32) -> u32 {
         let is_cancelled = under_way.state == BuildState::Cancelled;
         let is_ended = self.is(Mutation::BeginsAnew) && !is_cancelled
@@ -162,7 +162,7 @@ impl Mutant {
         version
     }
 
-    /// An update with a mutation that is about its kind; nothing if it is not.
+    /// Executes an update with a mutation of its kind. Returns `None` for other mutations.
     async fn update_mutated(&self, build: &Build, update: &BuildUpdate) -> Option<()> {
         let is_cancelled = build.state == BuildState::Cancelled;
         let is_live = build.state == BuildState::Live;
@@ -188,7 +188,7 @@ impl Mutant {
         }
     }
 
-    /// Has a failure that is late reported, as one at the event that comes next.
+    /// Reports a late failure as if it were at the next event.
     async fn before_failure(&self, build: &Build, failure: &Failure) {
         let is_at = |skipped: &Skipped| skipped.position == failure.position;
         let is_skipped = build.skipped.iter().any(is_at);
@@ -200,7 +200,7 @@ impl Mutant {
         }
     }
 
-    /// Has a failure reported that is not late, wherever it was.
+    /// Reports a failure at a position that is not late.
     async fn fail(&self, build: &Build, failure: Failure) {
         let last = build.skipped.last().map(|skipped| skipped.position);
         let position = build
@@ -213,7 +213,7 @@ impl Mutant {
             ..failure
         };
         let failed = self.inner.update(build.id, BuildUpdate::Fail(failure));
-        failed.await.expect("it fails");
+        failed.await.expect("a failure");
     }
 
     async fn before_promotion(&self, build: &Build) {
@@ -225,7 +225,7 @@ impl Mutant {
         }
         if self.is(Mutation::PromotesCancelled) && build.state == BuildState::Cancelled {
             let resumed = self.inner.begin(&build.name, build.version).await;
-            resumed.expect("it goes on");
+            resumed.expect("a build");
         }
         if self.is(Mutation::PromotesWhatIsBehind)
             && let Some(live) = &live
@@ -241,13 +241,13 @@ impl Mutant {
         }
     }
 
-    /// Keeps what is found in a build that is about to end.
+    /// Stores the documents of a build that is about to end.
     async fn keep(&self, build: BuildId) {
         let found = self.inner_find(build, &DocumentQuery::default()).await;
         *self.ended.lock().expect("the lock") = found;
     }
 
-    /// What the mutation makes of a commit before the store sees it.
+    /// Applies the mutation to a commit before the store gets it.
     async fn distort(&self, batch: &mut DocumentBatch) {
         if self.is(Mutation::RemovesNothing) {
             let is_put = |change: &DocumentChange| matches!(change, DocumentChange::Put(_));
@@ -267,7 +267,7 @@ impl Mutant {
         };
         if self.is(Mutation::ChecksBeforeItWrites) && build.checkpoint == batch.from {
             tokio::task::yield_now().await;
-            let now = self.build(batch.build).await.expect("it has not ended");
+            let now = self.build(batch.build).await.expect("a build");
             batch.from = now.checkpoint;
         }
         if self.is(Mutation::IgnoresTheMark) && build.checkpoint.position == batch.from.position {
@@ -286,7 +286,7 @@ impl Mutant {
         Document { place, ..document }
     }
 
-    /// What the mutation does to a commit that was refused.
+    /// Applies the mutation to a refused commit.
     async fn after_refusal(
         &self,
         mut batch: DocumentBatch,
@@ -317,8 +317,8 @@ impl Mutant {
         Err(refusal)
     }
 
-    /// What the mutation makes of a query before the store sees it. Pages of
-    /// several collections have a mutation of their own.
+    /// Applies the mutation to a query before the store gets it. Pages of several collections
+    /// have their own mutation.
     fn distort_query(&self, query: &mut DocumentQuery) {
         if self.is(Mutation::FindsTheFirstKeyOnly) {
             query.keys.truncate(1);
@@ -335,7 +335,7 @@ impl Mutant {
         }
     }
 
-    /// What the mutation makes of what was found.
+    /// Applies the mutation to the result of a query.
     async fn distort_found(&self, found: &mut Found, query: &DocumentQuery) {
         if self.is(Mutation::ForgetsTheSortText) {
             for place in found
@@ -348,10 +348,7 @@ impl Mutant {
         }
         if self.is(Mutation::FindsInAnyBuild) && !query.keys.is_empty() {
             for build in self.inner.builds().await.expect("read") {
-                let any = self
-                    .inner_find(build.id, query)
-                    .await
-                    .expect("it is listed");
+                let any = self.inner_find(build.id, query).await.expect("a build");
                 if !any.keyed.is_empty() {
                     found.keyed = any.keyed;
                 }
@@ -359,10 +356,7 @@ impl Mutant {
         }
         if self.is(Mutation::ReadsInTwoSteps) {
             tokio::task::yield_now().await;
-            let later = self
-                .inner_find(found.build, query)
-                .await
-                .expect("it goes on");
+            let later = self.inner_find(found.build, query).await.expect("a build");
             found.page = later.page;
         }
         if self.is(Mutation::IgnoresCase) {
@@ -386,7 +380,7 @@ impl Mutant {
                     page: Some(page),
                 };
                 let one = self.inner_find(found.build, &page).await;
-                found.page.extend(one.expect("it goes on").page);
+                found.page.extend(one.expect("a build").page);
             }
             found.page.truncate(page.limit);
         }

@@ -11,7 +11,7 @@ use ironstar_ports::{SecretStore, StoreError};
 
 use crate::contract::each_breaks_its_rule_and_no_other;
 
-/// Each rule, and what is broken to see it fail.
+/// The rules, each with the mutation that breaks it.
 const MUTANTS: &[(&str, Mutation)] = &[
     ("secret-is-kept", Mutation::TakesTheSecond),
     ("secret-of-each-name", Mutation::IgnoresTheName),
@@ -53,13 +53,13 @@ impl SecretStore for Mutant {
     async fn secret(&self, name: &str, new: [u8; 32]) -> Result<[u8; 32], StoreError> {
         let is_first = !self.asked.swap(true, SeqCst);
         match self.mutation {
-            // The first is told, and not kept. Those who come with it are not told
-            // before it is.
+            // The first secret is returned, but not stored. Concurrent callers must not get
+            // their answer before that.
             Mutation::TakesTheSecond if is_first && new == [1; 32] => Ok(new),
             Mutation::IgnoresTheName => self.inner.secret("", new).await,
             Mutation::LooksBeforeItKeeps if is_first => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                // Unless somebody came in between, it is kept.
+                // The store keeps this secret, unless another caller was faster.
                 self.inner.secret(name, new).await?;
                 Ok(new)
             }

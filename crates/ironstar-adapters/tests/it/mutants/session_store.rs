@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::contract::each_breaks_its_rule_and_no_other;
 
-/// Each rule, and what is broken to see it fail.
+/// The rules, each with the mutation that breaks it.
 const MUTANTS: &[(&str, Mutation)] = &[
     ("session-round-trip", Mutation::MendsTheText),
     ("session-of-each-name", Mutation::FindsAnother),
@@ -72,7 +72,7 @@ async fn each_mutant_breaks_its_rule_and_no_other() {
 struct Mutant {
     mutation: Mutation,
     inner: MemorySessionStore,
-    /// What was taken, and is still there.
+    /// The sessions that were taken, but are still in the store.
     left: Mutex<HashSet<SessionHash>>,
 }
 
@@ -89,7 +89,7 @@ impl Mutant {
         self.mutation == mutation
     }
 
-    /// Before anything had expired, if that is the mutation.
+    /// Returns a time before any session expired, if this is the mutation.
     fn time(&self, mutation: Mutation, now: OffsetDateTime) -> OffsetDateTime {
         if self.is(mutation) {
             OffsetDateTime::UNIX_EPOCH
@@ -125,7 +125,7 @@ impl SessionStore for Mutant {
             && self.is(Mutation::MendsTheText)
         {
             let text = loaded.data.as_str().replace('🦀', "?");
-            loaded.data = Payload::from_text(text).expect("it is JSON");
+            loaded.data = Payload::from_text(text).expect("JSON");
         }
         Ok(loaded)
     }
@@ -141,8 +141,13 @@ impl SessionStore for Mutant {
         match (known, self.mutation) {
             (Some(known), Mutation::KeepsWhatItHolds) if new.id == *old => new.data = known.data,
             (Some(known), Mutation::LeavesTheOldName) if new.id != *old => {
-                // Once, so that of many one does.
-                if !self.left.lock().expect("nobody panics").insert(*old) {
+                // Only the first of several concurrent calls succeeds.
+                if !self
+                    .left
+                    .lock()
+                    .expect("the lock is not poisoned")
+                    .insert(*old)
+                {
                     return Ok(false);
                 }
                 let replaced = self.inner.replace(old, new, now).await?;
@@ -158,7 +163,7 @@ impl SessionStore for Mutant {
                 self.inner.take(old, now).await?;
                 return Ok(true);
             }
-            // Not in the place of one that has expired.
+            // Does not replace an expired session.
             (None, Mutation::ReplaceCreates) if new.id == *old => {
                 return Ok(self.inner.create(new).await.is_ok());
             }
@@ -174,7 +179,7 @@ impl SessionStore for Mutant {
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let now = self.time(Mutation::ProlongsTheExpired, now);
-        let data = Payload::from_text("{}".to_owned()).expect("it is JSON");
+        let data = Payload::from_text("{}".to_owned()).expect("JSON");
         let new = StoredSession {
             id: *id,
             data,
@@ -185,7 +190,7 @@ impl SessionStore for Mutant {
         }
         let was_there = self.inner.prolong(id, expires_at, now).await?;
         if !was_there && self.is(Mutation::ProlongCreates) {
-            // Not in the place of one that has expired.
+            // Does not replace an expired session.
             return Ok(self.inner.create(new).await.is_ok());
         }
         Ok(was_there)
@@ -199,7 +204,11 @@ impl SessionStore for Mutant {
         let now = self.time(Mutation::TakesTheExpired, now);
         if self.is(Mutation::TakeLeavesIt) {
             let found = self.inner.load(id, now).await?;
-            let is_first = self.left.lock().expect("nobody panics").insert(*id);
+            let is_first = self
+                .left
+                .lock()
+                .expect("the lock is not poisoned")
+                .insert(*id);
             return Ok(found.filter(|_| is_first));
         }
         if self.is(Mutation::LooksBeforeItTakes) {

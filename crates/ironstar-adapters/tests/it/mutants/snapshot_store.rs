@@ -9,7 +9,7 @@ use ironstar_ports::{Snapshot, SnapshotStore, StoreError, StreamId};
 
 use crate::contract::each_breaks_its_rule_and_no_other;
 
-/// Each rule, and what is broken to see it fail.
+/// The rules, each with the mutation that breaks it.
 const MUTANTS: &[(&str, Mutation)] = &[
     ("snapshot-round-trip", Mutation::ForgetsTheFingerprint),
     ("snapshot-of-each-stream", Mutation::IgnoresTheType),
@@ -43,7 +43,7 @@ impl Mutant {
         })
     }
 
-    /// What the store takes for the stream.
+    /// The stream under which the mutant stores a snapshot.
     fn stream(&self, stream: &StreamId) -> StreamId {
         match self.mutation {
             Mutation::IgnoresTheType => StreamId::new("", &*stream.aggregate_id),

@@ -1,6 +1,6 @@
-//! The files of a database are removed, replaced, overwritten or cut off while it is
-//! open. The next commit is refused, and a server that starts on what is left finds all
-//! that was acknowledged.
+//! Tests that remove, replace, overwrite or truncate the files of an open database. The store
+//! must refuse the next commit. A server that starts on the remaining files must find every
+//! acknowledged event.
 
 mod shared;
 mod victim;
@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use self::victim::{BEFORE, JUNK, Victim};
 use super::{append_one, event, looks_again, open, raw};
 
-/// What is done to the files, what the refusal says, and what is beside them then.
+/// The name of a fault, the fault, the reason in the refusal, and the files that are then
+/// beside the database.
 type Case = (
     &'static str,
     fn(&Victim),
@@ -142,7 +143,7 @@ const CASES: &[Case] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_is_saved_whatever_happens_to_files() {
+async fn acknowledged_events_survive_every_displacement() {
     for (what, fault, why, beside) in CASES {
         let victim = Victim::new().await;
         fault(&victim);
@@ -163,7 +164,7 @@ async fn database_is_saved_beside_one_that_took_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn overwritten_database_is_left_alone() {
+async fn overwritten_database_is_left_unchanged() {
     let victim = Victim::new().await;
     victim.overwrite("", 0, JUNK.as_bytes());
     victim.assert_refused("Main Overwritten").await;
@@ -171,7 +172,7 @@ async fn overwritten_database_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn database_that_is_cut_off_is_noticed() {
+async fn truncated_database_is_detected() {
     let victim = Victim::new().await;
     victim.checkpoint("PASSIVE").await;
     append_one(&victim.store).await.expect("appended");
@@ -179,9 +180,9 @@ async fn database_that_is_cut_off_is_noticed() {
     victim.assert_refused("Main Overwritten").await;
 }
 
-/// An operator has copied the files while the database was open, and puts them back.
+/// An operator copies the files while the database is open, and later puts them back.
 #[tokio::test(flavor = "multi_thread")]
-async fn earlier_files_are_noticed() {
+async fn earlier_files_are_detected() {
     for (suffix, why) in [("-wal", "Log Overwritten"), ("-shm", "Index Overwritten")] {
         let victim = Victim::new().await;
         let earlier = victim.read(suffix);
@@ -193,9 +194,9 @@ async fn earlier_files_are_noticed() {
     }
 }
 
-/// The index tells of a log that was begun before the one that is there.
+/// The index describes a log that is older than the present one.
 #[tokio::test(flavor = "multi_thread")]
-async fn index_of_an_earlier_log_is_noticed() {
+async fn index_of_an_earlier_log_is_detected() {
     let victim = Victim::new().await;
     let (log, index) = (victim.read("-wal"), victim.read("-shm"));
     victim.checkpoint("RESTART").await;
@@ -208,9 +209,9 @@ async fn index_of_an_earlier_log_is_noticed() {
     assert_eq!(victim.head_after_kill("").await, BEFORE + 2);
 }
 
-/// The database has all of the log, which is replayed no more.
+/// The database has all frames of the log, so the next start must not replay it.
 #[tokio::test(flavor = "multi_thread")]
-async fn log_that_the_database_has_all_of_is_moved_away() {
+async fn completely_checkpointed_log_is_moved_away() {
     let victim = Victim::new().await;
     victim.checkpoint("PASSIVE").await;
     append_one(&victim.store).await.expect("appended");
@@ -221,9 +222,9 @@ async fn log_that_the_database_has_all_of_is_moved_away() {
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
 
-/// The same, and that is not what is noticed first.
+/// As before, but another fault is detected first.
 #[tokio::test(flavor = "multi_thread")]
-async fn log_that_the_database_has_all_of_is_moved_away_whatever_else_is_wrong() {
+async fn completely_checkpointed_log_is_moved_away_after_other_faults() {
     for (suffix, why) in [("-shm", "Index Removed"), ("", "Main Removed")] {
         let victim = Victim::new().await;
         victim.checkpoint("PASSIVE").await;
@@ -237,7 +238,7 @@ async fn log_that_the_database_has_all_of_is_moved_away_whatever_else_is_wrong()
     }
 }
 
-/// A log is begun anew in a file that has an earlier one.
+/// A new log begins in a file that still contains an earlier one.
 #[tokio::test(flavor = "multi_thread")]
 async fn log_that_was_begun_again_is_saved() {
     for mode in ["RESTART", "TRUNCATE"] {
@@ -250,7 +251,7 @@ async fn log_that_was_begun_again_is_saved() {
     }
 }
 
-/// 16 MiB of a log are kept in memory; what is longer is lost with its file.
+/// Up to 16 MiB of a log are kept in memory. A longer log is lost with its file.
 #[tokio::test(flavor = "multi_thread")]
 async fn overwritten_log_is_given_up_if_it_is_too_long() {
     const MIB: usize = 1024 * 1024;
@@ -262,7 +263,7 @@ async fn overwritten_log_is_given_up_if_it_is_too_long() {
             sqlx::query(statement)
                 .execute(&mut reader)
                 .await
-                .expect("it reads");
+                .expect("a read");
         }
         for _ in 0..mebibytes {
             let payload = Payload::of(&json!({"text": "x".repeat(MIB)})).expect("JSON");
@@ -281,9 +282,9 @@ async fn overwritten_log_is_given_up_if_it_is_too_long() {
     }
 }
 
-/// The operator's name for the database is followed again at each look.
+/// Each look follows the operator's name for the database again.
 #[tokio::test(flavor = "multi_thread")]
-async fn link_that_leads_elsewhere_is_noticed() {
+async fn link_that_leads_elsewhere_is_detected() {
     let directory = TempDir::new().expect("a directory");
     let [one, two] = ["one", "two"].map(|name| directory.path().join(name));
     for folder in [&one, &two] {
@@ -300,7 +301,9 @@ async fn link_that_leads_elsewhere_is_noticed() {
     append_one(&store).await.expect("appended");
     to(&two);
     looks_again().await;
-    let refused = append_one(&store).await.expect_err("it leads elsewhere");
+    let refused = append_one(&store)
+        .await
+        .expect_err("the link leads elsewhere");
     assert!(
         format!("{refused:?}").contains("how: Replaced"),
         "{refused:?}"
@@ -317,9 +320,9 @@ async fn empty_log_is_not_put_back() {
     assert_eq!(victim.head_after_kill("").await, BEFORE);
 }
 
-/// An earlier copy of the log would take the database back.
+/// An earlier copy of the log would make the database older.
 #[tokio::test(flavor = "multi_thread")]
-async fn log_that_ends_before_what_the_database_has_is_moved_away() {
+async fn log_that_ends_before_the_frames_of_the_database_is_moved_away() {
     let victim = Victim::new().await;
     let end = usize::try_from(victim.end_of_log()).expect("a length");
     let mut earlier = victim.read("-wal");
@@ -334,12 +337,12 @@ async fn log_that_ends_before_what_the_database_has_is_moved_away() {
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
 
-/// The log has nothing to save, and is left as it is.
+/// The log has no data to save, and stays unchanged.
 #[tokio::test(flavor = "multi_thread")]
-async fn overwritten_index_of_an_empty_log_is_noticed() {
+async fn overwritten_index_of_an_empty_log_is_detected() {
     let victim = Victim::new().await;
     victim.checkpoint("TRUNCATE").await;
-    // Until the store has looked at the files once more.
+    // Wait until the store has looked at the files again.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     victim.overwrite("-shm", 0, JUNK.repeat(100).as_bytes());
     victim.assert_refused("Index Overwritten").await;

@@ -1,4 +1,4 @@
-//! Another process writes, so that the store has to wait.
+//! Another process holds the write lock, so the store has to wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::projections::batch;
 use super::sessions::session;
 use super::{append_one, raw, url};
 
-/// Far longer than it takes to ask for everything, and than an attempt.
+/// Far longer than sending all requests takes, and than one attempt.
 const PATIENCE: Duration = Duration::from_millis(700);
 
 async fn open(directory: &TempDir, patience: Duration) -> SqliteEventStore {
@@ -29,7 +29,7 @@ async fn open(directory: &TempDir, patience: Duration) -> SqliteEventStore {
     )
 }
 
-/// Holds the lock of those who write.
+/// Takes the write lock.
 async fn lock(directory: &TempDir) -> SqliteConnection {
     let mut other = raw(url(directory).path()).await;
     run(&mut other, "BEGIN IMMEDIATE").await;
@@ -41,7 +41,7 @@ async fn run(connection: &mut SqliteConnection, statement: &'static str) {
     outcome.expect("carried out");
 }
 
-/// Requests of each kind. They answer with what went wrong.
+/// Requests of each kind. Each returns the text of its error, if it fails.
 async fn requests(store: &SqliteEventStore) -> Vec<BoxFuture<'_, Option<String>>> {
     let said = |error: &dyn std::error::Error| {
         let cause = std::iter::successors(error.source(), |error| error.source());
@@ -104,8 +104,8 @@ pub(super) fn snapshot() -> Snapshot {
     }
 }
 
-/// The lock is released as soon as the first request has waited in vain. Requests that
-/// had to wait for that one would succeed now.
+/// The lock is released as soon as the first request has waited too long. If other requests
+/// had to wait for that one, they would now succeed.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_wait_for_a_lock_together() {
     let directory = TempDir::new().expect("a directory");
@@ -119,7 +119,11 @@ async fn requests_wait_for_a_lock_together() {
     let mut outcomes = join_all(rest).await;
     outcomes.push(first);
     let refused = outcomes.iter().flatten().collect::<Vec<_>>();
-    assert_eq!(refused.len(), all, "one wait was over: {outcomes:?}");
+    assert_eq!(
+        refused.len(),
+        all,
+        "all requests wait together: {outcomes:?}"
+    );
     for message in refused {
         assert!(
             message.contains("another process keeps it locked"),
@@ -138,7 +142,7 @@ async fn requests_succeed_when_a_lock_is_released_in_time() {
     let mut other = lock(&directory).await;
 
     let release = async {
-        // Several attempts are in vain meanwhile.
+        // Several attempts fail meanwhile.
         for _ in 0..5 {
             append_one(&impatient).await.expect_err("locked");
         }
@@ -151,7 +155,7 @@ async fn requests_succeed_when_a_lock_is_released_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_closes_while_the_file_is_locked() {
+async fn store_closes_while_the_file_is_locked() {
     let directory = TempDir::new().expect("a directory");
     let store = open(&directory, Duration::ZERO).await;
     let other = lock(&directory).await;

@@ -1,4 +1,4 @@
-//! Databases that are not opened.
+//! Databases that are refused at the start.
 
 use ironstar_adapters::sqlite::{OpenError, SqliteDatabase, SqliteUrl, migrate, migration_status};
 use tempfile::TempDir;
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::{open, raw, url};
 
 #[tokio::test]
-async fn a_database_that_another_program_keeps_locked_is_refused() {
+async fn database_that_another_program_keeps_locked_is_refused() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     open(&url).await.close().await.expect("closed");
@@ -20,7 +20,7 @@ async fn a_database_that_another_program_keeps_locked_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newer_schema_is_refused() {
+async fn newer_schema_is_refused() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     open(&url).await.close().await.expect("closed");
@@ -48,7 +48,7 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_a_database_is_refused() {
+async fn file_that_is_not_a_database_is_refused() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     std::fs::write(
@@ -71,7 +71,7 @@ async fn what_is_not_a_database_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_another_application_is_left_as_it_is() {
+async fn database_of_another_application_is_left_unchanged() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let mut connection = raw(url.path()).await;

@@ -1,12 +1,12 @@
-//! Pages of events, which come as one text with separators in it.
+//! Pages of events, which arrive as one text with separators.
 
 use ironstar_ports::{Append, EventStore, ExpectedSequence, Position, StreamId};
 use tempfile::TempDir;
 
 use super::{event, open, url};
 
-/// Ids that have the separators in them: one, the other, and as if a whole event
-/// ended in it and another began.
+/// Ids that contain separators: of columns, of events, and in an imitation of the end of one
+/// event and the start of another.
 const IDS: [&str; 5] = [
     "plain",
     "a\u{1f}b",
@@ -16,7 +16,7 @@ const IDS: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn no_text_passes_for_the_end_of_an_event() {
+async fn text_with_separators_does_not_pass_for_the_end_of_an_event() {
     let directory = TempDir::new().expect("a directory");
     let store = open(&url(&directory)).await;
     for id in IDS {

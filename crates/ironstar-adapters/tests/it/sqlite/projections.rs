@@ -23,7 +23,7 @@ async fn the_projection_store_keeps_the_contract() {
     .await;
 }
 
-/// A commit of documents with these keys, each listed.
+/// A commit of documents with these keys, each in a collection.
 pub(super) fn batch(
     build: &Build,
     from: u64,
@@ -73,7 +73,7 @@ async fn count(connection: &mut SqliteConnection, rows: &'static str) -> i64 {
 const DOCUMENTS: &str = "SELECT count(*) FROM documents";
 const ENDED: &str = "SELECT count(*) FROM projections WHERE state = 'ended'";
 
-/// Waits until nothing is left of builds that have ended.
+/// Waits until all rows of ended builds are deleted.
 async fn swept(connection: &mut SqliteConnection) {
     let swept = async {
         while count(connection, ENDED).await > 0 {
@@ -130,7 +130,7 @@ async fn read_models_outlive_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn documents_of_a_build_that_has_ended_are_swept() {
+async fn documents_of_an_ended_build_are_swept() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let store = open(&url).await;
@@ -154,9 +154,9 @@ async fn documents_of_a_build_that_has_ended_are_swept() {
     assert_eq!(find_all(&projections, former).await, None);
 }
 
-/// What was left when the process ended is swept by the next one.
+/// The next process sweeps the rows that remained when this one ended.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_ended_before_is_swept_at_the_start() {
+async fn earlier_ended_build_is_swept_at_the_start() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let store = open(&url).await;
@@ -178,7 +178,7 @@ async fn a_build_that_ended_before_is_swept_at_the_start() {
 }
 
 #[tokio::test]
-async fn people_see_what_queries_see() {
+async fn view_shows_the_documents_that_queries_find() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let projections = open(&url).await.projections();
@@ -208,10 +208,10 @@ async fn people_see_what_queries_see() {
     );
 }
 
-/// A commit that fails half-way leaves nothing, and nobody after it is the worse
-/// for it: neither the next commit nor the next event.
+/// A commit that fails half-way leaves no trace. It affects neither the next commit nor the
+/// next event.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_commit_changes_nothing() {
+async fn failed_commit_changes_nothing() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let store = open(&url).await;
@@ -236,7 +236,7 @@ async fn a_failed_commit_changes_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_projected_once_the_file_is_gone() {
+async fn projections_are_refused_after_the_file_is_removed() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let projections = open(&url).await.projections();

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::{event, open, raw, url};
 
-/// Takes the log back to what it was after three events, without a change of the file.
-/// What comes next has other ids.
+/// Sets the log back to its state after three events, without replacing the file. New events
+/// get other ids.
 async fn restore(url: &SqliteUrl, new_events: u64) {
     let mut restoring = raw(url.path()).await;
     sqlx::raw_sql(
@@ -73,13 +73,13 @@ async fn append_is_refused_after_another_history_was_restored() {
         let again = open(&url).await;
         append(&again, ExpectedSequence::Any)
             .await
-            .expect("begun again");
+            .expect("appended after a restart");
         assert_eq!(head(&again).await, 4 + new_events);
     }
 }
 
 #[tokio::test]
-async fn append_is_refused_after_a_restore_that_comes_before_the_first() {
+async fn first_append_after_a_restore_is_refused() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let before = open(&url).await;
@@ -90,7 +90,7 @@ async fn append_is_refused_after_a_restore_that_comes_before_the_first() {
     }
     before.close().await.expect("closed");
     let store = open(&url).await;
-    // A read that comes after the look at the log's end.
+    // A request that is executed after the start's look at the end of the log.
     store
         .sessions()
         .sweep(time::OffsetDateTime::UNIX_EPOCH)
@@ -103,7 +103,7 @@ async fn append_is_refused_after_a_restore_that_comes_before_the_first() {
 }
 
 #[tokio::test]
-async fn append_goes_on_behind_what_another_process_has_appended() {
+async fn append_continues_after_the_events_of_another_process() {
     let directory = TempDir::new().expect("a directory");
     let url = url(&directory);
     let stores = [open(&url).await, open(&url).await];

@@ -44,7 +44,7 @@ pub(super) fn session(number: u64) -> StoredSession {
 }
 
 #[tokio::test]
-async fn a_new_file_is_its_owners_alone_to_read() {
+async fn new_file_is_readable_by_its_owner_only() {
     let directory = TempDir::new().expect("a directory");
     let store = open(&url(&directory)).await;
     store.sessions().create(session(1)).await.expect("created");
@@ -56,7 +56,7 @@ async fn a_new_file_is_its_owners_alone_to_read() {
         assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
         count += 1;
     }
-    assert_eq!(count, 3, "the database, and what SQLite keeps beside it");
+    assert_eq!(count, 3, "the database, its log and its index");
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn sessions_and_secrets_outlive_the_process() {
 }
 
 #[tokio::test]
-async fn a_session_that_cannot_be_stored_harms_nobody_else() {
+async fn failed_session_does_not_affect_other_requests() {
     let directory = TempDir::new().expect("a directory");
     let store = open(&url(&directory)).await;
     let sessions = store.sessions();

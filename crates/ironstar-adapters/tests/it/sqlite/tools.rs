@@ -1,4 +1,4 @@
-//! The file and SQLite's own tools, such as Debian 12's `sqlite3` 3.40.
+//! The file as SQLite's own tools read it, such as `sqlite3` 3.40 of Debian 12.
 
 use std::collections::HashMap;
 use std::env;
@@ -20,8 +20,8 @@ use super::projections::batch;
 use super::sessions::session;
 use super::{append_one, open, raw, url, with_key};
 
-/// What SQLite has had since 3.38, of February 2022. A function that is not here may be
-/// newer than the tools that operators have.
+/// Functions that SQLite 3.38 (February 2022) has. A function that is not in this list may be
+/// newer than the tools of operators.
 const FUNCTIONS: &[&str] = &[
     "coalesce",
     "json_valid",
@@ -31,25 +31,25 @@ const FUNCTIONS: &[&str] = &[
     "strftime",
 ];
 
-/// The system's `sqlite3`. Without one, the test says loudly that it is skipped; in
-/// continuous integration no test may be.
+/// Returns the system's `sqlite3`. If there is none, it reports that the test is skipped. In
+/// continuous integration, no test may be skipped.
 fn sqlite3(test: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut found = env::split_paths(&path).map(|folder| folder.join("sqlite3"));
     let found = found.find(|program| program.is_file());
     if found.is_none() {
         assert!(env::var_os("CI").is_none(), "{test} needs sqlite3");
-        // Past the test harness, which would keep it to itself.
+        // Not through the test harness, which would hide the output.
         writeln!(
             std::io::stderr(),
             "SKIPPED {test}: sqlite3 is not installed"
         )
-        .expect("standard error takes it");
+        .expect("standard error is writable");
     }
     found
 }
 
-/// What `sqlite3` says to what it reads, which must be no error.
+/// Returns the output of `sqlite3` for an input, which must not cause an error.
 fn said(sqlite3: &Path, file: &Path, input: &str) -> String {
     let mut child = Command::new(sqlite3)
         .args(["-batch", "-bail"])
@@ -60,7 +60,9 @@ fn said(sqlite3: &Path, file: &Path, input: &str) -> String {
         .spawn()
         .expect("sqlite3 runs");
     let mut stdin = child.stdin.take().expect("its input");
-    stdin.write_all(input.as_bytes()).expect("it reads");
+    stdin
+        .write_all(input.as_bytes())
+        .expect("sqlite3 reads its input");
     drop(stdin);
     let output = child.wait_with_output().expect("its output");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -68,7 +70,7 @@ fn said(sqlite3: &Path, file: &Path, input: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Writes a row of each kind, and several where they differ.
+/// Writes a row of each kind, and several rows where they differ.
 async fn fill(store: &SqliteEventStore) {
     for _ in 0..3 {
         append_one(store).await.expect("appended");
@@ -99,7 +101,7 @@ async fn filled(directory: &TempDir) -> SqliteUrl {
     url
 }
 
-/// Every table of a file, with its rows as text.
+/// All tables of a file, with their rows as text.
 async fn tables(url: &SqliteUrl) -> Vec<(String, Vec<String>)> {
     let mut connection = raw(url.path()).await;
     let names: Vec<String> =
@@ -130,13 +132,13 @@ async fn tables(url: &SqliteUrl) -> Vec<(String, Vec<String>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_systems_sqlite3_finds_nothing_wrong_with_a_row_of_each_kind() {
+async fn sqlite3_of_the_system_finds_no_error_in_a_row_of_each_kind() {
     let directory = TempDir::new().expect("a directory");
     let url = filled(&directory).await;
     for (name, rows) in tables(&url).await {
         assert!(!rows.is_empty(), "the test has no row for the table {name}");
     }
-    let Some(sqlite3) = sqlite3("the_systems_sqlite3_finds_nothing_wrong") else {
+    let Some(sqlite3) = sqlite3("sqlite3_of_the_system_finds_no_error") else {
         return;
     };
     let checked = said(&sqlite3, url.path(), "PRAGMA integrity_check;");
@@ -144,8 +146,8 @@ async fn the_systems_sqlite3_finds_nothing_wrong_with_a_row_of_each_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dump_loads_without_loss_and_is_opened() {
-    let Some(sqlite3) = sqlite3("a_dump_loads_without_loss_and_is_opened") else {
+async fn dump_loads_without_loss_and_is_opened() {
+    let Some(sqlite3) = sqlite3("dump_loads_without_loss_and_is_opened") else {
         return;
     };
     let directory = TempDir::new().expect("a directory");
@@ -155,18 +157,18 @@ async fn a_dump_loads_without_loss_and_is_opened() {
     said(&sqlite3, loaded.path(), &dump);
     assert_eq!(tables(&loaded).await, tables(&url).await);
 
-    // A dump does not carry the mark.
+    // A dump does not contain the mark.
     let mark = "PRAGMA application_id;";
     assert_eq!(said(&sqlite3, loaded.path(), mark), "0\n");
     let store = open(&loaded).await;
     assert_eq!(store.head().await.expect("read"), Position::new(4));
-    append_one(&store).await.expect("the log goes on");
+    append_one(&store).await.expect("the log accepts events");
     store.close().await.expect("closed");
     assert_eq!(said(&sqlite3, loaded.path(), mark), "1769107310\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dump_that_was_not_loaded_as_a_whole_is_refused() {
+async fn incompletely_loaded_dump_is_refused() {
     for (damage, missing) in [
         (
             "DROP TRIGGER events_come_next",
@@ -185,23 +187,23 @@ async fn a_dump_that_was_not_loaded_as_a_whole_is_refused() {
         execute(&url, "PRAGMA application_id = 0").await;
         execute(&url, damage).await;
         let before = std::fs::read(url.path()).expect("read");
-        let error = SqliteDatabase::open(&url).await.expect_err("not whole");
+        let error = SqliteDatabase::open(&url).await.expect_err("incomplete");
         assert!(error.to_string().contains(missing), "{error}");
         assert_eq!(std::fs::read(url.path()).expect("read"), before);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_without_the_mark_is_refused_with_how_to_mark_it() {
+async fn refusal_of_a_file_without_the_mark_says_how_to_mark_it() {
     let directory = TempDir::new().expect("a directory");
     let url = filled(&directory).await;
-    // Nothing says any more that the tables are ironstar's.
+    // After this, nothing in the file shows that the tables belong to ironstar.
     let forget = "PRAGMA application_id = 0; UPDATE _sqlx_migrations SET checksum = x'00'";
     execute(&url, forget).await;
     let error = SqliteDatabase::open(&url).await.expect_err("unknown");
     assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
     let advice = format!(
-        "say so: sqlite3 '{}' \"PRAGMA application_id = 1769107310\"",
+        "mark it: sqlite3 '{}' \"PRAGMA application_id = 1769107310\"",
         url.path().display()
     );
     assert!(error.to_string().ends_with(&advice), "{error}");
@@ -214,7 +216,7 @@ async fn execute(url: &SqliteUrl, statements: &'static str) {
     connection.close().await.expect("closed");
 }
 
-/// Of the last version whose schema had `json_valid(failure)` alone.
+/// Creates a database with the last schema that had only `json_valid(failure)` as its check.
 async fn old_database(url: &SqliteUrl) {
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/sqlite");
     let migrator = Migrator::new(migrations).await.expect("migrations");
@@ -247,7 +249,7 @@ async fn rows_of_an_old_database_survive_the_new_check() {
     open(&url).await.close().await.expect("closed");
     let after: HashMap<_, _> = tables(&url).await.into_iter().collect();
     for (name, rows) in before {
-        // Later migrations add columns behind those of then.
+        // Later migrations append columns.
         let kept = after[&name].iter().zip(&rows);
         let kept = kept.filter(|(after, before)| after.starts_with(&***before));
         assert_eq!(
@@ -276,11 +278,11 @@ async fn rows_of_an_old_database_survive_the_new_check() {
         ]
     );
     let next = projections.begin("new", 1).await.expect("begun");
-    assert_eq!(next.id.get(), 10, "a number is never used again");
+    assert_eq!(next.id.get(), 10, "a number is never reused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_schema_calls_only_functions_that_old_tools_have() {
+async fn schema_calls_only_functions_that_old_tools_have() {
     let directory = TempDir::new().expect("a directory");
     let url = filled(&directory).await;
     let mut connection = raw(url.path()).await;

@@ -1,4 +1,4 @@
-//! The write-ahead log: that it belongs to its database, and stays small.
+//! The write-ahead log: it must belong to its database, and must stay small.
 
 use std::fmt::Debug;
 use std::fs;
@@ -23,7 +23,7 @@ use super::{append_one, open, raw, url};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What a server leaves that is killed now: a folder with its files.
+/// Copies the files that a server would leave if it were killed now.
 fn killed(of: &TempDir) -> TempDir {
     let directory = TempDir::new().expect("a directory");
     for name in ["ironstar.db", "ironstar.db-wal"] {
@@ -45,7 +45,7 @@ async fn head(directory: &TempDir) -> Position {
 async fn refusal(directory: &TempDir) -> WalError {
     let before = files(directory.path());
     let error = SqliteDatabase::open(&url(directory)).await;
-    assert_eq!(files(directory.path()), before, "nothing is changed");
+    assert_eq!(files(directory.path()), before, "no file is changed");
     let error = error.map(|_| ()).expect_err("refused");
     let OpenError::Wal(error) = error else {
         panic!("{error:?}");
@@ -129,7 +129,7 @@ async fn backup_beside_log_of_another_time_is_refused() {
         fs::copy(copy(name), url(&restored).path()).expect("restored");
         let error = refusal(&restored).await;
         assert!(matches!(error, WalError::Stale { .. }), "{name}: {error:?}");
-        // Moved away, as the refusal says.
+        // Moved away, as the refusal advises.
         fs::remove_file(restored.path().join("ironstar.db-wal")).expect("moved away");
         head(&restored).await;
     }
@@ -161,7 +161,7 @@ async fn saved_copy_is_not_forgotten_when_database_is_gone() {
     assert_eq!(head(&directory).await, Position::START);
 }
 
-/// The messages of warnings and errors.
+/// A subscriber that collects the messages of warnings and errors.
 #[derive(Clone, Debug, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -205,27 +205,27 @@ impl Subscriber for Warnings {
     fn exit(&self, _: &Id) {}
 }
 
-/// Whether there is a `sqlite3`. Without, says loudly that the test is skipped; in
-/// continuous integration nothing may be.
+/// Returns true if `sqlite3` is installed. If not, it reports that the test is skipped. In
+/// continuous integration, no test may be skipped.
 fn has_sqlite3(test: &str) -> bool {
     if Command::new("sqlite3").arg("--version").output().is_ok() {
         return true;
     }
     assert!(std::env::var_os("CI").is_none(), "{test} needs sqlite3");
-    // Past the test harness, which would keep it to itself.
+    // Not through the test harness, which would hide the output.
     writeln!(
         std::io::stderr(),
         "SKIPPED {test}: sqlite3 is not installed"
     )
-    .expect("standard error takes it");
+    .expect("standard error is writable");
     false
 }
 
 #[tokio::test]
-async fn operator_is_told_who_keeps_log_from_shrinking() {
+async fn operator_learns_which_process_keeps_the_log_from_shrinking() {
     const MIB: u64 = 1024 * 1024;
 
-    if !has_sqlite3("operator_is_told_who_keeps_log_from_shrinking") {
+    if !has_sqlite3("operator_learns_which_process_keeps_the_log_from_shrinking") {
         return;
     }
     let warnings = Warnings::default();
@@ -252,7 +252,7 @@ async fn operator_is_told_who_keeps_log_from_shrinking() {
         .write_all(b"BEGIN; SELECT 'reads ' || count(*) FROM events;\n")
         .expect("written");
     let mut answer = [0; 8];
-    std::io::Read::read_exact(&mut output, &mut answer).expect("it reads");
+    std::io::Read::read_exact(&mut output, &mut answer).expect("sqlite3 reads");
 
     let start = Instant::now();
     let told = || warnings.about("has grown to");
@@ -269,13 +269,13 @@ async fn operator_is_told_who_keeps_log_from_shrinking() {
     let figures = store.wal();
     assert!(
         figures.bytes > 2 * limits.warned,
-        "it has doubled: {figures:?}"
+        "the log has doubled: {figures:?}"
     );
     assert!(figures.checkpointed < figures.frames, "{figures:?}");
 
     drop(input);
-    reader.wait().expect("it ends");
-    // That takes no append.
+    reader.wait().expect("sqlite3 ends");
+    // This happens without an append.
     while store.wal().bytes > limits.kept {
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(start.elapsed() < 2 * DEADLINE, "{:?}", store.wal());
@@ -284,7 +284,7 @@ async fn operator_is_told_who_keeps_log_from_shrinking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn log_begins_again_while_events_come() {
+async fn log_begins_again_while_events_are_appended() {
     let directory = TempDir::new().expect("a directory");
     let store = open(&url(&directory)).await;
     for _ in 0..1_500 {

@@ -1,4 +1,4 @@
-//! Files that other stores and other processes have open, too.
+//! Displaced files that other stores and other processes have open, too.
 
 use std::fs;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use ironstar_ports::EventStore;
 use super::victim::{BEFORE, JUNK, Victim};
 use crate::sqlite::{append_one, looks_again, open, raw, url};
 
-/// A change that is no append follows an index of one commit before, and overwrites that
-/// commit. The index is then as far as it was.
+/// A change that is not an append trusts the index of one commit before, and overwrites the
+/// last commit. Afterwards the index has as many frames as before the damage.
 #[tokio::test(flavor = "multi_thread")]
-async fn commit_that_was_overwritten_is_saved() {
+async fn overwritten_commit_is_saved() {
     let victim = Victim::new().await;
     let earlier = victim.read("-shm");
     append_one(&victim.store).await.expect("appended");
@@ -19,7 +19,7 @@ async fn commit_that_was_overwritten_is_saved() {
     sqlx::query("SELECT count(*) FROM events")
         .execute(&mut other)
         .await
-        .expect("it has the files open");
+        .expect("the other process has the files open");
     victim.overwrite("-shm", 0, &earlier);
     sqlx::raw_sql("BEGIN IMMEDIATE; CREATE TABLE one (id); CREATE TABLE two (id); COMMIT")
         .execute(&mut other)
@@ -29,15 +29,15 @@ async fn commit_that_was_overwritten_is_saved() {
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
 
-/// The commit makes the log as long again, and leaves a hole in it.
+/// The commit makes the log as long as before, and leaves a hole in it.
 #[tokio::test(flavor = "multi_thread")]
-async fn log_that_is_cut_off_during_a_commit_is_noticed() {
+async fn log_truncated_during_a_commit_is_detected() {
     let victim = Victim::new().await;
     let mut other = raw(&victim.path("")).await;
     sqlx::query("BEGIN IMMEDIATE")
         .execute(&mut other)
         .await
-        .expect("it begins");
+        .expect("a transaction");
     victim.change(&mut other).await;
     victim.cut_off("-wal", 5_000);
     sqlx::query("COMMIT")
@@ -48,7 +48,7 @@ async fn log_that_is_cut_off_during_a_commit_is_noticed() {
     assert_eq!(victim.head_after_kill("").await, BEFORE);
 }
 
-/// Each store finds it out by itself, also by a read.
+/// Each store detects the displacement by itself, by a read as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_store_of_the_same_files_refuses_as_well() {
     let victim = Victim::new().await;
@@ -57,12 +57,12 @@ async fn other_store_of_the_same_files_refuses_as_well() {
     fs::remove_file(victim.path("-wal")).expect("removed");
     other.head().await.expect_err("the log is gone");
     victim.assert_refused("Log R").await;
-    append_one(&other).await.expect_err("it stays refused");
+    append_one(&other).await.expect_err("appends stay refused");
     assert_eq!(victim.head_after_kill("").await, BEFORE + 1);
 }
 
-/// What another process has committed since the last look may have followed the false
-/// index, unless a checkpoint has brought some of it into the database.
+/// A commit of another process since the last look may have followed the damaged index,
+/// unless a checkpoint has copied a part of it to the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn change_of_another_process_is_left_out_of_a_log_without_index() {
     for (before, since, is_kept) in [
@@ -89,7 +89,7 @@ async fn change_of_another_process_is_left_out_of_a_log_without_index() {
     }
 }
 
-/// With the index, it is known to be committed.
+/// The index confirms that the change is committed.
 #[tokio::test(flavor = "multi_thread")]
 async fn change_of_another_process_is_put_back_with_the_log() {
     for before in [None, Some("RESTART")] {
@@ -106,13 +106,13 @@ async fn change_of_another_process_is_put_back_with_the_log() {
     }
 }
 
-/// One store knows of an empty log, and the other has acknowledged an event since.
+/// One store has seen an empty log, and the other has acknowledged an event since then.
 #[tokio::test(flavor = "multi_thread")]
-async fn log_that_another_store_has_put_back_is_left_alone() {
+async fn log_that_another_store_has_put_back_is_kept() {
     let victim = Victim::new().await;
     let other = open(&url(&victim.directory)).await;
     victim.checkpoint("TRUNCATE").await;
-    // Until both have looked at the files once more.
+    // Wait until both stores have looked at the files again.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     append_one(&other).await.expect("appended");
     victim.overwrite("-shm", 0, JUNK.repeat(100).as_bytes());

@@ -1,4 +1,4 @@
-//! A store whose files go away, and what can be done to them.
+//! A store whose files are displaced, with the faults that a test can cause.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use crate::sqlite::{append_one, looks_again, open, raw, url};
 
-/// How many events a store has acknowledged before its files go away.
+/// The number of events that a store has acknowledged before its files are displaced.
 pub(super) const BEFORE: u64 = 3;
 
 pub(super) const JUNK: &str = "This is not SQLite's.\n";
 
-/// A store whose files go away.
+/// A store whose files are displaced.
 pub(super) struct Victim {
     pub(super) directory: TempDir,
     pub(super) store: SqliteEventStore,
@@ -41,7 +41,7 @@ impl Victim {
         fs::read(self.path(suffix)).expect("content")
     }
 
-    /// Where the log ends, in bytes. Its file may go on with an earlier log.
+    /// The end of the log, in bytes. Behind it, the file may contain an earlier log.
     pub(super) fn end_of_log(&self) -> u64 {
         const HEADER: u64 = 32;
         const FRAME: u64 = 24 + 4_096;
@@ -51,7 +51,7 @@ impl Victim {
         HEADER + u64::from(u32::from_ne_bytes(frames)) * FRAME
     }
 
-    /// Writes over a file's content, from a place on. The file stays the same.
+    /// Overwrites a file's content from an offset on. The file keeps its identity.
     pub(super) fn overwrite(&self, suffix: &str, start: u64, content: &[u8]) {
         let file = OpenOptions::new().write(true).open(self.path(suffix));
         let written = file.and_then(|file| file.write_all_at(content, start));
@@ -69,7 +69,7 @@ impl Victim {
         fs::rename(other, self.path(suffix)).expect("replaced");
     }
 
-    /// Brings the log into the database, as another process.
+    /// Makes a checkpoint, as another process.
     pub(super) async fn checkpoint(&self, mode: &str) {
         let mut other = raw(&self.path("")).await;
         let checkpoint = AssertSqlSafe(format!("PRAGMA wal_checkpoint({mode})"));
@@ -87,7 +87,7 @@ impl Victim {
             .expect("changed");
     }
 
-    /// Makes sure that nothing is taken any more, and why.
+    /// Makes sure that the store refuses every request, for the given reason.
     pub(super) async fn assert_refused(&self, why: &str) {
         looks_again().await;
         for _ in 0..2 {
@@ -118,7 +118,7 @@ impl Victim {
         names
     }
 
-    /// What a killed server leaves.
+    /// Copies the files that a killed server would leave.
     pub(super) fn killed(&self, suffix: &str) -> TempDir {
         let copy = TempDir::new().expect("a directory");
         for log in ["", "-wal"] {
@@ -131,7 +131,7 @@ impl Victim {
         copy
     }
 
-    /// Whether the change of another process is there after a kill.
+    /// Returns true if the change of another process survives a kill.
     pub(super) async fn is_changed_after_kill(&self) -> bool {
         let copy = self.killed("");
         let mut connection = raw(url(&copy).path()).await;
@@ -140,7 +140,7 @@ impl Victim {
         tables == 1
     }
 
-    /// Where the log ends for a server that starts once this one is killed.
+    /// The head of the log for a server that starts after this one is killed.
     pub(super) async fn head_after_kill(&self, suffix: &str) -> u64 {
         let copy = self.killed(suffix);
         let store = open(&url(&copy)).await;
@@ -150,7 +150,7 @@ impl Victim {
             .await
             .expect("read");
         assert_eq!(events.len() as u64, head);
-        append_one(&store).await.expect("it goes on");
+        append_one(&store).await.expect("the log accepts events");
         store.close().await.expect("closed");
         head
     }
