@@ -1,16 +1,15 @@
-//! Who may do what: who asks, what proves it, and for how long it holds.
+//! The rights of callers: the identity of a caller, its proof, and how long a right lasts.
 //!
-//! Everybody has the shared list. Any other is known to its owner, and to whoever
-//! comes by one of its links; to everyone else it does not exist. That is decided
-//! on what the log says at that very moment, never on a read model, which may be
-//! behind:
+//! Every caller may use the shared list. Any other list is visible to its owner, and to callers
+//! that present one of its links. For all other callers it does not exist. The check reads the
+//! log at that very moment, never a read model, because a read model may be behind:
 //!
-//! - a command on a list, or on a todo of one, is stored together with the demand
-//!   that nothing has happened to the list since its [`Caller`] was let in;
-//! - whoever watches a list holds a [`Permit`], which ends as soon as the log says
-//!   so ([`Gates`]).
+//! - A command on a list, or on a todo of a list, is appended under a condition: the list must
+//!   not have changed since its [`Caller`] was checked.
+//! - A subscriber of a list holds a [`Permit`], which ends as soon as an event in the log
+//!   revokes it ([`Gates`]).
 //!
-//! Which events tell of what is for [`Audience`] to say.
+//! [`Audience`] says which callers an event may be sent to.
 
 mod audience;
 mod caller;

@@ -1,34 +1,34 @@
-//! Between the domain's events and the store's: the one place where payloads
-//! get their types.
+//! Conversion between the domain's events and the store's: the only place where payloads get
+//! their types.
 
 use std::error::Error;
 
 use ironstar_domain::{Aggregate, DomainEvent, schema};
 use ironstar_ports::{Envelope, Metadata, NewEvent, Payload, PayloadError, Position};
 
-/// A stored event that is not what its name says. It is never skipped.
+/// A stored event does not have the shape that its name and version promise. It is never
+/// skipped.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the {event_type:?} event (schema version {schema_version}) at position {position} cannot be read"
 )]
 pub struct DecodeError {
-    /// Which event.
+    /// The position of the event.
     pub position: Position,
-    /// What it is said to be.
+    /// The stored type of the event.
     pub event_type: String,
-    /// The version of its shape.
+    /// The stored version of its shape.
     pub schema_version: u32,
-    /// What is wrong with it.
+    /// The reason why it cannot be read.
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// Reads a stored event, of any age, as one of an aggregate's: which aggregate
-/// it happened to, and what.
+/// Reads a stored event of any age as an event of the aggregate `A`. Returns the aggregate's id
+/// with the event.
 ///
 /// # Errors
 ///
-/// If the stream's id or the payload is not what the aggregate writes, or ever
-/// wrote.
+/// If the stream's id or the payload has a shape that no version of the aggregate has written.
 pub fn decode<A: Aggregate>(envelope: &Envelope) -> Result<(A::Id, A::Event), DecodeError> {
     let error = |source| DecodeError {
         position: envelope.position,

@@ -29,10 +29,10 @@ pub use error::CommandError;
 pub use keyed::KeyedRequest;
 pub use many::AcceptedOnAll;
 
-/// How many events of a stream are read at a time.
+/// The number of events of a stream that are read at a time.
 const PAGE: usize = 512;
 
-/// Decides commands on any aggregate, and has the outcome stored.
+/// Decides commands on any aggregate, and stores the resulting events.
 #[derive(Clone, Debug)]
 pub struct CommandHandler {
     store: Arc<dyn EventStore>,
@@ -43,29 +43,29 @@ pub struct CommandHandler {
     turns: Turns,
 }
 
-/// What may be demanded of the state that a command is decided on.
+/// A condition on the state that a command is decided on.
 pub(crate) type Admit<'a, A> =
     &'a (dyn Fn(&A) -> Result<(), <A as Aggregate>::Error> + Send + Sync);
 
-/// An aggregate's state, and where its stream was then.
+/// An aggregate's state, and the head of its stream at that state.
 #[derive(Clone, Debug)]
 pub struct Seen<A> {
     /// The state.
     pub state: A,
-    /// Where the stream was.
+    /// The head of the stream.
     pub head: StreamHead,
 }
 
-/// Where a command has left its aggregate.
+/// The place of an aggregate after a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Accepted {
-    /// Which aggregate. When a command is sent again it is the one that the
-    /// first was carried out on.
+    /// The id of the aggregate. A repeated command returns the id of the aggregate that the
+    /// first run acted on.
     pub aggregate_id: String,
-    /// The sequence of the stream's last event; `None` if it has none, because
-    /// there was nothing to change.
+    /// The sequence of the stream's last event; `None` if the stream is empty, because there
+    /// was nothing to change.
     pub sequence: Option<Sequence>,
-    /// Where that event is in the log.
+    /// The place of that event in the log.
     pub place: LogPlace,
 }
 
@@ -74,10 +74,10 @@ pub struct Accepted {
 struct Loaded<A> {
     state: A,
     head: StreamHead,
-    /// Whether it was in memory. One of which nothing had happened then has no snapshot:
-    /// to look for one would tell, by the time that it takes, that it does not exist.
+    /// True if the state was in memory. A remembered state without events skips the lookup of a
+    /// snapshot. The time of that lookup would reveal that the aggregate does not exist.
     is_remembered: bool,
-    /// Whether it was read from the store for this command.
+    /// True if the state was read from the store for this command.
     is_fresh: bool,
 }
 
@@ -100,25 +100,25 @@ impl CommandHandler {
         }
     }
 
-    /// An id that nobody else has.
+    /// A new unique id.
     #[must_use]
     pub fn next_id(&self) -> uuid::Uuid {
         self.ids.next_id()
     }
 
-    /// Decides a command on the aggregate's present state, and stores what
-    /// follows. When somebody else changes the aggregate in between, the
-    /// decision is made anew; unless the caller names the sequence that the
-    /// aggregate is expected to be at, which makes that a refusal.
+    /// Decides a command on the aggregate's current state, and stores the resulting events. If
+    /// another caller changes the aggregate in between, the command is decided again. If the
+    /// caller names the sequence at which it expects the aggregate, the change is a refusal
+    /// instead.
     ///
-    /// A caller that stops waiting may or may not have had its command carried
-    /// out; it is never carried out in part, nor without telling the bus. A
-    /// command with a record is carried out once, however often it is sent.
+    /// If the caller stops waiting, the command may or may not run. It never runs in part, and
+    /// never without a hint on the bus. A command with a record runs once, however often it is
+    /// sent.
     ///
     /// # Errors
     ///
-    /// See [`CommandError`]; nothing was stored then, unless the store broke
-    /// down while it confirmed a commit.
+    /// See [`CommandError`]. After an error nothing was stored, unless the store failed while
+    /// it confirmed a commit.
     pub async fn execute<A: Aggregate>(
         &self,
         id: &A::Id,
@@ -129,11 +129,12 @@ impl CommandHandler {
         self.execute_if(id, command, context, anybody).await
     }
 
-    /// The same, if the very state that the command is decided on is admitted.
+    /// Like [`execute`](Self::execute), with a condition on the very state that the command is
+    /// decided on.
     ///
     /// # Errors
     ///
-    /// As [`execute`](Self::execute), and if the state is not admitted.
+    /// As [`execute`](Self::execute), and if the condition refuses the state.
     pub(crate) async fn execute_if<A: Aggregate>(
         &self,
         id: &A::Id,
@@ -145,18 +146,18 @@ impl CommandHandler {
         if outcome.is_err()
             && let Some(answer) = self.answer_again(context).await?
         {
-            // It is refused because it was carried out before. One that would
-            // be carried out again is recognised by the append.
+            // The command is refused because it has run before. If it would be accepted a
+            // second time, the append recognises it.
             return Ok(answer);
         }
         outcome
     }
 
-    /// What was answered to the same command before, if it was carried out.
+    /// The answer to an earlier run of the same command, if there was one.
     ///
     /// # Errors
     ///
-    /// If its key belongs to another command, or the store does not work.
+    /// If the key belongs to another command, or the store fails.
     pub async fn answer_again<E>(
         &self,
         context: &CommandContext,
@@ -166,7 +167,7 @@ impl CommandHandler {
         Ok(first.map(Accepted::at))
     }
 
-    /// What the same command has appended before.
+    /// The append of an earlier run of the same command.
     async fn known<E>(
         &self,
         context: &CommandContext,
@@ -204,8 +205,7 @@ impl CommandHandler {
         loop {
             let events = match loaded.decide(command, context.expected, admit) {
                 Ok(events) if !events.is_empty() => events,
-                // What changes nothing is only believed of a state that is not
-                // behind the log.
+                // A decision without events counts only on a state that is not behind the log.
                 _ if !loaded.is_fresh => {
                     self.catch_up(&mut loaded).await?;
                     continue;
@@ -240,17 +240,17 @@ impl CommandHandler {
         }
     }
 
-    /// The races of a caller that depends on a stream which others change.
+    /// The races of a caller that depends on a stream which other callers change.
     pub(crate) fn watching(&self) -> Contest<'_> {
         Contest::watching(&self.turns)
     }
 
-    /// An aggregate as it is remembered in memory, or else as it is now. Good for
-    /// what never changes.
+    /// An aggregate as it is in memory, or otherwise as it is now. Use it only for data that
+    /// never changes.
     ///
     /// # Errors
     ///
-    /// If its history cannot be read.
+    /// If the aggregate's history cannot be read.
     pub(crate) async fn remembered<A: Aggregate, E>(
         &self,
         id: &A::Id,
@@ -262,12 +262,12 @@ impl CommandHandler {
         Ok(loaded.state)
     }
 
-    /// An aggregate as it is now. `E` is the error of whoever looks at it, which
-    /// may be another aggregate.
+    /// An aggregate as it is now. `E` is the error type of the calling code, which may belong
+    /// to another aggregate.
     ///
     /// # Errors
     ///
-    /// If its history cannot be read.
+    /// If the aggregate's history cannot be read.
     pub async fn see<A: Aggregate, E>(&self, id: &A::Id) -> Result<Seen<A>, CommandError<E>> {
         let mut loaded = self.recall::<A>(id);
         self.catch_up(&mut loaded).await?;
@@ -278,12 +278,12 @@ impl CommandHandler {
         })
     }
 
-    /// The first event of an aggregate, to be stored together with what follows
-    /// from another one's command: see [`CommandContext::also`].
+    /// The first event of an aggregate, to be stored together with the events of a command on
+    /// another aggregate: see [`CommandContext::also`].
     ///
     /// # Errors
     ///
-    /// If it has no stored form.
+    /// If the event has no stored form.
     pub fn first_event<A: Aggregate>(
         &self,
         id: &A::Id,
@@ -297,7 +297,7 @@ impl CommandHandler {
         })
     }
 
-    /// The position of the last event there is.
+    /// The position of the last event in the log.
     ///
     /// # Errors
     ///
@@ -306,9 +306,9 @@ impl CommandHandler {
         Ok(self.store.head().await?)
     }
 
-    /// The aggregate as it is in memory; if it is not there, as if nothing had
-    /// happened yet. Most that are not there are about to be created, and of
-    /// the others the append, or a refusal, brings out that more is known.
+    /// The aggregate as it is in memory, or an empty one if it is not there. Most aggregates
+    /// that are not in memory are about to be created. For all others, the append or a refusal
+    /// shows that the log has more events.
     fn recall<A: Aggregate>(&self, id: &A::Id) -> Loaded<A> {
         let stream = StreamId::new(A::TYPE, id.to_string());
         let remembered = self.warm.get(&stream);
@@ -322,7 +322,7 @@ impl CommandHandler {
         }
     }
 
-    /// Reads what has happened since.
+    /// Reads the events that were appended since.
     async fn catch_up<A: Aggregate, E>(
         &self,
         loaded: &mut Loaded<A>,
@@ -359,21 +359,21 @@ impl CommandHandler {
         Ok(())
     }
 
-    /// Keeps a snapshot of a state, if that is due.
+    /// Saves a snapshot of a state, if that is due.
     fn snapshot<A: Aggregate>(&self, before: Option<Sequence>, state: &A, head: &StreamHead) {
         if is_due(before, head.sequence) {
             self.snapshots.save(state.clone(), head.clone());
         }
     }
 
-    /// Makes the events that were decided in a state ready to be stored.
+    /// Makes the events that were decided on a state ready to be stored.
     fn encode<A: Aggregate>(
         &self,
         state: &A,
         events: &[A::Event],
         origin: &Origin,
     ) -> Result<Vec<NewEvent>, PayloadError> {
-        // Events that bring an aggregate into being tell what it is part of.
+        // Events that create an aggregate also name its parent.
         let parent = state
             .parent()
             .or_else(|| events.iter().fold(state.clone(), A::apply).parent())
@@ -391,10 +391,10 @@ impl CommandHandler {
             .collect()
     }
 
-    /// Keeps the state that the events lead to, and answers where it is.
+    /// Keeps the state that results from the events, and returns its place.
     ///
-    /// The store may have answered what it answered to the same command
-    /// before; then these events are not what has happened.
+    /// If the store recognised a repeated command, it has returned the answer of the first run.
+    /// Then these events were not stored, and the state is not kept.
     fn keep<A: Aggregate>(
         &self,
         loaded: Loaded<A>,
@@ -416,12 +416,12 @@ impl CommandHandler {
         Accepted::at(head)
     }
 
-    /// Appends, and tells the bus; both or neither, also when the caller goes
-    /// away in between.
+    /// Appends the events and publishes the hints: both or neither, even if the caller is
+    /// dropped in between.
     async fn append_and_hint(&self, append: Append) -> Result<Appended, AppendError> {
         let (store, bus) = (Arc::clone(&self.store), Arc::clone(&self.bus));
         finish(async move {
-            // What only guards the others has not changed.
+            // Streams that are only guarded have not changed.
             let changed = append.streams.iter();
             let changed = changed.filter(|append| !append.events.is_empty());
             let keys: Vec<Key> = changed.flat_map(keys).collect();
@@ -429,7 +429,7 @@ impl CommandHandler {
             let hint = appended.place().position.to_string();
             for key in keys {
                 if let Err(error) = bus.publish(&key, hint.as_bytes()).await {
-                    // The events are stored: feeds find them when they next poll.
+                    // The events are stored: feeds find them at their next poll.
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         %key,
@@ -443,8 +443,8 @@ impl CommandHandler {
     }
 }
 
-/// Where to tell of an append: to who follows its stream, and to who follows
-/// what it is part of.
+/// The keys at which an append is announced: one for subscribers of its stream, and one for
+/// subscribers of its parent.
 fn keys(append: &StreamAppend) -> impl Iterator<Item = Key> {
     let parent = append.events.first();
     let part = parent
@@ -468,8 +468,9 @@ impl<A: Aggregate> Loaded<A> {
         Accepted::at(self.head)
     }
 
-    /// What follows from a command, if the aggregate is where the sender
-    /// expects it to be. Of one that does not exist, its own refusal says more.
+    /// The events that result from a command, if the aggregate is at the sequence that the
+    /// sender expects. If the aggregate does not exist, its own refusal comes first, because it
+    /// says more.
     fn decide(
         &self,
         command: &A::Command,

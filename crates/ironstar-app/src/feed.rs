@@ -1,24 +1,23 @@
-//! The log as a stream: what has happened since a position, and then what
-//! happens, each event once and in order.
+//! The log as a stream: first the events since a position, then new events as they are
+//! appended. Each event comes once and in order.
 //!
-//! One task per node follows the log. A hint on the bus wakes it, and a slow
-//! poll does when hints are lost; either way it reads what is new from the
-//! store, so the bus can delay an event but not lose, double or reorder one.
-//! It keeps the newest events in memory for all consumers. A consumer that is
-//! further behind reads from the store by itself until it has caught up, so a
-//! slow one holds nobody up and takes no memory but for a few pages. Positions
-//! are contiguous, so it knows where those begin, and has them read in advance.
+//! One task per node follows the log. A hint on the bus wakes it, and so does a slow poll, in
+//! case hints are lost. Either way it reads the new events from the store, so the bus can delay
+//! an event, but cannot lose, double or reorder one. The task keeps the newest events in memory
+//! for all consumers. A consumer that is further behind reads from the store by itself until it
+//! has caught up. So a slow consumer delays no other consumer, and takes the memory of a few
+//! pages only. Positions are contiguous, so the consumer knows where those pages begin, and
+//! reads them ahead.
 //!
-//! An event that is damaged stops whoever comes to it, and nobody else. The task
-//! goes on behind it, so that those who have decided to leave it out, and those
-//! who begin later, get what comes next. It keeps nothing of what is damaged: a
-//! consumer in front of it asks the store, each time anew, and gets past it only
-//! once it can be read.
+//! A damaged event stops only the consumers that reach it. The task continues behind it. So
+//! consumers that skip the event, and consumers that begin later, still get the next events.
+//! The task keeps no damaged event in memory: a consumer in front of one asks the store each
+//! time, and gets past the event only once it can be read.
 //!
-//! A reader goes on behind the event that was read last, and reads that one again:
-//! if it is another, a backup was restored over the log. Then every stream ends with
-//! [`FeedError::OtherHistory`], and the feed is over: what a process keeps in memory is
-//! of a log that is gone, and has to go with it ([`EventFeed::other_history`]).
+//! A reader continues behind the event that it read last, and reads that event again. If the
+//! log has another event there, a backup was restored over it. Then every stream ends with
+//! [`FeedError::OtherHistory`], and the feed ends: the data that the process keeps in memory
+//! belongs to the old log, and must be dropped with it ([`EventFeed::other_history`]).
 
 mod tail;
 
@@ -49,46 +48,45 @@ pub struct EventFeed {
     store: Arc<dyn EventStore>,
     options: FeedOptions,
     tail: Arc<RwLock<Tail>>,
-    /// Where the tail ends. Its sender belongs to the task, so that streams end when
-    /// the task does.
+    /// The end of the tail. The task owns the sender, so streams end when the task ends.
     head: watch::Receiver<LogPlace>,
     other_history: CancellationToken,
     stopping: CancellationToken,
 }
 
-/// How a feed works.
+/// The settings of a feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedOptions {
-    /// How many of the newest events are kept in memory.
+    /// The number of the newest events that are kept in memory.
     pub tail: usize,
-    /// How many events are read from the store at a time.
+    /// The number of events that are read from the store at a time.
     pub page: usize,
-    /// How long until the store is looked at without a hint.
+    /// The time after which the store is read without a hint.
     pub poll: Duration,
 }
 
-/// Why a feed cannot go on. It has not skipped anything: to ask again is to try
-/// again.
+/// The reason why a feed cannot continue. No event was skipped: the next call tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
-    /// The store does not work.
+    /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The store breaks its promise that positions are contiguous.
-    #[error("the log goes on at position {found}, where {expected} should be")]
+    /// The store breaks its contract that positions are contiguous.
+    #[error("the log continues at position {found} instead of {expected}")]
     Gap {
-        /// The position that should be next.
+        /// The expected next position.
         expected: Position,
-        /// The position that was.
+        /// The position of the event that was found.
         found: Position,
     },
-    /// A backup was restored over the log: what was read last is no part of it.
-    #[error("a backup was restored over the log, which is another history now")]
+    /// A backup was restored over the log: the last event that was read is not part of it.
+    #[error("a backup was restored over the log, which now has another history")]
     OtherHistory,
 }
 
 impl FeedError {
-    /// Whether to ask again is in vain: what is in the log will not change.
+    /// Returns true if another try cannot succeed, because the content of the log will not
+    /// change.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
@@ -103,13 +101,13 @@ impl EventFeed {
     ///
     /// # Errors
     ///
-    /// If the bus cannot be subscribed to, or the store not be read.
+    /// If the subscription on the bus fails, or the store cannot be read.
     pub async fn start(
         store: Arc<dyn EventStore>,
         bus: &dyn EventBus,
         options: FeedOptions,
     ) -> Result<Self, StartError> {
-        // First subscribe, then read: what is appended in between is hinted at.
+        // Subscribe first, then read: an event that is appended in between has a hint.
         let hints = bus.subscribe(&KeyExpr::all_events()).await?;
         let start = head(&*store).await?;
         let (other_history, stopping) = (CancellationToken::new(), CancellationToken::new());
@@ -134,23 +132,23 @@ impl EventFeed {
         })
     }
 
-    /// The last position that the feed has seen, be its event readable or not.
+    /// The last position that the feed has seen. Its event may be unreadable.
     #[must_use]
     pub fn head(&self) -> Position {
         self.place().position
     }
 
-    /// The same, as a place.
+    /// The place of the last event that the feed has seen.
     #[must_use]
     pub fn place(&self) -> LogPlace {
         *self.head.borrow()
     }
 
-    /// What a place comes to in the log.
+    /// The relation of a place to the log.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read, which is only asked about what is not in memory.
+    /// If the store cannot be read. It is read only for places that are not in memory.
     pub async fn resolve(&self, place: LogPlace) -> Result<Resolved, StoreError> {
         let found = read(&self.tail).place_at(place.position);
         match found {
@@ -159,8 +157,8 @@ impl EventFeed {
         }
     }
 
-    /// Waits until the feed has noticed that a backup was restored over the log: at
-    /// once when it reads what is new, and when it polls. It is over then.
+    /// Waits until the feed has noticed that a backup was restored over the log. The feed
+    /// notices it at its next read or poll, and ends then.
     pub async fn other_history(&self) {
         self.other_history.cancelled().await;
     }
@@ -168,14 +166,15 @@ impl EventFeed {
     /// Waits until the feed has seen a position, or has stopped.
     pub async fn reached(&self, position: Position) {
         let mut head = self.head.clone();
-        // A feed that has stopped sees nothing more, and nobody waits for it.
+        // A feed that has stopped sees no more events, so there is nothing to wait for.
         let _ = head.wait_for(|head| head.position >= position).await;
     }
 
-    /// The events after a place, for ever. After an error the stream goes on
-    /// where it was: a damaged event is an error each time, until it is mended or
-    /// somebody subscribes from behind it. It ends when the feed is stopped, and after
-    /// [`FeedError::OtherHistory`], also if that is what the place is of.
+    /// The events after a place, without an end. After an error the stream continues where it
+    /// was: a damaged event is an error each time, until it is repaired or the consumer
+    /// subscribes from behind it. The stream ends when the feed is stopped. It also ends after
+    /// [`FeedError::OtherHistory`], for example because the place itself belongs to another
+    /// history.
     #[must_use]
     pub fn subscribe(
         &self,
@@ -195,24 +194,24 @@ impl EventFeed {
         stream::unfold(consumer, |mut consumer| async move {
             consumer.next().await.map(|event| (event, consumer))
         })
-        // Who has been told that it has ended may ask again.
+        // A consumer that has got the end may poll again.
         .fuse()
         .boxed()
     }
 
-    /// Whether the event after a position is in memory, or is yet to come.
+    /// Returns true if the event after a position is in memory, or was not appended yet.
     #[must_use]
     pub fn is_recent(&self, after: Position) -> bool {
         after >= self.head() || read(&self.tail).begins_by(after)
     }
 
-    /// Up to so many events after a place, read from the store: for a consumer that has
-    /// much to catch up with, and does it bit by bit.
+    /// Up to `limit` events after a place, read from the store. For a consumer that is far
+    /// behind and catches up page by page.
     ///
     /// # Errors
     ///
-    /// If the store does not work, the first of the events is damaged, or the place is of
-    /// another history.
+    /// If the store fails, the first of the events is damaged, or the place belongs to another
+    /// history.
     pub async fn page_after(
         &self,
         after: LogPlace,
@@ -221,26 +220,26 @@ impl EventFeed {
         read_page(&*self.store, after, limit).await
     }
 
-    /// Waits until the feed has stopped, and looks at nothing any more.
+    /// Waits until the feed has stopped, and reads nothing more.
     pub async fn stopped(&self) {
         let mut head = self.head.clone();
         while head.changed().await.is_ok() {}
     }
 
-    /// Stops following, after a last look at the log: every stream ends once it has
-    /// delivered what it has.
+    /// Stops the feed, after a last read of the log. Every stream ends once it has delivered
+    /// its remaining events.
     pub fn stop(&self) {
         self.stopping.cancel();
     }
 }
 
-/// Why a feed did not start.
+/// The reason why a feed did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The bus does not work.
+    /// The bus fails.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// The store does not work.
+    /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -273,11 +272,11 @@ impl Follower {
             .await
             .is_none()
         {
-            // What was acknowledged just now has its hint under way.
+            // The hint of an event that was acknowledged just now is still on its way.
             if let Err(error) = self.catch_up(Position::START).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "the feed has stopped without a last look at the log"
+                    "the feed stopped without a last read of the log"
                 );
             }
         }
@@ -299,7 +298,7 @@ impl Follower {
                     },
                     None => {
                         ended = true;
-                        tracing::warn!("the bus is gone; new events are found by polling");
+                        tracing::warn!("the bus is not available; new events are found by polling");
                     }
                 },
                 _ = poll.tick() => {}
@@ -308,7 +307,7 @@ impl Follower {
             if matches!(outcome, Err(FeedError::OtherHistory)) {
                 tracing::error!(
                     last = %*self.head.borrow(),
-                    "a backup was restored over the log; all that follows it has to begin again"
+                    "a backup was restored over the log; all its readers must start again"
                 );
                 self.other_history.cancel();
                 return;
@@ -325,11 +324,11 @@ impl Follower {
         }
     }
 
-    /// The last position that this hint and those that wait behind it are about,
-    /// if it is not in the tail. What is no hint at all may be about any.
+    /// The last position that this hint and the waiting hints behind it announce, or `None` if
+    /// the tail already has it. A message that is not a hint may announce any position.
     fn news(&self, hint: &BusMessage, hints: &mut Fuse<Subscription>) -> Option<Position> {
         let hinted = |hint: &BusMessage| {
-            // What concerns one visitor alone is no event.
+            // A message to a single session announces no event.
             if Key::session_in(&hint.key).is_some() {
                 return Position::START;
             }
@@ -343,13 +342,13 @@ impl Follower {
         (last > self.head.borrow().position).then_some(last)
     }
 
-    /// Reads what is new: at least up to a position, if the log has so much.
+    /// Reads the new events, at least up to a position if the log is so long.
     async fn catch_up(&self, end: Position) -> Result<(), FeedError> {
         while self.read_more(end).await? {}
         Ok(())
     }
 
-    /// Reads a page of what is new. Returns whether there may be more.
+    /// Reads a page of new events. Returns true if there may be more.
     async fn read_more(&self, end: Position) -> Result<bool, FeedError> {
         let last = *self.head.borrow();
         let page = match read_page(&*self.store, last, self.options.page).await {
@@ -365,16 +364,16 @@ impl Follower {
             self.tail().extend(last, page, self.options.tail);
             self.head.send_replace(head);
         }
-        // A page that is not whole may end before an event that is damaged.
+        // A page that is not full may end in front of a damaged event.
         let is_end = read < self.options.page && self.head.borrow().position >= end;
         Ok(read > 0 && !is_end)
     }
 
-    /// Goes on behind an event that cannot be read.
+    /// Continues behind an event that cannot be read.
     fn go_past(&self, damaged: Position, error: &StoreError) {
         tracing::error!(
             error = error as &dyn std::error::Error,
-            "whoever comes to this event is stopped; the feed goes on behind it"
+            "an event cannot be read; its consumers stop in front of it, and the feed continues behind it"
         );
         self.tail().clear();
         self.head.send_replace(damaged.into());
@@ -385,18 +384,18 @@ impl Follower {
     }
 }
 
-/// One consumer's place in the log.
+/// The position of one consumer in the log.
 struct Consumer {
     store: Arc<dyn EventStore>,
     options: FeedOptions,
     tail: Arc<RwLock<Tail>>,
     head: watch::Receiver<LogPlace>,
     other_history: CancellationToken,
-    /// Whether it has been told that the log is another.
+    /// True if the consumer has got the error about the other history.
     is_over: bool,
     last: LogPlace,
     ready: VecDeque<Arc<Envelope>>,
-    /// The pages that come next, while they are read.
+    /// The next pages, while they are read.
     ahead: VecDeque<JoinHandle<Unverified>>,
 }
 
@@ -437,7 +436,7 @@ impl Consumer {
         let page = match self.ahead.pop_front() {
             Some(ahead) => match ahead.await {
                 Ok(Ok(page)) => goes_on_behind(self.last, page),
-                // Which event comes first is found out where the page begins.
+                // [`read_page`] finds out which event is damaged.
                 Ok(Err(StoreError::Damaged { .. })) => Ok(VecDeque::new()),
                 Ok(Err(error @ StoreError::Unavailable(_))) => Err(error.into()),
                 Err(error) => Err(StoreError::unavailable(error).into()),
@@ -452,13 +451,13 @@ impl Consumer {
         };
         let is_whole = matches!(&page, Ok(page) if page.len() == self.options.page);
         if !is_whole {
-            // What comes next begins elsewhere than was thought.
+            // The next page begins at another position than expected.
             self.ahead.clear();
         }
         page
     }
 
-    /// Has the next pages read, as far as there are whole ones.
+    /// Starts to read the next pages, as far as the log has whole pages.
     fn read_ahead(&mut self) {
         let head = self.head.borrow().position;
         let known = self.ahead.len();

@@ -1,4 +1,4 @@
-//! Futures that run to their end, whoever waits for them.
+//! Futures that run to their end, even if their caller is dropped.
 
 use std::fmt::{self, Debug};
 use std::pin::Pin;
@@ -8,13 +8,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
-/// A future that is not cut off when it is dropped: a task takes it over.
+/// A future that is not cancelled when it is dropped: a task takes it over.
 ///
-/// As long as somebody waits it costs no task, which is nearly always.
+/// While a caller waits for it, which is nearly always, it costs no task.
 pub struct Finish<T: Send + 'static>(Option<BoxFuture<'static, T>>);
 
-/// Has a future run to its end, also if whoever waits for it goes away, be it
-/// before it has begun.
+/// Runs a future to its end, even if its caller is dropped. That holds even before the future
+/// was polled for the first time.
 pub fn finish<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Finish<T> {
     Finish(Some(future.boxed()))
 }
@@ -29,7 +29,10 @@ impl<T: Send + 'static> Future for Finish<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let future = self.0.as_mut().expect("it is not polled after its end");
+        let future = self
+            .0
+            .as_mut()
+            .expect("a future is not polled after its end");
         let outcome = future.poll_unpin(context);
         if outcome.is_ready() {
             self.0 = None;
@@ -40,7 +43,7 @@ impl<T: Send + 'static> Future for Finish<T> {
 
 impl<T: Send + 'static> Drop for Finish<T> {
     fn drop(&mut self) {
-        // Without a runtime the process is about to end, and everything with it.
+        // Without a runtime the process is about to end, together with all its tasks.
         if let (Some(future), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn(future);
         }
@@ -56,21 +59,21 @@ mod tests {
     use super::finish;
 
     #[tokio::test]
-    async fn what_is_waited_for_is_returned() {
+    async fn finish_returns_the_outcome_of_its_future() {
         assert_eq!(finish(async { 7 }).await, 7);
     }
 
     #[tokio::test]
-    async fn what_has_begun_runs_to_its_end() {
+    async fn dropped_future_runs_to_its_end() {
         let (go, gone) = oneshot::channel::<()>();
         let (done, outcome) = oneshot::channel();
         let work = finish(async move {
             gone.await.expect("told to go on");
-            done.send(7).expect("somebody wants to know");
+            done.send(7).expect("the test waits for the outcome");
         });
         let impatient = tokio::time::timeout(Duration::from_millis(1), work).await;
-        impatient.expect_err("it has only begun");
-        go.send(()).expect("it is still there");
+        impatient.expect_err("the future has only begun");
+        go.send(()).expect("the future still runs");
         assert_eq!(outcome.await, Ok(7));
     }
 }

@@ -1,9 +1,9 @@
-//! Whether the log is still the one that a place was seen in.
+//! A check that the log is still the one in which a place was seen.
 //!
-//! A backup that is restored over the log makes another history of it: positions that
-//! were given before are given once more, to other events. What outlives that, such as
-//! an id that a client holds, a checkpoint, or a reader in the middle of the log, has a
-//! [`LogPlace`]. Here such a place is compared with the event that the log has now.
+//! When a backup is restored over the log, the log gets another history: it assigns the same
+//! positions again, to other events. Everything that survives the restore carries a
+//! [`LogPlace`]: an id that a client holds, a checkpoint, a reader in the middle of the log.
+//! This module compares such a place with the event that the log has now.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use ironstar_ports::{Envelope, EventStore, LogPlace, Position, Sequence, StoreEr
 
 use crate::FeedError;
 
-/// How many pages a consumer that is behind has read in advance.
+/// The number of pages that a consumer that is behind reads ahead.
 const AHEAD: u64 = 3;
 
-/// What a place comes to in the log as it is now.
+/// The relation of a place to the log as it is now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resolved {
-    /// The log has it: this is its form with its mark, if that can be known.
+    /// The log has the place. This is its form with a mark, if the mark can be read.
     Here(LogPlace),
-    /// It has no mark, and is beyond the log's end.
+    /// The place has no mark, and is beyond the log's end.
     Beyond,
-    /// It is a place of another history: the log has another event there, or none.
+    /// The place belongs to another history: the log has another event there, or none.
     Elsewhere,
 }
 
-/// Looks a place up in the log, by one indexed read. An event that cannot be read
-/// cannot be told from another, so its position is enough.
+/// Looks up a place in the log, by one indexed read. An event that cannot be read cannot be
+/// compared, so an equal position is enough for it.
 ///
 /// # Errors
 ///
@@ -49,7 +49,7 @@ pub async fn resolve(store: &dyn EventStore, place: LogPlace) -> Result<Resolved
     })
 }
 
-/// What a place comes to where the log has an event at its position.
+/// The relation of a place to the log, if the log has an event at its position.
 pub(crate) fn resolve_by(found: LogPlace, place: LogPlace) -> Resolved {
     if found.agrees_with(place) {
         Resolved::Here(found)
@@ -58,7 +58,7 @@ pub(crate) fn resolve_by(found: LogPlace, place: LogPlace) -> Resolved {
     }
 }
 
-/// Where the log ends.
+/// The end of the log.
 ///
 /// # Errors
 ///
@@ -71,13 +71,13 @@ pub async fn head(store: &dyn EventStore) -> Result<LogPlace, StoreError> {
     })
 }
 
-/// The sequence of a stream's last event up to a position, if it has one there: found by
-/// reading single events, two for each doubling of the stream.
+/// The sequence of a stream's last event up to a position, or `None` if the stream has no event
+/// there. The search reads single events, two for each doubling of the stream's length.
 ///
 /// # Errors
 ///
-/// If the store cannot be read, or an event that the search meets is damaged, also one
-/// behind the position.
+/// If the store cannot be read, or an event that the search reads is damaged, even if that
+/// event is behind the position.
 pub async fn last_of_stream(
     store: &dyn EventStore,
     stream: &StreamId,
@@ -90,7 +90,7 @@ pub async fn last_of_stream(
             .await?;
         Ok::<_, StoreError>(found.first().is_some_and(|event| event.position <= until))
     };
-    // Fewer events are in than this power of two.
+    // The stream has fewer events up to the position than this power of two.
     let mut more = 1;
     while is_in(more - 1).await? {
         more *= 2;
@@ -105,18 +105,18 @@ pub async fn last_of_stream(
     Ok(sequence_before(count))
 }
 
-/// A page of events, which goes on where it should.
+/// A page of events that continues without a gap.
 pub(crate) type Page = Result<VecDeque<Arc<Envelope>>, FeedError>;
 
 /// Events as they were read, to be verified by [`goes_on_behind`].
 pub(crate) type Unverified = Result<VecDeque<Arc<Envelope>>, StoreError>;
 
-/// Reads up to `limit` events after a place, and makes sure that they go on where they
-/// should, also with an event that is damaged, and in the history of the place.
+/// Reads up to `limit` events after a place. Verifies that they continue without a gap, in the
+/// history of the place. A damaged event must be the next one, too.
 pub(crate) async fn read_page(store: &dyn EventStore, last: LogPlace, limit: usize) -> Page {
     loop {
         let page = match read_from(store, last.position, limit).await {
-            // It cannot be told from another any more, or what follows is damaged.
+            // The last event can no longer be compared, or the event behind it is damaged.
             Err(StoreError::Damaged { .. }) => {
                 return read_after(store, last.position, limit).await;
             }
@@ -125,15 +125,15 @@ pub(crate) async fn read_page(store: &dyn EventStore, last: LogPlace, limit: usi
         if !page.is_empty() || last.position == Position::START {
             return Ok(page);
         }
-        // There is no more, or the next event is damaged. What has come in between is
-        // read once more, behind the place.
+        // There are no more events, or the next event is damaged. Events that were appended in
+        // between are read again, behind the place.
         if read_after(store, last.position, limit).await?.is_empty() {
             return Ok(page);
         }
     }
 }
 
-/// Reads up to `limit` events after a position, and the one at it.
+/// Reads the event at a position, and up to `limit` events after it.
 pub(crate) async fn read_from(
     store: &dyn EventStore,
     position: Position,
@@ -147,7 +147,7 @@ pub(crate) async fn read_from(
     Ok(page.into_iter().map(Arc::new).collect())
 }
 
-/// What comes after a place, of events that were read from there.
+/// The events after a place, from a page that begins at that place.
 pub(crate) fn goes_on_behind(last: LogPlace, mut page: VecDeque<Arc<Envelope>>) -> Page {
     if last.position == Position::START {
         return goes_on(last.position, page);
@@ -177,7 +177,7 @@ async fn read_after(store: &dyn EventStore, last: Position, limit: usize) -> Pag
     }
 }
 
-/// A page, if it goes on after a position without a gap.
+/// A page, if it continues after a position without a gap.
 fn goes_on(mut last: Position, page: VecDeque<Arc<Envelope>>) -> Page {
     for envelope in &page {
         if envelope.position != last.next() {
@@ -191,8 +191,8 @@ fn goes_on(mut last: Position, page: VecDeque<Arc<Envelope>>) -> Page {
     Ok(page)
 }
 
-/// The next pages that a consumer has read in advance, as far as the log has whole ones:
-/// the positions that they come after.
+/// The next whole pages that the log has for a consumer to read ahead. Returns the positions
+/// after which they begin.
 pub(crate) fn whole_pages(
     last: Position,
     head: Position,

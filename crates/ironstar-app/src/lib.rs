@@ -1,18 +1,18 @@
-//! ironstar's use cases: what happens between a request and the log, and
-//! between the log and whoever watches it.
+//! ironstar's use cases: the path of a command from a request to the log, and the path of an
+//! event from the log to its subscribers.
 //!
-//! This crate knows nothing of SQL, Zenoh, HTTP or HTML. It decides with the
-//! domain, and reaches the outside world through the ports only.
+//! This crate knows nothing of SQL, Zenoh, HTTP or HTML. It decides with the domain, and
+//! reaches the outside world through the ports only.
 //!
 //! - [`CommandHandler`]: load, fold, decide, append, hint; for any aggregate.
-//! - [`mod@history`]: whether the log is still the one that a reader has seen.
-//! - [`EventFeed`]: the log as a stream that catches up and then goes on live.
-//! - [`mod@projection`]: read models, kept up to date and built anew.
-//! - [`mod@process`]: what follows from events, at once or after a while.
-//! - [`mod@access`]: who may do what, and for how long that holds.
-//! - [`mod@todo`], [`mod@list`] and [`mod@user`]: the use cases of the aggregates. A
-//!   new one is one more module beside them.
-//! - [`mod@test_kit`] tests what projections and process managers make of events.
+//! - [`mod@history`]: a check that the log is still the one that a reader has read.
+//! - [`EventFeed`]: the log as a stream that catches up and then continues live.
+//! - [`mod@projection`]: read models, kept up to date and rebuilt.
+//! - [`mod@process`]: reactions to events, at once or after a delay.
+//! - [`mod@access`]: the rights of each caller, and how long they last.
+//! - [`mod@todo`], [`mod@list`] and [`mod@user`]: the use cases of the aggregates. A new
+//!   aggregate is one more module beside them.
+//! - [`mod@test_kit`]: tests for the results of projections and process managers.
 
 pub mod access;
 mod codec;
@@ -42,7 +42,7 @@ pub use projection::{Projection, Projections, ReadModel};
 pub use todo::TodoService;
 pub use user::UserService;
 
-/// Every projection of the application, and every process manager, so that an operator can name it.
+/// All projections and process managers of the application. An operator can name each of them.
 pub const PROJECTIONS: &[projection::Registered] = &[
     projection::Registered::of::<todo::TodoProjection>(),
     projection::Registered::of::<list::ListProjection>(),

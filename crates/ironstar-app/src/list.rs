@@ -1,5 +1,5 @@
-//! The list's use cases: its commands, which lists there are, and when one is
-//! put away by itself.
+//! The list's use cases: its commands, the queries for lists, and the archiving of lists that
+//! are done.
 
 mod archiving;
 
@@ -18,10 +18,10 @@ use crate::{Accepted, CommandContext, CommandError, CommandHandler};
 
 pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
 
-/// How many lists are handed over together at the most.
+/// The maximum number of lists that one command hands over.
 const MOST_HANDED_OVER: usize = 10_000;
 
-/// Carries out what is asked of lists.
+/// Runs the commands and queries on lists.
 #[derive(Clone, Debug)]
 pub struct ListService {
     commands: CommandHandler,
@@ -35,24 +35,24 @@ pub struct ListProjection;
 /// A list, as pages show it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ListItem {
-    /// Which list.
+    /// The id of the list.
     pub id: ListId,
-    /// What it is called.
+    /// The name of the list.
     pub name: ListName,
-    /// Whose it is; `None`: everyone's.
+    /// The owner; `None` for a list that belongs to all callers.
     pub owner: Option<Principal>,
-    /// The links that let others in, the oldest first.
+    /// The links that give other callers access, the oldest first.
     pub links: Vec<Link>,
-    /// Whether it was put away.
+    /// True if the list is archived.
     pub archived: bool,
-    /// The position of the event that created it: lists are in this order.
+    /// The position of the event that created the list. Lists are in this order.
     pub created: Position,
 }
 
-/// Some lists.
+/// A page of lists.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListPage {
-    /// What it is made of: all events up to here.
+    /// The last event that the page includes.
     pub place: LogPlace,
     /// The lists, in the order of their creation.
     pub lists: Vec<ListItem>,
@@ -77,8 +77,8 @@ impl ListService {
         self.commands.next_id().into()
     }
 
-    /// Carries out a command on a list, if the caller owns it. Anybody may create
-    /// one, for whomever the command says.
+    /// Runs a command on a list, if the caller owns the list. Any caller may create a list, for
+    /// the owner that the command names.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl ListService {
             return Err(CommandError::Refused(ListError::Shared));
         }
         if matches!(command, ListCommand::Create { .. }) {
-            // Only its owner has any use for the answer.
+            // Only the owner can use the answer, so only the session identifies a retry.
             let context = CommandContext {
                 caller: context.caller.by_session(),
                 ..context.clone()
@@ -103,7 +103,7 @@ impl ListService {
                 .execute::<ListState>(&id, command, &context)
                 .await;
         }
-        // Whose it is must be so when the command is decided.
+        // The ownership must hold at the moment when the command is decided.
         let caller = context.caller.clone();
         let admit = move |list: &ListState| match caller.access(id, list) {
             Access::None => Err(ListError::NotFound),
@@ -115,13 +115,11 @@ impl ListService {
             .await
     }
 
-    /// Hands all lists of somebody over to somebody else, all or none of them, and
-    /// answers how many they were.
+    /// Hands over all lists of one owner to another, all or none. Returns the number of lists.
     ///
     /// # Errors
     ///
-    /// If the read model does not get to know them in time, or the store does not
-    /// work.
+    /// If the read model does not reach the log's end in time, or the store fails.
     pub async fn hand_over_all(
         &self,
         from: Principal,
@@ -146,7 +144,7 @@ impl ListService {
         Ok(accepted.changed)
     }
 
-    /// A list, if it was created, as of a place.
+    /// A list, if it exists, with the place that the read model has reached.
     ///
     /// # Errors
     ///
@@ -157,8 +155,8 @@ impl ListService {
         Ok((found.place, list))
     }
 
-    /// Up to `limit` of the lists of these owners that are in use, or that are put
-    /// away, in the order of their creation. `None` owns those of everyone.
+    /// Up to `limit` lists of these owners, either archived or not, in the order of their
+    /// creation. The owner `None` stands for lists that belong to all callers.
     ///
     /// # Errors
     ///
@@ -183,13 +181,13 @@ impl ListService {
     }
 }
 
-/// Why lists were not handed over.
+/// The reason why lists were not handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum HandOverError {
-    /// Which lists there are by now is not known yet.
-    #[error("the lists are not known yet; try again in a moment")]
+    /// The read model is still behind.
+    #[error("the lists are not up to date yet; try again in a moment")]
     Behind(#[from] Behind),
-    /// Which lists there are cannot be read.
+    /// The lists cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The command had no effect.
@@ -267,7 +265,7 @@ impl ListItem {
     }
 }
 
-/// The collection of the lists of somebody that are in use, or that are put away.
+/// The collection of an owner's lists, either archived or not.
 fn collection(owner: Option<Principal>, archived: bool) -> String {
     let state = if archived { "archived" } else { "open" };
     match owner {

@@ -1,20 +1,18 @@
-//! Process managers: what follows from events across aggregates, at once or
-//! when nothing has happened for a while.
+//! Process managers: reactions to events across aggregates, at once or after a period without
+//! changes.
 //!
-//! [`ProcessManager`] is all that one has to say: how it reacts to an event, as
-//! a pure function of its state. What it asks for, its steps, is a read model
-//! like any other: documents that are folded from the log and stored with their
-//! checkpoint. A task beside it has the steps carried out.
+//! A [`ProcessManager`] defines only its reaction to an event, as a pure function of its state.
+//! The commands that it asks for are its steps. Steps are a read model like any other:
+//! documents that are folded from the log and stored with their checkpoint. A task beside the
+//! read model runs the steps.
 //!
-//! - A step is part of the append that it leads to, as an event of its own
-//!   stream, which has to be empty. So it is taken once, whatever happens in
-//!   between: a crash, a restart, a second server, a rebuild of the read model.
-//! - A step that cannot be taken now is tried again until it can; others, also
-//!   later ones, are taken meanwhile. One that the domain refuses is over, and the
-//!   refusal is in the log, too.
-//! - A timer is a step that waits. Whatever the process does about it in the
-//!   meantime replaces or cancels it; when it is due it becomes a step like any
-//!   other.
+//! - A step is part of the append that it causes, as an event of the step's own stream, which
+//!   must be empty. So a step happens once, even after a crash, a restart, a rebuild of the
+//!   read model, or with a second server.
+//! - A step that cannot run now is tried again until it can. Other steps, including later ones,
+//!   run meanwhile. A step that the domain refuses is over, and its refusal is in the log, too.
+//! - A timer is a step that waits. Later reactions of the process manager can replace or cancel
+//!   it. When it is due, it becomes a step like any other.
 
 mod plan;
 mod runner;
@@ -37,53 +35,49 @@ use crate::{CommandContext, CommandError};
 pub use plan::{ProcessDocument, State, Step, Timer};
 pub(crate) use plan::{STEPS, TIMERS};
 
-/// What follows from events.
+/// A reaction to events.
 ///
 /// It is as pure as a projection: its state is all that it knows.
 pub trait ProcessManager: Debug + Send + Sync + 'static {
-    /// Names the process manager, in kebab case; for people, in the store, and
-    /// in the log.
+    /// The name of the process manager, in kebab case. Operators see it, and the store and the
+    /// log contain it.
     const NAME: &'static str;
 
-    /// The version of its code. Whoever changes what it makes of the log counts
-    /// it up, and its state is folded anew. A step is known by the event that it
-    /// follows from and its number among what that is reacted to with (`and`,
-    /// `and_later`): who asks for something more asks for it last, or it is
-    /// taken for what was there before.
+    /// The version of the code. Raise it when the result of `react` changes; then the state is
+    /// folded again. A step is identified by its event and by its number among the reactions to
+    /// that event (`and`, `and_later`). So add a new command after all existing ones. Otherwise
+    /// it is taken for an existing step.
     const VERSION: u32;
 
     /// The types of the aggregates whose events it reacts to.
     const AGGREGATES: &'static [&'static str];
 
-    /// A part of its state. One process manager may have several sorts, as an
-    /// `enum`.
+    /// A part of the state. A process manager with several kinds of state uses an `enum`.
     type State: Clone + Debug + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static;
 
-    /// What it asks for.
+    /// The commands that it asks for.
     type Command: Clone + Debug + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static;
 
-    /// Reacts to an event, whenever that has happened: the state after it, and
-    /// what is to be done.
+    /// Reacts to an event of any age: changes the state, and returns the commands.
     ///
-    /// It may be called more than once for an event, and only counts when it
-    /// succeeds.
+    /// It may run more than once for an event. Only a run without an error counts.
     ///
     /// # Errors
     ///
-    /// If the event cannot be read, or its state not be had.
+    /// If the event cannot be read, or its state is not loaded.
     fn react(
         event: &Envelope,
         state: &mut State<'_, Self::State, Self::Command>,
     ) -> Result<Reaction<Self::Command>, FoldError>;
 }
 
-/// What is to be done because of an event. The default is nothing.
+/// The commands that result from an event. The default is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reaction<C> {
     asked: Vec<Asked<C>>,
 }
 
-/// One thing that is to be done.
+/// One command that results from an event.
 #[derive(Clone, Debug, PartialEq)]
 enum Asked<C> {
     Now(C),
@@ -97,11 +91,11 @@ enum Asked<C> {
     },
 }
 
-/// Has the commands of a process manager carried out.
+/// Runs the commands of a process manager.
 pub trait Executor<C>: Send + Sync + 'static {
-    /// Carries out a command with this context, whatever else it has to do for
-    /// it: the step is part of the context, so that it is over then and only
-    /// then.
+    /// Runs a command with this context. The context contains the step, so the step is over
+    /// exactly if the command is stored. The implementation may do any other work that the
+    /// command needs.
     fn execute(
         &self,
         command: &C,
@@ -109,38 +103,38 @@ pub trait Executor<C>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), NotExecuted>> + Send;
 }
 
-/// Why a command was not carried out.
+/// The reason why a command did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum NotExecuted {
-    /// Its step was over before.
-    #[error("the step is over already")]
+    /// The step was over before.
+    #[error("the step is already over")]
     Over,
-    /// It is refused.
+    /// The command is refused.
     #[error("{0}")]
     Refused(String),
-    /// It has to be tried again, later each time, while others are carried out.
+    /// The command failed. It is tried again after longer and longer pauses, while other steps
+    /// run.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
-    /// Nothing can be carried out for now.
+    /// No command can run at the moment.
     #[error(transparent)]
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// How many steps and timers a process manager has, at the most [`MOST`](Self::MOST)
-/// of each.
+/// The numbers of steps and timers of a process manager, each at most [`MOST`](Self::MOST).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ToDo {
-    /// Steps that are to be taken at once.
+    /// Steps that must run now.
     pub steps: usize,
     /// Steps that wait.
     pub timers: usize,
 }
 
 impl ToDo {
-    /// Who has more is said to have so many.
+    /// The count stops at this number.
     pub const MOST: usize = 1_000;
 
-    /// What a build of a process manager has to do.
+    /// The open steps and timers of a build of a process manager.
     ///
     /// # Errors
     ///
@@ -166,7 +160,7 @@ impl ToDo {
     }
 }
 
-/// A process manager as a projection: of its state and of what is to be done.
+/// A process manager as a projection of its state and its steps.
 #[derive(Debug)]
 pub struct Process<M>(PhantomData<fn() -> M>);
 
@@ -177,21 +171,21 @@ impl<C> Default for Reaction<C> {
 }
 
 impl<C> Reaction<C> {
-    /// Nothing follows.
+    /// A reaction without commands.
     #[must_use]
     pub fn nothing() -> Self {
         Self::default()
     }
 
-    /// This is to be done at once.
+    /// Adds a command that must run now.
     #[must_use]
     pub fn and(mut self, command: C) -> Self {
         self.asked.push(Asked::Now(command));
         self
     }
 
-    /// This is to be done when it has been waited for long enough since a
-    /// moment. It takes the place of whatever waits under the same name.
+    /// Adds a command that runs after a waiting time, counted from `since`. It replaces the
+    /// timer with the same name.
     #[must_use]
     pub fn and_later(
         mut self,
@@ -207,7 +201,7 @@ impl<C> Reaction<C> {
         self
     }
 
-    /// What waits under this name, if anything does, is not to be done.
+    /// Cancels the timer with this name, if there is one.
     #[must_use]
     pub fn and_never(mut self, timer: impl Into<String>) -> Self {
         self.asked.push(Asked::Never {
@@ -228,7 +222,7 @@ impl<M: ProcessManager> Process<M> {
             let joins = name[index] == b'-' && index > 0 && index + 1 < name.len();
             assert!(
                 is_letter || joins && name[index - 1] != b'-',
-                "the name of a process manager is in kebab case"
+                "the name of a process manager must be in kebab case"
             );
             index += 1;
         }

@@ -1,18 +1,17 @@
-//! Projections: read models, folded from the log.
+//! Projections: read models that are folded from the log.
 //!
-//! A projection turns events into documents: what a page shows, as it shows it.
-//! [`Projection`] is all that one has to say; the rest is the same for all:
+//! A projection turns events into documents, which contain data as pages show it. A
+//! [`Projection`] defines only its own fold. The rest is the same for all projections:
 //!
-//! - The documents and the position that they belong to are stored together, so
-//!   a crash neither loses an event nor folds it twice.
-//! - Each projection is a task of its own. One that fails stops alone, keeps its
-//!   place, tries again, and says which event it cannot digest.
-//! - When the version of its code changes, or on request, a new read model is
-//!   built beside the live one, which goes on serving until the new one takes
-//!   its place. One of another version stands still meanwhile, since the code
-//!   that made it is gone.
+//! - The documents are stored together with their position. So a crash neither loses an event
+//!   nor folds it twice.
+//! - Each projection is a task of its own. A projection that fails stops alone, keeps its
+//!   position, tries again, and reports the event that it cannot fold.
+//! - When the version of the code changes, or on request, a new read model is built beside the
+//!   live one. The live one serves queries until the new one replaces it. A live read model of
+//!   another version gets no updates meanwhile, because the code that made it is gone.
 //!
-//! [`ReadModel`] is what the rest of the application sees.
+//! [`ReadModel`] is the interface for the rest of the application.
 
 mod build;
 mod documents;
@@ -39,56 +38,55 @@ pub use read_model::{Behind, ReadError, ReadModel, Snapshot};
 pub use registered::{BuildJob, Registered};
 pub use runner::Projections;
 
-/// What a projection makes of the log.
+/// The fold of a projection over the log.
 ///
-/// It is a fold: pure, and the same at every time and place. Its documents are
-/// all that it knows.
+/// A fold is pure: the same at every time and place. The documents are all that it knows.
 pub trait Projection: Debug + Send + Sync + 'static {
-    /// Names the projection, for people and in the store.
+    /// The name of the projection. Operators see it, and the store contains it.
     const NAME: &'static str;
 
-    /// The version of its code. Whoever changes what it makes of the log counts
-    /// it up, and a new read model is built.
+    /// The version of the code. Raise it when the result of `fold` changes; then a new read
+    /// model is built.
     const VERSION: u32;
 
-    /// The types of the aggregates whose events it is about.
+    /// The types of the aggregates whose events it folds.
     const AGGREGATES: &'static [&'static str];
 
-    /// Whether it is what a process manager has to do.
+    /// True if the projection contains the steps of a process manager.
     const IS_PROCESS: bool = false;
 
-    /// A document. One projection may have several sorts, as an `enum`.
+    /// A document. A projection with several kinds of documents uses an `enum`.
     type Document: Clone + Debug + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static;
 
-    /// Takes an event into account.
+    /// Folds an event into the documents.
     ///
-    /// It may be called more than once for an event, and only counts when it
-    /// succeeds: what it has changed before it fails is undone.
+    /// It may run more than once for an event. Only a run without an error counts: the changes
+    /// of a failed run are undone.
     ///
     /// # Errors
     ///
-    /// If the event cannot be read, or its documents not be had.
+    /// If the event cannot be read, or its documents are not loaded.
     fn fold(event: &Envelope, documents: &mut Documents<Self::Document>) -> Result<(), FoldError>;
 
-    /// Whether it takes note of events of aggregates of this type.
+    /// Returns true if it folds events of aggregates of this type.
     fn is_about(aggregate_type: &str) -> bool {
         Self::AGGREGATES.contains(&aggregate_type)
     }
 
-    /// Where a document is listed, if it is.
+    /// The place of a document in a collection, if it is listed.
     fn place(document: &Self::Document) -> Option<Place>;
 }
 
-/// Why an event was not taken into account.
+/// The reason why an event was not folded.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
-    /// A document has to be loaded first; then the event is folded again.
+    /// A document must be loaded first; then the event is folded again.
     #[error("the document {0:?} has not been loaded")]
     NotLoaded(String),
     /// The event cannot be read.
     #[error(transparent)]
     Unreadable(#[from] DecodeError),
-    /// The event can be read, and makes no sense to the projection.
+    /// The event can be read, but the projection cannot make sense of it.
     #[error("{0}")]
     Senseless(String),
 }

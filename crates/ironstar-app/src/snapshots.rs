@@ -1,9 +1,13 @@
-//! Snapshots: how a long stream is not read from its start.
+//! Snapshots, which save a command from reading a long stream from its start.
 //!
-//! They are kept in passing and used with suspicion. One is used if the code
-//! that made it is this very code, if it can be read, and if the stream still
-//! has the event that it was made after; otherwise it is as if there were none,
-//! and a new one takes its place when enough has been read again.
+//! Snapshots are saved in the background, and checked before use. A snapshot is used only if:
+//!
+//! - the code that made it is exactly the code that runs now,
+//! - its state can be parsed,
+//! - the stream still has the event after which it was made.
+//!
+//! Otherwise the whole stream is read as if there were no snapshot. A new snapshot replaces the
+//! old one after enough events have been read again.
 
 use std::sync::Arc;
 
@@ -13,7 +17,7 @@ use ironstar_ports::{
     StreamId,
 };
 
-/// How many events of a stream are worth a snapshot.
+/// A stream gets a snapshot each time that it has grown by this many events.
 pub(crate) const SNAPSHOT_EVERY: u64 = 128;
 
 /// The snapshots of all streams.
@@ -27,8 +31,8 @@ impl Snapshots {
         Self { store }
     }
 
-    /// The state that is kept for a stream, and where the stream was then; if
-    /// there is one that fits.
+    /// The stored state of a stream, with the stream's head at that time. Returns `None` if
+    /// there is no valid snapshot.
     pub(crate) async fn load<A: Aggregate>(
         &self,
         events: &dyn EventStore,
@@ -47,11 +51,11 @@ impl Snapshots {
             }
         };
         if snapshot.fingerprint != A::FINGERPRINT.to_string() {
-            tracing::debug!(%stream, "a snapshot was made by other code");
+            tracing::debug!(%stream, "a snapshot was made by another version of the code");
             return Ok(None);
         }
         let Ok(state) = serde_json::from_str(snapshot.state.as_str()) else {
-            tracing::warn!(%stream, "a snapshot is not a state");
+            tracing::warn!(%stream, "a snapshot cannot be parsed; reading the whole stream");
             return Ok(None);
         };
         let before = snapshot.sequence.get().checked_sub(1).map(Sequence::new);
@@ -69,7 +73,7 @@ impl Snapshots {
                     tracing::warn!(%stream, "a snapshot was made of events that the log does not have");
                 }
                 None => {
-                    tracing::debug!(%stream, "a snapshot does not tell which event it was made after");
+                    tracing::debug!(%stream, "a snapshot does not name the event that it was made after");
                 }
             }
             return Ok(None);
@@ -83,7 +87,7 @@ impl Snapshots {
         Ok(Some((state, head)))
     }
 
-    /// Keeps a state, while the caller goes on.
+    /// Saves a state in the background, while the caller goes on.
     pub(crate) fn save<A: Aggregate>(&self, state: A, head: StreamHead) {
         let store = Arc::clone(&self.store);
         tokio::spawn(async move {
@@ -95,8 +99,7 @@ impl Snapshots {
     }
 }
 
-/// Whether a stream that grew from one sequence to another has passed the place
-/// for a snapshot.
+/// Returns true if a snapshot is due for a stream that grew from one sequence to another.
 pub(crate) fn is_due(before: Option<Sequence>, after: Option<Sequence>) -> bool {
     let passed = |last: Option<Sequence>| last.map_or(0, |last| (last.get() + 1) / SNAPSHOT_EVERY);
     passed(before) < passed(after)

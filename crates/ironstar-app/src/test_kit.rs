@@ -1,14 +1,13 @@
-//! What a test of a projection or of a process manager says, in few words: what
-//! has happened, and which documents that makes, or what is asked for then.
+//! Short tests for projections and process managers: given events, the expected documents or
+//! commands.
 //!
-//! It is the other half of the domain's `test_kit`, and knows as little of tasks
-//! and stores as that one does. Positions, sequences and ids of events are the
-//! same every time.
+//! This module complements the domain's `test_kit`. Like that one, it uses no tasks and no
+//! stores. Positions, sequences and ids of events are the same in every run.
 //!
 //! # Documents
 //!
-//! [`given`] events, the [`view`](Given::view) of a projection
-//! [holds](View::then) exactly these documents. It can go on from there.
+//! After the [`given`] events, the [`view`](Given::view) of a projection [contains](View::then)
+//! exactly these documents. More events can follow.
 //!
 //! ```
 //! use ironstar_app::list::{ListItem, ListProjection};
@@ -40,8 +39,8 @@
 //!
 //! # Events that cannot be folded
 //!
-//! What was [`stored`] long ago, or by nobody who should have, either makes
-//! documents or [stops the projection](View::then_stuck).
+//! An old or invalid event, as it was [`stored`], either produces documents or [stops the
+//! projection](View::then_stuck).
 //!
 //! ```
 //! use ironstar_app::list::ListProjection;
@@ -55,9 +54,9 @@
 //!
 //! # Process managers
 //!
-//! [`given`] events, a [process manager](Given::process)
-//! [asks for](Plan::then_asks) commands, or [waits](Plan::then_waits) before it
-//! does. Time passes by saying that what waits [is due](Plan::and_due).
+//! After the [`given`] events, a [process manager](Given::process) [asks for](Plan::then_asks)
+//! commands, or [waits](Plan::then_waits) first. In a test, time passes when a timer [is
+//! due](Plan::and_due).
 //!
 //! ```
 //! use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};

@@ -1,5 +1,5 @@
-//! The todo's use cases: its commands, those on many todos of a list at once,
-//! and what pages show.
+//! The todo's use cases: commands on one todo, commands on many todos of a list, and the
+//! queries of pages.
 
 mod lists;
 
@@ -18,40 +18,40 @@ pub use lists::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoPage, TodoProjection, counts_key,
 };
 
-/// How many todos are changed together at the most.
+/// The maximum number of todos that one command changes.
 pub const MOST_AT_ONCE: usize = 10_000;
 
-/// How long a command on a list waits for its todos to be known.
+/// The time that a command on a list waits for the read model.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// Carries out what is asked of todos.
+/// Runs the commands on todos.
 #[derive(Clone, Debug)]
 pub struct TodoService {
     commands: CommandHandler,
     lists: TodoLists,
 }
 
-/// What can be asked of the todos of a list.
+/// A command on the todos of a list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ListWide {
-    /// Mark all as done.
+    /// Complete all todos.
     CompleteAll,
-    /// Mark all as not done.
+    /// Reopen all todos.
     ReopenAll,
-    /// Remove those that are done.
+    /// Delete the completed todos.
     ClearCompleted,
 }
 
-/// Why a command on the todos of a list had no effect.
+/// The reason why a command on the todos of a list had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum ListWideError {
-    /// It concerns too many.
-    #[error("this concerns more than {MOST_AT_ONCE} todos, which is too many at once")]
+    /// The command concerns too many todos.
+    #[error("the command concerns more than {MOST_AT_ONCE} todos, which is too many at once")]
     TooMany,
-    /// What the list holds by now is not known yet.
-    #[error("the todos of the list are not known yet; try again in a moment")]
+    /// The read model is still behind.
+    #[error("the todos of the list are not up to date yet; try again in a moment")]
     Behind(#[from] Behind),
-    /// What the list holds cannot be read.
+    /// The todos of the list cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The command had no effect.
@@ -59,10 +59,9 @@ pub enum ListWideError {
     Command(#[from] CommandError<TodoError>),
 }
 
-/// The aggregate that an event's own is part of, if it is.
+/// The parent of the aggregate that an event belongs to, if it has one.
 ///
-/// Before there were lists, events did not say; all todos were in the shared
-/// one.
+/// Events from before there were lists name no parent: all todos were in the shared list.
 #[must_use]
 pub fn parent_of(event: &Envelope) -> Option<StreamId> {
     let is_todo = event.stream.aggregate_type == TodoState::TYPE;
@@ -81,7 +80,7 @@ impl TodoService {
         Self { commands, lists }
     }
 
-    /// What pages show.
+    /// The queries of pages.
     #[must_use]
     pub fn lists(&self) -> &TodoLists {
         &self.lists
@@ -93,9 +92,9 @@ impl TodoService {
         self.commands.next_id().into()
     }
 
-    /// Carries out a command on a todo. In a list other than the shared one, it is
-    /// refused unless the caller may change what is in that list; and one that
-    /// creates a todo, unless the list is in use.
+    /// Runs a command on a todo. In a list other than the shared one, the caller needs the
+    /// right to edit that list. A command that creates a todo is also refused if the list is
+    /// archived.
     ///
     /// # Errors
     ///
@@ -115,7 +114,7 @@ impl TodoService {
                 let todo: TodoState = self.commands.remembered(&id).await?;
                 match todo.list() {
                     Some(list) => Entry::Known(list),
-                    // It may just come into being, in whichever list.
+                    // A concurrent command may be creating the todo, in any list.
                     None => {
                         let answer = self.commands.answer_again(context).await?;
                         return answer.ok_or(CommandError::Refused(TodoError::NotFound));
@@ -151,12 +150,12 @@ impl TodoService {
         }
     }
 
-    /// Carries out a command on the todos of a list, all in one append, if the
-    /// caller may change what is in that list.
+    /// Runs a command on the todos of a list, all in one append, if the caller may edit that
+    /// list.
     ///
     /// # Errors
     ///
-    /// See [`ListWideError`]; nothing was stored then.
+    /// See [`ListWideError`]. After an error nothing was stored.
     pub async fn execute_on_list(
         &self,
         list: ListId,
@@ -211,7 +210,7 @@ impl TodoService {
         Ok(accepted)
     }
 
-    /// The demand that a list is as it is now, if it lets the caller in.
+    /// The condition that a list does not change, if the caller has the right to it.
     async fn guard(
         &self,
         entry: Entry,
@@ -236,14 +235,14 @@ impl TodoService {
     }
 }
 
-/// What of a list a command is about.
+/// The part of a list that a command concerns.
 #[derive(Clone, Copy, Debug)]
 enum Entry {
-    /// A todo that is to be created.
+    /// A todo that the command creates.
     New(ListId),
-    /// A todo that is or was there.
+    /// A todo that exists or was deleted.
     Known(ListId),
-    /// All of its todos.
+    /// All todos of the list.
     Whole(ListId),
 }
 
@@ -256,7 +255,7 @@ impl Entry {
 }
 
 impl CommandContext {
-    /// The same, and a demand to be met.
+    /// The same context, with one more condition.
     fn with(&self, guard: StreamAppend) -> Self {
         let mut context = self.clone();
         context.also.push(guard);

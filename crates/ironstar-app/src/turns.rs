@@ -1,14 +1,14 @@
 //! Turns at a stream that several callers want to change at the same time.
 //!
-//! A decision is optimistic: it costs nothing until another caller gets in first. The
-//! caller that was too late then takes a turn: it waits until those before it have been
-//! decided, so within one process no caller loses again and again. Other processes take
-//! no part in it; against these, the append compares sequences as ever.
+//! A decision is optimistic: it costs nothing until another caller appends first. The caller
+//! that lost the race then takes a turn: it waits until all earlier callers have been decided.
+//! So within one process no caller loses again and again. Other processes do not take turns;
+//! against these, the append compares sequences as always.
 //!
-//! A stream is known here only while a caller waits for it or holds it, and turns are
-//! given in the order in which callers have asked. A caller that goes away gives its turn
-//! up. To hold several turns at once, ask for all of them together
-//! ([`Turns::take_all`]), and for a list before its todos.
+//! A stream is in the map only while a caller waits for it or holds it. Callers get their turns
+//! in the order in which they have asked. A caller that is dropped gives up its turn. A caller
+//! that needs several turns must ask for all of them together ([`Turns::take_all`]), and for
+//! the turn at a list before those at its todos.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ironstar_ports::StreamId;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-/// How many turns may be asked for and held at the same time.
+/// The maximum number of turns that are waited for or held at the same time.
 const MOST: usize = 4_096;
 
 /// The turns at all streams.
@@ -27,13 +27,13 @@ pub(crate) struct Turns(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// How many turns are asked for or held: a look at it is all that an uncontended
-    /// command pays.
+    /// The number of turns that are waited for or held. A command without a conflict only reads
+    /// this number.
     asked: AtomicUsize,
     streams: Mutex<HashMap<StreamId, Waiting>>,
 }
 
-/// Those who ask for one stream.
+/// The callers that wait for one stream or hold it.
 #[derive(Debug, Default)]
 struct Waiting {
     lock: Arc<RwLock<()>>,
@@ -43,7 +43,8 @@ struct Waiting {
 /// A turn. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    // In this order: the next caller is let in before the stream is forgotten.
+    // The order of these fields matters: the next caller gets its turn before the stream is
+    // removed.
     _held: Held,
     _ticket: Ticket,
 }
@@ -54,7 +55,7 @@ enum Held {
     Together { _guard: OwnedRwLockReadGuard<()> },
 }
 
-/// A place among those who ask for a stream.
+/// A place in the queue of one stream.
 #[derive(Debug)]
 struct Ticket {
     turns: Turns,
@@ -66,8 +67,8 @@ struct Ticket {
 pub(crate) struct TooManyWait;
 
 impl Turns {
-    /// A turn at a stream, if others have taken turns at it already. A caller that comes
-    /// later must not get in before those who wait.
+    /// A turn at a stream, if other callers already take turns there. A later caller must not
+    /// append before the waiting ones.
     pub(crate) async fn join(&self, stream: &StreamId) -> Result<Option<Turn>, TooManyWait> {
         if self.0.asked.load(Ordering::Relaxed) == 0 || !self.lock().contains_key(stream) {
             return Ok(None);
@@ -85,8 +86,8 @@ impl Turns {
         })
     }
 
-    /// A turn at a stream that must stay as it is meanwhile. Several callers hold such
-    /// turns together.
+    /// A turn at a stream that must not change meanwhile. Several callers can hold such turns
+    /// together.
     pub(crate) async fn watch(&self, stream: &StreamId) -> Result<Turn, TooManyWait> {
         let (lock, ticket) = self.ask(stream)?;
         let guard = lock.read_owned().await;
@@ -96,8 +97,8 @@ impl Turns {
         })
     }
 
-    /// Turns at several streams, each of them once. All callers take them in the same
-    /// order, so none waits for another that waits for it.
+    /// Turns at several streams, one for each. All callers take them in the same order, so no
+    /// two callers wait for each other.
     pub(crate) async fn take_all(
         &self,
         mut streams: Vec<StreamId>,
@@ -128,7 +129,7 @@ impl Turns {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, Waiting>> {
-        // The map is whole between any two calls.
+        // Between two calls the map is consistent, even after a panic.
         self.0
             .streams
             .lock()

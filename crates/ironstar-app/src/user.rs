@@ -1,4 +1,4 @@
-//! The user's use cases: to sign in, and to sign out.
+//! The user's use cases: sign-in and sign-out.
 
 use ironstar_domain::{
     Aggregate, IdentityEvent, IdentityId, IdentityState, Principal, Profile, UserCommand,
@@ -7,7 +7,7 @@ use ironstar_domain::{
 
 use crate::{CommandContext, CommandError, CommandHandler};
 
-/// Carries out what is asked of users.
+/// Runs the commands on users.
 #[derive(Clone, Debug)]
 pub struct UserService {
     commands: CommandHandler,
@@ -20,9 +20,9 @@ impl UserService {
         Self { commands }
     }
 
-    /// Signs somebody in, whose identity somebody else has made sure of; and
-    /// registers them first, if it is the first time. However many do so at once,
-    /// an identity belongs to one user.
+    /// Signs in the user with this identity, which the calling code has verified. At the first
+    /// sign-in the user is registered. Even after concurrent sign-ins, an identity belongs to
+    /// one user.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl UserService {
         Ok(user)
     }
 
-    /// Notes that a user has signed out on one device.
+    /// Records that a user has signed out on one device.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl UserService {
 }
 
 impl CommandContext {
-    /// The same, by a user who has just proved to be one.
+    /// The same context, with a user as the actor that has just proved its identity.
     fn on_behalf_of(mut self, user: UserId) -> Self {
         self.origin.actor = Some(Principal::User(user).to_string());
         self

@@ -1,8 +1,8 @@
-//! States that are kept in memory, so that a command need not read its stream.
+//! Aggregate states in memory, which save a command from reading its stream.
 //!
-//! What is kept may be behind the log, since other nodes append too. That does
-//! no harm: the append verifies it, and a refusal is only believed of a state
-//! that was read anew.
+//! A state in memory may be behind the log, because other nodes append too. That does no harm:
+//! the append compares sequences, and a refusal counts only on a state that was just read from
+//! the store.
 
 use std::any::Any;
 use std::num::NonZeroUsize;
@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ironstar_ports::{StreamHead, StreamId};
 use lru::LruCache;
 
-/// How many states are kept; the ones used last.
+/// The number of states that are kept. The least recently used state goes first.
 const STATES: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
 
-/// The states of the streams that were used last, whatever their aggregate.
+/// The states of the most recently used streams, of all aggregates.
 #[derive(Clone, Debug)]
 pub(crate) struct WarmStates {
     states: Arc<Mutex<LruCache<StreamId, Warm>>>,
 }
 
-/// A state, and where its stream was then.
+/// A state, and the head of its stream at that state.
 #[derive(Clone, Debug)]
 struct Warm {
     state: Arc<dyn Any + Send + Sync>,
@@ -40,7 +40,7 @@ impl WarmStates {
         Some((warm.state.downcast_ref::<A>()?.clone(), warm.head))
     }
 
-    /// Keeps a state, unless a later one is kept already.
+    /// Keeps a state, unless a later one is already kept.
     pub(crate) fn put<A: Any + Send + Sync>(&self, state: A, head: StreamHead) {
         let mut states = self.lock();
         let is_later = states
@@ -54,7 +54,7 @@ impl WarmStates {
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<StreamId, Warm>> {
-        // The cache is whole between any two calls.
+        // Between two calls the cache is consistent, even after a panic.
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

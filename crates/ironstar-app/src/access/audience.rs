@@ -1,27 +1,27 @@
-//! Whom an event may be told to, when somebody asks for events as they are.
+//! The callers that an event may be sent to, if they ask for events as such.
 
 use ironstar_domain::{Aggregate, ListId, ListState, TodoState, UserId, UserState};
 use ironstar_ports::Envelope;
 
 use crate::todo::parent_of;
 
-/// Whom an event may be told to.
+/// The callers that an event may be sent to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audience {
-    /// Whoever may see a list.
+    /// All callers that may see a list.
     OfList(ListId),
-    /// A user, and nobody else.
+    /// One user only.
     OfUser(UserId),
-    /// Nobody. That goes for all that is not known to be for somebody.
+    /// No caller. This is the default for an event without a declared audience.
     Nobody,
 }
 
 impl Audience {
-    /// The types of aggregates whose events a subscriber may hear.
+    /// The types of aggregates whose events a subscriber may receive.
     pub const TYPES: [&str; 3] = [ListState::TYPE, TodoState::TYPE, UserState::TYPE];
 
-    /// Whom an event may be told to. A new aggregate whose events programs are to
-    /// get is one line more here, and its type above; until then, no subscriber gets them.
+    /// The audience of an event. A new aggregate whose events should reach programs needs one
+    /// more line here, and its type above. Until then, no subscriber gets its events.
     #[must_use]
     pub fn of(event: &Envelope) -> Self {
         let id = &event.stream.aggregate_id;
@@ -51,7 +51,7 @@ mod tests {
     const ID: Uuid = Uuid::from_u128(7);
     const PARENT: Uuid = Uuid::from_u128(8);
 
-    /// The audience of an event of an aggregate that is a part of another one.
+    /// The audience of an event of an aggregate with this parent.
     fn told(aggregate_type: &str, parent: Option<&str>) -> Audience {
         Audience::of(&Envelope {
             position: Position::new(1),

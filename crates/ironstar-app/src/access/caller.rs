@@ -1,31 +1,30 @@
-//! Who asks for something.
+//! The authenticated identity behind a request.
 
 use ironstar_domain::{Access, Link, LinkId, ListDetails, ListId, ListState, Principal};
 
 use super::links::PresentedLink;
 
-/// Who asks for something, and what proves what they may do.
+/// The identity behind a request, with the proof of its rights.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// All that they are. What they make belongs to the first.
+    /// All identities of the caller. New lists belong to the first.
     principals: Vec<Principal>,
-    /// The link that they have come by.
+    /// The link that the caller has presented.
     link: Option<PresentedLink>,
-    /// The part of the application that asks, if nobody outside does.
+    /// The part of the application that acts, for a request that comes from inside.
     application: Option<&'static str>,
-    /// Where a request without a session comes from.
+    /// The network location of a request without a session.
     place: Option<String>,
 }
 
 impl Caller {
-    /// Somebody of whom nothing is known.
+    /// A caller without any identity.
     #[must_use]
     pub fn anonymous() -> Self {
         Self::default()
     }
 
-    /// Somebody who is one of these, or several. What they make belongs to the
-    /// first.
+    /// A caller with one or several identities. New lists belong to the first.
     #[must_use]
     pub fn of(principals: Vec<Principal>) -> Self {
         Self {
@@ -43,14 +42,14 @@ impl Caller {
         }
     }
 
-    /// The same, who has come by a link.
+    /// The same caller, with a link that it has presented.
     #[must_use]
     pub fn by_link(self, link: Option<PresentedLink>) -> Self {
         Self { link, ..self }
     }
 
-    /// The same, whose request has come without a session from this place: a name
-    /// without spaces.
+    /// The same caller, with the network location of its request without a session. `place` is
+    /// a name without spaces.
     #[must_use]
     pub fn from_place(self, place: String) -> Self {
         Self {
@@ -59,7 +58,8 @@ impl Caller {
         }
     }
 
-    /// The same visitor, whose session has begun with this request.
+    /// The caller `began`, whose session has begun with this request. Keeps this caller's place
+    /// and link.
     #[must_use]
     pub fn with_session(&self, began: Self) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Caller {
         }
     }
 
-    /// The same, known by a session alone.
+    /// The same caller, identified by its session alone.
     #[must_use]
     pub(crate) fn by_session(&self) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Caller {
         }
     }
 
-    /// Whose the keys of commands are.
+    /// The sender that the keys of this caller's commands belong to.
     pub(crate) fn sender(&self) -> String {
         match (&self.place, &*self.principals) {
             (Some(place), []) => anonymous_at(place),
@@ -86,31 +86,31 @@ impl Caller {
         }
     }
 
-    /// Whose the keys of commands are as well: the place that the request has come from
-    /// without a session.
+    /// The second sender that the keys also belong to: the network location, if the request
+    /// came without a session.
     pub(crate) fn second_sender(&self) -> Option<String> {
         let place = self.place.as_ref()?;
         (!self.principals.is_empty()).then(|| anonymous_at(place))
     }
 
-    /// Who the caller was before, such as the guest who has become a user.
+    /// The earlier identities of the caller, such as the guest that has become a user.
     pub(crate) fn earlier_senders(&self) -> impl Iterator<Item = String> {
         self.principals.iter().skip(1).map(ToString::to_string)
     }
 
-    /// Whose is what they make; `None`: nobody is known.
+    /// The owner of the lists that this caller creates; `None` if the caller is unknown.
     #[must_use]
     pub fn principal(&self) -> Option<Principal> {
         self.principals.first().copied()
     }
 
-    /// All that they are.
+    /// All identities of the caller.
     #[must_use]
     pub fn principals(&self) -> &[Principal] {
         &self.principals
     }
 
-    /// How they are named in the metadata of events.
+    /// The name of the caller in the metadata of events.
     pub(crate) fn actor(&self) -> String {
         match (self.application, self.principal()) {
             (Some(name), _) => format!("application/{name}"),
@@ -119,7 +119,7 @@ impl Caller {
         }
     }
 
-    /// What they may do with a list that is in this state.
+    /// The rights of the caller to a list in this state.
     #[must_use]
     pub fn access(&self, id: ListId, list: &ListState) -> Access {
         if id.is_shared() {
@@ -127,7 +127,8 @@ impl Caller {
         }
         match list.details() {
             None => {
-                // A visitor with a link must not learn from how long it takes.
+                // A visitor with a link must not learn from the response time that the list
+                // does not exist.
                 self.link_among(id, &[]);
                 Access::None
             }
@@ -145,7 +146,7 @@ impl Caller {
         }
     }
 
-    /// Which of these links of a list they have come by.
+    /// The one of these links of a list that the caller has presented.
     fn link_among(&self, id: ListId, links: &[Link]) -> Option<LinkId> {
         let link = self.link.as_ref();
         link.and_then(|link| link.among(id, links))

@@ -1,11 +1,11 @@
-//! Who may watch a list, and until when.
+//! The right to subscribe to a list, and its end.
 //!
-//! A *gate* stands in front of each list that somebody watches, and knows whose it
-//! is and which links it has. One task follows the log for all gates. Each time that
-//! something happens to such a list, the gate looks at the list anew; and the task
-//! says how far it has got. So what is to be told as of a position waits until the
-//! gates have got there, and is told if it may be told then: nobody is shown
-//! what came after they were shut out, however many tasks are at work.
+//! A *gate* stands in front of each list with subscribers, and knows the list's owner and
+//! links. One task follows the log for all gates. After each event of such a list, the gate
+//! reads the list again. The task publishes the position that it has reached. So a frame as of
+//! a position waits until the gates have reached that position, and is sent only if the permit
+//! holds then. No subscriber sees changes from after the end of its right, however many tasks
+//! run.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,29 +20,29 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::Caller;
 use crate::{CommandError, CommandHandler, EventFeed, FeedError};
 
-/// How long to wait before a log that cannot be read is asked again.
+/// The pause before an unreadable log is read again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The gates of the lists that somebody watches.
+/// The gates of all lists with subscribers.
 #[derive(Clone, Debug)]
 pub struct Gates {
     commands: CommandHandler,
     gates: Arc<Mutex<HashMap<ListId, Weak<Gate>>>>,
-    /// How far the task has got. Its sender belongs to the task, so that permits
-    /// end when the task does.
+    /// The position that the task has reached. The task owns the sender, so permits end when
+    /// the task ends.
     reached: watch::Receiver<Position>,
     feed: EventFeed,
-    /// Ends the task.
+    /// Ends the task when it is dropped.
     _task: Arc<DropGuard>,
 }
 
-/// What lets somebody watch a list, for as long as it holds.
+/// The right of one subscriber to a list, as long as it holds.
 #[derive(Clone, Debug)]
 pub struct Permit {
     list: ListId,
     caller: Caller,
     least: Access,
-    /// Nothing for the list that is always there, for everyone.
+    /// `None` for the shared list, which every caller may see.
     gate: Option<Arc<Gate>>,
     reached: watch::Receiver<Position>,
     feed: EventFeed,
@@ -53,12 +53,12 @@ struct Gate {
     list: watch::Sender<Known>,
 }
 
-/// What a gate knows of its list.
+/// The state of the list, as the gate knows it.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// Nothing, if it cannot be read: then nobody gets through any more.
+    /// `None` if the list cannot be read. Then no permit holds.
     state: Option<ListState>,
-    /// The last thing that is known to have happened to it.
+    /// The sequence of the list's last known event.
     sequence: Option<Sequence>,
 }
 
@@ -88,8 +88,8 @@ impl Gates {
         }
     }
 
-    /// Lets somebody watch a list who may do at least this with it; nothing, if
-    /// they may not.
+    /// A permit for a caller with at least this right to a list, or `None` if the caller has
+    /// less.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Gates {
         least: Access,
     ) -> Result<Option<Permit>, CommandError<ListError>> {
         let (gate, caller) = if list.is_shared() {
-            // It takes nothing to watch it, and very many may.
+            // Any caller may subscribe to the shared list, and very many may do so.
             (None, Caller::anonymous())
         } else {
             (Some(self.gate(list).await?), caller)
@@ -120,7 +120,7 @@ impl Gates {
         if permit.is_refused() {
             return Ok(None);
         }
-        let shut = "what has happened to the list meanwhile cannot be read; try again";
+        let shut = "the latest changes of the list cannot be read; try again";
         Err(StoreError::unavailable(shut).into())
     }
 
@@ -129,7 +129,7 @@ impl Gates {
             let mut gates = lock(&self.gates);
             let known = gates.get(&list).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
-                // Those that nobody holds any more go when the map would have to grow.
+                // Gates without a holder are removed when the map would have to grow.
                 if gates.len() == gates.capacity() {
                     gates.retain(|_, gate| gate.strong_count() > 0);
                 }
@@ -140,15 +140,15 @@ impl Gates {
                 gate
             })
         };
-        // First in the way of the task, then a look: what happens in between is
-        // noticed by either.
+        // The task must know the gate before the list is read. So an event in between is
+        // noticed by the task or by this read.
         gate.look(&self.commands, list).await?;
         Ok(gate)
     }
 }
 
 impl Permit {
-    /// What its holder may do with the list, as far as is known.
+    /// The caller's right to the list, as far as it is known.
     #[must_use]
     pub fn access(&self) -> Access {
         match &self.gate {
@@ -157,13 +157,13 @@ impl Permit {
         }
     }
 
-    /// Whether it holds, as far as is known.
+    /// Returns true if the permit holds, as far as it is known.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.access() >= self.least
     }
 
-    /// Whether it holds as of a position, and still does. Waits until that is
+    /// Returns true if the permit held as of a position, and still holds. Waits until that is
     /// known.
     pub async fn holds_at(&self, position: Position) -> bool {
         if self.gate.is_none() {
@@ -174,9 +174,9 @@ impl Permit {
         is_known.is_ok() && self.holds()
     }
 
-    /// Whether it does not hold because its holder may not do so much. Otherwise, one
-    /// that does not hold is of a list that could not be read: whoever asks for a new
-    /// permit may be let in.
+    /// Returns true if the permit does not hold because its caller has too few rights.
+    /// Otherwise a permit that does not hold is for a list that could not be read: its caller
+    /// may get a new one.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         let gate = self.gate.as_ref();
@@ -184,19 +184,19 @@ impl Permit {
         access.is_some_and(|access| access < self.least)
     }
 
-    /// Whether it holds for what may be told by now, as of whichever position.
+    /// Returns true if the permit holds as of the end of the log.
     pub async fn holds_by_now(&self) -> bool {
         self.holds_at(self.feed.head()).await
     }
 
-    /// The same permit, which ends also if its holder may do less than that.
+    /// The same permit, which also ends when its caller's right is less than `least`.
     #[must_use]
     pub fn demanding(self, least: Access) -> Self {
         let least = self.least.max(least);
         Self { least, ..self }
     }
 
-    /// Waits until it does not hold any more.
+    /// Waits until the permit no longer holds.
     pub async fn ended(&self) {
         let Some(gate) = &self.gate else {
             return std::future::pending().await;
@@ -212,15 +212,14 @@ impl Gate {
         self.known_access(list, caller).unwrap_or(Access::None)
     }
 
-    /// What somebody may do; nothing, if that is not known.
+    /// The right of a caller; `None` if it is unknown.
     fn known_access(&self, list: ListId, caller: &Caller) -> Option<Access> {
         let known = self.list.borrow();
         let state = known.state.as_ref();
         state.map(|state| caller.access(list, state))
     }
 
-    /// Lets nobody through any more, until the list has been read as it is after all
-    /// that has happened to it, as far as that is known.
+    /// Lets no permit hold until the list has been read again, with all its known events.
     fn shut(&self, happened: Option<Sequence>) {
         self.list.send_modify(|known| {
             known.state = None;
@@ -228,7 +227,7 @@ impl Gate {
         });
     }
 
-    /// Looks at the list anew.
+    /// Reads the list again.
     async fn look(
         &self,
         commands: &CommandHandler,
@@ -254,12 +253,12 @@ impl Gate {
     }
 }
 
-/// The task that keeps gates up to date.
+/// The task that keeps the gates up to date.
 struct Keeper {
     commands: CommandHandler,
     gates: Arc<Mutex<HashMap<ListId, Weak<Gate>>>>,
     reached: watch::Sender<Position>,
-    /// The same, as a place.
+    /// The reached position, as a place.
     last: LogPlace,
 }
 
@@ -270,7 +269,7 @@ impl Keeper {
             loop {
                 match events.next().await {
                     Some(Ok(event)) => self.take(&event).await,
-                    // Permits end with the task, and so do those who hold them.
+                    // Permits end with the task, and so do the streams that need them.
                     Some(Err(FeedError::OtherHistory)) => return self.shut_all(),
                     Some(Err(error)) => {
                         if self.stop_at(&error).await {
@@ -293,19 +292,19 @@ impl Keeper {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 %list,
-                "a list cannot be read; nobody can watch it any more"
+                "a list cannot be read; all permits for it end"
             );
         }
         self.reach(event.place());
     }
 
-    /// Shuts all gates in front of an event that cannot be read, which may be about
-    /// any of them, and goes on behind it: whether it does.
+    /// Shuts all gates, because an event that cannot be read may concern any list. Returns true
+    /// if the task continues behind the event.
     async fn stop_at(&mut self, error: &FeedError) -> bool {
         self.shut_all();
         tracing::error!(
             error = error as &dyn std::error::Error,
-            "whether lists may still be watched is not known, so nobody does until they ask again"
+            "the rights to all lists are unknown; all permits end, and subscribers must ask for new ones"
         );
         if let FeedError::Store(StoreError::Damaged { position, .. }) = error {
             self.reach(LogPlace::unmarked(*position));
@@ -336,6 +335,6 @@ impl Keeper {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics between the changes that belong together.
+    // No code panics between changes that belong together.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! The links that let others in: unguessable, and nowhere stored.
+//! The links that give other callers access to a list: unguessable, and never stored.
 //!
-//! What is in the log of a link is its id, which opens nothing. The token that does
-//! is the HMAC-SHA-256 (RFC 2104) of the ids of the list and the link, with a
-//! secret that only this installation has, cut to 192 bits. So neither the log, nor
-//! whoever may read it, can let anybody in; the owner gets to see the link at any
-//! time; and a link is revoked as soon as the log says so.
+//! The log contains only the id of a link, which opens nothing. The token that opens the list
+//! is the HMAC-SHA-256 (RFC 2104) of the ids of the list and the link, cut to 192 bits. Its
+//! secret belongs to this installation only. So neither the log nor a reader of the log can
+//! give access. The owner can see the link at any time, and a link is revoked as soon as the
+//! log has that event.
 
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
@@ -16,43 +16,43 @@ use hmac::{Hmac, Mac};
 use ironstar_domain::{Link, LinkId, ListId, ListState, Principal};
 use sha2::Sha256;
 
-/// How many bytes a token has.
+/// The length of a token, in bytes.
 const BYTES: usize = 24;
 
 /// Makes and checks the links of an installation.
 #[derive(Clone)]
 pub struct Links {
-    /// The secret, at work.
+    /// The MAC, keyed with the secret.
     mac: Hmac<Sha256>,
 }
 
-/// What opens a list: 32 characters of base64url.
+/// The token that opens a list: 32 characters of base64url.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct LinkToken([u8; BYTES]);
 
-/// Why a text is not a [`LinkToken`].
+/// The text is not a [`LinkToken`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a link ends with 32 letters, digits, '-' and '_'; it may have been cut off")]
 pub struct LinkTokenError;
 
-/// A token that somebody has come with, which may or may not open something.
+/// A token that a caller has presented. It may or may not open a list.
 #[derive(Clone, Debug)]
 pub struct PresentedLink {
     links: Links,
     token: LinkToken,
-    /// The link that it is, once that was found out. It never is another.
+    /// The link that the token belongs to, once it is found. It never changes.
     found: Arc<OnceLock<(ListId, LinkId)>>,
 }
 
 impl Links {
-    /// The links of the installation that has this secret, and no other has.
+    /// The links of the installation with this secret. Each installation has its own.
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
         let mac = Hmac::new_from_slice(&secret).expect("HMAC takes keys of any length");
         Self { mac }
     }
 
-    /// What opens a list by one of its links.
+    /// The token of one of a list's links.
     #[must_use]
     pub fn token(&self, list: ListId, link: LinkId) -> LinkToken {
         let tag = self.tag(list, link).finalize().into_bytes();
@@ -61,8 +61,8 @@ impl Links {
         LinkToken(token)
     }
 
-    /// The id of the list that is made for somebody who has none: the same one each
-    /// time, however many ask for it at once, and one that nobody else can foresee.
+    /// The id of the list that is created for a visitor without lists. It is the same each
+    /// time, even for concurrent requests, and other callers cannot predict it.
     #[must_use]
     pub fn first_list(&self, owner: Principal) -> ListId {
         let mac = self.mac.clone().chain_update(format!("first/{owner}"));
@@ -72,16 +72,16 @@ impl Links {
         uuid::Builder::from_custom_bytes(id).into_uuid().into()
     }
 
-    /// A name for an address of which nothing but its sameness may be stored: the same
-    /// on every node of the installation, and no other installation has it. The name
-    /// has 22 characters of base64url.
+    /// A name for an address that must not be stored itself. Equal addresses have equal names
+    /// on all nodes of the installation, but not on other installations. The name has 22
+    /// characters of base64url.
     #[must_use]
     pub fn place(&self, address: &str) -> String {
         let mac = self.mac.clone().chain_update(format!("place/{address}"));
         BASE64_URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..16])
     }
 
-    /// What somebody has come with.
+    /// A token that a caller has presented.
     #[must_use]
     pub fn presented(&self, token: LinkToken) -> PresentedLink {
         PresentedLink {
@@ -100,9 +100,10 @@ impl Links {
 }
 
 impl PresentedLink {
-    /// Which of the links of a list it is. If it is none of them, that takes as long
-    /// however many there are, and as long for a list that does not exist: as many are
-    /// looked at as there may be, each for as long, so that time tells nothing.
+    /// Finds the link of a list that the token belongs to. A search without success always
+    /// takes the same time, whether the list has many links, few, or does not exist. It always
+    /// compares the maximum number of links, and each comparison takes the same time, so time
+    /// reveals nothing.
     pub(super) fn among(&self, list: ListId, links: &[Link]) -> Option<LinkId> {
         let is_there = |id: LinkId| links.iter().any(|link| link.id == id);
         if let Some((of, id)) = self.found.get()
@@ -111,7 +112,7 @@ impl PresentedLink {
         {
             return Some(*id);
         }
-        // Stands for those that the list does not have.
+        // Stands for the links that the list does not have.
         let no_link = LinkId::from(uuid::Uuid::nil());
         let mut found = None;
         for index in 0..links.len().max(ListState::MAX_LINKS) {
@@ -122,7 +123,7 @@ impl PresentedLink {
             }
         }
         if let Some(id) = found {
-            // The caller that was there first has found the same.
+            // A concurrent caller has found the same link.
             let _ = self.found.set((list, id));
         }
         found
@@ -173,18 +174,18 @@ mod tests {
     use crate::access::Caller;
 
     thread_local! {
-        /// How many tags this thread has made.
+        /// The number of tags that this thread has made.
         pub(super) static TAGS: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// How many tags something makes.
+    /// The number of tags that a piece of work makes.
     fn tags<T>(work: impl FnOnce() -> T) -> (usize, T) {
         let before = TAGS.get();
         let outcome = work();
         (TAGS.get() - before, outcome)
     }
 
-    /// A list of somebody's, with so many links.
+    /// A list with an owner, and with this number of links.
     fn somebodys(links: usize) -> ListState {
         let created = ListEvent::Created {
             name: "Groceries".parse().expect("valid"),
@@ -210,12 +211,12 @@ mod tests {
                 assert_eq!((count, access), (ListState::MAX_LINKS, Access::None));
             }
             let (count, _) = tags(|| Caller::anonymous().access(list(1), state));
-            assert_eq!(count, 0, "who has no link tells nothing by it");
+            assert_eq!(count, 0, "a caller without a link needs no tag");
         }
     }
 
     #[test]
-    fn link_that_was_found_is_not_looked_for_again_until_it_is_revoked() {
+    fn known_link_needs_no_search_until_it_is_revoked() {
         let links = Links::new([1; 32]);
         let presented = links.presented(links.token(list(1), link(2)));
         let caller = Caller::anonymous().by_link(Some(presented));
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_the_list_that_it_was_made_for_and_no_other() {
+    fn token_opens_its_own_list_and_no_other() {
         let links = Links::new([1; 32]);
         let known = [1, 2].map(|number| Link {
             id: link(number),
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_list_of_somebody_is_always_the_same() {
+    fn first_list_of_an_owner_is_always_the_same() {
         let owner = |number| Principal::Guest(Uuid::from_u128(number).into());
         let links = Links::new([1; 32]);
         let first = links.first_list(owner(1));
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_32_characters_and_shows_up_in_no_log() {
+    fn token_has_32_characters_and_its_debug_form_hides_them() {
         let token = Links::new([1; 32]).token(list(1), link(1));
         let text = token.to_string();
         assert_eq!(text.len(), 32);

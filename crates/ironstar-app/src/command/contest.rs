@@ -1,9 +1,9 @@
-//! What a caller does about others that get in first.
+//! The reaction of a caller to lost races for a stream.
 //!
-//! After the first lost race, the caller takes a turn ([`Turns`]): no caller of this
-//! process gets in first any more. Other processes still may. Against these the caller
-//! tries again for a while, with pauses once that has been in vain for long; a process
-//! that writes without end could keep it from its turn otherwise.
+//! After the first lost race, the caller takes a turn ([`Turns`]). From then on no caller of
+//! this process can append first. Other processes still can. Against these the caller tries
+//! again for a limited time, with pauses after many lost races. Otherwise a process that writes
+//! without end could block the caller for ever.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep};
 use super::CommandError;
 use crate::turns::{TooManyWait, Turn, Turns};
 
-/// How many races a caller may lose in a row without a pause.
+/// The number of races that a caller may lose in a row without a pause.
 const ATTEMPTS: u32 = 16;
 
-/// How long a caller goes on after that, counted from its turn.
+/// The time that a caller goes on trying after that, counted from its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest pause between two tries.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// The races of one caller for some streams.
@@ -32,21 +32,21 @@ pub(crate) struct Contest<'t> {
     since: Option<Instant>,
 }
 
-/// What a caller wants of the streams.
+/// The purpose for which a caller needs the streams.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Aim {
-    /// To change them.
+    /// The caller changes them.
     Change,
-    /// That nothing happens to them.
+    /// The caller requires that they do not change.
     Watch,
-    /// To change them, unless another caller gets in first.
+    /// The caller changes them, but gives up if another caller appends first.
     ChangeAtOnce,
 }
 
 impl<'t> Contest<'t> {
-    /// A caller that changes a stream. If others take turns at it, the caller waits for
-    /// its own first; unless it says where the stream must be (`is_named`), because it is
-    /// refused when another caller gets in first.
+    /// A caller that changes a stream. If other callers take turns at the stream, the caller
+    /// first waits for its own turn. A caller that names the stream's sequence (`is_named`)
+    /// does not wait, because it is refused if another caller appends first.
     pub(super) async fn join(
         turns: &'t Turns,
         stream: &StreamId,
@@ -81,16 +81,18 @@ impl<'t> Contest<'t> {
         }
     }
 
-    /// Takes note of a lost race, and waits for a turn at these streams, which include all
-    /// that the caller has taken turns at before.
+    /// Counts a lost race, and waits for a turn at these streams. They must include all streams
+    /// at which the caller has taken turns before.
     ///
     /// # Errors
     ///
-    /// If too many callers wait, or other processes have kept the caller from its turn.
+    /// If too many callers wait, or other processes have kept the caller from its turn for too
+    /// long.
     pub(crate) async fn lost<E>(&mut self, streams: &[StreamId]) -> Result<(), CommandError<E>> {
         self.lost += 1;
         if self.held.len() < streams.len() && self.aim != Aim::ChangeAtOnce {
-            // Before others are waited for, what they may wait for is given up.
+            // Give up the held turns before waiting for others: a holder of those may wait for
+            // these.
             self.held.clear();
             self.held = match (self.aim, streams) {
                 (Aim::Watch, [stream]) => vec![self.turns.watch(stream).await?],
@@ -119,7 +121,7 @@ impl<E> From<TooManyWait> for CommandError<E> {
     }
 }
 
-/// How long to wait after so many lost races; not at all after the first ones.
+/// The pause after this many lost races; none after the first ones.
 fn pause_after(lost: u32) -> Option<Duration> {
     let doublings = lost.checked_sub(ATTEMPTS)?.min(16);
     Some(LONGEST_PAUSE.min(Duration::from_millis(1 << doublings)))

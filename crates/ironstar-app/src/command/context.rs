@@ -1,29 +1,28 @@
-//! What comes with a command.
+//! The data that accompanies a command.
 
 use ironstar_ports::{CommandRecord, Origin, Sequence, StreamAppend, StreamId};
 
 use super::KeyedRequest;
 use crate::access::Caller;
 
-/// What comes with a command.
+/// The data that accompanies a command.
 #[derive(Clone, Debug, Default)]
 pub struct CommandContext {
-    /// The sequence that the sender expects the aggregate to be at.
+    /// The sequence at which the sender expects the aggregate.
     pub expected: Option<Sequence>,
-    /// Who sends it.
+    /// The sender.
     pub caller: Caller,
-    /// Where the command comes from. Who acts is said by the caller, unless it is
-    /// said here.
+    /// The origin of the command. If it names no actor, the caller is the actor.
     pub origin: Origin,
-    /// Makes a retry by the same sender answer what was answered before.
+    /// Makes a retry by the same sender return the first answer.
     pub keyed: Option<KeyedRequest>,
-    /// What goes to other streams together with what follows from the command;
-    /// or nothing, and they must only be where they were.
+    /// Events for other streams, stored together with the command's own events. An entry
+    /// without events only requires that its stream has not changed.
     pub also: Vec<StreamAppend>,
 }
 
 impl CommandContext {
-    /// Where the command comes from, and who acts.
+    /// The origin of the command, with the actor.
     pub(crate) fn origin(&self) -> Origin {
         let actor = self.origin.actor.clone();
         Origin {
@@ -32,18 +31,18 @@ impl CommandContext {
         }
     }
 
-    /// What the store keeps of a command that has a key.
+    /// The record that the store keeps of a command with a key.
     pub(super) fn record(&self) -> Option<CommandRecord> {
         let keyed = self.keyed.as_ref()?;
         Some(keyed.record(&self.caller))
     }
 
-    /// Whether there is nothing to store if the command changes nothing.
+    /// Returns true if nothing has to be stored for a command without events.
     pub(super) fn is_done_without_events(&self) -> bool {
         self.keyed.is_none() && self.also.iter().all(|also| also.events.is_empty())
     }
 
-    /// Whether a stream is one of those that go with the command.
+    /// Returns true if a stream is one of those in [`also`](Self::also).
     pub(super) fn depends_on(&self, stream: &StreamId) -> bool {
         self.also.iter().any(|also| also.stream == *stream)
     }

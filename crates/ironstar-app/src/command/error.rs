@@ -1,42 +1,42 @@
-//! Why a command had no effect.
+//! The reasons why a command had no effect.
 
 use ironstar_ports::{AppendError, PayloadError, Sequence, StoreError, StreamId};
 
 use crate::codec::DecodeError;
 
-/// Why a command had no effect.
+/// The reason why a command had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError<E> {
-    /// The aggregate refuses it.
+    /// The aggregate refuses the command.
     #[error(transparent)]
     Refused(E),
-    /// The aggregate is not where the caller expects it to be.
+    /// The aggregate is not at the sequence that the caller expects.
     #[error("{}", unexpected_words(*.expected, *.actual))]
     Unexpected {
-        /// Where the caller expects it to be.
+        /// The sequence that the caller expects.
         expected: Sequence,
         /// The sequence of its last event, if it has any.
         actual: Option<Sequence>,
     },
-    /// Others kept changing the aggregate in between.
-    #[error("others changed it at the same time, {attempts} times in a row; try again")]
+    /// Other callers changed the aggregate again and again before the command was stored.
+    #[error("other requests changed the same data first, {attempts} times in a row; try again")]
     Contended {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// Another stream that the command depends on is not where it was.
-    #[error("{stream} has changed at the same time; try again")]
+    /// Another stream that the command depends on has changed.
+    #[error("{stream} was changed at the same time; try again")]
     OtherChanged {
-        /// Which one.
+        /// The stream that has changed.
         stream: StreamId,
     },
-    /// The key of the command belongs to another one.
+    /// The sender has used the key for another command.
     #[error(
-        "the key of this command was used for another command of the same sender before; choose a new one"
+        "the key of this command was already used for another command of the same sender; choose a new key"
     )]
     KeyReused,
-    /// There is more to do than the store can take on.
-    #[error("there is more to do than the server can take on; try again in a moment")]
+    /// The server has more work than it can accept.
+    #[error("the server is overloaded; try again in a moment")]
     Overloaded,
     /// The aggregate's history cannot be read.
     #[error(transparent)]
@@ -44,12 +44,12 @@ pub enum CommandError<E> {
     /// An event has no stored form.
     #[error("an event cannot be stored")]
     Unwritable(#[from] PayloadError),
-    /// The store does not work.
+    /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why a command had no effect, if not because of its own aggregate.
+/// Converts the error of an append, unless it is a conflict on the command's own aggregate.
 pub(super) fn not_appended<E>(error: AppendError) -> CommandError<E> {
     match error {
         AppendError::Conflict { stream, .. } => CommandError::OtherChanged { stream },
@@ -63,9 +63,9 @@ pub(super) fn not_appended<E>(error: AppendError) -> CommandError<E> {
 fn unexpected_words(expected: Sequence, actual: Option<Sequence>) -> String {
     match actual {
         Some(actual) => {
-            format!("expected to find it at sequence {expected}, but it is at sequence {actual}")
+            format!("expected sequence {expected}, but the current sequence is {actual}")
         }
-        None => format!("expected to find it at sequence {expected}, but nothing has happened yet"),
+        None => format!("expected sequence {expected}, but there are no events yet"),
     }
 }
 
@@ -81,11 +81,11 @@ mod tests {
         };
         assert_eq!(
             told(Some(Sequence::new(3))),
-            "expected to find it at sequence 2, but it is at sequence 3"
+            "expected sequence 2, but the current sequence is 3"
         );
         assert_eq!(
             told(None),
-            "expected to find it at sequence 2, but nothing has happened yet"
+            "expected sequence 2, but there are no events yet"
         );
     }
 }

@@ -1,34 +1,34 @@
-//! Whose the key of a command is.
+//! The sender that a command's key belongs to.
 //!
-//! A key belongs to the sender who has chosen it. This module is the only place that
-//! makes a stored key of a sender's key, so a sender never finds another sender's command.
+//! A key belongs to the sender that has chosen it. Only this module derives a stored key from a
+//! sender's key, so a sender never finds another sender's command.
 //!
-//! - A user's or a guest's key is theirs, on whichever address. A user's key also finds
-//!   what the guest has sent that they were before, so a retry that overlaps a sign-in
-//!   acts once.
-//! - A visitor without a session is known by the address that the request comes from.
-//!   A request that begins a session counts as both: a retry that does not bring the
-//!   new cookie is still found.
-//! - Keys used to be stored without a sender. Such a key is found if it was used for the
-//!   same request; it never refuses a command.
+//! - The key of a user or a guest belongs to that caller, at any client address. A user's key
+//!   also finds the commands that the user sent as a guest before, so a retry that overlaps a
+//!   sign-in acts once.
+//! - A visitor without a session is identified by the client address of the request. A request
+//!   that begins a session is stored under both, the session and the address. So a retry
+//!   without the new cookie is still found.
+//! - Older versions stored keys without a sender. Such a key is found if it was used for the
+//!   same request. It never refuses a command.
 
 use ironstar_ports::{CommandKey, CommandRecord, EarlierCommand};
 
 use crate::access::Caller;
 
-/// The key that a sender has given a command, and what is asked under it.
+/// The key that a sender has given a command, and the request that was sent with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyedRequest {
     /// The sender's key.
     key: CommandKey,
-    /// What is asked: with the same key, anything else is refused.
+    /// The request. Any other request with the same key is refused.
     request: String,
-    /// How the same request was written down while keys had no senders.
+    /// The stored text of the same request from the time when keys had no senders.
     written_before: Option<String>,
 }
 
 impl KeyedRequest {
-    /// A request under a sender's key.
+    /// A request with a sender's key.
     #[must_use]
     pub const fn new(key: CommandKey, request: String) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl KeyedRequest {
         }
     }
 
-    /// The same, which was written down otherwise while keys had no senders.
+    /// Adds the stored text of the same request from the time when keys had no senders.
     #[must_use]
     pub fn written_before(self, request: String) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl KeyedRequest {
         }
     }
 
-    /// What the store keeps of the command, if this caller sends it.
+    /// The record that the store keeps of the command, if this caller sends it.
     pub(super) fn record(&self, caller: &Caller) -> CommandRecord {
         let key = |sender: String| self.key.of(&sender);
         let by_guest = caller.earlier_senders().map(|sender| EarlierCommand {

@@ -12,29 +12,28 @@ use ironstar_ports::{
 use super::{CommandContext, CommandError, CommandHandler, Contest, Loaded, not_appended};
 use crate::history;
 
-/// How many streams are read at once.
+/// The number of streams that are read at the same time.
 const READERS: usize = 4;
 
-/// What a command has done to many aggregates.
+/// The effect of a command on many aggregates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AcceptedOnAll {
-    /// How many of them it has changed.
+    /// The number of aggregates that the command has changed.
     pub changed: usize,
-    /// Where the last event is; that of the whole log, if nothing changed.
+    /// The place of the last new event; the end of the whole log, if nothing changed.
     pub place: LogPlace,
 }
 
-/// The aggregates that change, and what happens to them.
+/// The aggregates that change, by index, with their new events.
 type Decisions<A> = Vec<(usize, Vec<<A as Aggregate>::Event>)>;
 
 impl CommandHandler {
-    /// Decides a command on each of these aggregates, and stores what follows,
-    /// all or nothing. Those that refuse it are left out: of the others, it does
-    /// what it says.
+    /// Decides a command on each of these aggregates, and stores all resulting events or none.
+    /// Aggregates that refuse the command are left out; all others are changed.
     ///
     /// # Errors
     ///
-    /// See [`CommandError`]; none is a refusal.
+    /// See [`CommandError`]; no error is a refusal.
     pub async fn execute_on_all<A: Aggregate>(
         &self,
         ids: &[A::Id],
@@ -59,7 +58,7 @@ impl CommandHandler {
                     add(&mut contended, stream);
                     contest.lost(&contended).await?;
                     let before = std::mem::replace(&mut all, self.load_all::<A>(ids).await?);
-                    // Those that are changed now may well be the next to be in the way.
+                    // The streams that have changed just now may well cause the next conflict.
                     for stream in moved(&before, &all) {
                         add(&mut contended, stream);
                     }
@@ -69,11 +68,11 @@ impl CommandHandler {
         }
     }
 
-    /// What was answered to the same command before, if it was carried out.
+    /// The answer to an earlier run of the same command, if there was one.
     ///
     /// # Errors
     ///
-    /// If its key belongs to another command, or the store does not work.
+    /// If the key belongs to another command, or the store fails.
     pub async fn answer_again_on_all<E>(
         &self,
         context: &CommandContext,
@@ -89,7 +88,7 @@ impl CommandHandler {
         &self,
         ids: &[A::Id],
     ) -> Result<Vec<Loaded<A>>, CommandError<A::Error>> {
-        // Boxed, since the compiler cannot tell that futures of all lifetimes are `Send`.
+        // Boxed, because the compiler cannot prove that futures of all lifetimes are `Send`.
         let loading: Vec<BoxFuture<'_, _>> =
             ids.iter().map(|id| self.load_one(id).boxed()).collect();
         stream::iter(loading).buffered(READERS).try_collect().await
@@ -128,7 +127,7 @@ impl CommandHandler {
         })
     }
 
-    /// Keeps the states that the events lead to.
+    /// Keeps the states that result from the events.
     async fn accept_all<A: Aggregate>(
         &self,
         mut all: Vec<Loaded<A>>,
@@ -167,7 +166,7 @@ impl CommandHandler {
     }
 }
 
-/// The streams to which something has happened between two looks at them.
+/// The streams that have changed between two reads.
 fn moved<A>(before: &[Loaded<A>], after: &[Loaded<A>]) -> impl Iterator<Item = StreamId> {
     let pairs = before.iter().zip(after);
     let moved = pairs.filter(|(before, after)| before.head.sequence != after.head.sequence);
@@ -180,7 +179,8 @@ fn add(streams: &mut Vec<StreamId>, stream: StreamId) {
     }
 }
 
-/// What follows from a command, for those that it changes; once for each.
+/// The events that result from a command, for each aggregate that it changes. A repeated
+/// aggregate counts once.
 fn decide_all<A: Aggregate>(all: &[Loaded<A>], command: &A::Command) -> Decisions<A> {
     let mut streams = HashSet::new();
     all.iter()

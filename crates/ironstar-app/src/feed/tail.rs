@@ -1,4 +1,4 @@
-//! The newest events in memory, which all consumers that keep up share.
+//! The newest events in memory, shared by all consumers that keep up.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -8,8 +8,8 @@ use ironstar_ports::{Envelope, LogPlace, Position};
 use super::FeedError;
 use crate::history::Page;
 
-/// The newest events, contiguous, up to the head. It begins again behind one that
-/// is damaged, so a consumer in front of that one does not find the next here.
+/// The newest events, contiguous, up to the head. Behind a damaged event the tail begins again.
+/// So a consumer in front of the damaged event does not find its next event here.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     /// The place in front of the first event.
@@ -18,7 +18,7 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Adds the events after a place, which is where the tail ends.
+    /// Adds the events after a place, which is the end of the tail.
     pub(super) fn extend(&mut self, last: LogPlace, page: VecDeque<Arc<Envelope>>, limit: usize) {
         if self.events.is_empty() {
             self.before = last;
@@ -30,19 +30,18 @@ impl Tail {
         }
     }
 
-    /// Forgets all events: the next ones do not go on behind them.
+    /// Removes all events, because the next events are not contiguous with them.
     pub(super) fn clear(&mut self) {
         self.events.clear();
     }
 
-    /// Whether the event after a position is here.
+    /// Returns true if the tail has the event after a position.
     pub(super) fn begins_by(&self, last: Position) -> bool {
         let first = self.events.front();
         first.is_some_and(|first| first.position <= last.next())
     }
 
-    /// Up to `limit` events after a place, or nothing if the next one is no
-    /// longer here.
+    /// Up to `limit` events after a place, or `None` if the tail no longer has the next one.
     pub(super) fn after(&self, last: LogPlace, limit: usize) -> Option<Page> {
         let first = self.events.front()?.position;
         let skip = last.position.next().get().checked_sub(first.get())?;
@@ -55,7 +54,7 @@ impl Tail {
         Some(Ok(events.cloned().collect()))
     }
 
-    /// The place of a position, if it is in here.
+    /// The place of a position, if the tail has it.
     pub(super) fn place_at(&self, position: Position) -> Option<LogPlace> {
         let first = self.events.front()?.position;
         let index = position.get().checked_sub(first.get());
@@ -69,8 +68,8 @@ impl Tail {
     }
 }
 
-/// The tail, for as long as it takes to look at it.
+/// Locks the tail for reading.
 pub(super) fn read(tail: &RwLock<Tail>) -> RwLockReadGuard<'_, Tail> {
-    // The tail is whole between any two calls.
+    // Between two calls the tail is consistent, even after a panic.
     tail.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! Archives lists that are done: all their todos are completed, and nothing has
-//! happened to them for a while.
+//! Archives lists that are done: all their todos are completed, and nothing has changed for a
+//! while.
 
 use ironstar_domain::{
     Aggregate, ListCommand, ListEvent, ListId, ListState, StepId, TodoEvent, TodoState,
@@ -14,57 +14,57 @@ use crate::projection::FoldError;
 use crate::todo::parent_of;
 use crate::{CommandContext, CommandError};
 
-/// The process manager. A list is done when it has todos and all of them are
-/// completed; the shared list never is.
+/// The process manager. A list is done when it has todos and all of them are completed. The
+/// shared list is never done.
 ///
-/// What happens to a todo of a list just when its time is up may come before the
-/// list is archived, and not be known yet. If the list is not done then, it is
-/// restored at once, unless somebody does something else with it first.
+/// An event of a todo may be appended just before the list is archived, without being known in
+/// time. If the list is no longer done then, it is restored at once, unless another event of
+/// the list comes first.
 #[derive(Debug)]
 pub struct ArchiveDoneLists;
 
-/// What the process manager knows.
+/// A part of the state of the process manager.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Archiving {
-    /// Of a list.
+    /// The state of a list.
     List(ListProgress),
-    /// Of a todo that is not deleted.
+    /// The state of a todo that is not deleted.
     Todo {
-        /// Whether it is completed.
+        /// True if the todo is completed.
         completed: bool,
     },
 }
 
-/// How far a list is.
+/// The state of a list.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ListProgress {
-    /// How many of its todos are not completed.
+    /// The number of its todos that are not completed.
     pub active: u64,
-    /// How many are.
+    /// The number of its completed todos.
     pub completed: u64,
-    /// Whether it is archived.
+    /// True if the list is archived.
     pub archived: bool,
     /// The sequence of the last event of the list itself.
     pub sequence: Option<Sequence>,
-    /// Whether it waits to be archived.
+    /// True if a timer is set to archive the list.
     pub waits: bool,
 }
 
-/// What is to be done with a list.
+/// A step for a list.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListStep {
-    /// It is done.
+    /// Archive the list, because it is done.
     Archive(ListAt),
-    /// It was not done after all.
+    /// Restore the list, because it was not done when it was archived.
     Restore(ListAt),
 }
 
-/// A list, as long as nothing else happens to it itself.
+/// A list, under the condition that it has no newer event of its own.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ListAt {
-    /// Which list.
+    /// The id of the list.
     pub list: ListId,
     /// The sequence of its last event.
     pub sequence: Option<Sequence>,
@@ -139,7 +139,7 @@ impl Executor<ListStep> for ListService {
         };
         match self.execute(at.list, &command, &context).await {
             Ok(_) => Ok(()),
-            // Somebody has done something else with it.
+            // Another caller has changed the list first.
             Err(error @ CommandError::Unexpected { .. }) => {
                 Err(NotExecuted::Refused(error.to_string()))
             }
@@ -148,7 +148,7 @@ impl Executor<ListStep> for ListService {
     }
 }
 
-/// The list that an event is about, unless that is the shared one.
+/// The list that an event belongs to; `None` for the shared list.
 fn list_of(event: &Envelope) -> Result<Option<ListId>, FoldError> {
     let list = parent_of(event).unwrap_or_else(|| event.stream.clone());
     let id: Result<ListId, _> = list.aggregate_id.parse();
@@ -156,14 +156,14 @@ fn list_of(event: &Envelope) -> Result<Option<ListId>, FoldError> {
     Ok((!id.is_shared()).then_some(id))
 }
 
-/// Whether this process manager has led to an event.
+/// Returns true if a step of this process manager has caused an event.
 fn is_of_this(event: &Envelope) -> bool {
     let step = event.metadata.origin.step.as_ref();
     let step = step.and_then(|step| step.parse::<StepId>().ok());
     step.is_some_and(|step| step.process() == ArchiveDoneLists::NAME)
 }
 
-/// Counts a todo that something has happened to.
+/// Updates the counts of a list after an event of one of its todos.
 fn count(
     event: &Envelope,
     list: &mut ListProgress,
@@ -181,7 +181,9 @@ fn count(
     if let Some(completed) = before {
         let count = list.count(completed);
         *count = count.checked_sub(1).ok_or_else(|| {
-            FoldError::Senseless(format!("the counts of its list miss the todo {id}"))
+            FoldError::Senseless(format!(
+                "the counts of the list do not include the todo {id}"
+            ))
         })?;
     }
     match after {
@@ -210,7 +212,7 @@ impl Archiving {
 }
 
 impl ListProgress {
-    /// Whether it has todos, and all of them are completed.
+    /// Returns true if the list has todos and all of them are completed.
     fn is_done(self) -> bool {
         self.active == 0 && self.completed > 0
     }

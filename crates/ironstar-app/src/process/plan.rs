@@ -1,5 +1,5 @@
-//! What a process manager knows, and what it has asked for: documents that are
-//! folded from the log.
+//! The state of a process manager and its open steps, as documents that are folded from the
+//! log.
 
 use std::fmt::{self, Debug};
 
@@ -12,11 +12,10 @@ use super::{Asked, ProcessManager};
 use crate::codec::decode;
 use crate::projection::{Documents, FoldError};
 
-/// The collection of steps that are to be taken at once, in the order in which
-/// they were asked for.
+/// The collection of steps that must run now, in the order in which they were asked for.
 pub(crate) const STEPS: &str = "steps";
 
-/// The collection of steps that wait, in the order in which that began.
+/// The collection of waiting steps, in the order in which their waiting time began.
 pub(crate) const TIMERS: &str = "timers";
 
 /// A document of a process manager.
@@ -25,43 +24,43 @@ pub(crate) const TIMERS: &str = "timers";
 pub enum ProcessDocument<S, C> {
     /// A part of its state.
     State {
-        /// That part.
+        /// The value of that part.
         state: S,
     },
-    /// Something that is to be done.
+    /// A step.
     Step(Step<C>),
-    /// What waits under a name.
+    /// A timer, by its name.
     Timer {
-        /// The step that does.
+        /// The step that waits.
         step: StepId,
     },
 }
 
-/// Something that is to be done.
+/// A command that must run once.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Step<C> {
-    /// Which step.
+    /// The id of the step.
     pub id: StepId,
-    /// What is to be done.
+    /// The command.
     pub command: C,
-    /// What it waits for, if it does.
+    /// The timer, if the step waits.
     pub timer: Option<Timer>,
-    /// What the event that it follows from belongs to.
+    /// The correlation id of the event that caused the step.
     pub correlation_id: Option<String>,
 }
 
-/// What a step waits for.
+/// The timer of a step.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Timer {
-    /// Its name.
+    /// The name of the timer.
     pub name: String,
-    /// Since when.
+    /// The start of the waiting time.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
 }
 
-/// The state of a process manager while it reacts to an event. Not all of it is
-/// in memory; see [`Documents`].
+/// The state of a process manager while it reacts to an event. Parts of it may not be in
+/// memory; see [`Documents`].
 pub struct State<'a, S, C> {
     documents: &'a mut Documents<ProcessDocument<S, C>>,
 }
@@ -71,7 +70,7 @@ impl<S: Clone, C: Clone> State<'_, S, C> {
     ///
     /// # Errors
     ///
-    /// If it has to be loaded first.
+    /// If the part must be loaded first.
     pub fn get(&mut self, key: &str) -> Result<Option<&S>, FoldError> {
         match self.documents.get(&state_key(key))? {
             Some(ProcessDocument::State { state }) => Ok(Some(state)),
@@ -79,11 +78,11 @@ impl<S: Clone, C: Clone> State<'_, S, C> {
         }
     }
 
-    /// Puts a part under a key, in place of the one that is there.
+    /// Stores a part under a key, and replaces the existing part.
     ///
     /// # Errors
     ///
-    /// If the one that is there has to be loaded first.
+    /// If the existing part must be loaded first.
     pub fn put(&mut self, key: &str, state: S) -> Result<(), FoldError> {
         self.documents
             .put(state_key(key), ProcessDocument::State { state })
@@ -93,7 +92,7 @@ impl<S: Clone, C: Clone> State<'_, S, C> {
     ///
     /// # Errors
     ///
-    /// If it has to be loaded first.
+    /// If the part must be loaded first.
     pub fn remove(&mut self, key: &str) -> Result<(), FoldError> {
         self.documents.remove(state_key(key))
     }
@@ -106,7 +105,7 @@ impl<S, C> Debug for State<'_, S, C> {
 }
 
 impl<S, C> ProcessDocument<S, C> {
-    /// The step, if it is one.
+    /// The step, if the document is one.
     pub(crate) fn step(self) -> Option<Step<C>> {
         match self {
             Self::Step(step) => Some(step),
@@ -114,14 +113,14 @@ impl<S, C> ProcessDocument<S, C> {
         }
     }
 
-    /// Where it is listed.
+    /// The place of the document in a collection.
     pub(super) fn place(&self) -> Option<Place> {
         let Self::Step(step) = self else {
             return None;
         };
         let (collection, first) = match &step.timer {
             None => (STEPS, step.id.position().into()),
-            // No later than the year 9999, and none before 1970 is of interest.
+            // A time is not later than the year 9999, and times before 1970 do not matter.
             Some(timer) => (TIMERS, timer.since.unix_timestamp_nanos().max(0)),
         };
         Some(Place {
@@ -156,8 +155,8 @@ pub(super) fn fold<M: ProcessManager>(
     Ok(())
 }
 
-/// A step is over, if it is one of this process manager's. Those of others are
-/// none of its business, also if they cannot be read.
+/// Removes a step that is over, if it belongs to this process manager. Steps of other process
+/// managers are ignored, even if they cannot be read.
 fn finish<M: ProcessManager>(event: &Envelope, plan: &mut Plan<M>) -> Result<(), FoldError> {
     let mut parts = event.stream.aggregate_id.split('/');
     if parts.next() != Some(M::NAME) {
@@ -169,8 +168,8 @@ fn finish<M: ProcessManager>(event: &Envelope, plan: &mut Plan<M>) -> Result<(),
     }
 }
 
-/// A step is not to be taken any more. It may not be there: its timer may have
-/// been set anew at the last moment.
+/// Removes a step. The step may be missing, because its timer may have been set again at the
+/// last moment.
 fn forget<M: ProcessManager>(id: &StepId, plan: &mut Plan<M>) -> Result<(), FoldError> {
     let key = step_key(id);
     let Some(step) = plan.get(&key)?.cloned().and_then(ProcessDocument::step) else {
@@ -182,7 +181,7 @@ fn forget<M: ProcessManager>(id: &StepId, plan: &mut Plan<M>) -> Result<(), Fold
     plan.remove(key)
 }
 
-/// Something is to be done.
+/// Adds a command of a reaction.
 fn ask<M: ProcessManager>(
     event: &Envelope,
     index: u32,
@@ -216,7 +215,7 @@ fn ask<M: ProcessManager>(
     plan.put(step_key(&step.id), ProcessDocument::Step(step))
 }
 
-/// What waits under a name is not to be done.
+/// Cancels the timer with this name.
 fn cancel<M: ProcessManager>(timer: &str, plan: &mut Plan<M>) -> Result<(), FoldError> {
     match plan.get(&timer_key(timer))?.cloned() {
         Some(ProcessDocument::Timer { step }) => forget::<M>(&step, plan),

@@ -1,5 +1,4 @@
-//! Has the steps of a process manager carried out, each once, and timers when
-//! they are due.
+//! Runs the steps of a process manager, each once, and its timers when they are due.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -18,21 +17,21 @@ use super::{Executor, NotExecuted, Process, ProcessManager, STEPS, Step, TIMERS}
 use crate::projection::{Projections, ReadError, ReadModel};
 use crate::{Caller, CommandContext, CommandError, CommandHandler};
 
-/// How many steps are read at a time, and taken before the next look.
+/// The number of steps that are read at a time, and run before the next read.
 const PAGE: usize = 64;
 
-/// How long a step may take.
+/// The maximum time of a step.
 const STEP: Duration = Duration::from_secs(60);
 
-/// How long to wait for the read model to be where the log is.
+/// The time to wait until the read model has reached the log's end.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// How long to wait before what has failed is tried again: at first, and at the
-/// most. Also the longest time between two looks at the clock, which may jump.
+/// The pause before a failed step is tried again: the first and the longest. The longest pause
+/// is also the longest time between two reads of the clock, which may jump.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Has the steps of one process manager carried out.
+/// Runs the steps of one process manager.
 struct Runner<M: ProcessManager, E> {
     model: ReadModel<Process<M>>,
     log: Arc<dyn EventStore>,
@@ -40,52 +39,50 @@ struct Runner<M: ProcessManager, E> {
     commands: CommandHandler,
     executor: E,
     patience: Duration,
-    /// Steps that could not be taken.
+    /// Steps that have failed.
     failed: HashMap<StepId, Failed>,
-    /// Steps that were carried out in the last look, as their executor says.
+    /// Steps that their executor has reported as done since the last look.
     carried_out: HashSet<StepId>,
 }
 
-/// What could not be done.
+/// A failure, of a step or of a look.
 #[derive(Clone, Copy)]
 struct Failed {
     attempts: u32,
-    /// When to try again.
+    /// The time of the next attempt.
     again: Instant,
 }
 
-/// Steps that are due, and how long it is until more may be.
+/// Steps that are due, and the time until more may be due.
 struct Due<C> {
     steps: Vec<Step<C>>,
     pause: Duration,
 }
 
-/// An executor has not stored the step's own event with what the step leads to.
+/// The executor did not store the step's own event together with the events of its command.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the executor has carried it out and the log does not say so; the executor must pass the \
+    "the executor reports success, but the log has no event of the step; the executor must pass the \
      context that it gets on to its command"
 )]
 struct NotOver;
 
-/// Why a look at the steps was in vain.
+/// The reason why a look at the steps failed.
 #[derive(Debug, thiserror::Error)]
 enum Vain {
     #[error("the steps cannot be read")]
     Read(#[from] ReadError),
-    #[error("no step can be carried out")]
+    #[error("no step can run at the moment")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl Projections {
-    /// Runs a process manager until the feed is stopped, in a task. Its steps are
-    /// carried out by an executor, one at a time; its timers wait for as long as
-    /// the `patience` is. One that has to wait for different times is several
-    /// process managers.
+    /// Runs a process manager in a task, until the feed is stopped. An executor runs its steps,
+    /// one at a time. Its timers wait for the time `patience`. For different waiting times, use
+    /// several process managers.
     ///
-    /// What it has asked for before is carried out, too, if that has not been
-    /// done: also when the process manager is new, and what it asks for follows
-    /// from what happened long ago.
+    /// Open steps from the past run, too. So a new process manager also runs the steps that
+    /// result from old events.
     pub fn manage<M: ProcessManager, E: Executor<M::Command>>(
         &self,
         commands: CommandHandler,
@@ -109,7 +106,7 @@ impl Projections {
 impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
     async fn run(mut self) {
         let mut vain: Option<Failed> = None;
-        // First listen, then look: what happens in between is heard.
+        // Listen first, then look: news in between is received.
         while let Some(mut news) = self.model.news() {
             match self.look().await {
                 Ok(pause) if pause.is_zero() => vain = None,
@@ -129,7 +126,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
                         error = &error as &dyn Error,
                         process = M::NAME,
                         attempts = failed.attempts,
-                        "a process manager does not get on; trying again later"
+                        "a process manager cannot continue; trying again later"
                     );
                     vain = Some(failed);
                     sleep_until(failed.again).await;
@@ -138,20 +135,20 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
     }
 
-    /// Takes steps that are due: some of those that are to be taken at once, or
-    /// else one that has waited. Returns how long it is until more may be.
+    /// Runs steps that are due: some of those that must run now, or otherwise one whose timer
+    /// is due. Returns the time until more may be due.
     async fn look(&mut self) -> Result<Duration, Vain> {
         let head = self.log.head().await.map_err(ReadError::from)?;
         let is_caught_up = self.model.reach(head, CATCH_UP).await.is_ok();
         if !self.model.is_followed() {
-            // What there is, if anything, was made by other code.
+            // The stored steps, if there are any, were made by another version of the code.
             return Ok(FIRST_PAUSE);
         }
         let mut due = self.due(STEPS, PAGE).await?;
         let mut pause = due.pause;
         if due.steps.is_empty() && is_caught_up {
-            // What happens to one may be in the way of the next: nothing has
-            // happened by now that is not known.
+            // The effect of one step may prevent the next one. So a timer fires only when all
+            // events up to now are known.
             due = self.due(TIMERS, 1).await?;
             pause = pause.min(due.pause);
         }
@@ -163,7 +160,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
             if self.model.news().is_none() {
                 break;
             }
-            // Or it would be carried out again and again, without a pause.
+            // Otherwise the step would run again and again without a pause.
             if is_caught_up && carried_out.contains(&step.id) {
                 self.fail(step.id, &NotExecuted::Failed(NotOver.into()));
                 continue;
@@ -179,8 +176,8 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         Ok(Duration::ZERO)
     }
 
-    /// The first steps of a collection that are due and have not just failed, in
-    /// order; at the most so many.
+    /// The first steps of a collection, in order, that are due and are not waiting after a
+    /// failure. At most `most` steps.
     async fn due(&self, collection: &str, most: usize) -> Result<Due<M::Command>, ReadError> {
         let mut due = Due {
             steps: Vec::new(),
@@ -209,7 +206,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
             {
                 let left = self.left(&step);
                 if !left.is_zero() {
-                    // Those that come after it are not due before it.
+                    // The later steps are not due before this one.
                     due.pause = due.pause.min(left);
                     return Ok(due);
                 }
@@ -229,8 +226,8 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
     }
 
-    /// How long it is until a step is due. A timer waits by the steady time, so a clock
-    /// that jumps makes none due.
+    /// The time until a step is due. A timer goes by the steady time, so a clock that jumps
+    /// makes no timer due.
     fn left(&self, step: &Step<M::Command>) -> Duration {
         let Some(timer) = &step.timer else {
             return Duration::ZERO;
@@ -242,7 +239,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
     }
 
-    /// Takes a step, whatever its executor does.
+    /// Runs a step. A panic or an endless executor counts as a failure.
     async fn take(&self, step: &Step<M::Command>) -> Result<(), NotExecuted> {
         let taking = AssertUnwindSafe(self.try_to_take(step)).catch_unwind();
         match timeout(STEP, taking).await {
@@ -252,10 +249,10 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
     }
 
-    /// Takes note of a step that was not taken.
+    /// Records that a step has failed.
     fn fail(&mut self, id: StepId, error: &NotExecuted) {
         let failed = Failed::after(self.failed.get(&id).copied());
-        // That it is over, the read model will know in a moment.
+        // The read model will soon know that the step is over.
         if !matches!(error, NotExecuted::Over) {
             tracing::error!(
                 error = error as &dyn Error,
@@ -265,7 +262,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
                 "a step of a process manager cannot be carried out; trying again later"
             );
         }
-        // Those that are not there any more are not tried again.
+        // Steps that no longer exist are not tried again.
         let now = Instant::now();
         self.failed.retain(|_, failed| !failed.is_forgotten(now));
         self.failed.insert(id, failed);
@@ -295,7 +292,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
     }
 
-    /// A step is over, since what it asks for is refused.
+    /// Records in the log that a step is over, because its command was refused.
     async fn refuse(
         &self,
         step: &Step<M::Command>,
@@ -319,7 +316,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
                     reason,
                     process = M::NAME,
                     step = %step.id,
-                    "a step of a process manager is refused"
+                    "a step of a process manager was refused"
                 );
                 Ok(())
             }
@@ -330,7 +327,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
 }
 
 impl Failed {
-    /// Once more.
+    /// The next failure after an earlier one.
     fn after(before: Option<Self>) -> Self {
         let attempts = before.map_or(0, |before| before.attempts) + 1;
         let doublings = attempts.saturating_sub(1).min(16);
@@ -341,7 +338,7 @@ impl Failed {
         }
     }
 
-    /// Whether it was to be tried again so long ago that it is not there any more.
+    /// Returns true if the next attempt was due so long ago that the step must be gone.
     fn is_forgotten(&self, now: Instant) -> bool {
         self.again + 2 * LONGEST_PAUSE <= now
     }

@@ -1,4 +1,4 @@
-//! Builds a read model beside the live one, and lets it take its place.
+//! Builds a read model beside the live one, and replaces the live one with it.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -17,69 +17,68 @@ use super::origin::of_this_log;
 use crate::FeedError;
 use crate::history::read_page;
 
-/// How many documents are kept in memory.
+/// The number of documents that are kept in memory.
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(262_144).expect("it is not zero");
 
-/// How many events are read, folded and stored at a time.
+/// The number of events that are read, folded and stored at a time.
 const PAGE: usize = 4_096;
 
-/// How many times as long as it took to store a page a build rests, while others
-/// write: at the most, and at least, since it is to get to the end of a log that
-/// goes on; and how long that is at the most.
+/// While other tasks write, a build rests after each page. The rest is a multiple of the time
+/// that it took to store the page: at most [`MOST_REST`], and at least [`LEAST_REST`] because
+/// the build must reach the end of a growing log. [`LONGEST_REST`] is the longest rest.
 const MOST_REST: u32 = 9;
 const LEAST_REST: u32 = 1;
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
-/// How long to wait for events that the live build has seen.
+/// The time to wait for events that only the live build has seen.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How far a build has got.
+/// The progress of a build.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// What has been processed.
+    /// The last position that was processed.
     pub position: Position,
-    /// Where the log ends.
+    /// The end of the log.
     pub head: Position,
-    /// How long it will take, if it goes on as it did; `None` at first.
+    /// The estimated time until the build is done, at the current speed; `None` at first.
     pub left: Option<Duration>,
 }
 
-/// Why a build has not become the live one.
+/// The reason why a build has not become live.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// It does not get over an event. The store knows which, and why.
+    /// An event cannot be folded. The store has the event and the reason.
     #[error("the {event_type:?} event at position {position} cannot be folded: {reason}")]
     Stuck {
-        /// Which event.
+        /// The position of the event.
         position: Position,
-        /// What it is said to be.
+        /// The stored type of the event.
         event_type: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// Somebody else builds it, too.
-    #[error("it is being built by somebody else")]
+    /// Another process builds the same read model.
+    #[error("another process is building this read model")]
     Moved,
-    /// It was cancelled, or ended.
-    #[error("it was cancelled")]
+    /// The build was cancelled, or has ended.
+    #[error("the build was cancelled")]
     Ended,
-    /// It was made of another history than the log's, and has ended for that.
+    /// The build was made of another history, and was discarded.
     #[error(
-        "it was made of a log that another was restored over, and was given up; build it again"
+        "the build was made of a log that a backup has replaced, and was discarded; build it again"
     )]
     OtherHistory,
-    /// The store does not work.
+    /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Builds a read model from where its build is to the end of the log, and makes
-/// it the live one. Tells how far it has got at first, and after every page that is
-/// stored.
+/// Builds a read model from its checkpoint to the end of the log, and makes it live. Reports
+/// the progress at first, and after every stored page.
 ///
 /// # Errors
 ///
-/// See [`BuildError`]. What was stored stays, so that the build can go on later.
+/// See [`BuildError`]. Stored pages stay, so the build can continue later.
 pub async fn build<P: Projection>(
     build: &Build,
     events: Arc<dyn EventStore>,
@@ -99,7 +98,7 @@ pub async fn build<P: Projection>(
             Ok(step) => step,
             Err(halt) => return Err(report(build, store, clock, halt).await?),
         };
-        // What was folded counts once it is stored.
+        // A page counts once it is stored.
         if work.stored > told {
             told = work.stored;
             tell(speed.progress(told, head));
@@ -111,8 +110,8 @@ pub async fn build<P: Projection>(
             continue;
         }
         if last < head {
-            // There is more, which was not to be had just now; what is wrong with
-            // it, if so, the next page tells.
+            // The log has more events that could not be read just now. If one of them is
+            // damaged, the next page reports it.
             if step.is_empty {
                 sleep(PAUSE).await;
             }
@@ -121,14 +120,14 @@ pub async fn build<P: Projection>(
         work.store_all(store).await.map_err(given_up)?;
         match store.update(build.id, BuildUpdate::Promote).await {
             Ok(()) => {
-                // To let go of many documents takes long, and nobody need wait.
+                // Dropping many documents takes long, and no caller has to wait for it.
                 tokio::task::spawn_blocking(move || drop(work));
                 return Ok(());
             }
             Err(UpdateError::Behind { live }) => {
                 head = head.max(live);
                 if step.is_empty {
-                    // The live one has seen events that cannot be read here yet.
+                    // The live build has seen events that cannot be read here yet.
                     sleep(PAUSE).await;
                 }
             }
@@ -140,32 +139,31 @@ pub async fn build<P: Projection>(
     }
 }
 
-/// A build on its way: one page is read, the one before it is folded, and what
-/// came of the one before that is stored, all at the same time.
+/// A build in progress. At the same time, one page is read, the page before it is folded, and
+/// the documents of the page before that are stored.
 struct Work<P: Projection> {
     folder: Folder<P>,
-    /// What came of the last page, to be stored next.
+    /// The documents of the last page, to be stored next.
     folded: Option<DocumentBatch>,
-    /// How far the build is stored.
+    /// The stored position of the build.
     stored: Position,
     events: Arc<dyn EventStore>,
-    /// Where the log ended when it was last looked at.
+    /// The end of the log at the last read.
     seen: Position,
-    /// How many times as long as it takes to store a page the build rests when
-    /// others write.
+    /// The current factor for the rest after a page, while other tasks write.
     rest: u32,
-    /// The page that comes next, if it can be read already.
+    /// The next page, if the task already reads it.
     reading: Option<Reading>,
 }
 
 /// A page that is being read.
 type Reading = JoinHandle<Result<Vec<Arc<Envelope>>, StoreError>>;
 
-/// What a step has come across.
+/// The result of a step.
 struct Step {
-    /// Where the log ended meanwhile.
+    /// The end of the log during the step.
     head: Position,
-    /// How long it took to store what was folded before.
+    /// The time that it took to store the page before.
     storing: Duration,
     is_whole: bool,
     is_empty: bool,
@@ -185,7 +183,7 @@ impl<P: Projection> Work<P> {
         }
     }
 
-    /// Stores what was folded, and folds the next page.
+    /// Stores the last page, and folds the next one.
     async fn step(&mut self, store: &dyn ProjectionStore) -> Result<Step, Halt> {
         let folded_before = self.folded.take();
         let start = Instant::now();
@@ -215,8 +213,8 @@ impl<P: Projection> Work<P> {
             Err(halt) => Err(halt),
         };
         if let Err(halt) = folded {
-            // Who decides what becomes of the event looks at the checkpoint, which
-            // has to be right before it.
+            // An operator decides about the event by the checkpoint, which must be right before
+            // the event.
             self.store_all(store).await?;
             return Err(halt);
         }
@@ -229,7 +227,7 @@ impl<P: Projection> Work<P> {
         })
     }
 
-    /// Makes ready to be stored what has been folded since, if anything has.
+    /// Prepares the new changes for the store, if there are any.
     fn finish_page(&mut self) -> Result<(), Halt> {
         if self.folder.unstored() > 0 {
             self.folded = Some(self.folder.take()?.0);
@@ -237,7 +235,7 @@ impl<P: Projection> Work<P> {
         Ok(())
     }
 
-    /// Stores what has been folded.
+    /// Stores all folded documents.
     async fn store_all(&mut self, store: &dyn ProjectionStore) -> Result<(), Halt> {
         self.finish_page()?;
         if let Some(batch) = self.folded.take() {
@@ -248,8 +246,8 @@ impl<P: Projection> Work<P> {
         Ok(())
     }
 
-    /// The next page. If it is whole, the one after it is read from now on; if
-    /// not, there is no more for now.
+    /// The next page. If it is full, the page after it is read from now on. If not, the log has
+    /// no more events at the moment.
     async fn next_page(&mut self) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let reading = self.reading.take();
         let reading = reading.unwrap_or_else(|| read(&self.events, self.folder.place()));
@@ -262,9 +260,9 @@ impl<P: Projection> Work<P> {
         Ok(page)
     }
 
-    /// Rests if others write, too, so that they wait less for what is stored
-    /// here: as long as can be, if the build is still to get on by two events while
-    /// the log grows by one.
+    /// Rests if other tasks write, so that they wait less for the commits of this build. The
+    /// rest is as long as possible, as long as the build advances by two events for each new
+    /// event of the log.
     async fn give_way(&mut self, step: &Step) {
         let grown = step.head.get().saturating_sub(self.seen.get());
         self.seen = self.seen.max(step.head);
@@ -276,8 +274,8 @@ impl<P: Projection> Work<P> {
     }
 }
 
-/// How long to rest after a page while the log grew by so many events: longer if the
-/// build gets on by two for each of them, and shorter if not.
+/// The next factor for the rest, after a page during which the log grew by `grown` events. It
+/// rises if the build advances by two events for each of them. Otherwise it falls.
 fn next_rest(rest: u32, grown: u64) -> u32 {
     if PAGE as u64 > 2 * grown {
         (rest + 1).min(MOST_REST)
@@ -286,7 +284,7 @@ fn next_rest(rest: u32, grown: u64) -> u32 {
     }
 }
 
-/// Has the events after a position read, while others are folded.
+/// Reads the events after a place, while other events are folded.
 fn read(events: &Arc<dyn EventStore>, after: LogPlace) -> Reading {
     let events = Arc::clone(events);
     tokio::spawn(async move {
@@ -300,7 +298,7 @@ fn read(events: &Arc<dyn EventStore>, after: LogPlace) -> Reading {
     })
 }
 
-/// Has the store keep what a build does not get over.
+/// Stores the failure of a build.
 async fn report(
     build: &Build,
     store: &dyn ProjectionStore,
@@ -341,7 +339,7 @@ fn given_up(halt: Halt) -> BuildError {
     }
 }
 
-/// How fast a build goes.
+/// The speed of a build.
 struct Speed {
     from: Position,
     since: Instant,
@@ -362,8 +360,7 @@ impl Speed {
     }
 }
 
-/// How long it takes from a position to the head, if it goes on as it did since a position
-/// before.
+/// The time to get from a position to the head, at the average speed since `from`.
 fn time_left(
     elapsed: Duration,
     from: Position,
@@ -380,7 +377,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn build_rests_longer_if_it_gets_on_twice_as_fast_as_the_log() {
+    fn build_rests_longer_if_it_is_twice_as_fast_as_the_log() {
         let half = PAGE as u64 / 2;
         let rests = [(3, half - 1), (3, half), (MOST_REST, 0), (LEAST_REST, half)];
         let next = rests.map(|(rest, grown)| next_rest(rest, grown));
@@ -388,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn time_left_goes_by_the_pace_so_far() {
+    fn time_left_goes_by_the_speed_so_far() {
         let at = Position::new;
         let left = |position, head| time_left(Duration::from_secs(6), at(10), at(position), head);
         assert_eq!(left(10, at(40)), None);

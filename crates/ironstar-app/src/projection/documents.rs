@@ -9,31 +9,31 @@ use lru::LruCache;
 
 use super::FoldError;
 
-/// What a projection sees of its documents while it folds an event.
+/// The documents of a projection while it folds an event.
 ///
-/// Not all of them are in memory. To ask for one that is not is an error that
-/// [`fold`](super::Projection::fold) passes on with `?`; the document is then
-/// loaded, and the event folded again.
+/// Documents may be missing from memory. Access to a missing document is an error that
+/// [`fold`](super::Projection::fold) passes on with `?`. Then the document is loaded, and the
+/// event is folded again.
 pub struct Documents<D> {
-    /// What is as it is stored: the ones used last, also those that are known
-    /// not to exist. There are more than `most` only until the event at hand has
-    /// been folded: it may need them all.
+    /// Documents without unstored changes: the most recently used ones, and keys that are known
+    /// not to exist. The map has more than `most` entries only until the current event has been
+    /// folded, because the event may need them all.
     stored: LruCache<String, Option<Arc<D>>>,
     most: usize,
-    /// Whether what is not in `stored` does not exist.
+    /// True if a document that is not in `stored` does not exist.
     is_complete: bool,
-    /// What has changed since it was stored.
+    /// The changes since the last commit.
     changed: HashMap<String, Changed<D>>,
-    /// What the event at hand has changed so far.
+    /// The changes of the current event so far.
     edits: Vec<(String, Option<Arc<D>>)>,
 }
 
 /// A document that has changed.
 #[derive(Debug)]
 pub struct Changed<D> {
-    /// What it was, if there was one.
+    /// The document before the change, if there was one.
     pub before: Option<Arc<D>>,
-    /// What it is, if there is one.
+    /// The document after the change, if there is one.
     pub after: Option<Arc<D>>,
 }
 
@@ -47,8 +47,7 @@ impl<D> Clone for Changed<D> {
 }
 
 impl<D: Clone> Documents<D> {
-    /// The documents of a read model that has none yet, if it `is_new`, or of
-    /// which none are in memory.
+    /// No documents in memory. If the read model `is_new`, it has none in the store either.
     pub(crate) fn new(most: NonZeroUsize, is_new: bool) -> Self {
         Self {
             stored: LruCache::unbounded(),
@@ -63,16 +62,16 @@ impl<D: Clone> Documents<D> {
     ///
     /// # Errors
     ///
-    /// If it has to be loaded first.
+    /// If the document must be loaded first.
     pub fn get(&mut self, key: &str) -> Result<Option<&D>, FoldError> {
         Ok(self.shared(key)?.map(|document| &**document))
     }
 
-    /// Puts a document under a key, in place of the one that is there.
+    /// Stores a document under a key, and replaces the existing document.
     ///
     /// # Errors
     ///
-    /// If the one that is there has to be loaded first.
+    /// If the existing document must be loaded first.
     pub fn put(&mut self, key: impl Into<String>, document: D) -> Result<(), FoldError> {
         self.edit(key.into(), Some(Arc::new(document)))
     }
@@ -81,7 +80,7 @@ impl<D: Clone> Documents<D> {
     ///
     /// # Errors
     ///
-    /// If it has to be loaded first.
+    /// If the document must be loaded first.
     pub fn remove(&mut self, key: impl Into<String>) -> Result<(), FoldError> {
         self.edit(key.into(), None)
     }
@@ -107,7 +106,7 @@ impl<D: Clone> Documents<D> {
         }
     }
 
-    /// The event at hand has been folded.
+    /// Keeps the changes of the current event, after it was folded.
     pub(crate) fn keep_edits(&mut self) {
         for (key, after) in std::mem::take(&mut self.edits) {
             if let Some(changed) = self.changed.get_mut(&key) {
@@ -120,22 +119,22 @@ impl<D: Clone> Documents<D> {
         self.forget_surplus();
     }
 
-    /// The event at hand has not been folded.
+    /// Drops the changes of the current event, because it was not folded.
     pub(crate) fn undo_edits(&mut self) {
         self.edits.clear();
     }
 
-    /// Takes note of what is stored under a key.
+    /// Keeps a document that was loaded from the store; `None` if the key does not exist.
     pub(crate) fn load(&mut self, key: String, document: Option<D>) {
         self.remember(key, document.map(Arc::new));
     }
 
-    /// What has changed since it was stored.
+    /// The changes since the last commit.
     pub(crate) fn changed(&self) -> &HashMap<String, Changed<D>> {
         &self.changed
     }
 
-    /// What has changed is stored now.
+    /// Marks all changes as stored, and returns them.
     pub(crate) fn stored(&mut self) -> HashMap<String, Changed<D>> {
         let changed = std::mem::take(&mut self.changed);
         for (key, document) in &changed {
@@ -153,10 +152,10 @@ impl<D: Clone> Documents<D> {
         self.stored.put(key, document);
     }
 
-    /// Forgets the documents that have not been used for longest.
+    /// Removes the least recently used documents.
     fn forget_surplus(&mut self) {
         while self.stored.len() > self.most {
-            // It may exist, and will not be found here.
+            // The removed document may exist, and will not be found here.
             self.stored.pop_lru();
             self.is_complete = false;
         }

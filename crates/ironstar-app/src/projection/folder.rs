@@ -1,4 +1,4 @@
-//! Folds events into the documents of one build, and has them stored.
+//! Folds events into the documents of one build, and stores them.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -16,62 +16,62 @@ use super::documents::{Changed, Documents};
 use super::follower::Changes;
 use super::{FoldError, Projection};
 
-/// One build of a projection, on its way through the log.
+/// One build of a projection, with its position in the log.
 #[derive(Debug)]
 pub(super) struct Folder<P: Projection> {
     pub(super) build: BuildId,
     skipped: HashSet<Position>,
-    /// How far the build is stored.
+    /// The stored position of the build.
     checkpoint: LogPlace,
-    /// How far the log has been folded: not behind the checkpoint.
+    /// The folded position: not behind the checkpoint.
     place: LogPlace,
-    /// How far it was when the first document changed since the build was
-    /// stored; as far as the log has been folded, if none has.
+    /// The folded position before the first change of a document since the last commit. The
+    /// folded position itself, if no document has changed.
     unchanged: Position,
     documents: Documents<P::Document>,
 }
 
-/// Why a build does not go on.
+/// The reason why a build does not continue.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Halt {
-    /// It cannot get over this event.
+    /// An event cannot be folded.
     #[error("the {event_type:?} event at position {position} cannot be folded: {reason}")]
     Stuck {
         position: Position,
         event_type: String,
         reason: String,
     },
-    /// Somebody else moves it on, too.
-    #[error("the build is moved on by somebody else")]
+    /// Another process continues the same build.
+    #[error("another process continues this build")]
     Moved,
-    /// It has ended, or was cancelled.
-    #[error("the build has ended")]
+    /// The build has ended, or was cancelled.
+    #[error("the build has ended or was cancelled")]
     Ended,
-    /// The store does not work.
+    /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A document that has to be loaded, and for which of the events at hand.
+/// A document that must be loaded, and the index of the event that needs it.
 #[derive(Debug)]
 pub(super) struct Missing {
     index: usize,
     key: String,
 }
 
-/// What goes to the store, and the documents that are part of it.
+/// A batch for the store, and the documents that are part of it.
 pub(super) type Taken<D> = (DocumentBatch, HashMap<String, Changed<D>>);
 
 impl<P: Projection> Folder<P> {
-    /// Goes on where a build is. At the most so many of its documents are kept
-    /// in memory.
+    /// Continues at the checkpoint of a build. At most `most` of its documents are kept in
+    /// memory.
     pub(super) fn new(build: &Build, most: NonZeroUsize) -> Self {
         let skipped: HashSet<Position> = build
             .skipped
             .iter()
             .map(|skipped| skipped.position)
             .collect();
-        // An event that is left out may be one that cannot even be read.
+        // A skipped event may be unreadable.
         let mut place = build.checkpoint;
         while skipped.contains(&place.position.next()) {
             place = place.position.next().into();
@@ -86,23 +86,22 @@ impl<P: Projection> Folder<P> {
         }
     }
 
-    /// How far the log has been folded.
+    /// The folded position.
     pub(super) fn place(&self) -> LogPlace {
         self.place
     }
 
-    /// How many positions have been folded since the build was stored.
+    /// The number of positions that were folded since the last commit.
     pub(super) fn unstored(&self) -> u64 {
         self.place.position.get() - self.checkpoint.position.get()
     }
 
-    /// Whether documents have changed since the build was stored.
+    /// Returns true if documents have changed since the last commit.
     pub(super) fn has_changes(&self) -> bool {
         !self.documents.changed().is_empty()
     }
 
-    /// Folds events, which are those that come next. If one of them cannot be
-    /// folded, those before it have been.
+    /// Folds the next events. If an event cannot be folded, all events before it are folded.
     pub(super) async fn fold(
         &mut self,
         store: &dyn ProjectionStore,
@@ -112,8 +111,8 @@ impl<P: Projection> Folder<P> {
         self.fold_missing(store, events, missing).await
     }
 
-    /// Folds events as far as their documents are in memory. Says which event and
-    /// which document that ends with, if it does.
+    /// Folds events as long as their documents are in memory. Returns the first event that
+    /// needs another document, with the key of that document.
     pub(super) fn fold_known(&mut self, events: &[Arc<Envelope>]) -> Result<Option<Missing>, Halt> {
         for (index, event) in events.iter().enumerate() {
             match self.fold_one(event) {
@@ -137,8 +136,8 @@ impl<P: Projection> Folder<P> {
         Ok(None)
     }
 
-    /// Goes on with events for which something is missing, once the store is as
-    /// far as it is thought to be.
+    /// Continues with events that need a missing document. The store must have reached the
+    /// checkpoint.
     pub(super) async fn fold_missing(
         &mut self,
         store: &dyn ProjectionStore,
@@ -153,7 +152,7 @@ impl<P: Projection> Folder<P> {
             };
             let keys = self.missing(key.clone(), after);
             let damage = self.load(store, keys).await?;
-            // That of others counts once they are needed.
+            // A damaged document of a later event counts once that event is folded.
             if let Some(damage) = damage.get(&key) {
                 let words = format!("the document {key:?} cannot be read: {damage}");
                 return Err(stuck(event, words));
@@ -168,21 +167,21 @@ impl<P: Projection> Folder<P> {
         if !is_ours || self.skipped.contains(&event.position) {
             return Ok(());
         }
-        // A panic would end the projection without a word to its operator. What it
-        // leaves behind are edits, which are undone.
+        // A panic would end the projection without a report to the operator. It leaves only
+        // edits, which are undone.
         let fold = AssertUnwindSafe(|| P::fold(event, &mut self.documents));
         catch_unwind(fold).unwrap_or_else(|panic| {
             let words = panic.downcast_ref::<&str>().copied();
             let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            let words = words.unwrap_or("without a word");
+            let words = words.unwrap_or("without a message");
             Err(FoldError::Senseless(format!(
                 "the projection panicked: {words}"
             )))
         })
     }
 
-    /// The keys of what has to be loaded: the one that was missed, and those
-    /// that the events after it are going to miss, as far as that can be told.
+    /// The keys of the documents to load: the missing one, and those that the later events will
+    /// need, as far as that is known.
     fn missing(&mut self, first: String, events: &[Arc<Envelope>]) -> Vec<String> {
         let mut keys = HashSet::from([first]);
         for event in events {
@@ -194,7 +193,7 @@ impl<P: Projection> Folder<P> {
         keys.into_iter().collect()
     }
 
-    /// Loads documents. Returns what is wrong with those that cannot be read.
+    /// Loads documents. Returns the errors of those that cannot be read.
     async fn load(
         &mut self,
         store: &dyn ProjectionStore,
@@ -204,7 +203,7 @@ impl<P: Projection> Folder<P> {
         let query = DocumentQuery { keys, page: None };
         let found = store.find(&source, &query).await?.ok_or(Halt::Ended)?;
         if found.checkpoint != self.checkpoint {
-            // These documents are of another moment.
+            // These documents belong to another checkpoint.
             return Err(Halt::Moved);
         }
         let found = found.keyed.into_iter();
@@ -223,12 +222,12 @@ impl<P: Projection> Folder<P> {
         Ok(damage)
     }
 
-    /// Has stored what was folded. Returns what has changed.
+    /// Stores the folded documents. Returns the changes.
     pub(super) async fn commit(
         &mut self,
         store: &dyn ProjectionStore,
     ) -> Result<Changes<P::Document>, Halt> {
-        // Who has seen events that change nothing is where the changes begin.
+        // The changes begin at the last event that changed no document.
         let from = self.unchanged;
         let (batch, mut documents) = self.take()?;
         let to = batch.to;
@@ -241,8 +240,8 @@ impl<P: Projection> Folder<P> {
         })
     }
 
-    /// What was folded since it was stored, to be stored now. From here on it
-    /// counts as if it were: when that fails, this folder is of no more use.
+    /// Takes the unstored changes, for a commit. From here on they count as stored: if the
+    /// commit fails, this folder cannot be used any more.
     pub(super) fn take(&mut self) -> Result<Taken<P::Document>, Halt> {
         let batch = DocumentBatch {
             build: self.build,
@@ -255,7 +254,7 @@ impl<P: Projection> Folder<P> {
         Ok((batch, self.documents.stored()))
     }
 
-    /// What the store has to change.
+    /// The changes for the store.
     fn changes(&self) -> Result<Vec<DocumentChange>, StoreError> {
         let changed = self.documents.changed().iter();
         changed
@@ -293,7 +292,7 @@ fn stuck(event: &Envelope, reason: String) -> Halt {
 }
 
 impl Halt {
-    /// Why the log cannot be read any further.
+    /// The reason why the log cannot be read any further.
     pub(super) fn unread(error: StoreError) -> Self {
         match error {
             StoreError::Damaged { position, source } => Self::Stuck {
@@ -305,7 +304,7 @@ impl Halt {
         }
     }
 
-    /// What the store keeps of an event that a build does not get over.
+    /// The stored failure of a build, for an event that cannot be folded.
     pub(super) fn failure(&self, build: &Build, now: OffsetDateTime) -> Option<Failure> {
         let Self::Stuck {
             position,

@@ -16,44 +16,42 @@ use super::documents::Changed;
 use super::folder::{Folder, Halt};
 use crate::{EventFeed, FeedError};
 
-/// How many documents are kept in memory.
+/// The number of documents that are kept in memory.
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
 
-/// How many events are folded before their documents are stored.
+/// The number of events that are folded before their documents are stored.
 pub(super) const BATCH: usize = 1_024;
 
-/// How many times as long as it took to store a batch, nothing more is stored,
-/// unless a batch is full; and how long that is at the most. Every commit waits
-/// for the disk, and appends wait for it. So whoever acts alone is shown at once,
-/// and where much happens it is stored together.
+/// After a batch, nothing more is stored for this multiple of the time that the batch took, but
+/// at most for [`LONGEST_REST`]. A full batch is stored at once. Every commit waits for the
+/// disk, and appends wait for the commit. So a single change is shown at once, and many changes
+/// are stored together.
 const REST: u32 = 4;
 const LONGEST_REST: Duration = Duration::from_millis(25);
 
-/// How many positions without a change to any document may go by before the
-/// checkpoint is stored; and for how long, when nothing more happens.
+/// The number of positions without a change of a document after which the checkpoint is stored;
+/// and the time after which it is stored if no more events come.
 pub(super) const UNSTORED: u64 = 1_024;
 const IDLE: Duration = Duration::from_secs(1);
 
-/// What the events of a batch have changed about a read model.
+/// The changes of a read model by the events of a batch.
 #[derive(Debug)]
 pub struct Changes<D> {
-    /// After this position: that of the last event before the first that
-    /// changes a document.
+    /// The start of the changes: the last position before the first change of a document.
     pub from: Position,
-    /// Up to this one.
+    /// The end of the changes.
     pub to: LogPlace,
-    /// The documents that are not what they were: none, if they have changed and
-    /// are again what they were before. Then nothing is new at the end, but
-    /// something was in between.
+    /// The documents that have changed. Documents that changed and changed back are left out:
+    /// they have no news at the end, although they had some in between.
     pub documents: HashMap<String, Changed<D>>,
 }
 
-/// What happens to a read model.
+/// News of a read model.
 #[derive(Debug)]
 pub enum News<D> {
-    /// These events have changed these documents.
+    /// Events have changed these documents.
     Changed(Arc<Changes<D>>),
-    /// It is as of this place now, and what has changed is not known.
+    /// The read model is at this place now, and its changes are unknown.
     Jumped(LogPlace),
 }
 
@@ -66,36 +64,36 @@ impl<D> Clone for News<D> {
     }
 }
 
-/// Tells whoever wants to know how far a read model has got.
+/// Announces the progress and the changes of a read model.
 #[derive(Debug)]
 pub(super) struct Announcer<D> {
     pub(super) reached: watch::Sender<Reached>,
     pub(super) news: broadcast::Sender<News<D>>,
 }
 
-/// How far a read model has got.
+/// The progress of a read model.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Reached {
-    /// `None`: there is none yet.
+    /// `None` if there is no read model yet.
     pub(super) place: Option<LogPlace>,
-    /// Whether what is stored is known to be of this log.
+    /// True if the stored documents are known to belong to this log.
     pub(super) is_checked: bool,
-    /// Whether an event is in the way.
+    /// True if an event cannot be folded.
     pub(super) is_stuck: bool,
 }
 
 impl<D> Announcer<D> {
     fn announce(&self, news: News<D>, place: LogPlace) {
-        // First the position: who begins to listen in between has missed the
-        // news, and finds that it is there already.
+        // The position comes first: a listener that subscribes in between misses the news, but
+        // finds that the position is already reached.
         self.reach(place);
-        // Nobody may be listening.
+        // There may be no listener.
         let _ = self.news.send(news);
     }
 
-    /// Tells of a read model that is as of this position. It may have been
-    /// further: events that change nothing move a position before they move a
-    /// checkpoint. Its documents are the same ones, so it still counts as there.
+    /// Announces a read model that is at this place. It may have been further before: events
+    /// without a change move the position before they move the checkpoint. The documents are
+    /// the same, so the read model still counts as further.
     fn jump(&self, place: LogPlace) {
         let reached = self.reached.borrow().place;
         let place = reached.map_or(place, |reached| reached.later(place));
@@ -105,19 +103,19 @@ impl<D> Announcer<D> {
     fn reach(&self, place: LogPlace) {
         self.reached.send_modify(|reached| {
             let before = reached.place.map(|before| before.position);
-            // What is tried again from the same place is still in the way.
+            // A failed event that is tried again from the same place is still a failure.
             reached.is_stuck &= before >= Some(place.position);
             reached.place = Some(reached.place.map_or(place, |before| before.later(place)));
         });
     }
 
-    /// Tells that what is stored is of this log.
+    /// Announces that the stored documents belong to this log.
     pub(super) fn check(&self) {
         self.reached
             .send_if_modified(|reached| !std::mem::replace(&mut reached.is_checked, true));
     }
 
-    /// Tells whether an event is in the way.
+    /// Announces that an event cannot be folded, or that this is over.
     pub(super) fn stick(&self, is_stuck: bool) {
         self.reached.send_if_modified(|reached| {
             std::mem::replace(&mut reached.is_stuck, is_stuck) != is_stuck
@@ -125,19 +123,19 @@ impl<D> Announcer<D> {
     }
 }
 
-/// Why a build is no longer followed.
+/// The reason why a build is no longer followed.
 #[derive(Debug)]
 pub(super) enum Left {
-    /// Something is in the way.
+    /// The build cannot continue.
     Halted(Halt),
-    /// The log goes on elsewhere than it should.
+    /// The log continues elsewhere than it should.
     Feed(FeedError),
-    /// The feed has ended, and so does everything.
+    /// The feed has ended, because the process stops.
     Stopped,
 }
 
-/// Follows the log with a build until something is in the way, or another is seen
-/// to have `replaced` it.
+/// Follows the log with a build until it cannot continue, or the future `replaced` is ready
+/// because another build is live.
 pub(super) async fn follow<P: Projection>(
     build: &Build,
     feed: &EventFeed,
@@ -156,19 +154,18 @@ pub(super) async fn follow<P: Projection>(
             () = &mut replaced => return Left::Halted(Halt::Ended),
         };
         let Some((batch, failure)) = batch else {
-            // An operator who looks while no server runs sees how far it has got. If it
-            // cannot be stored, these events are folded once more.
+            // While no server runs, the checkpoint shows the progress to an operator. If it
+            // cannot be stored, these events are folded again.
             if folder.unstored() > 0
                 && let Err(halt) = folder.commit(store).await
             {
-                tracing::debug!(projection = P::NAME, %halt, "how far it has got is not stored");
+                tracing::debug!(projection = P::NAME, %halt, "the checkpoint was not stored");
             }
             return Left::Stopped;
         };
         let start = Instant::now();
         let folded = folder.fold(store, &batch).await;
-        // Whoever decides to leave an event out does so at the checkpoint, which
-        // has to be right before it.
+        // An operator skips an event by the checkpoint, which must be right before the event.
         let is_last = batch.is_empty() || folded.is_err() || failure.is_some();
         if let Err(halt) = store_and_announce(&mut folder, store, announcer, is_last).await {
             return Left::Halted(halt);
@@ -187,8 +184,8 @@ pub(super) async fn follow<P: Projection>(
     }
 }
 
-/// Has stored what was folded, if it is worth it or `is_last` for now, and tells
-/// of it.
+/// Stores the folded documents, if that is due or the batch `is_last` for now, and announces
+/// the changes.
 async fn store_and_announce<P: Projection>(
     folder: &mut Folder<P>,
     store: &dyn ProjectionStore,
@@ -208,10 +205,10 @@ async fn store_and_announce<P: Projection>(
     Ok(())
 }
 
-/// The events that are there, once there is one, but `not_before` a time unless
-/// they are as many as a batch may have; none, if nothing happens for a
-/// while and somebody `is_waiting` for that. Also the error that comes after
-/// them, if one does. Nothing, if there will never be any.
+/// The available events, at least one of them. Does not return before `not_before`, unless the
+/// batch is full. If the caller `is_waiting` and no event comes for a while, the batch is
+/// empty. The second value is the error behind the events, if there is one. Returns `None` if
+/// there will be no more events.
 async fn next_batch(
     events: &mut BoxStream<'static, Result<Arc<Envelope>, FeedError>>,
     is_waiting: bool,
@@ -230,7 +227,7 @@ async fn next_batch(
     while let Some(event) = next.take() {
         match event {
             Ok(event) => batch.push(event),
-            // What is in the batch is of a log that is gone.
+            // The events of the batch belong to a log that is gone.
             Err(error @ FeedError::OtherHistory) => return Some((Vec::new(), Some(error))),
             Err(error) => return Some((batch, Some(error))),
         }

@@ -1,4 +1,4 @@
-//! Whether a build is made of the log, or of a log that another was restored over.
+//! A check that a build was made of this log, and not of a log that a backup has replaced.
 
 use ironstar_ports::{
     Build, BuildState, BuildUpdate, CommitError, DocumentBatch, EventStore, LogPlace,
@@ -7,9 +7,9 @@ use ironstar_ports::{
 
 use crate::history::{Resolved, resolve};
 
-/// A build, if the log has the event that it has got to. A build of another history
-/// ends here, since its documents tell what has never happened. One from before there
-/// were marks is believed once, and its checkpoint is given its mark.
+/// Returns a build if the log has the event at its checkpoint. A build of another history is
+/// discarded, because its documents contain events that this log does not have. A build from
+/// before there were marks is trusted once, and its checkpoint gets a mark.
 pub(super) async fn of_this_log(
     build: Build,
     events: &dyn EventStore,
@@ -22,8 +22,8 @@ pub(super) async fn of_this_log(
             tracing::warn!(
                 projection = build.name,
                 checkpoint = %build.checkpoint,
-                "a read model was made of a log that another was restored over; it is given up, \
-                 and built again"
+                "a read model was made of a log that a backup has replaced; it is discarded, \
+                 and will be rebuilt"
             );
             let discard = BuildUpdate::Discard(build.checkpoint);
             match store.update(build.id, discard).await {
@@ -35,8 +35,8 @@ pub(super) async fn of_this_log(
     }
 }
 
-/// Gives a checkpoint its mark. A failure would be over by that, and one that was
-/// cancelled takes no commit: these get their marks when they go on.
+/// Adds the mark to a checkpoint. A commit would delete a failure, and a cancelled build
+/// accepts no commit. Such builds get their mark when they continue.
 async fn mark(
     build: Build,
     place: LogPlace,
@@ -56,7 +56,7 @@ async fn mark(
             checkpoint: place,
             ..build
         }),
-        // Another process may have done it, or has gone on.
+        // Another process has added the mark, or has continued the build.
         Err(CommitError::Moved { .. } | CommitError::Ended) => Ok(build),
         Err(CommitError::Store(error)) => Err(error),
     }
@@ -75,7 +75,7 @@ mod tests {
         LogPlace::of(Position::new(3), Uuid::from_u128(1))
     }
 
-    /// A build that was stored before there were marks, and what has become of it.
+    /// A build that was stored before there were marks, after an update.
     async fn marked(update: Option<BuildUpdate>, place: LogPlace) -> (Option<Mark>, Build) {
         let store = MemoryProjectionStore::new();
         let build = store.begin("test", 1).await.expect("begun");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn checkpoint_gets_its_mark_unless_that_would_change_what_became_of_the_build() {
+    async fn checkpoint_gets_its_mark_unless_the_build_failed_or_was_cancelled() {
         let (mark, _) = marked(None, place()).await;
         assert_eq!(mark, place().mark);
         let (mark, _) = marked(None, LogPlace::unmarked(Position::new(3))).await;
@@ -107,7 +107,7 @@ mod tests {
         let failure = Failure {
             position: Position::new(4),
             event_type: "happened".to_owned(),
-            reason: "it is torn".to_owned(),
+            reason: "the event is damaged".to_owned(),
             attempts: 1,
             failed_at: OffsetDateTime::UNIX_EPOCH,
         };

@@ -1,4 +1,4 @@
-//! A read model, as those see it who ask.
+//! A read model, as its callers see it.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::Projection;
 use super::follower::{News, Reached};
 
-/// How long a query waits until it is known whether what is stored is of this log.
+/// The time that a query waits for the check that the stored documents belong to this log.
 const CHECK: Duration = Duration::from_secs(2);
 
 /// The live read model of a projection.
@@ -29,58 +29,58 @@ pub struct ReadModel<P: Projection> {
 /// Documents, all as of the same position.
 #[derive(Clone, Debug)]
 pub struct Snapshot<D> {
-    /// The build that they are of.
+    /// The build that they belong to.
     pub build: BuildId,
     /// The version of the code that made them.
     pub version: u32,
-    /// All events up to here are part of them, and no others.
+    /// The documents include all events up to this place, and no later ones.
     pub place: LogPlace,
-    /// The ones with the keys that were asked for, as far as there are any; in
-    /// no particular order.
+    /// The documents with the requested keys, as far as they exist, in no particular order.
     pub keyed: Vec<(String, D)>,
-    /// The page that was asked for, in order.
+    /// The requested page, in order.
     pub page: Vec<(String, D)>,
 }
 
-/// Why a read model cannot be read.
+/// The reason why a read model cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is being built for the first time.
+    /// The read model is being built for the first time.
     #[error("the read model {name:?} is still being built")]
     NotBuilt {
-        /// Its projection's name.
+        /// The name of its projection.
         name: &'static str,
     },
-    /// It was made by other code, and cannot be read until it is built anew.
+    /// The read model was made by another version of the code, and cannot be read until it is
+    /// rebuilt.
     #[error("the read model {name:?} is of version {version}, and is still being rebuilt")]
     OtherVersion {
-        /// Its projection's name.
+        /// The name of its projection.
         name: &'static str,
         /// The version of the code that made it.
         version: u32,
     },
-    /// A document is not what it should be.
+    /// A stored document cannot be parsed.
     #[error("the document {key:?} of the read model {name:?} is damaged")]
     Damaged {
-        /// The projection's name.
+        /// The name of the projection.
         name: &'static str,
-        /// Which document.
+        /// The key of the document.
         key: String,
-        /// What is wrong with it.
+        /// The error of the parser.
         source: serde_json::Error,
     },
-    /// The store does not work.
+    /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A read model has not got as far as was asked for.
+/// A read model has not reached the requested position in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the read model is at position {actual}, and has not got to {wanted} in time")]
+#[error("the read model is at position {actual}, and has not reached {wanted} in time")]
 pub struct Behind {
-    /// What was asked for.
+    /// The requested position.
     pub wanted: Position,
-    /// Where it is.
+    /// The position of the read model.
     pub actual: Position,
 }
 
@@ -109,30 +109,30 @@ impl<P: Projection> ReadModel<P> {
         }
     }
 
-    /// How far it has got; [`Position::START`] also if there is none yet.
+    /// The position that the read model has reached; [`Position::START`] if there is none yet.
     #[must_use]
     pub fn position(&self) -> Position {
         self.place().position
     }
 
-    /// The same, as a place.
+    /// The place that the read model has reached.
     #[must_use]
     pub fn place(&self) -> LogPlace {
         self.reached.borrow().place.unwrap_or_default()
     }
 
-    /// Whether it is kept up to date: there is one, and this very code has made
-    /// it.
+    /// Returns true if the read model is kept up to date: it exists, and exactly this version
+    /// of the code has made it.
     pub(crate) fn is_followed(&self) -> bool {
         self.reached.borrow().place.is_some()
     }
 
-    /// Waits until there is one and it has got to a position, so that whoever
-    /// has just changed something sees it.
+    /// Waits until the read model exists and has reached a position, so that a caller sees its
+    /// own change.
     ///
     /// # Errors
     ///
-    /// If it has not by then, or an event is in the way.
+    /// If the position is not reached after `within`, or an event cannot be folded.
     pub async fn reach(&self, position: Position, within: Duration) -> Result<(), Behind> {
         let has_reached = |reached: &Reached| {
             let place = reached.place;
@@ -151,14 +151,14 @@ impl<P: Projection> ReadModel<P> {
         })
     }
 
-    /// What happens to it from now on. Whoever does not listen for long misses
-    /// some, and is told so. Nothing, if it is not kept up to date any more.
+    /// The news from now on. A slow listener misses some, and gets an error that says so.
+    /// Returns `None` if the read model is no longer kept up to date.
     #[must_use]
     pub fn news(&self) -> Option<broadcast::Receiver<News<P::Document>>> {
         self.news.upgrade().map(|news| news.subscribe())
     }
 
-    /// Documents by their keys, and a page of those that are listed.
+    /// Documents by their keys, and a page of listed documents.
     ///
     /// # Errors
     ///
@@ -168,14 +168,14 @@ impl<P: Projection> ReadModel<P> {
         keys: Vec<String>,
         page: Option<DocumentPage>,
     ) -> Result<Snapshot<P::Document>, ReadError> {
-        // What was stored may be of another log, as long as that has not been checked.
+        // Until the check is done, the stored documents may belong to another log.
         let mut checked = self.reached.clone();
         let is_checked = timeout(CHECK, checked.wait_for(|reached| reached.is_checked));
         if !matches!(is_checked.await, Ok(Ok(_))) {
             return Err(ReadError::NotBuilt { name: P::NAME });
         }
-        // Events that change no document move the position, and not at once
-        // the checkpoint.
+        // Events without a change of a document move the position at once, but the checkpoint
+        // later.
         let reached = self.place();
         let source = DocumentSource::Live(P::NAME.to_owned());
         let query = DocumentQuery { keys, page };
@@ -203,7 +203,7 @@ impl<P: Projection> ReadModel<P> {
         let place = if found.version == P::VERSION {
             found.checkpoint.later(reached)
         } else {
-            // What changes nothing for this version may for the other one.
+            // An event without effect for this version may have one for the other version.
             found.checkpoint
         };
         Ok(Snapshot {

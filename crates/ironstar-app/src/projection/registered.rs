@@ -14,32 +14,32 @@ use super::follower::{BATCH, UNSTORED};
 /// A projection, without its type.
 #[derive(Clone, Copy)]
 pub struct Registered {
-    /// Its name.
+    /// The name of the projection.
     pub name: &'static str,
     /// The version of its code.
     pub version: u32,
-    /// Whether it is what a process manager has to do.
+    /// True if the projection contains the steps of a process manager.
     pub is_process: bool,
     is_about: fn(&str) -> bool,
     build: fn(BuildJob) -> BoxFuture<'static, Result<(), BuildError>>,
 }
 
-/// A build that is to be done.
+/// The inputs of a build.
 pub struct BuildJob {
-    /// Which build.
+    /// The build to run.
     pub build: Build,
     /// The log.
     pub events: Arc<dyn EventStore>,
-    /// Where the documents go.
+    /// The store of the documents.
     pub store: Arc<dyn ProjectionStore>,
-    /// Tells when something has failed.
+    /// The clock for the time of a failure.
     pub clock: Arc<dyn Clock>,
-    /// Told how far the build has got.
+    /// Receives the progress of the build.
     pub tell: Box<dyn FnMut(Progress) + Send>,
 }
 
 impl Registered {
-    /// This projection.
+    /// Registers this projection.
     #[must_use]
     pub const fn of<P: Projection>() -> Self {
         Self {
@@ -51,10 +51,10 @@ impl Registered {
         }
     }
 
-    /// The position that a build's documents are as of. It may be ahead of the
-    /// checkpoint: an event that the projection is not about, or that was left out,
-    /// changes no document, and a running projection moves its checkpoint past many
-    /// of them at once. This looks at as many as that.
+    /// The position up to which a build's documents are current. It may be ahead of the
+    /// checkpoint: an irrelevant or skipped event changes no document, and a running projection
+    /// moves its checkpoint past many of them at once. This method reads up to that many
+    /// events.
     ///
     /// # Errors
     ///
@@ -66,14 +66,14 @@ impl Registered {
     ) -> Result<Position, StoreError> {
         let is_left_out = |at: Position| build.skipped.iter().any(|it| it.position == at);
         let mut position = build.checkpoint.position;
-        // An event that was left out may be one that cannot even be read.
+        // A skipped event may be unreadable.
         while is_left_out(position.next()) {
             position = position.next();
         }
         let unstored = usize::try_from(UNSTORED).unwrap_or(usize::MAX);
         let unstored = unstored.saturating_add(BATCH);
         let events = match log.load_after(position, unstored).await {
-            // What comes next cannot be read, so the build ends here.
+            // The next event cannot be read, so the build ends here.
             Err(StoreError::Damaged { .. }) => return Ok(position),
             events => events?,
         };
@@ -87,7 +87,7 @@ impl Registered {
         Ok(position)
     }
 
-    /// Does a build, as [`build`](super::build) does.
+    /// Runs a build, as [`build`](super::build) does.
     ///
     /// # Errors
     ///

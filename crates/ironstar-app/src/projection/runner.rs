@@ -1,5 +1,5 @@
-//! Runs projections side by side: keeps the live build of each up to date, and
-//! builds new ones beside it.
+//! Runs projections side by side: keeps the live build of each up to date, and builds new ones
+//! beside it.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -22,20 +22,18 @@ use super::origin::of_this_log;
 use super::{Projection, ReadModel};
 use crate::EventFeed;
 
-/// How often builds are looked at: whether there is one to do, whether another
-/// process has made one live, and whether somebody has decided what becomes of
-/// one that does not get on.
+/// The interval at which builds are read from the store: to find a new build, another build
+/// that another process has made live, and an operator's decision about a failed build.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long to wait before what has failed is tried again: at first, and at the
-/// most.
+/// The pause before a failure is tried again: the first and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How much news a listener may be behind.
+/// The number of news items that a listener may be behind.
 const NEWS: usize = 1_024;
 
-/// The build that was last seen to be live, of whichever version.
+/// The build that was last seen to be live, of any version.
 type SeenLive = watch::Sender<Option<BuildId>>;
 
 /// Runs projections on a feed.
@@ -45,9 +43,9 @@ pub struct Projections {
     pub(crate) events: Arc<dyn EventStore>,
     feed: EventFeed,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The read models of those that run, by projection.
+    /// The read models of the running projections, by projection.
     running: Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>>,
-    /// What keeps live builds up to date.
+    /// The tasks that keep live builds up to date.
     following: TaskTracker,
 }
 
@@ -70,15 +68,14 @@ impl Projections {
         }
     }
 
-    /// Waits until all projections have stored how far they have got, once the feed is
-    /// stopped. Their store must not be closed before.
+    /// Waits until all projections have stored their checkpoints, after the feed was stopped.
+    /// Close their store only after that.
     pub async fn stopped(&self) {
         self.following.close();
         self.following.wait().await;
     }
 
-    /// The read model of a projection, which is started if nobody has asked for
-    /// it before.
+    /// The read model of a projection. The first call starts the projection.
     #[must_use]
     pub fn model<P: Projection>(&self) -> ReadModel<P> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +83,7 @@ impl Projections {
             .entry(TypeId::of::<P>())
             .or_insert_with(|| Box::new(self.start::<P>()))
             .downcast_ref::<ReadModel<P>>();
-        model.expect("it is kept under its own type").clone()
+        model.expect("a model is stored under its own type").clone()
     }
 
     /// Starts a projection. It runs until the feed is stopped.
@@ -143,13 +140,13 @@ impl Projections {
             if let Some(live) = builds.into_iter().find(is_live::<P>) {
                 return live;
             }
-            // It is being built, here or elsewhere.
+            // Another task or process is building it.
             announcer.stick(is_stuck);
             let _ = timeout(LOOK, seen_live.changed()).await;
         }
     }
 
-    /// Waits until it is worth following again.
+    /// Waits until following makes sense again.
     async fn wait_after_leaving<P: Projection>(
         &self,
         live: &Build,
@@ -181,7 +178,7 @@ impl Projections {
         }
     }
 
-    /// What a future comes to, unless the feed is stopped before.
+    /// The result of a future, or `None` if the feed is stopped first.
     async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             outcome = future => Some(outcome),
@@ -189,7 +186,7 @@ impl Projections {
         }
     }
 
-    /// Does the builds that there are to do, and tells which one is live.
+    /// Runs builds that are due, and announces the live one.
     async fn keep_building<P: Projection>(self, seen_live: Arc<SeenLive>) {
         let mut has_had_one = false;
         loop {
@@ -205,12 +202,11 @@ impl Projections {
         }
     }
 
-    /// The build that is under way, or that has to begin because there is no
-    /// read model of this version.
+    /// The build in progress, or a new one if there is no read model of this version.
     ///
-    /// A version that `has_had_one` and was replaced by another gives way:
-    /// otherwise processes with different versions of the code, side by side on
-    /// one store, would replace each other's read models for ever.
+    /// A version that `has_had_one` and was replaced by another version does not begin again.
+    /// Otherwise processes with different versions of the code on one store would replace each
+    /// other's read models for ever.
     async fn build_to_do<P: Projection>(
         &self,
         builds: &[Build],
@@ -228,7 +224,8 @@ impl Projections {
         let is_cancelled =
             |build: &Build| build.version == P::VERSION && build.state == BuildState::Cancelled;
         if gives_way || builds.iter().any(is_cancelled) {
-            // Whoever has stopped or replaced it decides when it goes on.
+            // The operator or process that has stopped or replaced it decides when it
+            // continues.
             return None;
         }
         match self.store.begin(P::NAME, P::VERSION).await {
@@ -248,7 +245,7 @@ impl Projections {
         }
     }
 
-    /// Whether it has become the live one.
+    /// Returns true if the build has become live.
     async fn build_one<P: Projection>(&self, todo: &Build) -> bool {
         let built = build::<P>(
             todo,
@@ -283,7 +280,7 @@ impl Projections {
                 log_store::<P>(&error);
                 sleep(FIRST_PAUSE).await;
             }
-            // Whoever builds it will be done some time.
+            // Another process builds it, and will finish some time.
             Err(BuildError::Moved | BuildError::Ended | BuildError::OtherHistory) => {
                 sleep(FIRST_PAUSE).await;
             }
@@ -291,8 +288,7 @@ impl Projections {
         is_live
     }
 
-    /// Reports why the live build does not get on, and waits until it is worth
-    /// trying again.
+    /// Reports why the live build cannot continue, and waits until another try makes sense.
     async fn wait_after<P: Projection>(&self, build: &Build, halt: Halt) {
         tracing::error!(
             error = &halt as &dyn std::error::Error,
@@ -313,7 +309,7 @@ impl Projections {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 projection = P::NAME,
-                "what has failed was not written down"
+                "the failure of a projection was not stored"
             );
             sleep(FIRST_PAUSE).await;
             return;
@@ -321,8 +317,8 @@ impl Projections {
         self.wait_for_decision::<P>(build, attempts).await;
     }
 
-    /// Waits after a failure that was reported: longer each time, and not at
-    /// all once somebody has decided what to do.
+    /// Waits after a reported failure: longer each time. Returns at once when an operator has
+    /// decided about it.
     async fn wait_for_decision<P: Projection>(&self, build: &Build, attempts: u32) {
         let doublings = attempts.saturating_sub(1).min(16);
         let pause = FIRST_PAUSE
@@ -338,12 +334,12 @@ impl Projections {
                 sleep(LOOK).await;
             }
         };
-        // Either way it is tried again.
+        // In either case the build is tried again.
         let _ = timeout(pause, decided).await;
     }
 
-    /// The projection's builds that are made of the log as it is, once that can be
-    /// found out. The others are given up.
+    /// The projection's builds that belong to this log, once that can be checked. The other
+    /// builds are discarded.
     async fn look_at_this_log<P: Projection>(&self) -> Vec<Build> {
         loop {
             let builds = self.look::<P>().await;
@@ -382,17 +378,17 @@ impl Projections {
     }
 }
 
-/// Whether a build is what queries see, and made by this very code.
+/// Returns true if a build serves queries and was made by exactly this version of the code.
 fn is_live<P: Projection>(build: &Build) -> bool {
     build.state == BuildState::Live && build.version == P::VERSION
 }
 
-/// Tells which build is live, if that is news.
+/// Announces the live build, if it has changed.
 fn see(seen_live: &SeenLive, live: Option<BuildId>) {
     seen_live.send_if_modified(|seen| std::mem::replace(seen, live) != live);
 }
 
-/// Waits until another build is seen to be live than this one.
+/// Waits until another build is live.
 async fn replaced(build: &Build, seen_live: &mut watch::Receiver<Option<BuildId>>) {
     while seen_live.changed().await.is_ok() {
         let live = *seen_live.borrow_and_update();
@@ -407,6 +403,6 @@ fn log_store<P: Projection>(error: &StoreError) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
         projection = P::NAME,
-        "the store of a projection does not work; trying again"
+        "the store of a projection fails; trying again"
     );
 }

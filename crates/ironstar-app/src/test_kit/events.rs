@@ -1,4 +1,4 @@
-//! What has happened.
+//! The given events.
 
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ use super::{Plan, View};
 use crate::codec::encode;
 use crate::{ProcessManager, Projection};
 
-/// An event of some stream, which gets its place in the log when it is given.
+/// An event of a stream. It gets its place in the log when it is given.
 #[derive(Clone, Debug)]
 pub struct Happened {
     stream: StreamId,
@@ -20,20 +20,20 @@ pub struct Happened {
 }
 
 impl Happened {
-    /// It happens at this time. Otherwise, it is 1970.
+    /// Sets the time of the event. The default is the start of 1970.
     #[must_use]
     pub fn at(self, at: OffsetDateTime) -> Self {
         Self { at, ..self }
     }
 
-    /// The aggregate that it happens to is part of another one.
+    /// Sets the parent of the event's aggregate.
     #[must_use]
     pub fn part_of<A: Aggregate>(mut self, parent: A::Id) -> Self {
         self.event.metadata.parent = Some(StreamId::new(A::TYPE, parent.to_string()));
         self
     }
 
-    /// It happens because a step of a process manager is carried out.
+    /// Sets the step of a process manager that caused the event.
     #[must_use]
     pub fn because_of(mut self, step: &StepId) -> Self {
         self.event.metadata.origin.step = Some(step.to_string());
@@ -41,17 +41,17 @@ impl Happened {
     }
 }
 
-/// What has happened, in order.
+/// The given events, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     pub(super) log: Vec<Envelope>,
 }
 
-/// An event that has happened to an aggregate.
+/// An event of an aggregate.
 ///
 /// # Panics
 ///
-/// If it has no stored form.
+/// If the event has no stored form.
 #[must_use]
 pub fn happened<A: Aggregate>(id: A::Id, event: A::Event) -> Happened {
     let stored = encode(&event, Metadata::new(Uuid::nil()));
@@ -62,8 +62,8 @@ pub fn happened<A: Aggregate>(id: A::Id, event: A::Event) -> Happened {
     }
 }
 
-/// An event of an aggregate as it was stored. The payload is a
-/// `serde_json::Value` or the text of one.
+/// An event of an aggregate as it was stored. The payload is a `serde_json::Value` or the text
+/// of one.
 ///
 /// # Panics
 ///
@@ -88,14 +88,14 @@ pub fn stored<A: Aggregate>(
     }
 }
 
-/// Starts from what has happened: the first event is at position 1.
+/// The start of a test: these events. The first event is at position 1.
 #[must_use]
 pub fn given(events: impl IntoIterator<Item = Happened>) -> Given {
     Given::default().and(events)
 }
 
 impl Given {
-    /// Further events happen.
+    /// Adds further events.
     #[must_use]
     pub fn and(mut self, events: impl IntoIterator<Item = Happened>) -> Self {
         for event in events {
@@ -105,28 +105,28 @@ impl Given {
         self
     }
 
-    /// The events, as a store would give them.
+    /// The events, as a store returns them.
     #[must_use]
     pub fn log(&self) -> &[Envelope] {
         &self.log
     }
 
-    /// What a projection makes of them.
+    /// The documents that a projection makes from the events.
     ///
     /// # Panics
     ///
-    /// If that depends on which documents are in memory.
+    /// If the result depends on which documents are in memory.
     #[must_use]
     #[track_caller]
     pub fn view<P: Projection>(self) -> View<P> {
         View::of(self)
     }
 
-    /// What a process manager asks for because of them.
+    /// The commands that a process manager asks for after the events.
     ///
     /// # Panics
     ///
-    /// If that depends on which parts of its state are in memory.
+    /// If the result depends on which parts of its state are in memory.
     #[must_use]
     #[track_caller]
     pub fn process<M: ProcessManager>(self) -> Plan<M> {

@@ -1,4 +1,4 @@
-//! What a process manager asks for because of events.
+//! The commands that a process manager asks for after events.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use super::{Given, Happened, View, happened};
 use crate::ProcessManager;
 use crate::process::{Process, ProcessDocument, STEPS, Step, TIMERS};
 
-/// What a process manager asks for because of what has happened.
+/// The commands that a process manager asks for after the given events.
 #[derive(Debug)]
 pub struct Plan<M: ProcessManager> {
     view: View<Process<M>>,
@@ -32,14 +32,14 @@ impl<M: ProcessManager> Plan<M> {
         }
     }
 
-    /// The steps that are to be taken at once, in order.
+    /// The steps that must run now, in order.
     #[must_use]
     pub fn steps(&self) -> Vec<(StepId, M::Command)> {
         let steps = self.listed(STEPS).into_iter();
         steps.map(|step| (step.id, step.command)).collect()
     }
 
-    /// The steps that wait, in the order in which that began.
+    /// The waiting steps, in the order in which their waiting time began.
     #[must_use]
     pub fn timers(&self) -> Vec<(StepId, OffsetDateTime, M::Command)> {
         let steps = self.listed(TIMERS).into_iter();
@@ -48,12 +48,11 @@ impl<M: ProcessManager> Plan<M> {
             .collect()
     }
 
-    /// Expects that exactly these commands are to be carried out at once, in
-    /// this order.
+    /// Expects exactly these commands, to run now, in this order.
     ///
     /// # Panics
     ///
-    /// If there are any others, or an event cannot be reacted to.
+    /// If there are other commands, or the reaction to an event fails.
     #[track_caller]
     pub fn then_asks(self, commands: impl IntoIterator<Item = M::Command>) -> Self {
         self.fail_if_stuck();
@@ -67,12 +66,12 @@ impl<M: ProcessManager> Plan<M> {
         self
     }
 
-    /// Expects that exactly these commands wait, each since a moment, in the
-    /// order in which that began.
+    /// Expects exactly these waiting commands, each with the start of its waiting time, in the
+    /// order of those times.
     ///
     /// # Panics
     ///
-    /// If there are any others, or an event cannot be reacted to.
+    /// If there are other commands, or the reaction to an event fails.
     #[track_caller]
     pub fn then_waits(
         self,
@@ -90,28 +89,28 @@ impl<M: ProcessManager> Plan<M> {
         self
     }
 
-    /// Expects that nothing is to be done, neither at once nor later.
+    /// Expects no command, neither now nor later.
     ///
     /// # Panics
     ///
-    /// If something is, or an event cannot be reacted to.
+    /// If there is a command, or the reaction to an event fails.
     #[track_caller]
     pub fn then_nothing(self) -> Self {
         self.then_asks([]).then_waits([])
     }
 
-    /// Expects that the event at this position cannot be reacted to, and those
-    /// before it can. Returns why.
+    /// Expects that the reaction to the event at this position fails, and that the reactions to
+    /// all events before it succeed. Returns the reason.
     ///
     /// # Panics
     ///
-    /// If it is another one, or none.
+    /// If the reaction to another event fails, or none does.
     #[track_caller]
     pub fn then_stuck(&self, position: u64) -> String {
         self.view.then_stuck(position)
     }
 
-    /// Further events happen.
+    /// Adds further events.
     #[must_use]
     #[track_caller]
     pub fn and(self, events: impl IntoIterator<Item = Happened>) -> Self {
@@ -120,8 +119,7 @@ impl<M: ProcessManager> Plan<M> {
         }
     }
 
-    /// Every step that is to be taken at once is carried out, without the
-    /// events that this leads to.
+    /// Ends every step that must run now, without the events of its command.
     #[must_use]
     #[track_caller]
     pub fn and_carried_out(self) -> Self {
@@ -129,8 +127,7 @@ impl<M: ProcessManager> Plan<M> {
         self.and_over(steps)
     }
 
-    /// Every timer is due, and its step carried out, without the events that
-    /// this leads to.
+    /// Ends every waiting step as if its timer were due, without the events of its command.
     #[must_use]
     #[track_caller]
     pub fn and_due(self) -> Self {

@@ -1,4 +1,4 @@
-//! What a projection makes of events.
+//! The documents that a projection makes from events.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ use crate::projection::{Documents, FoldError, chain};
 /// More documents than a test makes.
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("it is not zero");
 
-/// The documents that a projection makes of what has happened.
+/// The documents that a projection makes from the given events.
 #[derive(Debug)]
 pub struct View<P: Projection> {
     past: Given,
@@ -37,7 +37,7 @@ impl<P: Projection> View<P> {
         };
         if view.documents != cold {
             view.fail(
-                "documents that have to be loaded first make a difference",
+                "the result depends on which documents are in memory",
                 &told(&view.documents),
                 &told(&cold),
             );
@@ -67,11 +67,11 @@ impl<P: Projection> View<P> {
         listed.into_iter().map(|(.., document)| document).collect()
     }
 
-    /// Expects that every event is folded, and exactly these documents.
+    /// Expects that every event is folded, and that the result is exactly these documents.
     ///
     /// # Panics
     ///
-    /// If there are any others, or an event cannot be folded.
+    /// If there are other documents, or an event cannot be folded.
     #[track_caller]
     pub fn then<K: Into<String>>(
         self,
@@ -94,18 +94,18 @@ impl<P: Projection> View<P> {
     ///
     /// # Panics
     ///
-    /// If there is one, or an event cannot be folded.
+    /// If there is a document, or an event cannot be folded.
     #[track_caller]
     pub fn then_nothing(self) -> Self {
         self.then::<String>([])
     }
 
-    /// Expects that the event at this position cannot be folded, and those
-    /// before it can. Returns why.
+    /// Expects that the event at this position cannot be folded, and that all events before it
+    /// can. Returns the reason.
     ///
     /// # Panics
     ///
-    /// If it is another one, or none.
+    /// If another event cannot be folded, or every event can.
     #[track_caller]
     pub fn then_stuck(&self, position: u64) -> String {
         match &self.stuck {
@@ -123,7 +123,7 @@ impl<P: Projection> View<P> {
         }
     }
 
-    /// Further events happen.
+    /// Adds further events.
     ///
     /// # Panics
     ///

@@ -1,5 +1,4 @@
-//! What pages show of todos: each list's todos, in order, and how many there
-//! are.
+//! The data that pages show of todos: each list's todos in order, and their counts.
 
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::decode;
 use crate::projection::{Behind, Documents, FoldError, Projection, ReadError, ReadModel};
 
-/// The projection: a document for each todo that is not deleted, and one for
-/// the counts of each list that has any.
+/// The projection: a document for each todo that is not deleted, and one for the counts of each
+/// list with todos.
 #[derive(Debug)]
 pub struct TodoProjection;
 
@@ -21,56 +20,56 @@ pub struct TodoProjection;
 pub enum TodoDocument {
     /// A todo.
     Todo(TodoItem),
-    /// How many todos a list has.
+    /// The counts of a list.
     Counts(TodoCounts),
 }
 
 /// A todo in a list.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TodoItem {
-    /// Which todo.
+    /// The id of the todo.
     pub id: TodoId,
     /// The list that it belongs to.
     pub list: ListId,
-    /// What it says.
+    /// The text of the todo.
     pub text: TodoText,
-    /// Whether it is done.
+    /// True if the todo is completed.
     pub completed: bool,
-    /// The position of the event that created it: lists are in this order.
+    /// The position of the event that created the todo. Todos are in this order.
     pub created: Position,
 }
 
-/// How many todos a list has.
+/// The number of todos in a list.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TodoCounts {
-    /// How many are not done.
+    /// The number of todos that are not completed.
     pub active: u64,
-    /// How many are done.
+    /// The number of completed todos.
     pub completed: u64,
 }
 
-/// Which todos of a list to show.
+/// A filter for the todos of a list.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Show {
-    /// All of them.
+    /// All todos.
     #[default]
     All,
-    /// Those that are not done.
+    /// Todos that are not completed.
     Active,
-    /// Those that are done.
+    /// Completed todos.
     Completed,
 }
 
 /// A part of a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TodoPage {
-    /// What it is made of: all events up to here.
+    /// The last event that the page includes.
     pub place: LogPlace,
-    /// How many todos the list has.
+    /// The counts of the list.
     pub counts: TodoCounts,
     /// The todos, in order.
     pub todos: Vec<TodoItem>,
-    /// Where the next page begins: after the todo that was created there.
+    /// The start of the next page: it begins after the todo that was created at this position.
     pub next: Option<Position>,
 }
 
@@ -81,7 +80,7 @@ pub struct TodoLists {
 }
 
 impl TodoCounts {
-    /// How many todos there are.
+    /// The number of all todos.
     #[must_use]
     pub fn all(self) -> u64 {
         self.active + self.completed
@@ -101,17 +100,17 @@ impl TodoLists {
         &self.model
     }
 
-    /// Waits until the lists show what was stored up to a position.
+    /// Waits until the lists include all events up to a position.
     ///
     /// # Errors
     ///
-    /// If they do not by then.
+    /// If the lists have not reached the position after `within`.
     pub async fn reach(&self, position: Position, within: Duration) -> Result<(), Behind> {
         self.model.reach(position, within).await
     }
 
-    /// Up to `limit` todos of a list, in the order of their creation, beginning
-    /// after the one that was created at a position.
+    /// Up to `limit` todos of a list, in the order of their creation. The page begins after the
+    /// todo that was created at `after`.
     ///
     /// # Errors
     ///
@@ -124,12 +123,12 @@ impl TodoLists {
         limit: usize,
     ) -> Result<TodoPage, ReadError> {
         let collections = show.collections(list);
-        // A sort text belongs to one todo, whose key is less than this one.
+        // Each sort text belongs to one todo, and the key of that todo is less than this one.
         let after = after.map(|created| (sort(created), "~".to_owned()));
         let page = DocumentPage {
             collections,
             after,
-            // One more tells whether there is a next page.
+            // One more todo shows that there is a next page.
             limit: limit.saturating_add(1),
         };
         let found = self.model.find(vec![counts_key(list)], Some(page)).await?;
@@ -154,7 +153,7 @@ impl TodoLists {
 }
 
 impl Show {
-    /// The collections that these todos of a list are in.
+    /// The collections that contain these todos of a list.
     #[must_use]
     pub fn collections(self, list: ListId) -> Vec<String> {
         let active = || collection(list, false);
@@ -223,7 +222,7 @@ impl Projection for TodoProjection {
     }
 }
 
-/// Counts a todo that was one thing and is another.
+/// Updates the counts of a list after a change of one of its todos.
 fn count(
     before: Option<&TodoItem>,
     after: Option<&TodoItem>,
@@ -243,7 +242,7 @@ fn count(
         let count = counts.of(completed);
         *count = count.checked_sub(1).ok_or_else(|| {
             FoldError::Senseless(format!(
-                "the counts of the list {list} miss one of its todos"
+                "the counts of the list {list} do not include one of its todos"
             ))
         })?;
     }
@@ -267,7 +266,7 @@ impl TodoCounts {
 }
 
 impl TodoDocument {
-    /// The todo, if it is one.
+    /// The todo, if the document is one.
     #[must_use]
     pub fn todo(self) -> Option<TodoItem> {
         match self {
@@ -276,7 +275,7 @@ impl TodoDocument {
         }
     }
 
-    /// The counts, if it is those.
+    /// The counts, if the document has counts.
     #[must_use]
     pub fn counts(self) -> Option<TodoCounts> {
         match self {
@@ -297,7 +296,7 @@ fn collection(list: ListId, completed: bool) -> String {
     format!("{list}/{state}")
 }
 
-/// Text that is in the order of the positions: as many digits for each.
+/// A text that sorts like the positions: it always has the same number of digits.
 fn sort(created: Position) -> String {
     format!("{:020}", created.get())
 }

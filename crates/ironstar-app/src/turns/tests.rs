@@ -17,10 +17,16 @@ async fn turns_are_given_in_the_order_in_which_callers_ask() {
     assert!(second.as_mut().now_or_never().is_none());
     assert!(third.as_mut().now_or_never().is_none());
     drop(first);
-    assert!(third.as_mut().now_or_never().is_none(), "it asked later");
+    assert!(
+        third.as_mut().now_or_never().is_none(),
+        "the third caller asked later"
+    );
     drop(second.await.expect("a turn"));
     third.await.expect("a turn");
-    assert!(turns.lock().is_empty(), "nothing is kept of idle streams");
+    assert!(
+        turns.lock().is_empty(),
+        "idle streams are removed from the map"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +68,7 @@ async fn watchers_share_a_turn_and_exclude_changes() {
 }
 
 #[tokio::test]
-async fn too_many_who_wait_are_told_so() {
+async fn caller_is_refused_when_too_many_wait() {
     let turns = Turns::default();
     let streams: Vec<_> = (0..MOST).map(stream).collect();
     let held = turns.take_all(streams).await.expect("so many");
@@ -72,11 +78,11 @@ async fn too_many_who_wait_are_told_so() {
     turns
         .take(&stream(MOST))
         .await
-        .expect("there is room again");
+        .expect("there is room after the turns have ended");
 }
 
 #[tokio::test]
-async fn callers_who_take_the_same_turns_never_wait_for_each_other() {
+async fn callers_that_take_the_same_turns_never_wait_for_each_other() {
     let turns = Turns::default();
     let both = [stream(1), stream(2)];
     let forwards = async {

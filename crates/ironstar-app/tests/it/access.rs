@@ -1,4 +1,4 @@
-//! Lists are their owners', and theirs who come by a link.
+//! Lists are visible to their owners, and to callers with one of their links.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl App {
         Ok(accepted.await?.place.position)
     }
 
-    /// Lets others in, and answers who has the link.
+    /// Creates a link, and returns a caller that presents it.
     async fn link(&self, number: u128, access: LinkAccess) -> Caller {
         let link = link(number);
         self.list(by(ada()), ListCommand::CreateLink { link, access })
@@ -143,14 +143,14 @@ fn refusal<T: std::fmt::Debug, E: std::fmt::Debug>(outcome: Result<T, CommandErr
     refusal
 }
 
-/// What comes soon, or never.
+/// The output of a future that must be ready soon.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
     let what = tokio::time::timeout(SOON, what);
-    what.await.expect("it comes soon")
+    what.await.expect("the future is ready soon")
 }
 
 #[tokio::test(start_paused = true)]
-async fn to_everyone_else_a_list_and_its_todos_do_not_exist() {
+async fn list_and_its_todos_do_not_exist_for_callers_without_a_right() {
     let app = App::with_a_list().await;
     let guessed = app.links.token(Uuid::from_u128(2).into(), link(1));
     let with_another_link = Caller::anonymous().by_link(Some(app.links.presented(guessed)));
@@ -187,7 +187,7 @@ async fn to_everyone_else_a_list_and_its_todos_do_not_exist() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_todo_of_a_list_is_as_if_it_had_never_been() {
+async fn deleted_todo_of_a_list_does_not_exist_for_other_callers() {
     let app = App::with_a_list().await;
     app.todo(by(ada()), TODO, TodoCommand::Delete)
         .await
@@ -199,7 +199,7 @@ async fn a_deleted_todo_of_a_list_is_as_if_it_had_never_been() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_lets_do_what_it_says_and_no_more() {
+async fn link_gives_its_own_right_and_no_more() {
     let app = App::with_a_list().await;
     let reader = app.link(1, LinkAccess::Read).await;
     let editor = app.link(2, LinkAccess::Edit).await;
@@ -225,13 +225,13 @@ async fn a_link_lets_do_what_it_says_and_no_more() {
 
     let revoked = app.revoke(2).await;
     let holds = soon(lenient.holds_at(revoked)).await;
-    assert!(!holds, "it demands no less than before");
+    assert!(!holds, "the permit demands no less than before");
     let refused = refusal(app.todo(editor, TODO, TodoCommand::Reopen).await);
     assert_eq!(refused, TodoError::NotFound);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_acts_is_recorded() {
+async fn events_record_their_actor() {
     let app = App::with_a_list().await;
     let reader = app.link(1, LinkAccess::Edit).await;
     app.todo(reader, TODO, TodoCommand::Complete)
@@ -278,7 +278,7 @@ async fn lists_are_handed_over_all_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_holds_until_the_log_says_otherwise() {
+async fn permit_holds_until_the_log_revokes_it() {
     let app = App::with_a_list().await;
     let reader = app.link(1, LinkAccess::Read).await;
     let permit = app.permit(reader, Access::Read).await.expect("let in");
@@ -288,14 +288,14 @@ async fn a_permit_holds_until_the_log_says_otherwise() {
     assert!(permit.holds() && !permit.is_refused());
 
     let revoked = app.revoke(1).await;
-    // What has happened since waits for what is known of the list.
+    // The answer for a new position waits until the gates have reached it.
     assert!(!soon(permit.holds_at(revoked)).await);
     soon(permit.ended()).await;
     assert!(!permit.holds() && permit.is_refused());
 }
 
 #[tokio::test(start_paused = true)]
-async fn permit_hears_of_its_list_however_many_others_have_come_and_gone() {
+async fn permit_ends_with_its_right_after_many_other_permits_have_ended() {
     let app = App::with_a_list().await;
     let reader = app.link(1, LinkAccess::Read).await;
     let permit = app.permit(reader, Access::Read).await.expect("let in");
@@ -310,14 +310,14 @@ async fn permit_hears_of_its_list_however_many_others_have_come_and_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_waits_for_what_is_known_at_a_position() {
+async fn permit_waits_until_the_gates_have_reached_a_position() {
     let app = App::with_a_list().await;
     let permit = app.permit(by(ada()), Access::Own).await.expect("let in");
     let head = app.world.events.head().await.expect("read");
     let later = permit.holds_at(head.next());
     let waited = tokio::time::timeout(Duration::from_secs(60), later).await;
-    assert!(waited.is_err(), "nobody knows yet");
-    // The list that is for everyone needs nobody to wait.
+    assert!(waited.is_err(), "the gates have not reached the position");
+    // A permit for the shared list does not wait.
     let shared = app
         .gates
         .permit(ListId::SHARED, Caller::anonymous(), Access::Edit);
@@ -326,7 +326,7 @@ async fn a_permit_waits_for_what_is_known_at_a_position() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_shut_out_is_let_in_again_if_they_may() {
+async fn caller_gets_a_new_permit_when_its_right_returns() {
     let app = App::with_a_list().await;
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
     app.list(by(ada()), ListCommand::HandOver { to: bob() })
@@ -342,29 +342,29 @@ async fn who_was_shut_out_is_let_in_again_if_they_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_that_cannot_be_read_shuts_everyone_out() {
+async fn unreadable_event_ends_all_permits() {
     let app = App::with_a_list().await;
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
     let next = app.world.events.head().await.expect("read").next();
     app.world.log.damage([next]);
     app.world.happens_loudly("1", "happened").await;
     soon(permit.ended()).await;
-    // Who asks anew is let in, for the list itself can be read.
+    // A new permit is granted, because the list itself can be read.
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
     assert!(soon(permit.holds_at(next)).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_cannot_be_read_when_it_has_changed_shuts_everyone_out() {
+async fn list_that_cannot_be_read_after_a_change_ends_its_permits() {
     let app = App::with_a_list().await;
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
     app.world.log.break_streams(true);
-    // Who comes now is not let in, and that is all.
+    // A new permit is refused, and the existing one still holds.
     let other = app.gates.permit(list(), by(ada()), Access::Read).await;
     assert!(matches!(other, Err(CommandError::Store(_))), "{other:?}");
     assert!(permit.holds());
     app.world.log.break_streams(false);
-    // Somebody has read it before it changed, and is not done.
+    // This caller has read the list before its change, and is still waiting.
     let held = app.world.log.hold_next_read();
     let late = app.gates.permit(list(), by(ada()), Access::Read);
     let change = async {
@@ -377,7 +377,7 @@ async fn a_list_that_cannot_be_read_when_it_has_changed_shuts_everyone_out() {
         renamed
     };
     let (late, renamed) = tokio::join!(late, change);
-    // What it has read is out of date.
+    // The state that this caller has read is out of date.
     assert!(matches!(late, Err(CommandError::Store(_))), "{late:?}");
     assert!(!permit.holds());
     app.world.log.break_streams(false);
@@ -386,7 +386,7 @@ async fn a_list_that_cannot_be_read_when_it_has_changed_shuts_everyone_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_before_does_not_count_once_more_is_known() {
+async fn older_read_of_a_list_does_not_replace_a_newer_one() {
     let app = App::with_a_list().await;
     let reader = app.link(1, LinkAccess::Read).await;
     let held = app.world.log.hold_next_read();
@@ -402,9 +402,9 @@ async fn what_was_read_before_does_not_count_once_more_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_hands_in_between_is_noticed() {
+async fn handover_on_another_node_is_noticed() {
     let app = App::with_a_list().await;
-    // In memory, the handler still knows the list as Ada's.
+    // In memory, this handler still has Ada as the owner.
     let elsewhere = handler(app.world.events.clone());
     let elsewhere = ListService::new(elsewhere, app.world.projections.model());
     let to_bob = ListCommand::HandOver { to: bob() };

@@ -1,4 +1,4 @@
-//! Read models that are built beside those that are live.
+//! Read models that are built beside the live ones.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ fn version(tally: Option<Tally>) -> Option<u32> {
     tally.map(|tally| tally.version)
 }
 
-/// A world in which the first version is live, and something has happened.
+/// A world with a live read model of the first version, and ten events.
 async fn world_of_first() -> World {
     let world = World::new().await;
     let first = world.projections.start::<First>();
@@ -34,11 +34,11 @@ async fn world_of_first() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_version_is_built_beside_the_old_one_and_takes_its_place() {
+async fn new_version_is_built_beside_the_old_one_and_replaces_it() {
     let world = world_of_first().await;
     world.feed.stop();
     let later = world.again().await;
-    // It begins, and somebody stops it for now.
+    // The build begins, and an operator cancels it for now.
     let begun = later.store.begin("tally", 2).await.expect("begun");
     later
         .store
@@ -61,9 +61,9 @@ async fn a_new_version_is_built_beside_the_old_one_and_takes_its_place() {
     );
 }
 
-/// As in a deployment: otherwise they would replace each other for ever.
+/// As in a deployment: otherwise two versions would replace each other for ever.
 #[tokio::test(start_paused = true)]
-async fn the_old_version_gives_way_where_both_run() {
+async fn old_version_gives_way_where_both_versions_run() {
     let world = world_of_first().await;
     let later = world.again().await;
     let second = later.projections.start::<Second>();
@@ -74,14 +74,14 @@ async fn the_old_version_gives_way_where_both_run() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let builds = later.builds::<Second>().await;
         assert_eq!(builds.len(), 1, "{builds:#?}");
-        assert_eq!(builds[0].id, begun, "it is still the same");
+        assert_eq!(builds[0].id, begun, "the live build is still the same");
     }
     later.settled(&second).await;
     assert_eq!(count(&second, "a").await, 110);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_old_version_can_be_gone_back_to() {
+async fn old_version_can_be_restored_by_a_rebuild() {
     let world = world_of_first().await;
     world.feed.stop();
     let later = world.again().await;
@@ -94,7 +94,7 @@ async fn the_old_version_can_be_gone_back_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rebuild_loses_and_doubles_nothing_while_things_happen() {
+async fn rebuild_loses_and_doubles_no_event_while_events_are_appended() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
@@ -104,7 +104,7 @@ async fn a_rebuild_loses_and_doubles_nothing_while_things_happen() {
         for number in 0..20 {
             world.happens("a", "happened").await;
             happened += 1;
-            // Now and then the follower is ahead of what it has stored.
+            // In some rounds, the follower is ahead of its checkpoint.
             world.happens("b", ["quiet", "happened"][number % 2]).await;
             tokio::time::sleep(Duration::from_millis(round * 7)).await;
         }
@@ -116,15 +116,15 @@ async fn a_rebuild_loses_and_doubles_nothing_while_things_happen() {
     assert!(builds[0].id.get() > 5, "{builds:#?}");
 }
 
-/// Otherwise who watches would see the old documents until something happens.
+/// Otherwise a subscriber would see the old documents until the next event.
 #[tokio::test(start_paused = true)]
-async fn a_rebuild_is_told_of_when_nothing_else_happens() {
+async fn rebuild_is_announced_without_another_event() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.happens("a", "happened").await;
     world.settled(&model).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     let rebuilt = world.store.begin("tally", 1).await.expect("begun");
     world
         .builds_when::<First>(|builds| builds[0].id == rebuilt.id)
@@ -138,14 +138,14 @@ async fn a_rebuild_is_told_of_when_nothing_else_happens() {
     assert!(news.recv().now_or_never().is_none(), "once");
 }
 
-/// As an operator's rebuild is that no server takes on, or another server's.
+/// Such a rebuild is started by an operator while no server runs it, or by another server.
 #[tokio::test(start_paused = true)]
-async fn a_rebuild_by_another_process_is_told_of_when_nothing_else_happens() {
+async fn rebuild_by_another_process_is_announced_without_another_event() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.happens("a", "happened").await;
     world.settled(&model).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     for round in 1..=20 {
         tokio::time::sleep(Duration::from_millis(5_000 + round * 37)).await;
         assert!(news.recv().now_or_never().is_none(), "nothing has happened");
@@ -158,7 +158,7 @@ async fn a_rebuild_by_another_process_is_told_of_when_nothing_else_happens() {
             matches!(told, News::Jumped(place) if place.position == Position::new(round)),
             "{told:?}"
         );
-        // It is the new one that goes on, and at once.
+        // The new build continues at once.
         world.happens_loudly("a", "happened").await;
         world.settled(&model).await;
         assert_eq!(count(&model, "a").await, round + 1);
@@ -167,16 +167,16 @@ async fn a_rebuild_by_another_process_is_told_of_when_nothing_else_happens() {
     }
 }
 
-/// It has been found out already when it is looked at next.
+/// The event reveals the rebuild before the next look does.
 #[tokio::test(start_paused = true)]
-async fn a_rebuild_that_an_event_gives_away_is_told_of_once() {
+async fn rebuild_that_an_event_reveals_is_announced_once() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.happens("a", "happened").await;
     world.settled(&model).await;
-    // Between two looks.
+    // The time between two looks.
     tokio::time::sleep(Duration::from_millis(5_200)).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     let build = world.store.begin("tally", 1).await.expect("begun");
     let (job, _) = job(&world, build, |_| {});
     Registered::of::<First>().build(job).await.expect("built");
@@ -191,7 +191,7 @@ async fn a_rebuild_that_an_event_gives_away_is_told_of_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_read_model_is_there_as_soon_as_it_is_built() {
+async fn first_read_model_is_live_as_soon_as_it_is_built() {
     let world = World::new().await;
     world.happens("a", "happened").await;
     let start = Instant::now();
@@ -200,7 +200,7 @@ async fn a_first_read_model_is_there_as_soon_as_it_is_built() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn to_look_whether_another_is_live_costs_little() {
+async fn runner_looks_for_another_live_build_at_a_low_rate() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
@@ -210,10 +210,10 @@ async fn to_look_whether_another_is_live_costs_little() {
     assert!(looks <= 201, "{looks} in 100 s");
 }
 
-/// What a build has told.
+/// The reported progress of a build.
 type Told = Arc<Mutex<Vec<Progress>>>;
 
-/// A job that calls a function after each step, with what it has told so far.
+/// A job that calls a function after each report, with all reports so far.
 fn job(
     world: &World,
     build: Build,
@@ -223,7 +223,7 @@ fn job(
     let tell = {
         let told = Arc::clone(&told);
         move |progress| {
-            let mut told = told.lock().expect("nobody has panicked");
+            let mut told = told.lock().expect("the lock is not poisoned");
             told.push(progress);
             then(&told);
         }
@@ -248,12 +248,12 @@ async fn long_log() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_tells_how_far_it_has_got() {
+async fn build_reports_its_progress() {
     let world = long_log().await;
     let build = world.store.begin("tally", 1).await.expect("begun");
     let (job, told) = job(&world, build, |_| {});
     Registered::of::<First>().build(job).await.expect("built");
-    let told = told.lock().expect("nobody has panicked").clone();
+    let told = told.lock().expect("the lock is not poisoned").clone();
     let positions: Vec<u64> = told
         .iter()
         .map(|progress| progress.position.get())
@@ -274,14 +274,16 @@ async fn a_build_tells_how_far_it_has_got() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_that_was_cancelled_goes_on_where_it_was() {
+async fn cancelled_build_continues_at_its_checkpoint() {
     let world = long_log().await;
     let build = world.store.begin("tally", 1).await.expect("begun");
     let (id, store) = (build.id, world.store.clone());
     let (cancelled, _) = job(&world, build, move |told| {
         if told.len() == 2 {
             let cancelled = store.update(id, BuildUpdate::Cancel).now_or_never();
-            cancelled.expect("at once").expect("it was under way");
+            cancelled
+                .expect("at once")
+                .expect("the build was in progress");
         }
     });
     let registered = Registered::of::<First>();
@@ -300,8 +302,12 @@ async fn a_build_that_was_cancelled_goes_on_where_it_was() {
     );
     let (goes_on, told) = job(&world, build, |_| {});
     registered.build(goes_on).await.expect("built");
-    assert_eq!(folds() - before, 10_000 - 4_096, "from where it was");
-    let told = told.lock().expect("nobody has panicked").clone();
+    assert_eq!(
+        folds() - before,
+        10_000 - 4_096,
+        "the build continued at its checkpoint"
+    );
+    let told = told.lock().expect("the lock is not poisoned").clone();
     assert_eq!(told[0].position, Position::new(4_096));
     let model = world.projections.start::<First>();
     world.settled(&model).await;
@@ -309,7 +315,7 @@ async fn a_build_that_was_cancelled_goes_on_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_is_as_far_as_the_live_one_when_it_takes_its_place() {
+async fn build_has_reached_the_live_one_when_it_replaces_it() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.happens("a", "happened").await;
@@ -325,7 +331,7 @@ async fn a_build_is_as_far_as_the_live_one_when_it_takes_its_place() {
             world.settled(&model).await;
         }
     });
-    // The runner may have built it first.
+    // The runner may have built the read model first.
     assert!(
         matches!(built, Ok(()) | Err(BuildError::Ended | BuildError::Moved)),
         "{built:?}"
@@ -339,7 +345,7 @@ async fn a_build_is_as_far_as_the_live_one_when_it_takes_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_that_is_behind_goes_on_until_it_is_not() {
+async fn build_continues_until_it_has_reached_the_live_one() {
     let world = World::new().await;
     world.happens("a", "happened").await;
     let live = world.store.begin("tally", 1).await.expect("begun");
@@ -348,7 +354,7 @@ async fn a_build_that_is_behind_goes_on_until_it_is_not() {
     registered.build(first).await.expect("built");
     let build = world.store.begin("tally", 1).await.expect("begun");
     let id = build.id;
-    // The live one sees another event before this one does.
+    // The live build sees one more event before this build does.
     let further = DocumentBatch {
         build: live.id,
         from: world.builds::<First>().await[0].checkpoint,
@@ -366,13 +372,13 @@ async fn a_build_that_is_behind_goes_on_until_it_is_not() {
     let builds = world.builds::<First>().await;
     assert_eq!((builds.len(), builds[0].id), (1, id));
     assert_eq!(builds[0].checkpoint.position, Position::new(2));
-    let told = told.lock().expect("nobody has panicked").clone();
+    let told = told.lock().expect("the lock is not poisoned").clone();
     assert!(told.is_sorted_by_key(|progress| progress.position));
     assert_eq!(told[1].head, Position::new(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stuck_build_says_so_and_the_live_one_stays() {
+async fn stuck_build_stores_its_failure_and_does_not_become_live() {
     let world = World::new().await;
     world.happens("a", "happened").await;
     let poison = world.happens("a", "poison").await;
@@ -388,7 +394,7 @@ async fn a_stuck_build_says_so_and_the_live_one_stays() {
         "{error}"
     );
     let build = world.builds::<First>().await.remove(0);
-    let failure = build.failure.expect("it is kept");
+    let failure = build.failure.expect("the failure is stored");
     assert_eq!((failure.position, failure.attempts), (poison, 1));
     assert_eq!(
         (build.state, build.checkpoint.position),

@@ -44,8 +44,7 @@ fn expecting(sequence: u64) -> CommandContext {
     }
 }
 
-/// A handler on a created todo, with somebody who gets in first a number of
-/// times.
+/// A handler on a created todo. Another caller appends first, this many times.
 async fn meddled(times: u64, meddle: Meddle) -> CommandHandler {
     let inner = memory_store();
     handler(inner.clone())
@@ -56,7 +55,7 @@ async fn meddled(times: u64, meddle: Meddle) -> CommandHandler {
 }
 
 #[tokio::test]
-async fn a_command_becomes_events_and_says_where() {
+async fn command_appends_events_and_returns_their_place() {
     let store = memory_store();
     let commands = handler(store.clone());
     let first = commands
@@ -86,7 +85,7 @@ async fn a_command_becomes_events_and_says_where() {
 }
 
 #[tokio::test]
-async fn a_command_that_changes_nothing_appends_nothing() {
+async fn command_without_a_change_appends_nothing() {
     let store = memory_store();
     let commands = handler(store.clone());
     let created = commands
@@ -102,9 +101,9 @@ async fn a_command_that_changes_nothing_appends_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_race_is_decided_anew() {
+async fn command_is_decided_again_after_a_lost_race() {
     let commands = meddled(3, |stream| {
-        let text = "Somebody else's".parse().expect("valid");
+        let text = "Another text".parse().expect("valid");
         somebody_elses(stream, &TodoEvent::Renamed { text })
     })
     .await;
@@ -116,7 +115,7 @@ async fn a_lost_race_is_decided_anew() {
 }
 
 #[tokio::test]
-async fn a_lost_race_can_end_in_a_refusal() {
+async fn command_may_be_refused_after_a_lost_race() {
     let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Deleted)).await;
     let error = commands
         .execute::<TodoState>(&ID, &TodoCommand::Complete, &CommandContext::default())
@@ -129,9 +128,9 @@ async fn a_lost_race_can_end_in_a_refusal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_race_that_is_lost_all_the_time_is_given_up() {
+async fn command_gives_up_when_it_loses_every_race() {
     let commands = meddled(u64::MAX, |stream| {
-        let text = "Somebody else's".parse().expect("valid");
+        let text = "Another text".parse().expect("valid");
         somebody_elses(stream, &TodoEvent::Renamed { text })
     })
     .await;
@@ -143,12 +142,12 @@ async fn a_race_that_is_lost_all_the_time_is_given_up() {
 }
 
 #[tokio::test]
-async fn who_names_a_sequence_is_never_decided_anew() {
+async fn command_with_a_sequence_is_never_decided_again() {
     let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Completed)).await;
     let error = commands
         .execute::<TodoState>(&ID, &rename("Tea"), &expecting(0))
         .await
-        .expect_err("somebody was first");
+        .expect_err("another caller was first");
     assert!(
         matches!(
             error,
@@ -160,8 +159,8 @@ async fn who_names_a_sequence_is_never_decided_anew() {
 }
 
 #[tokio::test]
-async fn a_wrong_sequence_is_refused_before_the_aggregate_is_asked() {
-    let commands = meddled(0, |_| unreachable!("nobody meddles")).await;
+async fn wrong_sequence_is_refused_before_the_aggregate_decides() {
+    let commands = meddled(0, |_| unreachable!("no other caller appends")).await;
     for wrong in [1, 2] {
         let error = commands
             .execute::<TodoState>(&ID, &create(), &expecting(wrong))
@@ -197,7 +196,7 @@ async fn long_streams_are_read_to_their_end() {
 }
 
 #[tokio::test]
-async fn an_unreadable_history_refuses_commands() {
+async fn command_is_refused_when_the_history_is_unreadable() {
     let store = memory_store();
     let stream = StreamId::new(TodoState::TYPE, ID.to_string());
     let mut append = somebody_elses(&stream, &TodoEvent::Completed);
@@ -212,7 +211,7 @@ async fn an_unreadable_history_refuses_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_who_complete_a_todo_one_does() {
+async fn only_one_of_many_callers_completes_a_todo() {
     let store = memory_store();
     let commands = handler(store.clone());
     commands
@@ -243,7 +242,7 @@ async fn of_many_who_complete_a_todo_one_does() {
 }
 
 #[tokio::test]
-async fn a_state_in_memory_that_is_behind_the_log_is_not_believed() {
+async fn state_in_memory_that_is_behind_the_log_is_not_trusted() {
     let store = memory_store();
     let (here, elsewhere) = (handler(store.clone()), handler(store.clone()));
     let context = CommandContext::default();
@@ -254,7 +253,7 @@ async fn a_state_in_memory_that_is_behind_the_log_is_not_believed() {
         .execute::<TodoState>(&ID, &TodoCommand::Complete, &context)
         .await
         .expect("completed");
-    // To this handler's knowledge, the todo is not completed.
+    // This handler's state in memory says that the todo is not completed.
     here.execute::<TodoState>(&ID, &TodoCommand::Reopen, &context)
         .await
         .expect("reopened");
@@ -270,7 +269,7 @@ async fn a_state_in_memory_that_is_behind_the_log_is_not_believed() {
     let renamed = here
         .execute::<TodoState>(&ID, &rename("Buy milk"), &expecting(3))
         .await
-        .expect("renamed back, although it was called that here all the time");
+        .expect("renamed back, although the state in memory has that name already");
     assert_eq!(renamed.sequence, Some(Sequence::new(4)));
 }
 
@@ -294,7 +293,7 @@ async fn commands_on_a_state_in_memory_do_not_read_the_stream() {
 }
 
 #[tokio::test]
-async fn as_many_states_stay_in_memory_as_the_table_of_limits_says() {
+async fn states_stay_in_memory_up_to_the_limit() {
     const STATES: u128 = 16_384;
     let store = Arc::new(TestStore::counting(memory_store()));
     let commands = handler(store.clone());
@@ -327,7 +326,7 @@ fn recorded(key: &str) -> CommandContext {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_is_sent_many_times_at_once_is_carried_out_once() {
+async fn command_that_is_sent_many_times_at_once_runs_once() {
     let store = memory_store();
     let commands = handler(store.clone());
     commands
@@ -351,17 +350,17 @@ async fn a_command_that_is_sent_many_times_at_once_is_carried_out_once() {
 }
 
 #[tokio::test]
-async fn a_command_that_was_refused_is_decided_anew_when_it_is_sent_again() {
+async fn refused_command_is_decided_again_when_it_is_sent_again() {
     let commands = handler(memory_store());
     let complete = async || {
         commands
             .execute::<TodoState>(&ID, &TodoCommand::Complete, &recorded("key"))
             .await
     };
-    complete().await.expect_err("there is no such todo");
+    complete().await.expect_err("the todo does not exist yet");
     commands
         .execute::<TodoState>(&ID, &create(), &CommandContext::default())
         .await
         .expect("created");
-    complete().await.expect("now there is");
+    complete().await.expect("the todo exists now");
 }

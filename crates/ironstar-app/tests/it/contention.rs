@@ -1,4 +1,4 @@
-//! Many who change the same aggregate at the same time.
+//! Many callers that change the same aggregate at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -20,7 +20,7 @@ use crate::support::{World, handler};
 
 const ID: TodoId = TodoId::new(Uuid::from_u128(7));
 
-/// A store that lets all who are about to append decide first.
+/// A store in which all callers decide before the first append.
 #[derive(Debug)]
 struct Hesitant {
     inner: Arc<MemoryEventStore>,

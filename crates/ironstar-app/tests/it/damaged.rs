@@ -1,4 +1,4 @@
-//! Events that cannot be read: whoever comes to one is stopped, and nobody else.
+//! Damaged events, which stop only the consumers that reach them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::support::{TallyProjection, TestStore, World, append, count, memory_bu
 
 type Events = BoxStream<'static, Result<Arc<Envelope>, FeedError>>;
 
-/// Events of which some are damaged: each place that a page or a log has.
+/// Sets of damaged events, at each kind of place in a page and in the log.
 const DAMAGED: &[&[u64]] = &[
     &[1],
     &[1, 2],
@@ -32,7 +32,7 @@ const DAMAGED: &[&[u64]] = &[
     &[16, 17],
 ];
 
-/// How many events there are, of those.
+/// The number of events in each log.
 const LAST: u64 = 20;
 
 struct Feed {
@@ -43,7 +43,7 @@ struct Feed {
 }
 
 impl Feed {
-    /// A feed that finds these events damaged, some of them already there.
+    /// A feed on a log in which these events are damaged. Some of the events already exist.
     async fn start(damaged: &'static [u64], events: usize) -> Self {
         let store = Arc::new(TestStore::counting(memory_store()));
         store.damage(damaged.iter().copied().map(Position::new));
@@ -60,14 +60,14 @@ impl Feed {
         }
     }
 
-    /// Appends events, and hints at the last of them.
+    /// Appends events, and publishes a hint of the last one.
     async fn append(&self, count: usize) {
         let last = append(&*self.store, count).await;
         hint(&*self.bus, last).await;
     }
 
-    /// Goes from an event to another, as one does who decides to leave out what
-    /// is damaged, and expects everything that should be there.
+    /// Reads from one event to another like a consumer that skips damaged events, and expects
+    /// every other event.
     async fn walk(&self, mut events: Events, from: u64, to: u64) -> Events {
         for position in from..=to {
             if self.damaged.contains(&position) {
@@ -81,11 +81,11 @@ impl Feed {
     }
 }
 
-/// Expects this event to be damaged, however often it is asked for.
+/// Expects that this event is damaged, at each of several reads.
 async fn expect_damage(events: &mut Events, position: u64) {
     for _ in 0..3 {
         let next = tokio::time::timeout(DEADLINE, events.next()).await;
-        let next = next.unwrap_or_else(|_| panic!("position {position} is not told of"));
+        let next = next.unwrap_or_else(|_| panic!("position {position} is not reported"));
         let error = next.expect("the stream goes on").expect_err("damaged");
         assert!(
             matches!(&error, FeedError::Store(StoreError::Damaged { position: at, .. })
@@ -97,7 +97,7 @@ async fn expect_damage(events: &mut Events, position: u64) {
 }
 
 #[tokio::test]
-async fn those_behind_it_go_on_and_those_in_front_of_it_are_told() {
+async fn damaged_event_stops_consumers_in_front_of_it_only() {
     let feed = Feed::start(&[4], 0).await;
     let mut all = feed.feed.subscribe(Position::START);
     let mut other = feed.feed.subscribe(Position::START);
@@ -117,14 +117,14 @@ async fn those_behind_it_go_on_and_those_in_front_of_it_are_told() {
     expect_damage(&mut all, 4).await;
     expect(&mut other, 1..=3).await;
     expect_damage(&mut other, 4).await;
-    // Once it is mended, they go on where they were.
+    // After a repair, the consumers continue where they were.
     feed.store.damage([]);
     expect(&mut all, 4..=8).await;
     expect(&mut other, 4..=8).await;
 }
 
 #[tokio::test]
-async fn what_comes_while_somebody_listens_is_told_wherever_it_is_damaged() {
+async fn live_consumer_gets_all_other_events_wherever_events_are_damaged() {
     for damaged in DAMAGED {
         for together in [1, 3, 20] {
             let feed = Feed::start(damaged, 0).await;
@@ -147,7 +147,7 @@ async fn what_comes_while_somebody_listens_is_told_wherever_it_is_damaged() {
 }
 
 #[tokio::test]
-async fn what_was_there_before_is_told_wherever_it_is_damaged() {
+async fn late_consumer_gets_all_other_events_wherever_events_are_damaged() {
     for damaged in DAMAGED {
         let feed = Feed::start(damaged, LAST as usize).await;
         let mut live = feed.feed.subscribe(feed.feed.head());
@@ -160,7 +160,7 @@ async fn what_was_there_before_is_told_wherever_it_is_damaged() {
 }
 
 #[tokio::test]
-async fn who_is_far_behind_meets_it_too() {
+async fn consumer_far_behind_gets_the_damage_too() {
     let feed = Feed::start(&[2, 30], 0).await;
     let slow = feed.feed.subscribe(Position::START);
     let mut quick = feed.feed.subscribe(Position::START);
@@ -168,14 +168,14 @@ async fn who_is_far_behind_meets_it_too() {
         feed.append(1).await;
         quick = feed.walk(quick, position, position).await;
     }
-    // The tail holds 8 events by now; this consumer has read none of the 50.
+    // The tail has 8 events by now; this consumer has read none of the 50.
     let mut slow = feed.walk(slow, 1, 50).await;
     assert!(slow.next().now_or_never().is_none(), "there is no more");
 }
 
-/// Damage is an error of the event that comes next, or there is a gap.
+/// The damage is an error only of the next event; otherwise there is a gap.
 #[tokio::test]
-async fn a_gap_in_front_of_it_is_a_gap() {
+async fn gap_in_front_of_a_damaged_event_is_a_gap() {
     let store = Arc::new(TestStore::with_a_gap(memory_store()));
     store.damage([Position::new(2)]);
     append(&*store, 2).await;
@@ -199,18 +199,18 @@ async fn failure_at<P: Projection>(world: &World, position: Position) -> Failure
     let builds = world
         .builds_when::<P>(|builds| failure(&builds[0]).as_ref().is_some_and(is_there))
         .await;
-    failure(&builds[0]).expect("it is there")
+    failure(&builds[0]).expect("the failure exists")
 }
 
-/// Has what is damaged left out of a projection's live build.
+/// Skips a damaged event in a projection's live build.
 async fn skip<P: Projection>(world: &World, position: Position) {
     let build = world.builds::<P>().await.remove(0).id;
     let skipped = world.store.update(build, BuildUpdate::Skip(position)).await;
-    skipped.expect("it has failed there");
+    skipped.expect("the build has failed at this position");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_projection_that_leaves_it_out_goes_on_live_and_one_that_does_not_is_stuck() {
+async fn projection_that_skips_a_damaged_event_continues_and_another_is_stuck() {
     let world = World::new().await;
     let one = world.projections.start::<One>();
     let other = world.projections.start::<Other>();
@@ -239,10 +239,10 @@ async fn a_projection_that_leaves_it_out_goes_on_live_and_one_that_does_not_is_s
         let stuck = failure_at::<Other>(&world, first).await;
         assert_eq!(stuck.reason, "it is torn");
         assert_eq!(world.builds::<Other>().await[0].checkpoint.position, before);
-        assert_eq!(count(&other, "a").await, 1, "what is before it is there");
+        assert_eq!(count(&other, "a").await, 1, "earlier events are folded");
         world.happens_loudly("a", "happened").await;
     }
-    // What is mended is not left out.
+    // A repaired event is not skipped by the other projection.
     world.log.damage([]);
     world
         .builds_when::<Other>(|builds| builds[0].failure.is_none())

@@ -14,7 +14,7 @@ type First = TallyProjection<1>;
 type Second = TallyProjection<2>;
 type Robust = TallyProjection<1, true>;
 
-/// Puts documents into a projection's live build that are not what it makes.
+/// Replaces documents of a projection's live build with invalid ones.
 async fn spoil<P: Projection>(world: &World, keys: &[&str]) {
     let live = world.builds::<P>().await.remove(0);
     let change = |key: &&str| {
@@ -33,7 +33,7 @@ async fn spoil<P: Projection>(world: &World, keys: &[&str]) {
     world.store.commit(batch).await.expect("spoilt");
 }
 
-/// A world that begins again, after these documents of two projections exist.
+/// A world before a restart, in which two projections have these documents.
 async fn world_with(keys: &[&str]) -> World {
     let world = World::new().await;
     for key in keys {
@@ -42,7 +42,7 @@ async fn world_with(keys: &[&str]) -> World {
     world.settled(&world.projections.start::<First>()).await;
     world.settled(&world.projections.start::<Robust>()).await;
     world.feed.stop();
-    // Nobody is left who would put something else.
+    // Wait until no task is left that could replace the documents.
     tokio::time::sleep(Duration::from_secs(5)).await;
     world
 }
@@ -52,7 +52,7 @@ async fn find<P: Projection>(model: &ReadModel<P>, key: &str) -> Result<(), Read
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_projection_that_needs_one_is_stuck_and_says_which_and_others_go_on() {
+async fn projection_that_needs_a_damaged_document_is_stuck_and_others_continue() {
     let world = world_with(&["a", "b", "c"]).await;
     spoil::<First>(&world, &["b", "c"]).await;
     let world = world.again().await;
@@ -66,7 +66,7 @@ async fn a_projection_that_needs_one_is_stuck_and_says_which_and_others_go_on() 
     let builds = world
         .builds_when::<First>(|builds| builds[0].failure.is_some())
         .await;
-    let failure = builds[0].failure.clone().expect("it has failed");
+    let failure = builds[0].failure.clone().expect("the build has failed");
     assert_eq!(
         (failure.position, &*failure.event_type),
         (stuck, "happened")
@@ -74,7 +74,7 @@ async fn a_projection_that_needs_one_is_stuck_and_says_which_and_others_go_on() 
     let reason = "the document \"b\" cannot be read: missing field `version`";
     assert!(failure.reason.starts_with(reason), "{}", failure.reason);
     assert_eq!(builds[0].checkpoint.position, before);
-    assert_eq!(count(&model, "a").await, 2, "what is before it is there");
+    assert_eq!(count(&model, "a").await, 2, "earlier events are folded");
     world.settled(&robust).await;
     assert_eq!(count(&robust, "b").await, 2);
     let skip = BuildUpdate::Skip(stuck);
@@ -82,7 +82,7 @@ async fn a_projection_that_needs_one_is_stuck_and_says_which_and_others_go_on() 
         .store
         .update(builds[0].id, skip)
         .await
-        .expect("left out");
+        .expect("skipped");
     world
         .builds_when::<First>(|builds| builds[0].checkpoint.position == last)
         .await;
@@ -90,13 +90,15 @@ async fn a_projection_that_needs_one_is_stuck_and_says_which_and_others_go_on() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_for_one_is_told_that_it_is_damaged() {
+async fn query_for_a_damaged_document_says_so() {
     let world = world_with(&["a", "b"]).await;
     spoil::<First>(&world, &["b"]).await;
     let world = world.again().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    find(&model, "a").await.expect("this one is not");
+    find(&model, "a")
+        .await
+        .expect("this document is not damaged");
     let error = find(&model, "b").await.expect_err("damaged");
     assert!(
         matches!(&error, ReadError::Damaged { name: "tally", key, .. } if key == "b"),
@@ -105,20 +107,20 @@ async fn who_asks_for_one_is_told_that_it_is_damaged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_other_code_has_made_is_not_called_damaged() {
+async fn document_of_another_version_is_not_called_damaged() {
     let world = world_with(&["a", "b"]).await;
     spoil::<First>(&world, &["b"]).await;
-    // A new version comes, and somebody stops its build for now.
+    // A new version begins a build, and an operator cancels it for now.
     let begun = world.store.begin("tally", 2).await.expect("begun");
     let cancel = BuildUpdate::Cancel;
     let cancelled = world.store.update(begun.id, cancel).await;
-    cancelled.expect("it is under way");
+    cancelled.expect("the build is in progress");
     let world = world.again().await;
     let second = world.projections.start::<Second>();
     tokio::time::sleep(Duration::from_secs(5)).await;
     find(&second, "a")
         .await
-        .expect("it can be read all the same");
+        .expect("this document can be read by the new version");
     let error = find(&second, "b").await.expect_err("of another version");
     assert!(
         matches!(
@@ -132,6 +134,6 @@ async fn what_other_code_has_made_is_not_called_damaged() {
     );
     world.store.begin("tally", 2).await.expect("goes on");
     world.settled(&second).await;
-    find(&second, "b").await.expect("it is made anew");
+    find(&second, "b").await.expect("the document was rebuilt");
     assert_eq!(second.position(), Position::new(2));
 }

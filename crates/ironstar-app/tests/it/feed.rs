@@ -8,7 +8,7 @@ use ironstar_ports::{Envelope, EventBus, Key, Position, StreamId};
 
 use crate::support::{SilentBus, TestStore, append, memory_bus, memory_store};
 
-/// Nothing but a hint wakes such a feed within a test.
+/// Within a test, only a hint wakes such a feed.
 pub(crate) const HINTS_ONLY: FeedOptions = FeedOptions {
     tail: 8,
     page: 4,
@@ -24,7 +24,7 @@ pub(crate) async fn hint(bus: &dyn EventBus, position: Position) {
         .expect("published");
 }
 
-/// Takes as many events as there are numbers, and expects these positions.
+/// Expects events at these positions, in this order.
 pub(crate) async fn expect(
     events: &mut (impl Stream<Item = Result<Arc<Envelope>, FeedError>> + Unpin),
     positions: impl IntoIterator<Item = u64>,
@@ -40,7 +40,7 @@ pub(crate) async fn expect(
 }
 
 #[tokio::test]
-async fn a_feed_catches_up_and_goes_on_live_without_a_seam() {
+async fn feed_catches_up_and_continues_live() {
     let (store, bus) = (memory_store(), memory_bus());
     append(&*store, 10).await;
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
@@ -59,7 +59,7 @@ async fn a_feed_catches_up_and_goes_on_live_without_a_seam() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_position_waits_until_the_feed_has_seen_it() {
+async fn waiting_for_a_position_ends_when_the_feed_has_seen_it() {
     let (store, bus) = (memory_store(), memory_bus());
     append(&*store, 1).await;
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
@@ -77,7 +77,7 @@ async fn who_waits_for_a_position_waits_until_the_feed_has_seen_it() {
 }
 
 #[tokio::test]
-async fn a_consumer_far_behind_reads_from_the_store() {
+async fn consumer_far_behind_reads_from_the_store() {
     let (store, bus) = (memory_store(), memory_bus());
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
         .await
@@ -89,12 +89,12 @@ async fn a_consumer_far_behind_reads_from_the_store() {
         hint(&*bus, appended).await;
         expect(&mut quick, [appended.get()]).await;
     }
-    // The tail holds 8 events by now; this consumer has read none of the 50.
+    // The tail has 8 events by now; this consumer has read none of the 50.
     expect(&mut slow, 1..=50).await;
 }
 
 #[tokio::test]
-async fn lost_hints_are_made_up_for_by_polling() {
+async fn feed_finds_events_by_polling_when_hints_are_lost() {
     let (store, bus) = (memory_store(), SilentBus(MemoryEventBus::new()));
     let options = FeedOptions {
         poll: Duration::from_millis(20),
@@ -110,7 +110,7 @@ async fn lost_hints_are_made_up_for_by_polling() {
 }
 
 #[tokio::test]
-async fn a_feed_outlives_its_bus() {
+async fn feed_outlives_its_bus() {
     let (store, bus) = (memory_store(), memory_bus());
     let options = FeedOptions {
         poll: Duration::from_millis(20),
@@ -120,7 +120,7 @@ async fn a_feed_outlives_its_bus() {
         .await
         .expect("started");
     let mut events = feed.subscribe(Position::START);
-    // The last hints, and then the end of the bus, wait side by side.
+    // The last hints and the end of the bus arrive together.
     for _ in 0..3 {
         let appended = append(&*store, 1).await;
         hint(&*bus, appended).await;
@@ -152,10 +152,9 @@ async fn doubled_stale_and_foreign_hints_change_nothing() {
     assert!(events.next().now_or_never().is_none(), "there is no more");
 }
 
-/// The pages behind one that failed were read in advance, and must not take
-/// its place.
+/// The pages behind a failed page were read ahead, and must not replace it.
 #[tokio::test]
-async fn a_store_that_fails_now_and_then_costs_time_and_no_event() {
+async fn feed_loses_no_event_when_reads_fail() {
     const EVENTS: u64 = 200;
 
     for one_in in 2..8 {
@@ -199,14 +198,11 @@ async fn stopping_ends_every_stream() {
         .await
         .expect("it ends");
     assert!(end.is_none());
-    assert!(
-        events.next().await.is_none(),
-        "who asks again is told again"
-    );
+    assert!(events.next().await.is_none(), "the stream stays at its end");
 }
 
 #[tokio::test]
-async fn what_was_appended_before_a_stop_is_delivered_without_its_hint() {
+async fn event_before_a_stop_is_delivered_without_its_hint() {
     let (store, bus) = (memory_store(), memory_bus());
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
         .await
@@ -219,7 +215,7 @@ async fn what_was_appended_before_a_stop_is_delivered_without_its_hint() {
 }
 
 #[tokio::test]
-async fn a_gap_is_an_error_and_never_skipped() {
+async fn gap_is_an_error_and_is_never_skipped() {
     let (store, bus) = (
         Arc::new(TestStore::with_a_gap(memory_store())),
         memory_bus(),
@@ -240,7 +236,7 @@ async fn a_gap_is_an_error_and_never_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn feed_keeps_as_many_events_as_the_table_of_limits_says() {
+async fn feed_keeps_events_up_to_the_limit() {
     const KEPT: u64 = 4_096;
     let store = Arc::new(TestStore::counting(memory_store()));
     let bus = memory_bus();

@@ -1,5 +1,5 @@
-//! The code of `docs/FIRST_AGGREGATE.md`, piece by piece. A test of `xtask` makes
-//! sure that the page shows just this.
+//! The code of `docs/FIRST_AGGREGATE.md`. A test of `xtask` checks that the page shows exactly
+//! this code.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::support::{World, handler, memory_store};
 
-// What happens to a book, and what can be asked of it.
+// The events of a book, and its commands.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum BookEvent {
@@ -35,7 +35,7 @@ enum BookCommand {
     Return,
 }
 
-// What it is, as far as decisions need to know.
+// The state of a book, as far as decisions need it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 enum BookState {
     #[default]
@@ -152,7 +152,7 @@ fn lent(to: &str) -> BookEvent {
 }
 
 #[test]
-fn a_book_is_lent_to_one_at_a_time() {
+fn book_is_lent_to_one_reader_at_a_time() {
     given::<BookState>([emma()])
         .when(lend("Ada"))
         .then([lent("Ada")])
@@ -164,7 +164,7 @@ fn a_book_is_lent_to_one_at_a_time() {
 }
 
 #[test]
-fn whatever_is_asked_of_a_book_keeps_the_laws() {
+fn book_keeps_the_laws_under_all_commands() {
     check_laws::<BookState>([
         BookCommand::Add {
             title: "Emma".to_owned(),
@@ -176,7 +176,7 @@ fn whatever_is_asked_of_a_book_keeps_the_laws() {
     ]);
 }
 
-// Who has which book.
+// The holder of each book.
 #[derive(Debug)]
 struct LoanProjection;
 
@@ -218,7 +218,7 @@ impl Projection for LoanProjection {
 }
 
 #[test]
-fn a_book_that_is_out_is_listed_with_who_has_it() {
+fn book_that_is_out_is_listed_with_its_holder() {
     let id = Uuid::from_u128(7);
     let loan = |with: Option<&str>| Loan {
         title: "Emma".to_owned(),
@@ -236,7 +236,7 @@ fn a_book_that_is_out_is_listed_with_who_has_it() {
 }
 
 #[test]
-fn a_book_from_before_there_were_shelves_is_still_a_book() {
+fn book_from_before_there_were_shelves_is_still_readable() {
     let id = Uuid::from_u128(7);
     let old = r#"{"type":"added","title":"Emma"}"#;
     let loan = Loan {
@@ -262,14 +262,14 @@ async fn borrow(
 }
 
 #[tokio::test]
-async fn a_book_that_nobody_has_added_is_not_lent() {
+async fn unknown_book_is_not_lent() {
     let commands = handler(memory_store());
     let refused = borrow(&commands, Uuid::from_u128(7), "Ada").await;
     let refused = refused.expect_err("there is no such book");
     assert_eq!(refused.to_string(), "there is no such book");
 }
 
-// What follows by itself: a book that has been out for long is called back.
+// The process manager: a book that has been out for a long time is called back.
 #[derive(Debug)]
 struct RecallLoans;
 
@@ -296,7 +296,7 @@ impl ProcessManager for RecallLoans {
 }
 
 #[test]
-fn a_book_that_is_out_is_waited_for_until_it_is_returned() {
+fn book_that_is_out_has_a_timer_until_it_is_returned() {
     let id = Uuid::from_u128(7);
     let monday = datetime!(2026-11-23 12:00 UTC);
     ironstar_app::test_kit::given([
@@ -309,7 +309,7 @@ fn a_book_that_is_out_is_waited_for_until_it_is_returned() {
     .then_nothing();
 }
 
-// How it is done.
+// The executor, which runs the steps.
 struct Librarian(CommandHandler);
 
 impl Executor<Uuid> for Librarian {
@@ -321,7 +321,7 @@ impl Executor<Uuid> for Librarian {
     }
 }
 
-// How it is started: a book is called back after 28 days.
+// The start: a book is called back after 28 days.
 fn recall_loans(projections: &Projections, commands: &CommandHandler) {
     let librarian = Librarian(commands.clone());
     let patience = Duration::from_secs(28 * 24 * 60 * 60);
@@ -329,7 +329,7 @@ fn recall_loans(projections: &Projections, commands: &CommandHandler) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_book_that_has_been_out_for_long_is_called_back() {
+async fn book_that_has_been_out_for_a_long_time_is_called_back() {
     let world = World::new().await;
     let commands = handler(world.events.clone());
     let book = Uuid::from_u128(7);
@@ -339,8 +339,10 @@ async fn a_book_that_has_been_out_for_long_is_called_back() {
         shelf: "novels".to_owned(),
     };
     let added = commands.execute::<BookState>(&book, &add, &context).await;
-    added.expect("it is new");
-    borrow(&commands, book, "Ada").await.expect("it is in");
+    added.expect("the book is new");
+    borrow(&commands, book, "Ada")
+        .await
+        .expect("the book is in");
     recall_loans(&world.projections, &commands);
     let seen = commands.see::<BookState, BookError>(&book).await;
     assert_ne!(seen.expect("read").state, BookState::In);

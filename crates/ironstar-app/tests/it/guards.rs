@@ -1,4 +1,4 @@
-//! Todos are created in lists that are in use, and say which they belong to.
+//! Todos are created only in lists that are not archived, and name their list.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ use crate::support::{TestStore, World, guard_of_nothing};
 
 const TODO: TodoId = TodoId::new(Uuid::from_u128(7));
 
-/// Remembers what was hinted at, and delivers nothing.
+/// Records the keys of hints, and delivers nothing.
 #[derive(Debug)]
 struct RememberingBus {
     inner: MemoryEventBus,
@@ -33,7 +33,7 @@ struct RememberingBus {
 #[async_trait]
 impl EventBus for RememberingBus {
     async fn publish(&self, key: &Key, _: &[u8]) -> Result<(), BusError> {
-        let mut keys = self.keys.lock().expect("nobody has panicked");
+        let mut keys = self.keys.lock().expect("the lock is not poisoned");
         keys.push(key.as_str().to_owned());
         Ok(())
     }
@@ -80,7 +80,7 @@ impl App {
         }
     }
 
-    /// Somebody gets in first each time a todo is appended, a number of times.
+    /// A world in which another caller appends first, this many times.
     async fn meddled(self, times: u64, meddle: fn(&StreamId) -> Append) -> Self {
         let store = TestStore::meddled(self.world.events.clone(), times, meddle);
         Self::on(self.world, Arc::new(store))
@@ -132,7 +132,7 @@ fn rename_list() -> ListCommand {
     ListCommand::Rename { name }
 }
 
-/// Something happens to the list.
+/// An append of an event to the list.
 fn to_list(event: &ListEvent) -> Append {
     let event = NewEvent {
         event_type: event.event_type().to_owned(),
@@ -153,7 +153,7 @@ fn refusal<T: std::fmt::Debug>(outcome: Result<T, CommandError<TodoError>>) -> T
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_todo_needs_a_list_that_is_in_use() {
+async fn todo_is_created_only_in_an_open_list() {
     let app = App::new().await;
     assert_eq!(refusal(app.create(list()).await), TodoError::NoSuchList);
     app.list(create_list()).await;
@@ -164,13 +164,13 @@ async fn a_todo_needs_a_list_that_is_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_shared_list_is_always_there_and_stays_as_it_is() {
+async fn shared_list_always_exists_and_takes_no_list_command() {
     let app = App::new().await;
     app.create(ListId::SHARED).await.expect("created");
     let context = CommandContext::default();
     for command in [create_list(), rename_list(), ListCommand::Archive] {
         let refused = app.lists.execute(ListId::SHARED, &command, &context).await;
-        let refused = refused.expect_err("it stays as it is");
+        let refused = refused.expect_err("the shared list does not change");
         assert!(
             matches!(refused, CommandError::Refused(ListError::Shared)),
             "{refused}"
@@ -179,7 +179,7 @@ async fn the_shared_list_is_always_there_and_stays_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn todos_of_a_list_that_was_archived_go_on() {
+async fn todos_of_an_archived_list_take_commands() {
     let app = App::new().await;
     app.list(create_list()).await;
     app.create(list()).await.expect("created");
@@ -191,17 +191,17 @@ async fn todos_of_a_list_that_was_archived_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_archived_at_the_last_moment_takes_no_todo() {
+async fn list_that_is_archived_at_the_last_moment_takes_no_todo() {
     let app = App::new().await;
     app.list(create_list()).await;
     let app = app.meddled(1, |_| to_list(&ListEvent::Archived)).await;
     assert_eq!(refusal(app.create(list()).await), TodoError::ListArchived);
     let head = app.world.events.head().await.expect("read");
-    assert_eq!(head, Position::new(2), "the todo is not there");
+    assert_eq!(head, Position::new(2), "the todo was not created");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_renamed_at_the_last_moment_takes_the_todo() {
+async fn list_that_is_renamed_at_the_last_moment_takes_the_todo() {
     let app = App::new().await;
     app.list(create_list()).await;
     let renamed = |_: &StreamId| {
@@ -216,12 +216,12 @@ async fn a_list_that_is_renamed_at_the_last_moment_takes_the_todo() {
     let error = other
         .create(list())
         .await
-        .expect_err("it never stands still");
+        .expect_err("the list changes all the time");
     assert!(matches!(error, CommandError::Contended { .. }), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_renamed_at_the_last_moment_has_all_its_todos_completed() {
+async fn list_that_is_renamed_at_the_last_moment_has_all_its_todos_completed() {
     let app = App::new().await;
     app.list(create_list()).await;
     app.create(list()).await.expect("created");
@@ -238,7 +238,7 @@ async fn a_list_that_is_renamed_at_the_last_moment_has_all_its_todos_completed()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_else_has_changed_is_told_at_once() {
+async fn change_of_another_stream_is_reported_at_once() {
     let app = App::new().await;
     app.list(create_list()).await;
     let context = CommandContext {
@@ -247,10 +247,13 @@ async fn what_else_has_changed_is_told_at_once() {
     };
     let is_told = |error: &CommandError<TodoError>| matches!(error, CommandError::OtherChanged { stream } if stream.aggregate_type == "Test");
     let error = app.todo(create(list()), &context).await;
-    let error = error.expect_err("it has changed");
+    let error = error.expect_err("the other stream has changed");
     assert!(is_told(&error), "{error}");
     app.create(list()).await.expect("created");
-    let error = app.on_all(&context).await.expect_err("it has changed");
+    let error = app
+        .on_all(&context)
+        .await
+        .expect_err("the other stream has changed");
     let ListWideError::Command(error) = error else {
         panic!("{error:?}");
     };
@@ -258,7 +261,7 @@ async fn what_else_has_changed_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_changes_hands_at_the_last_moment_stays_as_it_is() {
+async fn list_that_is_handed_over_at_the_last_moment_refuses_its_former_owner() {
     let app = App::new().await;
     app.list(create_list()).await;
     let to = Principal::Guest(Uuid::from_u128(2).into());
@@ -285,7 +288,7 @@ async fn a_list_that_changes_hands_at_the_last_moment_stays_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_creation_that_is_sent_again_is_answered_as_before() {
+async fn repeated_creation_gets_the_first_answer() {
     let app = App::new().await;
     app.list(create_list()).await;
     let context = CommandContext {
@@ -297,17 +300,21 @@ async fn a_creation_that_is_sent_again_is_answered_as_before() {
     };
     let first = app.todo(create(list()), &context).await.expect("created");
     let again = app.todo(create(list()), &context).await.expect("as before");
-    // Also when the list would not take it any more.
+    // The answer is the same after the list was archived.
     app.list(ListCommand::Archive).await;
     let later = app.todo(create(list()), &context).await.expect("as before");
     assert_eq!((again, later), (first, first));
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_event_of_a_todo_says_what_it_is_part_of_and_is_hinted_at_on_both_keys() {
+async fn events_of_a_todo_name_their_list_and_have_hints_on_both_keys() {
     let app = App::new().await;
     app.list(create_list()).await;
-    app.bus.keys.lock().expect("nobody has panicked").clear();
+    app.bus
+        .keys
+        .lock()
+        .expect("the lock is not poisoned")
+        .clear();
     let context = CommandContext::default();
     let text = "Tea".parse().expect("valid");
     let commands = [
@@ -331,7 +338,7 @@ async fn every_event_of_a_todo_says_what_it_is_part_of_and_is_hinted_at_on_both_
             "{events:?}"
         );
         assert_eq!(parent_of(&events[0]), Some(parent.clone()));
-        let keys = std::mem::take(&mut *app.bus.keys.lock().expect("nobody has panicked"));
+        let keys = std::mem::take(&mut *app.bus.keys.lock().expect("the lock is not poisoned"));
         let mut expected = both.each_ref().map(Key::as_str);
         let mut told: Vec<&str> = keys.iter().map(|key| &**key).collect();
         told.sort_unstable();
@@ -341,19 +348,19 @@ async fn every_event_of_a_todo_says_what_it_is_part_of_and_is_hinted_at_on_both_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_is_hinted_at_when_something_happens_to_it_and_only_then() {
+async fn list_has_a_hint_for_its_own_events_only() {
     let app = App::new().await;
     app.list(create_list()).await;
     let guard = StreamId::new(ListState::TYPE, list().to_string());
     let guard = Key::of_stream(&guard);
     let told = || {
-        let mut keys = app.bus.keys.lock().expect("nobody has panicked");
+        let mut keys = app.bus.keys.lock().expect("the lock is not poisoned");
         std::mem::take(&mut *keys)
     };
     assert_eq!(told(), [guard.as_str()]);
     app.create(list()).await.expect("created");
     assert!(
         !told().contains(&guard.as_str().to_owned()),
-        "it is only looked at"
+        "the list is only a guard"
     );
 }

@@ -1,4 +1,4 @@
-//! Where places of the log are found.
+//! Lookups of places in the log.
 
 use ironstar_adapters::system::SystemIdSource;
 use ironstar_app::history::{Resolved, last_of_stream, resolve};
@@ -13,7 +13,7 @@ use crate::support::{TestStore, append, memory_bus, memory_store};
 
 #[tokio::test]
 async fn last_event_of_a_stream_up_to_a_position_is_found_in_a_few_reads() {
-    // Of each bit, the event is of one stream or the other.
+    // Each bit of the pattern selects the stream of one event.
     for pattern in [
         0,
         u128::MAX,
@@ -58,7 +58,7 @@ fn event(stream: &StreamId) -> Append {
 }
 
 #[tokio::test]
-async fn place_of_an_event_that_is_missing_is_not_that_of_the_next() {
+async fn place_of_a_missing_event_does_not_match_the_next_event() {
     let memory = memory_store();
     append(&*memory, 3).await;
     let store = TestStore::with_a_gap(memory.clone());
@@ -68,10 +68,12 @@ async fn place_of_an_event_that_is_missing_is_not_that_of_the_next() {
     let resolved = async |place| resolve(&store, place).await.expect("read");
     assert_eq!(resolved(unmarked).await, Resolved::Beyond);
     assert_eq!(resolved(marked).await, Resolved::Elsewhere);
-    // The next event tells nothing of it, even if it cannot be read.
+    // The next event says nothing about the missing one, even if it is damaged.
     store.damage([Position::new(2)]);
     for place in [unmarked, marked] {
-        let error = resolve(&store, place).await.expect_err("it is not known");
+        let error = resolve(&store, place)
+            .await
+            .expect_err("the place is unknown");
         let StoreError::Damaged { position, .. } = error else {
             panic!("{error:?}");
         };
@@ -80,7 +82,7 @@ async fn place_of_an_event_that_is_missing_is_not_that_of_the_next() {
 }
 
 #[tokio::test]
-async fn event_that_is_missing_is_told_apart_from_the_damaged_one_behind_it() {
+async fn missing_event_is_reported_before_a_damaged_event_behind_it() {
     let memory = memory_store();
     append(&*memory, 3).await;
     let store = std::sync::Arc::new(TestStore::with_a_gap(memory));

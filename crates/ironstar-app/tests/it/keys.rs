@@ -1,4 +1,4 @@
-//! Whose the key of a command is.
+//! The senders that the keys of commands belong to.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl World {
         Self { store, commands }
     }
 
-    /// Creates a todo of which the sender knows nothing but the key.
+    /// Creates a todo with a new id, so that only the key identifies a retry.
     async fn create(
         &self,
         caller: Caller,
@@ -89,7 +89,7 @@ fn keyed(request: &str) -> KeyedRequest {
 }
 
 #[tokio::test]
-async fn key_of_one_sender_says_nothing_to_another_sender() {
+async fn key_of_one_sender_does_not_find_commands_of_another() {
     let world = World::new();
     let senders = [
         of(&[guest(1)]),
@@ -101,7 +101,7 @@ async fn key_of_one_sender_says_nothing_to_another_sender() {
     ];
     let mut answers = Vec::new();
     for (number, sender) in senders.iter().enumerate() {
-        // The same request as the others', and a different one.
+        // Half of the senders send the same request; the others send a different one.
         let request = ["create", "another"][number % 2];
         let first = world.accepted(sender.clone(), request).await;
         let again = world.accepted(sender.clone(), request).await;
@@ -117,22 +117,22 @@ async fn key_of_one_sender_says_nothing_to_another_sender() {
 }
 
 #[tokio::test]
-async fn command_that_a_guest_has_sent_is_not_repeated_after_the_sign_in() {
+async fn command_of_a_guest_is_not_repeated_after_the_sign_in() {
     let world = World::new();
     let first = world.accepted(of(&[guest(1)]), "create").await;
     let signed_in = of(&[user(1), guest(1)]);
     assert_eq!(world.accepted(signed_in.clone(), "create").await, first);
     assert_eq!(world.count().await, 1);
-    // What the guest has asked for otherwise is not in the user's way.
+    // Other requests of the guest do not block the user.
     let other = world.accepted(signed_in, "another").await;
     assert_ne!(other.aggregate_id, first.aggregate_id);
-    // Nor is what the user asks for in the way of the next guest on that device.
+    // Requests of the user do not block the next guest on that device.
     let next = world.accepted(of(&[guest(2)]), "another").await;
     assert_ne!(next.aggregate_id, other.aggregate_id);
 }
 
 #[tokio::test]
-async fn command_that_can_no_longer_be_carried_out_is_known_by_the_key_of_the_guest() {
+async fn command_that_cannot_run_again_is_found_by_the_key_of_the_guest() {
     let world = World::new();
     let created = world.accepted(of(&[guest(1)]), "create").await;
     let id: TodoId = created.aggregate_id.parse().expect("an id");
@@ -160,7 +160,7 @@ async fn form_that_is_sent_twice_before_the_cookie_arrives_is_one_command() {
     assert_eq!(world.count().await, 1);
     let elsewhere = at("there").with_session(of(&[guest(3)]));
     assert_ne!(world.accepted(elsewhere, "create").await, first);
-    // A visitor who had a session before is another sender than those without.
+    // A visitor with an earlier session is another sender than visitors without.
     assert_ne!(world.accepted(of(&[guest(4)]), "create").await, first);
 }
 
@@ -185,7 +185,7 @@ async fn key_without_a_sender_is_good_for_the_request_that_it_was_stored_with() 
     let again = keyed("create").written_before("as it was written".to_owned());
     let again = world.create(of(&[guest(1)]), again).await.expect("known");
     assert_eq!(again.place.position, Position::new(1));
-    // For anything else, it is as if it were not there.
+    // Any other request ignores the stored key.
     world.accepted(of(&[guest(1)]), "create").await;
     world.accepted(of(&[guest(2)]), "another").await;
     assert_eq!(world.count().await, 3);

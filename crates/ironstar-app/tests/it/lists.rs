@@ -1,4 +1,4 @@
-//! What the projections of the application make of events.
+//! The documents that the application's projections make from events.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::SeqCst;
@@ -61,7 +61,7 @@ fn counts(list: ListId, active: u64, completed: u64) -> (String, TodoDocument) {
 }
 
 #[test]
-fn a_todo_is_what_has_happened_to_it() {
+fn todo_document_follows_its_events() {
     let list = list_id(1);
     given([todo(created(list))])
         .view::<TodoProjection>()
@@ -79,7 +79,7 @@ fn a_todo_is_what_has_happened_to_it() {
 }
 
 #[test]
-fn the_counts_of_a_list_go_with_its_last_todo() {
+fn counts_of_a_list_are_removed_with_its_last_todo() {
     let other = |event| happened::<TodoState>(todo_id(8), event);
     let list = list_id(1);
     let view = given([todo(created(list)), other(created(list))])
@@ -93,7 +93,7 @@ fn the_counts_of_a_list_go_with_its_last_todo() {
 
 #[test]
 fn todos_are_listed_in_the_order_of_their_creation() {
-    // The ids are not in that order.
+    // The ids are in another order.
     let ids = [9, 8, 12, 10, 11].map(todo_id);
     let list = list_id(1);
     let created = ids.map(|id| happened::<TodoState>(id, created(list)));
@@ -110,7 +110,7 @@ fn todos_are_listed_in_the_order_of_their_creation() {
 }
 
 #[test]
-fn before_there_were_lists_all_todos_were_shared() {
+fn todo_of_the_oldest_version_is_in_the_shared_list() {
     let old = r#"{"type": "created", "text": "Buy milk"}"#;
     given([stored::<TodoState>(TODO, "created", 1, old)])
         .view::<TodoProjection>()
@@ -121,7 +121,7 @@ fn before_there_were_lists_all_todos_were_shared() {
 }
 
 #[test]
-fn what_happens_to_todos_that_there_are_not_changes_nothing() {
+fn events_of_missing_todos_change_nothing() {
     let events = || {
         [
             renamed("Tea"),
@@ -145,7 +145,7 @@ fn what_happens_to_todos_that_there_are_not_changes_nothing() {
 }
 
 #[test]
-fn an_event_that_cannot_be_read_is_in_the_way() {
+fn unreadable_event_stops_the_projection() {
     let view = given([
         todo(created(list_id(1))),
         stored::<TodoState>(TODO, "painted", 1, "{}"),
@@ -164,7 +164,7 @@ fn an_event_that_cannot_be_read_is_in_the_way() {
 }
 
 #[test]
-fn a_list_is_what_has_happened_to_it() {
+fn list_document_follows_its_events() {
     let id = list_id(1);
     let list = |event| happened::<ListState>(id, event);
     let name = |name: &str| name.parse().expect("valid");
@@ -234,7 +234,7 @@ fn any_command() -> impl Strategy<Value = (u128, TodoCommand)> {
     (0..6_u128, command)
 }
 
-/// What goes wrong, and what else is done, before a command.
+/// A fault or another action before a command.
 fn any_trouble() -> impl Strategy<Value = Trouble> {
     prop_oneof![
         6 => Just(Trouble::None),
@@ -276,8 +276,7 @@ impl Trouble {
     }
 }
 
-/// The documents that there should be, thought of in another way than the
-/// projection does.
+/// The expected documents, computed in another way than the projection does.
 async fn reference(events: &dyn EventStore) -> BTreeMap<String, TodoDocument> {
     let mut todos: BTreeMap<TodoId, (TodoState, Position)> = BTreeMap::new();
     for event in events
@@ -316,7 +315,7 @@ async fn reference(events: &dyn EventStore) -> BTreeMap<String, TodoDocument> {
     documents
 }
 
-/// The documents that there are.
+/// The documents in the store.
 async fn documents(world: &World) -> BTreeMap<String, TodoDocument> {
     let todos = (0..6).map(|number| todo_id(number).to_string());
     let counts = (0..3).map(|number| counts_key(list_id(number)));
@@ -335,7 +334,7 @@ async fn documents(world: &World) -> BTreeMap<String, TodoDocument> {
         .collect()
 }
 
-/// Walks through a list, page by page.
+/// Reads a list, page by page.
 async fn walk(lists: &TodoLists, list: ListId, show: Show, limit: usize) -> Vec<TodoItem> {
     let (mut todos, mut after) = (Vec::new(), None);
     loop {
@@ -379,7 +378,7 @@ async fn check_history(history: Vec<(Trouble, (u128, TodoCommand))>) {
     let context = CommandContext::default();
     for (trouble, (todo, command)) in history {
         trouble.happens(&world).await;
-        // What is refused does not happen.
+        // A refused command appends nothing.
         let _ = commands
             .execute::<TodoState>(&todo_id(todo), &command, &context)
             .await;
@@ -399,7 +398,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn whatever_happens_the_lists_show_it(
+    fn lists_show_all_events_despite_faults(
         history in prop::collection::vec((any_trouble(), any_command()), 0..60),
     ) {
         let runtime = runtime::Builder::new_current_thread()

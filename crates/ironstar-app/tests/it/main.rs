@@ -1,4 +1,4 @@
-//! The use cases, on adapters in memory, and on ones that misbehave.
+//! The use cases, on adapters in memory and on faulty adapters.
 
 mod access;
 mod builds;

@@ -45,7 +45,7 @@ fn events(stream: StreamId, events: &[TodoEvent]) -> StreamAppend {
     }
 }
 
-/// Somebody else deletes the todo.
+/// Another caller deletes the todo.
 fn delete(stream: &StreamId) -> Append {
     Append {
         streams: vec![events(stream.clone(), &[TodoEvent::Deleted])],
@@ -53,7 +53,7 @@ fn delete(stream: &StreamId) -> Append {
     }
 }
 
-/// Somebody else renames the todo.
+/// Another caller renames the todo.
 fn rename(stream: &StreamId) -> Append {
     let text = "Tea".parse().expect("valid");
     Append {
@@ -62,7 +62,7 @@ fn rename(stream: &StreamId) -> Append {
     }
 }
 
-/// Todos that are there: as many, in this order.
+/// Appends new todos with these numbers, in this order.
 async fn create(world: &World, numbers: impl IntoIterator<Item = u128>, list: ListId) {
     let created = [created(list)];
     let streams = numbers
@@ -75,7 +75,7 @@ async fn create(world: &World, numbers: impl IntoIterator<Item = u128>, list: Li
     world.events.append(append).await.expect("appended");
 }
 
-/// A list for everyone.
+/// Creates a list that belongs to all callers.
 async fn create_list(world: &World, list: ListId) {
     let name = "Groceries".parse().expect("a name");
     let command = ListCommand::Create { name, owner: None };
@@ -100,7 +100,7 @@ async fn log(world: &World, after: u64) -> Vec<Envelope> {
     world.events.load_after(after, 100).await.expect("read")
 }
 
-/// Which events there are after a position: whose, and what.
+/// The ids and types of the events after a position.
 async fn happened(world: &World, after: u64) -> Vec<(String, String)> {
     let log = log(world, after).await.into_iter();
     log.map(|event| (event.stream.aggregate_id, event.event_type))
@@ -122,14 +122,14 @@ fn recorded(request: &str) -> CommandContext {
     }
 }
 
-/// How many have changed, and where the log is then.
+/// The number of changed aggregates, and the position.
 fn told<E: std::fmt::Debug>(outcome: Result<AcceptedOnAll, E>) -> (usize, u64) {
     let accepted = outcome.expect("accepted");
     (accepted.changed, accepted.place.position.get())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
+async fn command_on_a_list_is_one_append_to_the_changed_todos() {
     let world = World::new().await;
     let list = Uuid::from_u128(1).into();
     create_list(&world, list).await;
@@ -185,7 +185,7 @@ async fn a_command_on_a_list_is_one_append_on_those_that_it_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_of_many_say_what_they_are_part_of() {
+async fn events_of_many_todos_name_their_list() {
     let world = World::new().await;
     let list: ListId = Uuid::from_u128(1).into();
     create_list(&world, list).await;
@@ -207,7 +207,7 @@ async fn events_of_many_say_what_they_are_part_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_that_refuse_are_left_out() {
+async fn todos_that_refuse_are_left_out() {
     let world = World::new().await;
     create(&world, [1, 2, 3], ListId::SHARED).await;
     let commands = handler(world.events.clone());
@@ -217,13 +217,14 @@ async fn those_that_refuse_are_left_out() {
         .execute::<TodoState>(&id(2), &complete, &context)
         .await
         .expect("completed");
-    // One is completed, one has never been, and one is not changed.
+    // One todo is already completed, one does not exist, and two change.
     let ids = [1, 2, 3, 9].map(id);
     let completed = commands
         .execute_on_all::<TodoState>(&ids, &complete, &context)
         .await;
     assert_eq!(told(completed), (2, 6));
-    // What was decided is known: the next command needs no refusal to find out.
+    // The new states are in memory: the next command reads nothing to notice that nothing
+    // changes.
     let text = "Buy milk".parse().expect("valid");
     let same = TodoCommand::Rename { text };
     let renamed = commands
@@ -237,7 +238,7 @@ async fn those_that_refuse_are_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_race_is_decided_anew_for_all() {
+async fn command_is_decided_again_for_all_after_a_lost_race() {
     let world = World::new().await;
     create(&world, [1, 2, 3], ListId::SHARED).await;
     let service = meddled(&world, 3, rename);
@@ -250,7 +251,7 @@ async fn a_lost_race_is_decided_anew_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_deleted_in_between_is_left_out() {
+async fn todo_that_was_deleted_in_between_is_left_out() {
     let world = World::new().await;
     create(&world, [1, 2, 3], ListId::SHARED).await;
     let service = meddled(&world, 1, delete);
@@ -263,7 +264,7 @@ async fn who_was_deleted_in_between_is_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_race_that_is_lost_all_the_time_changes_nothing() {
+async fn command_that_loses_every_race_changes_nothing() {
     let world = World::new().await;
     create(&world, [1, 2], ListId::SHARED).await;
     let service = meddled(&world, u64::MAX, rename);
@@ -288,7 +289,7 @@ async fn a_race_that_is_lost_all_the_time_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_is_sent_again_is_answered_as_before() {
+async fn repeated_command_gets_the_first_answer() {
     let world = World::new().await;
     create(&world, [1, 2], ListId::SHARED).await;
     let service = service(&world, world.events.clone());
@@ -299,7 +300,7 @@ async fn a_command_that_is_sent_again_is_answered_as_before() {
     };
     let first = complete(&recorded("complete")).await.expect("accepted");
     assert_eq!((first.changed, first.place.position.get()), (2, 4));
-    // By now there is something else to complete.
+    // There is another todo to complete by now.
     create(&world, [3], ListId::SHARED).await;
     assert_eq!(
         complete(&recorded("complete")).await.expect("accepted"),
@@ -308,12 +309,12 @@ async fn a_command_that_is_sent_again_is_answered_as_before() {
     assert_eq!(happened(&world, 5).await, []);
     let error = complete(&recorded("another"))
         .await
-        .expect_err("it is another");
+        .expect_err("another request has the same key");
     assert!(
         matches!(error, ListWideError::Command(CommandError::KeyReused)),
         "{error}"
     );
-    // Nor is it in the way that it is not known what the list holds by now.
+    // A retry is answered even if the read model is behind.
     let head = world.events.head().await.expect("read");
     world.log.damage([head.next()]);
     world.happens_loudly("1", "happened").await;
@@ -324,7 +325,7 @@ async fn a_command_that_is_sent_again_is_answered_as_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_nothing_changed_is_answered_again_too() {
+async fn repeated_command_gets_the_first_answer_even_if_nothing_changed() {
     let world = World::new().await;
     let service = service(&world, world.events.clone());
     let complete = async || {
@@ -336,11 +337,11 @@ async fn that_nothing_changed_is_answered_again_too() {
     assert_eq!(told(complete().await), (0, 0));
     create(&world, [1], ListId::SHARED).await;
     assert_eq!(told(complete().await), (0, 1));
-    assert_eq!(happened(&world, 1).await, [], "it was carried out before");
+    assert_eq!(happened(&world, 1).await, [], "the command ran before");
 }
 
 #[tokio::test(start_paused = true)]
-async fn too_many_at_once_are_refused() {
+async fn command_on_too_many_todos_is_refused() {
     let world = World::new().await;
     let most = MOST_AT_ONCE as u128;
     create(&world, 0..=most, ListId::SHARED).await;
@@ -362,7 +363,7 @@ async fn too_many_at_once_are_refused() {
 }
 
 #[tokio::test]
-async fn who_is_named_twice_changes_once() {
+async fn todo_that_is_named_twice_changes_once() {
     let store = crate::support::memory_store();
     let create = events(stream(id(1)), &[created(ListId::SHARED)]);
     let append = Append {

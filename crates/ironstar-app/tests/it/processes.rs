@@ -1,4 +1,4 @@
-//! What follows from events follows once, whatever happens in between.
+//! Steps happen once, despite crashes, failures and concurrent servers.
 
 mod lists;
 mod support;
@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
-async fn a_step_is_taken_once_and_its_event_comes_with_it() {
+async fn step_runs_once_and_its_event_is_stored_with_it() {
     let world = World::new();
     let node = world.node().await;
     node.run(Manner::Eager);
@@ -44,7 +44,7 @@ async fn a_step_is_taken_once_and_its_event_comes_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_happened_before_there_was_a_process_manager_counts_too() {
+async fn new_process_manager_reacts_to_old_events() {
     let world = World::new();
     let node = world.node().await;
     for _ in 0..3 {
@@ -55,11 +55,11 @@ async fn what_happened_before_there_was_a_process_manager_counts_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_servers_take_a_step_once() {
+async fn several_servers_run_a_step_once() {
     let world = World::new();
     let nodes = [world.node().await, world.node().await, world.node().await];
     for node in &nodes {
-        // All of them have seen the step by the time that one takes it.
+        // All nodes have seen the step before one of them runs it.
         node.run(Manner::Slow(Duration::from_secs(5)));
     }
     for _ in 0..20 {
@@ -73,7 +73,7 @@ async fn several_servers_take_a_step_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_whose_answer_was_lost_is_not_taken_again() {
+async fn step_without_an_answer_does_not_run_again() {
     let world = World::new();
     let node = world
         .node_on(Arc::new(UnansweringStore::new(&world, 3)))
@@ -88,12 +88,12 @@ async fn a_step_whose_answer_was_lost_is_not_taken_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
+async fn server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
     let world = World::new();
     world.create_todos(10).await;
     for lifetime in (0..40).map(|step| Duration::from_micros(step * 537)) {
         let node = world.node().await;
-        // The executor gives way in the middle of what it does.
+        // The executor pauses in the middle of its work.
         node.run(Manner::Slow(Duration::from_micros(300)));
         sleep(lifetime).await;
         node.stop();
@@ -108,7 +108,7 @@ async fn a_server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_done_now_is_tried_again_and_holds_nobody_up() {
+async fn failed_step_is_tried_again_and_delays_no_other_step() {
     let world = World::new();
     let node = world.node().await;
     let first = node.create_todo(ListId::SHARED).await;
@@ -124,7 +124,7 @@ async fn what_cannot_be_done_now_is_tried_again_and_holds_nobody_up() {
     assert!(start.elapsed() < Duration::from_secs(2), "the others wait");
     assert_eq!(world.count("carried_out").await, 2);
     world.until_over(3).await;
-    // After one, two, four and eight seconds: once by a panic.
+    // The pauses are one, two, four and eight seconds; one failure is a panic.
     let waited = start.elapsed();
     assert!((15..20).contains(&waited.as_secs()), "{waited:?}");
     sleep(HOUR).await;
@@ -133,7 +133,7 @@ async fn what_cannot_be_done_now_is_tried_again_and_holds_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_step_is_over_and_says_why() {
+async fn refused_step_is_over_and_records_the_reason() {
     let world = World::new();
     let node = world.node().await;
     let tried = Arc::<AtomicU64>::default();
@@ -149,7 +149,7 @@ async fn a_refused_step_is_over_and_says_why() {
     assert_eq!(tried.load(SeqCst), 1);
     assert_eq!(world.count("renamed").await, 0);
     let log = world.log().await;
-    let refused = log.last().expect("it is the last event");
+    let refused = log.last().expect("the refusal is the last event");
     assert_eq!(refused.event_type, "refused");
     assert!(refused.payload.as_str().contains("there is no such todo"));
     let origin = &refused.metadata.origin;
@@ -164,7 +164,7 @@ async fn a_refused_step_is_over_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_goes_with_a_command_is_stored_also_if_that_changes_nothing() {
+async fn events_beside_a_command_are_stored_even_if_it_changes_nothing() {
     let world = World::new();
     let node = world.node().await;
     let list = node.done_list().await;
@@ -176,11 +176,11 @@ async fn what_goes_with_a_command_is_stored_also_if_that_changes_nothing() {
         .commands
         .first_event::<StepState>(&step, &over, &Origin::default());
     let context = CommandContext {
-        also: vec![over.expect("it has a stored form")],
+        also: vec![over.expect("the event has a stored form")],
         ..CommandContext::default()
     };
     let accepted = node.lists.execute(list, &rename, &context).await;
-    let accepted = accepted.expect("it has that name already");
+    let accepted = accepted.expect("the list already has that name");
     assert_eq!(accepted.place.position, Position::new(1));
     assert_eq!(world.count("carried_out").await, 1);
     let again = node.lists.execute(list, &rename, &context).await;
@@ -193,7 +193,7 @@ async fn what_goes_with_a_command_is_stored_also_if_that_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_that_takes_nothing_is_not_asked_for_every_step() {
+async fn unavailable_log_is_not_asked_for_every_step() {
     let world = World::new();
     world.create_todos(50).await;
     let log = Arc::new(UnansweringStore::new(&world, 0));
@@ -209,7 +209,7 @@ async fn a_log_that_takes_nothing_is_not_asked_for_every_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rebuild_repeats_nothing() {
+async fn rebuild_repeats_no_step() {
     let world = World::new();
     let node = world.node().await;
     node.run(Manner::Eager);
@@ -234,7 +234,7 @@ async fn a_rebuild_repeats_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn steps_wait_for_a_store_that_does_not_work() {
+async fn steps_wait_for_a_failing_store() {
     let world = World::new();
     let node = world.node().await;
     node.run(Manner::Eager);
@@ -249,7 +249,7 @@ async fn steps_wait_for_a_store_that_does_not_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_executor_that_hangs_is_given_up_for_a_while() {
+async fn executor_that_hangs_is_stopped_and_tried_again_later() {
     let world = World::new();
     let node = world.node().await;
     let first = node.create_todo(ListId::SHARED).await;
@@ -265,7 +265,7 @@ async fn an_executor_that_hangs_is_given_up_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn executor_that_stores_nothing_of_a_step_is_not_asked_without_a_pause() {
+async fn executor_that_does_not_store_its_step_runs_only_after_pauses() {
     let world = World::new();
     let node = world.node().await;
     node.create_todo(ListId::SHARED).await;
@@ -279,7 +279,7 @@ async fn executor_that_stores_nothing_of_a_step_is_not_asked_without_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn steps_of_others_that_cannot_be_read_are_none_of_its_business() {
+async fn process_manager_ignores_unreadable_steps_of_others() {
     let world = World::new();
     let node = world.node().await;
     node.run(Manner::Eager);

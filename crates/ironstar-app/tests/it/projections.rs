@@ -1,4 +1,4 @@
-//! A projection that runs: how it starts, goes on, and what it tells.
+//! A running projection: its start, its progress, and its news.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -14,12 +14,10 @@ use crate::support::{SOON, Tally, TallyProjection, World, count, folds, tally};
 
 type First = TallyProjection<1>;
 
-/// A change of one document: its key, and how often something had happened to
-/// it before and after.
+/// A change of one document: its key, and its count before and after.
 type Change = (String, u64, u64);
 
-/// The news that wait, in order. They have to go on where those before them
-/// ended.
+/// The waiting news, in order. Each must continue where the one before it ended.
 fn changes(news: &mut Receiver<News<Tally>>) -> Vec<Change> {
     let mut told = Vec::new();
     let mut last: Option<Position> = None;
@@ -45,7 +43,7 @@ fn changes(news: &mut Receiver<News<Tally>>) -> Vec<Change> {
                 }
             }
             Err(TryRecvError::Empty | TryRecvError::Closed) => return told,
-            Err(TryRecvError::Lagged(_)) => panic!("some are lost"),
+            Err(TryRecvError::Lagged(_)) => panic!("some news are lost"),
         }
     }
 }
@@ -55,13 +53,13 @@ fn change(key: &str, before: u64, after: u64) -> Change {
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_an_empty_log_there_is_an_empty_read_model() {
+async fn empty_log_has_an_empty_read_model() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     model
         .reach(Position::START, SOON)
         .await
-        .expect("it is there");
+        .expect("the read model exists");
     let found = model.find(vec!["a".to_owned()], None).await.expect("read");
     assert_eq!((found.place, found.keyed), (LogPlace::START, vec![]));
     world.happens("a", "happened").await;
@@ -70,7 +68,7 @@ async fn on_an_empty_log_there_is_an_empty_read_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_happened_before_is_folded_once() {
+async fn old_events_are_folded_once() {
     let world = World::new().await;
     for _ in 0..5_000 {
         world.happens("a", "happened").await;
@@ -81,7 +79,7 @@ async fn what_has_happened_before_is_folded_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_goes_on_from_the_checkpoint() {
+async fn projection_continues_at_its_checkpoint_after_a_restart() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     for id in ["a", "b", "a"] {
@@ -99,16 +97,19 @@ async fn a_restart_goes_on_from_the_checkpoint() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changes_nothing_is_not_folded_again_and_again_either() {
+async fn event_without_a_change_is_not_folded_again_and_again() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
     let last = world.happens("a", "quiet").await;
-    model.reach(last, SOON).await.expect("it gets there");
+    model
+        .reach(last, SOON)
+        .await
+        .expect("the model reaches the position");
     let found = model.find(Vec::new(), None).await.expect("read");
     assert_eq!(
         found.place.position, last,
-        "it is known to be as of this position"
+        "the answer is as of this position"
     );
     let stored = |position| {
         world.builds_when::<First>(move |builds| builds[0].checkpoint.position == position)
@@ -116,14 +117,17 @@ async fn what_changes_nothing_is_not_folded_again_and_again_either() {
     stored(last).await;
 }
 
-/// An operator who looks while no server runs sees it.
+/// The checkpoint shows the progress to an operator while no server runs.
 #[tokio::test(start_paused = true)]
-async fn projection_stores_what_it_has_passed_over_when_the_feed_stops() {
+async fn projection_stores_its_checkpoint_when_the_feed_stops() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
     let last = world.happens("a", "quiet").await;
-    model.reach(last, SOON).await.expect("it gets there");
+    model
+        .reach(last, SOON)
+        .await
+        .expect("the model reaches the position");
     let stored = async || world.builds::<First>().await[0].checkpoint.position;
     assert!(stored().await < last);
     world.feed.stop();
@@ -132,7 +136,7 @@ async fn projection_stores_what_it_has_passed_over_when_the_feed_stops() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_told_when_it_is_there() {
+async fn reach_returns_when_the_position_is_reached() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
@@ -145,33 +149,35 @@ async fn who_waits_is_told_when_it_is_there() {
     world.settled(&model).await;
     assert!(!waiting.is_finished(), "one event is missing");
     world.happens("a", "happened").await;
-    waiting.await.expect("no panic").expect("it got there");
-    assert_eq!(
-        count(&model, "a").await,
-        2,
-        "what was waited for can be read"
-    );
+    waiting
+        .await
+        .expect("no panic")
+        .expect("the model has reached the position");
+    assert_eq!(count(&model, "a").await, 2, "both events can be read");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_in_vain_is_told_how_far_it_got() {
+async fn reach_fails_with_the_position_that_was_reached() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     let actual = world.happens("a", "happened").await;
     world.settled(&model).await;
     let (wanted, started) = (Position::new(9), Instant::now());
     let within = Duration::from_millis(300);
-    let behind = model.reach(wanted, within).await.expect_err("it cannot");
+    let behind = model
+        .reach(wanted, within)
+        .await
+        .expect_err("the position does not exist");
     assert_eq!(behind, Behind { wanted, actual });
     assert!(started.elapsed() >= within, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_have_each_change_once_and_in_order() {
+async fn news_contain_each_change_once_and_in_order() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     world.happens("a", "happened").await;
     world.settled(&model).await;
     assert_eq!(changes(&mut news), [change("a", 0, 1)]);
@@ -188,11 +194,11 @@ async fn news_have_each_change_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_now_and_then_costs_time_and_no_change() {
+async fn projection_loses_no_change_when_its_store_fails() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     let mut told = Vec::new();
     for round in 1..=8 {
         world.store.failing_commits.store(round % 3, SeqCst);
@@ -213,11 +219,11 @@ async fn a_store_that_fails_now_and_then_costs_time_and_no_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_lost_is_a_jump_and_nothing_is_folded_twice() {
+async fn lost_answer_of_a_commit_is_a_jump_and_no_event_is_folded_twice() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     world.store.unanswered_commits.store(1, SeqCst);
     let last = world.happens("a", "happened").await;
     world.settled(&model).await;
@@ -232,27 +238,27 @@ async fn an_answer_that_is_lost_is_a_jump_and_nothing_is_folded_twice() {
     assert_eq!(changes(&mut news), [change("a", 1, 2)]);
 }
 
-/// A position without a change is announced before it is stored; who has seen
-/// it must not see the read model fall behind it.
+/// A position without a change is announced before it is stored. After that, the read model
+/// must not appear to fall behind it.
 #[tokio::test(start_paused = true)]
 async fn positions_never_go_backwards() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    // More than are folded at a time, and fewer than are stored unasked.
+    // More events than are folded at a time, and fewer than are stored without a reason.
     for _ in 0..700 {
         world.happens("a", "quiet").await;
     }
     let reached = world.events.head().await.expect("read");
     world.settled(&model).await;
     assert_eq!(world.builds::<First>().await[0].checkpoint, LogPlace::START);
-    let mut news = model.news().expect("it runs");
-    let mut jumps = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
+    let mut jumps = model.news().expect("the projection runs");
     world.store.failing_commits.store(3, SeqCst);
     world.happens("a", "happened").await;
     let deadline = Instant::now() + SOON;
     while count(&model, "a").await == 0 {
-        assert!(Instant::now() < deadline, "it never gets there");
+        assert!(Instant::now() < deadline, "the model never reaches the end");
         assert!(model.position() >= reached, "{}", model.position());
         let found = model.find(Vec::new(), None).await.expect("read");
         assert!(found.place.position >= reached, "{}", found.place);
@@ -270,7 +276,7 @@ async fn positions_never_go_backwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_store_is_not_in_the_way_for_good() {
+async fn projection_recovers_from_a_failing_store() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
@@ -279,7 +285,7 @@ async fn a_failing_store_is_not_in_the_way_for_good() {
     while world.store.failing_commits.load(SeqCst) > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // It has failed, and waits before it tries again.
+    // The commit has failed, and the projection waits before the next attempt.
     world.settled(&model).await;
 }
 
@@ -298,7 +304,7 @@ async fn two_processes_keep_one_read_model() {
             one.settled(&models[0]).await;
             one.settled(&models[1]).await;
             for model in &models {
-                let of_a = tally(model, "a").await.expect("it is there");
+                let of_a = tally(model, "a").await.expect("the document exists");
                 assert_eq!(of_a.count, round as u64);
                 assert_eq!(count(model, "b").await, round as u64 / 2);
             }
@@ -308,7 +314,7 @@ async fn two_processes_keep_one_read_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_read_model_is_shared_by_all_who_ask_for_it() {
+async fn all_callers_share_one_read_model() {
     let world = World::new().await;
     let models = [
         world.projections.model::<First>(),
@@ -321,8 +327,8 @@ async fn one_read_model_is_shared_by_all_who_ask_for_it() {
     assert_eq!(folds(), 1);
 }
 
-/// Its tasks end: the last sender of news goes away, and nobody looks at the
-/// store any more.
+/// Expects that the tasks end: the last sender of news is dropped, and the store is not read
+/// any more.
 async fn expect_end(world: &World, model: &ironstar_app::ReadModel<First>) {
     world.feed.stop();
     let ended = async {
@@ -330,17 +336,25 @@ async fn expect_end(world: &World, model: &ironstar_app::ReadModel<First>) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(SOON, ended).await.expect("it ends");
+    tokio::time::timeout(SOON, ended)
+        .await
+        .expect("the projection ends");
     tokio::time::sleep(Duration::from_millis(10)).await;
     let looks = world.store.looks.load(SeqCst);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(world.store.looks.load(SeqCst), looks, "somebody looks on");
+    assert_eq!(
+        world.store.looks.load(SeqCst),
+        looks,
+        "a task still reads the store"
+    );
     let waiting = model.reach(Position::new(99), SOON).now_or_never();
-    waiting.expect("nobody to wait for").expect_err("not there");
+    waiting
+        .expect("reach returns at once")
+        .expect_err("the position is not reached");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_with_the_feed() {
+async fn projection_ends_with_the_feed() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
@@ -348,7 +362,7 @@ async fn it_ends_with_the_feed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_with_the_feed_while_there_is_something_to_fold() {
+async fn projection_ends_with_the_feed_while_there_is_an_event_to_fold() {
     let world = World::new().await;
     for _ in 0..3 {
         world.happens("a", "happened").await;
@@ -356,7 +370,7 @@ async fn it_ends_with_the_feed_while_there_is_something_to_fold() {
     let model = world.projections.start::<First>();
     model.reach(Position::new(3), SOON).await.expect("built");
     world.happens("a", "happened").await;
-    // The feed has seen it, and the projection has not yet, when it stops.
+    // The feed has seen the event when it stops, but the projection has not.
     while world.feed.head() < Position::new(4) {
         tokio::task::yield_now().await;
         tokio::time::advance(Duration::from_millis(1)).await;
@@ -365,7 +379,7 @@ async fn it_ends_with_the_feed_while_there_is_something_to_fold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_with_the_feed_when_there_is_no_read_model() {
+async fn projection_ends_with_the_feed_when_there_is_no_read_model() {
     let world = World::new().await;
     world.happens("a", "poison").await;
     let model = world.projections.start::<First>();
@@ -376,7 +390,7 @@ async fn it_ends_with_the_feed_when_there_is_no_read_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_with_the_feed_when_it_is_stuck() {
+async fn projection_ends_with_the_feed_when_it_is_stuck() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
@@ -387,14 +401,14 @@ async fn it_ends_with_the_feed_when_it_is_stuck() {
     expect_end(&world, &model).await;
 }
 
-/// Who acts alone is shown at once; where much happens, it is stored together.
+/// A single change is shown at once; many changes are stored together.
 #[tokio::test(start_paused = true)]
-async fn a_burst_is_stored_together_and_the_first_of_it_at_once() {
+async fn first_change_of_a_burst_is_stored_at_once_and_the_others_together() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
     world.store.commit_ms.store(2, SeqCst);
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     let start = Instant::now();
     let first = world.happens_loudly("a", "counted").await;
     model.reach(first, SOON).await.expect("reached");
@@ -414,14 +428,14 @@ async fn a_burst_is_stored_together_and_the_first_of_it_at_once() {
     assert_eq!(told.last().map(|(_, _, after)| *after), Some(31));
 }
 
-/// Also if they are stored together with events that change nothing: whoever has
-/// seen those has not seen half of a change.
+/// This holds even if the changes are stored together with events without a change. A
+/// subscriber at the position of those events has not seen half of a change.
 #[tokio::test(start_paused = true)]
 async fn changes_begin_after_the_events_that_change_nothing() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.settled(&model).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     let events = ["quiet", "quiet", "happened", "quiet", "happened"];
     for (event, from) in events.into_iter().zip([None, None, Some(2), None, Some(4)]) {
         world.happens("a", event).await;
@@ -439,14 +453,15 @@ async fn changes_begin_after_the_events_that_change_nothing() {
     }
 }
 
-/// Whoever has seen them in between, from another server, has to learn of it.
+/// A subscriber that has seen the changes in between, from another server, must learn that they
+/// are gone.
 #[tokio::test(start_paused = true)]
-async fn changes_that_come_to_nothing_are_told_without_documents() {
+async fn changes_that_cancel_out_are_announced_without_documents() {
     let world = World::new().await;
     let model = world.projections.start::<First>();
     world.happens("a", "happened").await;
     world.settled(&model).await;
-    let mut news = model.news().expect("it runs");
+    let mut news = model.news().expect("the projection runs");
     world.happens("a", "same").await;
     world.settled(&model).await;
     match news.try_recv().expect("something has happened") {

@@ -1,5 +1,4 @@
-//! Whoever comes by a wrong link does not learn, from how much there is to do, whether
-//! there is such a list.
+//! A refused caller with a wrong link cannot learn from the number of reads that a list exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -17,7 +16,7 @@ use uuid::Uuid;
 
 use crate::support::{handler_with, memory_bus, memory_store};
 
-/// Counts what is read of aggregates: streams, and snapshots.
+/// Counts the reads of streams and snapshots.
 #[derive(Debug)]
 struct Counted {
     events: Arc<MemoryEventStore>,
@@ -82,7 +81,7 @@ fn id(number: u128) -> ListId {
     Uuid::from_u128(number).into()
 }
 
-/// A list of somebody's, with as many links as there may be.
+/// A list with an owner, and with the maximum number of links.
 async fn create(store: &Arc<MemoryEventStore>, list: ListId) {
     let owner = Some(Principal::Guest(Uuid::from_u128(1).into()));
     let name = "Groceries".parse().expect("valid");
@@ -96,12 +95,12 @@ async fn create(store: &Arc<MemoryEventStore>, list: ListId) {
         handler
             .execute::<ListState>(&list, &command, &CommandContext::default())
             .await
-            .expect("carried out");
+            .expect("accepted");
     }
 }
 
 #[tokio::test]
-async fn wrong_link_takes_as_many_reads_whether_there_is_a_list_or_not() {
+async fn wrong_link_takes_equal_reads_for_existing_and_missing_lists() {
     let store = memory_store();
     create(&store, id(1)).await;
     let counted = Arc::new(Counted {
@@ -120,7 +119,7 @@ async fn wrong_link_takes_as_many_reads_whether_there_is_a_list_or_not() {
         let before = counted.reads();
         let caller = Caller::anonymous().by_link(Some(links.presented(wrong)));
         let permit = gates.permit(list, caller, Access::Read).await;
-        assert!(permit.expect("it can be read").is_none());
+        assert!(permit.expect("the list can be read").is_none());
         let after = counted.reads();
         (after.0 - before.0, after.1 - before.1)
     };

@@ -1,4 +1,4 @@
-//! A backup that is restored over the log while it is read.
+//! A backup that is restored over the log while the log is read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::support::{
     SOON, TallyProjection, TestStore, World, append, count, memory_bus, memory_store,
 };
 
-/// Logs of the same events up to a position: the first goes on to its length, and the
-/// other to its own, with other events.
+/// Two logs with the same events up to a position. Behind it, each has events of its own, up to
+/// its own length.
 async fn histories(
     common: usize,
     length: usize,
@@ -34,7 +34,7 @@ async fn histories(
     (first, other)
 }
 
-/// Appends to one log what another one has.
+/// Appends the events of one log to another.
 async fn copy(from: &MemoryEventStore, to: &MemoryEventStore) {
     for event in from
         .load_after(Position::START, 10_000)
@@ -54,7 +54,7 @@ async fn copy(from: &MemoryEventStore, to: &MemoryEventStore) {
 
 #[tokio::test(start_paused = true)]
 async fn feed_ends_when_it_notices_another_history() {
-    // Shorter, as long with other events, longer, and empty.
+    // The other log is shorter, equally long with other events, longer, or empty.
     for (common, other_length) in [(5, 5), (5, 10), (5, 13), (0, 0), (0, 10)] {
         let (first, other) = histories(common, 10, other_length).await;
         let store = Arc::new(TestStore::counting(first.clone()));
@@ -106,7 +106,7 @@ async fn feed_goes_on_while_the_log_only_grows() {
 }
 
 #[tokio::test]
-async fn subscriber_behind_hears_nothing_of_another_history() {
+async fn subscriber_behind_gets_no_event_of_another_history() {
     let (first, other) = histories(5, 100, 100).await;
     let store = Arc::new(TestStore::counting(first));
     let feed = EventFeed::start(store.clone(), &*memory_bus(), HINTS_ONLY)
@@ -114,11 +114,11 @@ async fn subscriber_behind_hears_nothing_of_another_history() {
         .expect("started");
     let mut events = feed.subscribe(Position::START);
     expect(&mut events, 1..=7).await;
-    // The feed does not look, as nothing hints at anything.
+    // The feed does not read the log, because there is no hint.
     store.restore(other);
     let mut heard = Vec::new();
     let error = loop {
-        match events.next().await.expect("it goes on") {
+        match events.next().await.expect("the stream continues") {
             Ok(event) => heard.push(event.place()),
             Err(error) => break error,
         }
@@ -132,7 +132,7 @@ async fn subscriber_behind_hears_nothing_of_another_history() {
 }
 
 #[tokio::test]
-async fn subscriber_with_a_place_of_another_history_hears_nothing() {
+async fn subscriber_with_a_place_of_another_history_gets_no_event() {
     let bus = memory_bus();
     let store = memory_store();
     let feed = EventFeed::start(store.clone(), &*bus, HINTS_ONLY)
@@ -142,7 +142,7 @@ async fn subscriber_with_a_place_of_another_history_hears_nothing() {
     hint(&*bus, appended).await;
     feed.reached(appended).await;
     let elsewhere = LogPlace::of(Position::new(3), Uuid::from_u128(1));
-    // Events 1 to 6 are in memory; those of a longer log have to be read.
+    // Events 1 to 6 are in memory; those of a longer log must be read from the store.
     for more in [0, 20] {
         let appended = append(&*store, more + 1).await;
         hint(&*bus, appended).await;
@@ -209,7 +209,7 @@ async fn place_is_resolved_by_its_mark() {
 }
 
 #[tokio::test]
-async fn event_that_is_damaged_is_taken_for_the_one_that_it_was() {
+async fn damaged_event_counts_as_the_event_that_it_was() {
     let inner = memory_store();
     append(&*inner, 3).await;
     let log = inner.load_after(Position::START, 10).await.expect("read");
@@ -223,7 +223,7 @@ async fn event_that_is_damaged_is_taken_for_the_one_that_it_was() {
 
 type Tallies = TallyProjection<1>;
 
-/// A live read model of three events, and the world that it was made in.
+/// A world with a live read model of three events, and a stopped feed.
 async fn world_with_a_read_model() -> World {
     let world = World::new().await;
     let model = world.projections.start::<Tallies>();
@@ -240,8 +240,9 @@ async fn world_with_a_read_model() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn read_model_of_another_history_is_given_up_and_built_again() {
-    // What is restored is shorter, as long, or longer than what the read model saw.
+async fn read_model_of_another_history_is_discarded_and_rebuilt() {
+    // The restored log is shorter, equally long, or longer than the log that the read model
+    // saw.
     for length in [0, 1, 3, 5] {
         let before = world_with_a_read_model().await;
         let former = before.builds::<Tallies>().await.remove(0);
@@ -249,7 +250,7 @@ async fn read_model_of_another_history_is_given_up_and_built_again() {
         append(&*other, length).await;
         let world = before.on_another_log(other).await;
         let model = world.projections.start::<Tallies>();
-        // Whoever asks meanwhile is told nothing of what was never there.
+        // A query meanwhile must not return documents of the old history.
         if let Ok(found) = model.find(vec!["a".to_owned()], None).await {
             assert!(found.keyed.is_empty(), "{length}: {found:?}");
         }
@@ -265,7 +266,7 @@ async fn read_model_of_another_history_is_given_up_and_built_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn read_model_without_a_mark_is_believed_once_and_given_one() {
+async fn read_model_without_a_mark_is_trusted_once_and_gets_one() {
     let before = world_with_a_read_model().await;
     let build = before.builds::<Tallies>().await.remove(0);
     let unmarked = LogPlace::unmarked(build.checkpoint.position);
@@ -279,18 +280,21 @@ async fn read_model_without_a_mark_is_believed_once_and_given_one() {
         .store
         .commit(batch)
         .await
-        .expect("as it was before there were marks");
+        .expect("the checkpoint has no mark, as in older versions");
     let world = before.again().await;
     let model = world.projections.start::<Tallies>();
     world.settled(&model).await;
     assert_eq!(count(&model, "a").await, 3);
     let builds = world.builds::<Tallies>().await;
     assert_eq!((builds.len(), builds[0].id), (1, build.id));
-    assert_eq!(builds[0].checkpoint, build.checkpoint, "it has its mark");
+    assert_eq!(
+        builds[0].checkpoint, build.checkpoint,
+        "the checkpoint has its mark"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn build_of_another_history_is_not_gone_on_with() {
+async fn build_of_another_history_is_not_continued() {
     let world = World::new().await;
     world.happens("a", "happened").await;
     let build = world.store.begin("tally", 1).await.expect("begun");
@@ -305,5 +309,5 @@ async fn build_of_another_history_is_not_gone_on_with() {
     timeout(SOON, world.settled(&model)).await.expect("built");
     assert_eq!(count(&model, "a").await, 1);
     let gone = world.store.update(build.id, BuildUpdate::Retry).await;
-    gone.expect_err("it has ended");
+    gone.expect_err("the build has ended");
 }

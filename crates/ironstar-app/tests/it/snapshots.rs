@@ -11,7 +11,7 @@ use crate::support::{BrokenSnapshots, TestStore, handler_with, memory_store};
 
 const ID: TodoId = TodoId::new(Uuid::from_u128(7));
 
-/// More than a snapshot is made of.
+/// More events than the interval between two snapshots.
 const LENGTH: u64 = 700;
 
 fn stream() -> StreamId {
@@ -31,7 +31,7 @@ async fn execute(commands: &CommandHandler, command: TodoCommand) -> Option<Sequ
         .sequence
 }
 
-/// A todo with a long history, whose handler is gone.
+/// A todo with a long history, without its first handler.
 async fn long_stream(snapshots: &Arc<MemorySnapshotStore>) -> Arc<MemoryEventStore> {
     let store = memory_store();
     let commands = handler_with(store.clone(), snapshots.clone());
@@ -50,7 +50,7 @@ async fn long_stream(snapshots: &Arc<MemorySnapshotStore>) -> Arc<MemoryEventSto
     store
 }
 
-/// The snapshot of the stream, once there is one of this sequence.
+/// The snapshot of the stream, once it has this sequence.
 async fn saved(snapshots: &dyn SnapshotStore, sequence: u64) -> Snapshot {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     loop {
@@ -64,7 +64,7 @@ async fn saved(snapshots: &dyn SnapshotStore, sequence: u64) -> Snapshot {
 }
 
 #[tokio::test]
-async fn a_long_stream_is_read_from_its_snapshot() {
+async fn long_stream_is_read_from_its_snapshot() {
     let snapshots = Arc::new(MemorySnapshotStore::new());
     let store = long_stream(&snapshots).await;
     let snapshot = saved(&*snapshots, 639).await;
@@ -85,22 +85,22 @@ async fn a_long_stream_is_read_from_its_snapshot() {
     );
 }
 
-/// A handler that believes the snapshot takes the todo for gone.
+/// Expects that a handler uses the snapshot, and so believes that the todo is deleted.
 async fn expect_to_mislead(
     store: &Arc<MemoryEventStore>,
     snapshots: &Arc<MemorySnapshotStore>,
     snapshot: Snapshot,
 ) {
     let state: Result<TodoState, _> = serde_json::from_str(snapshot.state.as_str());
-    assert!(state.is_ok(), "it is a state: {state:?}");
+    assert!(state.is_ok(), "the snapshot has a state: {state:?}");
     snapshots.save_snapshot(snapshot).await.expect("saved");
     let commands = handler_with(store.clone(), snapshots.clone());
-    // Nothing of the history before the snapshot is read, and what comes after it does
-    // not bring a todo back.
+    // The handler reads no events before the snapshot, and the events after it do not restore
+    // the todo.
     let context = CommandContext::default();
     let rename = rename(LENGTH - 1);
     let refused = commands.execute::<TodoState>(&ID, &rename, &context);
-    let refused = refused.await.expect_err("it is taken for gone");
+    let refused = refused.await.expect_err("the todo counts as deleted");
     assert!(
         matches!(refused, CommandError::Refused(TodoError::NotFound)),
         "{refused}"
@@ -108,11 +108,12 @@ async fn expect_to_mislead(
 }
 
 #[tokio::test]
-async fn a_snapshot_that_does_not_fit_is_not_used() {
+async fn invalid_snapshot_is_not_used() {
     let snapshots = Arc::new(MemorySnapshotStore::new());
     let store = long_stream(&snapshots).await;
     let fitting = saved(&*snapshots, 639).await;
-    // Each says that the todo is gone, which would refuse the command.
+    // Each of these snapshots says that the todo is deleted, so its use would refuse the
+    // command.
     let deleted = TodoState::Deleted {
         list: ListId::SHARED,
     };
@@ -120,7 +121,7 @@ async fn a_snapshot_that_does_not_fit_is_not_used() {
         state: Payload::of(&deleted).expect("JSON"),
         ..fitting.clone()
     };
-    // It misleads where nothing but its state is wrong.
+    // A snapshot in which only the state is wrong does mislead.
     expect_to_mislead(&store, &snapshots, misleading.clone()).await;
     let not_a_state = Payload::from_text(r#"{"state":"gone"}"#.to_owned()).expect("JSON");
     let unfit = [
@@ -149,13 +150,13 @@ async fn a_snapshot_that_does_not_fit_is_not_used() {
         let unchanged = execute(&commands, rename(LENGTH - 1)).await;
         assert_eq!(unchanged, Some(Sequence::new(LENGTH - 1)), "{unfit:?}");
         assert!(counting.streamed() >= LENGTH, "{unfit:?}");
-        // What was read again is kept again.
+        // The events that were read again make a new snapshot.
         saved(&*snapshots, LENGTH - 1).await;
     }
 }
 
 #[tokio::test]
-async fn commands_go_on_without_snapshots() {
+async fn commands_run_without_snapshots() {
     let store = long_stream(&Arc::new(MemorySnapshotStore::new())).await;
     let commands = handler_with(store, Arc::new(BrokenSnapshots));
     let unchanged = execute(&commands, rename(LENGTH - 1)).await;
@@ -168,7 +169,7 @@ async fn snapshot_of_another_history_is_not_used() {
     let store = long_stream(&snapshots).await;
     let fitting = saved(&*snapshots, 639).await;
     assert!(fitting.mark.is_some());
-    // The event at its position and sequence is another one, or not known.
+    // The mark is missing, or belongs to another event.
     for mark in [None, Some(Mark::of(Uuid::from_u128(1)))] {
         let unfit = Snapshot {
             mark,

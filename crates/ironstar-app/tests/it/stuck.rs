@@ -1,4 +1,4 @@
-//! Events that a projection cannot digest.
+//! Events that a projection cannot fold.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -21,23 +21,23 @@ use crate::support::{SOON, TallyProjection, World, count, cure, handler};
 type Fragile = TallyProjection<1>;
 type Robust = TallyProjection<1, true>;
 
-/// The failure of the live build, once it was tried so often.
+/// The failure of the live build, after this many attempts.
 async fn failure(world: &World, attempts: u32) -> Failure {
     let has_failed = |failure: &Failure| failure.attempts >= attempts;
     let builds = world
         .builds_when::<Fragile>(|builds| builds[0].failure.as_ref().is_some_and(has_failed))
         .await;
-    builds[0].failure.clone().expect("it has failed")
+    builds[0].failure.clone().expect("the build has failed")
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stops_and_says_where_and_the_others_go_on() {
+async fn projection_stops_and_names_the_event_while_others_continue() {
     let world = World::new().await;
     let fragile = world.projections.start::<Fragile>();
     let robust = world.projections.start::<Robust>();
     world.settled(&fragile).await;
     world.happens("a", "happened").await;
-    // What changes nothing is stored, too, before it stops.
+    // The checkpoint moves past an event without a change, too, before the projection stops.
     let before = world.happens("b", "quiet").await;
     let poison = world.happens("a", "poison").await;
     world.happens("a", "happened").await;
@@ -46,7 +46,7 @@ async fn it_stops_and_says_where_and_the_others_go_on() {
         (failure.position, &*failure.event_type, &*failure.reason),
         (poison, "poison", "it is poison")
     );
-    assert_eq!(count(&fragile, "a").await, 1, "what is before it is there");
+    assert_eq!(count(&fragile, "a").await, 1, "earlier events are folded");
     let build = &world.builds::<Fragile>().await[0];
     assert_eq!(
         (build.state, build.checkpoint.position),
@@ -58,7 +58,7 @@ async fn it_stops_and_says_where_and_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_what_will_not_come() {
+async fn reach_fails_at_once_while_a_projection_is_stuck() {
     let world = World::new().await;
     let model = world.projections.start::<Fragile>();
     world.settled(&model).await;
@@ -74,18 +74,21 @@ async fn nobody_waits_for_what_will_not_come() {
         }
     );
     assert!(waiting.elapsed() < SOON, "{:?}", waiting.elapsed());
-    // While it tries again and again, it answers at once.
+    // While the projection is tried again and again, the answer comes at once.
     for _ in 0..400 {
         let asked = Instant::now();
         model.reach(poison, SOON).await.expect_err("stuck");
         assert_eq!(asked.elapsed(), Duration::ZERO);
         tokio::time::sleep(Duration::from_millis(499)).await;
     }
-    model.reach(actual, SOON).await.expect("it has got there");
+    model
+        .reach(actual, SOON)
+        .await
+        .expect("the model has reached the position");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_tries_again_later_and_later() {
+async fn projection_is_tried_again_after_longer_and_longer_pauses() {
     let world = World::new().await;
     let model = world.projections.start::<Fragile>();
     world.settled(&model).await;
@@ -109,7 +112,7 @@ async fn it_tries_again_later_and_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_decision_it_is_tried_at_once() {
+async fn projection_is_tried_at_once_after_a_decision() {
     let world = World::new().await;
     let model = world.projections.start::<Fragile>();
     world.settled(&model).await;
@@ -140,14 +143,18 @@ async fn after_a_decision_it_is_tried_at_once() {
         "{:?}",
         decided.elapsed()
     );
-    assert_eq!(count(&model, "a").await, 2, "all but what was left out");
+    assert_eq!(
+        count(&model, "a").await,
+        2,
+        "all events but the skipped one"
+    );
     let build = &world.builds::<Fragile>().await[0];
     assert_eq!((&build.failure, build.skipped.len()), (&None, 1));
 }
 
-/// Otherwise it would be stuck, and wait, at an event that it need not look at.
+/// Otherwise the projection would be stuck, and wait, at an event that was skipped.
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_is_late_is_not_in_the_way_of_a_decision() {
+async fn late_failure_does_not_override_a_decision() {
     let world = World::new().await;
     let model = world.projections.start::<Fragile>();
     world.settled(&model).await;
@@ -168,7 +175,7 @@ async fn a_failure_that_is_late_is_not_in_the_way_of_a_decision() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_left_out_stays_out_after_a_restart() {
+async fn skipped_event_stays_skipped_after_a_restart() {
     let world = World::new().await;
     let model = world.projections.start::<Fragile>();
     world.settled(&model).await;
@@ -189,7 +196,7 @@ async fn what_was_left_out_stays_out_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_build_can_be_stuck_too() {
+async fn first_build_can_be_stuck_too() {
     let world = World::new().await;
     world.happens("a", "happened").await;
     let poison = world.happens("a", "poison").await;
@@ -226,7 +233,7 @@ async fn the_first_build_can_be_stuck_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_event_is_in_the_way_until_it_is_left_out() {
+async fn damaged_event_stops_a_projection_until_it_is_skipped() {
     let world = World::new().await;
     let model = world.projections.start::<Fragile>();
     world.happens("a", "happened").await;
@@ -250,8 +257,8 @@ async fn a_damaged_event_is_in_the_way_until_it_is_left_out() {
         .await;
     later.settled(&model).await;
     assert_eq!(count(&model, "a").await, 2);
-    // Another read model meets it again, and does not take the place of this
-    // one before somebody has decided anew.
+    // A rebuild stops at the event again, and does not become live before an operator has
+    // decided again.
     let rebuilt = later.store.begin("tally", 1).await.expect("begun");
     let builds = later
         .builds_when::<Fragile>(|builds| builds.iter().any(|build| build.failure.is_some()))
@@ -266,7 +273,7 @@ async fn a_damaged_event_is_in_the_way_until_it_is_left_out() {
     assert_eq!(count(&model, "a").await, 2);
 }
 
-/// A todo's event that nobody can read.
+/// Appends an unreadable event of a todo.
 async fn paint(world: &World, todo: TodoId) {
     let event = NewEvent {
         event_type: "painted".to_owned(),
@@ -280,7 +287,7 @@ async fn paint(world: &World, todo: TodoId) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn commands_on_a_damaged_stream_are_refused_and_others_are_not() {
+async fn only_commands_on_a_damaged_stream_are_refused() {
     let world = World::new().await;
     let todos = world.projections.model::<TodoProjection>();
     let lists = world.projections.model::<ListProjection>();
@@ -296,7 +303,7 @@ async fn commands_on_a_damaged_stream_are_refused_and_others_are_not() {
     let refused = commands
         .execute::<TodoState>(&damaged, &create, &context)
         .await;
-    let refused = refused.expect_err("its history cannot be read");
+    let refused = refused.expect_err("the todo's history cannot be read");
     assert!(matches!(refused, CommandError::Unreadable(_)), "{refused}");
     commands
         .execute::<TodoState>(&other, &create, &context)
@@ -306,7 +313,7 @@ async fn commands_on_a_damaged_stream_are_refused_and_others_are_not() {
     let head = world.events.head().await.expect("read");
     todos.reach(head, SOON).await.expect_err("stuck");
     let builds = world.builds::<TodoProjection>().await;
-    let failure = builds[0].failure.as_ref().expect("it has failed");
+    let failure = builds[0].failure.as_ref().expect("the build has failed");
     assert_eq!(&*failure.event_type, "painted");
     assert!(
         failure.reason.contains("no event of this type"),
@@ -316,7 +323,7 @@ async fn commands_on_a_damaged_stream_are_refused_and_others_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_projection_that_panics_is_stuck_as_one_that_fails() {
+async fn projection_that_panics_is_stuck() {
     let world = World::new().await;
     let model = world.projections.start::<Fragile>();
     world.settled(&model).await;
@@ -328,7 +335,7 @@ async fn a_projection_that_panics_is_stuck_as_one_that_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_build_does_not_end_before_a_damaged_event() {
+async fn first_build_does_not_become_live_before_a_damaged_event() {
     let world = World::new().await;
     world.happens("a", "happened").await;
     let damaged = world.happens("a", "happened").await;

@@ -1,4 +1,4 @@
-//! A log, a bus and projections to test on.
+//! A log, a bus and faulty stores for tests.
 
 mod world;
 
@@ -40,7 +40,7 @@ pub(crate) fn handler_with(
     CommandHandler::new(store, snapshots, memory_bus(), Arc::new(SystemIdSource))
 }
 
-/// Appends events that nobody looks into, without a hint.
+/// Appends events with an unknown type, without a hint.
 pub(crate) async fn append(store: &dyn EventStore, count: usize) -> Position {
     let event = || NewEvent {
         event_type: "happened".to_owned(),
@@ -61,7 +61,7 @@ pub(crate) async fn append(store: &dyn EventStore, count: usize) -> Position {
         .position
 }
 
-/// A guard of an event that there is not.
+/// A guard that requires an event that does not exist.
 pub(crate) fn guard_of_nothing() -> StreamAppend {
     StreamAppend {
         stream: StreamId::new("Test", "1"),
@@ -85,26 +85,26 @@ impl EventBus for SilentBus {
     }
 }
 
-/// What a [`TestStore`] does before each of its first appends.
+/// The append that a [`TestStore`] does before each of its first appends.
 pub(crate) type Meddle = fn(&StreamId) -> Append;
 
-/// A store that counts what is read, and that can be made to misbehave.
+/// A store that counts reads, and that can be made faulty.
 #[derive(Debug)]
 pub(crate) struct TestStore {
-    /// Another one, once that was restored over the first.
+    /// The current log. A restore replaces it.
     inner: RwLock<Arc<MemoryEventStore>>,
     streamed: AtomicU64,
     hidden: Position,
-    /// One in about so many reads of the log fails; 0 for none.
+    /// On average one of this many reads of the log fails; 0 for none.
     failing: u64,
-    /// What cannot be read.
+    /// The positions of damaged events.
     damaged: Mutex<BTreeSet<Position>>,
     reads: AtomicU64,
     meddle: Option<Meddle>,
     meddlings: AtomicU64,
-    /// Whether no stream can be read.
+    /// True if no stream can be read.
     is_broken: AtomicBool,
-    /// What the next read of a stream waits for, once it has read.
+    /// The next read of a stream waits for this signal before it returns.
     held: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -124,7 +124,7 @@ impl TestStore {
         }
     }
 
-    /// The first event never shows in the log.
+    /// A store whose log misses the first event.
     pub(crate) fn with_a_gap(inner: Arc<MemoryEventStore>) -> Self {
         Self {
             hidden: Position::new(1),
@@ -132,7 +132,7 @@ impl TestStore {
         }
     }
 
-    /// One in about so many reads of the log fails.
+    /// A store with a failure in one of about `one_in` reads of the log.
     pub(crate) fn failing(inner: Arc<MemoryEventStore>, one_in: u64) -> Self {
         Self {
             failing: one_in,
@@ -140,35 +140,35 @@ impl TestStore {
         }
     }
 
-    /// The log is another one from now on.
+    /// Replaces the log.
     pub(crate) fn restore(&self, other: Arc<MemoryEventStore>) {
-        *self.inner.write().expect("nobody has panicked") = other;
+        *self.inner.write().expect("the lock is not poisoned") = other;
     }
 
     fn inner(&self) -> Arc<MemoryEventStore> {
-        Arc::clone(&self.inner.read().expect("nobody has panicked"))
+        Arc::clone(&self.inner.read().expect("the lock is not poisoned"))
     }
 
-    /// The events at these positions, and no others, cannot be read from now on.
+    /// Damages the events at these positions, and repairs all others.
     pub(crate) fn damage(&self, positions: impl IntoIterator<Item = Position>) {
-        let mut damaged = self.damaged.lock().expect("nobody has panicked");
+        let mut damaged = self.damaged.lock().expect("the lock is not poisoned");
         *damaged = positions.into_iter().collect();
     }
 
-    /// No stream can be read from now on, or all can be again.
+    /// Makes all streams unreadable, or readable again.
     pub(crate) fn break_streams(&self, is_broken: bool) {
         self.is_broken.store(is_broken, SeqCst);
     }
 
-    /// Whoever reads a stream next gets what there is then, but not before this is
-    /// dropped.
+    /// Holds back the next read of a stream. It returns the events of that moment, but only
+    /// after the returned sender is dropped.
     pub(crate) fn hold_next_read(&self) -> oneshot::Sender<()> {
         let (holder, held) = oneshot::channel();
-        *self.held.lock().expect("nobody has panicked") = Some(held);
+        *self.held.lock().expect("the lock is not poisoned") = Some(held);
         holder
     }
 
-    /// Somebody else gets in first, a number of times.
+    /// A store on which another caller appends first, this many times.
     pub(crate) fn meddled(inner: Arc<MemoryEventStore>, times: u64, meddle: Meddle) -> Self {
         Self {
             meddle: Some(meddle),
@@ -177,13 +177,13 @@ impl TestStore {
         }
     }
 
-    /// How often the log has been read.
+    /// The number of reads of the log.
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(SeqCst)
     }
 
-    /// How many events of streams were asked for and found, or asked for in
-    /// vain.
+    /// The number of events that were read from streams. A read that finds nothing counts as
+    /// one.
     pub(crate) fn streamed(&self) -> u64 {
         self.streamed.load(SeqCst)
     }
@@ -215,12 +215,12 @@ impl EventStore for TestStore {
             return Err(StoreError::unavailable("broken"));
         }
         let page = self.inner().load_stream(stream, after, limit).await?;
-        let held = self.held.lock().expect("nobody has panicked").take();
+        let held = self.held.lock().expect("the lock is not poisoned").take();
         if let Some(held) = held {
-            // It ends when its holder does.
+            // The read ends when its holder does.
             let _ = held.await;
         }
-        // Others may get in between.
+        // Other tasks may run in between.
         tokio::task::yield_now().await;
         self.streamed.fetch_add(page.len().max(1) as u64, SeqCst);
         Ok(page)
@@ -237,7 +237,7 @@ impl EventStore for TestStore {
         }
         let after = position.max(self.hidden);
         let mut page = self.inner().load_after(after, limit).await?;
-        let damaged = self.damaged.lock().expect("nobody has panicked");
+        let damaged = self.damaged.lock().expect("the lock is not poisoned");
         let is_damaged = |event: &Envelope| damaged.contains(&event.position);
         match page.iter().position(is_damaged) {
             None => {}
@@ -257,12 +257,12 @@ impl EventStore for TestStore {
     }
 }
 
-/// Numbers without a rhythm: Knuth's multiplicative hash.
+/// Numbers without a pattern: Knuth's multiplicative hash.
 fn scattered(number: u64) -> u64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
-/// A snapshot store that is broken.
+/// A snapshot store that always fails.
 #[derive(Debug)]
 pub(crate) struct BrokenSnapshots;
 

@@ -1,4 +1,4 @@
-//! Who signs in is one user, however often and from wherever.
+//! An identity belongs to one user, for any number of sign-ins on any node.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ async fn sign_in(users: &UserService, subject: &str, login: &str) -> UserId {
 }
 
 #[tokio::test]
-async fn an_identity_is_one_user_however_many_sign_in_at_once() {
+async fn identity_belongs_to_one_user_after_concurrent_sign_ins() {
     let store = memory_store();
-    // Each as on a node of its own, which knows nothing of the others.
+    // Each sign-in runs on its own node, without the states of the others.
     let node = || UserService::new(handler(Arc::new(TestStore::counting(store.clone()))));
     let nodes: Vec<UserService> = std::iter::repeat_with(node).take(16).collect();
     let users = join_all(nodes.iter().map(|users| sign_in(users, "1", "ada"))).await;
@@ -59,7 +59,7 @@ async fn an_identity_is_one_user_however_many_sign_in_at_once() {
 }
 
 #[tokio::test]
-async fn another_identity_is_another_user_and_a_new_name_is_kept() {
+async fn other_identity_is_another_user_and_a_new_name_is_stored() {
     let store = memory_store();
     let users = UserService::new(handler(store.clone()));
     let ada = sign_in(&users, "1", "ada").await;
@@ -80,7 +80,7 @@ async fn another_identity_is_another_user_and_a_new_name_is_kept() {
         UserEvent::SignedIn,
     ]);
     assert_eq!(seen.expect("read").state, expected);
-    // What else must not have changed is nothing that a second try could mend.
+    // The conflict of another stream is not solved by a second try.
     let stale = CommandContext {
         also: vec![guard_of_nothing()],
         ..CommandContext::default()

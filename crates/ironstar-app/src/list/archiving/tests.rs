@@ -11,7 +11,7 @@ fn id() -> ListId {
     Uuid::from_u128(7).into()
 }
 
-/// So many seconds after the beginning.
+/// The time this many seconds after the start.
 fn at(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds)
 }
@@ -42,7 +42,7 @@ fn added(number: u128) -> Happened {
     todo(number, TodoEvent::Created { text, list: id() })
 }
 
-/// The list, when its last event has this sequence.
+/// The list, if its last event has this sequence.
 fn list_at(sequence: u64) -> ListAt {
     ListAt {
         list: id(),
@@ -58,8 +58,7 @@ fn restore(sequence: u64) -> ListStep {
     ListStep::Restore(list_at(sequence))
 }
 
-/// A list with one todo, which was completed in the third event, after ten
-/// seconds.
+/// A list with one todo. The third event completed the todo, after ten seconds.
 fn done() -> Plan<ArchiveDoneLists> {
     given([
         created(),
@@ -77,7 +76,7 @@ fn archived_because_of(position: u64) -> Happened {
 }
 
 #[test]
-fn a_list_waits_once_all_its_todos_are_completed() {
+fn list_waits_once_all_its_todos_are_completed() {
     given([created(), added(1), added(2)])
         .process::<ArchiveDoneLists>()
         .then_nothing()
@@ -91,7 +90,7 @@ fn a_list_waits_once_all_its_todos_are_completed() {
 }
 
 #[test]
-fn whatever_happens_to_it_it_waits_from_then_on() {
+fn each_event_of_a_done_list_restarts_its_timer() {
     let text = "Buy bread".parse().expect("a text");
     done()
         .and([todo(1, TodoEvent::Renamed { text }).at(at(20))])
@@ -106,7 +105,7 @@ fn whatever_happens_to_it_it_waits_from_then_on() {
 }
 
 #[test]
-fn what_is_not_done_does_not_wait() {
+fn list_that_is_not_done_does_not_wait() {
     done().and([todo(1, TodoEvent::Reopened)]).then_nothing();
     done().and([added(2)]).then_nothing();
     // A list without todos may be about to get some.
@@ -115,7 +114,7 @@ fn what_is_not_done_does_not_wait() {
 }
 
 #[test]
-fn a_list_that_is_restored_waits_anew() {
+fn restored_list_waits_again() {
     done()
         .and([list(ListEvent::Archived)])
         .then_nothing()
@@ -125,7 +124,7 @@ fn a_list_that_is_restored_waits_anew() {
 }
 
 #[test]
-fn a_list_that_was_archived_in_time_stays_so() {
+fn list_that_was_archived_in_time_stays_archived() {
     done()
         .and([archived_because_of(3)])
         .and_due()
@@ -133,8 +132,8 @@ fn a_list_that_was_archived_in_time_stays_so() {
 }
 
 #[test]
-fn a_list_that_was_not_done_any_more_when_it_was_archived_is_restored() {
-    // What was done for the third event did not know of the fourth.
+fn list_that_was_not_done_when_it_was_archived_is_restored() {
+    // The step of the third event was decided without the fourth event.
     for touched in [
         added(2),
         todo(1, TodoEvent::Reopened),
@@ -150,7 +149,7 @@ fn a_list_that_was_not_done_any_more_when_it_was_archived_is_restored() {
 }
 
 #[test]
-fn a_list_that_was_still_done_stays_archived() {
+fn list_that_was_still_done_stays_archived() {
     let text = "Buy bread".parse().expect("a text");
     done()
         .and([todo(1, TodoEvent::Renamed { text }), archived_because_of(3)])
@@ -158,7 +157,7 @@ fn a_list_that_was_still_done_stays_archived() {
 }
 
 #[test]
-fn a_list_that_others_archive_stays_so() {
+fn list_that_others_archive_stays_archived() {
     let other = StepId::new("other", 3, 0).expect("an id");
     for archived in [
         list(ListEvent::Archived),
@@ -171,7 +170,7 @@ fn a_list_that_others_archive_stays_so() {
 }
 
 #[test]
-fn the_shared_list_never_waits() {
+fn shared_list_never_waits() {
     let text = "Buy milk".parse().expect("a text");
     let todo = |event| happened::<TodoState>(TodoId::from(Uuid::from_u128(1)), event);
     let plan = given([
@@ -187,7 +186,7 @@ fn the_shared_list_never_waits() {
 }
 
 #[test]
-fn it_keeps_count() {
+fn process_manager_counts_the_todos_of_a_list() {
     let plan = done().and([added(2), added(3), todo(3, TodoEvent::Completed)]);
     let progress = |active, completed, waits| {
         Some(Archiving::List(ListProgress {
@@ -207,7 +206,7 @@ fn it_keeps_count() {
 }
 
 #[test]
-fn an_event_that_cannot_be_read_stops_it() {
+fn unreadable_event_stops_the_process_manager() {
     let painted = stored::<ListState>(id(), "painted", 1, "{}");
     given([created(), painted])
         .process::<ArchiveDoneLists>()
@@ -215,10 +214,10 @@ fn an_event_that_cannot_be_read_stops_it() {
 }
 
 proptest! {
-    /// Whatever happens, and in whatever order: at most one thing waits, and it
-    /// does if and only if the list is done.
+    /// For any events in any order: at most one timer is set, and a timer is set if and only if
+    /// the list is done.
     #[test]
-    fn a_list_waits_if_and_only_if_it_is_done(
+    fn list_waits_if_and_only_if_it_is_done(
         choices in prop::collection::vec((0_u8..6, 1_u128..4), 0..30),
     ) {
         let mut todos = std::collections::BTreeMap::new();

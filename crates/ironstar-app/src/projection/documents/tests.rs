@@ -23,7 +23,7 @@ fn before_and_after(documents: &Documents<u32>, key: &str) -> Option<(Option<u32
 }
 
 #[test]
-fn in_a_new_read_model_there_is_nothing_to_load() {
+fn new_read_model_has_nothing_to_load() {
     let mut documents = documents(2, true);
     assert_eq!(documents.get("a").expect("known"), None);
     documents.put("a", 1).expect("known");
@@ -34,11 +34,11 @@ fn in_a_new_read_model_there_is_nothing_to_load() {
 }
 
 #[test]
-fn what_is_not_in_memory_has_to_be_loaded_before_it_is_read_or_changed() {
+fn document_is_loaded_before_it_is_read_or_changed() {
     let mut documents = documents(2, false);
     assert!(is_missed(&mut documents, "a"));
-    documents.put("a", 1).expect_err("it may be there");
-    documents.remove("a").expect_err("it may be there");
+    documents.put("a", 1).expect_err("the document may exist");
+    documents.remove("a").expect_err("the document may exist");
     documents.keep_edits();
     assert!(documents.changed().is_empty());
     documents.load("a".to_owned(), None);
@@ -48,7 +48,7 @@ fn what_is_not_in_memory_has_to_be_loaded_before_it_is_read_or_changed() {
 }
 
 #[test]
-fn what_was_pushed_out_has_to_be_loaded_again() {
+fn evicted_document_is_loaded_again() {
     let mut documents = documents(2, true);
     for (key, number) in [("a", 1), ("b", 2), ("c", 3)] {
         documents.put(key, number).expect("known");
@@ -60,12 +60,12 @@ fn what_was_pushed_out_has_to_be_loaded_again() {
     assert_eq!(kept.iter().filter(|kept| **kept).count(), 2);
     assert!(
         is_missed(&mut documents, "d"),
-        "it may be one that was pushed out"
+        "the document may have been evicted"
     );
 }
 
 #[test]
-fn what_was_removed_takes_no_room_in_a_complete_read_model() {
+fn removed_document_takes_no_room_in_a_complete_read_model() {
     let mut documents = documents(1, true);
     for key in ["a", "b", "c"] {
         documents.put(key, 1).expect("known");
@@ -78,9 +78,9 @@ fn what_was_removed_takes_no_room_in_a_complete_read_model() {
     assert_eq!(documents.get("a").expect("known"), None);
 }
 
-/// Otherwise it would be loaded, and pushed out by the next, for ever.
+/// Otherwise each document would be loaded and then evicted by the next, for ever.
 #[test]
-fn an_event_may_need_more_documents_than_there_is_room_for() {
+fn event_may_need_more_documents_than_there_is_room_for() {
     let mut documents = documents(1, false);
     let keys = ["a", "b", "c"];
     for (number, key) in keys.into_iter().enumerate() {
@@ -89,15 +89,19 @@ fn an_event_may_need_more_documents_than_there_is_room_for() {
         documents.load(key.to_owned(), Some(number as u32));
     }
     for key in keys {
-        documents.get(key).expect("they are all there");
+        documents.get(key).expect("all documents are in memory");
     }
     documents.keep_edits();
     let kept = keys.map(|key| !is_missed(&mut documents, key));
-    assert_eq!(kept, [false, false, true], "the one that was used last");
+    assert_eq!(
+        kept,
+        [false, false, true],
+        "only the most recently used document stays"
+    );
 }
 
 #[test]
-fn what_was_undone_has_never_been() {
+fn undone_edits_leave_no_trace() {
     let mut documents = documents(2, false);
     documents.load("a".to_owned(), Some(1));
     documents.put("a", 2).expect("loaded");
@@ -110,7 +114,7 @@ fn what_was_undone_has_never_been() {
 }
 
 #[test]
-fn a_change_is_from_what_is_stored_to_what_will_be() {
+fn change_holds_the_stored_and_the_new_document() {
     let mut documents = documents(2, false);
     documents.load("a".to_owned(), Some(1));
     documents.load("b".to_owned(), None);
@@ -139,7 +143,7 @@ enum Step {
     Read,
 }
 
-/// An event: what it does to documents, and whether it fails in the end.
+/// The edits of an event, and true if it fails in the end.
 type Event = (Vec<(u8, Step)>, bool);
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -170,8 +174,7 @@ fn step(
     }
 }
 
-/// Folds an event, and loads what it misses. Returns what it makes of the
-/// documents.
+/// Folds an event, and loads missing documents. Returns the documents after the event.
 fn fold(
     documents: &mut Documents<u32>,
     stored: &BTreeMap<String, u32>,
@@ -208,9 +211,9 @@ fn fold(
 }
 
 proptest! {
-    /// However little room there is, documents are as a map would be.
+    /// With any number of documents in memory, the result is the same as with a map.
     #[test]
-    fn room_makes_no_difference(
+    fn memory_size_does_not_change_the_documents(
         most in 1..4_usize,
         is_new: bool,
         batches in prop::collection::vec(prop::collection::vec(any_event(), 1..6), 1..12),

@@ -8,8 +8,8 @@ use crate::process::{ProcessManager, Reaction, State};
 use crate::projection::FoldError;
 use crate::test_kit::{Happened, Plan, given, happened, stored};
 
-/// Asks for a number for every event, waits after a rename, and forgets it when
-/// the list is archived.
+/// Asks for a number after every event, waits after a rename, and cancels the timer when the
+/// list is archived.
 #[derive(Debug)]
 struct Counting;
 
@@ -55,12 +55,12 @@ fn one() -> Plan<Counting> {
 }
 
 fn failure_of(check: fn()) -> String {
-    let panic = catch_unwind(check).expect_err("the check has to fail");
+    let panic = catch_unwind(check).expect_err("the check must fail");
     *panic.downcast::<String>().expect("a panic with a text")
 }
 
 #[test]
-fn steps_are_there_until_they_are_over() {
+fn steps_exist_until_they_are_over() {
     let plan = one()
         .then_asks(["say 1".to_owned()])
         .then_waits([late(1)])
@@ -77,7 +77,7 @@ fn steps_are_there_until_they_are_over() {
 }
 
 #[test]
-fn a_step_is_named_by_the_event_and_its_number() {
+fn step_id_names_the_event_and_the_number() {
     let plan = one();
     let step = plan.steps().into_iter().map(|(id, _)| id.to_string());
     assert!(step.eq(["counting/1.0"]));
@@ -86,7 +86,7 @@ fn a_step_is_named_by_the_event_and_its_number() {
 }
 
 #[test]
-fn what_is_cancelled_does_not_wait() {
+fn cancelled_timer_does_not_wait() {
     one()
         .and_carried_out()
         .and([list(ListEvent::Archived)])
@@ -95,7 +95,7 @@ fn what_is_cancelled_does_not_wait() {
 }
 
 #[test]
-fn a_timer_that_was_set_anew_is_not_over_with_the_one_before() {
+fn timer_that_was_set_again_outlives_the_step_before() {
     let id = one().timers().remove(0).0;
     let over = happened::<StepState>(id, ironstar_domain::StepEvent::CarriedOut);
     one()
@@ -106,14 +106,14 @@ fn a_timer_that_was_set_anew_is_not_over_with_the_one_before() {
 }
 
 #[test]
-fn steps_of_others_are_none_of_its_business() {
+fn process_manager_ignores_steps_of_others() {
     let other = "other/1.0".parse().expect("an id");
     let over = happened::<StepState>(other, ironstar_domain::StepEvent::CarriedOut);
     one().and([over]).then_asks(["say 1".to_owned()]);
 }
 
 #[test]
-fn a_refused_step_is_over_too() {
+fn refused_step_is_over_too() {
     let id = one().steps().remove(0).0;
     let reason = "no".to_owned();
     let refused = happened::<StepState>(id, ironstar_domain::StepEvent::Refused { reason });
@@ -121,7 +121,7 @@ fn a_refused_step_is_over_too() {
 }
 
 #[test]
-fn something_else_is_told_line_by_line() {
+fn failure_shows_other_commands_line_by_line() {
     let told = failure_of(|| {
         one().then_asks(["say 2".to_owned()]);
     });
@@ -139,7 +139,7 @@ fn something_else_is_told_line_by_line() {
 }
 
 #[test]
-fn an_event_that_cannot_be_reacted_to_is_told() {
+fn failure_shows_the_event_without_a_reaction() {
     let stuck = || one().and([list(ListEvent::Restored)]);
     assert_eq!(stuck().then_stuck(2), "not this");
     let told = failure_of(|| {
@@ -155,7 +155,7 @@ fn an_event_that_cannot_be_reacted_to_is_told() {
 }
 
 #[test]
-fn a_step_that_cannot_be_read_stops_it() {
+fn unreadable_step_stops_the_process_manager() {
     let id = "counting/1.0".parse().expect("an id");
     one()
         .and([stored::<StepState>(id, "painted", 1, "{}")])

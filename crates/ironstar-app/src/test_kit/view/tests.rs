@@ -35,12 +35,12 @@ fn item(archived: bool) -> (String, ListItem) {
 }
 
 fn failure_of(check: fn()) -> String {
-    let panic = catch_unwind(check).expect_err("the check has to fail");
+    let panic = catch_unwind(check).expect_err("the check must fail");
     *panic.downcast::<String>().expect("a panic with a text")
 }
 
 #[test]
-fn events_get_their_places_in_the_order_in_which_they_happen() {
+fn events_get_their_places_in_the_given_order() {
     let other = happened::<ListState>(ListId::SHARED, ListEvent::Archived);
     let given = given([created(), other]).and([list(ListEvent::Archived)]);
     let places = given.log().iter().map(|event| {
@@ -56,7 +56,7 @@ fn events_get_their_places_in_the_order_in_which_they_happen() {
 }
 
 #[test]
-fn other_documents_are_told_line_by_line() {
+fn failure_shows_other_documents_line_by_line() {
     let told = failure_of(|| {
         given([created(), list(ListEvent::Archived)])
             .view::<ListProjection>()
@@ -75,7 +75,7 @@ fn other_documents_are_told_line_by_line() {
 }
 
 #[test]
-fn missing_and_surplus_documents_are_found() {
+fn view_finds_missing_and_surplus_documents() {
     let nothing = failure_of(|| {
         given([created()]).view::<ListProjection>().then_nothing();
     });
@@ -94,7 +94,7 @@ fn missing_and_surplus_documents_are_found() {
 }
 
 #[test]
-fn an_event_that_cannot_be_folded_fails_whoever_expects_documents() {
+fn expectation_of_documents_fails_when_an_event_cannot_be_folded() {
     let painted = || stored::<ListState>(id(), "painted", 1, "{}");
     given([created(), painted()])
         .view::<ListProjection>()
@@ -123,7 +123,7 @@ fn an_event_that_cannot_be_folded_fails_whoever_expects_documents() {
     );
 }
 
-/// Takes a document that is not in memory for one that is not there.
+/// Treats a document that is not in memory as one that does not exist.
 #[derive(Debug)]
 struct Forgetful;
 
@@ -149,10 +149,10 @@ impl Projection for Forgetful {
 }
 
 #[test]
-fn who_does_not_pass_on_that_a_document_is_missing_is_found_out() {
+fn view_fails_for_a_projection_that_hides_a_missing_document() {
     let told = failure_of(|| {
         drop(given([created()]).view::<Forgetful>());
     });
-    let expected = "documents that have to be loaded first make a difference\n";
+    let expected = "the result depends on which documents are in memory\n";
     assert!(told.starts_with(expected), "{told}");
 }

@@ -1,4 +1,4 @@
-//! Lists that are done are archived after a while.
+//! Lists that are done are archived after a waiting time.
 
 use ironstar_app::CommandContext;
 use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};
@@ -11,7 +11,7 @@ use super::support::{Slowly, Touching, World};
 use super::{HOUR, MINUTE};
 
 #[tokio::test(start_paused = true)]
-async fn a_done_list_is_archived_once_its_time_is_up() {
+async fn done_list_is_archived_after_its_waiting_time() {
     let world = World::new();
     let node = world.node().await;
     node.archive_after(HOUR);
@@ -29,7 +29,7 @@ async fn a_done_list_is_archived_once_its_time_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_touches_a_list_sets_its_time_back() {
+async fn change_of_a_list_restarts_its_waiting_time() {
     let world = World::new();
     let node = world.node().await;
     node.archive_after(HOUR);
@@ -49,7 +49,7 @@ async fn whoever_touches_a_list_sets_its_time_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timer_goes_on_across_restarts_and_fires_once() {
+async fn timer_continues_across_restarts_and_fires_once() {
     let world = World::new();
     for _ in 0..3 {
         let node = world.node().await;
@@ -60,7 +60,7 @@ async fn a_timer_goes_on_across_restarts_and_fires_once() {
         sleep(HOUR / 4).await;
         node.stop();
     }
-    // It is due while no server runs.
+    // The timer is due while no server runs.
     sleep(HOUR).await;
     assert_eq!(world.count("archived").await, 0);
     for _ in 0..3 {
@@ -73,7 +73,7 @@ async fn a_timer_goes_on_across_restarts_and_fires_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_patience_counts_at_once() {
+async fn new_waiting_time_applies_at_once() {
     let world = World::new();
     let node = world.node().await;
     node.archive_after(100 * HOUR);
@@ -87,7 +87,7 @@ async fn another_patience_counts_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_lists_are_archived_each_in_its_time() {
+async fn many_lists_are_archived_each_after_its_own_waiting_time() {
     let world = World::new();
     let node = world.node().await;
     node.archive_after(HOUR);
@@ -122,7 +122,7 @@ async fn clock_that_jumps_archives_no_list_before_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_touched_at_the_last_moment_is_restored() {
+async fn list_that_changes_at_the_last_moment_is_restored() {
     let world = World::new();
     let node = world.node().await;
     let list = node.done_list().await;
@@ -136,7 +136,7 @@ async fn a_list_that_is_touched_at_the_last_moment_is_restored() {
     assert_eq!(
         kinds,
         [
-            // Just before it is archived, somebody opens its todo again.
+            // Just before the list is archived, another caller opens its todo again.
             "Todo reopened",
             "List archived",
             "Step carried_out",
@@ -149,30 +149,33 @@ async fn a_list_that_is_touched_at_the_last_moment_is_restored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_timer_fires_while_it_is_not_known_what_has_happened() {
+async fn timer_does_not_fire_behind_an_unreadable_event() {
     let world = World::new();
     let node = world.node().await;
     node.archive_after(HOUR);
     node.done_list().await;
     sleep(MINUTE).await;
-    // Nobody can tell what this was about, so the list may have been touched.
+    // The event cannot be read, so the list may have changed.
     let position = world
         .painted(ListState::TYPE, "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e")
         .await;
     sleep(2 * HOUR).await;
     assert_eq!(world.count("archived").await, 0);
     let builds = world.builds::<Process<ArchiveDoneLists>>().await;
-    let failure = builds[0].failure.as_ref().expect("it is stuck");
+    let failure = builds[0]
+        .failure
+        .as_ref()
+        .expect("the process manager is stuck");
     assert_eq!(failure.position, position);
     let skip = BuildUpdate::Skip(position);
     let skipped = world.documents.update(builds[0].id, skip).await;
-    skipped.expect("it is stuck there");
+    skipped.expect("the process manager is stuck at this position");
     sleep(MINUTE).await;
     assert_eq!(world.count("archived").await, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_touched_while_others_are_archived_is_not() {
+async fn list_that_changes_while_others_are_archived_stays_open() {
     let world = World::new();
     let node = world.node().await;
     let mut lists = Vec::new();
@@ -197,7 +200,7 @@ async fn a_list_that_is_touched_while_others_are_archived_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_is_not_restored_once_somebody_has_done_something_with_it() {
+async fn list_is_not_restored_after_another_caller_has_changed_it() {
     let world = World::new();
     let node = world.node().await;
     let list = node.done_list().await;
@@ -211,7 +214,7 @@ async fn a_list_is_not_restored_once_somebody_has_done_something_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_for_something_cannot_pass_for_a_process_manager() {
+async fn caller_cannot_pass_for_a_process_manager() {
     let world = World::new();
     let node = world.node().await;
     node.archive_after(HOUR);
@@ -233,7 +236,7 @@ async fn who_asks_for_something_cannot_pass_for_a_process_manager() {
 }
 
 #[test]
-fn the_commands_of_the_list_are_written_as_they_always_were() {
+fn stored_form_of_list_steps_does_not_change() {
     let list: ListId = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"
         .parse()
         .expect("an id");

@@ -1,4 +1,4 @@
-//! Servers that run process managers on the same log, on paused time.
+//! Servers that run process managers on the same log, with paused time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use crate::support::{TestProjectionStore, memory_bus};
 
-/// A clock that goes with the time of the test, and can be set.
+/// A clock that follows the time of the test, and can be set.
 #[derive(Debug)]
 pub(super) struct PausedClock {
     since: Instant,
@@ -37,15 +37,15 @@ pub(super) struct PausedClock {
 }
 
 impl PausedClock {
-    /// From now on, the clock shows a later time.
+    /// Moves the clock forward.
     pub(super) fn jump(&self, by: Duration) {
-        *self.shift.lock().expect("nobody has panicked") += by;
+        *self.shift.lock().expect("the lock is not poisoned") += by;
     }
 }
 
 impl Clock for PausedClock {
     fn now(&self) -> OffsetDateTime {
-        let shift = *self.shift.lock().expect("nobody has panicked");
+        let shift = *self.shift.lock().expect("the lock is not poisoned");
         OffsetDateTime::UNIX_EPOCH + self.since.elapsed() + shift
     }
 
@@ -54,7 +54,7 @@ impl Clock for PausedClock {
     }
 }
 
-/// What outlives a server.
+/// The data that outlives a server.
 pub(super) struct World {
     pub(super) events: Arc<MemoryEventStore>,
     pub(super) documents: Arc<TestProjectionStore>,
@@ -91,7 +91,7 @@ impl World {
         self.node_on(self.events.clone()).await
     }
 
-    /// A server that sees the log through another store.
+    /// A server that reads the log through another store.
     pub(super) async fn node_on(&self, events: Arc<dyn EventStore>) -> Node {
         let bus = memory_bus();
         let feed = EventFeed::start(events.clone(), &*bus, FeedOptions::default());
@@ -115,7 +115,7 @@ impl World {
         log.expect("read")
     }
 
-    /// How many events of a type there are.
+    /// The number of events of a type.
     pub(super) async fn count(&self, event_type: &str) -> usize {
         let log = self.log().await;
         log.iter()
@@ -123,7 +123,7 @@ impl World {
             .count()
     }
 
-    /// Waits until so many steps are over.
+    /// Waits until this many steps are over.
     pub(super) async fn until_over(&self, steps: usize) {
         let over = async {
             while self
@@ -139,10 +139,10 @@ impl World {
         };
         timeout(Duration::from_secs(600), over)
             .await
-            .expect("they are over some time");
+            .expect("the steps end in time");
     }
 
-    /// What became of an aggregate.
+    /// The state of an aggregate.
     pub(super) async fn state<A: Aggregate>(&self, id: A::Id) -> A {
         let stream = StreamId::new(A::TYPE, id.to_string());
         let events = self.events.load_stream(&stream, None, usize::MAX).await;
@@ -159,14 +159,14 @@ impl World {
         builds
     }
 
-    /// Todos appear, without any server.
+    /// Creates todos, each on a short-lived server without process managers.
     pub(super) async fn create_todos(&self, count: usize) {
         for _ in 0..count {
             self.node().await.create_todo(ListId::SHARED).await;
         }
     }
 
-    /// Something happens to something that nobody can read.
+    /// Appends an unreadable event.
     pub(super) async fn painted(&self, aggregate_type: &str, id: &str) -> Position {
         let painted = NewEvent {
             event_type: "painted".to_owned(),
@@ -186,7 +186,7 @@ impl World {
 }
 
 impl Node {
-    /// Runs the process manager that stamps todos, in a manner.
+    /// Runs the process manager that stamps todos, with an executor of this kind.
     pub(super) fn run(&self, manner: Manner) {
         let commands = self.commands.clone();
         let stamper = Stamper { commands, manner };
@@ -207,13 +207,17 @@ impl Node {
     }
 
     fn keep(&self, manager: JoinHandle<()>) {
-        let mut managers = self.managers.lock().expect("nobody has panicked");
+        let mut managers = self.managers.lock().expect("the lock is not poisoned");
         managers.push(manager);
     }
 
-    /// It is gone at once, in the middle of whatever it does.
+    /// Stops the server at once, in the middle of its work.
     pub(super) fn stop(self) {
-        for manager in self.managers.into_inner().expect("nobody has panicked") {
+        for manager in self
+            .managers
+            .into_inner()
+            .expect("the lock is not poisoned")
+        {
             manager.abort();
         }
         self.feed.stop();
@@ -260,14 +264,14 @@ fn request() -> CommandContext {
     }
 }
 
-/// What has happened to what, in words.
+/// The streams and types of the events.
 pub(super) fn words(log: &[Envelope]) -> Vec<String> {
     log.iter()
         .map(|event| format!("{} {}", event.stream, event.event_type))
         .collect()
 }
 
-/// Asks for every new todo to be stamped.
+/// Asks for a stamp on every new todo.
 #[derive(Debug)]
 pub(super) struct Stamping;
 
@@ -294,24 +298,24 @@ impl ProcessManager for Stamping {
     }
 }
 
-/// How todos are stamped: they get a text that is new each time, so that to be
-/// stamped twice shows.
+/// The behaviour of the executor. A stamp is a new text each time, so that a second stamp is
+/// visible.
 pub(super) enum Manner {
-    /// At once.
+    /// Runs at once.
     Eager,
-    /// Others get a word in before and after.
+    /// Pauses before and after, so that other tasks run.
     Slow(Duration),
-    /// This one cannot be, so many times; the second time by a panic.
+    /// Fails for this todo, this many times; the second failure is a panic.
     Brittle {
         todo: TodoId,
         times: u64,
         tried: Arc<AtomicU64>,
     },
-    /// It says that it has done so, and stores nothing.
+    /// Reports success, and stores nothing.
     Forgetful { tried: Arc<AtomicU64> },
-    /// None is there.
+    /// Is refused, because its todo does not exist.
     Refusing { tried: Arc<AtomicU64> },
-    /// This one takes for ever, the first time.
+    /// Hangs for this todo, the first time.
     Hanging { todo: TodoId, tried: Arc<AtomicU64> },
 }
 
@@ -369,7 +373,7 @@ impl Executor<TodoId> for Stamper {
     }
 }
 
-/// Takes its time.
+/// An executor that pauses first.
 pub(super) struct Slowly(pub(super) ListService, pub(super) Duration);
 
 impl Executor<ListStep> for Slowly {
@@ -379,8 +383,8 @@ impl Executor<ListStep> for Slowly {
     }
 }
 
-/// Opens the todo of a list again, just before the list is archived; and, if it
-/// `insists`, restores and archives it just before it is restored.
+/// An executor that opens the todo of a list again just before the list is archived. If it
+/// `insists`, it also restores and archives the list just before the list is restored.
 pub(super) struct Touching {
     commands: CommandHandler,
     lists: ListService,
@@ -389,7 +393,7 @@ pub(super) struct Touching {
 }
 
 impl Touching {
-    /// The list is the only one, and has one todo.
+    /// The list must be the only one, and have one todo.
     pub(super) async fn only_list(world: &World, node: &Node, insists: bool) -> Self {
         let created = &world.log().await[1];
         Self {
@@ -423,14 +427,14 @@ impl Executor<ListStep> for Touching {
     }
 }
 
-/// A log that does what it is asked, and says that it has not, when a step is
-/// part of it; so many times. While it is down, it does nothing.
+/// A log that stores appends with a step, but reports a failure, this many times. While it is
+/// down, it stores nothing.
 #[derive(Debug)]
 pub(super) struct UnansweringStore {
     inner: Arc<MemoryEventStore>,
     times: AtomicU64,
     pub(super) is_down: AtomicBool,
-    /// How often it was to append something.
+    /// The number of appends.
     pub(super) asked: AtomicU64,
 }
 
@@ -450,7 +454,7 @@ impl EventStore for UnansweringStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.asked.fetch_add(1, SeqCst);
         if self.is_down.load(SeqCst) {
-            return Err(StoreError::unavailable("it is down").into());
+            return Err(StoreError::unavailable("the log is down").into());
         }
         let mut streams = append.streams.iter();
         let is_step = streams.any(|append| append.stream.aggregate_type == StepState::TYPE);

@@ -1,4 +1,4 @@
-//! Projections that run, on a store that can be made to misbehave.
+//! Running projections, on a store that can be made faulty.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{TestStore, memory_bus, memory_store};
 
-/// Longer than anything takes; these tests are on paused time.
+/// Longer than any step of these tests takes, which run on paused time.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// A log, a store, and projections that run on both.
@@ -40,13 +40,13 @@ impl World {
         Self::on(events, log, Arc::default()).await
     }
 
-    /// Another process on the same log and store, or the same one later.
+    /// Another process on the same log and store, or the same process after a restart.
     pub(crate) async fn again(&self) -> Self {
         let log = Arc::clone(&self.log);
         Self::on(Arc::clone(&self.events), log, Arc::clone(&self.store)).await
     }
 
-    /// The same, later, when the event at a position has been damaged.
+    /// The same world after a restart, with a damaged event at this position.
     pub(crate) async fn damaged(&self, position: Position) -> Self {
         self.log.damage([position]);
         self.again().await
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    /// Something happens, and the bus hints at it.
+    /// Appends an event, with a hint on the bus.
     pub(crate) async fn happens_loudly(&self, id: &str, event_type: &str) -> Position {
         let position = self.happens(id, event_type).await;
         let key = Key::of_stream(&StreamId::new("Test", id));
@@ -91,7 +91,7 @@ impl World {
         position
     }
 
-    /// Something happens.
+    /// Appends an event.
     pub(crate) async fn happens(&self, id: &str, event_type: &str) -> Position {
         let event = NewEvent {
             event_type: event_type.to_owned(),
@@ -105,10 +105,13 @@ impl World {
         appended.place().position
     }
 
-    /// Waits until a read model is as of the end of the log.
+    /// Waits until a read model has reached the end of the log.
     pub(crate) async fn settled<P: Projection>(&self, model: &ReadModel<P>) {
         let head = self.events.head().await.expect("read");
-        model.reach(head, SOON).await.expect("it gets there");
+        model
+            .reach(head, SOON)
+            .await
+            .expect("the model reaches the end");
     }
 
     /// The builds of a projection, the live one first.
@@ -118,7 +121,7 @@ impl World {
         builds
     }
 
-    /// The builds of a projection, once they are as wanted.
+    /// The builds of a projection, once they meet a condition.
     pub(crate) async fn builds_when<P: Projection>(
         &self,
         is_wanted: impl Fn(&[Build]) -> bool,
@@ -135,35 +138,38 @@ impl World {
         let waited = tokio::time::timeout(Duration::from_secs(300), waiting).await;
         match waited {
             Ok(builds) => builds,
-            Err(_) => panic!("they never are: {:#?}", self.builds::<P>().await),
+            Err(_) => panic!(
+                "the builds never meet the condition: {:#?}",
+                self.builds::<P>().await
+            ),
         }
     }
 }
 
 thread_local! {
-    /// How many events were folded in this test, which is on one thread.
+    /// The number of events that were folded in this test, which uses one thread.
     static FOLDS: Cell<u64> = const { Cell::new(0) };
-    /// Whether poison does no harm.
+    /// True if poison events can be folded.
     static CURED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many events were folded so far.
+/// The number of events that were folded so far.
 pub(crate) fn folds() -> u64 {
     FOLDS.get()
 }
 
-/// Poison does no harm from now on.
+/// Lets poison events be folded from now on.
 pub(crate) fn cure() {
     CURED.set(true);
 }
 
-/// Counts what has happened to each thing. A `poison` event cannot be folded,
-/// unless it is the robust one, and of what is `fragile` one panics; a `quiet` one changes nothing, and a `same` one
-/// puts what is there.
+/// Counts the events of each aggregate. A `poison` event cannot be folded, except by the robust
+/// version; for the aggregate `fragile`, it causes a panic. A `quiet` event changes nothing. A
+/// `same` event stores the existing document again.
 #[derive(Debug)]
 pub(crate) struct TallyProjection<const VERSION: u32, const ROBUST: bool = false>;
 
-/// What has happened to one thing.
+/// The events of one aggregate.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Tally {
     pub(crate) version: u32,
@@ -195,7 +201,7 @@ impl<const VERSION: u32, const ROBUST: bool> Projection for TallyProjection<VERS
         };
         documents.put(key.as_str(), after)?;
         if event.event_type == "poison" && !ROBUST && !CURED.get() {
-            // What was put is undone.
+            // The document that was put is undone.
             assert!(key != "fragile", "it fell apart");
             return Err(FoldError::Senseless("it is poison".to_owned()));
         }
@@ -208,7 +214,7 @@ impl<const VERSION: u32, const ROBUST: bool> Projection for TallyProjection<VERS
     }
 }
 
-/// What a read model has to say of one thing.
+/// The document of one aggregate in a read model.
 pub(crate) async fn tally<P: Projection<Document = Tally>>(
     model: &ReadModel<P>,
     id: &str,
@@ -217,37 +223,37 @@ pub(crate) async fn tally<P: Projection<Document = Tally>>(
     found.keyed.into_iter().next().map(|(_, tally)| tally)
 }
 
-/// How often something has happened to a thing, according to a read model.
+/// The number of events of an aggregate, according to a read model.
 pub(crate) async fn count<P: Projection<Document = Tally>>(model: &ReadModel<P>, id: &str) -> u64 {
     tally(model, id).await.map_or(0, |tally| tally.count)
 }
 
-/// A store that does what it is told to.
+/// A projection store with faults on demand.
 #[derive(Debug, Default)]
 pub(crate) struct TestProjectionStore {
     inner: MemoryProjectionStore,
-    /// How many of the next calls fail, or answer wrongly.
+    /// The numbers of the next calls that fail.
     pub(crate) failing_commits: AtomicU64,
     pub(crate) failing_finds: AtomicU64,
     pub(crate) failing_looks: AtomicU64,
-    /// Commits that are done, and reported as failures.
+    /// The number of commits that are done, but reported as failures.
     pub(crate) unanswered_commits: AtomicU64,
-    /// How many milliseconds a commit takes.
+    /// The duration of a commit, in milliseconds.
     pub(crate) commit_ms: AtomicU64,
-    /// Commits that are not done, since the checkpoint is said to be elsewhere.
+    /// The number of commits that are refused because the checkpoint has moved.
     pub(crate) conflicts: AtomicU64,
-    /// Failures that are reported when somebody has just had their event left out.
+    /// The number of failures that are reported just after an operator has skipped their event.
     pub(crate) late_failures: AtomicU64,
-    /// How many documents were put or removed.
+    /// The number of documents that were put or removed.
     pub(crate) changes: AtomicU64,
-    /// How many finds there were.
+    /// The number of finds.
     pub(crate) finds: AtomicU64,
-    /// How often the builds were asked for.
+    /// The number of reads of the builds.
     pub(crate) looks: AtomicU64,
 }
 
 impl TestProjectionStore {
-    /// Whether this call is one of those that go wrong.
+    /// Returns true if this call must fail, and counts it.
     fn takes(left: &AtomicU64) -> bool {
         let take = |left: u64| left.checked_sub(1);
         left.fetch_update(SeqCst, SeqCst, take).is_ok()
@@ -295,7 +301,7 @@ impl ProjectionStore for TestProjectionStore {
         self.inner.commit(batch).await?;
         self.changes.fetch_add(changes, SeqCst);
         Self::fails(&self.unanswered_commits)?;
-        // Others get a word in, as they do with a store that takes its time.
+        // Other tasks run in between, as with a slow store.
         tokio::task::yield_now().await;
         Ok(())
     }
