@@ -1,4 +1,4 @@
-// A fresh server for each test, and pages that must not complain.
+// A fresh server for each test, and pages that must not report errors.
 
 import { test as base, expect } from "@playwright/test";
 
@@ -8,7 +8,7 @@ import { TodoPage } from "./todo-page.js";
 
 export { expect };
 
-// What never gets into a page of ours: a dialog, or a complaint.
+// Collects errors, warnings and dialogs, none of which a page may cause.
 const listen = (page, complaints) => {
   page.on("pageerror", (error) => complaints.push(`page error: ${error}`));
   page.on("dialog", (dialog) => {
@@ -16,7 +16,7 @@ const listen = (page, complaints) => {
     return dialog.dismiss();
   });
   page.on("console", (message) => {
-    // Refusals and broken streams are what some tests are about.
+    // Some tests cause refusals and broken streams on purpose.
     const isExpected = message.text().startsWith("Failed to load resource");
     if (["error", "warning"].includes(message.type()) && !isExpected) {
       complaints.push(`console: ${message.text()}`);
@@ -25,10 +25,10 @@ const listen = (page, complaints) => {
 };
 
 export const test = base.extend({
-  // Variables that the server is started with.
+  // Environment variables of the server.
   settings: [{}, { option: true }],
 
-  // Whether people sign in with GitHub.
+  // Is true if sign-in with GitHub is on.
   hasGithub: [false, { option: true }],
 
   github: async ({ hasGithub }, use) => {
@@ -47,8 +47,8 @@ export const test = base.extend({
     await server.remove();
   },
 
-  // Opens a browser of its own, with an empty page. That of the owner of what the
-  // server's commands have made sees all of it.
+  // Opens a new browser with an empty page. With `owner`, the browser has the session that
+  // the server's commands are sent in.
   open: async ({ browser, server }, use) => {
     const complaints = [];
     const contexts = [];
@@ -63,7 +63,7 @@ export const test = base.extend({
     expect(complaints).toEqual([]);
   },
 
-  // Opens a page of todos in a browser of its own.
+  // Opens a page of todos in a new browser.
   visit: async ({ open }, use) => {
     await use(async ({ path = "/", ...options } = {}) => {
       const page = await open(options);

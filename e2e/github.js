@@ -1,4 +1,4 @@
-// A GitHub that people sign in with, and that misbehaves as it is told.
+// A GitHub to sign in with, which misbehaves on request.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 const ID = "ironstar";
 const SECRET = "a-client-secret";
 
-/** A port that nobody has, as far as one can tell. */
+/** Returns a port that is free at the moment. */
 const freePort = async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -21,10 +21,10 @@ const freePort = async () => {
 export class GitHub {
   #process;
 
-  /** Where the application is to be that people sign in to. */
+  /** The address that the application must have. */
   site;
 
-  /** Where it is itself. */
+  /** The address of the stand-in itself. */
   url;
 
   static async start() {
@@ -42,7 +42,7 @@ export class GitHub {
     throw new Error("the stand-in ended before it was ready");
   }
 
-  /** What the application has to know. */
+  /** The settings of the application for this GitHub. */
   get settings() {
     return {
       IRONSTAR_LISTEN: new URL(this.site).host,
@@ -55,7 +55,7 @@ export class GitHub {
     };
   }
 
-  /** Misbehaves so from now on. */
+  /** Sets the behaviour from now on. */
   behave(behaviour) {
     return this.#tell("behaviour", behaviour);
   }

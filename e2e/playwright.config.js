@@ -12,8 +12,8 @@ export default defineConfig({
   use: {
     launchOptions: {
       executablePath: process.env.CHROMIUM,
-      // The sandbox does not start for root; the rest keeps Chromium from
-      // looking for its own servers.
+      // The sandbox does not start for root. The other options keep Chromium from
+      // connecting to its own servers.
       args: [
         "--no-sandbox",
         "--disable-background-networking",

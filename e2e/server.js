@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 
 const READY = /^ironstar is ready at (http:\/\/([0-9.]+:[0-9]+))/;
 
-// All browsers of a test are one visitor.
+// All browsers of a test have one address, so limits by address are off.
 const SETTINGS = { RUST_LOG: "error", IRONSTAR_COMMAND_RATE: "0", IRONSTAR_STREAMS_PER_VISITOR: "0" };
 
 export class Server {
@@ -19,7 +19,7 @@ export class Server {
   #listen = "127.0.0.1:0";
   #session;
 
-  /** Where the application is. It stays the same over restarts. */
+  /** The address of the application. It stays the same across restarts. */
   url;
 
   static async start(settings = {}) {
@@ -54,7 +54,7 @@ export class Server {
     await ended;
   }
 
-  /** Stands still, as a machine does whose network has gone without a word. */
+  /** Stops answering without closing connections, like a machine that has lost its network. */
   freeze() {
     this.#process.kill("SIGSTOP");
   }
@@ -71,7 +71,7 @@ export class Server {
     await rm(this.#directory, { recursive: true });
   }
 
-  /** The cookie of a visitor who owns what commands make; they come back. */
+  /** Returns the cookie of the session that commands are sent in. It owns the created lists. */
   async session() {
     if (!this.#session) {
       const response = await fetch(`${this.url}/api/session`, { method: "POST" });
@@ -88,7 +88,7 @@ export class Server {
     return { cookie: `${name}=${value}` };
   }
 
-  /** Sends a command on a todo as a program would, or on something else. */
+  /** Sends a command as a program does: on a todo, or on `to`. */
   async command(body, to = "todo") {
     if (to === "list") await this.session();
     const response = await this.post(`/api/commands/${to}`, body);
@@ -98,7 +98,7 @@ export class Server {
     return response.json();
   }
 
-  /** Sends JSON, and answers whatever comes back. */
+  /** Sends JSON, and returns the answer. */
   async post(path, body) {
     return fetch(`${this.url}${path}`, {
       method: "POST",
@@ -107,7 +107,7 @@ export class Server {
     });
   }
 
-  /** Sends a form as a browser without JavaScript would, but goes nowhere. */
+  /** Sends a form like a browser without JavaScript, but follows no redirect. */
   submit(path, fields) {
     return fetch(`${this.url}${path}`, {
       method: "POST",
@@ -117,7 +117,7 @@ export class Server {
     });
   }
 
-  /** Creates todos, and answers their ids. */
+  /** Creates todos, and returns their ids. */
   async seed(...texts) {
     const ids = [];
     for (const text of texts) {
@@ -127,7 +127,7 @@ export class Server {
     return ids;
   }
 
-  /** What a list holds, as programs see it. */
+  /** Returns the texts of a list's todos, as programs see them. */
   async todos(list = "shared") {
     const headers = await this.#headers();
     const response = await fetch(`${this.url}/api/todos?list=${list}`, { headers });

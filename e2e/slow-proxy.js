@@ -1,17 +1,17 @@
-// Stands between a browser and a server, and lets pages through tag by tag, as a
-// slow network would.
+// A proxy between a browser and a server that passes pages on tag by tag, like a slow
+// network.
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Longer than a frame, so that each part of a page is drawn before the next. */
+/** Milliseconds between tags: more than a frame, so that the browser draws each part by itself. */
 const PAUSE = 20;
 
 export class SlowProxy {
   #server;
 
-  /** Where the pages are that come slowly. */
+  /** The address of the slow pages. */
   url;
 
   static async before(url) {
@@ -33,7 +33,7 @@ export class SlowProxy {
 
 const forward = async (url, asked, answer) => {
   const { host } = new URL(url);
-  // Whole, to be cut at its tags.
+  // Without compression, so that pages can be split at their tags.
   const headers = { ...asked.headers, host, "accept-encoding": "identity" };
   const sent = request(`${url}${asked.url}`, { method: asked.method, headers });
   asked.pipe(sent);

@@ -1,4 +1,4 @@
-// The page of a todo list as a person sees it.
+// The page of a todo list as a visitor sees it.
 
 import { expect } from "@playwright/test";
 
@@ -23,7 +23,7 @@ export class TodoPage {
     await this.field.press("Enter");
   }
 
-  /** Adds todos one by one, each when the one before is there. */
+  /** Adds todos one by one, and waits for each. */
   async addAll(...texts) {
     for (const text of texts) {
       await this.add(text);
@@ -66,7 +66,7 @@ export class TodoPage {
     return field;
   }
 
-  /** The same, as the TodoMVC specification has it. */
+  /** Opens a todo's editor as in the TodoMVC specification. */
   async editByDoubleClick(text) {
     const field = this.item(text).locator(".edit");
     await this.label(text).dblclick();
@@ -84,7 +84,7 @@ export class TodoPage {
     await this.deleteButton(text).click();
   }
 
-  /** Waits until the page's stream has told who is here, which it does once. */
+  /** Waits until the page's stream has sent the number of visitors. */
   async isConnected() {
     await expect(this.page.locator("#presence")).toHaveText("Only you are here");
   }
@@ -99,24 +99,24 @@ export class TodoPage {
     await expect(this.page.locator(".todo-list li.completed .view label")).toHaveText(texts);
   }
 
-  /** Expects this filter to be the one that is chosen. */
+  /** Expects this filter to be selected. */
   async isFilteredBy(name) {
     await expect(this.page.locator(".filters a.selected")).toHaveText([name]);
   }
 
-  /** How many pixels the page is wider than the window. */
+  /** Returns the number of pixels by which the page is wider than the window. */
   overflow() {
     return overflow(this.page);
   }
 }
 
-/** How many pixels a page, or anything on it, is wider than the window. */
+/** Returns the number of pixels by which a page, or an element of it, is wider than the window. */
 export const overflow = async (page) => {
-  // A form may have led to a page whose style sheet is not there yet.
+  // A form may have led to a page whose style sheet has not arrived yet.
   await page.waitForLoadState();
   return page.evaluate(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
-    // What a card cuts off does not make the page wider; tables scroll.
+    // An element that a card cuts off does not widen the page. Tables scroll.
     const elements = [...document.querySelectorAll("main *")].filter((element) => !element.closest(".table *"));
     const edges = elements.map((element) => element.getBoundingClientRect().right);
     return Math.max(scrollWidth, clientWidth, ...edges.map(Math.floor)) - clientWidth;

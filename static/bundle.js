@@ -1,17 +1,18 @@
-// Holds one connection for the streams of several pages, as a shared worker of them all.
-// Each page has a port. A page says through it which stream it wants, and gets the
-// stream's status, then its frames, and 0 when it is over (streams.js). What belongs to
-// which page is in front of the frames (crates/ironstar-web/src/bundle.rs).
+// Holds one connection for the streams of several pages, as their shared worker.
 //
-// Whenever a page comes or goes, all streams are asked for again on a new connection,
-// each from the id that its page has got to.
+// Each page has a port. Through it, a page names the stream that it wants. It gets the status
+// of the stream, then the frames, and 0 at the end (streams.js). The server marks the page
+// that frames belong to in front of them (crates/ironstar-web/src/bundle.rs).
+//
+// Whenever a page comes or goes, all streams are requested again on a new connection, each
+// from the id that its page has reached.
 
 // Pages that come or go at the same time cost one new connection.
 const GATHER_MS = 30;
-// As many as the server takes.
+// The maximum that the server accepts.
 const MOST = 24;
 
-// The streams by their ports: `wanted` as the server is asked, and whether it has begun.
+// The streams by their ports: the request to the server, and whether the stream has begun.
 const streams = new Map();
 let connection = new AbortController();
 let gathering;
@@ -26,7 +27,7 @@ const finish = (port, status) => {
   }
 };
 
-// A new line cannot be in a value, so this is the field and no text.
+// A value cannot contain a line break, so this is always the field itself.
 const ID = "\nid:";
 
 const hand = (ports, number, block) => {
@@ -46,7 +47,7 @@ const note = (ports, number, what) => {
   const port = ports[number];
   const stream = streams.get(port);
   if (what !== "200") {
-    // To a page whose stream has begun, any status is the end.
+    // Once a page's stream has begun, any status means its end.
     finish(port, stream?.hasBegun ? 0 : Number(what) || 0);
   } else if (stream && !stream.hasBegun) {
     stream.hasBegun = true;
@@ -98,14 +99,14 @@ const connect = async () => {
       status = response.status;
     }
   } catch {
-    // The network: pages ask again.
+    // A network error: the pages ask again.
   }
   if (!signal.aborted) {
     ports.forEach((port) => note(ports, ports.indexOf(port), String(status)));
   }
 };
 
-// A page that gets this lock knows that the worker has gone.
+// A page that gets this lock knows that the worker is gone.
 const isHeld = new Promise((resolve) => {
   const hold = () => {
     resolve();
@@ -132,7 +133,8 @@ addEventListener("connect", async ({ ports: [port] }) => {
     }
     streams.set(port, { wanted });
     change();
-    // It is free when the page has gone. Without it, the server ends the stream in time.
+    // The lock is free when the page is gone. Without locks, the server ends the stream after
+    // a while.
     if (lock) {
       navigator.locks.request(lock, leave);
     }

@@ -1,11 +1,11 @@
-// What pages do in the browser beyond what their forms do by themselves. Served
-// as one file with Datastar, behind it. Every page works without.
+// The behaviour of pages in the browser beyond that of their forms and links. Served in one
+// file with Datastar, after it. Every page works without this file.
 //
-// Everything is listened for on the document: a todo is HTML and no code, and
-// whatever a patch brings along works at once.
+// All listeners are on the document: a todo is HTML without code, and elements that a patch
+// adds work at once.
 
-// Datastar's actions are for expressions, so the page has one for each that is
-// asked for here (crates/ironstar-web/src/layout.rs).
+// Datastar's actions are available to expressions only. So the page has an expression for each
+// action that is needed here (crates/ironstar-web/src/layout.rs).
 const ask = (element, type, detail = {}) => {
   element.dispatchEvent(new CustomEvent(type, { detail }));
   return detail.answer;
@@ -13,7 +13,7 @@ const ask = (element, type, detail = {}) => {
 
 // --- Forms: sent without leaving the page, unless they are .plain -------------
 
-// Which commands are under way, and which of them were not carried out.
+// The commands in progress, and those of them that were refused.
 const sent = new Set();
 const refused = new Set();
 let count = 0;
@@ -22,13 +22,14 @@ const say = (text) => {
   document.getElementById("failed").textContent = text;
 };
 
-// Nearly everything is through by then.
+// Nearly every command has its answer within this time.
 const PENDING_MS = 1_000;
 
-// Commands of several people that cancel each other out lead to no patch.
+// Commands of several visitors that cancel each other out lead to no patch.
 const SETTLED_MS = 1_000;
 
-// Where a form leads says both what it was drawn as and what it asks for.
+// The address of a form tells both the state that it was drawn in and the state that it asks
+// for.
 const check = (form, action) => {
   const toggle = form.querySelector("[role=checkbox]");
   if (toggle) {
@@ -36,7 +37,7 @@ const check = (form, action) => {
   }
 };
 
-// Until Datastar listens, forms are what they are without it.
+// Until Datastar listens, forms work as without it.
 let isReady = false;
 document.addEventListener("datastar-ready", () => {
   isReady = true;
@@ -51,7 +52,7 @@ const send = (page, form, key) => {
       contentType: "form",
       selector: ".sent",
       requestCancellation: "disabled",
-      // Sent twice because the connection broke, it is carried out once.
+      // If the broken connection makes Datastar send it twice, it is carried out once.
       headers: { "idempotency-key": key },
     },
   });
@@ -59,12 +60,12 @@ const send = (page, form, key) => {
   return answer;
 };
 
-// What is new goes out one after the other, to come in that order. The form is
-// free for the next by then, so a copy of it is sent.
+// New todos are sent one after the other, so that they arrive in order. In the meantime the
+// form is free for the next one, so a copy of the form is sent.
 let adding = Promise.resolve();
 
-// What was typed and is on its way. Whoever has to wait is told so, and warned before
-// they leave.
+// The texts of new todos that are not stored yet. After a while they are shown, and leaving
+// the page asks for confirmation.
 const pending = new Map();
 
 const showPending = () => {
@@ -110,7 +111,7 @@ document.addEventListener("submit", async (event) => {
   const key = `${page.dataset.page}.${count}`;
   const answer = field ? add(page, form, key) : send(page, form, key);
   form.ariaBusy = true;
-  // What it leads to is shown at once, and taken back if it was refused.
+  // The outcome is shown at once, and undone if the command is refused.
   const typed = field?.value;
   if (field) {
     field.value = "";
@@ -140,16 +141,16 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-// --- Who may see this page, or who looks at it, has changed ----------------------
+// --- Reloads: the access to this page, or its visitor, has changed ----------------
 
-// A browser gets its new cookie in the same moment as its other pages hear of it.
+// The browser gets its new cookie while its other pages already learn of the change.
 const TRIES = 20;
-// Whatever goes wrong, no page keeps a server busy by that.
+// A limit, so that no error makes a page reload all the time.
 const RELOAD_MS = 3_000;
 
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-// Who is on their way to another page must get there.
+// A visitor who is leaving for another page must get there.
 const LEAVING_MS = 5_000;
 let left = -Infinity;
 
@@ -165,7 +166,7 @@ const reload = async (isSoon) => {
     await wait(left + LEAVING_MS - Date.now());
   }
   sessionStorage.setItem("reloaded", Date.now());
-  // What is half typed stays.
+  // Half-typed text stays.
   const draft = document.querySelector(".new-todo")?.value;
   if (draft) {
     sessionStorage.setItem("draft", draft);
@@ -192,7 +193,7 @@ document.addEventListener("datastar-fetch", ({ detail: { type, el, argsRaw } }) 
   } else if (type === "datastar-refused") {
     refused.add(argsRaw.key);
   } else if (["error", "retries-failed"].includes(type)) {
-    // Not the application's answer, but a proxy's or nobody's.
+    // The answer of a proxy, or none, instead of the application's.
     sent.forEach((key) => refused.add(key));
     say(`That did not work${argsRaw.status ? ` (${argsRaw.status})` : ""}. Please try again.`);
   }
@@ -202,7 +203,7 @@ document.addEventListener("datastar-fetch", ({ detail: { type, el, argsRaw } }) 
   }
 });
 
-// --- An address to hand on is taken as a whole -----------------------------------
+// --- Links to share: the address is selected as a whole --------------------------
 
 document.addEventListener("focusin", ({ target }) => {
   if (target.matches(".address")) {
@@ -221,7 +222,7 @@ document.addEventListener("click", async ({ target }) => {
   try {
     await navigator.clipboard.writeText(address.value);
   } catch {
-    // It was not allowed.
+    // The browser has refused access to the clipboard.
     address.select();
     return;
   }
@@ -232,7 +233,7 @@ document.addEventListener("click", async ({ target }) => {
   Object.assign(button, { ariaLabel, textContent });
 });
 
-// --- Focus: what was used may go away ------------------------------------------
+// --- Focus: the element that has it may be removed ------------------------------
 
 let used;
 
@@ -259,12 +260,12 @@ const refocus = () => {
   used = undefined;
 };
 
-// --- The stream: opened again and again, and people are told if it is not ------
+// --- The stream: opened again after each break, which the visitor is told of -----
 
-// It is never silent for longer than 15 s. One that is has gone, whatever the
-// network says: a computer that was asleep notices so when it wakes up.
+// A stream is never silent for longer than 15 s. A stream with a longer silence is broken,
+// whatever the network reports: a computer notices so when it wakes from sleep.
 const SILENT_MS = 35_000;
-// A short break is nobody's business.
+// A short break is not shown.
 const BREAK_MS = 2_000;
 
 let heard = Date.now();
@@ -291,7 +292,7 @@ const reopen = () => {
 
 const watch = () => {
   const silent = Date.now() - heard;
-  // Datastar closes the stream of a page that is hidden.
+  // Datastar closes the stream of a hidden page.
   if (document.hidden) {
     return;
   }
@@ -303,8 +304,8 @@ const watch = () => {
   }
 };
 
-// Who does something for the first time is somebody from then on. Streams that were
-// opened before, by whichever page, know nothing of it.
+// A visitor gets a session by their first command. Streams that any page opened before do not
+// know of it.
 const introductions = new BroadcastChannel("introductions");
 const drawnFor = document.getElementById("connection")?.dataset.drawnFor;
 let isKnown = drawnFor !== "nobody";
@@ -337,22 +338,22 @@ if (document.getElementById("connection")) {
   window.addEventListener("offline", () => lose(true));
 }
 
-// --- Editing: one todo at a time, which the browser sees to --------------------
+// --- Editing: one todo at a time, which the browser ensures -----------------------
 
 let edited;
-// What its field held when the editor was opened.
+// The text in the field when the editor was opened.
 let begunWith;
 
-// A patch by somebody else knows nothing of who edits what.
+// A patch for all visitors does not know which todo is being edited.
 const mark = () => {
   const item = document.getElementById(edited);
-  // One that went away and has come back is not edited any more.
+  // A todo that was removed and has come back is no longer being edited.
   if (item?.querySelector(".editor[open]")) {
     item.classList.add("editing");
   }
 };
 
-// Opening and closing do not bubble.
+// Events of opening and closing do not bubble.
 const opening = { capture: true };
 document.addEventListener("toggle", ({ target: editor }) => {
   const item = editor.closest(".editor")?.closest("li");
@@ -363,7 +364,7 @@ document.addEventListener("toggle", ({ target: editor }) => {
   if (editor.open) {
     edited = item.id;
     const field = editor.querySelector(".edit");
-    // What it says by now, whatever it said when the editor was made.
+    // The current text, not the one from when the editor was drawn.
     begunWith = item.querySelector("label, .text")?.textContent ?? field.defaultValue;
     field.value = begunWith;
     field.focus();
@@ -389,13 +390,12 @@ document.addEventListener("keydown", ({ key, isComposing, target }) => {
   }
 });
 
-// Who goes on to another part of the page has done; who only looks at another
-// window has not, nor has who is taken away what is edited. A form that leaves
-// the page is not sent so.
+// Leaving the field for another part of the page saves. Looking at another window does not,
+// nor does the removal of the todo. A plain form, which leaves the page, is not sent this way.
 document.addEventListener("focusout", async ({ target, relatedTarget }) => {
   const editor = target.closest("[data-page] .editor[open]");
   const field = editor?.querySelector(".edit");
-  // A patch that takes the editor away is not through yet.
+  // A patch that removes the editor has not finished yet.
   await undefined;
   if (!editor || document.activeElement === target || editor.contains(relatedTarget)) {
     return;
@@ -412,7 +412,7 @@ document.addEventListener("focusout", async ({ target, relatedTarget }) => {
   }
 });
 
-// To press the button that ends editing is not to leave the field.
+// Pressing the button that ends editing does not count as leaving the field.
 document.addEventListener("mousedown", (event) => {
   if (event.target.closest(".editor[open] summary")) {
     event.preventDefault();

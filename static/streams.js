@@ -1,13 +1,13 @@
-// Which connection a page's stream comes over.
+// Chooses the connection for a page's stream.
 //
-// Over HTTP/1.1 a browser opens six connections to a site, for all its pages together.
-// With a connection for each page's stream, a seventh page would not even load. So
-// three pages hold a connection each, and all others share one (bundle.js). Two stay
-// free, for commands and for pages that load. HTTP/2 knows no such limit, and there each
-// page has its own (docs/adr/0010).
+// Over HTTP/1.1 a browser opens six connections to a site, for all its pages together. With a
+// connection for each page's stream, a seventh page would not even load. So three pages hold a
+// connection each, and all others share one (bundle.js). Two stay free, for commands and for
+// pages that load. HTTP/2 has no such limit, and there each page has its own connection
+// (docs/adr/0010).
 //
-// Datastar opens the stream by `fetch`, and goes on from its `Last-Event-ID` whichever
-// way the stream comes.
+// Datastar opens the stream by `fetch`, and continues after its `Last-Event-ID`, whichever
+// connection the stream uses.
 
 const OWN_STREAMS = 3;
 
@@ -16,16 +16,17 @@ const start = (window, worker) => {
   const [navigation] = performance.getEntriesByType("navigation");
   let canShare = "SharedWorker" in window && Boolean(navigation?.nextHopProtocol.startsWith("http/1"));
 
-  // Waits for no other page. Resolves to what gives the lock back, if it was free.
+  // Does not wait for other pages. Resolves to the function that releases the lock, if the
+  // lock was free.
   const lock = (name) =>
     new Promise((resolve) => {
       const hold = (lock) => (lock ? new Promise((release) => resolve(release)) : resolve());
       navigator.locks.request(name, { ifAvailable: true }, hold).catch(() => resolve());
     });
 
-  // One of the locks of pages with a connection of their own. The browser takes it back
-  // from a page that is closed or crashes. A site without TLS has no locks, but on this
-  // very machine: all its pages share.
+  // Takes one of the locks for pages with a connection of their own. The browser releases the
+  // lock when the page closes or crashes. A site without TLS has no locks, except on
+  // localhost, so there all its pages share a connection.
   const take = async () => {
     for (let number = 1; navigator.locks && number <= OWN_STREAMS; number += 1) {
       const release = await lock(`ironstar-stream-${number}`);
@@ -43,8 +44,8 @@ const start = (window, worker) => {
     (await left)?.();
   };
 
-  // Page and worker hold a lock each, and either gets the other's when the other has gone.
-  // Without locks, silence tells (page.js).
+  // The page and the worker hold a lock each. Each of them gets the other's lock when the
+  // other is gone. Without locks, silence on the stream tells (page.js).
   const acquaint = (port, wanted, ended, lose) => {
     const { locks } = navigator;
     if (!locks) {
@@ -67,7 +68,7 @@ const start = (window, worker) => {
     port.addEventListener("message", watch, { once: true });
   };
 
-  // A browser that blocks the site's storage refuses workers and locks, each with an error.
+  // A browser that blocks the site's storage refuses workers and locks with an error.
   const connect = () => {
     try {
       return canShare ? new window.SharedWorker(worker) : undefined;
@@ -99,7 +100,7 @@ const start = (window, worker) => {
       const lose = () => end(new TypeError("the shared stream has ended"));
       signal.addEventListener("abort", () => end(signal.reason), { signal: ended });
       window.addEventListener("pagehide", lose, { signal: ended });
-      // It could not be loaded, as after an update of the server.
+      // The worker could not be loaded, as after an update of the server.
       shared.addEventListener("error", () => {
         canShare = false;
         lose();
@@ -126,7 +127,7 @@ const start = (window, worker) => {
     if (!canShare || !signal || !address.pathname.startsWith("/api/sse/")) {
       return fetch(input, options);
     }
-    // Datastar aborts it when the page is hidden, and before it opens another.
+    // Datastar aborts the request when the page is hidden, and before it opens another one.
     signal.addEventListener("abort", leave);
     taken ??= take();
     const asked = taken;
@@ -141,7 +142,7 @@ const start = (window, worker) => {
     if (!shared) {
       return fetch(input, options);
     }
-    // Signals of Datastar, of which no page has any.
+    // Datastar's signals, which no page uses.
     address.searchParams.delete("datastar");
     const { "last-event-id": id, "ironstar-drawn-for": drawn_for } = headers;
     const wanted = { path: address.pathname + address.search, id, drawn_for };

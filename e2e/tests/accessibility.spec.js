@@ -1,4 +1,4 @@
-// Everyone can use every page: checked by axe, and by the keyboard alone.
+// Every page is accessible to every visitor: checked by axe, and by the keyboard alone.
 
 import AxeBuilder from "@axe-core/playwright";
 
@@ -7,22 +7,22 @@ import { overflow } from "../todo-page.js";
 
 const WIDE = { width: 1000, height: 720 };
 const NARROW = { width: 320, height: 640 };
-// As much as is left of a wide window when everything is twice as large.
+// The visible part of a wide window at twice the size.
 const ZOOMED = { width: 500, height: 360 };
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** Expects a page to have nothing that axe knows to be wrong. */
+/** Expects that axe finds no violation on a page. */
 const isAccessible = async (page) => {
   const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
   const told = violations.map(({ id, nodes }) => `${page.url()} ${id}: ${nodes.map(({ html }) => html).join("\n")}`);
   expect(told).toEqual([]);
 };
 
-/** Expects what can be pressed to be large enough for a finger. */
+/** Expects all controls to be large enough for a finger. */
 const hasLargeTargets = async (page) => {
   const small = await page.evaluate(() => {
-    // A link in a sentence is as large as the sentence.
+    // Links within sentences are exempt: they are as large as their text.
     const targets = document.querySelectorAll("button, summary, input:not([type=hidden]), .filters a, .more a");
     return [...targets]
       .filter((target) => target.checkVisibility())
@@ -35,11 +35,11 @@ const hasLargeTargets = async (page) => {
 const isFine = async (page) => {
   expect(await overflow(page)).toBe(0);
   await hasLargeTargets(page);
-  // Zoomed, it is the narrow page in other proportions.
+  // The zoomed page is the narrow page in other proportions, and axe has checked that one.
   if (page.viewportSize().width !== ZOOMED.width) await isAccessible(page);
 };
 
-/** Fills the shared list, a list, and one that is archived. */
+/** Fills the shared list, a list in use and an archived list. */
 const fill = async (server) => {
   const [done] = await server.seed("Read the design", "Open this page in a second browser", "w".repeat(300));
   await server.command({ type: "complete", id: done });
@@ -86,7 +86,7 @@ for (const colorScheme of ["light", "dark"]) {
       await page.page.context().setOffline(false);
       await expect(page.connection).toBeHidden();
 
-      // Axe needs scripts itself; it is ours that does not come.
+      // Axe needs scripts itself, so only the site's own script is blocked.
       await page.page.route("**/static/*.js", (route) => route.abort());
       await page.page.reload();
       await isFine(page.page);
@@ -101,23 +101,23 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-/** Whether one sees where the focus is. */
+/** Returns true if the focus is visible. */
 const isFocusSeen = (page) =>
   page.evaluate(() => {
     const focused = document.activeElement;
     const shows = (element) => {
       const { outlineStyle, outlineWidth, boxShadow, opacity } = getComputedStyle(element);
       const hasOutline = outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
-      // What is under way pulses.
+      // A busy control pulses.
       return Number(opacity) > 0.3 && (hasOutline || boxShadow !== "none");
     };
     return shows(focused) || shows(focused.closest(".entry") ?? focused);
   });
 
-/** Goes through a page by Tab, and tells what it came by. */
+/** Goes through a page by Tab, and returns the names of the stops. */
 const tabThrough = async (page) => {
   const stops = [];
-  // Begins above everything, whatever has the focus by now.
+  // Begins at the top of the page, wherever the focus is.
   await page.mouse.click(1, 1);
   for (;;) {
     await page.keyboard.press("Tab");
@@ -133,7 +133,7 @@ const tabThrough = async (page) => {
 };
 
 for (const colorScheme of ["light", "dark"]) {
-  test(`the focus is seen wherever it goes (${colorScheme})`, async ({ server, visit }) => {
+  test(`the focus is visible on every control (${colorScheme})`, async ({ server, visit }) => {
     const [done] = await server.seed("One", "Two");
     await server.command({ type: "complete", id: done });
     await server.command({ type: "create", name: "Groceries" }, "list");
@@ -168,7 +168,7 @@ for (const colorScheme of ["light", "dark"]) {
 
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? "with" : "without";
-  test(`the keyboard is enough, ${how} JavaScript`, async ({ visit }) => {
+  test(`every action works by keyboard alone, ${how} JavaScript`, async ({ visit }) => {
     const page = await visit({ javaScriptEnabled });
     const { keyboard } = page.page;
     const tabTo = async (locator) => {
@@ -215,7 +215,7 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-test("nothing moves for those who do not want it to", async ({ server, visit }) => {
+test("nothing moves for visitors who prefer reduced motion", async ({ server, visit }) => {
   await server.seed("One", "Two");
   const page = await visit({ reducedMotion: "reduce" });
   let letGo;
@@ -244,7 +244,7 @@ test("nothing moves for those who do not want it to", async ({ server, visit }) 
   await expect(page.page.locator("form[aria-busy=true]")).toHaveCount(0);
 });
 
-test("what goes on is said to those who do not see it", async ({ visit }) => {
+test("screen readers announce messages, the connection and the count", async ({ visit }) => {
   const page = await visit();
   await expect(page.notice).toHaveRole("alert");
   await expect(page.failed).toHaveRole("alert");

@@ -1,4 +1,4 @@
-// Pages that were out of sight, or opened before anybody was known, are right again.
+// Pages that were hidden, or opened before the visitor had a session, become correct again.
 
 import { expect, test } from "../fixtures.js";
 import { TodoPage } from "../todo-page.js";
@@ -7,7 +7,7 @@ test.use({ hasGithub: true });
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
-/** Puts a page out of sight, as another tab does in front of it, or into sight again. */
+/** Hides a page, as another tab in front of it does, or shows it again. */
 const show = async (page, isShown) => {
   const hidden = await page.evaluate((isHidden) => {
     Object.defineProperty(document, "hidden", { get: () => isHidden, configurable: true });
@@ -21,7 +21,7 @@ const show = async (page, isShown) => {
   expect(hidden).toBe(!isShown);
 };
 
-/** Waits until one visitor has the list open, on whichever pages. */
+/** Waits until a single visitor has the list open, on any number of pages. */
 const isAlone = (page) => expect(page.locator("#presence")).toHaveText("Only you are here");
 
 const another = async (page, path) => {
@@ -30,7 +30,7 @@ const another = async (page, path) => {
   return other;
 };
 
-/** Two pages of a visitor; the other is out of sight, and has no stream. */
+/** Opens two pages of a visitor. The other one is hidden and has no stream. */
 const oneOutOfSight = async ({ open, visit }) => {
   const page = await open();
   await page.goto("/");
@@ -44,7 +44,7 @@ const oneOutOfSight = async ({ open, visit }) => {
   return { page, other, watcher };
 };
 
-test("a page out of sight looks as it should when it is looked at again", async ({ open, visit }) => {
+test("a hidden page has the new theme when it is shown again", async ({ open, visit }) => {
   const { page, other } = await oneOutOfSight({ open, visit });
 
   await button(page, "Light").click();
@@ -54,7 +54,7 @@ test("a page out of sight looks as it should when it is looked at again", async 
   await expect(button(other, "Light")).toHaveAttribute("aria-pressed", "true");
 });
 
-test("a page out of sight knows its visitor when it is looked at again", async ({ open, visit }) => {
+test("a hidden page knows the signed-in visitor when it is shown again", async ({ open, visit }) => {
   const { page, other, watcher } = await oneOutOfSight({ open, visit });
   await button(page, "Sign in with GitHub").click();
   await button(page, "Authorize as octocat").click();
@@ -71,7 +71,7 @@ test("a page out of sight knows its visitor when it is looked at again", async (
   await expect(button(other, "Sign in with GitHub")).toBeVisible();
 });
 
-test("a page of a list that has gone meanwhile says so", async ({ open }) => {
+test("a hidden page of a list that is no longer visible says so when it is shown again", async ({ open }) => {
   const page = await open();
   await page.goto("/lists");
   await page.getByRole("textbox", { name: "Name of a new list" }).fill("Mine");
@@ -90,12 +90,12 @@ test("a page of a list that has gone meanwhile says so", async ({ open }) => {
   await expect(other.getByText("Mine")).toBeHidden();
 });
 
-test("pages that were open before their visitor was known hear of them, too", async ({ open }) => {
+test("pages that were opened before the session began learn of it", async ({ open }) => {
   const page = await open();
   await page.goto("/");
   const other = await another(page, "/");
   const lists = await another(page, "/lists");
-  // Only who has a session is one person on two pages.
+  // Without a session, each page counts as a visitor.
   await expect(other.locator("#presence")).toHaveText("2 people are here");
   await new TodoPage(page).add("Milk");
   await isAlone(page);
@@ -106,7 +106,7 @@ test("pages that were open before their visitor was known hear of them, too", as
   }
 });
 
-test("pages that were open before hear of what a form without JavaScript leads to", async ({ open }) => {
+test("pages that were opened before learn of a session that a plain form began", async ({ open }) => {
   const page = await open();
   await page.goto("/");
   const other = await another(page, "/");
@@ -115,7 +115,7 @@ test("pages that were open before hear of what a form without JavaScript leads t
   await isAlone(other);
 });
 
-test.describe("where everybody has a list of their own", () => {
+test.describe("with a list of one's own as the start page", () => {
   test.use({ settings: { IRONSTAR_HOME: "own" } });
 
   test("the first todo reaches the visitor's other pages, which were empty", async ({ open }) => {

@@ -1,16 +1,16 @@
-// What the page makes of commands that are refused, slow, doubled or lost.
+// The page's handling of commands that are refused, slow, repeated or lost.
 
 import { expect, test } from "../fixtures.js";
 
 const COMMANDS = "**/todos**";
 
-/** Has a page's commands answered by something that is not the application. */
+/** Lets the page's commands get answers that are not the application's. */
 const answerWith = (page, status) =>
   page.route(COMMANDS, (route) =>
     route.request().method() === "POST" ? route.fulfill({ status, body: "<h1>Oops</h1>" }) : route.fallback(),
   );
 
-/** Keeps a page's commands back until they are let go. */
+/** Holds a page's commands back until the returned function is called. */
 const hold = async (page) => {
   let letGo;
   const held = new Promise((resolve) => {
@@ -23,7 +23,7 @@ const hold = async (page) => {
   return letGo;
 };
 
-/** Makes a todo's forms lead to one that is gone, as if that had not got here. */
+/** Makes a todo's forms lead to a deleted todo, as if the page had missed the deletion. */
 const outdate = async (server, page, text) => {
   const [gone] = await server.seed("Gone");
   await server.command({ type: "delete", id: gone });
@@ -35,7 +35,7 @@ const outdate = async (server, page, text) => {
 
 for (const isCompleted of [false, true]) {
   const was = isCompleted ? "completed" : "active";
-  test(`a refused toggle says why, and shows again what is true (${was})`, async ({ server, visit }) => {
+  test(`a refused toggle shows the reason and the true state again (${was})`, async ({ server, visit }) => {
     const [id] = await server.seed("Lasting");
     if (isCompleted) await server.command({ type: "complete", id });
     const page = await visit();
@@ -47,21 +47,21 @@ for (const isCompleted of [false, true]) {
   });
 }
 
-test("a refused deletion says why, and the todo stays", async ({ server, visit }) => {
+test("a refused deletion shows the reason, and the todo stays", async ({ server, visit }) => {
   await server.seed("Lasting");
   const page = await visit();
   await outdate(server, page, "Lasting");
   await page.delete("Lasting");
   await expect(page.notice).toHaveText("There is no such todo.");
   await page.shows("Lasting");
-  // The next command that is carried out takes the reason away.
+  // The next successful command clears the reason.
   await page.add("Another");
   await page.shows("Lasting", "Another");
   await expect(page.notice).toHaveText("");
 });
 
 for (const status of [403, 502, 503]) {
-  test(`an answer that is not the application's (${status}) says so and undoes`, async ({ server, visit }) => {
+  test(`an answer from elsewhere (${status}) is reported, and the change is undone`, async ({ server, visit }) => {
     await server.seed("One");
     const page = await visit();
     await answerWith(page.page, status);
@@ -73,7 +73,7 @@ for (const status of [403, 502, 503]) {
     await expect(page.field).toHaveValue("Typed with care");
     await expect(page.page.locator("[aria-busy]")).toHaveCount(0);
 
-    // Trying again, as it says, helps.
+    // Another attempt succeeds.
     await page.page.unrouteAll();
     await page.field.press("Enter");
     await page.shows("One", "Typed with care");
@@ -83,7 +83,7 @@ for (const status of [403, 502, 503]) {
   });
 }
 
-test("a draft survives an answer that is not the application's", async ({ server, visit }) => {
+test("a draft survives an answer from elsewhere", async ({ server, visit }) => {
   await server.seed("One");
   const page = await visit();
   await answerWith(page.page, 502);
@@ -98,7 +98,7 @@ test("a draft survives an answer that is not the application's", async ({ server
   await expect(page.openEditor).toHaveCount(0);
 });
 
-test("what was typed meanwhile is kept when the todo before is refused", async ({ visit }) => {
+test("text that was typed in the meantime is kept when the previous todo is refused", async ({ visit }) => {
   const page = await visit();
   const letGo = await hold(page.page);
   await page.add("x".repeat(501));
@@ -109,7 +109,7 @@ test("what was typed meanwhile is kept when the todo before is refused", async (
   await expect(page.field).toHaveValue("The next");
 });
 
-test("what is not sent yet is said, and is not left behind unawares", async ({ visit }) => {
+test("unsent todos are shown, and leaving the page asks for confirmation", async ({ visit }) => {
   const page = await visit();
   const pending = page.page.locator("#pending");
   const letGo = await hold(page.page);
@@ -128,7 +128,7 @@ test("what is not sent yet is said, and is not left behind unawares", async ({ v
   expect(isFree).toBe(true);
 });
 
-test("what is added to a long list can be gone to", async ({ server, visit }) => {
+test("a new todo at the end of a long list can be reached by its link", async ({ server, visit }) => {
   await server.seed(...Array.from({ length: 60 }, (_, number) => `Todo ${number}`));
   const page = await visit();
   await page.add("Far down");
@@ -138,7 +138,7 @@ test("what is added to a long list can be gone to", async ({ server, visit }) =>
   await page.hasCompleted("Far down");
 });
 
-test("what is under way shows it until it ends, and shows its outcome at once", async ({ server, visit }) => {
+test("a command in progress is shown until it ends, and its outcome at once", async ({ server, visit }) => {
   await server.seed("One", "Two");
   const page = await visit();
   const busy = page.page.locator("form[aria-busy=true]");
@@ -158,7 +158,7 @@ test("what is under way shows it until it ends, and shows its outcome at once", 
   await expect(page.failed).toHaveText("");
 });
 
-test("a button that is pressed again while it is under way does nothing more", async ({ server, visit }) => {
+test("a second press of a button has no effect while the first is in progress", async ({ server, visit }) => {
   await server.seed("One");
   const page = await visit();
   let sent = 0;
@@ -176,7 +176,7 @@ test("a button that is pressed again while it is under way does nothing more", a
   expect(sent).toBe(1);
 });
 
-test("a todo whose answer got lost on the way is added once", async ({ server, visit }) => {
+test("a todo is added once if its answer gets lost", async ({ server, visit }) => {
   const page = await visit();
   const keys = [];
   await page.page.route(COMMANDS, async (route) => {
@@ -189,7 +189,7 @@ test("a todo whose answer got lost on the way is added once", async ({ server, v
       await route.fallback();
       return;
     }
-    // Carried out, but nobody hears of it.
+    // The command is carried out, but the answer gets lost.
     await route.fetch();
     await route.abort("connectionreset");
   });
@@ -204,7 +204,7 @@ test("a todo whose answer got lost on the way is added once", async ({ server, v
   await expect(page.failed).toHaveText("");
 });
 
-test("the same text twice is two todos", async ({ server, visit }) => {
+test("the same text sent twice gives two todos", async ({ server, visit }) => {
   const page = await visit();
   await page.add("Again");
   await page.shows("Again");

@@ -1,10 +1,10 @@
-// What the page says of its connection, and how it finds back.
+// The page's report on its connection, and how the connection recovers.
 
 import { expect, test } from "../fixtures.js";
 
 const LOST = "Connection lost. Trying again…";
 
-/** Follows how many streams a page has open at the same time. */
+/** Counts the streams that a page has open at the same time. */
 const countStreams = (page) => {
   const isStream = (request) => request.url().includes("/api/sse/");
   const streams = { open: 0, opened: 0 };
@@ -26,7 +26,7 @@ const banner = async ({ connection }, isLost) => {
   await expect(connection).toBeVisible({ visible: isLost });
 };
 
-test("a crash of the server is told, until it is over", async ({ server, visit }) => {
+test("a crash of the server is shown until it is over", async ({ server, visit }) => {
   const page = await visit();
   await page.addAll("Before");
   await banner(page, false);
@@ -38,10 +38,10 @@ test("a crash of the server is told, until it is over", async ({ server, visit }
   await page.shows("Before", "After");
 });
 
-test("a browser that is offline says so, until it is not", async ({ server, visit }) => {
+test("a browser shows that it is offline until it is online again", async ({ server, visit }) => {
   const page = await visit();
   await page.addAll("Before");
-  // Or it would come when the page is said to be offline.
+  // Otherwise the stream could connect after the page is set offline.
   await page.isConnected();
   await page.page.context().setOffline(true);
   await banner(page, true);
@@ -51,7 +51,7 @@ test("a browser that is offline says so, until it is not", async ({ server, visi
   await page.shows("Before", "Meanwhile");
 });
 
-test("a stream that hangs without a word is noticed, and opened anew", async ({ server, visit }) => {
+test("a silent stream is noticed and opened again", async ({ server, visit }) => {
   const page = await visit();
   await page.page.clock.install();
   await page.page.reload();
@@ -67,8 +67,9 @@ test("a stream that hangs without a word is noticed, and opened anew", async ({ 
   await page.shows("Before", "After");
 });
 
-test("a page has one stream, whatever happens to it", async ({ server, visit }) => {
-  // A page that has none, of a visitor who is known: no other begins.
+test("a page has one stream through all changes", async ({ server, visit }) => {
+  // Begins on a page without a stream, with a session: so no further stream is opened for a
+  // new session.
   const page = await visit({ path: "/styleguide", owner: true });
   const streams = countStreams(page.page);
   await page.page.goto("/");
@@ -97,10 +98,10 @@ test("a page has one stream, whatever happens to it", async ({ server, visit }) 
   expect(streams.opened).toBeGreaterThan(2);
 });
 
-test("a page that is shown again after a while has what happened meanwhile", async ({ server, visit }) => {
+test("a page that is shown again has all changes in between", async ({ server, visit }) => {
   const page = await visit();
   await page.addAll("Before");
-  // Another page, and back: the browser may have kept this one, or not.
+  // To another page and back. The browser may or may not have kept this page.
   await page.page.goto("/lists");
   await server.seed("Meanwhile");
   await page.page.goBack();
@@ -109,7 +110,7 @@ test("a page that is shown again after a while has what happened meanwhile", asy
   await page.shows("Before", "Meanwhile", "After");
 });
 
-test("two browsers have seen the same when both are done", async ({ server, visit }) => {
+test("two browsers show the same once all commands are done", async ({ server, visit }) => {
   const ada = await visit();
   const bob = await visit();
   const texts = Array.from({ length: 30 }, (_, number) => `Todo ${number}`);
@@ -122,14 +123,14 @@ test("two browsers have seen the same when both are done", async ({ server, visi
     ...ids.filter((_, index) => index % 5 === 1).map((id) => server.command({ type: "delete", id })),
     ...ids.filter((_, index) => index % 5 === 2).map((id) => server.command({ type: "rename", id, text: "New" })),
   ]);
-  // What was asked for last has been carried out by now.
+  // By now the last command has been carried out.
   await expect(ada.page.locator("form[aria-busy=true]")).toHaveCount(0);
   await expect(bob.page.locator("form[aria-busy=true]")).toHaveCount(0);
   const todos = await server.todos();
   expect(todos).toHaveLength(26);
   await ada.shows(...todos);
   await bob.shows(...todos);
-  // All but what fields hold, which could be drafts.
+  // Except for the contents of fields, which could be drafts.
   const html = async ({ page }) => (await page.locator("#todos").innerHTML()).replaceAll(/ value="[^"]*"/g, "");
   const truth = await html(await visit());
   await expect.poll(() => html(ada)).toBe(truth);

@@ -1,10 +1,10 @@
-// A page is complete when it arrives, light, and does not jump about.
+// A page is complete when it arrives, small, and its content does not move.
 
 import { expect, test } from "../fixtures.js";
 import { SlowProxy } from "../slow-proxy.js";
 import { TodoPage } from "../todo-page.js";
 
-/** Follows what a page gets over the network, and how many bytes it is. */
+/** Records the requests of a page, with the size of each answer. */
 const measure = async (page) => {
   const client = await page.context().newCDPSession(page);
   await client.send("Network.enable");
@@ -19,7 +19,7 @@ const measure = async (page) => {
   return requests;
 };
 
-/** Has a page note what moves that is already there. */
+/** Makes a page record layout shifts. */
 const watchShifts = (page) =>
   page.addInitScript(() => {
     window.shifts = [];
@@ -30,7 +30,7 @@ const watchShifts = (page) =>
     }).observe({ type: "layout-shift", buffered: true });
   });
 
-/** Two frames on, everything that was to be drawn has been. */
+/** After two frames, all pending changes are drawn. */
 const drawn = (page) =>
   page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
@@ -76,7 +76,7 @@ for (const [what, count] of [["an empty list", 0], ["fifty todos", 50]]) {
       await page.context().setOffline(true);
       await expect(todos.connection).toBeVisible();
       await drawn(page);
-      // Connected anew, the whole list is drawn again, over what is there.
+      // After the reconnection, the whole list is drawn again over the existing one.
       await page.context().setOffline(false);
       await expect(todos.connection).toBeHidden();
       if (count > 0) {
@@ -110,7 +110,7 @@ for (const [shape, width] of [["wide", 1000], ["narrow", 390]]) {
   });
 }
 
-test("nothing but the style sheet holds up the first paint", async ({ server, open }) => {
+test("only the style sheet delays the first paint", async ({ server, open }) => {
   await server.seed("One");
   const page = await open();
   await page.goto("/");
@@ -122,10 +122,10 @@ test("nothing but the style sheet holds up the first paint", async ({ server, op
   expect(blocking).toEqual([expect.stringMatching(/^\/static\/app-.*\.css$/)]);
 });
 
-test("what matters is painted before any script runs", async ({ server, open }) => {
+test("the main content is painted before any script runs", async ({ server, open }) => {
   await server.seed("The largest thing on this page, for it is quite a long text that fills its line");
   const page = await open();
-  // The script never comes.
+  // The script never arrives.
   await page.route("**/static/*.js", () => {});
   await page.goto("/", { waitUntil: "commit" });
   await expect(page.locator(".todo-list label")).toBeVisible();
@@ -141,7 +141,7 @@ test("what matters is painted before any script runs", async ({ server, open }) 
   await expect(plain.locator(".todo-count")).toHaveText("1 item left");
 });
 
-test("pages are not kept, and what they are made of is kept for good", async ({ server }) => {
+test("pages are not cached, and their assets are cached for ever", async ({ server }) => {
   const get = async (path) => {
     const { name, value } = await server.session();
     return fetch(`${server.url}${path}`, { headers: { accept: "text/html", cookie: `${name}=${value}` } });
@@ -176,7 +176,7 @@ const seedMany = async (server, count) => {
   await Promise.all(Array.from({ length: 50 }, worker));
 };
 
-/** Follows a page's stream as the page would, and tells what came. */
+/** Follows a page's stream like the page, and returns what has arrived. */
 const follow = async (server, id) => {
   const stopping = new AbortController();
   const response = await fetch(`${server.url}/api/sse/todos`, {
@@ -200,7 +200,7 @@ const follow = async (server, id) => {
   return { received, stop };
 };
 
-test("ten thousand todos are no burden", async ({ server, visit }) => {
+test("ten thousand todos fit into small pages and patches", async ({ server, visit }) => {
   test.setTimeout(120_000);
   await seedMany(server, 10_000);
   const page = await fetch(server.url, { headers: { accept: "text/html" } });
@@ -222,7 +222,7 @@ test("ten thousand todos are no burden", async ({ server, visit }) => {
   await ada.page.getByRole("link", { name: "First page" }).click();
   await expect(ada.page).toHaveURL(/\/$/);
 
-  // As the page itself begins.
+  // The id with which the page itself begins.
   const html = await (await fetch(server.url)).text();
   const [, id] = /'last-event-id': '([0-9]+[.][0-9a-z]{6}-[0-9]+)'/.exec(html);
   const stream = await follow(server, id);

@@ -1,4 +1,4 @@
-// Text is only text, whoever wrote it, and wherever it shows.
+// Text is only text, from any author and in any place.
 
 import { expect, test } from "../fixtures.js";
 
@@ -29,7 +29,7 @@ const HOSTILE = [
   "x".repeat(500),
 ];
 
-/** Texts that show something else than they say, or nothing. */
+/** Texts that look like other texts, or like no text. */
 const REFUSED = [
   "line\u2028separator\u2029and paragraph",
   "\u202Eright to left override\u202C",
@@ -40,25 +40,25 @@ const REFUSED = [
   "A\u{E0041}",
 ];
 
-/** Of these, a form makes spaces: they are pasted by accident. */
+/** A form replaces these by spaces, because visitors paste them by accident. */
 const BREAKS = ["\r", "\n", "\r\n", "\t", "\u0085"];
 
 const CONTROLS = ["\r", "\n", "\r\n", "\0", "\t", "\u0007", "\u001b[31m", "\u007f", "\u0085", "\u009f"];
 
-/** What a page asks for, so that nothing of a text can ask for something. */
+/** Records the paths that a page requests, to prove that no text causes a request. */
 const listen = (page) => {
   const asked = new Set();
   page.on("request", (request) => asked.add(new URL(request.url()).pathname));
   return () => [...asked].filter((path) => !path.startsWith("/static/"));
 };
 
-/** As much of a text as the names of its controls say. */
+/** Shortens a text as in the names of its controls. */
 const shortened = (text) => {
   const chars = [...text];
   return chars.length > 80 ? `${chars.slice(0, 80).join("")}…` : text;
 };
 
-/** What a page shows of its todos, in every place where their text is. */
+/** Returns the texts of a page's todos, in every place where they stand. */
 const shown = (page) =>
   page.items.evaluateAll((items) => items.map((item) => ({
     label: item.querySelector("label").textContent,
@@ -87,10 +87,10 @@ const isIntact = async (page, texts) => {
 test("appended, redrawn and at first paint, hostile text is only text", async ({ server, visit }) => {
   const page = await visit();
   const asked = listen(page.page);
-  // Each is a patch of its own.
+  // Each todo is a patch of its own.
   await server.seed(...HOSTILE);
   await isIntact(page, HOSTILE);
-  // More at once than are patched one by one.
+  // More changes at once than are patched one by one.
   await server.command({ type: "complete_all" }, "todos");
   await page.hasCompleted(...HOSTILE.map((text) => text.replace(/\s+/g, " ")));
   await isIntact(page, HOSTILE);
@@ -109,8 +109,8 @@ test("renamed to, hostile text is only text", async ({ server, visit }) => {
   for (const [index, id] of ids.entries()) {
     await server.command({ type: "rename", id, text: HOSTILE[index] });
   }
-  // Fields keep what they held, in case it is a draft; what they are opened
-  // with is the truth.
+  // Fields keep their contents, which could be drafts. When an editor opens, its field gets
+  // the current text.
   const patched = async () => (await shown(page)).map(({ label, names }) => ({ label, names }));
   const truth = expected(HOSTILE).map(({ label, names }) => ({ label, names }));
   await expect.poll(patched).toEqual(truth);
@@ -142,11 +142,11 @@ test("typed and edited, hostile text is only text", async ({ server, visit }) =>
   const edited = [`${typed[0]}</b>{{x}}`, ...typed.slice(1)];
   await isIntact(page, edited);
   expect(await server.todos()).toEqual(edited);
-  // Who is somebody from the first todo on has a stream of their own.
+  // The visitor gets a session by the first todo, so the page opens its stream again.
   expect(asked().filter((path) => !path.startsWith("/todos"))).toEqual(["/api/sse/todos"]);
 });
 
-test("a text says nothing to the streams that programs follow", async ({ server }) => {
+test("a text cannot add fields or events to the streams of programs", async ({ server }) => {
   await server.seed(...HOSTILE);
   const response = await fetch(`${server.url}/api/events?after=0`);
   const decoder = new TextDecoder();
@@ -157,7 +157,7 @@ test("a text says nothing to the streams that programs follow", async ({ server 
     const frames = rest.split("\n\n");
     rest = frames.pop();
     for (const frame of frames) {
-      // As the standard has it: each of these ends a line.
+      // As in the standard: each of these ends a line.
       const lines = frame.split(/\r\n|\r|\n/);
       expect(lines.filter((line) => !/^(event|data|id): /.test(line))).toEqual([]);
       const data = lines.filter((line) => line.startsWith("data: ")).map((line) => line.slice(6));
@@ -168,7 +168,7 @@ test("a text says nothing to the streams that programs follow", async ({ server 
   expect(texts).toEqual(HOSTILE);
 });
 
-test("control characters are refused, with a reason, and get nowhere", async ({ server, visit }) => {
+test("control characters are refused with a reason and stored nowhere", async ({ server, visit }) => {
   const [id] = await server.seed("Before");
   const page = await visit();
   for (const control of CONTROLS) {
@@ -198,7 +198,7 @@ test("control characters are refused, with a reason, and get nowhere", async ({ 
   expect(await events.text()).not.toMatch(/one.*two/);
 });
 
-test("texts that show something else than they say are refused", async ({ server, visit }) => {
+test("texts that look like other texts are refused", async ({ server, visit }) => {
   const [id] = await server.seed("Before");
   const page = await visit();
   for (const text of REFUSED) {
@@ -213,7 +213,7 @@ test("texts that show something else than they say are refused", async ({ server
   await page.shows("Before");
 });
 
-test("the browser tells why a control character was refused", async ({ visit }) => {
+test("the browser shows why a control character was refused", async ({ visit }) => {
   const page = await visit();
   await page.add("one\u0007two");
   await expect(page.notice).toHaveText(/must be one line without control characters; this one has U\+0007/);
@@ -253,7 +253,7 @@ test("the names of lists are only text", async ({ server, open, visit }) => {
     expect(title).toBe(`ironstar · ${names[index]}`);
     expect(await list.overflow()).toBe(0);
   }
-  // The last one is renamed to all the others while it is open.
+  // The last list is renamed to all other names while it is open.
   const id = addresses.at(-1).split("/").at(-1);
   for (const name of names) {
     await server.command({ type: "rename", id, name }, "list");
@@ -264,7 +264,7 @@ test("the names of lists are only text", async ({ server, open, visit }) => {
   expect(unexpected).toEqual([]);
 });
 
-test("an address that is hostile leads nowhere", async ({ open }) => {
+test("a hostile address leads to a problem page", async ({ open }) => {
   const page = await open();
   for (const path of [
     "/<script>alert(1)</script>",

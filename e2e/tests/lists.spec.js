@@ -1,6 +1,6 @@
 import { expect, test } from "../fixtures.js";
 
-test("a list is its owner's, and theirs who have a link, until that is revoked", async ({ visit }) => {
+test("a list is visible to its owner and through its links until these are revoked", async ({ visit }) => {
   const ada = await visit();
   await ada.add("Shared by all");
   await ada.shows("Shared by all");
@@ -11,7 +11,7 @@ test("a list is its owner's, and theirs who have a link, until that is revoked",
   await expect(ada.page).toHaveTitle("ironstar · Groceries");
   await ada.shows();
 
-  // Nobody else finds it.
+  // Other visitors cannot see it.
   const bob = await visit();
   await bob.page.goto(ada.page.url());
   await expect(bob.page.getByText("There is no such list.")).toBeVisible();
@@ -46,7 +46,7 @@ test("a list is its owner's, and theirs who have a link, until that is revoked",
   await eve.shows("Shared by all");
 });
 
-test("parts of a list are pages that follow what others do", async ({ server, visit }) => {
+test("the parts of a list are pages that follow changes by others", async ({ server, visit }) => {
   const { id } = await server.command({ type: "create", text: "Milk" });
   await server.command({ type: "create", text: "Bread" });
   const active = await visit();
@@ -110,7 +110,7 @@ test("lists are renamed, archived and restored", async ({ visit }) => {
   await expect(page.getByRole("button", { name: "Archive Old plans" })).toBeVisible();
 });
 
-test("what stands above a list follows what others do", async ({ server, visit }) => {
+test("the heading of a list follows changes by others", async ({ server, visit }) => {
   const { id } = await server.command({ type: "create", name: "Plans" }, "list");
   const page = await visit({ path: `/lists/${id}`, owner: true });
   const heading = page.page.getByRole("heading", { level: 1 });
@@ -130,7 +130,7 @@ test("what stands above a list follows what others do", async ({ server, visit }
   await page.shows("Conquer the world");
 });
 
-test("a list is renamed with JavaScript too, and only if that is meant", async ({ visit }) => {
+test("a list is renamed with JavaScript, too, and only when the form is submitted", async ({ visit }) => {
   const { page } = await visit();
   await page.getByRole("link", { name: "My lists" }).click();
   await page.getByRole("textbox", { name: "Name of a new list" }).fill("Plans");
@@ -154,7 +154,7 @@ test("a list is renamed with JavaScript too, and only if that is meant", async (
   await expect(page.getByRole("link", { name: "Old plans" })).toBeVisible();
 });
 
-test("somebody's lists follow what they do elsewhere, and leave what is half typed", async ({ visit }) => {
+test("the page of lists follows changes on other pages and keeps drafts", async ({ visit }) => {
   const ada = await visit();
   await ada.page.goto("/lists");
   const name = (page) => page.getByRole("textbox", { name: "Name of a new list" });
@@ -197,7 +197,7 @@ test("a link is copied by its button", async ({ server, open }) => {
   await expect(page.getByRole("button", { name: "Copy the link: Can view" })).toBeVisible();
 });
 
-test("what an owner can do with a list follows what they do elsewhere", async ({ visit }) => {
+test("the owner's panel follows changes on other pages", async ({ visit }) => {
   const { page } = await visit();
   await page.goto("/lists");
   await page.getByRole("textbox", { name: "Name of a new list" }).fill("Plans");

@@ -3,7 +3,7 @@ import { expect, test } from "../fixtures.js";
 const caret = (field) =>
   field.evaluate(({ selectionStart, selectionEnd }) => [selectionStart, selectionEnd]);
 
-test("what one browser does appears in another", async ({ visit }) => {
+test("changes in one browser appear in another", async ({ visit }) => {
   const ada = await visit();
   const bob = await visit();
 
@@ -41,13 +41,13 @@ test("the field is cleared for the next todo, and keeps the focus", async ({ vis
   await page.shows("One", "Two");
 });
 
-test("half-typed text, the caret and the focus survive what others do", async ({ server, visit }) => {
+test("half-typed text, the caret and the focus survive changes by others", async ({ server, visit }) => {
   const page = await visit();
   await page.field.pressSequentially("Half a th");
   await page.page.keyboard.press("ArrowLeft");
   await page.page.keyboard.press("ArrowLeft");
-  const [id] = await server.seed("Somebody else's");
-  await page.shows("Somebody else's");
+  const [id] = await server.seed("From another visitor");
+  await page.shows("From another visitor");
   await server.command({ type: "rename", id, text: "Theirs" });
   await page.shows("Theirs");
   await server.command({ type: "complete_all" }, "todos");
@@ -58,8 +58,8 @@ test("half-typed text, the caret and the focus survive what others do", async ({
   await expect(page.field).toHaveValue("Half a new th");
 });
 
-test("an open editor keeps draft, selection and focus when all is drawn anew", async ({ server, visit }) => {
-  // More at once than are patched one by one.
+test("an open editor keeps draft, selection and focus when the whole view is drawn again", async ({ server, visit }) => {
+  // More changes at once than are patched one by one.
   const texts = Array.from({ length: 25 }, (_, number) => `Todo ${number}`);
   await server.seed(...texts);
   const page = await visit();
@@ -78,7 +78,7 @@ test("an open editor keeps draft, selection and focus when all is drawn anew", a
   await expect(page.openEditor).toHaveCount(0);
 });
 
-test("a draft in an open editor survives what others do", async ({ server, visit }) => {
+test("a draft in an open editor survives changes by others", async ({ server, visit }) => {
   const { id } = await server.command({ type: "create", text: "Buy milk" });
   const page = await visit();
   const field = await page.edit("Buy milk");
@@ -89,13 +89,13 @@ test("a draft in an open editor survives what others do", async ({ server, visit
   await expect(page.item("Theirs")).toHaveClass("completed editing");
   await expect(page.item("Theirs").locator(".edit")).toHaveValue("My draft");
 
-  // An editor that is opened anew begins with what the todo says by now.
+  // When the editor is opened again, it begins with the current text of the todo.
   await expect(page.item("Theirs").locator(".edit")).toBeFocused();
   await page.page.keyboard.press("Escape");
   await expect(await page.edit("Theirs")).toHaveValue("Theirs");
 });
 
-test("an editor in which nothing was typed changes nothing", async ({ server, visit }) => {
+test("an editor without input changes nothing", async ({ server, visit }) => {
   const [id] = await server.seed("Mine");
   const page = await visit();
   await page.edit("Mine");
@@ -107,11 +107,11 @@ test("an editor in which nothing was typed changes nothing", async ({ server, vi
   await page.shows("Theirs", "Another");
 });
 
-test("a todo that goes away while it is edited leaves the draft to its author", async ({ server, visit }) => {
+test("a todo that disappears while it is edited leaves the draft to its author", async ({ server, visit }) => {
   const [id] = await server.seed("Buy milk");
   const page = await visit({ path: "/active" });
   await page.edit("Buy milk");
-  // Typing goes on behind the text.
+  // The editor continues behind the existing text.
   await page.page.keyboard.type(" and ch");
   await server.command({ type: "complete", id });
   await page.shows();
@@ -124,11 +124,11 @@ test("a todo that goes away while it is edited leaves the draft to its author", 
   await page.shows("Buy milk", "Another");
 });
 
-test("a toggle is right again when somebody cancels the change out at once", async ({ server, visit }) => {
+test("a toggle shows the true state again when another change cancels it at once", async ({ server, visit }) => {
   await server.seed("Contested");
-  // Somebody who is known has no stream opened by what they do first.
+  // A visitor with a session opens no further stream by the first command.
   const page = await visit({ owner: true });
-  // Both changes come in one batch: nothing has changed, and nothing is sent.
+  // Both changes come in one batch, so nothing has changed and nothing is sent.
   await page.page.route("**/complete*", (route) =>
     route.fulfill({ status: 200, contentType: "text/event-stream", body: "" }),
   );
@@ -137,7 +137,7 @@ test("a toggle is right again when somebody cancels the change out at once", asy
   await expect(page.toggle("Contested")).not.toBeChecked();
 });
 
-test("a refused rename keeps its editor open, and the reason in sight", async ({ server, visit }) => {
+test("a refused rename keeps its editor open and the reason visible", async ({ server, visit }) => {
   for (let number = 1; number <= 20; number += 1) {
     await server.command({ type: "create", text: `Todo ${number}` });
   }
@@ -156,7 +156,7 @@ test("a refused rename keeps its editor open, and the reason in sight", async ({
   await expect(page.notice).toHaveText("");
 });
 
-test("a refused todo says why, keeps what was typed, and can be mended", async ({ visit }) => {
+test("a refused todo shows the reason, keeps the text, and can be corrected", async ({ visit }) => {
   const page = await visit();
   const long = "x".repeat(501);
   await page.add(long);
@@ -171,7 +171,7 @@ test("a refused todo says why, keeps what was typed, and can be mended", async (
   await expect(page.notice).toHaveText("");
 });
 
-test("a todo that somebody else has just deleted says so", async ({ server, visit }) => {
+test("a command on a deleted todo shows the reason", async ({ server, visit }) => {
   const { id } = await server.command({ type: "create", text: "Fleeting" });
   await server.command({ type: "delete", id });
   await server.command({ type: "create", text: "Lasting" });
@@ -185,7 +185,7 @@ test("a todo that somebody else has just deleted says so", async ({ server, visi
   await expect(page.notice).toHaveText("There is no such todo.");
 });
 
-test("focus goes on to the next todo when one goes away", async ({ server, visit }) => {
+test("focus moves to the next todo when one is deleted", async ({ server, visit }) => {
   await server.seed("One", "Two", "Three");
   const page = await visit();
   await page.deleteButton("Two").focus();
@@ -200,7 +200,7 @@ test("focus goes on to the next todo when one goes away", async ({ server, visit
   await expect(page.field).toBeFocused();
 });
 
-test("focus goes on to the next todo when one is done, and no longer shown", async ({ server, visit }) => {
+test("focus moves to the next todo when one is completed and no longer shown", async ({ server, visit }) => {
   await server.seed("One", "Two", "Three");
   const page = await visit({ path: "/active" });
   await page.toggle("One").focus();
@@ -212,7 +212,7 @@ test("focus goes on to the next todo when one is done, and no longer shown", asy
   await expect(page.toggle("Three")).toBeFocused();
 });
 
-test("focus stays where it is when others delete", async ({ server, visit }) => {
+test("focus stays in its place when others delete", async ({ server, visit }) => {
   const [id] = await server.seed("One", "Two");
   const page = await visit();
   await page.toggle("Two").focus();
@@ -224,7 +224,7 @@ test("focus stays where it is when others delete", async ({ server, visit }) => 
 test.describe("with compressed streams", () => {
   test.use({ settings: { IRONSTAR_COMPRESS_STREAMS: "true" } });
 
-  test("nothing waits, and nothing is lost over a restart", async ({ server, visit }) => {
+  test("nothing is delayed, and nothing is lost across a restart", async ({ server, visit }) => {
     const stream = await fetch(`${server.url}/api/sse/todos`);
     expect(stream.headers.get("content-encoding")).toBe("gzip");
     await stream.body.cancel();

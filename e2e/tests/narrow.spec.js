@@ -1,4 +1,4 @@
-// What stands where, when there is little room.
+// The layout on narrow screens.
 
 import { expect, test } from "../fixtures.js";
 
@@ -9,7 +9,7 @@ const DEVICES = {
   finger: { hasTouch: true, isMobile: true },
 };
 
-/** Where the lines of each text are, and the controls and the row around it. */
+/** Returns the boxes of each row, of the lines of its text, and of its controls. */
 const rows = (page) =>
   page.evaluate(() =>
     [...document.querySelectorAll(":is(.todo-list, .rows) > li:has(> form)")].map((row) => {
@@ -17,7 +17,7 @@ const rows = (page) =>
       const text = document.createRange();
       text.selectNodeContents(row.querySelector("label, .text"));
       const controls = [...row.querySelectorAll(":scope > form > button, summary")].filter((control) => control.checkVisibility({ opacityProperty: true }));
-      // What lights up of a control; around that, it can be pressed as well.
+      // The highlighted part of a control. The area around it can be pressed as well.
       const shown = (control) => {
         const { left, right, top, bottom } = control.getBoundingClientRect();
         const { backgroundClip, paddingTop } = getComputedStyle(control);
@@ -59,7 +59,7 @@ for (const [device, options] of Object.entries(DEVICES)) {
     }
     const height = ({ row }) => row.bottom - row.top;
     expect(height(short)).toBeLessThan(60);
-    // What is not shown takes no room, and when it is, nothing moves.
+    // A hidden control takes no room, and nothing moves when it appears.
     if (device === "mouse") expect(height(longer)).toBe(height(short));
     for (const shows of device === "mouse" ? ["hover", "focus"] : []) {
       const item = page.locator(".todo-list li").nth(2);
@@ -69,7 +69,7 @@ for (const [device, options] of Object.entries(DEVICES)) {
       await expect(item.locator("label")).toHaveCSS("mask-image", /gradient/);
       await page.mouse.move(1, 1);
     }
-    // What floats over a text can be pressed.
+    // A control that floats above a text can be pressed.
     for (const item of await page.locator(".todo-list li").all()) {
       const press = (control) => (device === "finger" ? control.tap() : control.click());
       await press(item.locator("summary"));
@@ -101,10 +101,11 @@ for (const [width, height] of [[360, 640], [1280, 720]]) {
     expect(banner.right).toBeLessThanOrEqual(width);
     const after = await parts();
     expect(after.filter((part) => overlap(part, banner))).toEqual([]);
-    // The presence says the same in another colour; nothing has moved.
+    // The presence says the same in another colour. Nothing has moved.
     expect(after).toEqual(before);
 
-    // Scrolled, it stays in sight, and what has the focus is never under it.
+    // When the page is scrolled, the banner stays visible and never covers the focused
+    // element.
     const isSeen = () =>
       page.page.evaluate(() => {
         const focused = document.activeElement;

@@ -1,4 +1,4 @@
-// Every action is a form or a link underneath, and works without JavaScript.
+// Every action is a form or a link, and works without JavaScript.
 
 import { expect, test } from "../fixtures.js";
 
@@ -38,7 +38,7 @@ test("one editor is open at a time, and closes by its button", async ({ server, 
   await expect(page.openEditor).toHaveCount(0);
 });
 
-test("a todo of which nothing is left is deleted", async ({ server, visit }) => {
+test("a todo without a text left is deleted", async ({ server, visit }) => {
   await server.seed("One", "Two");
   const page = await visit(OFF);
   await page.rename("One", "   ");
@@ -47,7 +47,7 @@ test("a todo of which nothing is left is deleted", async ({ server, visit }) => 
   await page.shows();
 });
 
-test("a blank todo is none", async ({ server, visit }) => {
+test("a blank todo is not created", async ({ server, visit }) => {
   const page = await visit(OFF);
   await page.add("   ");
   await expect(page.notice).toHaveText("");
@@ -56,7 +56,7 @@ test("a blank todo is none", async ({ server, visit }) => {
   expect(await server.todos()).toEqual(["Real"]);
 });
 
-test("all are completed and reopened at once, and those that are done cleared", async ({ server, visit }) => {
+test("all todos are completed and reopened at once, and completed ones cleared", async ({ server, visit }) => {
   await server.seed("One", "Two", "Three");
   const page = await visit(OFF);
   await page.toggle("Two").click();
@@ -73,7 +73,7 @@ test("all are completed and reopened at once, and those that are done cleared", 
   await page.shows("Two", "Three");
 });
 
-test("filters are links, and what is done there leads back there", async ({ server, visit }) => {
+test("filters are links, and actions lead back to the filter", async ({ server, visit }) => {
   await server.seed("One", "Two");
   const page = await visit(OFF);
   await page.filter("Active").click();
@@ -94,7 +94,7 @@ test("filters are links, and what is done there leads back there", async ({ serv
   await page.shows("Two", "Three");
 });
 
-test("what does not fit on a page is on the next ones", async ({ server, visit }) => {
+test("todos that do not fit on a page are on the next pages", async ({ server, visit }) => {
   const texts = Array.from({ length: 120 }, (_, number) => `Todo ${number}`);
   await server.seed(...texts);
   const page = await visit(OFF);
@@ -114,7 +114,7 @@ test("what does not fit on a page is on the next ones", async ({ server, visit }
   await page.shows(...texts.slice(0, 50));
 });
 
-test("a refused todo says why and keeps what was typed", async ({ visit }) => {
+test("a refused todo shows the reason and keeps the text", async ({ visit }) => {
   const page = await visit(OFF);
   const long = "x".repeat(501);
   await page.add(long);
@@ -125,7 +125,7 @@ test("a refused todo says why and keeps what was typed", async ({ visit }) => {
   await expect(page.notice).toHaveText("");
 });
 
-test("a refused rename says why, and keeps its editor open with the draft", async ({ server, visit }) => {
+test("a refused rename shows the reason and keeps its editor open with the draft", async ({ server, visit }) => {
   await server.seed("One", "Two");
   const page = await visit(OFF);
   const long = "x".repeat(501);
@@ -141,7 +141,7 @@ test("a refused rename says why, and keeps its editor open with the draft", asyn
   await expect(page.openEditor).toHaveCount(0);
 });
 
-test("a stale page says that somebody else was first", async ({ server, visit }) => {
+test("a stale page shows that the todo has already changed", async ({ server, visit }) => {
   const [id] = await server.seed("Contested");
   const page = await visit(OFF);
   await server.command({ type: "complete", id });
@@ -150,7 +150,7 @@ test("a stale page says that somebody else was first", async ({ server, visit })
   await expect(page.toggle("Contested")).toBeChecked();
 });
 
-test("to go back and to reload adds nothing twice", async ({ server, visit }) => {
+test("going back and reloading add nothing twice", async ({ server, visit }) => {
   const page = await visit(OFF);
   await page.add("Once");
   await page.shows("Once");
@@ -162,14 +162,14 @@ test("to go back and to reload adds nothing twice", async ({ server, visit }) =>
   expect(await server.todos()).toEqual(["Once"]);
 });
 
-test("a form that is sent twice is one todo", async ({ server, visit }) => {
+test("a form that is sent twice creates one todo", async ({ server, visit }) => {
   const page = await visit(OFF);
   const key = await page.page.locator("input[name=key]").inputValue();
   expect(key).not.toBe("");
   const answers = await Promise.all([1, 2].map(() => server.submit("/todos", { key, text: "Once" })));
   expect(answers.map(({ status }) => status)).toEqual([303, 303]);
   expect(await server.todos()).toEqual(["Once"]);
-  // The page that was gone back to can be used for another todo.
+  // The page can be used for another todo after going back to it.
   await page.add("Another");
   await page.shows("Once", "Another");
 });
@@ -196,7 +196,7 @@ test("lists are created, renamed, archived and restored", async ({ open }) => {
   await expect(page.getByText("it takes no new todos until it is restored")).toBeVisible();
   await expect(page.getByRole("textbox", { name: "New todo" })).toBeHidden();
 
-  // It is restored where one finds that it is archived.
+  // The list is restored on its own page, which says that it is archived.
   await page.getByRole("button", { name: "Restore" }).click();
   await expect(page).toHaveURL(address);
   await expect(page.getByText("it takes no new todos")).toHaveCount(0);

@@ -11,7 +11,7 @@ for (const signal of ["SIGTERM", "SIGKILL"]) {
 
     await server.stop(signal);
     await server.start();
-    // Nobody is connected yet, so the pages have to catch up with this.
+    // No page is connected yet, so the pages have to catch up with this.
     await server.command({ type: "create", text: "While away" });
 
     await ada.shows("Before", "While away");
@@ -26,7 +26,7 @@ for (const signal of ["SIGTERM", "SIGKILL"]) {
   });
 }
 
-test("a page that was away for a while misses nothing and doubles nothing", async ({ server, visit }) => {
+test("a page that was away misses nothing and shows nothing twice", async ({ server, visit }) => {
   const page = await visit();
   await page.add("First");
   await page.shows("First");

@@ -1,4 +1,4 @@
-// Looks at every page in every shape; keeps the pictures if asked to.
+// Opens every page in every shape, and takes pictures on request.
 
 import { join } from "node:path";
 
@@ -31,7 +31,10 @@ const seedList = async (server, name, isArchived) => {
   return `/lists/${id}`;
 };
 
-/** Which pictures are kept, for they add up: the first ones are in the README. */
+/**
+ * The pictures that are kept. Few of them, because pictures are large; the first ones are in
+ * the README.
+ */
 const KEPT = {
   todos: ["wide-light", "wide-dark", "narrow-light", "narrow-dark"],
   empty: ["narrow-light", "narrow-dark"],
@@ -47,7 +50,7 @@ const KEPT = {
   styleguide: ["narrow-light"],
 };
 
-/** Each picture: how to get there. */
+/** The steps that lead to each picture. */
 const PICTURES = {
   todos: async ({ page, server }) => {
     await seed(server);

@@ -1,4 +1,4 @@
-// To sign in with GitHub, and what is one's own then.
+// Sign-in with GitHub, and the lists of a user.
 
 import { expect, test } from "../fixtures.js";
 
@@ -20,13 +20,13 @@ const createList = async (page, name) => {
 
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? "with" : "without";
-  test(`lists are one's own on every device, ${how} JavaScript`, async ({ open }) => {
+  test(`a user has their lists on every device, ${how} JavaScript`, async ({ open }) => {
     const laptop = await open({ javaScriptEnabled });
     await laptop.goto("/");
     await createList(laptop, "Made before");
     const address = laptop.url();
     await signIn(laptop, "octocat");
-    // Back where they were, signed in.
+    // Back at the same page, signed in.
     await expect(laptop).toHaveURL(address);
     await expect(laptop.locator(".user")).toHaveText("The Octocat");
     await createList(laptop, "Made after");
@@ -48,7 +48,7 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-test("the other tabs hear of it", async ({ open }) => {
+test("other tabs learn of a new theme, a sign-in and a sign-out", async ({ open }) => {
   const page = await open();
   await page.goto("/");
   await button(page, "Dark").click();
@@ -73,7 +73,7 @@ test("the other tabs hear of it", async ({ open }) => {
   await expect(button(page, "Sign in with GitHub")).toBeVisible();
 });
 
-test("a list that is open elsewhere is gone with its owner", async ({ open }) => {
+test("a list that is open in another tab disappears at sign-out", async ({ open }) => {
   const page = await open();
   await page.goto("/");
   await signIn(page, "octocat");
@@ -85,13 +85,13 @@ test("a list that is open elsewhere is gone with its owner", async ({ open }) =>
   await expect(other.getByText("There is no such list.")).toBeVisible();
 });
 
-test("whoever does not agree, or cannot be known, stays who they are", async ({ open, github }) => {
+test("a visitor whose sign-in fails or is cancelled stays signed out", async ({ open, github }) => {
   const page = await open();
   await page.goto("/lists");
   await button(page, "Sign in with GitHub").click();
   await button(page, "Cancel").click();
   await expect(page.getByText("so you are not signed in")).toBeVisible();
-  // Whoever tries again from there gets where they wanted to.
+  // Another attempt from that page leads back to the page before.
   await signIn(page, "octocat");
   await expect(page).toHaveURL(/\/lists$/);
   await button(page, "Sign out").click();
@@ -117,7 +117,7 @@ test("whoever does not agree, or cannot be known, stays who they are", async ({ 
   await expect(page.locator("body")).toBeVisible();
 });
 
-test("who signs out gets to the start page, although the page that they leave hears of it first", async ({ open }) => {
+test("sign-out leads to the start page although the page learns of it first", async ({ open }) => {
   const page = await open();
   await page.goto("/lists");
   await signIn(page, "octocat");
@@ -133,7 +133,7 @@ test("who signs out gets to the start page, although the page that they leave he
   await expect(button(page, "Sign in with GitHub")).toBeVisible();
 });
 
-test("the cookie is out of reach for scripts", async ({ open }) => {
+test("the cookie is unreadable for scripts", async ({ open }) => {
   const page = await open();
   await page.goto("/");
   await signIn(page, "octocat");

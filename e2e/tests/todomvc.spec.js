@@ -1,11 +1,11 @@
-// What the TodoMVC application specification asks for, by its class names:
+// The requirements of the TodoMVC application specification, by its class names:
 // https://github.com/tastejs/todomvc/blob/master/app-spec.md
 // Where it names hash routes, pages here have addresses of their own.
 
 import { expect, test } from "../fixtures.js";
 
 test.describe("no todos", () => {
-  test("nothing shows but the field, which has the focus", async ({ visit }) => {
+  test("only the field shows, and it has the focus", async ({ visit }) => {
     const page = await visit();
     await expect(page.field).toBeFocused();
     await expect(page.field).toHaveAttribute("placeholder", "What needs to be done?");
@@ -14,7 +14,7 @@ test.describe("no todos", () => {
     await expect(page.toggleAll).toBeHidden();
   });
 
-  test("the list and its footer come and go with the first todo", async ({ visit }) => {
+  test("the list and its footer appear with the first todo and disappear with it", async ({ visit }) => {
     const page = await visit();
     await page.addAll("Only");
     await expect(page.page.locator(".main")).toBeVisible();
@@ -31,7 +31,7 @@ test.describe("a new todo", () => {
   test("is added by Enter, below the others, and the field is cleared at once", async ({ visit }) => {
     const page = await visit();
     await page.add("One");
-    // Whatever the server does meanwhile.
+    // Independently of the server.
     expect(await page.field.inputValue()).toBe("");
     await page.shows("One");
     await page.add("Two");
@@ -54,7 +54,7 @@ test.describe("a new todo", () => {
     expect(await server.todos()).toEqual(["some text"]);
   });
 
-  test("is none if it is blank", async ({ server, visit }) => {
+  test("is not created if it is blank", async ({ server, visit }) => {
     const page = await visit();
     let sent = 0;
     page.page.on("request", (request) => {
@@ -69,7 +69,7 @@ test.describe("a new todo", () => {
     await expect(page.notice).toHaveText("");
   });
 
-  test("need not be waited for, and comes in its turn", async ({ visit }) => {
+  test("can be added without waiting for the previous one, in order", async ({ visit }) => {
     const page = await visit();
     const texts = Array.from({ length: 20 }, (_, nth) => `Todo ${nth}`);
     await page.field.focus();
@@ -82,7 +82,7 @@ test.describe("a new todo", () => {
     await expect(page.field).toBeFocused();
   });
 
-  test("comes after those before it, however long they take", async ({ server, visit }) => {
+  test("comes after the previous ones, however long they take", async ({ server, visit }) => {
     const page = await visit();
     let letGo;
     const held = new Promise((resolve) => (letGo = resolve));
@@ -92,10 +92,10 @@ test.describe("a new todo", () => {
     });
     await page.add("First");
     await page.add("Second");
-    await server.command({ type: "create", text: "Somebody else's" });
-    await page.shows("Somebody else's");
+    await server.command({ type: "create", text: "From another visitor" });
+    await page.shows("From another visitor");
     letGo();
-    await page.shows("Somebody else's", "First", "Second");
+    await page.shows("From another visitor", "First", "Second");
   });
 });
 
@@ -111,7 +111,7 @@ test.describe("all at once", () => {
     await expect(page.count).toHaveText("3 items left");
   });
 
-  test("the toggle follows single ones", async ({ visit }) => {
+  test("the toggle follows single todos", async ({ visit }) => {
     const page = await visit();
     await page.addAll("One", "Two");
     await expect(page.toggleAll).not.toBeChecked();
@@ -129,7 +129,7 @@ test.describe("all at once", () => {
     await expect(page.toggleAll).toBeChecked();
   });
 
-  test("clearing takes the completed ones, and is offered only if there are any", async ({ visit }) => {
+  test("clearing removes the completed ones, and is offered only if there are any", async ({ visit }) => {
     const page = await visit();
     await page.addAll("One", "Two", "Three");
     await expect(page.clearCompleted).toHaveCount(0);
@@ -160,7 +160,7 @@ test.describe("a todo", () => {
     await page.hasCompleted();
   });
 
-  test("shows the button that deletes it when it is pointed at", async ({ visit }) => {
+  test("shows its delete button when the pointer is on it", async ({ visit }) => {
     const page = await visit();
     await page.addAll("One");
     const button = page.item("One").locator(".destroy");
@@ -200,7 +200,7 @@ test.describe("editing", () => {
     await expect(page.item("Two")).not.toHaveClass(/editing/);
   });
 
-  test("begins, ends and gives the focus back by the keyboard", async ({ visit }) => {
+  test("begins, ends and returns the focus by the keyboard", async ({ visit }) => {
     const page = await visit();
     await page.addAll("One", "Two");
     await page.toggle("One").focus();
@@ -252,11 +252,11 @@ test.describe("editing", () => {
     await page.shows("Uno", "Two");
     await expect(page.openEditor).toHaveCount(0);
     await expect(page.item("Uno")).not.toHaveClass(/editing/);
-    // Whoever went on is not called back.
+    // The focus stays where the visitor has moved it.
     await expect(page.field).toBeFocused();
   });
 
-  test("that changed nothing sends nothing when the field is left", async ({ visit }) => {
+  test("sends nothing when the field is left without a change", async ({ visit }) => {
     const page = await visit();
     await page.addAll("One");
     let sent = 0;
@@ -279,7 +279,7 @@ test.describe("editing", () => {
     await expect(page.item("One")).not.toHaveClass(/editing/);
     await page.shows("One");
     expect(await server.todos()).toEqual(["One"]);
-    // The draft is gone for good.
+    // The draft is discarded for good.
     await expect(await page.edit("One")).toHaveValue("One");
   });
 
@@ -306,7 +306,7 @@ test.describe("editing", () => {
     });
   }
 
-  test("is of one todo at a time", async ({ visit }) => {
+  test("happens in one todo at a time", async ({ visit }) => {
     const page = await visit();
     await page.addAll("One", "Two");
     await page.editByDoubleClick("One");
@@ -346,7 +346,7 @@ test.describe("filters", () => {
     return page;
   };
 
-  test("are links, and show what they say", async ({ visit }) => {
+  test("are links, and show the matching todos", async ({ visit }) => {
     const page = await prepared(visit);
     await page.isFilteredBy("All");
     await page.filter("Active").click();
@@ -363,7 +363,7 @@ test.describe("filters", () => {
     await page.shows("One", "Two", "Three");
   });
 
-  test("outlive a reload, and can be gone to directly", async ({ visit }) => {
+  test("survive a reload, and can be opened directly", async ({ visit }) => {
     const page = await prepared(visit);
     await page.filter("Completed").click();
     await page.isFilteredBy("Completed");
@@ -375,7 +375,7 @@ test.describe("filters", () => {
     await other.shows("One", "Three");
   });
 
-  test("are gone through by Back and Forward", async ({ visit }) => {
+  test("work with Back and Forward", async ({ visit }) => {
     const page = await prepared(visit);
     await page.filter("Active").click();
     await page.isFilteredBy("Active");
@@ -389,12 +389,12 @@ test.describe("filters", () => {
     await page.shows("One", "Two", "Three");
     await page.page.goForward();
     await page.shows("One", "Three");
-    // Nor is what Back leads to a picture of old.
+    // The page after Back is live, not an old copy.
     await page.add("Four");
     await page.shows("One", "Three", "Four");
   });
 
-  test("let go what does not belong any more", async ({ visit }) => {
+  test("drop todos that no longer match", async ({ visit }) => {
     const page = await prepared(visit);
     await page.filter("Active").click();
     await page.isFilteredBy("Active");
@@ -412,7 +412,7 @@ test.describe("filters", () => {
     await expect(page.page.locator(".footer")).toBeVisible();
   });
 
-  test("are each tab's own", async ({ visit }) => {
+  test("are separate in each tab", async ({ visit }) => {
     const page = await prepared(visit);
     const tab = await page.page.context().newPage();
     await tab.goto(page.page.url());
@@ -429,7 +429,7 @@ test.describe("filters", () => {
   });
 });
 
-test("everything outlives a reload", async ({ visit }) => {
+test("everything survives a reload", async ({ visit }) => {
   const page = await visit();
   await page.addAll("One", "Two");
   await page.toggle("One").check();

@@ -1,5 +1,5 @@
-// Many windows of one browser, over HTTP/1.1: six connections for all of them. (Pages
-// are all visible here, whichever is in front.)
+// Many windows of one browser, over HTTP/1.1: six connections for all of them. (All pages are
+// visible here, also those behind others.)
 
 import { expect, test } from "../fixtures.js";
 import { TodoPage } from "../todo-page.js";
@@ -10,7 +10,7 @@ test.setTimeout(300_000);
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
-/** Opens so many more windows beside a page, one after the other. */
+/** Opens a window for each path beside a page, one after the other. */
 const windows = async (page, paths) => {
   const pages = [];
   for (const path of paths) {
@@ -40,7 +40,7 @@ const areLive = async (server, pages, text) => {
   await allShow(pages, text);
 };
 
-/** Waits until all windows are one visitor, so none is behind with its stream. */
+/** Waits until all windows count as one visitor, so that all streams are up to date. */
 const areOne = (pages) =>
   Promise.all(pages.map((page) => expect(page.page.locator("#presence")).toHaveText("Only you are here")));
 
@@ -69,7 +69,7 @@ test("ten windows are live, and each sends commands", async ({ server, visit }) 
   await Promise.all(pages.map((page, number) => page.toggle(`From window ${number}`).click()));
   await Promise.all(pages.map((page) => expect(page.count).toHaveText("1 item left")));
   await areOne(pages);
-  // Beside these, the worker has one.
+  // The worker has one more stream.
   expect(streams.size).toBe(3);
   for (const { connection } of pages) await expect(connection).toHaveText("");
 });
@@ -97,12 +97,12 @@ test("ten windows on three lists show their own list each", async ({ server, vis
   for (const page of on(2)) await page.shows("Travel one", "Travel two");
 });
 
-test("windows that close or crash leave the others live, and are no longer there", async ({ server, visit }) => {
+test("windows that close or crash leave the others live and are no longer counted", async ({ server, visit }) => {
   const pages = await ten(visit);
   await areLive(server, pages, "Before");
   const presence = (page) => page.page.locator("#presence");
   await Promise.all(pages.map((page) => expect(presence(page)).toHaveText("10 people are here")));
-  // One with a connection of its own, and one that shares.
+  // One with a connection of its own, and one that shares a connection.
   for (const number of [0, 8]) await pages[number].page.close();
   const left = pages.filter(({ page }) => !page.isClosed());
   await Promise.all(left.map((page) => expect(presence(page)).toHaveText("8 people are here")));
@@ -113,7 +113,7 @@ test("windows that close or crash leave the others live, and are no longer there
     session.send("Page.crash").catch(() => {});
     await crashed;
   }
-  // Others may have been in the same process.
+  // A crash may have ended further windows in the same process.
   const isAlive = ({ page }) => page.evaluate(() => true).catch(() => false);
   const alive = await Promise.all(left.map(isAlive));
   const rest = left.filter((_, number) => alive[number]);
@@ -124,7 +124,7 @@ test("windows that close or crash leave the others live, and are no longer there
   await areLive(server, [...rest, more], "Much later");
 });
 
-test("windows that share find back when their worker dies", async ({ server, browser, visit }) => {
+test("windows that share a connection recover when their worker dies", async ({ server, browser, visit }) => {
   const pages = await ten(visit);
   await areLive(server, pages, "Before");
   const session = await browser.newBrowserCDPSession();
@@ -136,7 +136,7 @@ test("windows that share find back when their worker dies", async ({ server, bro
   await Promise.all(pages.map((page) => page.shows("Before", "Meanwhile", "After")));
 });
 
-test("ten windows find back when the server restarts", async ({ server, visit }) => {
+test("ten windows recover when the server restarts", async ({ server, visit }) => {
   const pages = await ten(visit);
   await areLive(server, pages, "Before");
   await server.stop("SIGKILL");
@@ -147,7 +147,7 @@ test("ten windows find back when the server restarts", async ({ server, visit })
   await Promise.all(pages.map((page) => page.shows("Before", "After")));
 });
 
-test("ten windows that load again and again end up live", async ({ server, visit }) => {
+test("ten windows that reload again and again end up live", async ({ server, visit }) => {
   const pages = await ten(visit);
   for (let round = 1; round <= 3; round += 1) {
     const text = `Round ${round}`;
@@ -158,7 +158,7 @@ test("ten windows that load again and again end up live", async ({ server, visit
   await Promise.all(pages.map((page) => page.shows("Round 1", "Round 2", "Round 3", "After")));
 });
 
-test("window that was hidden has what happened meanwhile", async ({ server, visit }) => {
+test("a window that was hidden has all changes in between", async ({ server, visit }) => {
   const pages = await ten(visit);
   await areLive(server, pages, "Before");
   const show = (page, isShown) =>
@@ -166,7 +166,7 @@ test("window that was hidden has what happened meanwhile", async ({ server, visi
       Object.defineProperty(document, "hidden", { get: () => isHidden, configurable: true });
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     }, !isShown);
-  // One with a connection of its own, and some that share.
+  // One with a connection of its own, and two that share a connection.
   const hidden = [0, 4, 9].map((number) => pages[number]);
   for (const { page } of hidden) await show(page, false);
   await areLive(server, pages.filter((page) => !hidden.includes(page)), "Meanwhile");
@@ -195,7 +195,7 @@ test.describe("of a visitor who signs in", () => {
 });
 
 test("windows of a browser without locks share, and are live", async ({ server, open, visit }) => {
-  // As on a site without TLS under another name than localhost.
+  // As on a site without TLS and under a name other than localhost.
   const page = await open();
   await page.context().addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
   await page.goto("/");
@@ -206,7 +206,7 @@ test("windows of a browser without locks share, and are live", async ({ server, 
   await (await visit()).hasCompleted("Milk");
 });
 
-test("few windows of a browser without shared workers are live", async ({ server, open }) => {
+test("a few windows of a browser without shared workers are live", async ({ server, open }) => {
   const page = await open();
   await page.context().addInitScript(() => delete window.SharedWorker);
   await page.goto("/");
@@ -214,7 +214,7 @@ test("few windows of a browser without shared workers are live", async ({ server
   await areLive(server, pages, "Milk");
 });
 
-test("window whose worker cannot be loaded has a connection of its own", async ({ server, open }) => {
+test("a window whose worker cannot be loaded has a connection of its own", async ({ server, open }) => {
   const page = await open();
   await page.context().addInitScript(() => {
     const { SharedWorker } = window;
@@ -229,8 +229,8 @@ test("window whose worker cannot be loaded has a connection of its own", async (
   await areLive(server, pages, "Milk");
 });
 
-test("window whose browser refuses workers has a connection of its own", async ({ server, open }) => {
-  // As with blocked storage, on a site without TLS under another name than localhost.
+test("a window whose browser refuses workers has a connection of its own", async ({ server, open }) => {
+  // As with blocked storage, on a site without TLS and under a name other than localhost.
   const page = await open();
   await page.context().addInitScript(() => {
     Object.defineProperty(navigator, "locks", { value: undefined });
@@ -244,7 +244,7 @@ test("window whose browser refuses workers has a connection of its own", async (
   await areLive(server, [new TodoPage(page)], "Milk");
 });
 
-test("window whose browser refuses locks has a connection of its own", async ({ server, open }) => {
+test("a window whose browser refuses locks has a connection of its own", async ({ server, open }) => {
   const page = await open();
   await page.context().addInitScript(() => {
     navigator.locks.request = () => Promise.reject(new DOMException("Access is denied", "SecurityError"));
@@ -255,7 +255,7 @@ test("window whose browser refuses locks has a connection of its own", async ({ 
 
 test("windows over HTTP/2 have a connection each", async ({ server, browser, open }) => {
   const page = await open();
-  // As behind a proxy that speaks it.
+  // As behind a proxy that speaks HTTP/2.
   await page.context().addInitScript(() => {
     performance.getEntriesByType = () => [{ nextHopProtocol: "h2" }];
   });
@@ -270,7 +270,7 @@ test("windows over HTTP/2 have a connection each", async ({ server, browser, ope
   expect(await sharedWorkers(await browser.newBrowserCDPSession())).toEqual([]);
 });
 
-test("worker takes as many streams as a bundle holds, and keeps them apart", async ({ server, open }) => {
+test("the worker takes as many streams as a bundle holds, and keeps them apart", async ({ server, open }) => {
   const { id } = await server.command({ type: "create", name: "Groceries" }, "list");
   await server.command({ type: "create", text: "Milk", list: id });
   await server.seed("Everyone's");

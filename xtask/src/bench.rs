@@ -1,11 +1,10 @@
-//! `cargo xtask bench`: what ironstar does in a second, beside peers and beside
+//! `cargo xtask bench`: the throughput and latency of ironstar, beside its peers and beside
 //! the ceiling, in one run and on one file system.
 //!
-//! Machines are shared and noisy, so every figure is taken several times in
-//! turn with what it is compared to, and the medians are compared. Nothing here
-//! is a test: see `docs/BENCHMARKS.md` for what the figures mean. A new
-//! measurement is a row in `measurements.rs` or beneath it, and a program of `bench/` that
-//! prints its figures.
+//! Machines are shared and noisy. So each figure and its comparison are taken in turn, several
+//! times, and the medians are compared. This is not a test: `docs/BENCHMARKS.md` explains the
+//! figures. A new measurement is a row in `measurements.rs` or its submodules, and a program
+//! of `bench/` that prints its figures.
 
 mod measurements;
 mod program;
@@ -23,21 +22,21 @@ use self::measurements::{Effort, Measurement, Source};
 use self::program::{Figures, Programs, Run};
 use self::report::Outcome;
 
-/// What to measure, and where to put the figures.
+/// The measurements to take, and the file for the figures.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Only measurements whose name contains one of these
+    /// Only measurements whose name contains one of these texts
     names: Vec<String>,
 
-    /// Write the figures to this file too
+    /// Also write the figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Leave out what takes long
+    /// Skip measurements that take long
     #[arg(long)]
     quick: bool,
 
-    /// How often each figure is taken
+    /// Number of times that each figure is taken
     #[arg(long, default_value_t = 3)]
     rounds: usize,
 }
@@ -51,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut names: Vec<&str> = measurements::all().map(|one| one.name).collect();
         names.dedup();
         bail!(
-            "no measurement has such a name; there are: {}",
+            "no measurement has such a name; the measurements are: {}",
             names.join("; ")
         );
     }
@@ -63,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let programs = Programs::new(root)?;
     programs.build(chosen.iter().flat_map(|measurement| measurement.runs()))?;
     let mut outcomes = Vec::new();
-    // What shares a run stands side by side.
+    // Measurements that share a run stand side by side.
     for group in chosen.chunk_by(|one, next| one.shares_a_run_with(next)) {
         for outcome in take(&programs, group, arguments.rounds)? {
             report::print(&outcome)?;
@@ -89,8 +88,8 @@ impl Arguments {
     }
 }
 
-/// Takes what a group of measurements needs in turn, each run once a round,
-/// and compares the medians.
+/// Takes the figures of a group of measurements, each run once a round, and compares the
+/// medians.
 fn take(
     programs: &Programs,
     group: &[&'static Measurement],

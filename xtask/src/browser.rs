@@ -1,12 +1,12 @@
-//! Finding Chromium.
+//! Finds Chromium.
 
 use std::env;
 use std::path::PathBuf;
 
-/// The names under which it is installed.
+/// The names under which Chromium is installed.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// The Chromium to test with: `$CHROMIUM`, or the first on the path.
+/// Returns the Chromium to test with: `$CHROMIUM`, or the first on the path.
 pub(crate) fn find() -> anyhow::Result<PathBuf> {
     if let Some(named) = env::var_os("CHROMIUM").filter(|name| !name.is_empty()) {
         return Ok(named.into());

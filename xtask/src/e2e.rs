@@ -10,14 +10,14 @@ use clap::Args;
 use crate::browser;
 use crate::programs::Programs;
 
-/// How to run the browser tests.
+/// The options of the browser tests.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Also take the screenshots in docs/screenshots anew
+    /// Also take the screenshots in docs/screenshots again
     #[arg(long)]
     screenshots: bool,
 
-    /// What to hand on to `playwright test`, such as a file or `--headed`
+    /// Arguments for `playwright test`, such as a file or `--headed`
     #[arg(last = true)]
     playwright: Vec<String>,
 }
@@ -48,7 +48,7 @@ fn workspace_root() -> anyhow::Result<PathBuf> {
     Ok(metadata.workspace_root.into())
 }
 
-/// Installs what the lock file says, unless that is what is installed.
+/// Installs the packages in the lock file, unless they are already installed.
 fn install(e2e: &Path) -> anyhow::Result<()> {
     let modified = |path: &Path| {
         path.metadata()

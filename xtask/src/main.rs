@@ -1,4 +1,4 @@
-//! ironstar's developer tasks: `cargo xtask --help`.
+//! The developer tasks of ironstar: `cargo xtask --help`.
 
 mod bench;
 mod browser;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// ironstar's developer tasks.
+/// The developer tasks of ironstar.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -23,13 +23,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Bring a database's schema up to date, or show how far it has got
+    /// Bring the schema of a database up to date, or list its migrations
     Migrate(migrate::Arguments),
     /// Run the browser tests against the real server (needs Chromium and npm)
     E2e(e2e::Arguments),
     /// Measure ironstar beside its peers and the ceiling (release builds)
     Bench(bench::Arguments),
-    /// Kill, cut off and starve ironstar, and check that nothing is lost
+    /// Kill the server, cut the power, make disks fail, and check that nothing is lost
     Torture(torture::Arguments),
     /// Change the code in small places, and check that a test fails each time
     Mutants(mutants::Arguments),
@@ -49,8 +49,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Parses the command line. A variable without a value counts as not set, as with
-/// the server.
+/// Parses the command line. A variable without a value counts as not set, as in the server.
 fn parse() -> Result<Arguments, clap::Error> {
     let mut command = without_blank_variables(Arguments::command());
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
@@ -73,7 +72,7 @@ fn without_blank_variables(command: Command) -> Command {
         .mut_subcommands(without_blank_variables)
 }
 
-/// Shows the help that was asked for, or why the command line makes no sense.
+/// Shows the requested help, or the reason why the command line is invalid.
 fn refuse(error: &clap::Error) -> anyhow::Result<ExitCode> {
     output::show(error)?;
     Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))

@@ -1,4 +1,4 @@
-//! `cargo xtask migrate`: the schema of a database, without the server.
+//! `cargo xtask migrate`: the schema of a database, without a server.
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -6,7 +6,7 @@ use ironstar_adapters::sqlite::{DatabaseFile, Migration, SqliteUrl, migrate, mig
 
 use crate::output::say;
 
-/// Which database, and what to do with it.
+/// The database, and the action on it.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The database: a SQLite file
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Action {
-    /// List applied and pending migrations; changes nothing, and creates no file
+    /// List applied and pending migrations. Changes nothing and creates no file
     Status,
 }
 

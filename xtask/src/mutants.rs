@@ -1,10 +1,11 @@
-//! `cargo xtask mutants`: changes the code in one small place at a time, and checks that
-//! a test fails.
+//! `cargo xtask mutants`: changes the code in one small place at a time, and checks that a
+//! test fails.
 //!
-//! `cargo-mutants` makes the changes. `.cargo/mutants.toml` says where, and lists those
-//! that no test can tell, with the reason. This task knows which packages' tests judge
-//! which package, limits a run to the lines that a change touches, and bounds its time.
-//! A bounded run says how many mutants it left untested: it is a sample, and no proof.
+//! `cargo-mutants` makes the changes. `.cargo/mutants.toml` tells where, and lists the changes
+//! that no test can notice, each with the reason. This task knows the packages whose tests
+//! judge each package, limits a run to the lines of a change, and limits its time. A run with
+//! a time limit reports the number of mutants that it left untested: it is a sample, not a
+//! proof.
 
 mod outcomes;
 
@@ -21,11 +22,11 @@ use clap::Args;
 use self::outcomes::Outcomes;
 use crate::output;
 
-/// The version that the configuration is written for.
+/// The version of `cargo-mutants` that the configuration is written for.
 const VERSION: &str = "27.1.0";
 
-/// Each package with mutants, and the packages whose tests judge it: the rules of a port
-/// are tested on its adapters.
+/// Each package with mutants, and the packages whose tests judge it. The rules of a port are
+/// tested on its adapters.
 const JUDGES: &[(&str, &[&str])] = &[
     ("ironstar-domain", &["ironstar-domain"]),
     ("ironstar-ports", &["ironstar-ports", "ironstar-adapters"]),
@@ -34,29 +35,29 @@ const JUDGES: &[(&str, &[&str])] = &[
     ("ironstar-web", &["ironstar-web"]),
 ];
 
-/// How often a bounded run looks at the time.
+/// The interval at which a run with a time limit checks the time.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// What `cargo-mutants` exits with when it has judged every mutant: all were noticed,
-/// some were missed, or some made a test run for too long
-/// (<https://mutants.rs/exit-codes.html>). Anything else is a failure of the run.
+/// The exit codes of `cargo-mutants` when it has judged every mutant: all were noticed, some
+/// were missed, or some made a test run for too long (<https://mutants.rs/exit-codes.html>).
+/// Any other code means that the run failed.
 const JUDGED: &[i32] = &[0, 2, 3];
 
-/// Which mutants to test, and for how long.
+/// The mutants to test, and the time limit.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Only these packages; without any, each that has mutants
+    /// Only these packages. By default, each package with mutants
     packages: Vec<String>,
 
-    /// Only lines that differ from this revision, or from the one that a file names
+    /// Only lines that differ from this revision, or from the revision in this file
     #[arg(long, value_name = "REVISION|FILE")]
     since: Option<String>,
 
-    /// Stop after so many minutes, and count what is left
+    /// Stop after this number of minutes, and count the untested mutants
     #[arg(long, value_name = "MINUTES")]
     minutes: Option<f64>,
 
-    /// Change the tree itself rather than a copy, which needs no further build
+    /// Change the tree itself instead of a copy, which saves a build
     #[arg(long)]
     in_place: bool,
 
@@ -69,7 +70,7 @@ pub(crate) struct Arguments {
     files: Vec<String>,
 }
 
-/// Where the run takes place.
+/// The folders of a run.
 struct Bench {
     root: PathBuf,
     output: PathBuf,
@@ -94,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let left = u32::try_from(packages.len() - index).unwrap_or(u32::MAX);
         let bound = end.map(|end| end.saturating_duration_since(Instant::now()) / left);
         let mut command = bench.command(package, judges);
-        // Bounded runs get further with each, if they do not all begin with the same.
+        // In random order, runs with a time limit reach other mutants each time.
         command.arg(if bound.is_some() {
             "--shuffle"
         } else {
@@ -103,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.in_place {
             command.arg("--in-place");
         } else {
-            // The copy is somewhere else each time, and what it is made of stays here.
+            // The copy is in a new folder each time. Its build artifacts stay here.
             command.env("CARGO_TARGET_DIR", bench.output.join("build"));
         }
         if let Some(diff) = &diff {
@@ -116,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     report(&total)?;
     if total.mutants > 0 && total.tested() == 0 {
-        bail!("there was no time to test any of the mutants; allow more minutes");
+        bail!("no mutant was tested within the time limit; raise --minutes");
     }
     if total.missed.is_empty() {
         return Ok(());
@@ -139,7 +140,7 @@ impl Bench {
         })
     }
 
-    /// Writes what has changed since a revision to a file.
+    /// Writes the changes since a revision to a file.
     fn diff(&self, since: &str) -> anyhow::Result<PathBuf> {
         let named = fs::read_to_string(self.root.join(since));
         let revision = named.as_deref().unwrap_or(since).trim();
@@ -150,7 +151,7 @@ impl Bench {
             .output()
             .context("cannot run git")?;
         if !output.status.success() {
-            bail!("git does not know what has changed since {revision}; name another revision");
+            bail!("git cannot compare the tree with {revision}; name another revision");
         }
         let path = self.output.join("change.diff");
         fs::write(&path, output.stdout)
@@ -158,15 +159,17 @@ impl Bench {
         Ok(path)
     }
 
-    /// Tests the mutants of one package.
+    /// Returns the command that tests the mutants of one package.
     fn command(&self, package: &str, judges: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO"));
         command
             .args(["mutants", "--colors", "never"])
             .args(["--package", package])
-            // A run that is interrupted says so, and needs no stack.
+            // An interrupted run reports that it was interrupted. A stack trace would add
+            // nothing.
             .env("RUST_BACKTRACE", "0")
-            // That a property does not hold is enough; the least example of it takes long.
+            // A failing example of a property is enough. The search for the smallest one takes
+            // long.
             .env("PROPTEST_MAX_SHRINK_ITERS", "0")
             .arg("--output")
             .arg(self.output.join(package))
@@ -177,7 +180,7 @@ impl Bench {
         command
     }
 
-    /// Runs `cargo-mutants` to its end, or as long as it may.
+    /// Runs `cargo-mutants` to its end, or to the time limit.
     fn judge(
         &self,
         package: &str,
@@ -199,7 +202,7 @@ impl Bench {
     }
 }
 
-/// Removes the outcomes of the run before.
+/// Removes the outcomes of the previous run.
 fn forget(folder: &Path) -> anyhow::Result<()> {
     let outcomes = folder.join("mutants.out");
     if !outcomes.exists() {
@@ -208,12 +211,12 @@ fn forget(folder: &Path) -> anyhow::Result<()> {
     fs::remove_dir_all(&outcomes).with_context(|| format!("cannot remove {}", outcomes.display()))
 }
 
-/// Waits for the end of a run, and interrupts it if that takes longer than it may.
-/// Returns whether it did. An interrupted run removes its copy of the tree.
+/// Waits for the end of a run, and interrupts it at the time limit. Returns true if it was
+/// interrupted. An interrupted run removes its copy of the tree.
 fn interrupted(running: &mut Child, bound: Duration) -> bool {
     let end = Instant::now() + bound;
     while Instant::now() < end {
-        // What goes wrong here goes wrong again where the run is waited for.
+        // The same error appears again when the caller waits for the run.
         if !matches!(running.try_wait(), Ok(None)) {
             return false;
         }
@@ -236,10 +239,11 @@ fn has_cargo_mutants() -> anyhow::Result<bool> {
 
 fn install_cargo_mutants() -> anyhow::Result<()> {
     let status = Command::new(env!("CARGO"))
-        // It mostly waits for builds and tests; without optimization, it is there sooner.
+        // It spends most of its time waiting for builds and tests. An unoptimized build is
+        // ready sooner.
         .args(["install", "--quiet", "--debug", "--locked", "cargo-mutants"])
         .args(["--version", VERSION])
-        // rustup would look for the toolchain that each dependency was written with.
+        // rustup would look for the toolchain of each dependency.
         .env("RUSTC", Path::new(env!("CARGO")).with_file_name("rustc"))
         .status()
         .context("cannot run cargo")?;
@@ -249,13 +253,13 @@ fn install_cargo_mutants() -> anyhow::Result<()> {
     bail!("cargo-mutants {VERSION} cannot be installed: {status}")
 }
 
-/// The packages that were named, or all.
+/// Returns the named packages, or all packages.
 fn chosen(names: &[String]) -> anyhow::Result<Vec<(&'static str, &'static [&'static str])>> {
     let known = || JUDGES.iter().map(|(package, _)| *package);
     if let Some(unknown) = names.iter().find(|name| !known().any(|it| it == **name)) {
         let known: Vec<&str> = known().collect();
         bail!(
-            "no mutants are made of {unknown}; name some of: {}",
+            "{unknown} is not a package with mutants; the packages are: {}",
             known.join(", ")
         );
     }

@@ -1,10 +1,10 @@
-//! What the tasks print. Output that no reader takes is no reason to panic, as the
-//! macros of the standard library do.
+//! The output of the tasks. A closed or full output is no reason to panic, as the macros of
+//! the standard library do.
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write, stderr, stdout};
 
-/// Standard output does not take what a task has to say.
+/// Standard output has not taken a line.
 #[derive(Debug)]
 pub(crate) struct OutputError(io::Error);
 
@@ -20,13 +20,13 @@ pub(crate) fn say(line: impl Display) -> Result<(), OutputError> {
         .map_err(OutputError)
 }
 
-/// Prints a line to standard error, if standard error takes it: there is no other
-/// place to report to.
+/// Prints a line to standard error. An error is ignored: there is no other place to report it
+/// to.
 pub(crate) fn complain(line: impl Display) {
     let _ = writeln!(stderr(), "{line}");
 }
 
-/// Shows what clap has to say: help, or a refusal of the command line.
+/// Shows the output of clap: help, or a refusal of the command line.
 ///
 /// # Errors
 ///
@@ -35,12 +35,12 @@ pub(crate) fn show(error: &clap::Error) -> Result<(), OutputError> {
     let shown = error.print().and_then(|()| stdout().flush());
     match shown {
         Err(unwritten) if !error.use_stderr() => Err(OutputError(unwritten)),
-        // There is no other place to report to.
+        // There is no other place to report an error to.
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Whether an error only says that the reader of standard output has gone.
+/// Returns true if an error only means that the reader of standard output has closed it.
 pub(crate) fn reader_has_gone(error: &anyhow::Error) -> bool {
     let output = error.downcast_ref::<OutputError>();
     output.is_some_and(|OutputError(error)| error.kind() == ErrorKind::BrokenPipe)

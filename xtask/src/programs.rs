@@ -1,5 +1,5 @@
-//! The workspace's programs, built together: then they have what they are made of in
-//! common, whichever is asked for, and it is built once.
+//! The programs of the workspace. They are built together, so that shared dependencies are
+//! built once, with the same features for any program.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use cargo_metadata::Message;
 
-/// Where the programs are, by their names.
+/// The paths of the programs, by name.
 #[derive(Debug)]
 pub(crate) struct Programs(HashMap<String, PathBuf>);
 
 impl Programs {
-    /// Builds all of them, as a profile says.
+    /// Builds all programs with a profile.
     pub(crate) fn build(profile: &str) -> anyhow::Result<Self> {
         let output = Command::new(env!("CARGO"))
             .args(["build", "--locked", "--workspace", "--bins"])
@@ -35,9 +35,9 @@ impl Programs {
         Ok(Self(programs.collect()))
     }
 
-    /// Where a program is.
+    /// The path of a program.
     pub(crate) fn path(&self, name: &str) -> anyhow::Result<&Path> {
         let path = self.0.get(name).map(PathBuf::as_path);
-        path.with_context(|| format!("cargo did not say where {name} is"))
+        path.with_context(|| format!("cargo has reported no path for {name}"))
     }
 }

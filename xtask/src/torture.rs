@@ -1,8 +1,8 @@
-//! `cargo xtask torture`: does to ironstar what the world will do to it, and
-//! checks that nothing is lost, doubled, skipped or reordered.
+//! `cargo xtask torture`: exposes ironstar to the faults of the real world, and checks that
+//! nothing is lost, doubled, skipped or reordered.
 //!
-//! What is done is in `crates/ironstar-torture`; this builds it and the server,
-//! and brings them together.
+//! The faults and checks are in `crates/ironstar-torture`. This task builds it and the server,
+//! and runs it.
 
 use std::process::Command;
 
@@ -11,17 +11,17 @@ use clap::Args;
 
 use crate::programs::Programs;
 
-/// What to do, and for how long.
+/// The checks to run, and their time.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Only checks whose name contains one of these
+    /// Only checks whose name contains one of these texts
     names: Vec<String>,
 
-    /// Decides what happens, as far as threads let it
+    /// Seed of the random choices. The timing of threads is not repeatable
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// For how long; the bugs that are put in on purpose come on top
+    /// Number of minutes for the checks. The deliberate bugs take additional time
     #[arg(long, default_value_t = 5.0)]
     minutes: f64,
 
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .status()
         .context("cannot run the torture")?;
     if !tortured.success() {
-        bail!("the torture failed; what it printed says why");
+        bail!("the torture failed; see its output above");
     }
     Ok(())
 }

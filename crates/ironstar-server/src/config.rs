@@ -1,4 +1,4 @@
-//! What an operator can decide, by option or by environment variable.
+//! The operator's options, each also an environment variable.
 
 mod github;
 mod variables;
@@ -18,8 +18,8 @@ use ironstar_web::{AllowedHosts, Home, HostRule, Limits, Site, SiteAddress};
 
 use self::github::GitHubOptions;
 
-/// How many connections a client may have for each stream that it may have open, and
-/// for how many streams at least.
+/// The number of connections that a client may have for each stream that it may have open, and
+/// the smallest number of streams that this counts with.
 const CONNECTIONS: u64 = 4;
 const MIN_STREAMS: u64 = 16;
 
@@ -28,11 +28,11 @@ const MIN_STREAMS: u64 = 16;
 #[command(
     name = "ironstar-server",
     version,
-    after_help = "A variable that is empty counts as not set. RUST_LOG says what is logged, such as \
+    after_help = "A variable that is empty counts as not set. RUST_LOG selects what is logged, such as \
                   'debug' or 'info,ironstar_app=trace'."
 )]
 pub(crate) struct Config {
-    /// What to do instead of serving
+    /// The task to run instead of serving
     #[command(subcommand)]
     pub(crate) task: Option<Task>,
 
@@ -46,9 +46,8 @@ pub(crate) struct Config {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// The database: a SQLite file, such as sqlite:ironstar.db or
-    /// sqlite:/var/lib/ironstar.db, which the server creates if there is none, for its
-    /// user alone to read
+    /// The database: a SQLite file, such as sqlite:ironstar.db or sqlite:/var/lib/ironstar.db.
+    /// If the file is missing, the server creates it, readable by its own user only
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -59,8 +58,8 @@ pub(crate) struct Config {
     )]
     pub(crate) database_url: DatabaseUrl,
 
-    /// For how many hours a command's key is remembered, so that a retry
-    /// answers what was answered before
+    /// Number of hours for which the key of a command is remembered. A retry within this time
+    /// gets the answer of the first attempt
     #[arg(
         long,
         env = "IRONSTAR_COMMAND_RETENTION_HOURS",
@@ -69,10 +68,9 @@ pub(crate) struct Config {
     )]
     command_retention_hours: u32,
 
-    /// How long a list whose todos are all completed waits, while nothing
-    /// happens to it, before it is archived by itself: a time such as '30days'
-    /// or '12h' ('m' is minutes, 'M' months), or 'never'. Counts from the last
-    /// event of the list and its todos, however long ago that is
+    /// Time after which a list whose todos are all completed is archived automatically: a time
+    /// such as '30days' or '12h' ('m' is minutes, 'M' months), or 'never'. It is counted from
+    /// the last event of the list and its todos, even if that is long ago
     #[arg(
         long,
         env = "IRONSTAR_ARCHIVE_DONE_LISTS_AFTER",
@@ -81,9 +79,9 @@ pub(crate) struct Config {
     )]
     pub(crate) archive_done_lists_after: Patience,
 
-    /// How many commands a second each visitor may send, and five times as many
-    /// at once after a pause. A visitor is an IP address, or an IPv6 network
-    /// (/64). 0 is any number
+    /// Number of commands a second that each client may send. After a pause, a client may send
+    /// five times as many at once. A client is an IPv4 address or an IPv6 network (/64). 0
+    /// means no limit
     #[arg(
         long,
         env = "IRONSTAR_COMMAND_RATE",
@@ -93,9 +91,8 @@ pub(crate) struct Config {
     )]
     command_rate: u32,
 
-    /// How many streams each visitor may have open, among them one for each
-    /// page in a browser. 0 is any number, and then neither connections nor what
-    /// is not sent or read to its end is counted
+    /// Number of streams that each client may have open. Each page in a browser uses one. 0
+    /// means no limit, also for connections, incomplete requests and unread answers
     #[arg(
         long,
         env = "IRONSTAR_STREAMS_PER_VISITOR",
@@ -104,9 +101,9 @@ pub(crate) struct Config {
     )]
     streams_per_visitor: u32,
 
-    /// Compress streams, for clients who take gzip: each change once for all, and
-    /// each by itself, so that none waits. 'true', 'on' and '1' mean 'yes' as well, and
-    /// 'false', 'off' and '0' mean 'no'
+    /// Compress streams, for clients that accept gzip. Each change is compressed once for all
+    /// clients, and by itself, so that no change waits for another. 'true', 'on' and '1' mean
+    /// 'yes' as well, and 'false', 'off' and '0' mean 'no'
     #[arg(
         long,
         env = "IRONSTAR_COMPRESS_STREAMS",
@@ -120,8 +117,8 @@ pub(crate) struct Config {
     )]
     compress_streams: bool,
 
-    /// How many connections may be open; more wait until others end. By default
-    /// 20000, or as many as the limit on open files leaves room for
+    /// Number of connections that may be open. Further connections wait until others end. By
+    /// default 20000, or fewer if the limit on open files is lower
     #[arg(
         long,
         env = "IRONSTAR_MAX_CONNECTIONS",
@@ -130,10 +127,10 @@ pub(crate) struct Config {
     )]
     max_connections: Option<u32>,
 
-    /// The header in which a reverse proxy says whose request it passes on, such
-    /// as X-Forwarded-For: its last address is the visitor. Only for a server
-    /// that nobody reaches but through the proxy. By default, the visitor is
-    /// the other end of the connection, which would be the proxy
+    /// The header in which a reverse proxy names the client of a request, such as
+    /// X-Forwarded-For: the last address in it is the client. Use it only if clients cannot
+    /// reach the server without the proxy. By default, the client is the other end of the
+    /// connection, which behind a proxy is the proxy
     #[arg(
         long,
         env = "IRONSTAR_CLIENT_ADDRESS_HEADER",
@@ -142,12 +139,11 @@ pub(crate) struct Config {
     )]
     client_address_header: Option<HeaderName>,
 
-    /// The names under which the server answers, separated by commas; one that
-    /// begins with a dot stands for all names below it too. Others get 421, so
-    /// that no site can pass itself off as this one (DNS rebinding). 'localhost'
-    /// and its addresses are always allowed. By default, a server that listens
-    /// on this machine only answers to those and to that address, and any other
-    /// to every name
+    /// The names under which the server answers, separated by commas. A name that begins with
+    /// a dot includes all names below it. Requests for other names get 421, so that no other
+    /// site can pass for this one (DNS rebinding). 'localhost' and the loopback addresses are
+    /// always allowed. By default, a server on a loopback address answers only to these and to
+    /// that address, and any other server to every name
     #[arg(
         long,
         env = "IRONSTAR_ALLOWED_HOSTS",
@@ -156,15 +152,14 @@ pub(crate) struct Config {
     )]
     allowed_hosts: Option<Vec<HostRule>>,
 
-    /// Where people find the site: a scheme and a host, and no path. With https, cookies
-    /// are only sent over TLS, which a proxy in front of the server has to see to;
-    /// and its name is one of those that are allowed. By default, links lead to
-    /// where a request went, and nobody can sign in
+    /// The public address of the site: a scheme and a host, without a path. With https,
+    /// browsers send cookies over TLS only, so a proxy in front of the server has to provide
+    /// TLS. The host becomes one of the allowed names. By default, links lead to the address
+    /// of the request, and sign-in is off
     #[arg(long, env = "IRONSTAR_PUBLIC_URL", value_name = "URL")]
     public_url: Option<SiteAddress>,
 
-    /// What the start page shows: the list that everyone shares, or the visitor's
-    /// own
+    /// The start page: the list that all visitors share, or the visitor's own list
     #[arg(
         long,
         env = "IRONSTAR_HOME",
@@ -173,11 +168,11 @@ pub(crate) struct Config {
     )]
     home: HomeList,
 
-    /// Who people are
+    /// Sign-in
     #[command(flatten)]
     github: GitHubOptions,
 
-    /// How the log on standard error is written
+    /// The format of the log on standard error
     #[arg(
         long,
         env = "IRONSTAR_LOG_FORMAT",
@@ -188,26 +183,25 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// For how long a command's key is remembered.
+    /// The time for which the key of a command is remembered.
     pub(crate) fn command_retention(&self) -> Duration {
         Duration::from_secs(u64::from(self.command_retention_hours) * 60 * 60)
     }
 
-    /// How many connections may be open, if the operator has decided that.
+    /// The number of connections that may be open, if the operator has set it.
     pub(crate) fn max_connections(&self) -> Option<usize> {
         let most = self.max_connections?;
         Some(usize::try_from(most).unwrap_or(usize::MAX))
     }
 
-    /// How many connections one client may have: as many as a browser opens for
-    /// each stream, and more. A proxy may have any number, and so may everybody if
-    /// streams are not counted.
+    /// The number of connections that one client may have: as many as a browser opens for each
+    /// stream, and more. Without a limit for a proxy, and if streams are not limited.
     pub(crate) fn connections_per_client(&self) -> Option<u64> {
         let is_limited = self.streams_per_visitor > 0 && self.client_address_header.is_none();
         is_limited.then(|| u64::from(self.streams_per_visitor).max(MIN_STREAMS) * CONNECTIONS)
     }
 
-    /// What clients may do.
+    /// The limits for clients.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             command_rate: self.command_rate,
@@ -218,7 +212,7 @@ impl Config {
         }
     }
 
-    /// The site as a whole.
+    /// The settings of the site as a whole.
     pub(crate) fn site(&self) -> Site {
         Site {
             address: self.public_url.clone(),
@@ -229,7 +223,7 @@ impl Config {
         }
     }
 
-    /// Who knows who people are, if they can sign in.
+    /// The identity provider, if sign-in is on.
     pub(crate) fn identities(&self) -> anyhow::Result<Option<Arc<dyn IdentityProvider>>> {
         self.github.provider(self.public_url.as_ref())
     }
@@ -248,70 +242,69 @@ impl Config {
     }
 }
 
-/// What the program does instead of serving.
+/// The tasks of the program other than serving.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Looks after the read models that pages are made of, also while a server
-    /// runs
+    /// Manage the read models that pages show, also while a server runs
     #[command(subcommand)]
     Projections(ProjectionsTask),
 }
 
-/// What can be done about projections.
+/// The operator's tasks on projections.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ProjectionsTask {
-    /// Lists the projections, and which version of each is live
+    /// List the projections, with the live version of each
     List,
-    /// Shows how far each has got, what is being built, what has failed, and
-    /// what was left out. One that no server runs stands still
+    /// Show the position of each projection, builds in progress, failures, and skipped events.
+    /// A position can lag a little behind events that do not concern the projection. Without a
+    /// running server, nothing advances
     Status,
-    /// Builds a new read model beside the live one, which goes on serving until
-    /// the new one takes its place; goes on if it was cancelled before (Ctrl-C
-    /// cancels). A server that runs does it; if none does within 2 s, this
-    /// command does
+    /// Build a new read model beside the live one, which serves until the new one replaces it.
+    /// A build that was cancelled before continues. A running server does the work; without
+    /// one, this command starts it after 2 s. Ctrl-C cancels
     Rebuild {
-        /// The projection
+        /// Name of the projection
         name: String,
     },
-    /// Stops a build; 'rebuild' goes on with it
+    /// Stop a build. 'rebuild' continues it
     Cancel {
-        /// The projection
+        /// Name of the projection
         name: String,
     },
-    /// Tries at once what has failed, rather than when it is due: the live read
-    /// model, the one under way, or both
+    /// Try failed events again now instead of at the next scheduled time, for the live read
+    /// model and for the build in progress
     Retry {
-        /// The projection
+        /// Name of the projection
         name: String,
     },
-    /// Leaves out the event that has failed; a rebuild comes across it again
+    /// Skip the event that has failed. A rebuild processes it again
     Skip {
-        /// The projection
+        /// Name of the projection
         name: String,
-        /// The position of the event, as 'status' shows it
+        /// Position of the event, as 'status' shows it
         position: u64,
     },
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Plain text, for readers.
     Text,
-    /// For programs: one JSON object per line.
+    /// JSON, for programs: one object a line.
     Json,
 }
 
-/// What the start page shows.
+/// The list on the start page.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum HomeList {
-    /// The list that everyone shares.
+    /// The list that all visitors share.
     Shared,
-    /// The visitor's own.
+    /// The visitor's own list.
     Own,
 }
 
-/// How long to wait before something is done, if it is.
+/// The time to wait before a list is archived; `None` means never.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Patience(pub(crate) Option<Duration>);
 
@@ -327,7 +320,7 @@ impl FromStr for Patience {
     }
 }
 
-/// Why a text is not a [`Patience`].
+/// A text is not a [`Patience`].
 #[derive(Debug)]
 pub(crate) struct PatienceError(humantime::DurationError);
 
@@ -335,7 +328,7 @@ impl Display for PatienceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}; it has to be a time such as '30days' or '12h', or 'never'",
+            "{}; give a time such as '30days' or '12h', or 'never'",
             self.0
         )
     }
@@ -343,30 +336,29 @@ impl Display for PatienceError {
 
 impl std::error::Error for PatienceError {}
 
-/// Where to listen.
+/// Parses the address to listen on.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        "it has to be an IP address and a port, such as 127.0.0.1:3000, [::1]:3000, or \
-         0.0.0.0:3000 for all addresses of this machine; names are not looked up"
+        "give an IP address and a port, such as 127.0.0.1:3000, [::1]:3000, or \
+         0.0.0.0:3000 for all addresses of this machine; host names are not resolved"
             .to_owned()
     })
 }
 
-/// A header that holds addresses.
+/// Parses the name of a header that holds addresses.
 fn parse_address_header(name: &str) -> Result<HeaderName, String> {
     if name.eq_ignore_ascii_case("forwarded") {
         return Err(
-            "'Forwarded' holds more than addresses, and is not understood; let the proxy send \
-             a header such as X-Forwarded-For"
+            "'Forwarded' contains more than addresses and is not supported; configure the proxy \
+             to send a header such as X-Forwarded-For"
                 .to_owned(),
         );
     }
-    name.parse().map_err(|_| {
-        "it has to be the name of a header, such as X-Forwarded-For or X-Real-IP".to_owned()
-    })
+    name.parse()
+        .map_err(|_| "give the name of a header, such as X-Forwarded-For or X-Real-IP".to_owned())
 }
 
-/// Where the log of events is.
+/// The address of the database.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct DatabaseUrl(pub(crate) SqliteUrl);
 
@@ -399,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_limited_unless_the_operator_wants_otherwise() {
+    fn clients_are_limited_unless_operator_turns_limits_off() {
         let config = parse(&[]).expect("defaults");
         let limits = config.limits();
         assert_eq!((limits.command_rate, limits.streams_per_client), (20, 64));
@@ -421,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_those_of_this_machine_unless_it_is_open_to_others() {
+    fn hosts_are_loopback_unless_server_listens_on_another_address() {
         let hosts = |arguments: &[&str]| parse(arguments).expect("options").limits().allowed_hosts;
         let only = |more: &[&str]| {
             let more = more.iter().map(|rule| rule.parse().expect("a rule"));
@@ -438,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_make_no_sense_are_refused_with_a_reason() {
+    fn invalid_limits_are_refused_with_a_reason() {
         for (argument, reason) in [
             ("--command-rate=fast", "invalid digit"),
             ("--command-rate=1000001", "1000001 is not in 0..=1000000"),
@@ -446,7 +438,7 @@ mod tests {
             ("--max-connections=0", "0 is not in 1..=1000000"),
             ("--client-address-header=", "such as X-Forwarded-For"),
             ("--client-address-header=a b", "such as X-Forwarded-For"),
-            ("--client-address-header=Forwarded", "is not understood"),
+            ("--client-address-header=Forwarded", "is not supported"),
             ("--allowed-hosts=", "without scheme and port"),
             (
                 "--allowed-hosts=http://example.org",

@@ -1,6 +1,6 @@
-//! The ironstar server. It only puts together what the other crates provide:
-//! configuration, telemetry, wiring, and an orderly end; and what operators do
-//! about read models.
+//! The ironstar server. This crate only puts the other crates together: configuration,
+//! telemetry, wiring, and an orderly end. It also holds the operator's commands on read
+//! models.
 
 mod config;
 mod output;
@@ -37,8 +37,8 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// Says in one line why the server ends: the error and its causes, without
-/// those that only repeat what was said.
+/// Reports in one line why the server ends: the error and its causes. A cause that the line
+/// already ends with is not repeated.
 fn explain(error: &anyhow::Error) {
     let mut line = String::from("ironstar");
     for cause in error.chain().map(ToString::to_string) {

@@ -1,9 +1,8 @@
-//! What the program writes to standard output and to standard error.
+//! Standard output and standard error of the program.
 //!
-//! Output that no reader takes is no reason to die: the macros of the standard
-//! library panic then, so the program uses the functions here instead. Whatever is
-//! written goes through [`escape()`], because values that others have chosen must not
-//! drive the terminal of a reader.
+//! A closed or full output is no reason to end: the macros of the standard library would
+//! panic, so the program uses the functions here instead. All text goes through [`escape()`],
+//! so that values from outside cannot control the terminal of a reader.
 
 mod escape;
 
@@ -14,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) use escape::Form;
 use escape::escape;
 
-/// Standard output does not take what the program has to say.
+/// Standard output has not taken a line.
 #[derive(Debug)]
 pub(crate) struct OutputError(io::Error);
 
@@ -30,14 +29,14 @@ pub(crate) fn say(line: &str) -> Result<(), OutputError> {
         .map_err(OutputError)
 }
 
-/// Writes a line to standard error, if standard error takes it: there is no other
-/// place to report to.
+/// Writes a line to standard error. An error is ignored: there is no other place to report it
+/// to.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{}", escape(line, Form::Text));
 }
 
-/// Shows what clap has to say: help on standard output, and a refusal of the command
-/// line, with the values that clap refuses, on standard error.
+/// Shows the output of clap: help on standard output, and a refusal of the command line, with
+/// the refused values, on standard error.
 ///
 /// # Errors
 ///
@@ -55,14 +54,14 @@ pub(crate) fn show(error: &clap::Error) -> Result<(), OutputError> {
         (error.render().to_string(), Form::Text)
     };
     for line in text.lines() {
-        // There is no other place to report to.
+        // There is no other place to report an error to.
         let _ = writeln!(stderr, "{}", escape(line, form));
     }
     Ok(())
 }
 
-/// Whether an error only says that the reader of standard output has gone, as `head`
-/// does when it has seen enough.
+/// Returns true if an error only means that the reader of standard output has closed it, as
+/// `head` does once it has enough lines.
 pub(crate) fn reader_has_gone(error: &anyhow::Error) -> bool {
     let output = error.downcast_ref::<OutputError>();
     output.is_some_and(|OutputError(error)| error.kind() == io::ErrorKind::BrokenPipe)
@@ -80,14 +79,14 @@ impl std::error::Error for OutputError {
     }
 }
 
-/// Standard error as a log that holds one event a line, with escapes.
+/// Standard error as a log with one event a line, with escapes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Log {
-    /// How the log is written.
+    /// The format of the log.
     pub(crate) form: Form,
 }
 
-/// The line of one event.
+/// The writer of one event.
 #[derive(Debug)]
 pub(crate) struct LogLine {
     form: Form,
@@ -102,7 +101,7 @@ impl MakeWriter<'_> for Log {
 }
 
 impl Write for LogLine {
-    /// Takes a whole line, which is how the log hands over an event.
+    /// Takes a whole line: the log writes each event in one call.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let text = text.strip_suffix('\n').unwrap_or(&text);

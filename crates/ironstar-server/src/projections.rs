@@ -1,5 +1,5 @@
-//! What an operator can do about projections, also while a server runs: both
-//! meet in the database.
+//! The operator's commands on projections. They also work while a server runs: the command and
+//! the server meet in the database.
 
 mod status;
 
@@ -21,28 +21,28 @@ use tokio::time::sleep;
 use crate::config::{Config, ProjectionsTask};
 use crate::output::say;
 
-/// How often a build is looked at.
+/// The interval at which a build is checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a server gets to take a build on before it is done here.
+/// The time that a server gets to start a build before this command does the work.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often progress is shown where lines cannot be overwritten.
+/// The interval between lines of progress, where a line cannot be overwritten.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
-/// The database, as far as this needs it.
+/// The open database.
 struct Open {
     log: Arc<SqliteEventStore>,
     builds: Arc<dyn ProjectionStore>,
 }
 
-/// Does what is asked.
+/// Carries out the operator's command.
 pub(crate) async fn run(config: &Config, task: &ProjectionsTask) -> anyhow::Result<()> {
     let url = &config.database_url.0;
     let file = DatabaseFile::find(url)?;
     ensure!(
         file.exists(),
-        "there is no database {}; name it with --database-url",
+        "there is no database at {}; name an existing one with --database-url",
         file.path().display()
     );
     let database = SqliteDatabase::open(url).await?;
@@ -91,7 +91,7 @@ impl Open {
         Ok(())
     }
 
-    /// Has a read model built, by a server if one runs, and waits for that.
+    /// Requests a build of a read model and waits for its end.
     async fn rebuild(&self, projection: &'static Registered) -> anyhow::Result<()> {
         let build = self
             .builds
@@ -119,14 +119,15 @@ impl Open {
             }
             Some(now) => {
                 let at = now.checkpoint.position;
-                bail!("{name}: cancelled at position {at}; 'projections rebuild {name}' goes on")
+                bail!(
+                    "{name}: cancelled at position {at}; 'projections rebuild {name}' continues it"
+                )
             }
-            None => bail!("{name}: another build has taken the place of this one"),
+            None => bail!("{name}: another build has replaced this one"),
         }
     }
 
-    /// Waits until a build is not under way any more; does it here if nobody
-    /// else does.
+    /// Waits until a build is no longer in progress. Does the work if no server does.
     async fn see_to_it(
         &self,
         projection: &'static Registered,
@@ -142,9 +143,9 @@ impl Open {
             if let Some(failure) = now.failure {
                 let (name, position) = (projection.name, failure.position);
                 bail!(
-                    "{name}: stuck at position {position}, a {:?} event: {}; mend it and \
-                     'projections retry {name}', or leave it out with \
-                     'projections skip {name} {position}', and rebuild again",
+                    "{name}: stuck at position {position}, a {:?} event: {}; fix the cause and run \
+                     'projections retry {name}', or skip the event with \
+                     'projections skip {name} {position}'; then rebuild again",
                     failure.event_type,
                     failure.reason
                 );
@@ -159,7 +160,7 @@ impl Open {
                 moved = (now.checkpoint.position, Instant::now());
             }
             if moved.1.elapsed() > PATIENCE {
-                // No server has taken it on.
+                // No server has started it.
                 self.build_here(projection, now, shown).await?;
                 moved.1 = Instant::now();
             }
@@ -197,7 +198,7 @@ impl Open {
             }
         };
         match built {
-            // What has become of it is in the database.
+            // The outcome is in the database.
             Ok(()) | Err(BuildError::Moved | BuildError::Ended | BuildError::Stuck { .. }) => {
                 Ok(())
             }
@@ -211,10 +212,10 @@ impl Open {
         let build = self
             .find(name, |build| build.state == BuildState::Building)
             .await?;
-        let build = build.ok_or_else(|| anyhow!("{name}: no build is under way"))?;
+        let build = build.ok_or_else(|| anyhow!("{name}: no build is in progress"))?;
         self.cancel_build(name, build.id).await?;
         say(&format!(
-            "{name}: cancelled; 'projections rebuild {name}' goes on"
+            "{name}: cancelled; 'projections rebuild {name}' continues it"
         ))?;
         Ok(())
     }
@@ -223,14 +224,13 @@ impl Open {
         match self.builds.update(build, BuildUpdate::Cancel).await {
             Ok(()) => Ok(()),
             Err(UpdateError::NoSuchBuild | UpdateError::WrongState) => {
-                bail!("{name}: too late, the build is not under way any more")
+                bail!("{name}: too late, the build is no longer in progress")
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Has everything tried again that has failed: the live read model, the one
-    /// under way, or both.
+    /// Tries all failed read models again: the live one, the one that is being built, or both.
     async fn retry(&self, name: &str) -> anyhow::Result<()> {
         let name = registered(name)?.name;
         let mut failed = self.builds.builds().await?;
@@ -238,12 +238,12 @@ impl Open {
         ensure!(!failed.is_empty(), "{name}: nothing has failed");
         for build in failed {
             match self.builds.update(build.id, BuildUpdate::Retry).await {
-                // One that has ended meanwhile need not be tried again.
+                // A build that has ended in the meantime needs no retry.
                 Ok(()) | Err(UpdateError::NoSuchBuild) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        say(&format!("{name}: a server that runs tries again now"))?;
+        say(&format!("{name}: a running server tries again now"))?;
         Ok(())
     }
 
@@ -260,12 +260,12 @@ impl Open {
             .update(failed.id, BuildUpdate::Skip(position))
             .await?;
         say(&format!(
-            "{name}: the event at position {position} is left out"
+            "{name}: the event at position {position} is skipped"
         ))?;
         Ok(())
     }
 
-    /// The first of a projection's builds that is meant.
+    /// Returns the first build of a projection that the test accepts.
     async fn find(
         &self,
         name: &str,
@@ -287,13 +287,13 @@ fn registered(name: &str) -> anyhow::Result<&'static Registered> {
             .map(|projection| projection.name)
             .collect();
         anyhow!(
-            "there is no projection {name:?}; there are: {}",
+            "there is no projection {name:?}; the projections are: {}",
             names.join(", ")
         )
     })
 }
 
-/// How much of the log has been processed, in per cent.
+/// Returns the processed part of the log, in per cent.
 fn share(position: Position, head: Position) -> u64 {
     let all = head.get().max(position.get());
     (position.get() * 100).checked_div(all).unwrap_or(100)
@@ -335,11 +335,11 @@ impl Shown {
         } else {
             ("", "\n")
         };
-        // Progress that cannot be shown is no reason to stop.
+        // An error in showing progress is no reason to stop.
         let _ = write!(stderr(), "{before}{line}{after}");
     }
 
-    /// How long it will take, if it goes on as it did.
+    /// Returns the time left, if the work continues at the average speed so far.
     fn left(&self, position: Position, head: Position) -> Option<Duration> {
         let done = position.get().saturating_sub(self.from.get());
         let todo = head.get().saturating_sub(position.get());

@@ -1,15 +1,16 @@
-//! Serves connections, and gets rid of those that only take up room.
+//! Serves connections, and closes those that make no progress.
 //!
-//! HTTP/1.1 and HTTP/2 are served on the same port. A connection may be quiet
-//! for a while: before its first request, within the head of one, or between
-//! two. A client that asks for nothing for longer than that is cut off, and so
-//! is one that does not read what it is sent. That is measured here, and not
-//! left to hyper's `header_read_timeout`, which neither covers the bytes by
-//! which the two protocols are told apart nor anything of HTTP/2.
+//! HTTP/1.1 and HTTP/2 are served on the same port. A connection may be quiet for a while:
+//! before its first request, within the head of a request, or between two requests. If a
+//! client asks for nothing for longer than that, or does not read its answers, the server
+//! closes the connection. This is measured here and not left to hyper's `header_read_timeout`.
+//! That timeout covers neither the bytes by which the two protocols are told apart nor
+//! anything of HTTP/2.
 //!
-//! Only what is asked, and what is taken of answers, is progress (`activity`, by what
-//! `watched` and `wire` see). What is not taken counts until it is (`ledger`). How long
-//! the body of a request may take is the web layer's business.
+//! Only requests, and answer bytes that the client takes, count as progress (`activity`, which
+//! learns of them from `watched` and `wire`). Answer bytes that the client has not taken count
+//! against its limit (`ledger`). The time limit for the body of a request belongs to the web
+//! layer.
 
 mod activity;
 mod body;
@@ -42,74 +43,74 @@ use self::activity::{Activity, Patience};
 use self::watched::Watched;
 use self::wire::PREFACE;
 
-/// How patient the server is with clients.
+/// The server's patience with clients.
 const PATIENCE: Patience = Patience {
     quiet: Duration::from_secs(10),
-    // As long as nginx waits between two writes.
+    // The same as nginx's time limit between two writes.
     unread: Duration::from_secs(60),
 };
 
-/// The same, once a connection has been asked to end.
+/// The server's patience once a connection has been asked to end.
 const FAREWELL: Patience = Patience {
     quiet: Duration::from_secs(1),
     unread: Duration::from_secs(1),
 };
 
-/// The most bytes of a request's head, and of what is written at once.
+/// The maximum size in bytes of a request's head, and of one write.
 const BUFFER: usize = 64 * 1024;
 
-/// How many requests a client of HTTP/2 may have under way on a connection: no fewer
-/// are recommended (RFC 9113, section 6.5.2), and each page that is open takes one.
+/// The number of requests that an HTTP/2 client may have in progress on a connection. A
+/// smaller number is not recommended (RFC 9113, section 6.5.2), and each open page takes one.
 const STREAMS: u32 = 100;
 
-/// How many bytes a client of HTTP/2 may send before they are read, on a stream and on
-/// a connection. They are read at once, unless the server does not want them.
+/// The number of bytes that an HTTP/2 client may send before they are read, on a stream and on
+/// a connection. The server reads them at once, unless it does not want them.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const WINDOW: u32 = 256 * 1024;
 
-/// How much HTTP/2 keeps of an answer that the client has no room for, before it asks
-/// for one part more. The web layer counts that much for a stream.
+/// The number of bytes of an answer that HTTP/2 holds while the client has no room for them.
+/// After that it asks for one more part. The web layer counts this much for a stream.
 const KEPT: usize = 32 * 1024;
 
-/// How many clients that have too many connections are told so at once, of each. More
-/// are cut off without a word.
+/// The number of connections, for each client with too many, on which the server sends a
+/// refusal at the same time. Further connections are closed without an answer.
 const TOLD: u64 = 16;
 
-/// How many files and sockets the server needs for itself: the database, the
-/// log, and what libraries open for a moment.
+/// The number of files and sockets that the server needs for itself: the database, the log,
+/// and files that libraries open for a moment.
 const RESERVED: u64 = 100;
 
-/// How many connections may be open unless the operator asks for another number.
+/// The maximum number of open connections, unless the operator sets another one.
 const USUAL: usize = 20_000;
 
-/// How many connections there may be.
+/// The limits on the number of connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
-    /// In all. Further ones wait to be accepted.
+    /// For all clients together. Further connections wait to be accepted.
     pub(crate) all: usize,
-    /// From one client; further ones are refused. Nothing: any number.
+    /// For one client; further connections are refused. `None` means no limit.
     pub(crate) each: Option<u64>,
 }
 
-/// What a connection takes up, for as long as it is there.
+/// The share of the limits that a connection holds until it ends.
 #[derive(Debug)]
 struct Place {
     _of_all: OwnedSemaphorePermit,
     _of_client: Option<Taken>,
 }
 
-/// What is served on a connection, and how patiently.
+/// The router of a connection, and the patience with its client.
 #[derive(Clone)]
 struct Terms {
     router: Router,
     patience: Patience,
 }
 
-/// Who is let in.
+/// Admits or refuses connections.
 struct Door {
     /// Counts the connections of each client.
     clients: Option<Arc<Allowance>>,
-    /// And those on which one is told that there are too many.
+    /// Counts the connections of each client on which a refusal is sent.
     told: Arc<Allowance>,
     welcome: Terms,
     refusal: Terms,
@@ -136,8 +137,8 @@ impl Door {
         }
     }
 
-    /// What is served to a client, and what counts as long as it is. Nothing, if it is
-    /// cut off.
+    /// Returns the terms for a client's connection and its share of the client's limit.
+    /// Returns `None` if the connection is to be closed without an answer.
     fn admit(&self, peer: SocketAddr) -> Option<(Terms, Option<Taken>)> {
         let Some(clients) = &self.clients else {
             return Some((self.welcome.clone(), None));
@@ -151,8 +152,8 @@ impl Door {
     }
 }
 
-/// Serves until told to stop. Then no client is accepted any more, and clients that are
-/// connected get their answers: that is over when the tracker is empty.
+/// Serves until `shutdown` is cancelled. Then no further connection is accepted, and connected
+/// clients get their answers. The returned tracker is empty once all connections have ended.
 pub(crate) async fn serve(
     listener: &mut TcpListener,
     router: Router,
@@ -165,9 +166,9 @@ pub(crate) async fn serve(
     loop {
         let accepted = async {
             let place = Arc::clone(&room).acquire_owned().await;
-            let place = place.expect("it is never closed");
-            // Logs what goes wrong, such as that there are too many open files,
-            // and waits a while before it tries again.
+            let place = place.expect("the semaphore is never closed");
+            // Logs errors, such as too many open files, and waits a while before it tries
+            // again.
             let (stream, peer) = Listener::accept(&mut *listener).await;
             (place, stream, peer)
         };
@@ -182,14 +183,14 @@ pub(crate) async fn serve(
             _of_all: place,
             _of_client: taken,
         };
-        // As it is: inside another future it would take its room twice.
+        // Not within another future, in which its state would take twice the memory.
         connections.spawn(connection(stream, peer, terms, shutdown.clone(), place));
     }
     connections.close();
     connections
 }
 
-/// Serves one connection to its end, for which it takes up its place.
+/// Serves one connection to its end, and holds its place until then.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -198,8 +199,8 @@ async fn connection(
     _place: Place,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        // It only makes answers slower.
-        tracing::debug!(%error, "small packets are held back");
+        // The only effect is slower answers.
+        tracing::debug!(%error, "cannot set TCP_NODELAY; small packets may be delayed");
     }
     let Terms { router, patience } = terms;
     let activity = Arc::new(Activity::default());
@@ -233,10 +234,10 @@ async fn connection(
     }
 }
 
-/// What is spoken on a connection.
+/// Returns a server for the protocols of a connection.
 fn protocols(is_http1: bool) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // A client that sends nothing more may wait for an answer (`watched`).
+    // A client may half-close the connection and still wait for an answer (`watched`).
     builder.http1().max_buf_size(BUFFER).half_close(true);
     builder
         .http2()
@@ -251,33 +252,33 @@ fn protocols(is_http1: bool) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Waits for the first bytes of a connection. Returns whether they cannot be the
-/// beginning of HTTP/2. If it is left to hyper to tell the protocols apart, it
-/// reads these bytes first and the rest of the head into a buffer of twice the
-/// size, which a connection has to its end.
+/// Waits for the first bytes of a connection. Returns true if they cannot be the beginning of
+/// HTTP/2. hyper could also tell the protocols apart. But it would read these bytes first, and
+/// then the rest of the head into a buffer of twice the size, which the connection keeps to
+/// its end.
 async fn begins_as_http1(stream: &TcpStream) -> bool {
     let mut first = [0; PREFACE.len()];
-    // What goes wrong here is seen again when it is read.
+    // The same error appears again when the connection is read.
     let peeked = stream.peek(&mut first).await;
     peeked.is_ok_and(|length| !PREFACE.starts_with(&first[..length]))
 }
 
-/// What ends a connection early is the client's business.
+/// Logs the early end of a connection for debugging only: clients may end connections at any
+/// time.
 fn note<E: std::fmt::Display>(ended: Result<(), E>) {
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!(%error, "a connection ended with an error");
     }
 }
 
-/// Makes room for connections, each of which takes an open file: for as many as the
-/// operator asks for, or else for as many as there may be, up to [`USUAL`]. Returns
-/// for how many there is room.
+/// Makes room for connections, each of which takes an open file. Aims for the operator's
+/// number, or else for [`USUAL`]. Returns the number of connections that there is room for.
 pub(crate) fn make_room(asked: Option<usize>) -> usize {
     let wanted = asked.unwrap_or(USUAL);
     let limit = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => limit,
         Err(error) => {
-            tracing::warn!(%error, "it is not known how many files may be open");
+            tracing::warn!(%error, "cannot determine the limit on open files");
             return wanted;
         }
     };

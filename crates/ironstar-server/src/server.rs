@@ -1,8 +1,8 @@
 //! Starts everything in order, and ends everything in the opposite order.
 //!
-//! When a backup is restored over the database while it is open, what is in memory is
-//! of a log that is gone. Then everything ends and starts again, as if the process did,
-//! but for the port: so nothing that is kept anywhere can be forgotten.
+//! When a backup is restored over the open database, the state in memory belongs to a log that
+//! no longer exists. Then everything ends and starts again, as in a new process, except that
+//! the port is kept. So no stale state can be forgotten anywhere.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,24 +27,24 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::{output, serve, shutdown};
 
-/// How long requests that are under way get to finish; and then, one after the other,
-/// what follows the log, the bus and the store. Together below 5 s, when a supervisor
-/// loses patience.
+/// The time limit for requests in progress. After them, the readers of the log, the bus and
+/// the store each have the time limit `CLOSE`, one after the other. The sum stays below 5 s,
+/// after which a supervisor may kill the process.
 const DRAIN: Duration = Duration::from_secs(3);
 const CLOSE: Duration = Duration::from_millis(600);
 
-/// Why the server does not go on as it is.
+/// The reason why serving ended.
 enum Ended {
-    /// It was told to stop.
+    /// The server received a signal to stop.
     Stopped,
     /// A backup was restored over the database.
     OtherHistory(TcpListener),
 }
 
-/// Runs the server until it is told to stop.
+/// Runs the server until it receives a signal to stop.
 pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("cannot listen for signals")?;
-    // A port that is taken is noticed before the database is touched.
+    // Before the database, so that a port in use is reported before the database is touched.
     let mut listener = listen(config.listen).await?;
     let mut is_first = true;
     loop {
@@ -54,14 +54,14 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
             Ended::OtherHistory(kept) => listener = kept,
         }
         is_first = false;
-        tracing::warn!("the server begins again on what was restored");
+        tracing::warn!("the server starts again on the restored log");
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Runs the server until it is told to stop, or the database holds another history than
-/// when it was opened.
+/// Runs the server until it receives a signal to stop, or until the database holds a history
+/// other than the one that was opened.
 async fn run_on_one_history(
     listener: TcpListener,
     config: &Config,
@@ -118,15 +118,15 @@ async fn run_on_one_history(
         projections.stopped().await;
         Ok::<(), Infallible>(())
     };
-    within_close("what follows the log", followed).await;
-    // After the feed, which would report otherwise that the bus is gone.
+    within_close("the readers of the log", followed).await;
+    // After the feed, which would otherwise report the closed bus as an error.
     within_close("the bus", bus.close()).await;
     within_close("the store", store.close()).await;
     Ok(ended)
 }
 
-/// Ends what runs on a history once the feed has noticed that the database holds
-/// another.
+/// Ends everything that runs on a history, once the feed has noticed that the database holds
+/// another one.
 fn end_with_history(feed: &EventFeed, ending: &CancellationToken) {
     let (feed, ending) = (feed.clone(), ending.clone());
     tokio::spawn(async move {
@@ -137,7 +137,7 @@ fn end_with_history(feed: &EventFeed, ending: &CancellationToken) {
     });
 }
 
-/// A secret for a database that has none yet.
+/// Returns a secret for a database that has none yet.
 fn new_secret() -> [u8; 32] {
     let ids = SystemIdSource;
     let mut secret = [0; 32];
@@ -146,7 +146,7 @@ fn new_secret() -> [u8; 32] {
     secret
 }
 
-/// Starts the process managers that the operator wants.
+/// Starts the process managers that the operator has enabled.
 fn manage_processes(commands: &CommandHandler, projections: &Projections, config: &Config) {
     if let Some(patience) = config.archive_done_lists_after.0 {
         let lists = ListService::new(commands.clone(), projections.model());
@@ -159,16 +159,18 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         let advice = [
             (
                 io::ErrorKind::AddrInUse,
-                "another program does; stop it, or choose another port with --listen",
+                "the port is already in use. Stop the other program, or choose another port with \
+                 --listen",
             ),
             (
                 io::ErrorKind::AddrNotAvailable,
-                "this machine has no such address; choose one of its own with --listen, or \
-                 0.0.0.0 for all of them",
+                "this machine does not have this address. Choose one of its own addresses with \
+                 --listen, or 0.0.0.0 for all of them",
             ),
             (
                 io::ErrorKind::PermissionDenied,
-                "this user may not, as for ports below 1024; choose another port with --listen",
+                "this user lacks the permission, as for ports below 1024. Choose another port with \
+                 --listen",
             ),
         ];
         let advice = advice.into_iter().find(|(kind, _)| *kind == error.kind());
@@ -179,8 +181,8 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Says where the application is. If no reader takes that, the log has it, and the
-/// server serves all the same.
+/// Prints the address of the application. If standard output does not take the line, the line
+/// goes to the log, and the server serves all the same.
 fn announce(listener: &TcpListener, database: &Path, config: &Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
@@ -188,7 +190,7 @@ fn announce(listener: &TcpListener, database: &Path, config: &Config) -> anyhow:
     let database = database.display();
     let ready = format!("ironstar is ready at http://{address} (events in {database})");
     let site = config.site().address;
-    let site = site.map(|site| format!("people find it at {site}"));
+    let site = site.map(|site| format!("its public address is {site}"));
     for line in std::iter::once(ready).chain(site) {
         if let Err(error) = output::say(&line) {
             let error = &error as &dyn std::error::Error;
@@ -198,8 +200,8 @@ fn announce(listener: &TcpListener, database: &Path, config: &Config) -> anyhow:
     Ok(())
 }
 
-/// Serves until it has to end, and then until everyone has been answered, but
-/// not for longer than [`DRAIN`].
+/// Serves until `ending` is cancelled. Then waits until all clients have their answers, at
+/// most for [`DRAIN`].
 async fn serve(
     mut listener: TcpListener,
     router: Router,
@@ -213,7 +215,7 @@ async fn serve(
     };
     let connections = serve::serve(&mut listener, router, room, ending).await;
     let ended = if shutdown.is_cancelled() {
-        // No client waits to be accepted by a server that stops.
+        // So that no client waits for a connection to a server that stops.
         drop(listener);
         Ended::Stopped
     } else {
@@ -223,12 +225,12 @@ async fn serve(
         .await
         .is_err()
     {
-        tracing::warn!("some requests did not end in time and were cut off");
+        tracing::warn!("some requests did not end in time and were aborted");
     }
     ended
 }
 
-/// Closes something, unless that takes too long.
+/// Waits until a component is closed, at most for [`CLOSE`].
 async fn within_close<E: std::error::Error + 'static>(
     what: &str,
     closing: impl Future<Output = Result<(), E>>,
@@ -237,7 +239,7 @@ async fn within_close<E: std::error::Error + 'static>(
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(
             error = &error as &dyn std::error::Error,
-            "{what} did not close in good order"
+            "{what} failed to close"
         ),
         Err(_) => tracing::warn!("{what} did not close in time"),
     }

@@ -10,15 +10,15 @@ use tracing_subscriber::fmt;
 use crate::config::LogFormat;
 use crate::output::{Form, Log};
 
-/// What is logged unless `RUST_LOG` says otherwise. An embedded bus has nobody
-/// to gossip with, and Zenoh warns of that at every start.
+/// The filter of the log unless `RUST_LOG` is set. An embedded bus has no peers to exchange
+/// routes with, and Zenoh warns about that at every start.
 const DEFAULT_FILTER: &str = "info,zenoh=warn,zenoh::net::routing::hat=error";
 
 /// Starts the log.
 ///
 /// # Errors
 ///
-/// If it is not understood what is to be logged.
+/// If `RUST_LOG` is not a valid filter.
 pub(crate) fn init(format: LogFormat) -> anyhow::Result<()> {
     let filter = filter()?;
     let is_terminal = std::io::stderr().is_terminal();
@@ -31,7 +31,7 @@ pub(crate) fn init(format: LogFormat) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(Log { form })
         .with_ansi(is_terminal)
-        // Who reads the log may have gone away. That is no reason to fail.
+        // The reader of the log may be gone. That is no reason to fail.
         .log_internal_errors(false);
     match format {
         LogFormat::Text => log.init(),
@@ -40,11 +40,11 @@ pub(crate) fn init(format: LogFormat) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is to be logged.
+/// The filter from `RUST_LOG`, or the default one.
 fn filter() -> anyhow::Result<EnvFilter> {
     match env::var(EnvFilter::DEFAULT_ENV) {
         Ok(filter) if !filter.trim().is_empty() => EnvFilter::try_new(&filter).with_context(|| {
-            format!("RUST_LOG is '{filter}', which is not understood; set it to a level such as 'debug', or to 'info,ironstar_app=trace'")
+            format!("RUST_LOG is '{filter}', which is not a valid filter; set it to a level such as 'debug', or to 'info,ironstar_app=trace'")
         }),
         Ok(_) | Err(VarError::NotPresent) => Ok(DEFAULT_FILTER.into()),
         Err(VarError::NotUnicode(filter)) => {

@@ -1,11 +1,11 @@
-//! What is measured, and against what. Measurements that share a run stand side
-//! by side, so that it is done once for all of them.
+//! The measurements and their comparisons. Measurements that share a run stand side by side,
+//! so that the run is done once for all of them.
 
 mod fanout;
 
 use super::program::{Program, Run};
 
-/// One figure, and what it is compared to.
+/// A figure and its comparison.
 #[derive(Debug)]
 pub(super) struct Measurement {
     pub(super) name: &'static str,
@@ -18,17 +18,17 @@ pub(super) struct Measurement {
     pub(super) effort: Effort,
 }
 
-/// The run that a figure is taken from, and its name in what that prints.
+/// The run that a figure is taken from, and the name of the figure in its output.
 pub(super) type Source = (Run, &'static str);
 
-/// What is to be reached.
+/// The goal of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Goal {
-    /// Nothing: the figure is there to be known.
+    /// None: the figure is for information.
     None,
-    /// So many times what it is compared to.
+    /// A ratio of the figure to its comparison.
     Ratio(f64),
-    /// So much of the measurement's unit.
+    /// A value in the unit of the measurement.
     Value(f64),
 }
 
@@ -38,14 +38,14 @@ pub(super) enum Better {
     Lower,
 }
 
-/// What a measurement takes.
+/// The time that a measurement takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Effort {
     /// Seconds a round.
     Short,
-    /// Long enough to be left out when it is to be quick.
+    /// So long that a quick run skips it.
     Long,
-    /// So long that it is not repeated.
+    /// So long that it is taken only once.
     Once,
 }
 
@@ -69,7 +69,7 @@ const HTTP_BARE: Run = (Program::BareServer, LOAD);
 const FRAMES: &[&str] = &["frames"];
 const SOAK: Run = (Program::Server, &["--seconds", "1800", "soak"]);
 
-/// All there are, in the order in which they are taken.
+/// Returns all measurements, in the order in which they are taken.
 pub(super) fn all() -> impl Iterator<Item = &'static Measurement> {
     MEASUREMENTS.iter().chain(fanout::MEASUREMENTS)
 }
@@ -239,7 +239,7 @@ impl Measurement {
     }
 }
 
-/// What is done in a second.
+/// A number of commands a second.
 const fn rate(
     (name, run): (&'static str, Run),
     against: &'static str,
@@ -258,7 +258,7 @@ const fn rate(
     }
 }
 
-/// Appends a second to a log that has grown.
+/// A number of appends a second to a log that has grown.
 const fn grown(name: &'static str, run: Run) -> Measurement {
     Measurement {
         unit: "events/s",
@@ -272,7 +272,7 @@ const fn grown(name: &'static str, run: Run) -> Measurement {
     }
 }
 
-/// How long something takes.
+/// A duration.
 const fn time(
     name: &'static str,
     figure: &'static str,
@@ -292,7 +292,8 @@ const fn time(
     }
 }
 
-/// From a command's answer to the read model, at half the maximum rate.
+/// The time from a command's answer until the read model contains it, at half the maximum
+/// rate.
 const fn lag(name: &'static str, figure: &'static str, command: &'static str) -> Measurement {
     Measurement {
         against_value: (LAG, command),
@@ -314,7 +315,7 @@ mod tests {
     use super::{Measurement, all};
 
     #[test]
-    fn what_shares_a_run_stands_side_by_side() {
+    fn measurements_that_share_a_run_stand_side_by_side() {
         let measurements: Vec<&Measurement> = all().collect();
         let groups: Vec<&[&Measurement]> = measurements
             .chunk_by(|one, next| one.shares_a_run_with(next))
@@ -323,7 +324,7 @@ mod tests {
             for other in groups[index + 1..].iter().copied().flatten() {
                 assert!(
                     !group.iter().any(|one| one.shares_a_run_with(other)),
-                    "{other:?} stands apart from what it shares a run with"
+                    "{other:?} stands apart from a measurement with the same run"
                 );
             }
         }

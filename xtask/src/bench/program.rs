@@ -1,4 +1,4 @@
-//! The programs of `bench/`: how they are built and run, and what they print.
+//! The programs of `bench/`: how they are built and run, and how their output is read.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-/// A program, and its arguments.
+/// A program and its arguments.
 pub(super) type Run = (Program, &'static [&'static str]);
 
-/// What a run has printed: figures by their names.
+/// The figures that a run has printed, by name.
 pub(super) type Figures = HashMap<String, f64>;
 
-/// What is run.
+/// A program to run.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Program {
     /// ironstar's code, without a server.
@@ -28,14 +28,14 @@ pub(super) enum Program {
     Tephra,
 }
 
-/// Where the programs are, and where they put what they write.
+/// The folders of the programs and of the files that they write.
 #[derive(Debug)]
 pub(super) struct Programs {
     root: PathBuf,
     folder: PathBuf,
 }
 
-/// Something to build: a workspace, and a binary in it.
+/// A binary to build, with its workspace first.
 type Binary = (&'static str, &'static str);
 
 const BENCH: Binary = ("bench", "ironstar-bench");
@@ -45,7 +45,7 @@ const CQRS_ES: Binary = ("bench/peers/cqrs-es", "bench-cqrs-es");
 const TEPHRA: Binary = ("bench/peers/tephra", "bench-tephra");
 
 impl Program {
-    /// The binary that measures, and then those that it needs.
+    /// The binary that measures, followed by the binaries that it needs.
     fn binaries(self) -> &'static [Binary] {
         match self {
             Self::Ironstar => &[BENCH],
@@ -65,7 +65,7 @@ impl Programs {
         Ok(Self { root, folder })
     }
 
-    /// Builds what these runs need.
+    /// Builds the binaries that these runs need.
     pub(super) fn build(&self, runs: impl Iterator<Item = Run>) -> anyhow::Result<()> {
         let mut built = Vec::new();
         for binary in runs.flat_map(|(program, _)| program.binaries()) {
@@ -86,10 +86,10 @@ impl Programs {
         Ok(())
     }
 
-    /// Runs a program, and reads the figures that it prints.
+    /// Runs a program and reads the figures that it prints.
     pub(super) fn measure(&self, (program, arguments): Run) -> anyhow::Result<Figures> {
         let [binary, needed @ ..] = program.binaries() else {
-            bail!("{program:?} is nothing that can be run");
+            bail!("{program:?} has no binary to run");
         };
         let mut command = Command::new(self.path(*binary));
         command.arg("--folder").arg(&self.folder);
@@ -114,7 +114,7 @@ impl Programs {
     }
 }
 
-/// Figures as they are printed, one a line: its name and a plain number.
+/// Parses the figures of a run: one a line, a name and a plain number.
 fn parse(text: &str) -> anyhow::Result<Figures> {
     text.lines()
         .map(|line| {

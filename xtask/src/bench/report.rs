@@ -1,11 +1,11 @@
-//! What was measured, as lines for people and as JSON.
+//! The report of a benchmark, as lines of text and as JSON.
 
 use serde_json::{Value, json};
 
 use super::measurements::{Better, Goal, Measurement};
 use crate::output::{OutputError, say};
 
-/// A measurement's outcome: medians.
+/// The medians of a measurement and of its comparison.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) measurement: &'static Measurement,
@@ -18,7 +18,7 @@ impl Outcome {
         self.value / self.against
     }
 
-    /// What the goal says, and whether it is reached.
+    /// Returns the goal and whether it is reached.
     fn verdict(&self) -> String {
         let (reached, goal) = match self.measurement.goal {
             Goal::None => return String::new(),
@@ -54,7 +54,7 @@ pub(super) fn print(outcome: &Outcome) -> Result<(), OutputError> {
     say(line.trim_end())
 }
 
-/// The outcomes as JSON.
+/// Formats the outcomes as JSON.
 pub(super) fn json(outcomes: &[Outcome]) -> String {
     let measurements: Vec<Value> = outcomes
         .iter()
@@ -83,7 +83,7 @@ pub(super) fn json(outcomes: &[Outcome]) -> String {
     format!("{:#}\n", json!({ "measurements": measurements }))
 }
 
-/// A figure with as many digits as say something.
+/// Formats a figure with its significant digits.
 fn number(figure: f64) -> String {
     let digits = match figure {
         _ if figure >= 1_000.0 => 0,

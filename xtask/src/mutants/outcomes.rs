@@ -1,4 +1,4 @@
-//! What became of mutants, as `cargo-mutants` writes it down while it goes on.
+//! The outcomes of mutants, read from the files that `cargo-mutants` writes during a run.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -7,28 +7,28 @@ use std::path::Path;
 
 use anyhow::Context;
 
-/// What became of the mutants of some packages.
+/// The outcomes of the mutants of some packages.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Outcomes {
-    /// How many there are.
+    /// The number of mutants.
     pub(super) mutants: usize,
-    /// How many made a test fail.
+    /// The number of mutants that made a test fail.
     pub(super) caught: usize,
-    /// How many made a test run for too long, which notices them, too.
+    /// The number of mutants that made a test run for too long. They count as noticed.
     pub(super) timed_out: usize,
-    /// How many do not compile.
+    /// The number of mutants that do not compile.
     pub(super) unviable: usize,
-    /// Those that no test has noticed.
+    /// The mutants that no test has noticed.
     pub(super) missed: Vec<String>,
 }
 
 impl Outcomes {
-    /// Reads a folder of outcomes. Without any, there were no mutants.
+    /// Reads a folder of outcomes. A missing folder means that there were no mutants.
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         let mutants = read(folder, "mutants.json")?;
         let mutants: Vec<serde_json::Value> = match &mutants[..] {
             "" => Vec::new(),
-            text => serde_json::from_str(text).context("mutants.json is not as expected")?,
+            text => serde_json::from_str(text).context("mutants.json has an unexpected format")?,
         };
         let count = |name| read(folder, name).map(|text| text.lines().count());
         Ok(Self {
@@ -43,7 +43,7 @@ impl Outcomes {
         })
     }
 
-    /// Adds those of another package.
+    /// Adds the outcomes of another package.
     pub(super) fn add(&mut self, other: Self) {
         self.mutants += other.mutants;
         self.caught += other.caught;
@@ -52,12 +52,12 @@ impl Outcomes {
         self.missed.extend(other.missed);
     }
 
-    /// How many there was time for.
+    /// The number of mutants that were tested.
     pub(super) fn tested(&self) -> usize {
         self.caught + self.timed_out + self.unviable + self.missed.len()
     }
 
-    /// How many there was no time for.
+    /// The number of mutants that were not tested within the time limit.
     fn untested(&self) -> usize {
         self.mutants.saturating_sub(self.tested())
     }
@@ -78,7 +78,7 @@ impl Display for Outcomes {
     }
 }
 
-/// A file's text; none, if there is no such file.
+/// Returns the text of a file, which is empty if the file is missing.
 fn read(folder: &Path, name: &str) -> anyhow::Result<String> {
     let path = folder.join(name);
     match fs::read_to_string(&path) {

@@ -1,4 +1,4 @@
-//! The page on the contracts names every rule, and no other.
+//! The page on the contracts names every rule, and no others.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn the_page_lists_the_rules_in_order() {
             "crates/ironstar-adapters/tests/it/mutants/{port}.rs"
         ))
     });
-    // The tests compare these tables with the rules themselves.
+    // The tests of the adapters compare these tables with the rules themselves.
     let rules: Vec<&str> = mutants
         .iter()
         .flat_map(|source| source.split("const MUTANTS").nth(1))

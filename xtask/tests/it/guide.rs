@@ -1,4 +1,4 @@
-//! The guide shows the code that is tested.
+//! The guide shows code that is tested.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Whether `docs/HTTP.md` has what the server answers.
+//! `docs/HTTP.md` lists the routes and problems of the code.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ fn page() -> String {
     fs::read_to_string(root().join("docs/HTTP.md")).expect("the page")
 }
 
-/// The code of the crates, without tests.
+/// Returns the code of the crates, without tests.
 fn code() -> impl Iterator<Item = (PathBuf, String)> {
     let is_test = |path: &PathBuf| {
         path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
@@ -32,12 +32,12 @@ fn page_has_every_route() {
             continue;
         }
         for route in text.split(".route(").skip(1) {
-            // Others are named by constants, or made in a loop.
+            // Other routes are named by constants, or created in a loop.
             let Some(route) = route.trim_start().strip_prefix('"') else {
                 continue;
             };
             let (route, _) = route.split_once('"').expect("the end of the route");
-            // The page has each word that may stand there.
+            // The page lists each possible word.
             let route = route
                 .trim_end_matches("{word}")
                 .trim_end_matches("{action}");
@@ -45,7 +45,7 @@ fn page_has_every_route() {
             routes += 1;
         }
     }
-    assert!(routes > 20, "the routes are where they were: {routes}");
+    assert!(routes > 20, "too few routes were found: {routes}");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn every_problem_of_the_page_is_in_the_code() {
         .skip(1)
         .map(|rest| rest.split('`').next());
     let names: Vec<&str> = names.flatten().collect();
-    assert!(names.len() > 40, "the problems are where they were");
+    assert!(names.len() > 40, "too few problems were found");
     for name in names {
         let literal = format!("\"{name}\"");
         let is_there = code.iter().any(|text| text.contains(&literal));

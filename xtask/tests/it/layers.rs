@@ -1,11 +1,11 @@
-//! The dependency arrows point downwards only.
+//! The dependency arrows between crates point downwards only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-/// What each crate may use. Anything else is a decision about the design: see
-/// `docs/ARCHITECTURE.md`.
+/// The dependencies that each crate may have. Any other one is a decision about the design:
+/// see `docs/ARCHITECTURE.md`.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ironstar-domain",
@@ -190,7 +190,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_crate_uses_only_what_it_may() {
+fn every_crate_has_only_allowed_dependencies() {
     let metadata = MetadataCommand::new()
         .no_deps()
         .exec()
@@ -221,7 +221,7 @@ fn every_crate_uses_only_what_it_may() {
     }
 }
 
-/// What a crate is made of; what its tests and build script use does not count.
+/// Returns the dependencies of a package, without those of its tests and build script.
 fn dependencies(package: &Package) -> BTreeSet<&str> {
     package
         .dependencies

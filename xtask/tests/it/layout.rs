@@ -1,9 +1,9 @@
-//! How the code is laid out.
+//! The layout of the code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Past this, a file is split by responsibility.
+/// A file with more lines is split by responsibility.
 const MOST_LINES: usize = 500;
 
 pub(crate) fn root() -> &'static Path {
@@ -12,7 +12,7 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask is in the workspace")
 }
 
-/// Every Rust file of the workspace.
+/// Returns every Rust file of the workspace.
 pub(crate) fn sources() -> Vec<PathBuf> {
     let mut folders = vec![root().join("crates"), root().join("xtask")];
     let mut sources = Vec::new();
@@ -26,7 +26,7 @@ pub(crate) fn sources() -> Vec<PathBuf> {
             }
         }
     }
-    assert!(sources.len() > 20, "the sources are where they were");
+    assert!(sources.len() > 20, "too few sources were found");
     sources
 }
 
@@ -39,21 +39,21 @@ fn no_file_is_long() {
 }
 
 #[test]
-fn every_module_says_what_it_is_for() {
+fn every_module_begins_with_its_purpose() {
     for path in sources() {
         let is_test =
             path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
         let text = fs::read_to_string(&path).expect("text");
         assert!(
             is_test || text.starts_with("//! "),
-            "{} does not begin with what it is for",
+            "{} does not begin with a comment on its purpose",
             path.display()
         );
     }
 }
 
-/// These macros panic when no reader takes the output. The tests and build scripts
-/// of cargo may use them.
+/// These macros panic when the output is closed or full. Tests and cargo's build scripts may
+/// use them.
 #[test]
 fn no_program_prints_by_a_macro_that_panics() {
     let is_program = |path: &PathBuf| {

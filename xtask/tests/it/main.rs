@@ -1,5 +1,5 @@
-//! The workspace as a whole: who may depend on whom, how the code is laid out,
-//! and the tasks themselves.
+//! The workspace as a whole: the dependencies of its crates, the layout of its code, its
+//! pages, and the developer tasks.
 
 mod contracts;
 mod guide;

@@ -1,4 +1,4 @@
-//! The threat model: every control names its tests, and they are there.
+//! The threat model: every control names its tests, and the tests exist.
 
 use std::fs;
 use std::path::Path;
@@ -8,14 +8,14 @@ use crate::layout::{root, sources};
 const MODEL: &str = "docs/SECURITY.md";
 
 #[test]
-fn every_control_has_tests_that_are_there() {
+fn every_control_names_existing_tests() {
     let model = fs::read_to_string(root().join(MODEL)).expect("text");
     let sources = sources();
     let code: Vec<String> = sources
         .iter()
         .map(|path| fs::read_to_string(path).expect("text"))
         .collect();
-    // The crates' names go without what they all begin with; so do some files.
+    // Names of crates stand without their common prefix. Files may stand without their folder.
     let is_of = |path: &Path, file: &str| {
         path.ends_with(format!("ironstar-{file}")) || path.ends_with(file)
     };

@@ -1,4 +1,4 @@
-//! How people sign in with GitHub.
+//! The options for sign-in with GitHub.
 
 use std::fmt::{self, Debug};
 use std::str::FromStr;
@@ -12,11 +12,11 @@ use ironstar_adapters::github::{
 use ironstar_ports::IdentityProvider;
 use ironstar_web::SiteAddress;
 
-/// How people sign in with GitHub.
+/// The options for sign-in with GitHub.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GitHubOptions {
-    /// The id of the OAuth app that people sign in with, at GitHub. Its callback
-    /// address is '/sign-in/callback' below --public-url. By default, nobody signs in
+    /// Client id of the OAuth app at GitHub. The callback address of the app is
+    /// '/sign-in/callback' below --public-url. By default, sign-in is off
     #[arg(
         long,
         env = "IRONSTAR_GITHUB_CLIENT_ID",
@@ -27,8 +27,8 @@ pub(crate) struct GitHubOptions {
     )]
     github_client_id: Option<String>,
 
-    /// The secret of that app. Better given by the variable, which other users of
-    /// the machine do not see
+    /// Client secret of the OAuth app. Prefer the variable: other users of the machine cannot
+    /// read it
     #[arg(
         long,
         env = "IRONSTAR_GITHUB_CLIENT_SECRET",
@@ -38,7 +38,7 @@ pub(crate) struct GitHubOptions {
     )]
     github_client_secret: Option<ClientSecret>,
 
-    /// Where people let GitHub tell who they are, for a GitHub Enterprise Server
+    /// Authorization URL, for GitHub Enterprise Server
     #[arg(
         long,
         env = "IRONSTAR_GITHUB_AUTHORIZE_URL",
@@ -47,7 +47,7 @@ pub(crate) struct GitHubOptions {
     )]
     github_authorize_url: String,
 
-    /// Where a code is worth a token, for a GitHub Enterprise Server
+    /// Token URL, for GitHub Enterprise Server
     #[arg(
         long,
         env = "IRONSTAR_GITHUB_TOKEN_URL",
@@ -56,7 +56,7 @@ pub(crate) struct GitHubOptions {
     )]
     github_token_url: String,
 
-    /// Where profiles are read, for a GitHub Enterprise Server
+    /// API URL, for GitHub Enterprise Server
     #[arg(
         long,
         env = "IRONSTAR_GITHUB_API_URL",
@@ -66,12 +66,12 @@ pub(crate) struct GitHubOptions {
     github_api_url: String,
 }
 
-/// What must not be seen.
+/// A secret whose `Debug` output does not show it.
 #[derive(Clone)]
 struct ClientSecret(String);
 
 impl GitHubOptions {
-    /// GitHub, if people sign in with it at a site.
+    /// Returns GitHub as the identity provider of a site, if sign-in is on.
     pub(super) fn provider(
         &self,
         site: Option<&SiteAddress>,
@@ -82,7 +82,7 @@ impl GitHubOptions {
             return Ok(None);
         };
         let Some(site) = site else {
-            bail!("people can only sign in if --public-url says where they come back to");
+            bail!("sign-in needs --public-url, the address that GitHub returns visitors to");
         };
         let github = GitHub::new(GitHubConfig {
             client_id: id.clone(),
@@ -93,7 +93,7 @@ impl GitHubOptions {
             redirect_url: format!("{site}/sign-in/callback"),
             patience: PATIENCE,
         });
-        let github = github.context("people cannot sign in with GitHub")?;
+        let github = github.context("cannot set up sign-in with GitHub")?;
         Ok(Some(Arc::new(github)))
     }
 }

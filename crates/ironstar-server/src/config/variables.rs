@@ -1,8 +1,8 @@
-//! The variables that stand in for options.
+//! The environment variables of the options.
 //!
-//! A variable without a value, as compose files make them, counts as not set. When
-//! an option is refused, a note names the variable that its value came from: an
-//! operator who has never typed the option looks for it in vain.
+//! A variable without a value, as compose files produce it, counts as not set. When a value
+//! from a variable is refused, a note names the variable. Without the note, an operator would
+//! look for an option that is not on the command line.
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -13,16 +13,16 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use super::Config;
 use crate::output;
 
-/// A command line that is no configuration: it makes no sense, or asks for help.
+/// A command line that gives no configuration: it is invalid, or asks for help.
 #[derive(Debug)]
 pub(crate) struct NoConfig(clap::Error);
 
 impl Config {
-    /// What the operator has decided.
+    /// Returns the operator's configuration.
     ///
     /// # Errors
     ///
-    /// If that makes no sense, or if the operator has asked for help.
+    /// If the command line or a variable is invalid, or if the operator asks for help.
     pub(crate) fn from_command_line() -> Result<Self, NoConfig> {
         let is_blank = |variable: &OsStr| {
             std::env::var_os(variable)
@@ -37,7 +37,8 @@ impl Config {
 }
 
 impl NoConfig {
-    /// Says why, and where the refused values come from. Returns the exit code.
+    /// Prints the reason and the variables that refused values come from. Returns the exit
+    /// code.
     ///
     /// # Errors
     ///
@@ -54,13 +55,13 @@ impl NoConfig {
     }
 }
 
-/// A command whose options do not look at some of their variables.
+/// Returns the command with some options no longer reading their variables.
 fn without_variables(command: Command, is_left_out: &impl Fn(&OsStr) -> bool) -> Command {
     let without = |option: Arg| match option.get_env() {
         Some(variable) if is_left_out(variable) => {
             let help = option.get_help().map(ToString::to_string);
             let help = help.unwrap_or_default();
-            // The help names the variable all the same.
+            // The help still names the variable.
             let help = format!("{help} [env: {}=]", variable.to_string_lossy());
             option.env(None::<&'static str>).help(help)
         }
@@ -71,13 +72,14 @@ fn without_variables(command: Command, is_left_out: &impl Fn(&OsStr) -> bool) ->
         .mut_subcommands(|command| without_variables(command, is_left_out))
 }
 
-/// Which of the options that an error is about come from variables.
+/// Returns a note for each option of an error whose value comes from a variable.
 fn notes(error: &clap::Error, typed: &[OsString], is_set: impl Fn(&str) -> bool) -> Vec<String> {
     let refused = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(option)) => Some(option),
         _ => None,
     };
-    // What is missing is asked for by another option, whichever that is.
+    // clap names only the missing option, not the option that requires it. So every set
+    // variable is a candidate.
     let is_any = error.kind() == ErrorKind::MissingRequiredArgument;
     let command = Config::command();
     let options = command.get_arguments().filter_map(|argument| {
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_nobody_typed_is_told_by_its_variable() {
+    fn note_names_variable_of_option_that_is_not_on_the_command_line() {
         let home = "note: '--home' comes from the variable IRONSTAR_HOME";
         let typed = &["--home", "zz"];
         assert_eq!(told(typed, &["IRONSTAR_HOME"]), [""; 0]);
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_an_option_that_is_missing_is_told() {
+    fn note_names_variable_of_option_that_requires_a_missing_one() {
         let error = Config::try_parse_from(["ironstar-server", "--github-client-secret", "x"]);
         let error = error.expect_err("it is refused");
         let set = |variable: &str| variable == "IRONSTAR_GITHUB_CLIENT_SECRET";
@@ -161,7 +163,7 @@ mod tests {
         assert!(looks("listen") && !looks("home"));
     }
 
-    /// As operators write them; the parser of an option reads its variable, too.
+    /// The words that operators use. The parser of an option also reads its variable.
     #[test]
     fn every_switch_takes_the_usual_words() {
         let mut switches = 0;

@@ -1,26 +1,25 @@
-//! Escapes for characters that a reader of a line does not see, or that drive a
-//! terminal.
+//! Escapes characters that are invisible to the reader of a line, or that control a terminal.
 
 use std::fmt::Write;
 
 use ironstar_domain::characters::{is_obscure, piles_up};
 
-/// How many marks may pile up on one character (UTS #39, section 5.4). More of them
-/// cover the lines around.
+/// The number of marks that may pile up on one character (UTS #39, section 5.4). More marks
+/// cover the lines around it.
 const MOST_MARKS: usize = 4;
 
-/// What kind of line holds the escapes.
+/// The format of the line, which determines the escapes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Form {
-    /// A line for people.
+    /// Plain text.
     Text,
-    /// A line for people at a terminal, with the colours that the program chose.
+    /// Text for a terminal, with the colours that the program chose.
     Coloured,
-    /// A JSON object, in which such characters stand only within strings.
+    /// A JSON object, in which such characters can only stand within strings.
     Json,
 }
 
-/// A line in which each character shows, and does nothing else.
+/// Returns the line with visible characters only, none of which controls a terminal.
 pub(crate) fn escape(line: &str, form: Form) -> String {
     let mut escaped = String::with_capacity(line.len());
     let mut marks = 0;
@@ -47,8 +46,8 @@ pub(crate) fn escape(line: &str, form: Form) -> String {
     escaped
 }
 
-/// How many bytes of a text are a choice of colours (ECMA-48, SGR): escape, bracket,
-/// numbers, and the letter m.
+/// Returns the length in bytes of a colour sequence (ECMA-48, SGR) at the start of a text:
+/// escape, bracket, numbers, and the letter m. Returns 0 if there is none.
 fn colour(text: &str) -> usize {
     let Some(numbers) = text.strip_prefix("\u{1b}[") else {
         return 0;
@@ -65,7 +64,7 @@ fn push_escape(escaped: &mut String, character: char, form: Form) {
         Form::Text | Form::Coloured => escaped.extend(character.escape_unicode()),
         Form::Json => {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(escaped, "\\u{unit:04x}").expect("a string takes all that is written");
+                write!(escaped, "\\u{unit:04x}").expect("writing to a string cannot fail");
             }
         }
     }
@@ -76,7 +75,7 @@ mod tests {
     use super::{Form, escape};
 
     #[test]
-    fn characters_that_do_not_show_are_escaped() {
+    fn invisible_characters_are_escaped() {
         for (character, text, json) in [
             ('\u{1b}', r"\u{1b}", r"\u001b"),
             ('\n', r"\u{a}", r"\u000a"),

@@ -1,4 +1,4 @@
-//! `projections status`: how far each read model has got, and what is in its way.
+//! `projections status`: the position of each read model, and its failure, if any.
 
 use ironstar_app::PROJECTIONS;
 use ironstar_app::process::ToDo;
@@ -19,16 +19,16 @@ impl Open {
             }
         }
         if builds.is_empty() {
-            say("nothing is built yet; a server does that when it starts")?;
+            say("no read model is built yet; a server builds them when it starts")?;
         }
         Ok(())
     }
 
-    /// What there is to say of a build.
+    /// Describes a build, in lines.
     async fn describe(&self, build: &Build, head: Position) -> anyhow::Result<Vec<String>> {
         let state = match build.state {
             BuildState::Live => "live",
-            BuildState::Building => "under way",
+            BuildState::Building => "in progress",
             BuildState::Cancelled => "cancelled",
         };
         let (name, version) = (&build.name, build.version);
@@ -55,14 +55,14 @@ impl Open {
         if known.is_some_and(|known| known.is_process) {
             let ToDo { steps, timers } = ToDo::of(build.id, &*self.builds).await?;
             lines.push(format!(
-                "    has to take {} at once, and waits for {}",
+                "    pending: {}, {}",
                 counted(steps, "step"),
                 counted(timers, "timer")
             ));
         }
         lines.extend(build.skipped.iter().map(|skipped| {
             format!(
-                "    left out position {}, a {:?} event: {}",
+                "    skipped position {}, a {:?} event: {}",
                 skipped.position, skipped.event_type, skipped.reason
             )
         }));
@@ -70,7 +70,7 @@ impl Open {
     }
 }
 
-/// So many of them, as far as they were counted.
+/// Formats a count, which ends at [`ToDo::MOST`].
 fn counted(count: usize, of: &str) -> String {
     match count {
         1 => format!("1 {of}"),

@@ -1,5 +1,5 @@
-//! Whether a client makes progress: whether it asks for something, and takes what it
-//! has asked for. Nothing else counts, whatever goes to and fro.
+//! Measures the progress of a client. A client makes progress when it sends requests and takes
+//! the answers. No other traffic counts.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,47 +10,47 @@ use tokio::time::sleep;
 
 use super::ledger::Ledger;
 
-/// How long a client may let the server wait.
+/// The time that a client may let the server wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// When it has asked for nothing, or not to the end of a request's head.
+    /// Without a request, or without the end of a request's head.
     pub(super) quiet: Duration,
-    /// When it does not read the answer.
+    /// Without reading the answer.
     pub(super) unread: Duration,
 }
 
-/// What happens on a connection.
+/// The state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    /// How many requests are being answered.
+    /// The number of requests that are being answered.
     answering: AtomicUsize,
-    /// How many of them wait for the server, and not for the client: it has
-    /// nothing to send yet. A client of HTTP/2 can keep an answer back without
-    /// a word to the network.
+    /// The number of those requests that wait for the server, which has nothing to send yet,
+    /// and not for the client. An HTTP/2 client can hold an answer back without sending
+    /// anything.
     waiting: AtomicUsize,
-    /// How many of the answers are streams, which do not end by themselves.
+    /// The number of answers that are streams, which have no end of their own.
     streaming: AtomicUsize,
-    /// Counts requests, their ends, and every time that the client takes
-    /// something of an answer. It may wrap around.
+    /// Counts requests, their ends, and each time that the client takes a part of an answer.
+    /// It may wrap around.
     steps: AtomicUsize,
-    /// Whether something is to be sent that the client does not take.
+    /// Is true while the socket does not take bytes that are ready to be sent.
     is_blocked: AtomicBool,
-    /// What the client has not taken yet.
+    /// The bytes of answers that the client has not taken yet.
     ledger: Mutex<Ledger>,
 }
 
-/// A request that is being answered, until this is dropped.
+/// A request in progress. Dropping it ends the request.
 #[derive(Debug)]
 pub(super) struct Answering {
     activity: Arc<Activity>,
     is_waiting: bool,
     is_streaming: bool,
-    /// What the answer counts for, until the client has taken it.
+    /// The answer's share of the client's limit, held until the client has taken the answer.
     counts: Option<Unread>,
 }
 
 impl Answering {
-    /// The same, with an answer: what it counts for, and whether it is a stream.
+    /// Adds the answer: its share of the client's limit, and whether it is a stream.
     pub(super) fn with(mut self, counts: Option<Unread>, is_streaming: bool) -> Self {
         self.wait(false);
         self.counts = counts;
@@ -61,12 +61,12 @@ impl Answering {
         self
     }
 
-    /// Takes note that so many bytes of the answer were given to hyper.
+    /// Records that this many bytes of the answer were given to hyper.
     pub(super) fn give(&self, bytes: usize) {
         self.activity.ledger().give(bytes);
     }
 
-    /// Takes note of whether the answer waits for the server.
+    /// Records whether the answer waits for the server.
     pub(super) fn wait(&mut self, is_waiting: bool) {
         if is_waiting && !self.is_waiting {
             self.activity.waiting.fetch_add(1, Relaxed);
@@ -90,7 +90,7 @@ impl Drop for Answering {
 }
 
 impl Activity {
-    /// Takes note of a request.
+    /// Records the start of a request.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         self.answering.fetch_add(1, Relaxed);
         self.waiting.fetch_add(1, Relaxed);
@@ -103,9 +103,8 @@ impl Activity {
         }
     }
 
-    /// Waits until the client has used the server's patience up. Looks now and
-    /// then rather than at each step, so it takes up to twice as long as to
-    /// be quiet.
+    /// Waits until the client has used up the server's patience. Checks at intervals and not
+    /// at each step, so it takes up to twice the allowed time.
     pub(super) async fn ceases(&self, patience: Patience) {
         let mut seen = self.steps.load(Relaxed);
         let mut unread = Duration::ZERO;
@@ -130,24 +129,24 @@ impl Activity {
         }
     }
 
-    /// Whether one of the answers is a stream.
+    /// Returns true if one of the answers is a stream.
     pub(super) fn is_streaming(&self) -> bool {
         self.streaming.load(Relaxed) > 0
     }
 
-    /// Takes note that the client has taken something of an answer.
+    /// Records that the client has taken a part of an answer.
     pub(super) fn step(&self) {
         self.steps.fetch_add(1, Relaxed);
     }
 
-    /// Takes note of whether the socket takes what is to be sent.
+    /// Records whether the socket refuses bytes that are ready to be sent.
     pub(super) fn block(&self, is_blocked: bool) {
         self.is_blocked.store(is_blocked, Relaxed);
     }
 
-    /// What the client has not taken yet.
+    /// Locks the ledger.
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // The ledger is whole between any two calls.
+        // The ledger is consistent between any two calls.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The bodies of answers, as far as it matters how a client deals with them.
+//! Hands the bodies of answers to hyper in parts, and records them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,20 +10,20 @@ use ironstar_web::Unread;
 
 use super::activity::Answering;
 
-/// How much hyper gets of an answer at once. It asks for the first part before the
-/// client has room for it, and for one more than it has said to keep.
+/// The size in bytes of a part of an answer. hyper asks for the first part before the client
+/// has room for it, and for one part more than it has agreed to hold.
 const PART: usize = 16 * 1024;
 
-/// The body of an answer. It is asked for more when hyper has room for that.
+/// The body of an answer. hyper asks for more of it when it has room.
 #[derive(Debug)]
 pub(super) struct Answer {
     body: Body,
-    /// What is left of a frame that was larger than a part.
+    /// The rest of a frame that was larger than a part.
     rest: Bytes,
     answering: Answering,
 }
 
-/// The answer to a request, part by part.
+/// Returns the answer to a request, to be sent part by part.
 pub(super) fn answer(mut response: Response, answering: Answering) -> hyper::Response<Answer> {
     let counts: Option<Unread> = response.extensions_mut().remove();
     response.map(|body| {

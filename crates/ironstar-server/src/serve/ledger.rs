@@ -1,12 +1,12 @@
-//! How much of its answers a client has not taken yet, and what that counts for.
+//! Counts the answer bytes that a client has not taken yet.
 //!
-//! What hyper has got of an answer may wait in its buffers for long, until the socket
-//! takes it, or, in HTTP/2, until the client makes room for it. An answer that has come
-//! to its end goes on counting until all has been taken that was given to hyper by then.
+//! hyper may hold bytes of an answer in its buffers for long: until the socket takes them, or,
+//! in HTTP/2, until the client makes room for them. An answer that has ended therefore
+//! continues to count until all bytes that hyper held at that time have been taken.
 //!
-//! A stream that the client resets takes with it what waits of it, and hyper does not
-//! say how much that was. So an answer is over as well when all streams are that had
-//! begun when it ended.
+//! A reset of a stream discards the bytes that wait for that stream, and hyper does not tell
+//! their number. So an answer also stops counting once all streams that had begun by its end
+//! are closed.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -14,50 +14,50 @@ use ironstar_web::Unread;
 
 use super::wire::Seen;
 
-/// What is on its way to a client.
+/// The bytes on their way to a client.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// How many bytes of answers were given to hyper.
+    /// The number of bytes of answers that were given to hyper.
     given: u64,
-    /// Of how many it is known that they are not there any more.
+    /// The number of those bytes that are known to be gone from hyper's buffers.
     gone: u64,
-    /// The streams of HTTP/2 whose answers have not come to their end on the wire.
+    /// The HTTP/2 streams whose answers have not ended on the wire.
     open: BTreeSet<u32>,
-    /// The newest stream that there was.
+    /// The newest stream so far.
     newest: u32,
-    /// Answers that hyper has got all of, in the order of their ends.
+    /// The answers that hyper holds or has sent completely, in the order of their ends.
     ended: VecDeque<Ended>,
 }
 
 #[derive(Debug)]
 struct Ended {
-    /// How much had been given then.
+    /// The value of `given` at the end of the answer.
     given: u64,
-    /// The newest stream that there was.
+    /// The newest stream at that time.
     newest: u32,
     _counts: Option<Unread>,
 }
 
 impl Ledger {
-    /// Takes note of what was given to hyper.
+    /// Records bytes that were given to hyper.
     pub(super) fn give(&mut self, bytes: usize) {
         self.given += bytes as u64;
     }
 
-    /// Takes note of the end of an answer, which counts until it is taken.
+    /// Records the end of an answer, which counts until the client has taken it.
     pub(super) fn end(&mut self, counts: Option<Unread>) {
         self.ended.push_back(Ended {
             given: self.given,
             newest: self.newest,
             _counts: counts,
         });
-        // The end of an answer of HTTP/1.1 is yet to be written.
+        // In HTTP/1.1, the end of the answer has not been written yet.
         if self.newest > 0 {
             self.settle();
         }
     }
 
-    /// Takes note of what the client sends.
+    /// Records a message from the client.
     pub(super) fn receive(&mut self, seen: Seen) {
         match seen {
             Seen::Opened(stream) if stream > self.newest => {
@@ -69,7 +69,7 @@ impl Ledger {
         }
     }
 
-    /// Takes note of what the socket has taken.
+    /// Records bytes that the socket has taken.
     pub(super) fn send(&mut self, seen: Seen) {
         match seen {
             Seen::Data(bytes) => {
@@ -81,13 +81,13 @@ impl Ledger {
         }
     }
 
-    /// Takes note that the socket has taken all that there was.
+    /// Records that the socket has taken all bytes.
     pub(super) fn flush(&mut self) {
         self.gone = self.given;
         self.ended.clear();
     }
 
-    /// Whether something is on its way, as far as is known.
+    /// Returns true if bytes are on their way, as far as is known.
     pub(super) fn is_unread(&self) -> bool {
         self.gone < self.given || !self.ended.is_empty()
     }
@@ -98,7 +98,7 @@ impl Ledger {
         }
     }
 
-    /// Lets go of answers that are over.
+    /// Removes answers that no longer count.
     fn settle(&mut self) {
         while let Some(first) = self.ended.front() {
             let is_over = self.open.first().is_none_or(|open| *open > first.newest);
@@ -115,7 +115,7 @@ impl Ledger {
 mod tests {
     use super::{Ledger, Seen};
 
-    /// A ledger of HTTP/2 with these streams open.
+    /// Returns a ledger of HTTP/2 with these streams open.
     fn with_streams(streams: &[u32]) -> Ledger {
         let mut ledger = Ledger::default();
         for stream in streams {
@@ -151,19 +151,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reset_takes_with_it_is_not_unread_for_ever() {
+    fn bytes_of_a_reset_stream_do_not_stay_unread_for_ever() {
         let mut ledger = with_streams(&[1, 3]);
         ledger.give(10);
         ledger.end(None);
         ledger.receive(Seen::Reset(1));
-        assert!(ledger.is_unread(), "it may be of the other stream");
+        assert!(
+            ledger.is_unread(),
+            "the bytes may belong to the other stream"
+        );
         ledger.give(5);
         ledger.send(Seen::Data(5));
         assert!(ledger.is_unread());
         ledger.send(Seen::Ended(3));
         ledger.end(None);
         assert!(!ledger.is_unread());
-        // What comes next is counted right.
+        // The next answer is counted correctly.
         ledger.receive(Seen::Opened(5));
         ledger.give(7);
         ledger.end(None);
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn stream_that_goes_on_does_not_keep_what_was_reset_before_it() {
+    fn open_stream_does_not_keep_an_older_reset_answer_unread() {
         let mut ledger = with_streams(&[1]);
         ledger.give(10);
         ledger.end(None);

@@ -1,5 +1,5 @@
-//! Over real connections, with a clock that jumps to the next thing that is
-//! waited for, so that being patient takes no time.
+//! Real connections, with a clock that jumps to the next timer, so that waiting takes no real
+//! time.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -25,10 +25,10 @@ mod half_closed;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// What opens an HTTP/2 connection, and that there is nothing to set.
+/// The preface of an HTTP/2 connection, with empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// How long a test waits by the real clock.
+/// The time limit of a test by the real clock.
 const REAL_DEADLINE: Duration = Duration::from_secs(30);
 
 struct TestServer {
@@ -70,7 +70,7 @@ impl TestServer {
         TcpStream::connect(self.address).await.expect("connected")
     }
 
-    /// A connection on which something was sent.
+    /// Returns a connection on which these bytes were sent.
     async fn send(&self, bytes: &[u8]) -> TcpStream {
         let mut client = self.connect().await;
         client.write_all(bytes).await.expect("sent");
@@ -82,7 +82,7 @@ fn hello() -> Router {
     Router::new().route("/", get(async || "hello"))
 }
 
-/// A body of chunks that come whenever they are asked for, until it is dropped.
+/// Returns a body that yields chunks until it is dropped.
 fn chunks(dropped: CancellationToken, size: usize) -> Body {
     let chunk = Bytes::from(vec![b'x'; size]);
     let guard = dropped.drop_guard();
@@ -92,13 +92,13 @@ fn chunks(dropped: CancellationToken, size: usize) -> Body {
     }))
 }
 
-/// What never happens is not waited for.
+/// Waits for an event, at most for an hour of the test's clock.
 async fn within_an_hour<T>(event: impl Future<Output = T>) -> T {
     let outcome = timeout(Duration::from_secs(3600), event).await;
-    outcome.expect("it happens within an hour")
+    outcome.expect("the event happens within an hour")
 }
 
-/// Reads until something is there.
+/// Reads until the expected text has arrived.
 async fn expect(client: &mut TcpStream, expected: &str) {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(expected) {
@@ -115,11 +115,11 @@ async fn expect(client: &mut TcpStream, expected: &str) {
     }
 }
 
-/// How many seconds pass until the server closes a connection.
+/// Returns the number of seconds until the server closes a connection.
 async fn seconds_until_closed(client: &mut TcpStream) -> u64 {
     let start = Instant::now();
     let mut rest = Vec::new();
-    // A client that is cut off may be told so by an error.
+    // A closed connection may also show as an error.
     let _ = within_an_hour(client.read_to_end(&mut rest)).await;
     start.elapsed().as_secs()
 }
@@ -131,14 +131,14 @@ async fn a_client_that_sends_no_whole_head_is_cut_off() {
         let mut client = server.send(begun).await;
         let seconds = seconds_until_closed(&mut client).await;
         let begun = String::from_utf8_lossy(begun);
-        // A farewell of HTTP/2 is answered, or waited for.
+        // HTTP/2 adds the time in which the server waits for an answer to its farewell.
         assert!((10..=22).contains(&seconds), "{begun}: {seconds} s");
     }
 }
 
-/// The first that a server says in HTTP/2 is a frame of settings.
+/// The first message of an HTTP/2 server is a frame of settings.
 #[tokio::test(start_paused = true)]
-async fn protocols_are_told_apart_however_they_begin() {
+async fn protocols_are_told_apart_after_any_number_of_bytes() {
     let server = TestServer::start(hello(), 100).await;
     let put = b"PUT / HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let cases = [
@@ -149,7 +149,7 @@ async fn protocols_are_told_apart_however_they_begin() {
     for (bytes, answer) in cases {
         for length in [0, 1, 3, 10, 23, bytes.len()] {
             let mut client = server.send(&bytes[..length]).await;
-            // All that can be seen of it is seen.
+            // Time to see the first bytes.
             sleep(Duration::from_secs(1)).await;
             client.write_all(&bytes[length..]).await.expect("sent");
             expect(&mut client, answer).await;
@@ -174,7 +174,7 @@ async fn a_head_that_trickles_is_cut_off_as_well() {
         }
     });
     let mut rest = Vec::new();
-    // A client that is cut off may be told so by an error.
+    // A closed connection may also show as an error.
     let _ = within_an_hour(reading.read_to_end(&mut rest)).await;
     let seconds = start.elapsed().as_secs();
     assert!((10..=12).contains(&seconds), "{seconds} s");
@@ -225,9 +225,9 @@ async fn a_client_that_does_not_read_is_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_of_http_2_that_gives_an_answer_no_room_is_cut_off() {
-    // `SETTINGS_INITIAL_WINDOW_SIZE` is 0: nothing of a body may be sent.
+    // `SETTINGS_INITIAL_WINDOW_SIZE` is 0: no byte of a body may be sent.
     const NO_ROOM: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
-    // `GET http://localhost/`, with an end of the stream and of its head.
+    // `GET http://localhost/`, with the end of the stream and of its head.
     const GET: &[u8] = b"\0\0\x0e\x01\x05\0\0\0\x01\x82\x86\x84\x41\x09localhost";
 
     let server = TestServer::start(hello(), 100).await;
@@ -236,8 +236,8 @@ async fn a_client_of_http_2_that_gives_an_answer_no_room_is_cut_off() {
     assert!((60..=82).contains(&seconds), "{seconds} s");
 }
 
-/// Fills a buffer without a jump of the clock: the kernel takes real time to hand on what
-/// the server has written. Returns how much has come before the end.
+/// Fills a buffer without a jump of the clock, because the kernel takes real time to hand on
+/// the bytes that the server has written. Returns the number of bytes before the end.
 async fn fill(client: &TcpStream, buffer: &mut [u8]) -> usize {
     let start = std::time::Instant::now();
     let mut filled = 0;
@@ -273,7 +273,7 @@ async fn a_client_that_reads_slowly_gets_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_connections_than_there_may_be_wait_for_their_turn() {
+async fn connections_above_the_limit_wait_for_their_turn() {
     let server = TestServer::start(hello(), 2).await;
     let mut held = Vec::new();
     for _ in 0..2 {
@@ -283,13 +283,13 @@ async fn more_connections_than_there_may_be_wait_for_their_turn() {
     }
     let mut waiting = server.send(REQUEST).await;
     let early = timeout(Duration::from_secs(5), waiting.read_u8()).await;
-    early.expect_err("there is no room");
+    early.expect_err("the connection waits for room");
     held.pop();
     expect(&mut waiting, "hello").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_under_way_is_finished_before_the_end() {
+async fn request_in_progress_is_finished_before_the_end() {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (has_begun, goes_on) = (Arc::clone(&begun), Arc::clone(&go_on));
     let slow = get(async move || {
@@ -310,7 +310,7 @@ async fn what_is_under_way_is_finished_before_the_end() {
     assert_eq!(seconds_until_closed(&mut idle).await, 0);
     assert!(seconds_until_closed(&mut half).await <= 2);
     let refused = TcpStream::connect(server.address).await;
-    refused.expect_err("nobody listens any more");
+    refused.expect_err("the port is closed");
     assert!(!server.serving.is_finished());
     go_on.notify_one();
     expect(&mut under_way, "done").await;

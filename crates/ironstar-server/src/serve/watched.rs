@@ -1,5 +1,5 @@
-//! A connection of which is noted what its client takes. What the client sends does not
-//! count: a request could come one byte at a time, for ever.
+//! A connection that records the answer bytes that its client takes. Bytes that the client
+//! sends are no progress: a request could arrive one byte at a time, for ever.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::activity::Activity;
 use super::wire::{Frames, Incoming, Seen};
 
-/// A connection that is watched.
+/// A connection under observation.
 #[derive(Debug)]
 pub(super) struct Watched {
     stream: TcpStream,
@@ -31,16 +31,17 @@ impl Watched {
         }
     }
 
-    /// Whether a client of HTTP/1.1 sends nothing more, or has reset its connection. One that waits for an answer may do
-    /// so, and hyper does not look meanwhile. One that watches a stream is gone; if not, it
-    /// is looked at again when it sends something, or nothing more.
+    /// Returns true if an HTTP/1.1 client has half-closed or reset its connection. A client
+    /// that waits for a plain answer may half-close, and hyper does not check in that case. A
+    /// client of a stream that does so is gone. If it is not gone, this is called again when
+    /// it sends bytes or half-closes.
     fn is_gone(&self, context: &mut Context<'_>) -> bool {
         let mut next = [0];
         let peeked = self.stream.poll_peek(context, &mut ReadBuf::new(&mut next));
         matches!(peeked, Poll::Ready(Ok(0) | Err(_)))
     }
 
-    /// Takes note of what the socket has taken of these.
+    /// Records the bytes of these slices that the socket has taken.
     fn sent<'a>(
         &mut self,
         slices: impl IntoIterator<Item = &'a [u8]>,
@@ -115,8 +116,8 @@ impl AsyncWrite for Watched {
         self.stream.is_write_vectored()
     }
 
-    /// Both protocols flush when they have written all that they had to; of HTTP/2, that
-    /// is what the client has room for.
+    /// Both protocols flush when they have written all pending bytes. In HTTP/2, these are the
+    /// bytes that the client has room for.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.incoming.is_http2() {

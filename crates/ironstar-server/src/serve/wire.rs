@@ -1,10 +1,10 @@
-//! What goes over a connection, as far as it tells what the client has taken.
+//! Reads the traffic of a connection to find the answer bytes that the client has taken.
 //!
-//! Of HTTP/1.1, every byte that is written is part of an answer. Of HTTP/2, only the
-//! contents of `DATA` frames are (RFC 9113, section 6.1): a client can have the server
-//! write acknowledgements for ever, and take nothing of what it has asked for.
+//! In HTTP/1.1, every written byte is part of an answer. In HTTP/2, only the contents of
+//! `DATA` frames are (RFC 9113, section 6.1): a client can make the server write
+//! acknowledgements for ever without taking any byte of an answer.
 
-/// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
+/// The first bytes from an HTTP/2 client (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The types of frames that matter here, and the flag that ends a stream.
@@ -13,39 +13,39 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 
-/// How many bytes come before the contents of a frame (RFC 9113, section 4.1).
+/// The number of bytes before the contents of a frame (RFC 9113, section 4.1).
 const HEAD: usize = 9;
 
-/// The protocol of a connection, by what its client sends first, and where in it that
-/// client is.
+/// The protocol of a connection, recognized by the client's first bytes, and the state of its
+/// parser.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    /// So many bytes of the preface have come, and nothing else.
+    /// The connection has begun with this many bytes of the preface, and no others.
     Begins(usize),
     Http1,
     Http2(Frames),
 }
 
-/// Frames of HTTP/2, byte by byte.
+/// A parser for HTTP/2 frames, which takes bytes in pieces of any size.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     head: [u8; HEAD],
-    /// How much of the head has come.
+    /// The number of bytes of the head that have arrived.
     known: usize,
-    /// How much of the contents has not.
+    /// The number of bytes of the contents that have not arrived yet.
     left: usize,
 }
 
-/// Something in HTTP/2.
+/// An event in HTTP/2.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Seen {
-    /// So many bytes of a body.
+    /// This many bytes of a body.
     Data(usize),
-    /// The head of a message, which opens a stream if that is new.
+    /// The head of a message. It opens the stream if the stream is new.
     Opened(u32),
     /// The end of one side of a stream.
     Ended(u32),
-    /// The end of both.
+    /// The end of both sides.
     Reset(u32),
 }
 
@@ -56,7 +56,7 @@ impl Default for Incoming {
 }
 
 impl Incoming {
-    /// Goes on with what has come. Tells what that is, if it is HTTP/2.
+    /// Reads the next bytes. Reports the events in them, if the protocol is HTTP/2.
     pub(super) fn feed(&mut self, mut bytes: &[u8], see: impl FnMut(Seen)) {
         if let Self::Begins(known) = *self {
             let expected = &PREFACE[known..];
@@ -84,7 +84,7 @@ impl Incoming {
 }
 
 impl Frames {
-    /// Goes on with what has come.
+    /// Reads the next bytes and reports the events in them.
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut see: impl FnMut(Seen)) {
         while !bytes.is_empty() {
             if self.known < HEAD {
@@ -111,7 +111,7 @@ impl Frames {
         }
     }
 
-    /// Tells what a frame was that has come to its end.
+    /// Reports the events at the end of a frame.
     fn end(&self, see: &mut impl FnMut(Seen)) {
         let [.., kind, flags, a, b, c, d] = self.head;
         // The first bit is reserved.
@@ -131,7 +131,7 @@ impl Frames {
 mod tests {
     use super::{Incoming, PREFACE, Seen};
 
-    /// What is seen of bytes that come in parts of this size, and whether they are
+    /// Returns the events in bytes that arrive in parts of this size, and whether they are
     /// HTTP/2.
     fn seen(bytes: &[u8], part: usize) -> (bool, Vec<Seen>) {
         let (mut incoming, mut seen) = (Incoming::default(), Vec::new());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_seen_however_they_are_cut() {
+    fn frames_are_recognized_in_parts_of_any_size() {
         let frames: &[&[u8]] = &[
             PREFACE,
             b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_begin_as_http_2_is_http_1() {
+    fn connection_without_http_2_preface_is_http_1() {
         for bytes in [&b"GET / HTTP/1.1"[..], b"PUT / ", b"PRI * HTTP/1.1"] {
             for part in [1, 2, 100] {
                 assert_eq!(seen(bytes, part), (false, vec![]));

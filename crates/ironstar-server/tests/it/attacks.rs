@@ -1,5 +1,5 @@
-//! Clients that begin much and end nothing, ask for much and read nothing, or leave in
-//! between. The server keeps to its limits, and goes on for others.
+//! Clients that begin requests without ending them, request answers without reading them, or
+//! leave in between. The server keeps its limits and continues to serve other clients.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -16,11 +16,11 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::process::{DEADLINE, Server, database_url, server};
 
-/// The clients of these tests, by their addresses.
+/// The addresses of the clients in these tests.
 const ATTACKER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// A server with the limits that it has by default, but for the rate of commands.
+/// Starts a server with the default limits, except for the rate of commands.
 fn limited(directory: &TempDir) -> Server {
     let mut command = server();
     command.env_remove("IRONSTAR_STREAMS_PER_VISITOR");
@@ -32,7 +32,7 @@ fn address(server: &Server) -> SocketAddr {
     address.parse().expect("an address")
 }
 
-/// A connection from an address, which has little room for what is not read.
+/// Returns a connection from an address, with little room for unread bytes.
 async fn connect(server: &Server, from: Ipv4Addr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("set");
@@ -40,26 +40,26 @@ async fn connect(server: &Server, from: Ipv4Addr) -> TcpStream {
     socket.connect(address(server)).await.expect("connected")
 }
 
-/// An HTTP/2 connection from an address, whose streams have so much room for answers.
-/// It ends with what it returns.
+/// Returns an HTTP/2 connection from an address, with this much room for answers on each
+/// stream. Dropping it closes the connection.
 async fn http2(server: &Server, from: Ipv4Addr, window: u32) -> SendRequest<Bytes> {
     let stream = connect(server, from).await;
     let mut builder = Builder::new();
     builder.initial_window_size(window);
     let (client, connection) = builder.handshake(stream).await.expect("HTTP/2");
-    // It ends badly when the test ends first.
+    // The connection fails if the test ends first.
     tokio::spawn(async move { drop(connection.await) });
     client
 }
 
-/// An answer of which only the head is read.
+/// An answer whose body is not read.
 struct Unread {
     status: StatusCode,
     size: usize,
     _body: RecvStream,
 }
 
-/// Asks for something.
+/// Sends a GET request and reads the head of the answer.
 async fn get(client: &SendRequest<Bytes>, uri: &str) -> Unread {
     let request = Request::get(uri).header("accept-encoding", "gzip");
     let request = request.body(()).expect("a request");
@@ -77,28 +77,26 @@ async fn get(client: &SendRequest<Bytes>, uri: &str) -> Unread {
     }
 }
 
-/// What is answered to a request from an address.
+/// Returns the status of the answer to a GET request from an address.
 async fn status(server: &Server, from: Ipv4Addr, uri: &str) -> StatusCode {
     let client = http2(server, from, 65_535).await;
     get(&client, uri).await.status
 }
 
-/// Waits until the address is served again.
+/// Waits until the address gets answers again.
 async fn is_served_again(server: &Server, from: Ipv4Addr, uri: &str) {
     let start = Instant::now();
     while status(server, from, uri).await != StatusCode::OK {
-        assert!(
-            start.elapsed() < DEADLINE,
-            "what was taken is not given back"
-        );
+        assert!(start.elapsed() < DEADLINE, "the limit is not released");
     }
 }
 
-/// Where the script of the pages is: the largest file, and small when it is packed.
+/// Returns the address of the pages' script. It is the largest file, and small when it is
+/// compressed.
 async fn script(server: &Server) -> String {
     let start = Instant::now();
     loop {
-        // There is no page before its read model is built.
+        // A page is only there once its read model is built.
         let page = server.client.get(&server.url).send().await;
         let page = page.expect("an answer").text().await.expect("a page");
         let path = page.split('"').find(|it| it.starts_with("/static/page-"));
@@ -110,10 +108,10 @@ async fn script(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn bodies_that_do_not_come_to_an_end_are_counted_over_all_connections() {
+async fn incomplete_bodies_are_counted_over_all_connections() {
     const CONNECTIONS: usize = 4;
     const STREAMS: usize = 40;
-    /// How many bodies of 63 KiB there is room for, at most.
+    /// The maximum number of bodies of 63 KiB that there is room for.
     const ROOM: usize = 4 * 1024 / 63;
 
     let directory = TempDir::new().expect("a directory");
@@ -143,21 +141,21 @@ async fn bodies_that_do_not_come_to_an_end_are_counted_over_all_connections() {
         }
     };
     let refused = tokio::time::timeout(DEADLINE, refused).await;
-    refused.expect("no more is taken in than there is room for");
+    refused.expect("all bodies above the limit are refused");
     assert_eq!(status(&server, OTHER, &script).await, StatusCode::OK);
     drop((held, answers));
     is_served_again(&server, ATTACKER, &script).await;
 }
 
 #[tokio::test]
-async fn small_answers_that_are_not_read_are_counted_over_http_2() {
+async fn small_unread_answers_are_counted_over_http_2() {
     const STREAMS: usize = 100;
 
     let directory = TempDir::new().expect("a directory");
     let server = limited(&directory);
     let uri = script(&server).await;
     let (mut held, mut size) = (Vec::new(), 0);
-    // 64 MiB of what a client has no room for.
+    // The limit is 64 MiB of unread answers.
     while size < 70 * 1024 * 1024 {
         let client = http2(&server, ATTACKER, 0).await;
         let answers = (0..STREAMS).map(|_| get(&client, &uri));

@@ -1,4 +1,4 @@
-//! The ways of backup and restore that docs/BACKUP.md describes, each as it says.
+//! The procedures of backup and restore in docs/BACKUP.md, each exactly as written there.
 
 use std::env;
 use std::fs;
@@ -10,23 +10,23 @@ use tempfile::TempDir;
 
 use crate::process::{Server, database, rows};
 
-/// Whether there is a `sqlite3`. Without, says loudly that the test is skipped; in
-/// continuous integration nothing may be.
+/// Returns true if `sqlite3` is installed. Otherwise the test reports loudly that it is
+/// skipped. In continuous integration, no test may be skipped.
 fn has_sqlite3(test: &str) -> bool {
     if Command::new("sqlite3").arg("--version").output().is_ok() {
         return true;
     }
     assert!(env::var_os("CI").is_none(), "{test} needs sqlite3");
-    // Past the test harness, which would keep it to itself.
+    // Past the test harness, which would hide the message.
     writeln!(
         std::io::stderr(),
         "SKIPPED {test}: sqlite3 is not installed"
     )
-    .expect("standard error takes it");
+    .expect("standard error is writable");
     false
 }
 
-/// Runs a command line of the page in the folder of the database.
+/// Runs command lines of the page in the folder of the database.
 fn run(directory: &TempDir, line: &str) {
     let status = Command::new("sh")
         .args(["-e", "-c", line])
@@ -51,8 +51,8 @@ async fn texts(directory: &TempDir) -> Vec<String> {
     todos.await.into_iter().map(|todo| todo.1).collect()
 }
 
-/// Backs up a running server, goes on, and restores after the server has ended in
-/// good order or was killed.
+/// Backs up a running server, adds a todo, and restores after the server has ended cleanly or
+/// was killed.
 async fn restores(backup: &str, restore: &str) {
     for signal in ["TERM", "KILL"] {
         let directory = TempDir::new().expect("a directory");
@@ -115,7 +115,7 @@ async fn copy_of_stopped_server_can_be_restored() {
     }
 }
 
-/// The step that is left out is the one that matters.
+/// The omitted step, the removal of the stale log, is the important one.
 #[tokio::test]
 async fn restore_beside_stale_log_is_refused_for_each_kind_of_backup() {
     if !has_sqlite3("restore_beside_stale_log_is_refused_for_each_kind_of_backup") {

@@ -1,5 +1,4 @@
-//! The page in a real browser, once over. The whole browser suite is
-//! `cargo xtask e2e`.
+//! One test of the page in a real browser. The whole browser suite is `cargo xtask e2e`.
 
 use std::env;
 use std::path::PathBuf;
@@ -10,8 +9,8 @@ use tempfile::TempDir;
 use crate::process::Server;
 use crate::programs::installed;
 
-/// The Chromium to test with. Without one, says loudly that the test is
-/// skipped; in continuous integration nothing may be.
+/// Returns the Chromium to test with. Without one, the test reports loudly that it is skipped.
+/// In continuous integration, no test may be skipped.
 fn chromium(test: &str) -> Option<PathBuf> {
     let named = env::var_os("CHROMIUM").map(PathBuf::from);
     let names = ["chromium", "chromium-browser", "google-chrome"];

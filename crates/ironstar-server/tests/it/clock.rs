@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::process::{Server, database};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_tells_of_a_clock_that_is_behind_the_log_and_serves() {
+async fn server_warns_about_clock_behind_the_log_and_serves() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     let id = server.create("Milk").await;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use crate::process::{Server, database, rows};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_who_complete_a_todo_at_once_one_does() {
+async fn one_of_two_concurrent_completions_succeeds() {
     const ROUNDS: usize = 1_000;
 
     let directory = TempDir::new().expect("a directory");

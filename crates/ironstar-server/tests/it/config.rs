@@ -46,7 +46,7 @@ async fn the_database_is_a_file_in_the_working_directory_by_default() {
     assert!(directory.path().join("ironstar.db").is_file());
 }
 
-/// As compose files make them. The help lists every variable.
+/// As compose files write them. The help lists every variable.
 #[tokio::test]
 async fn empty_variables_count_as_not_set() {
     let directory = TempDir::new().expect("a directory");
@@ -87,7 +87,7 @@ fn a_switch_takes_the_words_that_operators_use() {
     };
     for word in ["1", "0", "yes", "No", "TRUE", "false", "on", "OFF", ""] {
         let (code, said) = ended(word);
-        // The switch is understood: only the database is missing.
+        // The switch is accepted: only the database is missing.
         assert!(
             code == Some(1) && said.contains("there is no database"),
             "{word}: {said}"
@@ -99,7 +99,7 @@ fn a_switch_takes_the_words_that_operators_use() {
     assert!(said.contains(note), "{said}");
 }
 
-/// The limit of a shell is that of what it runs.
+/// A program inherits the limit of its shell.
 #[test]
 fn default_start_does_not_warn_about_open_files() {
     let directory = TempDir::new().expect("a directory");
@@ -153,7 +153,7 @@ async fn variables_stand_in_for_options() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_refused() {
+fn invalid_options_are_refused() {
     for (arguments, reason) in [
         (["--listen", "localhost:3000"], "such as 127.0.0.1:3000"),
         (

@@ -1,4 +1,4 @@
-//! Many who rename the same todo at the same time: none is refused.
+//! Many concurrent renames of the same todo: none is refused.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::process::{Server, database, rows};
 
 const ID: TodoId = TodoId::new(Uuid::from_u128(7));
 
-/// What a process has: its own connections, and its own handler.
+/// Returns a handler with its own connections, like that of a separate process.
 async fn handler(directory: &TempDir) -> CommandHandler {
     let url = format!("sqlite:{}", database(directory).display());
     let database = SqliteDatabase::open(&url.parse().expect("an address")).await;

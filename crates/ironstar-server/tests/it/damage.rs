@@ -1,4 +1,4 @@
-//! What a server does with a log that is damaged.
+//! A server with a damaged log.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -23,7 +23,7 @@ async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
         rows(&database(&directory), statement).await;
     }
 
-    // As if the read model had to be made anew.
+    // As if the read model had to be built again.
     for statement in [
         "DELETE FROM documents",
         "UPDATE projections SET checkpoint = 0",
@@ -41,7 +41,7 @@ async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
         .expect("an answer");
     assert_eq!(page.status(), StatusCode::OK);
     let page = page.text().await.expect("text");
-    assert!(page.contains("Sound"), "what comes before it is shown");
+    assert!(page.contains("Sound"), "todos before the event are shown");
     assert!(page.contains("This page may be out of date"), "{page}");
     let stuck = |name: &str| {
         let [name, event_type, state] = [name, "unreadable", "live"].map(str::to_owned);
@@ -56,7 +56,7 @@ async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
         )
         .await
     };
-    // The page may know it a moment before it is written down.
+    // The page may show the damage a moment before the database does.
     let start = std::time::Instant::now();
     let all = ["archive-done-lists", "lists", "todos"].map(stuck);
     while builds().await != all {
@@ -69,20 +69,20 @@ async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{problem}");
     server.create("Other todos go on").await;
     let mut events = server.stream("/api/events?after=0").await;
-    assert_eq!(events.next().await.id, "1", "what comes before it is sent");
+    assert_eq!(events.next().await.id, "1", "events before it are sent");
     let (status, log) = server.stop();
     assert!(status.success(), "{log}");
     assert!(log.contains("the event at position 2 is damaged"), "{log}");
 }
 
 #[tokio::test]
-async fn an_event_that_is_damaged_while_a_server_runs_stops_only_who_comes_to_it() {
+async fn event_damaged_while_server_runs_stops_only_its_readers() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     server.create("Sound").await;
     todos(&server, "").await;
     let mut live = server.stream("/api/events").await;
-    // Its metadata lack the event's id.
+    // The metadata of the event lack its id.
     change(
         &directory,
         &["INSERT INTO events
@@ -91,7 +91,7 @@ async fn an_event_that_is_damaged_while_a_server_runs_stops_only_who_comes_to_it
     )
     .await;
     server.create("Other todos go on").await;
-    assert!(live.next_or_end().await.is_none(), "it ends in front of it");
+    assert!(live.next_or_end().await.is_none(), "the stream ends there");
     let mut behind = server.stream("/api/events?after=2").await;
     assert_eq!(behind.next().await.id, "3");
 
@@ -103,8 +103,8 @@ async fn an_event_that_is_damaged_while_a_server_runs_stops_only_who_comes_to_it
     };
     status("stuck at position 2, a \"unreadable\" event: missing field").await;
     while !said(&directory, &["status"]).contains("todos, version 1: live, at position 3") {
-        assert!(start.elapsed() < DEADLINE, "it is not left out");
-        // It has to be stuck there before it can be left out.
+        assert!(start.elapsed() < DEADLINE, "the event is not skipped");
+        // The projection must be stuck there before the event can be skipped.
         projections(&directory, &["skip", "todos", "2"]);
     }
     server.create("Live, behind it").await;

@@ -1,4 +1,4 @@
-//! A database from a dump, as SQLite's own tools make it.
+//! A database from a dump by SQLite's own tools.
 
 use std::process::{Command, Stdio};
 

@@ -1,5 +1,5 @@
-//! The files of a database are removed, replaced, overwritten or cut off under a
-//! server. What it had acknowledged is there after `kill -9` and a restart.
+//! Faults of the database's files while a server runs: files are removed, replaced,
+//! overwritten or cut off. After `kill -9` and a restart, all acknowledged events are there.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::process::{DEADLINE, Server, database, database_url, rows, run_to_end, server};
 
-/// What is done to the files, given the database's path.
+/// A fault, given the path of the database.
 type Fault = fn(&Path);
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -29,14 +29,14 @@ fn rename(path: &Path, suffix: &str) {
     fs::rename(beside(path, suffix), beside(path, ".moved")).expect("renamed");
 }
 
-/// Puts another file in the place of one.
+/// Replaces a file by another one.
 fn replace(path: &Path, suffix: &str) {
     let other = beside(path, ".other");
     fs::write(&other, "This is not SQLite's.\n".repeat(5_000)).expect("written");
     fs::rename(other, beside(path, suffix)).expect("replaced");
 }
 
-/// Overwrites a file, as `cp` does, but for the moment when it is empty.
+/// Overwrites a file, as `cp` does, but without the moment in which it is empty.
 fn overwrite(path: &Path, suffix: &str) {
     let file = OpenOptions::new().write(true).open(beside(path, suffix));
     let content = "This is not SQLite's.\n".repeat(5_000);
@@ -75,7 +75,7 @@ const FAULTS: &[(&str, Fault)] = &[
     }),
 ];
 
-/// The texts of all todos that were created, in the order of the log.
+/// Returns the texts of all created todos, in the order of the log.
 async fn created(path: &Path) -> Vec<String> {
     let events = rows(
         path,
@@ -85,25 +85,26 @@ async fn created(path: &Path) -> Vec<String> {
     events.await.into_iter().map(|event| event.1).collect()
 }
 
-/// Creates a todo that must be refused.
+/// Sends a command that the server must refuse. Returns true if it does.
 async fn is_refused(server: &Server) -> bool {
     let create = json!({"type": "create", "text": "After it"});
     let (status, _) = server.command(&create).await;
     status == StatusCode::SERVICE_UNAVAILABLE
 }
 
-/// Linux sends it to a process that reads mapped memory whose file has become shorter.
+/// The signal that Linux sends to a process that reads mapped memory behind the end of its
+/// file.
 const SIGBUS: i32 = 7;
 
-/// Whether a server ends when it is asked: SQLite maps the index into memory, and may
-/// read it before anything looks at the file.
+/// Returns true if a request has ended the server. SQLite maps the index into memory and may
+/// read it before the server checks the file.
 async fn has_ended(server: &Server) -> bool {
     let page = server.client.get(format!("{}/", server.url)).send();
     page.await.is_err()
 }
 
 #[tokio::test]
-async fn acknowledged_events_survive_whatever_happens_to_files() {
+async fn acknowledged_events_survive_faults_of_files() {
     for (what, fault) in FAULTS {
         let directory = TempDir::new().expect("a directory");
         let path = database(&directory);
@@ -119,8 +120,8 @@ async fn acknowledged_events_survive_whatever_happens_to_files() {
             let (status, _) = server.wait();
             assert_eq!(status.signal(), Some(SIGBUS), "{what}: {status}");
         } else {
-            assert!(is_refused(&server).await, "{what}: it is taken");
-            assert!(is_refused(&server).await, "{what}: it is taken later");
+            assert!(is_refused(&server).await, "{what}: it is accepted");
+            assert!(is_refused(&server).await, "{what}: it is accepted later");
             server.signal("KILL");
             let (_, log) = server.wait();
             assert!(log.contains("while it was open"), "{what}: {log}");
@@ -144,7 +145,7 @@ async fn idle_server_saves_log_that_is_removed() {
     remove(&path, "-wal");
     let start = std::time::Instant::now();
     while !beside(&path, "-wal").exists() {
-        assert!(start.elapsed() < DEADLINE, "it is not put back");
+        assert!(start.elapsed() < DEADLINE, "the log is not put back");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     let page = server.client.get(format!("{}/", server.url)).send();
@@ -168,7 +169,7 @@ async fn database_is_saved_beside_one_that_replaced_it() {
     let (_, log) = server.wait();
     assert!(log.contains("ironstar.db.rescued-1"), "{log}");
 
-    // As the log says.
+    // As the message in the log advises.
     let copy = beside(&path, ".rescued-1");
     fs::rename(beside(&copy, "-wal"), beside(&path, "-wal")).expect("renamed");
     fs::rename(copy, &path).expect("renamed");
@@ -227,7 +228,7 @@ async fn two_servers_lose_nothing_when_log_and_index_are_removed() {
     assert!(is_refused(&second).await);
     assert!(is_refused(&first).await);
 
-    // A third would begin a log of its own.
+    // A third server would begin a log of its own.
     let output = run_to_end(server_on(&database_url(&directory)));
     let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(refusal.contains("Stop that process first"), "{refusal}");

@@ -1,15 +1,16 @@
-//! Kills the server under load, again and again, with a witness beside it.
+//! Kills the server under load, again and again, and compares its log with the record of a
+//! witness.
 
 use std::path::Path;
 use std::time::Duration;
 
 use ironstar_torture::{Plan, kill};
 
-/// Whatever was acknowledged before a kill is there after it, once; what was
-/// under way is there whole or not at all; and a command that is sent again
-/// with its key after the restart is not carried out twice.
+/// After a kill and a restart, every acknowledged command is there, once. A command in
+/// progress is there completely or not at all. A command that is sent again with its key is
+/// not carried out twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_and_nothing_is_doubled() {
+async fn kill_loses_no_acknowledged_command_and_repeats_none() {
     let plan = Plan {
         seed: 1,
         time: Duration::from_secs(3),

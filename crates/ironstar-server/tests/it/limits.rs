@@ -1,4 +1,4 @@
-//! The server as it is unless told otherwise, with clients that ask too much.
+//! The server with its default settings, and clients that ask for too much.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,8 +11,7 @@ use tempfile::TempDir;
 
 use crate::process::{DEADLINE, Server, database_url, server};
 
-/// A server that listens on this machine, with the limits that it has by
-/// default.
+/// Starts a server on a loopback address with the default limits.
 fn limited(directory: &TempDir) -> Server {
     let mut command = server();
     for variable in ["IRONSTAR_COMMAND_RATE", "IRONSTAR_STREAMS_PER_VISITOR"] {
@@ -51,7 +50,7 @@ async fn commands_streams_and_hosts_are_limited_by_default() {
     let asked = || server.client.get(&stream).send();
     let refused = asked().await.expect("an answer");
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-    // The server notices by itself that a client is gone.
+    // The server notices by itself that a client has left.
     streams.pop();
     let start = Instant::now();
     while asked().await.expect("an answer").status() != StatusCode::OK {
@@ -125,7 +124,7 @@ async fn a_connection_goes_on_after_a_refusal() {
     ] {
         let head = format!("{request}\r\ncontent-length: 9\r\n\r\n");
         client.write_all(head.as_bytes()).expect("sent");
-        // Refused by its head, were it not waited for.
+        // Time in which the server could answer after the head alone.
         tokio::time::sleep(Duration::from_millis(50)).await;
         client.write_all(b"text=Milk").expect("sent");
         let answer = answer(&mut client);
@@ -135,7 +134,7 @@ async fn a_connection_goes_on_after_a_refusal() {
     }
 }
 
-/// The next answer on a connection.
+/// Returns the head of the next answer on a connection, and reads its body.
 fn answer(client: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {

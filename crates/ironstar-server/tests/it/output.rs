@@ -1,4 +1,4 @@
-//! Output that no reader takes, and output that could do harm to its reader.
+//! Output to closed or full files, and output that could harm its reader.
 
 use std::fs::File;
 use std::io::{PipeWriter, pipe};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::process::{DEADLINE, Server, database_url, run_to_end, server};
 
-/// A pipe whose reader has gone.
+/// Returns a pipe without a reader.
 fn closed_pipe() -> PipeWriter {
     let (reader, writer) = pipe().expect("a pipe");
     drop(reader);
@@ -27,7 +27,7 @@ fn full_disk() -> File {
         .expect("a file that takes nothing")
 }
 
-/// The standard output and standard error that a process cannot write to.
+/// Standard outputs and standard errors that a process cannot write to.
 fn unwritable() -> [(&'static str, [Stdio; 2]); 2] {
     [
         ("full disk", [full_disk().into(), full_disk().into()]),
@@ -35,7 +35,7 @@ fn unwritable() -> [(&'static str, [Stdio; 2]); 2] {
     ]
 }
 
-/// Waits until a server that cannot say so is ready.
+/// Waits until a server is ready that cannot print that it is.
 async fn answers(server: &mut Child, address: &str) {
     let start = Instant::now();
     let client = Client::new();
@@ -145,8 +145,8 @@ fn refusal_keeps_its_exit_code_when_no_reader_takes_the_reason() {
     }
 }
 
-/// What a terminal obeys, what ends a line in some viewers, what turns text around,
-/// what does not show, and what covers the lines above.
+/// Characters that control a terminal, end a line in some viewers, reverse the direction of
+/// text, are invisible, or cover the lines above.
 const HARMFUL: &str = "\u{9b}31m\u{85}\u{2028}\u{202e}\u{1b}[2J\u{7f}\n\u{3164}\u{e0041}";
 
 fn expect_harmless(text: &str) {
@@ -158,7 +158,7 @@ fn expect_harmless(text: &str) {
     }
 }
 
-/// Signs in as far as GitHub, and comes back with an error that GitHub never sent.
+/// Begins a sign-in, and returns from it with an error that GitHub never sent.
 async fn come_back_with(server: &Server, error: &str) {
     let client = Client::builder().redirect(Policy::none()).build();
     let client = client.expect("a client");

@@ -1,5 +1,4 @@
-//! The whole path: from a command to the disk, to every stream, and over a
-//! restart.
+//! The whole path: from a command to the disk, to every stream, and across a restart.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +17,7 @@ async fn a_todo_reaches_the_disk_and_every_stream() {
     let server = Server::start(&directory);
     let mut page = server.stream("/api/sse/todos").await;
     let mut raw = server.stream("/api/events?key=events/Todo/**").await;
-    // How many people are here is told without an id.
+    // The number of visitors is sent without an id.
     while page.next().await.id != "0" {}
 
     let id = server.create("Buy milk").await;
@@ -45,7 +44,7 @@ async fn a_todo_reaches_the_disk_and_every_stream() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+async fn acknowledged_events_survive_a_kill() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     let id = server.create("Buy milk").await;
@@ -63,7 +62,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     assert_eq!(rows(&database(&directory), ROWS).await.len(), 2);
 }
 
-/// The bus is embedded: nothing listens but the web server.
+/// The bus is embedded: only the web server listens.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_web_port_is_the_only_socket_that_listens() {
@@ -76,7 +75,7 @@ async fn the_web_port_is_the_only_socket_that_listens() {
         let table = fs::read_to_string(format!("/proc/{}/net/{protocol}", server.id()));
         for line in table.unwrap_or_default().lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            // State 0A listens; a UDP socket that is bound receives.
+            // State 0A means that the socket listens. A bound UDP socket receives.
             let receives = fields[3] == "0A" || protocol.starts_with("udp");
             if receives && own.contains(&fields[9].to_owned()) {
                 bound.push((protocol, fields[1].to_owned()));
@@ -92,7 +91,7 @@ async fn the_web_port_is_the_only_socket_that_listens() {
     assert_eq!(bound, [("tcp", format!("0100007F:{port:04X}"))]);
 }
 
-/// The inodes of a process's sockets.
+/// Returns the inodes of a process's sockets.
 #[cfg(target_os = "linux")]
 fn own_sockets(process: u32) -> Vec<String> {
     fs::read_dir(format!("/proc/{process}/fd"))
@@ -106,7 +105,7 @@ fn own_sockets(process: u32) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_database_that_others_can_read_is_told_of() {
+async fn server_warns_about_database_that_others_can_read() {
     let directory = TempDir::new().expect("a directory");
     for (mode, is_told) in [(0o600, false), (0o640, true)] {
         let (_, log) = Server::start(&directory).stop();

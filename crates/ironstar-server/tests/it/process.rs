@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A running server, which ends with the test.
+/// A running server. Dropping it ends the server.
 pub(crate) struct Server {
     process: Child,
-    /// The line that says that it is ready.
+    /// The line that announces the server.
     pub(crate) ready: String,
     pub(crate) url: String,
     pub(crate) client: Client,
@@ -27,14 +27,14 @@ pub(crate) struct Server {
 /// An open event stream.
 pub(crate) struct Events(BoxStream<'static, Event>);
 
-/// A command line for the server, free of this machine's settings.
+/// Returns a command line for the server, without this machine's settings.
 pub(crate) fn server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ironstar-server"));
     undisturbed(&mut command);
     command
 }
 
-/// Keeps this machine's settings from a server.
+/// Removes this machine's settings from a command.
 pub(crate) fn undisturbed(command: &mut Command) {
     for variable in [
         "DATABASE_URL",
@@ -48,7 +48,8 @@ pub(crate) fn undisturbed(command: &mut Command) {
     ] {
         command.env_remove(variable);
     }
-    // Tests are one visitor that is busy, on machines that may have few files.
+    // All requests of a test come from one busy client, and the machine may allow few open
+    // files.
     command.envs([
         ("IRONSTAR_COMMAND_RATE", "0"),
         ("IRONSTAR_MAX_CONNECTIONS", "500"),
@@ -66,7 +67,7 @@ pub(crate) fn run_to_end(command: &mut Command) -> Output {
     wait_for_output(child)
 }
 
-/// Waits for the end, but not for ever.
+/// Waits for the end, at most until the deadline.
 fn wait_for_output(mut child: Child) -> Output {
     wait(&mut child);
     child.wait_with_output().expect("its output")
@@ -130,7 +131,7 @@ impl Server {
         }
     }
 
-    /// Begins a session, and goes on in it. Returns its cookie.
+    /// Begins a session and uses it for all further requests. Returns its cookie.
     pub(crate) async fn begin_session(&mut self) -> HeaderValue {
         let url = format!("{}/api/session", self.url);
         let answer = self.client.post(url).send().await.expect("an answer");
@@ -141,7 +142,7 @@ impl Server {
         pair
     }
 
-    /// Goes on in a session.
+    /// Uses this session for all further requests.
     pub(crate) fn resume_session(&mut self, cookie: &HeaderValue) {
         self.client = client(HeaderMap::from_iter([(COOKIE, cookie.clone())]));
     }
@@ -174,7 +175,7 @@ impl Server {
         self.stream_after(path, None).await
     }
 
-    /// Opens a stream as a client does that comes back.
+    /// Opens a stream like a client that reconnects.
     pub(crate) async fn stream_after(&self, path: &str, last_event_id: Option<&str>) -> Events {
         let mut request = self.client.get(format!("{}{path}", self.url));
         if let Some(id) = last_event_id {
@@ -200,7 +201,7 @@ impl Server {
         assert!(status.success());
     }
 
-    /// Waits for the end, and returns how it ended and what it logged.
+    /// Waits for the end. Returns the status and the log.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = wait(&mut self.process);
         let mut log = String::new();
@@ -214,12 +215,12 @@ impl Server {
         drop(self.process.stderr.take());
     }
 
-    /// Waits for the end.
+    /// Waits for the end. Returns the status.
     pub(crate) fn status(&mut self) -> ExitStatus {
         wait(&mut self.process)
     }
 
-    /// Ends the server in good order.
+    /// Ends the server cleanly. Returns the status and the log.
     pub(crate) fn stop(self) -> (ExitStatus, String) {
         self.signal("TERM");
         self.wait()
@@ -228,14 +229,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
 impl Events {
-    /// The next event, which must come soon; of its id, what is no mark.
+    /// Returns the next event, which must arrive before the deadline, with the mark removed
+    /// from its id.
     pub(crate) async fn next(&mut self) -> Event {
         let mut event = self.next_marked().await;
         if let Some((position, rest)) = event.id.split_once('.') {
@@ -245,7 +247,7 @@ impl Events {
         event
     }
 
-    /// The next event, which must come soon, with its id as it is sent.
+    /// Returns the next event, which must arrive before the deadline, with its complete id.
     pub(crate) async fn next_marked(&mut self) -> Event {
         let event = self.next_or_end().await;
         event.expect("the stream goes on")
@@ -258,7 +260,7 @@ impl Events {
     }
 }
 
-/// What a `SELECT` returns, read with SQLite and not through the server.
+/// Returns the rows of a `SELECT`, read with SQLite and not through the server.
 pub(crate) async fn rows(
     path: &Path,
     query: &'static str,

@@ -1,4 +1,4 @@
-//! What follows by itself, with the real program.
+//! Process managers in the real server.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ fn start(directory: &TempDir, patience: &str) -> Server {
     Server::start_with(server().args(options))
 }
 
-/// A list whose only todo is completed.
+/// Creates a list whose only todo is completed. Returns its id.
 async fn done_list(server: &Server) -> String {
     let create = json!({"type": "create", "name": "Groceries"});
     let url = format!("{}/api/commands/list", server.url);
@@ -38,7 +38,7 @@ async fn done_list(server: &Server) -> String {
     list.to_owned()
 }
 
-/// Waits until the status of the process manager says so.
+/// Waits until the output of `projections status` contains these words.
 fn wait_for(directory: &TempDir, words: &str) {
     let since = Instant::now();
     loop {
@@ -69,7 +69,7 @@ async fn a_done_list_is_archived_once_also_across_kills() {
     let mut server = start(&directory, "1h");
     let session = server.begin_session().await;
     let list = done_list(&server).await;
-    wait_for(&directory, "0 steps at once, and waits for 1 timer");
+    wait_for(&directory, "pending: 0 steps, 1 timer");
     server.signal("KILL");
     server.wait();
 
@@ -77,10 +77,10 @@ async fn a_done_list_is_archived_once_also_across_kills() {
     server.resume_session(&session);
     let since = Instant::now();
     while archived(&server).await != [list.clone()] {
-        assert!(since.elapsed() < DEADLINE, "it is never archived");
+        assert!(since.elapsed() < DEADLINE, "the list is never archived");
         sleep(Duration::from_millis(20)).await;
     }
-    wait_for(&directory, "0 steps at once, and waits for 0 timers");
+    wait_for(&directory, "pending: 0 steps, 0 timers");
     server.signal("KILL");
     server.wait();
 
@@ -100,7 +100,7 @@ async fn a_done_list_is_archived_once_also_across_kills() {
 }
 
 #[tokio::test]
-async fn no_list_is_archived_if_that_is_never_to_be() {
+async fn no_list_is_archived_with_option_never() {
     let directory = TempDir::new().expect("a directory");
     let mut server = start(&directory, "never");
     let session = server.begin_session().await;
@@ -109,7 +109,7 @@ async fn no_list_is_archived_if_that_is_never_to_be() {
     assert_eq!(archived(&server).await, Vec::<String>::new());
     server.signal("KILL");
     server.wait();
-    // By default, it takes 30 days.
+    // By default, a list is archived after 30 days.
     let mut server = Server::start(&directory);
     server.resume_session(&session);
     sleep(Duration::from_secs(1)).await;

@@ -1,4 +1,4 @@
-//! What operators do about projections, with the real program.
+//! The operator's tasks on projections, with the real program.
 
 use std::process::Output;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ pub(crate) fn projections(directory: &TempDir, task: &[&str]) -> Output {
     run_to_end(&mut command)
 }
 
-/// What a task that succeeds says.
+/// Returns the output of a task that succeeds.
 pub(crate) fn said(directory: &TempDir, task: &[&str]) -> String {
     let output = projections(directory, task);
     assert!(output.status.success(), "{task:?}: {output:?}");
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Why a task does not succeed.
+/// Returns the reason of a task that fails.
 fn refused(directory: &TempDir, task: &[&str]) -> String {
     let output = projections(directory, task);
     assert_eq!(output.status.code(), Some(1), "{task:?}: {output:?}");
@@ -101,7 +101,7 @@ async fn a_rebuild_under_load_fails_no_request_and_changes_nothing() {
         1,
         "{status}"
     );
-    assert!(!status.contains("under way"), "{status}");
+    assert!(!status.contains("in progress"), "{status}");
 }
 
 #[tokio::test]
@@ -133,7 +133,8 @@ async fn status_says_up_to_date_when_no_event_after_the_checkpoint_concerns_a_pr
     server.create("Buy bread").await;
     todos(&server, "at_least=2").await;
     server.stop();
-    // As it is until a running projection notes what it has passed over.
+    // As it is until a running projection stores its checkpoint behind the events that do not
+    // concern it.
     change(&directory, &["UPDATE projections SET checkpoint = 0"]).await;
     let status = said(&directory, &["status"]);
     let lines: Vec<&str> = status.lines().collect();
@@ -144,13 +145,13 @@ async fn status_says_up_to_date_when_no_event_after_the_checkpoint_concerns_a_pr
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
+async fn unreadable_event_is_reported_and_skipped_on_request() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     let id = server.create("Sound").await;
     todos(&server, "").await;
     server.stop();
-    // As if a newer ironstar had been here.
+    // As if a newer version of ironstar had written to the log.
     change(
         &directory,
         &["INSERT INTO events
@@ -184,7 +185,7 @@ async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
     );
     said(&directory, &["retry", "todos"]);
     loop {
-        // It fails again, and only then can it be left out.
+        // The event must fail again before it can be skipped.
         let skip = projections(&directory, &["skip", "todos", "2"]);
         if skip.status.success() {
             break;
@@ -195,13 +196,13 @@ async fn an_event_that_cannot_be_folded_is_reported_and_left_out_on_request() {
     assert_eq!(shown["todos"][1]["text"], "Other todos go on");
     let status = said(&directory, &["status"]);
     assert!(
-        status.contains("left out position 2, a \"painted\" event"),
+        status.contains("skipped position 2, a \"painted\" event"),
         "{status}"
     );
 }
 
 #[tokio::test]
-async fn whatever_has_failed_is_tried_again() {
+async fn retry_tries_all_failed_read_models_again() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     todos(&server, "").await;
@@ -236,14 +237,14 @@ async fn whatever_has_failed_is_tried_again() {
             .collect();
         assert!(
             matches!(stuck[..], [live, other] if live.starts_with("lists, version 2: live")
-                && other.starts_with("lists, version 2: under way")),
+                && other.starts_with("lists, version 2: in progress")),
             "{failed:?}: {status}"
         );
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_explained() {
+async fn impossible_task_is_refused_with_the_reason() {
     let directory = TempDir::new().expect("a directory");
     let nowhere = refused(&directory, &["status"]);
     assert!(nowhere.contains("there is no database"), "{nowhere}");
@@ -252,9 +253,9 @@ async fn what_cannot_be_done_is_explained() {
     todos(&server, "").await;
     server.stop();
     let unknown = refused(&directory, &["rebuild", "nope"]);
-    assert!(unknown.contains("there is no projection \"nope\"; there are: todos, lists"));
+    assert!(unknown.contains("there is no projection \"nope\"; the projections are: todos, lists"));
     let idle = refused(&directory, &["cancel", "todos"]);
-    assert!(idle.contains("todos: no build is under way"), "{idle}");
+    assert!(idle.contains("todos: no build is in progress"), "{idle}");
     let sound = refused(&directory, &["retry", "todos"]);
     assert!(sound.contains("todos: nothing has failed"), "{sound}");
     let list = said(&directory, &["list"]);
@@ -268,7 +269,7 @@ async fn what_cannot_be_done_is_explained() {
     );
 }
 
-/// The first release had one table, and todos that named no list.
+/// The first release had one table, and todos without a list.
 #[tokio::test]
 async fn a_database_of_the_first_schema_opens_and_is_served() {
     let directory = TempDir::new().expect("a directory");

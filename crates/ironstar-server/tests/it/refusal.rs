@@ -1,4 +1,4 @@
-//! A server that cannot start says why, in one sentence.
+//! A server that cannot start reports the reason in one line.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,8 +8,7 @@ use tempfile::TempDir;
 
 use crate::process::{Server, database, database_url, rows, run_to_end, server};
 
-/// Expects exit code 1, nothing on standard output, and one line on standard
-/// error. Returns that line.
+/// Expects exit code 1, no standard output, and one line on standard error. Returns that line.
 fn refusal(command: &mut Command) -> String {
     let output = run_to_end(command.env("RUST_BACKTRACE", "1"));
     let message = String::from_utf8(output.stderr).expect("text");
@@ -29,7 +28,7 @@ fn on_any_port(directory: &TempDir) -> Command {
 }
 
 #[test]
-fn a_port_in_use() {
+fn port_in_use_is_refused() {
     let directory = TempDir::new().expect("a directory");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
@@ -46,10 +45,10 @@ fn a_port_in_use() {
     assert!(!database(&directory).exists(), "the database is left alone");
 }
 
-/// Root may write everything, so the server runs as somebody else here.
+/// Root may write everything, so here the server runs as another user.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_database_that_may_only_be_read() {
+fn read_only_database_is_refused() {
     use std::os::unix::fs::PermissionsExt;
 
     let directory = TempDir::new().expect("a directory");
@@ -69,7 +68,7 @@ fn a_database_that_may_only_be_read() {
             Command::new(&binary)
         };
         let command = command.args(["--listen", "127.0.0.1:0", "--database-url", url]);
-        // Without the warning that others can read the file.
+        // Without the warning that other users can read the file.
         refusal(command.env("RUST_LOG", "error"))
     };
     let path = database(&directory).display().to_string();
@@ -79,7 +78,7 @@ fn a_database_that_may_only_be_read() {
     for (file_mode, folder_mode, expected) in [
         (0o444, 0o555, &file),
         (0o666, 0o555, &folder),
-        // SQLite opens such a file, and begins transactions there, without a word.
+        // SQLite opens such a file, and begins transactions in it, without an error.
         (0o444, 0o777, &file),
     ] {
         restrict(&database(&directory), file_mode);
@@ -88,7 +87,7 @@ fn a_database_that_may_only_be_read() {
         let is_said = message.contains(expected);
         assert!(is_said, "{file_mode:o} in {folder_mode:o}: {message}");
     }
-    // No other database can be made beside it.
+    // In this folder, no other database can be created either.
     restrict(directory.path(), 0o555);
     let message = refusal(&format!("{}.new", database_url(&directory)));
     let advice = "let this user read and write the file and its folder";
@@ -97,7 +96,7 @@ fn a_database_that_may_only_be_read() {
 }
 
 #[test]
-fn a_log_that_is_not_understood() {
+fn invalid_log_filter_is_refused() {
     let directory = TempDir::new().expect("a directory");
     let message = refusal(on_any_port(&directory).env("RUST_LOG", "ironstar_app=banana"));
     assert!(
@@ -107,7 +106,7 @@ fn a_log_that_is_not_understood() {
 }
 
 #[test]
-fn an_option_by_variable() {
+fn refusal_names_variable_of_option() {
     let output = run_to_end(server().env("IRONSTAR_HOME", "zz"));
     let message = String::from_utf8(output.stderr).expect("text");
     assert!(
@@ -123,9 +122,9 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn a_database_that_is_a_folder() {
+fn folder_as_database_is_refused() {
     let directory = TempDir::new().expect("a directory");
-    // A folder is not a file, whoever runs this test.
+    // A folder is not a file, also for root.
     fs::create_dir(database(&directory)).expect("a folder");
     let message = refusal(&mut on_any_port(&directory));
     assert!(
@@ -135,7 +134,7 @@ fn a_database_that_is_a_folder() {
 }
 
 #[test]
-fn a_database_in_a_folder_that_does_not_exist() {
+fn database_in_missing_folder_is_refused() {
     let directory = TempDir::new().expect("a directory");
     let missing = directory.path().join("missing");
     let url = format!("sqlite:{}/ironstar.db", missing.display());
@@ -145,7 +144,7 @@ fn a_database_in_a_folder_that_does_not_exist() {
 }
 
 #[test]
-fn a_file_that_is_no_database() {
+fn other_file_as_database_is_refused_and_unchanged() {
     let directory = TempDir::new().expect("a directory");
     let letter = "This is a letter, not a database.\n".repeat(300);
     fs::write(database(&directory), &letter).expect("written");
@@ -161,7 +160,7 @@ fn a_file_that_is_no_database() {
 }
 
 #[tokio::test]
-async fn a_schema_from_the_future() {
+async fn database_of_newer_schema_is_refused() {
     let directory = TempDir::new().expect("a directory");
     Server::start(&directory).stop();
     rows(

@@ -1,5 +1,4 @@
-//! A backup that is restored over the database, while the server is down or while it
-//! runs.
+//! A backup that is restored over the database, while the server is stopped or while it runs.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,26 +11,27 @@ use crate::process::{DEADLINE, Events, Server, database};
 use crate::programs::installed;
 use crate::projections::{change, todos};
 
-/// How a backup gets over the database.
+/// The way in which a backup gets over the database.
 #[derive(Clone, Copy, Debug)]
 enum Restore {
-    /// The server is stopped, the file replaced, and a server started.
+    /// The server is stopped, the file is replaced, and a server is started.
     Stopped,
-    /// The whole file is written anew while the server runs, as `sqlite3` does.
+    /// The whole file is written again while the server runs, as `sqlite3` does.
     Live,
-    /// Of the file, only the log is taken back, while the server runs.
+    /// Only the log in the file is taken back, while the server runs.
     OnlyTheLog,
 }
 
-/// What clients hold of a log of ten events, before a backup of five was restored.
+/// The ids and answers that clients hold from a log of ten events, before a backup of five is
+/// restored.
 struct Held {
     directory: TempDir,
     server: Server,
-    /// The tenth event's id, as a program holds it.
+    /// The id of the tenth event, as a program holds it.
     program: String,
-    /// The same, as a page holds it.
+    /// The id of the tenth event, as a page holds it.
     page: String,
-    /// The tenth command's answer.
+    /// The answer to the tenth command.
     answer: Value,
 }
 
@@ -99,7 +99,7 @@ impl Held {
         self
     }
 
-    /// Creates todos, once the server takes them.
+    /// Creates todos, and retries until the server accepts them.
     async fn create(&self, count: usize) {
         let start = Instant::now();
         for number in 1..=count {
@@ -120,7 +120,7 @@ impl Held {
         }
     }
 
-    /// The texts of all todos, once all that was created is shown.
+    /// Returns the texts of all todos, once the read model has reached a position.
     async fn texts(&self, position: usize) -> Vec<String> {
         let start = Instant::now();
         let url = format!("{}/api/todos?at_least={position}", self.server.url);
@@ -138,7 +138,7 @@ impl Held {
                 let text = |todo: &Value| todo["text"].as_str().expect("text").to_owned();
                 return todos.map(text).collect();
             }
-            // A read model that was made of the log before is built again.
+            // A read model of the previous log is built again first.
             assert!(start.elapsed() < DEADLINE, "{}", answer.status());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -156,11 +156,11 @@ async fn ended(events: &mut Events) {
     while events.next_or_end().await.is_some() {}
 }
 
-/// The whole view of a page, which must come first: its id, and what it shows.
+/// Returns the id and the content of the whole view of a page, which must come first.
 async fn whole(events: &mut Events) -> (String, String) {
     loop {
         let event = events.next_marked().await;
-        // What stands beside the view has no id.
+        // Elements beside the view have no id.
         if event.data.contains("id=\"todos\"") {
             return (event.id, event.data);
         }
@@ -168,7 +168,7 @@ async fn whole(events: &mut Events) -> (String, String) {
     }
 }
 
-/// Has SQLite's own program do something with the database.
+/// Runs a command of `sqlite3` on the database.
 fn sqlite3(directory: &TempDir, command: &str) {
     let output = Command::new("sqlite3")
         .arg(database(directory))
@@ -178,7 +178,7 @@ fn sqlite3(directory: &TempDir, command: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// Whether SQLite's own program is there.
+/// Returns true if `sqlite3` is installed.
 fn has_sqlite3(test: &str) -> bool {
     installed(test, &["sqlite3"]).is_some()
 }
@@ -247,5 +247,5 @@ async fn command_is_refused_until_the_server_has_begun_again() {
     let (status, log) = held.server.stop();
     assert!(status.success(), "{log}");
     assert!(log.contains("a backup was restored over"), "{log}");
-    assert!(log.contains("the server begins again"), "{log}");
+    assert!(log.contains("the server starts again"), "{log}");
 }

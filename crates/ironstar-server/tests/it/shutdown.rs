@@ -30,8 +30,8 @@ async fn a_signal_ends_the_server_cleanly_with_streams_open() {
     }
 }
 
-/// Whether this test ignores hangups, and with it the servers that it starts: if it is
-/// run by `nohup`.
+/// Returns true if this test, and with it the servers that it starts, ignores hangups: under
+/// `nohup`.
 fn ignores_hangups() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status
@@ -41,7 +41,7 @@ fn ignores_hangups() -> bool {
     ignored.is_some_and(|signals| signals & 1 == 1)
 }
 
-/// As `nohup` has it.
+/// As `nohup` does.
 #[tokio::test]
 async fn server_goes_on_after_a_hangup_that_was_ignored_when_it_started() {
     let directory = TempDir::new().expect("a directory");
@@ -68,7 +68,7 @@ async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() 
     let mut lazy = std::net::TcpStream::connect(address).expect("connected");
     lazy.write_all(b"POST /todos HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ntext=")
         .expect("sent");
-    // Once this is answered, the lazy request has been taken up too.
+    // Once this is answered, the server has begun to read the incomplete request, too.
     server.create("Buy milk").await;
     let start = Instant::now();
     let (status, log) = server.stop();
@@ -77,7 +77,7 @@ async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() 
 }
 
 #[tokio::test]
-async fn a_command_that_is_under_way_is_finished_first() {
+async fn command_in_progress_is_finished_before_the_end() {
     use std::io::{Read, Write};
 
     let directory = TempDir::new().expect("a directory");
@@ -87,7 +87,7 @@ async fn a_command_that_is_under_way_is_finished_first() {
     client
         .write_all(b"POST /api/commands/todo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 31\r\n\r\n")
         .expect("sent");
-    // It is being carried out: the server asks for its body.
+    // The command is in progress: the server asks for its body.
     let mut go_on = [0; 25];
     client.read_exact(&mut go_on).expect("an answer");
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -103,10 +103,10 @@ async fn a_command_that_is_under_way_is_finished_first() {
     assert!(!log.contains("WARN"), "{log}");
 }
 
-/// Who reads the log may go away first, and must not take the server's last
-/// word for its failure.
+/// The reader of the log may leave first. The server must not fail because its last message
+/// cannot be written.
 #[tokio::test]
-async fn a_log_that_nobody_reads_any_more_does_not_keep_the_server_from_ending() {
+async fn server_ends_cleanly_after_reader_of_log_has_gone() {
     let directory = TempDir::new().expect("a directory");
     let mut server = Server::start(&directory);
     server.close_log();

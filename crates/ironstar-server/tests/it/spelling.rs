@@ -1,4 +1,4 @@
-//! The file that is named is the file that is opened, guarded and announced.
+//! The file that the operator names is the file that the server opens, guards and announces.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::process::{Server, run_to_end, undisturbed};
 
-/// A folder with links in it, without links on the way to it.
+/// Returns a folder that contains links, under a path without links.
 fn folder() -> (TempDir, PathBuf) {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().canonicalize().expect("its path");
@@ -20,7 +20,7 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// The server in a folder, with a mask for the modes of new files.
+/// Returns the command for a server in a folder, with a mask for the modes of new files.
 fn server_in(folder: &Path, mask: &str, url: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("umask {mask}; exec \"$0\" \"$@\"")]);
@@ -30,7 +30,7 @@ fn server_in(folder: &Path, mask: &str, url: &str) -> Command {
     command
 }
 
-/// Every file under a folder.
+/// Returns every file under a folder.
 fn files(folder: &Path) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -88,7 +88,7 @@ fn every_spelling_opens_guards_and_announces_the_same_file() {
 }
 
 #[test]
-fn a_spelling_that_others_read_differently_is_refused_and_makes_no_file() {
+fn ambiguous_spelling_is_refused_and_creates_no_file() {
     let (_folder, folder) = folder();
     for (url, code, advice) in [
         ("sqlite:file:m.db", 2, "write sqlite:m.db"),

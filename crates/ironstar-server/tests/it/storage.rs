@@ -1,7 +1,7 @@
-//! A storage that takes no more: each refusal says what is wrong, to the operator alone.
+//! A storage that refuses writes: the operator gets the exact reason, and clients do not.
 //!
-//! On real volumes where the tests may mount some, which takes root on Linux; and in any
-//! case with calls to the system that fail as they would there (`storage/faults.c`).
+//! The tests run on real volumes if they may mount some, which takes root on Linux. In any
+//! case they run with system calls that fail as on such a volume (`storage/faults.c`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 const EDQUOT: i32 = 122;
 
-/// The server, with a shell that runs first, in a folder that it may mount a volume at.
+/// Returns a command that runs a shell script first, in which a volume may be mounted on the
+/// folder, and then the server.
 fn mounting(script: &str, folder: &Path) -> Command {
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", &format!("{script} && exec \"$@\"")]);
@@ -35,7 +36,7 @@ fn mounting(script: &str, folder: &Path) -> Command {
     command
 }
 
-/// Whether this test may mount volumes.
+/// Returns true if this test may mount volumes.
 fn can_mount() -> bool {
     let tried = Command::new("unshare")
         .args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"])
@@ -44,7 +45,8 @@ fn can_mount() -> bool {
     tried.is_ok_and(|status| status.success())
 }
 
-/// The server, whose writes to the database fail while a file exists; and that file.
+/// Returns a command for a server whose writes to the database fail while a file exists, and
+/// the path of that file.
 fn failing(directory: &TempDir, error: i32) -> (Command, PathBuf) {
     let tools = directory.path().join("tools");
     fs::create_dir_all(&tools).expect("a folder");
@@ -67,7 +69,7 @@ fn failing(directory: &TempDir, error: i32) -> (Command, PathBuf) {
     (command, switch)
 }
 
-/// Expects the server to end with one line that says this.
+/// Expects the server to end with one line that contains this text.
 fn assert_refused(command: &mut Command, expected: &str) {
     let output = run_to_end(command);
     let message = String::from_utf8(output.stderr).expect("text");
@@ -80,7 +82,7 @@ fn assert_refused(command: &mut Command, expected: &str) {
     );
 }
 
-/// Sends commands until one is refused, which says nothing of the storage.
+/// Sends commands until one is refused. The refusal must not mention the storage.
 async fn assert_unavailable(server: &Server) {
     let text = "x".repeat(200);
     let command = json!({"type": "create", "text": text});
@@ -106,7 +108,7 @@ fn a_server_that_starts_on_a_failing_storage_says_what_is_wrong() {
         assert_refused(&mut command, expected);
         assert!(!database(&directory).exists(), "nothing is left behind");
     }
-    // A database that exists, on a volume that was mounted for reading.
+    // An existing database, on a volume that is mounted read-only.
     let directory = TempDir::new().expect("a directory");
     Server::start(&directory).stop();
     let (mut command, switch) = failing(&directory, EROFS);
@@ -139,9 +141,9 @@ async fn a_server_whose_storage_fails_tells_the_operator_and_goes_on_afterwards(
 }
 
 #[test]
-fn a_volume_that_takes_no_database_is_told_of_at_the_start() {
+fn start_on_unusable_volume_is_refused_with_the_reason() {
     if !can_mount() {
-        // The same refusals are tested with calls that fail.
+        // The same refusals are tested with system calls that fail.
         return;
     }
     let directory = TempDir::new().expect("a directory");
@@ -164,9 +166,9 @@ fn a_volume_that_takes_no_database_is_told_of_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_volume_that_is_full_is_told_of_and_what_was_acknowledged_stays() {
+async fn server_on_full_volume_reports_it_and_keeps_acknowledged_todos() {
     if !can_mount() {
-        // The same refusal is tested with calls that fail.
+        // The same refusal is tested with system calls that fail.
         return;
     }
     let directory = TempDir::new().expect("a directory");

@@ -1,4 +1,4 @@
-//! What very many clients get of one server, and what they cost.
+//! The service that very many clients get from one server, and its cost.
 
 use super::{Better, Effort, Goal, Measurement};
 use crate::bench::program::{Program, Run};
@@ -123,7 +123,7 @@ pub(super) const MEASUREMENTS: &[Measurement] = &[
     ),
 ];
 
-/// Two figures of one run: ironstar's, and the bare server's.
+/// Compares two figures of one run: ironstar's and the bare server's.
 const fn beside_bare(
     run: Run,
     name: &'static str,
@@ -142,7 +142,7 @@ const fn beside_bare(
     }
 }
 
-/// How long processors work for a change, by who watches what.
+/// The processor time of one change, by the number of views and clients.
 const fn change(
     name: &'static str,
     figure: &'static str,

@@ -1,4 +1,4 @@
-//! Clients that keep a connection busy, and make no progress.
+//! Clients that keep a connection busy and make no progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PREFACE, REQUEST, Room, TestServer, chunks, expect, hello, within_an_hour};
 
-/// Opens an HTTP/2 connection whose streams have so much room for answers.
+/// Opens an HTTP/2 connection with this much room for answers on each stream.
 fn preface(window: u32) -> Vec<u8> {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     // One setting, `SETTINGS_INITIAL_WINDOW_SIZE`.
@@ -25,7 +25,7 @@ fn preface(window: u32) -> Vec<u8> {
     [PREFACE, SETTINGS, &window.to_be_bytes()].concat()
 }
 
-/// `GET http://localhost/` on a stream, with an end of it and of its head.
+/// `GET http://localhost/` on a stream, with the end of the stream and of its head.
 fn get_on(stream: u8) -> Vec<u8> {
     let head = [b"\0\0\x0e\x01\x05\0\0\0", &[stream][..]].concat();
     [&head[..], b"\x82\x86\x84\x41\x09localhost"].concat()
@@ -34,8 +34,8 @@ fn get_on(stream: u8) -> Vec<u8> {
 /// Asks for an acknowledgement.
 const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0ABCDEFGH";
 
-/// How many seconds pass until the server closes a connection on which a client does
-/// this each second, and reads what the server sends.
+/// Returns the number of seconds until the server closes a connection on which a client sends
+/// these bytes each second, and reads all answers.
 async fn seconds_of(client: TcpStream, repeated: &'static [u8]) -> u64 {
     let start = Instant::now();
     let (mut reading, mut writing) = client.into_split();
@@ -45,7 +45,7 @@ async fn seconds_of(client: TcpStream, repeated: &'static [u8]) -> u64 {
         }
     });
     let mut rest = Vec::new();
-    // A client that is cut off may be told so by an error.
+    // A closed connection may also show as an error.
     let _ = within_an_hour(reading.read_to_end(&mut rest)).await;
     start.elapsed().as_secs()
 }
@@ -56,11 +56,11 @@ async fn client_that_asks_for_acknowledgements_alone_is_cut_off() {
     let idle = server.send(PREFACE).await;
     let seconds = seconds_of(idle, PING).await;
     assert!((10..=22).contains(&seconds), "{seconds} s");
-    // Also after a request that was answered and read.
+    // The same after a request that was answered and read.
     let answered = server.send(&[PREFACE, &get_on(1)].concat()).await;
     let seconds = seconds_of(answered, PING).await;
     assert!((10..=32).contains(&seconds), "{seconds} s");
-    // Of HTTP/1.1, empty lines are what need not be answered.
+    // In HTTP/1.1, empty lines need no answer.
     let empty = server.send(REQUEST).await;
     let seconds = seconds_of(empty, b"\r\n").await;
     assert!((10..=32).contains(&seconds), "{seconds} s");
@@ -74,7 +74,7 @@ async fn client_that_takes_no_answer_and_asks_for_acknowledgements_is_cut_off() 
     let silent = get(async || Body::from_stream(stream::pending::<Result<&str, axum::Error>>()));
     let router = hello().route("/endless", endless).route("/silent", silent);
     let server = TestServer::start(router, 100).await;
-    // An answer that nothing is sent of, and one that all but its first byte wait of.
+    // An answer without any byte sent, and an answer with only its first byte sent.
     for window in [0, 1] {
         let client = server.send(&[preface(window), get_on(1)].concat()).await;
         let seconds = seconds_of(client, PING).await;
@@ -88,7 +88,7 @@ async fn client_that_watches_a_silent_stream_is_not_cut_off() {
     let server = TestServer::start(Router::new().route("/", silent), 100).await;
     let client = server.send(&[PREFACE, &get_on(1)].concat()).await;
     let closed = timeout(Duration::from_secs(1_000), seconds_of(client, PING));
-    closed.await.expect_err("it goes on");
+    closed.await.expect_err("the connection stays open");
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,11 +131,12 @@ async fn client_with_too_many_connections_is_told_and_may_exchange_them() {
     within_an_hour(served).await;
 }
 
-/// How many bytes each of the answers of [`counted`] has, and how many may be unread.
+/// The size of each answer of [`counted`], and the limit on unread bytes.
 const SIZE: usize = 8 * 1024 * 1024;
 const ROOM: u64 = 12 * 1024 * 1024;
 
-/// Answers that count until they are read, and what they count for.
+/// Returns a router whose answers count until they are read, and the allowance that they count
+/// against.
 fn counted() -> (Router, Arc<Allowance>) {
     let allowance = Arc::new(Allowance::new(ROOM));
     let unread = Arc::clone(&allowance);
@@ -149,7 +150,7 @@ fn counted() -> (Router, Arc<Allowance>) {
     (Router::new().route("/", large), allowance)
 }
 
-/// Waits until there is as much room as this.
+/// Waits until the allowance has this much room.
 async fn has_room(allowance: &Arc<Allowance>, room: u64) {
     let client = Client::at([192, 0, 2, 1].into());
     let has_room = async {
@@ -164,7 +165,7 @@ async fn has_room(allowance: &Arc<Allowance>, room: u64) {
 async fn answer_counts_until_its_client_has_taken_it_or_is_gone() {
     let (router, allowance) = counted();
     let server = TestServer::start(router, 100).await;
-    // Both protocols, the second with room for one byte, and then for all.
+    // Both protocols. The second client has room for one byte, then for all.
     for request in [REQUEST.to_vec(), [preface(1), get_on(1)].concat()] {
         let mut first = server.send(&request).await;
         first.read_u8().await.expect("it is begun");
@@ -181,7 +182,7 @@ async fn answer_counts_until_its_client_has_taken_it_or_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_answer_that_hyper_has_got_whole_counts_until_it_is_taken() {
+async fn small_answer_in_the_buffers_of_hyper_counts_until_it_is_taken() {
     let allowance = Arc::new(Allowance::new(5));
     let unread = Arc::clone(&allowance);
     let peer = Client::at([192, 0, 2, 1].into());
@@ -193,8 +194,8 @@ async fn small_answer_that_hyper_has_got_whole_counts_until_it_is_taken() {
     let mut client = server.send(&[preface(1), get_on(1)].concat()).await;
     expect(&mut client, "h").await;
     sleep(Duration::from_secs(5)).await;
-    assert!(allowance.take(peer, 1).is_err(), "four bytes are left");
-    // Room for more on the stream.
+    assert!(allowance.take(visitor, 1).is_err(), "four bytes are left");
+    // More room on the stream.
     const UPDATE: &[u8] = b"\0\0\x04\x08\0\0\0\0\x01\0\0\0\x04";
     client.write_all(UPDATE).await.expect("sent");
     expect(&mut client, "ello").await;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{TestServer, seconds_until_closed, within_an_hour};
 
-/// All that a server says to a client that sends this and nothing more.
+/// Returns the whole answer to a client that sends this request and half-closes.
 async fn answer_to(server: &TestServer, request: &[u8]) -> String {
     let mut client = server.send(request).await;
     client.shutdown().await.expect("half closed");
@@ -66,7 +66,7 @@ async fn client_that_half_closes_within_a_request_is_gone() {
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 
-/// Serves a stream in which nothing happens, until it is dropped.
+/// Serves a stream without events, and reports when the stream is dropped.
 fn silent(dropped: &CancellationToken) -> Router {
     let body = dropped.clone();
     let silent = get(async move || {
@@ -90,7 +90,7 @@ async fn client_that_half_closes_while_it_watches_a_stream_is_gone() {
     client.shutdown().await.expect("half closed");
     assert_eq!(seconds_until_closed(&mut client).await, 0);
     within_an_hour(dropped.cancelled()).await;
-    // Also if the end came with the request.
+    // The same if the client half-closes together with its request.
     let start = Instant::now();
     answer_or_none(&server).await;
     assert_eq!(start.elapsed().as_secs(), 0);
@@ -110,7 +110,7 @@ async fn client_that_resets_its_connection_while_it_watches_a_stream_is_gone() {
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 
-/// Watches a stream, and sends nothing more from the start.
+/// Opens a stream and half-closes at once.
 async fn answer_or_none(server: &TestServer) {
     let mut client = server.send(super::REQUEST).await;
     client.shutdown().await.expect("half closed");

@@ -1,8 +1,8 @@
-// Lets the files of one folder fail, for tests where no volume can be mounted.
+// Makes the files of one folder fail, for tests where no volume can be mounted.
 //
-// Preloaded (LD_PRELOAD) into the server. As long as the file FAULT_SWITCH exists,
-// whatever writes to files under FAULT_FOLDER, or makes some there, fails with the
-// error number FAULT_ERRNO.
+// Preloaded (LD_PRELOAD) into the server. While the file FAULT_SWITCH exists, all writes to
+// files under FAULT_FOLDER, and the creation of files there, fail with the error number
+// FAULT_ERRNO.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
