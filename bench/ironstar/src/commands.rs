@@ -10,7 +10,8 @@ use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, Sqlit
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
 use ironstar_app::{CommandContext, CommandHandler};
-use ironstar_domain::{ListId, TodoCommand, TodoId, TodoState};
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
 use ironstar_ports::Position;
 
 /// An application without a web layer.

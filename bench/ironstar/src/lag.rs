@@ -8,7 +8,7 @@ use anyhow::ensure;
 use futures::future::try_join_all;
 use ironstar_app::todo::TodoProjection;
 use ironstar_app::{CommandHandler, ReadModel};
-use ironstar_domain::TodoCommand;
+use ironstar_domain::todo::TodoCommand;
 use ironstar_ports::Position;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::sleep_until;

@@ -13,7 +13,7 @@ use ironstar_app::list::{ArchiveDoneLists, ListProjection};
 use ironstar_app::projection::News;
 use ironstar_app::todo::{Show, TodoLists, TodoProjection};
 use ironstar_app::{EventFeed, FeedOptions, ListService, Projection, Projections, ReadModel};
-use ironstar_domain::ListId;
+use ironstar_domain::list::ListId;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, Envelope, EventStore, LogPlace, Outcome, Position,
     ProjectionStore, Sequence, StoreError, StreamId,

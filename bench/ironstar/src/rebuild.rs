@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use ironstar_app::CommandHandler;
-use ironstar_domain::TodoCommand;
+use ironstar_domain::todo::TodoCommand;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

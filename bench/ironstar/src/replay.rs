@@ -9,7 +9,8 @@ use anyhow::Context;
 use futures::StreamExt;
 use futures::future::try_join_all;
 use ironstar_app::{EventFeed, FeedOptions, decode};
-use ironstar_domain::{Aggregate, TodoCommand, TodoEvent, TodoId, TodoState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::todo::{TodoCommand, TodoEvent, TodoId, TodoState};
 use ironstar_ports::Position;
 use tokio::runtime::Runtime;
 

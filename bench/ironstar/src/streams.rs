@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use ironstar_domain::{TodoCommand, TodoId};
+use ironstar_domain::todo::{TodoCommand, TodoId};
 
 use crate::commands::{App, create};
 use crate::http::percentile;

@@ -15,36 +15,32 @@
 //! - [`mod@test_kit`]: tests for the results of projections and process managers.
 
 pub mod access;
+pub mod caller;
 mod codec;
 mod command;
+mod feature;
+pub mod features;
 mod feed;
 pub mod finish;
 pub mod history;
-pub mod list;
 pub mod process;
 pub mod projection;
 mod snapshots;
 pub mod test_kit;
-pub mod todo;
 mod turns;
 pub mod user;
 mod warm;
 
-pub use access::Caller;
+pub use caller::Caller;
 pub use codec::{DecodeError, decode};
 pub use command::{
     Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, KeyedRequest, Seen,
 };
+pub use feature::Feature;
+pub use features::list::ListService;
+pub use features::todo::TodoService;
+pub use features::{list, todo};
 pub use feed::{EventFeed, FeedError, FeedOptions, StartError};
-pub use list::ListService;
 pub use process::ProcessManager;
 pub use projection::{Projection, Projections, ReadModel};
-pub use todo::TodoService;
 pub use user::UserService;
-
-/// All projections and process managers of the application. An operator can name each of them.
-pub const PROJECTIONS: &[projection::Registered] = &[
-    projection::Registered::of::<todo::TodoProjection>(),
-    projection::Registered::of::<list::ListProjection>(),
-    projection::Registered::of::<process::Process<list::ArchiveDoneLists>>(),
-];

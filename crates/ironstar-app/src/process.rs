@@ -274,7 +274,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<CommandError<E>> for Not
 
 #[cfg(test)]
 mod tests {
-    use ironstar_domain::TodoError;
+    use ironstar_domain::todo::TodoError;
     use ironstar_ports::StreamId;
 
     use super::*;

@@ -12,7 +12,7 @@
 //! ```
 //! use ironstar_app::list::{ListItem, ListProjection};
 //! use ironstar_app::test_kit::{given, happened};
-//! use ironstar_domain::{ListEvent, ListId, ListName, ListState};
+//! use ironstar_domain::list::{ListEvent, ListId, ListName, ListState};
 //! use ironstar_ports::Position;
 //!
 //! let id: ListId = "00000000-0000-0000-0000-000000000007".parse().expect("an id");
@@ -45,7 +45,7 @@
 //! ```
 //! use ironstar_app::list::ListProjection;
 //! use ironstar_app::test_kit::{given, stored};
-//! use ironstar_domain::{ListId, ListState};
+//! use ironstar_domain::list::{ListId, ListState};
 //!
 //! given([stored::<ListState>(ListId::SHARED, "painted", 1, "{}")])
 //!     .view::<ListProjection>()
@@ -61,7 +61,8 @@
 //! ```
 //! use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};
 //! use ironstar_app::test_kit::{given, happened};
-//! use ironstar_domain::{ListEvent, ListId, ListState, TodoEvent, TodoState};
+//! use ironstar_domain::list::{ListEvent, ListId, ListState};
+//! use ironstar_domain::todo::{TodoEvent, TodoState};
 //! use ironstar_ports::Sequence;
 //! use time::macros::datetime;
 //!

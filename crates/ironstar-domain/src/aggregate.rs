@@ -60,6 +60,12 @@ pub trait Aggregate:
         None
     }
 
+    /// The parent of aggregates whose events name none, because the events are from before the
+    /// aggregate had a parent.
+    fn earliest_parent() -> Option<Parent> {
+        None
+    }
+
     /// Returns the state after these events, starting from the default state.
     #[must_use]
     fn fold<'a>(events: impl IntoIterator<Item = &'a Self::Event>) -> Self {

@@ -15,35 +15,30 @@
 //!   [`in_one_direction`] prepare a text for parsing.
 //! - [`test_kit`] is given/when/then for any aggregate.
 
+mod access;
 mod aggregate;
 pub mod characters;
+pub mod features;
 mod fingerprint;
 pub mod identity;
 mod line;
-pub mod list;
 mod principal;
 pub mod schema;
 pub mod step;
 pub mod test_kit;
-pub mod todo;
 pub mod user;
 
+pub use access::{Access, Link, LinkAccess, LinkId, LinkIdError, Owned, Ownership};
 pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind, Parent};
+pub use features::{list, todo};
 pub use fingerprint::Fingerprint;
 pub use identity::{
     IdentityCommand, IdentityError, IdentityEvent, IdentityId, IdentityIdError, IdentityState,
 };
 pub use line::{LineError, in_one_direction, tidied, typed};
-pub use list::{
-    Access, Link, LinkAccess, LinkId, LinkIdError, ListCommand, ListDetails, ListError, ListEvent,
-    ListId, ListIdError, ListName, ListNameError, ListState,
-};
 pub use principal::{GuestId, Principal, PrincipalError};
 pub use schema::{EventError, EventSchema, UpcastError};
 pub use step::{StepCommand, StepError, StepEvent, StepId, StepIdError, StepState};
-pub use todo::{
-    TodoCommand, TodoError, TodoEvent, TodoId, TodoIdError, TodoState, TodoText, TodoTextError,
-};
 pub use user::{
     Profile, UserCommand, UserDetails, UserError, UserEvent, UserId, UserIdError, UserName,
     UserNameError, UserState,

@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::given;
-//! use ironstar_domain::{ListCommand, ListDetails, ListError, ListEvent, ListName, ListState};
+//! use ironstar_domain::list::{ListCommand, ListDetails, ListError, ListEvent, ListName, ListState};
 //!
 //! let name: ListName = "Groceries".parse().expect("a valid name");
 //! given::<ListState>([ListEvent::Created { name: name.clone(), owner: None }])
@@ -33,7 +33,8 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::stored;
-//! use ironstar_domain::{ListId, TodoEvent};
+//! use ironstar_domain::list::ListId;
+//! use ironstar_domain::todo::TodoEvent;
 //!
 //! stored("created", 1, r#"{"type": "created", "text": "Buy milk"}"#).reads_as(
 //!     TodoEvent::Created {
@@ -69,7 +70,8 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::{check_laws, history};
-//! use ironstar_domain::{Aggregate, ListCommand, ListState};
+//! use ironstar_domain::Aggregate;
+//! use ironstar_domain::list::{ListCommand, ListState};
 //! use proptest::prelude::*;
 //!
 //! fn any_command() -> impl Strategy<Value = ListCommand> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail, ensure};
 use ironstar_adapters::sqlite::{DatabaseFile, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
-use ironstar_app::PROJECTIONS;
+use ironstar_app::features::projections;
 use ironstar_app::projection::{BuildError, BuildJob, Progress, Registered};
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, EventStore, Position, ProjectionStore, UpdateError,
@@ -77,10 +77,10 @@ impl Open {
 
     async fn list(&self) -> anyhow::Result<()> {
         let builds = self.builds.builds().await?;
-        let names = PROJECTIONS.iter().map(|projection| projection.name.len());
+        let names = projections().map(|projection| projection.name.len());
         let width = names.max().unwrap_or_default().max("projection".len());
         say(&format!("{:<width$} {:>7}  live", "projection", "version"))?;
-        for Registered { name, version, .. } in PROJECTIONS {
+        for Registered { name, version, .. } in projections() {
             let is_live = |build: &&Build| build.name == *name && build.state == BuildState::Live;
             let live = match builds.iter().find(is_live) {
                 Some(live) => format!("version {}", live.version),
@@ -278,14 +278,9 @@ impl Open {
 }
 
 fn registered(name: &str) -> anyhow::Result<&'static Registered> {
-    let found = PROJECTIONS
-        .iter()
-        .find(|projection| projection.name == name);
+    let found = projections().find(|projection| projection.name == name);
     found.ok_or_else(|| {
-        let names: Vec<&str> = PROJECTIONS
-            .iter()
-            .map(|projection| projection.name)
-            .collect();
+        let names: Vec<&str> = projections().map(|projection| projection.name).collect();
         anyhow!(
             "there is no projection {name:?}; the projections are: {}",
             names.join(", ")

@@ -9,7 +9,8 @@
 
 use std::collections::HashMap;
 
-use ironstar_domain::{Aggregate, TodoCommand, TodoError, TodoEvent, TodoId, TodoState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoEvent, TodoId, TodoState};
 
 /// A command with its answer.
 #[derive(Clone, Debug)]

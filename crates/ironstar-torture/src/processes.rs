@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ironstar_app::decode;
-use ironstar_domain::{
-    Aggregate, ListEvent, ListId, ListState, StepId, StepState, TodoEvent, TodoId, TodoState,
-};
+use ironstar_domain::list::{ListEvent, ListId, ListState};
+use ironstar_domain::todo::{TodoEvent, TodoId, TodoState};
+use ironstar_domain::{Aggregate, StepId, StepState};
 use ironstar_ports::{Envelope, Position};
 
 /// The state of processes according to the log so far.

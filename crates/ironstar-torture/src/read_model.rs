@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use ironstar_app::decode;
 use ironstar_app::projection::Projection;
 use ironstar_app::todo::{Show, TodoCounts, TodoDocument, TodoItem, TodoProjection, counts_key};
-use ironstar_domain::{Aggregate, ListId, TodoId, TodoState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoId, TodoState};
 use ironstar_ports::{
     DocumentPage, DocumentQuery, DocumentSource, EventStore, Position, ProjectionStore,
 };

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::decode;
-use ironstar_domain::{Aggregate, TodoId, TodoState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::todo::{TodoId, TodoState};
 use ironstar_ports::{EventStore, Position};
 use serde_json::json;
 

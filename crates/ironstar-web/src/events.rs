@@ -1,7 +1,6 @@
 //! The raw event stream, for programs: the log as JSON, live; of it, what whoever
 //! asks may see.
 
-mod audition;
 mod hearing;
 
 use axum::Router;
@@ -11,11 +10,11 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::{StreamExt, future, stream};
+use ironstar_app::access::{Audiences, Audition};
 use ironstar_app::history::{self, Resolved};
 use ironstar_ports::{KeyExpr, LogPlace};
 use serde::Deserialize;
 
-use audition::Audition;
 use hearing::{Hearing, Listener};
 
 use crate::account::news::PrivateNews;
@@ -28,17 +27,29 @@ use crate::session::origin::RequestOrigin;
 use crate::stream::sse::{self, LastEventId, SignOfLife};
 
 /// The routes of this module.
-pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
-    Router::new().route("/api/events", get(events)).with_state((
-        services.clone(),
-        news.clone(),
-        Turns::default(),
-    ))
+pub(crate) fn routes(services: &Services, news: &PrivateNews, audiences: Audiences) -> Router {
+    Router::new()
+        .route("/api/events", get(events))
+        .with_state(Events {
+            services: services.clone(),
+            news: news.clone(),
+            audiences,
+            turns: Turns::default(),
+        })
 }
 
 /// The event that tells a program to begin again. Types of events of the log have no
 /// hyphen.
 const RESET: &str = "log-reset";
+
+/// What the handler works on.
+#[derive(Clone, Debug)]
+struct Events {
+    services: Services,
+    news: PrivateNews,
+    audiences: Audiences,
+    turns: Turns,
+}
 
 /// What a program wants to see.
 #[derive(Debug, Deserialize)]
@@ -61,12 +72,13 @@ struct Selection {
 /// then the first event says so ([`RESET`]), and the stream begins at the start.
 async fn events(
     Cost(charge): Cost,
-    State((services, news, turns)): State<(Services, PrivateNews, Turns)>,
+    State(events): State<Events>,
     selection: Result<Query<Selection>, QueryRejection>,
     session: Session,
     origin: RequestOrigin,
     last_event_id: LastEventId,
 ) -> Result<Response, Problem> {
+    let services = events.services;
     let Query(selection) = selection.map_err(|_| {
         Problem::invalid(
             "invalid-value",
@@ -82,19 +94,19 @@ async fn events(
     let after = begin(&services, last_event_id, selection.after.as_deref()).await?;
     let link = selection.link.and_then(|link| link.parse().ok());
     let caller = origin.by_link(&services.links, link).caller;
-    let audition = Audition::new(services.gates.clone(), caller);
+    let audition = Audition::new(services.gates.clone(), events.audiences, caller);
     let hearing = Hearing::new(keys, audition);
     let from = after.unwrap_or_default();
     let listener = Listener::new(services.feed, services.store, hearing, from);
     if let Some(events) = listener.events_to_read() {
         charge.catch_up(events)?;
     }
-    let turns = turns.of(charge.client());
+    let turns = events.turns.of(charge.client());
     let frames = listener.listen(turns, charge);
     // Also who is cut off before the first event knows where to go on.
     let first = after.map_or_else(reset, sse::progress);
     let frames = stream::once(future::ready(first)).chain(frames);
-    let frames = match news.hear(&session).await? {
+    let frames = match events.news.hear(&session).await? {
         // Who somebody is changes when they sign in or out.
         Some(heard) => frames.take_until(heard.ended()).boxed(),
         None => frames.boxed(),

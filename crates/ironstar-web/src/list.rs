@@ -13,14 +13,12 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ironstar_app::access::Links;
+use ironstar_app::caller::Links;
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::Behind;
 use ironstar_app::{Caller, CommandError, ListService};
-use ironstar_domain::{
-    Aggregate, LinkAccess, LinkId, ListCommand, ListId, ListName, ListState, Principal, tidied,
-    typed,
-};
+use ironstar_domain::list::{ListCommand, ListId, ListName, ListState};
+use ironstar_domain::{Aggregate, LinkAccess, LinkId, Principal, tidied, typed};
 use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
 
@@ -242,7 +240,10 @@ pub(crate) fn address_of_link(
     list: ListId,
     link: LinkId,
 ) -> String {
-    format!("{site}/lists/{list}?link={}", links.token(list, link))
+    format!(
+        "{site}/lists/{list}?link={}",
+        links.token_of::<ListState>(&list, link)
+    )
 }
 
 /// `GET /lists`
@@ -402,7 +403,7 @@ fn written_before(caller: &Caller) -> String {
     format!("{} {owner}", ListState::TYPE)
 }
 
-fn parse_name(form: &ListForm) -> Result<ironstar_domain::ListName, Problem> {
+fn parse_name(form: &ListForm) -> Result<ironstar_domain::list::ListName, Problem> {
     tidied(&form.name)
         .parse()
         .map_err(|error| Problem::invalid("invalid-value", error))

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
-use ironstar_domain::ListId;
+use ironstar_domain::list::ListId;
 use maud::Markup;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use governor::clock::MonotonicClock;
+use ironstar_app::features::audiences;
 use ironstar_app::{ListService, UserService};
 use tower::{Service, ServiceExt};
 use tracing::{Instrument, Span};
@@ -174,7 +175,7 @@ fn routes(services: &Services, news: &PrivateNews, streams: &Streams) -> Router 
         .merge(list::routes(services, news))
         .merge(account::routes(accounts))
         .merge(account::theme::routes(news.clone()))
-        .merge(events::routes(services, news))
+        .merge(events::routes(services, news, audiences()))
         .merge(assets::routes());
     router
         .clone()

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ironstar_app::access::{Gates, Links};
+use ironstar_app::access::Gates;
+
+use ironstar_app::caller::Links;
 use ironstar_app::{CommandHandler, EventFeed, Projections};
 use ironstar_ports::{Clock, EventBus, EventStore, IdSource, IdentityProvider, SessionStore};
 use tokio_util::sync::CancellationToken;

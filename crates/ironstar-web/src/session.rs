@@ -28,7 +28,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use ironstar_app::Caller;
-use ironstar_app::access::Links;
+use ironstar_app::caller::Links;
 use ironstar_ports::{
     Clock, IdSource, Payload, PayloadError, SessionHash, SessionStore, StoreError, StoredSession,
 };

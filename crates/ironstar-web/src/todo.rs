@@ -27,12 +27,13 @@ use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures::StreamExt;
-use ironstar_app::access::Permit;
+use ironstar_app::access::{Permit, Resource};
 use ironstar_app::history::Resolved;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::{ListWideError, TodoLists, TodoPage};
 use ironstar_app::{Caller, ListService, TodoService};
-use ironstar_domain::{Access, ListError, ListId};
+use ironstar_domain::Access;
+use ironstar_domain::list::{ListError, ListId, ListState};
 use ironstar_ports::LogPlace;
 
 use crate::account::news::PrivateNews;
@@ -128,7 +129,8 @@ impl Todos {
     /// Lets somebody see a list. To whoever may not, it is not there.
     async fn permit(&self, list: ListId, caller: &Caller) -> Result<Permit, Problem> {
         let gates = &self.services.gates;
-        let permit = gates.permit(list, caller.clone(), Access::Read).await?;
+        let list = Resource::of::<ListState>(&list);
+        let permit = gates.permit(&list, caller.clone(), Access::Read).await?;
         permit.ok_or_else(no_such_list)
     }
 

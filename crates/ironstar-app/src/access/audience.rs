@@ -1,94 +1,133 @@
 //! The callers that an event may be sent to, if they ask for events as such.
 
-use ironstar_domain::{Aggregate, ListId, ListState, TodoState, UserId, UserState};
-use ironstar_ports::Envelope;
+use std::fmt;
 
-use crate::todo::parent_of;
+use ironstar_domain::{Aggregate, Owned, UserId, UserState};
+use ironstar_ports::{Envelope, StreamId};
+
+use super::resource::Resource;
 
 /// The callers that an event may be sent to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Audience {
-    /// All callers that may see a list.
-    OfList(ListId),
+    /// All callers that may see an aggregate with an owner.
+    Of(Resource),
     /// One user only.
-    OfUser(UserId),
+    User(UserId),
     /// No caller. This is the default for an event without a declared audience.
-    Nobody,
+    NoCaller,
 }
 
-impl Audience {
-    /// The types of aggregates whose events a subscriber may receive.
-    pub const TYPES: [&str; 3] = [ListState::TYPE, TodoState::TYPE, UserState::TYPE];
+/// The audience of one aggregate's events.
+#[derive(Clone, Copy)]
+pub struct AudienceRule {
+    /// The type of the aggregate.
+    pub aggregate_type: &'static str,
+    audience: fn(&Envelope) -> Audience,
+    parent: fn(&Envelope) -> Option<StreamId>,
+}
 
-    /// The audience of an event. A new aggregate whose events should reach programs needs one
-    /// more line here, and its type above. Until then, no subscriber gets its events.
+/// The audiences of all events that programs may receive. The events of an aggregate without a
+/// rule reach no subscriber.
+#[derive(Clone, Debug)]
+pub struct Audiences(Vec<AudienceRule>);
+
+impl AudienceRule {
+    /// The events of an aggregate with an owner reach all callers that may see the aggregate.
     #[must_use]
-    pub fn of(event: &Envelope) -> Self {
-        let id = &event.stream.aggregate_id;
-        let list = |id: &str| id.parse().map_or(Self::Nobody, Self::OfList);
-        match &*event.stream.aggregate_type {
-            ListState::TYPE => list(id),
-            TodoState::TYPE => match parent_of(event) {
-                Some(parent) if parent.aggregate_type == ListState::TYPE => {
-                    list(&parent.aggregate_id)
+    pub const fn owned<A: Owned>() -> Self {
+        Self {
+            aggregate_type: A::TYPE,
+            audience: |event| audience_of::<A>(&event.stream.aggregate_id),
+            parent: parent_of::<A>,
+        }
+    }
+
+    /// The events of an aggregate `P` that is a part of an aggregate `A` with an owner reach all
+    /// callers that may see `A`.
+    #[must_use]
+    pub const fn part_of<A: Owned, P: Aggregate>() -> Self {
+        Self {
+            aggregate_type: P::TYPE,
+            audience: |event| match parent_of::<P>(event) {
+                Some(parent) if parent.aggregate_type == A::TYPE => {
+                    audience_of::<A>(&parent.aggregate_id)
                 }
-                Some(_) | None => Self::Nobody,
+                Some(_) | None => Audience::NoCaller,
             },
-            UserState::TYPE => id.parse().map_or(Self::Nobody, Self::OfUser),
-            _ => Self::Nobody,
+            parent: parent_of::<P>,
+        }
+    }
+
+    /// The events of a user reach that user.
+    #[must_use]
+    pub const fn user() -> Self {
+        Self {
+            aggregate_type: UserState::TYPE,
+            audience: |event| {
+                let id = event.stream.aggregate_id.parse();
+                id.map_or(Audience::NoCaller, Audience::User)
+            },
+            parent: parent_of::<UserState>,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use ironstar_ports::{Metadata, Payload, Position, Sequence, StreamId};
-    use time::OffsetDateTime;
-    use uuid::Uuid;
-
-    use super::*;
-
-    const ID: Uuid = Uuid::from_u128(7);
-    const PARENT: Uuid = Uuid::from_u128(8);
-
-    /// The audience of an event of an aggregate with this parent.
-    fn told(aggregate_type: &str, parent: Option<&str>) -> Audience {
-        Audience::of(&Envelope {
-            position: Position::new(1),
-            stream: StreamId::new(aggregate_type, ID.to_string()),
-            sequence: Sequence::FIRST,
-            event_type: "happened".to_owned(),
-            schema_version: 2,
-            payload: Payload::from_text("{}".to_owned()).expect("JSON"),
-            metadata: Metadata {
-                parent: parent.map(|parent| StreamId::new(parent, PARENT.to_string())),
-                ..Metadata::new(ID)
-            },
-            created_at: OffsetDateTime::UNIX_EPOCH,
-        })
+impl Audiences {
+    /// The audiences by these rules.
+    #[must_use]
+    pub fn new(rules: impl IntoIterator<Item = AudienceRule>) -> Self {
+        Self(rules.into_iter().collect())
     }
 
-    #[test]
-    fn event_has_the_audience_of_its_aggregate_or_its_list() {
-        assert_eq!(told("List", None), Audience::OfList(ID.into()));
-        assert_eq!(told("Todo", Some("List")), Audience::OfList(PARENT.into()));
-        assert_eq!(told("Todo", None), Audience::OfList(ListId::SHARED));
-        assert_eq!(told("User", None), Audience::OfUser(ID.into()));
+    /// The types of aggregates whose events a subscriber may receive.
+    pub fn types(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|rule| rule.aggregate_type)
     }
 
-    #[test]
-    fn event_without_a_declared_audience_is_for_no_caller() {
-        for (aggregate_type, parent) in [
-            ("Todo", Some("Folder")),
-            ("Identity", None),
-            ("Step", Some("List")),
-            ("Invoice", Some("List")),
-        ] {
-            assert_eq!(
-                told(aggregate_type, parent),
-                Audience::Nobody,
-                "{aggregate_type}"
-            );
+    /// The audience of an event.
+    #[must_use]
+    pub fn of(&self, event: &Envelope) -> Audience {
+        match self.rule(event) {
+            Some(rule) => (rule.audience)(event),
+            None => Audience::NoCaller,
         }
+    }
+
+    /// The parent of the aggregate that an event belongs to, if it has one.
+    #[must_use]
+    pub fn parent_of(&self, event: &Envelope) -> Option<StreamId> {
+        self.rule(event).and_then(|rule| (rule.parent)(event))
+    }
+
+    fn rule(&self, event: &Envelope) -> Option<&AudienceRule> {
+        let aggregate_type = &*event.stream.aggregate_type;
+        let mut rules = self.0.iter();
+        rules.find(|rule| rule.aggregate_type == aggregate_type)
+    }
+}
+
+/// The parent of the aggregate `A` that an event belongs to, if it has one.
+#[must_use]
+pub fn parent_of<A: Aggregate>(event: &Envelope) -> Option<StreamId> {
+    let parent = event.metadata.parent.clone();
+    parent.or_else(|| {
+        let parent = A::earliest_parent()?;
+        Some(StreamId::new(parent.aggregate_type, parent.aggregate_id))
+    })
+}
+
+fn audience_of<A: Owned>(id: &str) -> Audience {
+    match id.parse() {
+        Ok(id) => Audience::Of(Resource::of::<A>(&id)),
+        Err(_) => Audience::NoCaller,
+    }
+}
+
+impl fmt::Debug for AudienceRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AudienceRule")
+            .field(&self.aggregate_type)
+            .finish()
     }
 }

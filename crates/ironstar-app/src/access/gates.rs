@@ -1,8 +1,8 @@
-//! The right to subscribe to a list, and its end.
+//! The right to subscribe to an aggregate with an owner, and its end.
 //!
-//! A *gate* stands in front of each list with subscribers, and knows the list's owner and
-//! links. One task follows the log for all gates. After each event of such a list, the gate
-//! reads the list again. The task publishes the position that it has reached. So a frame as of
+//! A *gate* stands in front of each aggregate with subscribers, and knows its owner and links.
+//! One task follows the log for all gates. After each event of such an aggregate, the gate
+//! reads it again. The task publishes the position that it has reached. So a frame as of
 //! a position waits until the gates have reached that position, and is sent only if the permit
 //! holds then. No subscriber sees changes from after the end of its right, however many tasks
 //! run.
@@ -12,22 +12,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
-use ironstar_domain::{Access, Aggregate, ListError, ListId, ListState};
-use ironstar_ports::{Envelope, LogPlace, Position, Sequence, StoreError};
+use ironstar_domain::{Access, Ownership};
+use ironstar_ports::{Envelope, LogPlace, Position, Sequence, StoreError, StreamId};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Caller;
-use crate::{CommandError, CommandHandler, EventFeed, FeedError};
+use super::resource::{NoRefusal, Resource};
+use crate::{Caller, CommandError, CommandHandler, EventFeed, FeedError};
 
 /// The pause before an unreadable log is read again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The gates of all lists with subscribers.
+/// The gates of all aggregates with subscribers.
 #[derive(Clone, Debug)]
 pub struct Gates {
     commands: CommandHandler,
-    gates: Arc<Mutex<HashMap<ListId, Weak<Gate>>>>,
+    gates: Arc<Mutex<HashMap<StreamId, Weak<Gate>>>>,
     /// The position that the task has reached. The task owns the sender, so permits end when
     /// the task ends.
     reached: watch::Receiver<Position>,
@@ -36,30 +36,46 @@ pub struct Gates {
     _task: Arc<DropGuard>,
 }
 
-/// The right of one subscriber to a list, as long as it holds.
+/// The right of one subscriber to an aggregate, as long as it holds.
 #[derive(Clone, Debug)]
 pub struct Permit {
-    list: ListId,
     caller: Caller,
     least: Access,
-    /// `None` for the shared list, which every caller may see.
-    gate: Option<Arc<Gate>>,
+    door: Door,
     reached: watch::Receiver<Position>,
     feed: EventFeed,
 }
 
-#[derive(Debug)]
-struct Gate {
-    list: watch::Sender<Known>,
+/// The reason for a permit.
+#[derive(Clone, Debug)]
+enum Door {
+    /// The aggregate is open to all callers, with this access.
+    Open(Access),
+    /// The gate of the aggregate knows the caller's right.
+    Gate(Arc<Gate>),
 }
 
-/// The state of the list, as the gate knows it.
+#[derive(Debug)]
+struct Gate {
+    resource: Resource,
+    known: watch::Sender<Known>,
+}
+
+/// The ownership of the aggregate, as the gate knows it.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// `None` if the list cannot be read. Then no permit holds.
-    state: Option<ListState>,
-    /// The sequence of the list's last known event.
+    state: State,
+    /// The sequence of the aggregate's last known event.
     sequence: Option<Sequence>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum State {
+    /// The aggregate cannot be read, or was not read yet. No permit holds.
+    #[default]
+    Unknown,
+    /// The ownership of the aggregate, or `None` if it does not exist.
+    Read(Option<Ownership>),
 }
 
 impl Gates {
@@ -88,29 +104,27 @@ impl Gates {
         }
     }
 
-    /// A permit for a caller with at least this right to a list, or `None` if the caller has
-    /// less.
+    /// A permit for a caller with at least this right to an aggregate, or `None` if the caller
+    /// has less.
     ///
     /// # Errors
     ///
-    /// If the list cannot be read.
+    /// If the aggregate cannot be read.
     pub async fn permit(
         &self,
-        list: ListId,
+        resource: &Resource,
         caller: Caller,
         least: Access,
-    ) -> Result<Option<Permit>, CommandError<ListError>> {
-        let (gate, caller) = if list.is_shared() {
-            // Any caller may subscribe to the shared list, and very many may do so.
-            (None, Caller::anonymous())
-        } else {
-            (Some(self.gate(list).await?), caller)
+    ) -> Result<Option<Permit>, CommandError<NoRefusal>> {
+        let (door, caller) = match resource.open_to_all() {
+            // Very many callers may subscribe to it.
+            Some(access) => (Door::Open(access), Caller::anonymous()),
+            None => (Door::Gate(self.gate(resource).await?), caller),
         };
         let permit = Permit {
-            list,
             caller,
             least,
-            gate,
+            door,
             reached: self.reached.clone(),
             feed: self.feed.clone(),
         };
@@ -120,40 +134,42 @@ impl Gates {
         if permit.is_refused() {
             return Ok(None);
         }
-        let shut = "the latest changes of the list cannot be read; try again";
+        let shut = "the latest changes of the owner and the links cannot be read; try again";
         Err(StoreError::unavailable(shut).into())
     }
 
-    async fn gate(&self, list: ListId) -> Result<Arc<Gate>, CommandError<ListError>> {
+    async fn gate(&self, resource: &Resource) -> Result<Arc<Gate>, CommandError<NoRefusal>> {
         let gate = {
+            let stream = resource.stream();
             let mut gates = lock(&self.gates);
-            let known = gates.get(&list).and_then(Weak::upgrade);
+            let known = gates.get(&stream).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
                 // Gates without a holder are removed when the map would have to grow.
                 if gates.len() == gates.capacity() {
                     gates.retain(|_, gate| gate.strong_count() > 0);
                 }
                 let gate = Arc::new(Gate {
-                    list: watch::Sender::default(),
+                    resource: resource.clone(),
+                    known: watch::Sender::default(),
                 });
-                gates.insert(list, Arc::downgrade(&gate));
+                gates.insert(stream, Arc::downgrade(&gate));
                 gate
             })
         };
-        // The task must know the gate before the list is read. So an event in between is
+        // The task must know the gate before the aggregate is read. So an event in between is
         // noticed by the task or by this read.
-        gate.look(&self.commands, list).await?;
+        gate.look(&self.commands).await?;
         Ok(gate)
     }
 }
 
 impl Permit {
-    /// The caller's right to the list, as far as it is known.
+    /// The caller's right to the aggregate, as far as it is known.
     #[must_use]
     pub fn access(&self) -> Access {
-        match &self.gate {
-            None => self.caller.access(self.list, &ListState::default()),
-            Some(gate) => gate.access(self.list, &self.caller),
+        match &self.door {
+            Door::Open(access) => *access,
+            Door::Gate(gate) => gate.access(&self.caller).unwrap_or(Access::None),
         }
     }
 
@@ -166,7 +182,7 @@ impl Permit {
     /// Returns true if the permit held as of a position, and still holds. Waits until that is
     /// known.
     pub async fn holds_at(&self, position: Position) -> bool {
-        if self.gate.is_none() {
+        if matches!(self.door, Door::Open(_)) {
             return true;
         }
         let mut reached = self.reached.clone();
@@ -175,12 +191,14 @@ impl Permit {
     }
 
     /// Returns true if the permit does not hold because its caller has too few rights.
-    /// Otherwise a permit that does not hold is for a list that could not be read: its caller
-    /// may get a new one.
+    /// Otherwise a permit that does not hold is for an aggregate that could not be read: its
+    /// caller may get a new one.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        let gate = self.gate.as_ref();
-        let access = gate.and_then(|gate| gate.known_access(self.list, &self.caller));
+        let access = match &self.door {
+            Door::Open(access) => Some(*access),
+            Door::Gate(gate) => gate.access(&self.caller),
+        };
         access.is_some_and(|access| access < self.least)
     }
 
@@ -198,53 +216,44 @@ impl Permit {
 
     /// Waits until the permit no longer holds.
     pub async fn ended(&self) {
-        let Some(gate) = &self.gate else {
+        let Door::Gate(gate) = &self.door else {
             return std::future::pending().await;
         };
-        let mut list = gate.list.subscribe();
+        let mut known = gate.known.subscribe();
         // The sender is in the gate that is held here.
-        while self.holds() && list.changed().await.is_ok() {}
+        while self.holds() && known.changed().await.is_ok() {}
     }
 }
 
 impl Gate {
-    fn access(&self, list: ListId, caller: &Caller) -> Access {
-        self.known_access(list, caller).unwrap_or(Access::None)
-    }
-
     /// The right of a caller; `None` if it is unknown.
-    fn known_access(&self, list: ListId, caller: &Caller) -> Option<Access> {
-        let known = self.list.borrow();
-        let state = known.state.as_ref();
-        state.map(|state| caller.access(list, state))
+    fn access(&self, caller: &Caller) -> Option<Access> {
+        match &self.known.borrow().state {
+            State::Unknown => None,
+            State::Read(ownership) => Some(self.resource.access(caller, ownership.as_ref())),
+        }
     }
 
-    /// Lets no permit hold until the list has been read again, with all its known events.
+    /// Lets no permit hold until the aggregate has been read again, with all its known events.
     fn shut(&self, happened: Option<Sequence>) {
-        self.list.send_modify(|known| {
-            known.state = None;
+        self.known.send_modify(|known| {
+            known.state = State::Unknown;
             known.sequence = known.sequence.max(happened);
         });
     }
 
-    /// Reads the list again.
-    async fn look(
-        &self,
-        commands: &CommandHandler,
-        list: ListId,
-    ) -> Result<(), CommandError<ListError>> {
-        let seen = commands.see::<ListState, _>(&list).await?;
-        self.list.send_if_modified(|known| {
-            let sequence = seen.head.sequence;
-            let is_news = if known.state.is_some() {
-                sequence > known.sequence
-            } else {
-                sequence >= known.sequence
+    /// Reads the aggregate again.
+    async fn look(&self, commands: &CommandHandler) -> Result<(), CommandError<NoRefusal>> {
+        let seen = self.resource.read(commands).await?;
+        self.known.send_if_modified(|known| {
+            let is_news = match known.state {
+                State::Read(_) => seen.sequence > known.sequence,
+                State::Unknown => seen.sequence >= known.sequence,
             };
             if is_news {
                 *known = Known {
-                    state: Some(seen.state),
-                    sequence,
+                    state: State::Read(seen.ownership),
+                    sequence: seen.sequence,
                 };
             }
             is_news
@@ -256,7 +265,7 @@ impl Gate {
 /// The task that keeps the gates up to date.
 struct Keeper {
     commands: CommandHandler,
-    gates: Arc<Mutex<HashMap<ListId, Weak<Gate>>>>,
+    gates: Arc<Mutex<HashMap<StreamId, Weak<Gate>>>>,
     reached: watch::Sender<Position>,
     /// The reached position, as a place.
     last: LogPlace,
@@ -283,28 +292,26 @@ impl Keeper {
     }
 
     async fn take(&mut self, event: &Envelope) {
-        if event.stream.aggregate_type == ListState::TYPE
-            && let Ok(list) = event.stream.aggregate_id.parse()
-            && let Some(gate) = self.gate(list)
-            && let Err(error) = gate.look(&self.commands, list).await
+        if let Some(gate) = self.gate(&event.stream)
+            && let Err(error) = gate.look(&self.commands).await
         {
             gate.shut(Some(event.sequence));
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                %list,
-                "a list cannot be read; all permits for it end"
+                stream = %event.stream,
+                "an aggregate cannot be read; all permits for it end"
             );
         }
         self.reach(event.place());
     }
 
-    /// Shuts all gates, because an event that cannot be read may concern any list. Returns true
+    /// Shuts all gates, because an event that cannot be read may concern any of them. Returns true
     /// if the task continues behind the event.
     async fn stop_at(&mut self, error: &FeedError) -> bool {
         self.shut_all();
         tracing::error!(
             error = error as &dyn std::error::Error,
-            "the rights to all lists are unknown; all permits end, and subscribers must ask for new ones"
+            "the rights of all callers are unknown; all permits end, and subscribers must ask for new ones"
         );
         if let FeedError::Store(StoreError::Damaged { position, .. }) = error {
             self.reach(LogPlace::unmarked(*position));
@@ -329,8 +336,8 @@ impl Keeper {
         self.reached.send_replace(place.position);
     }
 
-    fn gate(&self, list: ListId) -> Option<Arc<Gate>> {
-        lock(&self.gates).get(&list).and_then(Weak::upgrade)
+    fn gate(&self, stream: &StreamId) -> Option<Arc<Gate>> {
+        lock(&self.gates).get(stream).and_then(Weak::upgrade)
     }
 }
 

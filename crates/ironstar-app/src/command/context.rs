@@ -3,7 +3,7 @@
 use ironstar_ports::{CommandRecord, Origin, Sequence, StreamAppend, StreamId};
 
 use super::KeyedRequest;
-use crate::access::Caller;
+use crate::caller::Caller;
 
 /// The data that accompanies a command.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@
 
 use ironstar_ports::{CommandKey, CommandRecord, EarlierCommand};
 
-use crate::access::Caller;
+use crate::caller::Caller;
 
 /// The key that a sender has given a command, and the request that was sent with it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use ironstar_app::access::{Caller, Gates, Links, Permit};
+use ironstar_app::access::{Gates, Permit, Resource};
+use ironstar_app::caller::Links;
 use ironstar_app::todo::{ListWide, ListWideError, TodoLists, TodoService};
-use ironstar_app::{CommandContext, CommandError, ListService};
-use ironstar_domain::{
-    Access, LinkAccess, LinkId, ListCommand, ListError, ListId, Principal, TodoCommand, TodoError,
-    TodoId,
-};
+use ironstar_app::{Caller, CommandContext, CommandError, ListService};
+use ironstar_domain::list::{ListCommand, ListError, ListId, ListState};
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoId};
+use ironstar_domain::{Access, LinkAccess, LinkId, Principal};
 use ironstar_ports::{EventStore, Position};
 use uuid::Uuid;
 
@@ -79,7 +79,7 @@ impl App {
         self.list(by(ada()), ListCommand::CreateLink { link, access })
             .await
             .expect("created");
-        let token = self.links.token(list(), link);
+        let token = self.links.token_of::<ListState>(&list(), link);
         Caller::anonymous().by_link(Some(self.links.presented(token)))
     }
 
@@ -91,7 +91,8 @@ impl App {
     }
 
     async fn permit(&self, caller: Caller, least: Access) -> Option<Permit> {
-        let permit = self.gates.permit(list(), caller, least);
+        let list = Resource::of::<ListState>(&list());
+        let permit = self.gates.permit(&list, caller, least);
         permit.await.expect("the list can be read")
     }
 }
@@ -152,7 +153,9 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 #[tokio::test(start_paused = true)]
 async fn list_and_its_todos_do_not_exist_for_callers_without_a_right() {
     let app = App::with_a_list().await;
-    let guessed = app.links.token(Uuid::from_u128(2).into(), link(1));
+    let guessed = app
+        .links
+        .token_of::<ListState>(&Uuid::from_u128(2).into(), link(1));
     let with_another_link = Caller::anonymous().by_link(Some(app.links.presented(guessed)));
     app.link(1, LinkAccess::Edit).await;
     let head = app.world.events.head().await.expect("read");
@@ -301,7 +304,10 @@ async fn permit_ends_with_its_right_after_many_other_permits_have_ended() {
     let permit = app.permit(reader, Access::Read).await.expect("let in");
     for number in 100..200 {
         let other = ListId::from(Uuid::from_u128(number));
-        let other = app.gates.permit(other, by(ada()), Access::None).await;
+        let other = app
+            .gates
+            .permit(&Resource::of::<ListState>(&other), by(ada()), Access::None)
+            .await;
         assert!(other.expect("read").is_some());
     }
     app.revoke(1).await;
@@ -318,9 +324,8 @@ async fn permit_waits_until_the_gates_have_reached_a_position() {
     let waited = tokio::time::timeout(Duration::from_secs(60), later).await;
     assert!(waited.is_err(), "the gates have not reached the position");
     // A permit for the shared list does not wait.
-    let shared = app
-        .gates
-        .permit(ListId::SHARED, Caller::anonymous(), Access::Edit);
+    let shared = Resource::of::<ListState>(&ListId::SHARED);
+    let shared = app.gates.permit(&shared, Caller::anonymous(), Access::Edit);
     let shared = shared.await.expect("read").expect("let in");
     assert!(shared.holds_at(head.next()).await);
 }
@@ -360,13 +365,17 @@ async fn list_that_cannot_be_read_after_a_change_ends_its_permits() {
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
     app.world.log.break_streams(true);
     // A new permit is refused, and the existing one still holds.
-    let other = app.gates.permit(list(), by(ada()), Access::Read).await;
+    let other = app
+        .gates
+        .permit(&Resource::of::<ListState>(&list()), by(ada()), Access::Read)
+        .await;
     assert!(matches!(other, Err(CommandError::Store(_))), "{other:?}");
     assert!(permit.holds());
     app.world.log.break_streams(false);
     // This caller has read the list before its change, and is still waiting.
     let held = app.world.log.hold_next_read();
-    let late = app.gates.permit(list(), by(ada()), Access::Read);
+    let protected = Resource::of::<ListState>(&list());
+    let late = app.gates.permit(&protected, by(ada()), Access::Read);
     let change = async {
         tokio::task::yield_now().await;
         app.world.log.break_streams(true);

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use ironstar_app::{CommandContext, CommandError, CommandHandler, KeyedRequest};
-use ironstar_domain::{
-    Aggregate, DomainEvent, ListId, TodoCommand, TodoError, TodoEvent, TodoId, TodoState,
-};
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoEvent, TodoId, TodoState};
+use ironstar_domain::{Aggregate, DomainEvent};
 use ironstar_ports::{
     Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position, Sequence, StreamId,
 };

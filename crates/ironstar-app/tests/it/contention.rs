@@ -9,7 +9,8 @@ use ironstar_adapters::memory::MemoryEventStore;
 use ironstar_app::list::ListService;
 use ironstar_app::todo::{ListWide, TodoLists, TodoService};
 use ironstar_app::{Caller, CommandContext, CommandError, CommandHandler};
-use ironstar_domain::{ListCommand, ListId, TodoCommand, TodoId, TodoState};
+use ironstar_domain::list::{ListCommand, ListId};
+use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
     StoreError, StreamId,

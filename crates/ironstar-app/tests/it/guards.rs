@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::system::SystemIdSource;
-use ironstar_app::todo::{ListWide, ListWideError, TodoLists, TodoService, parent_of};
+use ironstar_app::access::parent_of;
+use ironstar_app::todo::{ListWide, ListWideError, TodoLists, TodoService};
 use ironstar_app::{
     AcceptedOnAll, Caller, CommandContext, CommandError, CommandHandler, KeyedRequest, ListService,
 };
-use ironstar_domain::{
-    Aggregate, DomainEvent, ListCommand, ListError, ListEvent, ListId, ListState, Principal,
-    TodoCommand, TodoError, TodoId, TodoState,
-};
+use ironstar_domain::list::{ListCommand, ListError, ListEvent, ListId, ListState};
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoId, TodoState};
+use ironstar_domain::{Aggregate, DomainEvent, Principal};
 use ironstar_ports::{
     Append, BusError, EventBus, EventStore, ExpectedSequence, Key, KeyExpr, Metadata, NewEvent,
     Payload, Position, StreamId, Subscription,
@@ -337,7 +337,7 @@ async fn events_of_a_todo_name_their_list_and_have_hints_on_both_keys() {
             Some(parent.clone()),
             "{events:?}"
         );
-        assert_eq!(parent_of(&events[0]), Some(parent.clone()));
+        assert_eq!(parent_of::<TodoState>(&events[0]), Some(parent.clone()));
         let keys = std::mem::take(&mut *app.bus.keys.lock().expect("the lock is not poisoned"));
         let mut expected = both.each_ref().map(Key::as_str);
         let mut told: Vec<&str> = keys.iter().map(|key| &**key).collect();

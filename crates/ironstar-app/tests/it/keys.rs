@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ironstar_adapters::memory::MemoryEventStore;
 use ironstar_app::{Accepted, Caller, CommandContext, CommandError, CommandHandler, KeyedRequest};
-use ironstar_domain::{
-    GuestId, ListId, Principal, TodoCommand, TodoError, TodoId, TodoState, UserId,
-};
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoId, TodoState};
+use ironstar_domain::{GuestId, Principal, UserId};
 use ironstar_ports::{
     Append, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
     StreamId,

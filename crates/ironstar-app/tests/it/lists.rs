@@ -9,10 +9,9 @@ use ironstar_app::todo::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoProjection, counts_key,
 };
 use ironstar_app::{CommandContext, decode};
-use ironstar_domain::{
-    Aggregate, Link, LinkAccess, LinkId, ListEvent, ListId, ListState, TodoCommand, TodoEvent,
-    TodoId, TodoState,
-};
+use ironstar_domain::list::{ListEvent, ListId, ListState};
+use ironstar_domain::todo::{TodoCommand, TodoEvent, TodoId, TodoState};
+use ironstar_domain::{Aggregate, Link, LinkAccess, LinkId};
 use ironstar_ports::{DocumentQuery, DocumentSource, EventStore, Position, ProjectionStore};
 use proptest::prelude::*;
 use tokio::runtime;

@@ -6,10 +6,9 @@ use ironstar_app::todo::{
     ListWide, ListWideError, MOST_AT_ONCE, Show, TodoCounts, TodoLists, TodoService,
 };
 use ironstar_app::{AcceptedOnAll, CommandContext, CommandError, KeyedRequest};
-use ironstar_domain::{
-    Aggregate, DomainEvent, ListCommand, ListId, ListState, TodoCommand, TodoEvent, TodoId,
-    TodoState,
-};
+use ironstar_domain::list::{ListCommand, ListId, ListState};
+use ironstar_domain::todo::{TodoCommand, TodoEvent, TodoId, TodoState};
+use ironstar_domain::{Aggregate, DomainEvent};
 use ironstar_ports::{
     Append, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
     StreamAppend, StreamId,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ironstar_app::process::Process;
 use ironstar_app::{CommandContext, CommandError};
-use ironstar_domain::{Aggregate, ListCommand, ListId, StepEvent, StepId, StepState};
+use ironstar_domain::list::{ListCommand, ListId};
+use ironstar_domain::{Aggregate, StepEvent, StepId, StepState};
 use ironstar_ports::{Build, BuildState, Origin, Position, ProjectionStore, StreamId};
 use tokio::time::{Instant, sleep};
 

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
-use ironstar_app::access::{Caller, Gates, Links};
-use ironstar_app::{CommandContext, EventFeed, FeedOptions};
-use ironstar_domain::{Access, LinkAccess, ListCommand, ListId, ListState, Principal};
+use ironstar_app::access::{Gates, Resource};
+use ironstar_app::caller::Links;
+use ironstar_app::{Caller, CommandContext, EventFeed, FeedOptions};
+use ironstar_domain::list::{ListCommand, ListId, ListState};
+use ironstar_domain::{Access, LinkAccess, Ownership, Principal};
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
     Snapshot, SnapshotStore, StoreError, StreamId,
@@ -85,7 +87,7 @@ fn id(number: u128) -> ListId {
 async fn create(store: &Arc<MemoryEventStore>, list: ListId) {
     let owner = Some(Principal::Guest(Uuid::from_u128(1).into()));
     let name = "Groceries".parse().expect("valid");
-    let links = (1..=ListState::MAX_LINKS as u128).map(|number| ListCommand::CreateLink {
+    let links = (1..=Ownership::MAX_LINKS as u128).map(|number| ListCommand::CreateLink {
         link: Uuid::from_u128(number).into(),
         access: LinkAccess::Read,
     });
@@ -114,11 +116,13 @@ async fn wrong_link_takes_equal_reads_for_existing_and_missing_lists() {
         .expect("a feed");
     let gates = Gates::start(handler_with(counted.clone(), counted.clone()), &feed);
     let links = Links::new([7; 32]);
-    let wrong = links.token(id(3), Uuid::from_u128(1).into());
+    let wrong = links.token_of::<ListState>(&id(3), Uuid::from_u128(1).into());
     let reads_of = async |list: ListId| {
         let before = counted.reads();
         let caller = Caller::anonymous().by_link(Some(links.presented(wrong)));
-        let permit = gates.permit(list, caller, Access::Read).await;
+        let permit = gates
+            .permit(&Resource::of::<ListState>(&list), caller, Access::Read)
+            .await;
         assert!(permit.expect("the list can be read").is_none());
         let after = counted.reads();
         (after.0 - before.0, after.1 - before.1)

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
 use ironstar_app::{CommandContext, CommandError, CommandHandler};
-use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoError, TodoId, TodoState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoId, TodoState};
 use ironstar_ports::{Mark, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamId};
 use uuid::Uuid;
 

@@ -8,7 +8,9 @@ use ironstar_app::CommandError;
 use ironstar_app::list::ListProjection;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::TodoProjection;
-use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
 use ironstar_ports::{
     Append, BuildState, BuildUpdate, EventStore, ExpectedSequence, Failure, Metadata, NewEvent,
     Payload, Position, ProjectionStore, StreamId,

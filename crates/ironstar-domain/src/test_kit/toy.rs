@@ -5,8 +5,9 @@ use std::cell::Cell;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::list::ListId;
 use crate::{
-    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, ListId, UpcastError,
+    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, UpcastError,
 };
 
 pub(super) const SOUND: u8 = 0;

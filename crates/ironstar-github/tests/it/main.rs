@@ -109,20 +109,13 @@ async fn code(stand_in: &StandIn) -> String {
 
 #[tokio::test]
 async fn invalid_exchange_of_a_code_is_refused() {
+    const NOT_THIS_CLIENT: Option<&str> = Some("incorrect_client_credentials");
     let (stand_in, client) = start().await;
     for (name, value, error) in [
         ("none", None, None),
-        (
-            "client_id",
-            Some("another"),
-            Some("incorrect_client_credentials"),
-        ),
-        (
-            "client_secret",
-            Some("wrong"),
-            Some("incorrect_client_credentials"),
-        ),
-        ("client_secret", None, Some("incorrect_client_credentials")),
+        ("client_id", Some("another"), NOT_THIS_CLIENT),
+        ("client_secret", Some("wrong"), NOT_THIS_CLIENT),
+        ("client_secret", None, NOT_THIS_CLIENT),
         (
             "grant_type",
             Some("password"),

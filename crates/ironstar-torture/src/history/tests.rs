@@ -1,4 +1,5 @@
-use ironstar_domain::{ListId, TodoCommand, TodoError, TodoEvent, TodoId};
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoEvent, TodoId};
 use uuid::Uuid;
 
 use super::{Operation, Outcome, Stored, examine};

@@ -11,16 +11,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
-use ironstar_app::access::Audience;
+use ironstar_app::access::{Audiences, Audition, Unknown};
 use ironstar_app::history::{self, Resolved};
-use ironstar_app::todo::parent_of;
 use ironstar_app::{EventFeed, FeedError};
 use ironstar_ports::{
     Envelope, EventStore, Key, KeyExpr, LogPlace, Sequence, StoreError, StreamId,
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::audition::{Audition, Unknown};
 use crate::edge::rate::Charge;
 use crate::edge::turns::ClientTurns;
 use crate::stream::sse;
@@ -97,7 +95,8 @@ impl Hearing {
     /// What is told of an event; nothing of most that are not asked for.
     async fn show(&mut self, event: &Envelope) -> Result<Option<Bytes>, Unknown> {
         self.audition.takes_note_of(event);
-        if !is_wanted(event, &self.keys) || !self.audition.may_hear(event).await? {
+        let audiences = self.audition.audiences();
+        if !is_wanted(event, &self.keys, audiences) || !self.audition.may_hear(event).await? {
             let is_milestone = event.position.get().is_multiple_of(MILESTONE);
             return Ok(is_milestone.then(|| sse::progress(event.place())));
         }
@@ -155,7 +154,8 @@ impl Listener {
             missed,
             counted,
         };
-        if !listener.hearing.keys.may_match_types(&Audience::TYPES) {
+        let audible: Vec<_> = listener.hearing.audition.audiences().types().collect();
+        if !listener.hearing.keys.may_match_types(&audible) {
             let head = listener.feed.place();
             if head.position > listener.after.position {
                 listener.after = head;
@@ -337,8 +337,9 @@ impl Ended {
     }
 }
 
-fn is_wanted(event: &Envelope, keys: &KeyExpr) -> bool {
+fn is_wanted(event: &Envelope, keys: &KeyExpr, audiences: &Audiences) -> bool {
     keys.matches(&Key::of_stream(&event.stream))
-        || parent_of(event)
+        || audiences
+            .parent_of(event)
             .is_some_and(|parent| keys.matches(&Key::of_part(&parent, &event.stream)))
 }

@@ -10,7 +10,8 @@ use futures::{FutureExt, StreamExt};
 use ironstar_app::list::{ListItem, ListProjection};
 use ironstar_app::projection::{Changed, Changes, ReadError};
 use ironstar_app::{Caller, ListService};
-use ironstar_domain::{ListName, Principal};
+use ironstar_domain::Principal;
+use ironstar_domain::list::ListName;
 use ironstar_ports::LogPlace;
 
 use super::{Lists, view};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use ironstar_domain::ListId;
+use ironstar_domain::list::ListId;
 use maud::html;
 use tokio::runtime::Handle;
 use tokio::time::Instant;

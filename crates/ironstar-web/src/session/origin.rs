@@ -7,7 +7,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use ironstar_app::access::{LinkToken, Links};
+use ironstar_app::caller::{LinkToken, Links};
 use ironstar_app::{Caller, CommandContext};
 use ironstar_domain::Principal;
 use ironstar_ports::{CommandKey, Origin};

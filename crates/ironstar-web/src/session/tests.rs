@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::MemorySessionStore;
 use ironstar_adapters::system::SystemIdSource;
-use ironstar_app::access::Links;
+use ironstar_app::caller::Links;
 use ironstar_ports::{Clock, Payload, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 

@@ -10,7 +10,7 @@ use futures::{StreamExt, future, stream};
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::News;
 use ironstar_app::{Caller, CommandError};
-use ironstar_domain::{ListCommand, ListError, ListId, ListNameError};
+use ironstar_domain::list::{ListCommand, ListError, ListId, ListNameError};
 use ironstar_ports::LogPlace;
 use maud::html;
 use tokio::sync::broadcast;
@@ -126,7 +126,7 @@ impl Todos {
             owner: Some(owner),
         };
         let context = origin.context();
-        let id = self.services.links.first_list(owner);
+        let id = ListId::from(self.services.links.id_of(&format!("first/{owner}")));
         match self.lists.execute(id, &command, &context).await {
             Ok(_) => return Ok(id),
             Err(CommandError::Refused(ListError::AlreadyExists)) => {}

@@ -12,7 +12,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use datastar::prelude::PatchElements;
 use ironstar_app::CommandError;
 use ironstar_app::todo::{ListWide, Show};
-use ironstar_domain::{Aggregate, TodoCommand, TodoId, TodoState, TodoText, tidied};
+use ironstar_domain::todo::{TodoCommand, TodoId, TodoState, TodoText};
+use ironstar_domain::{Aggregate, tidied};
 use ironstar_ports::{CommandKey, LogPlace, Position};
 use serde::Deserialize;
 

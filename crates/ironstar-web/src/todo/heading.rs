@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
-use ironstar_app::access::Links;
+use ironstar_app::caller::Links;
 use ironstar_app::list::ListItem;
 use ironstar_app::projection::{News, ReadError};
 use ironstar_app::todo::Show;

@@ -10,7 +10,7 @@ use ironstar_app::projection::{Changed, Changes, ReadError};
 use ironstar_app::todo::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoProjection, counts_key,
 };
-use ironstar_domain::TodoId;
+use ironstar_domain::todo::TodoId;
 use ironstar_ports::Position;
 use maud::{Markup, html};
 

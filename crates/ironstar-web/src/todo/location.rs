@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use ironstar_app::access::LinkToken;
+use ironstar_app::caller::LinkToken;
 use ironstar_app::todo::Show;
-use ironstar_domain::{Access, ListId};
+use ironstar_domain::Access;
+use ironstar_domain::list::ListId;
 use ironstar_ports::{LogPlace, Position};
 
 use crate::edge::context::SiteContext;

@@ -1,7 +1,7 @@
 //! What the owner of a list finds below it: to call it something else, to put it
 //! away, and to let others in.
 
-use ironstar_app::access::Links;
+use ironstar_app::caller::Links;
 use ironstar_app::list::ListItem;
 use ironstar_domain::{LinkAccess, LinkId};
 use maud::{Markup, html};

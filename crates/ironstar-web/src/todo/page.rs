@@ -7,7 +7,8 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use ironstar_app::todo::Show;
-use ironstar_domain::{Access, ListId};
+use ironstar_domain::Access;
+use ironstar_domain::list::ListId;
 use ironstar_ports::{LogPlace, Position};
 
 use super::heading::Heading;

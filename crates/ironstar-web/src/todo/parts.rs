@@ -4,7 +4,7 @@
 //! No text of a user ever gets into a `data-*` attribute: those hold code.
 
 use ironstar_app::todo::{Show, TodoCounts, TodoItem};
-use ironstar_domain::{TodoId, TodoText};
+use ironstar_domain::todo::{TodoId, TodoText};
 use maud::{Markup, html};
 
 use super::location::Location;

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use ironstar_app::AcceptedOnAll;
 use ironstar_app::todo::{ListWide, TodoCounts, TodoItem};
-use ironstar_domain::{Aggregate, ListId, TodoCommand, TodoId, TodoState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
 use ironstar_ports::{LogPlace, Position};
 use serde::{Deserialize, Serialize};
 

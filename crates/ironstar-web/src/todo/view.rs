@@ -1,7 +1,7 @@
 //! What the pages of todos show.
 
 use axum::response::Response;
-use ironstar_domain::TodoId;
+use ironstar_domain::todo::TodoId;
 use ironstar_ports::Position;
 use maud::{Markup, html};
 

@@ -12,7 +12,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use ironstar_app::projection::ReadError;
 use ironstar_app::todo::{TodoItem, TodoLists, TodoPage};
-use ironstar_domain::TodoId;
+use ironstar_domain::todo::TodoId;
 use ironstar_ports::Position;
 
 use super::location::Location;
@@ -177,7 +177,8 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use ironstar_app::todo::{TodoCounts, TodoItem, TodoPage};
-    use ironstar_domain::{ListId, TodoId};
+    use ironstar_domain::list::ListId;
+    use ironstar_domain::todo::TodoId;
     use ironstar_ports::Position;
     use uuid::Uuid;
 

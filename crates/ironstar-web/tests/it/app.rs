@@ -16,7 +16,8 @@ use ironstar_adapters::memory::{
     MemorySnapshotStore,
 };
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_app::access::{Gates, Links};
+use ironstar_app::access::Gates;
+use ironstar_app::caller::Links;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
 use ironstar_ports::{Clock, Envelope, EventStore, IdentityProvider, Position, ProjectionStore};
 use ironstar_web::{Limits, Services, Site};

@@ -1,6 +1,7 @@
 use std::panic::catch_unwind;
 
-use ironstar_domain::{Aggregate, ListEvent, ListId, ListState, StepState};
+use ironstar_domain::list::{ListEvent, ListId, ListState};
+use ironstar_domain::{Aggregate, StepState};
 use ironstar_ports::Envelope;
 use time::OffsetDateTime;
 

@@ -1,6 +1,6 @@
 use std::panic::catch_unwind;
 
-use ironstar_domain::{ListEvent, ListId, ListState};
+use ironstar_domain::list::{ListEvent, ListId, ListState};
 use ironstar_ports::{Envelope, Place, Position, Sequence};
 
 use crate::list::{ListItem, ListProjection};

@@ -3,7 +3,8 @@
 use ironstar_app::CommandContext;
 use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};
 use ironstar_app::process::Process;
-use ironstar_domain::{Aggregate, ListCommand, ListId, ListState};
+use ironstar_domain::Aggregate;
+use ironstar_domain::list::{ListCommand, ListId, ListState};
 use ironstar_ports::{BuildUpdate, Origin, ProjectionStore, Sequence};
 use tokio::time::sleep;
 

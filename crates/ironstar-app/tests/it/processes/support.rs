@@ -14,9 +14,9 @@ use ironstar_app::{
     CommandContext, CommandHandler, EventFeed, FeedOptions, ListService, ProcessManager,
     Projections, decode,
 };
-use ironstar_domain::{
-    Aggregate, ListCommand, ListId, StepState, TodoCommand, TodoEvent, TodoId, TodoState,
-};
+use ironstar_domain::list::{ListCommand, ListId};
+use ironstar_domain::todo::{TodoCommand, TodoEvent, TodoId, TodoState};
+use ironstar_domain::{Aggregate, StepState};
 use ironstar_ports::{
     Append, AppendError, Appended, Build, Clock, CommandKey, Envelope, EventStore,
     ExpectedSequence, Metadata, NewEvent, Origin, Outcome, Payload, Position, ProjectionStore,

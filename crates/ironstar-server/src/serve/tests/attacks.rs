@@ -194,7 +194,7 @@ async fn small_answer_in_the_buffers_of_hyper_counts_until_it_is_taken() {
     let mut client = server.send(&[preface(1), get_on(1)].concat()).await;
     expect(&mut client, "h").await;
     sleep(Duration::from_secs(5)).await;
-    assert!(allowance.take(visitor, 1).is_err(), "four bytes are left");
+    assert!(allowance.take(peer, 1).is_err(), "four bytes are left");
     // More room on the stream.
     const UPDATE: &[u8] = b"\0\0\x04\x08\0\0\0\0\x01\0\0\0\x04";
     client.write_all(UPDATE).await.expect("sent");

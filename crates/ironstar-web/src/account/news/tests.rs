@@ -6,7 +6,7 @@ use futures::{FutureExt, StreamExt};
 use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::{MemoryEventBus, MemorySessionStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_app::access::Links;
+use ironstar_app::caller::Links;
 use ironstar_ports::{EventBus, Key};
 use tokio::time::timeout;
 

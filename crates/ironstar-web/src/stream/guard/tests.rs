@@ -6,9 +6,11 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_app::access::{Caller, Gates, Permit};
+use ironstar_app::Caller;
+use ironstar_app::access::{Gates, Permit, Resource};
 use ironstar_app::{CommandContext, CommandHandler, EventFeed, FeedOptions};
-use ironstar_domain::{Access, ListCommand, ListId, ListState, Principal};
+use ironstar_domain::list::{ListCommand, ListId, ListState};
+use ironstar_domain::{Access, Principal};
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
     StoreError, StreamId,
@@ -90,7 +92,8 @@ async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
     let name = "Plans".parse().expect("valid");
     let owner = Some(ada);
     let created = execute(ListCommand::Create { name, owner }).await;
-    let permit = gates.permit(list, Caller::of(vec![ada]), Access::Read);
+    let list = Resource::of::<ListState>(&list);
+    let permit = gates.permit(&list, Caller::of(vec![ada]), Access::Read);
     let permit = permit.await.expect("read").expect("let in");
     assert!(permit.holds_at(created).await);
     let (holder, held) = oneshot::channel();

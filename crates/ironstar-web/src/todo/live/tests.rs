@@ -16,7 +16,8 @@ use ironstar_app::todo::{ListWide, TodoItem};
 use ironstar_app::{
     CommandContext, CommandHandler, EventFeed, FeedOptions, Projections, TodoService,
 };
-use ironstar_domain::{ListId, TodoCommand};
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::TodoCommand;
 use ironstar_ports::EventStore;
 use proptest::prelude::*;
 use tokio::time::timeout;
@@ -159,12 +160,12 @@ impl World {
         }
     }
 
-    fn name(&mut self) -> ironstar_domain::TodoText {
+    fn name(&mut self) -> ironstar_domain::todo::TodoText {
         self.names += 1;
         format!("Todo {}", self.names).parse().expect("a text")
     }
 
-    async fn command(&self, id: ironstar_domain::TodoId, command: &TodoCommand) {
+    async fn command(&self, id: ironstar_domain::todo::TodoId, command: &TodoCommand) {
         let context = CommandContext::default();
         let done = self.service.execute(id, command, &context).await;
         done.expect("nobody else is there");

@@ -148,8 +148,8 @@ impl Aggregate for TodoState {
     const TYPE: &'static str = "Todo";
     const FINGERPRINT: Fingerprint = Fingerprint::of(&[
         include_str!("todo.rs"),
-        include_str!("line.rs"),
-        include_str!("characters.rs"),
+        include_str!("../line.rs"),
+        include_str!("../characters.rs"),
         include_str!("list/id.rs"),
     ]);
 
@@ -233,6 +233,11 @@ impl Aggregate for TodoState {
 
     fn parent(&self) -> Option<Parent> {
         self.list().map(|list| Parent::of::<ListState>(&list))
+    }
+
+    /// All todos were in the shared list before there were others.
+    fn earliest_parent() -> Option<Parent> {
+        Some(Parent::of::<ListState>(&ListId::SHARED))
     }
 }
 

@@ -2,66 +2,54 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{
-    Access, Link, LinkAccess, LinkId, ListCommand, ListDetails, ListError, ListEvent, ListName,
+    Link, LinkAccess, LinkId, ListCommand, ListDetails, ListError, ListEvent, ListName,
     ListNameError, ListState,
 };
 use crate::test_kit::{check_golden_files, check_laws, given, history, stored};
-use crate::{Aggregate, DomainError, ErrorKind, LineError, Principal};
+use crate::{Aggregate, DomainError, ErrorKind, LineError, Ownership, Principal};
 
 const GOLDEN_FILES: &[(&str, u32, &str)] = &[
-    ("created", 1, include_str!("../golden/List/created.v1.json")),
-    ("created", 2, include_str!("../golden/List/created.v2.json")),
+    ("created", 1, include_str!("golden/created.v1.json")),
+    ("created", 2, include_str!("golden/created.v2.json")),
     (
         "created",
         2,
-        include_str!("../golden/List/created.v2.by_a_user.json"),
+        include_str!("golden/created.v2.by_a_user.json"),
     ),
     (
         "created",
         2,
-        include_str!("../golden/List/created.v2.of_everyone.json"),
+        include_str!("golden/created.v2.of_everyone.json"),
     ),
     (
         "created",
         2,
-        include_str!("../golden/List/created.v2.by_older_rules.json"),
+        include_str!("golden/created.v2.by_older_rules.json"),
     ),
+    ("handed_over", 1, include_str!("golden/handed_over.v1.json")),
     (
-        "handed_over",
+        "link_created",
         1,
-        include_str!("../golden/List/handed_over.v1.json"),
+        include_str!("golden/link_created.v1.json"),
     ),
     (
         "link_created",
         1,
-        include_str!("../golden/List/link_created.v1.json"),
-    ),
-    (
-        "link_created",
-        1,
-        include_str!("../golden/List/link_created.v1.to_edit.json"),
+        include_str!("golden/link_created.v1.to_edit.json"),
     ),
     (
         "link_revoked",
         1,
-        include_str!("../golden/List/link_revoked.v1.json"),
+        include_str!("golden/link_revoked.v1.json"),
     ),
-    ("renamed", 1, include_str!("../golden/List/renamed.v1.json")),
+    ("renamed", 1, include_str!("golden/renamed.v1.json")),
     (
         "renamed",
         1,
-        include_str!("../golden/List/renamed.v1.by_older_rules.json"),
+        include_str!("golden/renamed.v1.by_older_rules.json"),
     ),
-    (
-        "archived",
-        1,
-        include_str!("../golden/List/archived.v1.json"),
-    ),
-    (
-        "restored",
-        1,
-        include_str!("../golden/List/restored.v1.json"),
-    ),
+    ("archived", 1, include_str!("golden/archived.v1.json")),
+    ("restored", 1, include_str!("golden/restored.v1.json")),
 ];
 
 fn name(name: &str) -> ListName {
@@ -93,8 +81,7 @@ fn created() -> ListEvent {
 fn details(called: &str) -> ListDetails {
     ListDetails {
         name: name(called),
-        owner: Some(guest()),
-        links: vec![],
+        ownership: Ownership::of(Some(guest())),
     }
 }
 
@@ -261,17 +248,17 @@ fn link_gives_access_until_it_is_revoked() {
         .and_when(revoke_link(1))
         .then_refused(ListError::NoSuchLink)
         .and_state(ListState::Archived(ListDetails {
-            links: vec![Link {
+            ownership: details("Groceries").ownership.with_link(Link {
                 id: link(2),
                 access: edit,
-            }],
+            }),
             ..details("Groceries")
         }));
 }
 
 #[test]
 fn list_refuses_more_links_than_the_limit() {
-    let links = (0..ListState::MAX_LINKS as u128).map(|n| link_created(n, LinkAccess::Read));
+    let links = (0..Ownership::MAX_LINKS as u128).map(|n| link_created(n, LinkAccess::Read));
     given::<ListState>(std::iter::once(created()).chain(links))
         .when(create_link(100, LinkAccess::Read))
         .then_refused(ListError::TooManyLinks)
@@ -279,34 +266,6 @@ fn list_refuses_more_links_than_the_limit() {
         .then([link_revoked(0)])
         .and_when(create_link(100, LinkAccess::Read))
         .then([link_created(100, LinkAccess::Read)]);
-}
-
-#[test]
-fn access_follows_from_the_owner_and_the_links() {
-    let mut list = details("Groceries");
-    for (id, access) in [(1, LinkAccess::Read), (2, LinkAccess::Edit)] {
-        let id = link(id);
-        list.links.push(Link { id, access });
-    }
-    let no_principals: &[Principal] = &[];
-    for (who, by, access) in [
-        (no_principals, None, Access::None),
-        (no_principals, Some(3), Access::None),
-        (no_principals, Some(1), Access::Read),
-        (no_principals, Some(2), Access::Edit),
-        (&[user()], None, Access::None),
-        (&[user()], Some(2), Access::Edit),
-        (&[user(), guest()], None, Access::Own),
-        (&[guest()], Some(1), Access::Own),
-    ] {
-        assert_eq!(list.access(who, by.map(link)), access, "{who:?} {by:?}");
-    }
-    // The state from before lists had owners.
-    list.owner = None;
-    assert_eq!(list.access(no_principals, None), Access::Own);
-    assert!(
-        Access::None < Access::Read && Access::Read < Access::Edit && Access::Edit < Access::Own
-    );
 }
 
 #[test]

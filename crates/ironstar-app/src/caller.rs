@@ -1,13 +1,15 @@
-//! The authenticated identity behind a request.
+//! The authenticated identity behind a request, and the links that it may present.
 
-use ironstar_domain::{Access, Link, LinkId, ListDetails, ListId, ListState, Principal};
+mod links;
 
-use super::links::PresentedLink;
+use ironstar_domain::{Access, Link, LinkId, Owned, Ownership, Principal};
+
+pub use links::{LinkScope, LinkToken, LinkTokenError, Links, PresentedLink};
 
 /// The identity behind a request, with the proof of its rights.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// All identities of the caller. New lists belong to the first.
+    /// All identities of the caller. The first owns all that the caller creates.
     principals: Vec<Principal>,
     /// The link that the caller has presented.
     link: Option<PresentedLink>,
@@ -24,7 +26,7 @@ impl Caller {
         Self::default()
     }
 
-    /// A caller with one or several identities. New lists belong to the first.
+    /// A caller with one or several identities. The first owns all that the caller creates.
     #[must_use]
     pub fn of(principals: Vec<Principal>) -> Self {
         Self {
@@ -98,7 +100,7 @@ impl Caller {
         self.principals.iter().skip(1).map(ToString::to_string)
     }
 
-    /// The owner of the lists that this caller creates; `None` if the caller is unknown.
+    /// The owner of all that this caller creates; `None` if the caller is unknown.
     #[must_use]
     pub fn principal(&self) -> Option<Principal> {
         self.principals.first().copied()
@@ -119,37 +121,40 @@ impl Caller {
         }
     }
 
-    /// The rights of the caller to a list in this state.
+    /// The rights of the caller to an aggregate in this state.
     #[must_use]
-    pub fn access(&self, id: ListId, list: &ListState) -> Access {
-        if id.is_shared() {
-            return Access::Edit;
-        }
-        match list.details() {
-            None => {
-                // A visitor with a link must not learn from the response time that the list
-                // does not exist.
-                self.link_among(id, &[]);
-                Access::None
-            }
-            Some(_) if self.application.is_some() => Access::Own,
-            Some(list) => self.access_to(id, list),
+    pub fn access<A: Owned>(&self, id: &A::Id, aggregate: &A) -> Access {
+        match A::open_to_all(id) {
+            Some(access) => access,
+            None => self.access_by(&LinkScope::of::<A>(id), aggregate.ownership()),
         }
     }
 
-    fn access_to(&self, id: ListId, list: &ListDetails) -> Access {
-        match list.access(&self.principals, None) {
+    /// The rights of the caller to an aggregate with this ownership, or without one, because it
+    /// does not exist.
+    pub(crate) fn access_by(&self, scope: &LinkScope, ownership: Option<&Ownership>) -> Access {
+        let Some(ownership) = ownership else {
+            // A visitor with a link must not learn from the response time that the aggregate
+            // does not exist.
+            self.link_among(scope, &[]);
+            return Access::None;
+        };
+        if self.application.is_some() {
+            return Access::Own;
+        }
+        match ownership.access(&self.principals, None) {
             Access::Own => Access::Own,
             Access::None | Access::Read | Access::Edit => {
-                list.access(&self.principals, self.link_among(id, &list.links))
+                let link = self.link_among(scope, &ownership.links);
+                ownership.access(&self.principals, link)
             }
         }
     }
 
-    /// The one of these links of a list that the caller has presented.
-    fn link_among(&self, id: ListId, links: &[Link]) -> Option<LinkId> {
+    /// The one of these links that the caller has presented.
+    fn link_among(&self, scope: &LinkScope, links: &[Link]) -> Option<LinkId> {
         let link = self.link.as_ref();
-        link.and_then(|link| link.among(id, links))
+        link.and_then(|link| link.among(scope, links))
     }
 }
 

@@ -1,4 +1,6 @@
-use ironstar_domain::{ListEvent, ListId, ListState, StepId, TodoEvent, TodoId, TodoState};
+use ironstar_domain::StepId;
+use ironstar_domain::list::{ListEvent, ListId, ListState};
+use ironstar_domain::todo::{TodoEvent, TodoId, TodoState};
 use ironstar_ports::Sequence;
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};

@@ -1,17 +1,17 @@
 //! Archives lists that are done: all their todos are completed, and nothing has changed for a
 //! while.
 
-use ironstar_domain::{
-    Aggregate, ListCommand, ListEvent, ListId, ListState, StepId, TodoEvent, TodoState,
-};
+use ironstar_domain::list::{ListCommand, ListEvent, ListId, ListState};
+use ironstar_domain::todo::{TodoEvent, TodoState};
+use ironstar_domain::{Aggregate, StepId};
 use ironstar_ports::{Envelope, Sequence};
 use serde::{Deserialize, Serialize};
 
 use super::ListService;
+use crate::access::parent_of;
 use crate::codec::decode;
 use crate::process::{Executor, NotExecuted, ProcessManager, Reaction, State};
 use crate::projection::FoldError;
-use crate::todo::parent_of;
 use crate::{CommandContext, CommandError};
 
 /// The process manager. A list is done when it has todos and all of them are completed. The
@@ -150,7 +150,9 @@ impl Executor<ListStep> for ListService {
 
 /// The list that an event belongs to; `None` for the shared list.
 fn list_of(event: &Envelope) -> Result<Option<ListId>, FoldError> {
-    let list = parent_of(event).unwrap_or_else(|| event.stream.clone());
+    let list = parent_of::<TodoState>(event);
+    let list = list.filter(|_| event.stream.aggregate_type == TodoState::TYPE);
+    let list = list.unwrap_or_else(|| event.stream.clone());
     let id: Result<ListId, _> = list.aggregate_id.parse();
     let id = id.map_err(|error| FoldError::Senseless(format!("{list}: {error}")))?;
     Ok((!id.is_shared()).then_some(id))

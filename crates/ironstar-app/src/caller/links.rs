@@ -1,7 +1,7 @@
-//! The links that give other callers access to a list: unguessable, and never stored.
+//! The links that give other callers access to an aggregate: unguessable, and never stored.
 //!
-//! The log contains only the id of a link, which opens nothing. The token that opens the list
-//! is the HMAC-SHA-256 (RFC 2104) of the ids of the list and the link, cut to 192 bits. Its
+//! The log contains only the id of a link, which opens nothing. The token that opens the
+//! aggregate is the HMAC-SHA-256 (RFC 2104) of the ids of aggregate and link, cut to 192 bits. Its
 //! secret belongs to this installation only. So neither the log nor a reader of the log can
 //! give access. The owner can see the link at any time, and a link is revoked as soon as the
 //! log has that event.
@@ -13,8 +13,9 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use ironstar_domain::{Link, LinkId, ListId, ListState, Principal};
+use ironstar_domain::{Link, LinkId, Owned, Ownership};
 use sha2::Sha256;
+use uuid::Uuid;
 
 /// The length of a token, in bytes.
 const BYTES: usize = 24;
@@ -26,22 +27,37 @@ pub struct Links {
     mac: Hmac<Sha256>,
 }
 
-/// The token that opens a list: 32 characters of base64url.
+/// The token that opens an aggregate: 32 characters of base64url.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct LinkToken([u8; BYTES]);
+
+/// The aggregate that links belong to, as part of their tokens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkScope(String);
 
 /// The text is not a [`LinkToken`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a link ends with 32 letters, digits, '-' and '_'; it may have been cut off")]
 pub struct LinkTokenError;
 
-/// A token that a caller has presented. It may or may not open a list.
+/// A token that a caller has presented. It may or may not open an aggregate.
 #[derive(Clone, Debug)]
 pub struct PresentedLink {
     links: Links,
     token: LinkToken,
     /// The link that the token belongs to, once it is found. It never changes.
-    found: Arc<OnceLock<(ListId, LinkId)>>,
+    found: Arc<OnceLock<(LinkScope, LinkId)>>,
+}
+
+impl LinkScope {
+    /// The scope of the links of an aggregate.
+    #[must_use]
+    pub fn of<A: Owned>(id: &A::Id) -> Self {
+        Self(match A::LINK_SCOPE {
+            "" => format!("link/{id}"),
+            scope => format!("link/{scope}/{id}"),
+        })
+    }
 }
 
 impl Links {
@@ -52,24 +68,30 @@ impl Links {
         Self { mac }
     }
 
-    /// The token of one of a list's links.
+    /// The token of a link.
     #[must_use]
-    pub fn token(&self, list: ListId, link: LinkId) -> LinkToken {
-        let tag = self.tag(list, link).finalize().into_bytes();
+    pub fn token(&self, scope: &LinkScope, link: LinkId) -> LinkToken {
+        let tag = self.tag(scope, link).finalize().into_bytes();
         let mut token = [0; BYTES];
         token.copy_from_slice(&tag[..BYTES]);
         LinkToken(token)
     }
 
-    /// The id of the list that is created for a visitor without lists. It is the same each
-    /// time, even for concurrent requests, and other callers cannot predict it.
+    /// The token of a link of the aggregate with this id.
     #[must_use]
-    pub fn first_list(&self, owner: Principal) -> ListId {
-        let mac = self.mac.clone().chain_update(format!("first/{owner}"));
+    pub fn token_of<A: Owned>(&self, id: &A::Id, link: LinkId) -> LinkToken {
+        self.token(&LinkScope::of::<A>(id), link)
+    }
+
+    /// An id that belongs to a name. It is the same each time, even for concurrent requests, and
+    /// other callers cannot predict it. The name begins with the purpose, such as `first/`.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> Uuid {
+        let mac = self.mac.clone().chain_update(name);
         let tag = mac.finalize().into_bytes();
         let mut id = [0; 16];
         id.copy_from_slice(&tag[..16]);
-        uuid::Builder::from_custom_bytes(id).into_uuid().into()
+        uuid::Builder::from_custom_bytes(id).into_uuid()
     }
 
     /// A name for an address that must not be stored itself. Equal addresses have equal names
@@ -91,40 +113,40 @@ impl Links {
         }
     }
 
-    fn tag(&self, list: ListId, link: LinkId) -> Hmac<Sha256> {
+    fn tag(&self, LinkScope(scope): &LinkScope, link: LinkId) -> Hmac<Sha256> {
         #[cfg(test)]
         tests::TAGS.set(tests::TAGS.get() + 1);
         let mac = self.mac.clone();
-        mac.chain_update(format!("link/{list}/{link}"))
+        mac.chain_update(format!("{scope}/{link}"))
     }
 }
 
 impl PresentedLink {
-    /// Finds the link of a list that the token belongs to. A search without success always
-    /// takes the same time, whether the list has many links, few, or does not exist. It always
+    /// Finds the link of an aggregate that the token belongs to. A search without success always
+    /// takes the same time, whether there are many links, few, or no such aggregate. It always
     /// compares the maximum number of links, and each comparison takes the same time, so time
     /// reveals nothing.
-    pub(super) fn among(&self, list: ListId, links: &[Link]) -> Option<LinkId> {
+    pub(super) fn among(&self, scope: &LinkScope, links: &[Link]) -> Option<LinkId> {
         let is_there = |id: LinkId| links.iter().any(|link| link.id == id);
         if let Some((of, id)) = self.found.get()
-            && *of == list
+            && of == scope
             && is_there(*id)
         {
             return Some(*id);
         }
-        // Stands for the links that the list does not have.
-        let no_link = LinkId::from(uuid::Uuid::nil());
+        // Stands for the links that are not there.
+        let no_link = LinkId::from(Uuid::nil());
         let mut found = None;
-        for index in 0..links.len().max(ListState::MAX_LINKS) {
+        for index in 0..links.len().max(Ownership::MAX_LINKS) {
             let link = links.get(index).map(|link| link.id);
-            let tag = self.links.tag(list, link.unwrap_or(no_link));
+            let tag = self.links.tag(scope, link.unwrap_or(no_link));
             if tag.verify_truncated_left(&self.token.0).is_ok() && link.is_some() {
                 found = link;
             }
         }
         if let Some(id) = found {
             // A concurrent caller has found the same link.
-            let _ = self.found.set((list, id));
+            let _ = self.found.set((scope.clone(), id));
         }
         found
     }
@@ -164,14 +186,11 @@ impl Debug for Links {
 mod tests {
     use std::cell::Cell;
 
-    use ironstar_domain::Aggregate;
-    use ironstar_domain::{
-        Access, Link, LinkAccess, LinkId, ListEvent, ListId, ListState, Principal,
-    };
+    use ironstar_domain::{Access, Link, LinkAccess, LinkId, Ownership, Principal};
     use uuid::Uuid;
 
-    use super::{LinkToken, LinkTokenError, Links};
-    use crate::access::Caller;
+    use super::{LinkScope, LinkToken, LinkTokenError, Links};
+    use crate::Caller;
 
     thread_local! {
         /// The number of tags that this thread has made.
@@ -185,32 +204,37 @@ mod tests {
         (TAGS.get() - before, outcome)
     }
 
-    /// A list with an owner, and with this number of links.
-    fn somebodys(links: usize) -> ListState {
-        let created = ListEvent::Created {
-            name: "Groceries".parse().expect("valid"),
-            owner: Some(Principal::Guest(Uuid::from_u128(7).into())),
-        };
-        let links = (1..=links).map(|number| ListEvent::LinkCreated {
-            link: link(number as u128),
-            access: LinkAccess::Read,
-        });
-        let events = std::iter::once(created).chain(links);
-        events.fold(ListState::default(), |list, event| list.apply(&event))
+    fn scope(number: u128) -> LinkScope {
+        LinkScope(format!("link/{}", Uuid::from_u128(number)))
+    }
+
+    fn link(number: u128) -> LinkId {
+        Uuid::from_u128(number).into()
+    }
+
+    /// An aggregate with an owner, and with this number of links.
+    fn owned(links: usize) -> Ownership {
+        let owner = Ownership::of(Some(Principal::Guest(Uuid::from_u128(7).into())));
+        (1..=links).fold(owner, |ownership, number| {
+            ownership.with_link(Link {
+                id: link(number as u128),
+                access: LinkAccess::Read,
+            })
+        })
     }
 
     #[test]
-    fn refusal_takes_the_same_work_whether_there_is_a_list_or_not() {
+    fn refusal_takes_the_same_work_whether_there_is_an_aggregate_or_not() {
         let links = Links::new([1; 32]);
-        let wrong = links.token(list(1), link(9_999));
-        let lists = [0, 1, 5, ListState::MAX_LINKS].map(somebodys);
-        for state in lists.iter().chain([&ListState::default()]) {
+        let wrong = links.token(&scope(1), link(9_999));
+        let owned = [0, 1, 5, Ownership::MAX_LINKS].map(owned);
+        for ownership in owned.iter().map(Some).chain([None]) {
             let caller = Caller::anonymous().by_link(Some(links.presented(wrong)));
             for _ in 0..2 {
-                let (count, access) = tags(|| caller.access(list(1), state));
-                assert_eq!((count, access), (ListState::MAX_LINKS, Access::None));
+                let (count, access) = tags(|| caller.access_by(&scope(1), ownership));
+                assert_eq!((count, access), (Ownership::MAX_LINKS, Access::None));
             }
-            let (count, _) = tags(|| Caller::anonymous().access(list(1), state));
+            let (count, _) = tags(|| Caller::anonymous().access_by(&scope(1), ownership));
             assert_eq!(count, 0, "a caller without a link needs no tag");
         }
     }
@@ -218,55 +242,45 @@ mod tests {
     #[test]
     fn known_link_needs_no_search_until_it_is_revoked() {
         let links = Links::new([1; 32]);
-        let presented = links.presented(links.token(list(1), link(2)));
+        let presented = links.presented(links.token(&scope(1), link(2)));
         let caller = Caller::anonymous().by_link(Some(presented));
-        let state = somebodys(3);
-        assert_eq!(caller.access(list(1), &state), Access::Read);
-        let (count, access) = tags(|| caller.clone().access(list(1), &state));
+        let ownership = owned(3);
+        let access = caller.access_by(&scope(1), Some(&ownership));
+        assert_eq!(access, Access::Read);
+        let (count, access) = tags(|| caller.clone().access_by(&scope(1), Some(&ownership)));
         assert_eq!((count, access), (0, Access::Read));
-        assert_eq!(caller.access(list(2), &state), Access::None);
-        let revoked = state.apply(&ListEvent::LinkRevoked { link: link(2) });
-        let (count, access) = tags(|| caller.access(list(1), &revoked));
-        assert_eq!((count, access), (ListState::MAX_LINKS, Access::None));
-    }
-
-    fn list(number: u128) -> ListId {
-        Uuid::from_u128(number).into()
-    }
-
-    fn link(number: u128) -> LinkId {
-        Uuid::from_u128(number).into()
+        let elsewhere = caller.access_by(&scope(2), Some(&ownership));
+        assert_eq!(elsewhere, Access::None);
+        let revoked = ownership.without_link(link(2));
+        let (count, access) = tags(|| caller.access_by(&scope(1), Some(&revoked)));
+        assert_eq!((count, access), (Ownership::MAX_LINKS, Access::None));
     }
 
     #[test]
-    fn token_opens_its_own_list_and_no_other() {
+    fn token_opens_its_own_aggregate_and_no_other() {
         let links = Links::new([1; 32]);
-        let known = [1, 2].map(|number| Link {
-            id: link(number),
-            access: LinkAccess::Read,
-        });
-        let token = links.token(list(1), link(2));
+        let known = owned(2).links;
+        let token = links.token(&scope(1), link(2));
         let presented = links.presented(token);
-        assert_eq!(presented.among(list(1), &known), Some(link(2)));
-        assert_eq!(presented.among(list(2), &known), None);
-        assert_eq!(presented.among(list(1), &known[..1]), None);
+        assert_eq!(presented.among(&scope(1), &known), Some(link(2)));
+        assert_eq!(presented.among(&scope(2), &known), None);
+        assert_eq!(presented.among(&scope(1), &known[..1]), None);
         let others = Links::new([2; 32]).presented(token);
-        assert_eq!(others.among(list(1), &known), None);
+        assert_eq!(others.among(&scope(1), &known), None);
     }
 
     #[test]
-    fn first_list_of_an_owner_is_always_the_same() {
-        let owner = |number| Principal::Guest(Uuid::from_u128(number).into());
+    fn id_of_a_name_is_always_the_same() {
         let links = Links::new([1; 32]);
-        let first = links.first_list(owner(1));
-        assert_eq!(links.first_list(owner(1)), first);
-        assert_ne!(links.first_list(owner(2)), first);
-        assert_ne!(Links::new([2; 32]).first_list(owner(1)), first);
+        let first = links.id_of("first/1");
+        assert_eq!(links.id_of("first/1"), first);
+        assert_ne!(links.id_of("first/2"), first);
+        assert_ne!(Links::new([2; 32]).id_of("first/1"), first);
     }
 
     #[test]
     fn token_has_32_characters_and_its_debug_form_hides_them() {
-        let token = Links::new([1; 32]).token(list(1), link(1));
+        let token = Links::new([1; 32]).token(&scope(1), link(1));
         let text = token.to_string();
         assert_eq!(text.len(), 32);
         assert_eq!(text.parse(), Ok(token));

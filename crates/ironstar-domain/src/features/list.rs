@@ -6,7 +6,6 @@
 //! not such an aggregate: it always exists, for everyone, and no event ever changes it.
 
 mod id;
-mod link;
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -16,12 +15,11 @@ use serde_json::{Map, Value};
 
 use crate::line::{self, LineError, Rules};
 use crate::{
-    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Principal,
-    UpcastError,
+    Access, Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Link,
+    LinkAccess, LinkId, Owned, Ownership, Principal, UpcastError,
 };
 
 pub use id::{ListId, ListIdError};
-pub use link::{Access, Link, LinkAccess, LinkId, LinkIdError};
 
 /// The name of a list: trimmed, in form C, with 1 to [`ListName::MAX_CHARS`] characters (Unicode
 /// scalar values). At least one character is visible. None is a control character, or hidden
@@ -126,10 +124,8 @@ pub enum ListState {
 pub struct ListDetails {
     /// The name of the list.
     pub name: ListName,
-    /// The owner; `None` means everyone.
-    pub owner: Option<Principal>,
-    /// The links that are not revoked, the oldest first.
-    pub links: Vec<Link>,
+    /// The owner and the links of the list.
+    pub ownership: Ownership,
 }
 
 /// The reasons why a list refuses a command.
@@ -156,8 +152,8 @@ pub enum ListError {
     /// The id of the link is already in use.
     #[error("this link already exists")]
     LinkAlreadyExists,
-    /// The list already has [`ListState::MAX_LINKS`] links.
-    #[error("a list has at most {max} links; revoke one that is not needed any more", max = ListState::MAX_LINKS)]
+    /// The list already has [`Ownership::MAX_LINKS`] links.
+    #[error("a list has at most {max} links; revoke one that is not needed any more", max = Ownership::MAX_LINKS)]
     TooManyLinks,
     /// The link does not exist, or is revoked.
     #[error("this list has no such link")]
@@ -173,10 +169,10 @@ impl Aggregate for ListState {
     const TYPE: &'static str = "List";
     const FINGERPRINT: Fingerprint = Fingerprint::of(&[
         include_str!("list.rs"),
-        include_str!("list/link.rs"),
-        include_str!("line.rs"),
-        include_str!("characters.rs"),
-        include_str!("principal.rs"),
+        include_str!("../access.rs"),
+        include_str!("../line.rs"),
+        include_str!("../characters.rs"),
+        include_str!("../principal.rs"),
     ]);
 
     type Id = ListId;
@@ -216,14 +212,14 @@ impl Aggregate for ListState {
             (Self::Open(_), C::Restore) => Err(E::NotArchived),
             // The owner may change, and a link be revoked, even while the list is archived.
             (Self::Open(list) | Self::Archived(list), C::HandOver { to }) => {
-                Ok(if list.owner == Some(*to) {
+                Ok(if list.ownership.owner == Some(*to) {
                     vec![]
                 } else {
                     vec![Happened::HandedOver { to: *to }]
                 })
             }
             (Self::Open(list) | Self::Archived(list), C::RevokeLink { link }) => {
-                let link = list.link(*link).ok_or(E::NoSuchLink)?.id;
+                let link = list.ownership.link(*link).ok_or(E::NoSuchLink)?.id;
                 Ok(vec![Happened::LinkRevoked { link }])
             }
         }
@@ -235,8 +231,7 @@ impl Aggregate for ListState {
         match (self, event) {
             (Self::NotCreated, Happened::Created { name, owner }) => Self::Open(ListDetails {
                 name: name.clone(),
-                owner: *owner,
-                links: Vec::new(),
+                ownership: Ownership::of(*owner),
             }),
             (Self::Open(list), Happened::Renamed { name }) => Self::Open(ListDetails {
                 name: name.clone(),
@@ -275,9 +270,6 @@ impl Aggregate for ListState {
 }
 
 impl ListState {
-    /// The most links that a list may have at once.
-    pub const MAX_LINKS: usize = 20;
-
     /// Returns the details of the list, or `None` if it was not created.
     #[must_use]
     pub fn details(&self) -> Option<&ListDetails> {
@@ -289,52 +281,49 @@ impl ListState {
 }
 
 impl ListDetails {
-    /// Returns the access of a caller who is all of these principals, and may hold a link.
-    #[must_use]
-    pub fn access(&self, who: &[Principal], link: Option<LinkId>) -> Access {
-        match self.owner {
-            None => Access::Own,
-            Some(owner) if who.contains(&owner) => Access::Own,
-            Some(_) => link
-                .and_then(|link| self.link(link))
-                .map_or(Access::None, |link| link.access.into()),
-        }
-    }
-
-    /// Returns the link with this id, unless it is unknown or revoked.
-    #[must_use]
-    pub fn link(&self, id: LinkId) -> Option<Link> {
-        self.links.iter().find(|link| link.id == id).copied()
-    }
-
     fn create_link(&self, link: LinkId, access: LinkAccess) -> Result<Vec<ListEvent>, ListError> {
-        if self.link(link).is_some() {
+        if self.ownership.link(link).is_some() {
             return Err(ListError::LinkAlreadyExists);
         }
-        if self.links.len() >= ListState::MAX_LINKS {
+        if !self.ownership.has_room() {
             return Err(ListError::TooManyLinks);
         }
         Ok(vec![ListEvent::LinkCreated { link, access }])
     }
 
-    fn apply(mut self, event: &ListEvent) -> Self {
-        match event {
-            ListEvent::HandedOver { to } => self.owner = Some(*to),
-            ListEvent::LinkCreated { link, access } => {
-                if self.link(*link).is_none() {
-                    self.links.push(Link {
-                        id: *link,
-                        access: *access,
-                    });
-                }
-            }
-            ListEvent::LinkRevoked { link } => self.links.retain(|known| known.id != *link),
+    fn apply(self, event: &ListEvent) -> Self {
+        let ownership = match event {
+            ListEvent::HandedOver { to } => Ownership {
+                owner: Some(*to),
+                ..self.ownership
+            },
+            ListEvent::LinkCreated { link: id, access } => self.ownership.with_link(Link {
+                id: *id,
+                access: *access,
+            }),
+            ListEvent::LinkRevoked { link } => self.ownership.without_link(*link),
             ListEvent::Created { .. }
             | ListEvent::Renamed { .. }
             | ListEvent::Archived
-            | ListEvent::Restored => {}
-        }
-        self
+            | ListEvent::Restored => self.ownership,
+        };
+        Self { ownership, ..self }
+    }
+}
+
+impl Owned for ListState {
+    // Links from before other aggregates had links name no scope.
+    const LINK_SCOPE: &'static str = "";
+    const NOT_FOUND: ListError = ListError::NotFound;
+    const NOT_OWNER: ListError = ListError::NotOwner;
+
+    fn ownership(&self) -> Option<&Ownership> {
+        self.details().map(|list| &list.ownership)
+    }
+
+    /// The shared list has no events, and every caller may edit its todos.
+    fn open_to_all(id: &ListId) -> Option<Access> {
+        id.is_shared().then_some(Access::Edit)
     }
 }
 

@@ -5,39 +5,32 @@ use uuid::Uuid;
 use super::{
     TodoCommand, TodoError, TodoEvent, TodoId, TodoIdError, TodoState, TodoText, TodoTextError,
 };
+use crate::list::{ListId, ListState};
 use crate::test_kit::{check_golden_files, check_laws, given, history, stored};
-use crate::{Aggregate, DomainError, ErrorKind, LineError, ListId, ListState, Parent};
+use crate::{Aggregate, DomainError, ErrorKind, LineError, Parent};
 
 const GOLDEN_FILES: &[(&str, u32, &str)] = &[
-    ("created", 1, include_str!("../golden/Todo/created.v1.json")),
-    ("created", 2, include_str!("../golden/Todo/created.v2.json")),
+    ("created", 1, include_str!("golden/created.v1.json")),
+    ("created", 2, include_str!("golden/created.v2.json")),
     (
         "created",
         2,
-        include_str!("../golden/Todo/created.v2.in_a_list.json"),
+        include_str!("golden/created.v2.in_a_list.json"),
     ),
     (
         "created",
         2,
-        include_str!("../golden/Todo/created.v2.by_older_rules.json"),
+        include_str!("golden/created.v2.by_older_rules.json"),
     ),
-    ("renamed", 1, include_str!("../golden/Todo/renamed.v1.json")),
+    ("renamed", 1, include_str!("golden/renamed.v1.json")),
     (
         "renamed",
         1,
-        include_str!("../golden/Todo/renamed.v1.by_older_rules.json"),
+        include_str!("golden/renamed.v1.by_older_rules.json"),
     ),
-    (
-        "completed",
-        1,
-        include_str!("../golden/Todo/completed.v1.json"),
-    ),
-    (
-        "reopened",
-        1,
-        include_str!("../golden/Todo/reopened.v1.json"),
-    ),
-    ("deleted", 1, include_str!("../golden/Todo/deleted.v1.json")),
+    ("completed", 1, include_str!("golden/completed.v1.json")),
+    ("reopened", 1, include_str!("golden/reopened.v1.json")),
+    ("deleted", 1, include_str!("golden/deleted.v1.json")),
 ];
 
 fn text(text: &str) -> TodoText {

@@ -5,18 +5,30 @@ mod archiving;
 
 use std::time::Duration;
 
-use ironstar_domain::{
-    Access, Aggregate, Link, ListCommand, ListError, ListEvent, ListId, ListName, ListState,
-    Principal,
-};
+use ironstar_domain::list::{ListCommand, ListError, ListEvent, ListId, ListName, ListState};
+use ironstar_domain::{Access, Aggregate, Link, Principal};
 use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
 use serde::{Deserialize, Serialize};
 
+use crate::access::AudienceRule;
 use crate::codec::decode;
-use crate::projection::{Behind, Documents, FoldError, Projection, ReadError, ReadModel};
-use crate::{Accepted, CommandContext, CommandError, CommandHandler};
+use crate::process::Process;
+use crate::projection::{
+    Behind, Documents, FoldError, Projection, ReadError, ReadModel, Registered,
+};
+use crate::{Accepted, CommandContext, CommandError, CommandHandler, Feature};
 
 pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
+
+/// The list, as it registers.
+pub const FEATURE: Feature = Feature {
+    name: "list",
+    projections: &[
+        Registered::of::<ListProjection>(),
+        Registered::of::<Process<ArchiveDoneLists>>(),
+    ],
+    audiences: &[AudienceRule::owned::<ListState>()],
+};
 
 /// The maximum number of lists that one command hands over.
 const MOST_HANDED_OVER: usize = 10_000;
@@ -105,7 +117,7 @@ impl ListService {
         }
         // The ownership must hold at the moment when the command is decided.
         let caller = context.caller.clone();
-        let admit = move |list: &ListState| match caller.access(id, list) {
+        let admit = move |list: &ListState| match caller.access(&id, list) {
             Access::None => Err(ListError::NotFound),
             Access::Read | Access::Edit => Err(ListError::NotOwner),
             Access::Own => Ok(()),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ironstar_domain::{Aggregate, ListId, TodoEvent, TodoId, TodoState, TodoText};
+use ironstar_domain::Aggregate;
+use ironstar_domain::list::ListId;
+use ironstar_domain::todo::{TodoEvent, TodoId, TodoState, TodoText};
 use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
 use serde::{Deserialize, Serialize};
 

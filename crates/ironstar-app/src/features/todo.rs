@@ -5,17 +5,26 @@ mod lists;
 
 use std::time::Duration;
 
-use ironstar_domain::{
-    Access, Aggregate, ListId, ListState, TodoCommand, TodoError, TodoId, TodoState,
-};
-use ironstar_ports::{Envelope, StreamAppend, StreamId};
+use ironstar_domain::list::{ListId, ListState};
+use ironstar_domain::todo::{TodoCommand, TodoError, TodoId, TodoState};
+use ironstar_domain::{Access, Aggregate};
+use ironstar_ports::StreamAppend;
 
-use crate::access::Caller;
-use crate::projection::{Behind, ReadError};
-use crate::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler};
+use crate::access::AudienceRule;
+use crate::projection::{Behind, ReadError, Registered};
+use crate::{
+    Accepted, AcceptedOnAll, Caller, CommandContext, CommandError, CommandHandler, Feature,
+};
 
 pub use lists::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoPage, TodoProjection, counts_key,
+};
+
+/// The todo, as it registers.
+pub const FEATURE: Feature = Feature {
+    name: "todo",
+    projections: &[Registered::of::<TodoProjection>()],
+    audiences: &[AudienceRule::part_of::<ListState, TodoState>()],
 };
 
 /// The maximum number of todos that one command changes.
@@ -57,20 +66,6 @@ pub enum ListWideError {
     /// The command had no effect.
     #[error(transparent)]
     Command(#[from] CommandError<TodoError>),
-}
-
-/// The parent of the aggregate that an event belongs to, if it has one.
-///
-/// Events from before there were lists name no parent: all todos were in the shared list.
-#[must_use]
-pub fn parent_of(event: &Envelope) -> Option<StreamId> {
-    let is_todo = event.stream.aggregate_type == TodoState::TYPE;
-    let shared = || StreamId::new(ListState::TYPE, ListId::SHARED.to_string());
-    event
-        .metadata
-        .parent
-        .clone()
-        .or_else(|| is_todo.then(shared))
 }
 
 impl TodoService {
@@ -218,7 +213,7 @@ impl TodoService {
     ) -> Result<StreamAppend, CommandError<TodoError>> {
         let list = entry.list();
         let seen = self.commands.see::<ListState, _>(&list).await?;
-        let refusal = match (caller.access(list, &seen.state), entry) {
+        let refusal = match (caller.access(&list, &seen.state), entry) {
             (Access::None, Entry::Known(_)) => Some(TodoError::NotFound),
             (Access::None, Entry::New(_) | Entry::Whole(_)) => Some(TodoError::NoSuchList),
             (Access::Read, _) => Some(TodoError::ReadOnly),
