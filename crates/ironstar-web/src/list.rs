@@ -1,5 +1,5 @@
-//! The list's routes: the page of all lists, its forms, and commands and queries
-//! for programs. What a list holds is shown by `todo`.
+//! The list's routes: the page of all lists, its forms, and commands and queries for
+//! programs. The page of a single list is in `todo`.
 
 mod live;
 mod view;
@@ -37,10 +37,9 @@ use crate::stream::live::LiveViews;
 
 use live::{AllLists, ListsView, Whose};
 
-/// How long a page waits for the read model to catch up with the log.
+/// The longest time that a request waits for the read model to reach the head of the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// The routes of this module.
 pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
     let model = services.projections.model();
     let lists = Arc::new(Lists {
@@ -63,7 +62,7 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
         .with_state(lists)
 }
 
-/// What the handlers work on.
+/// The shared state of the handlers.
 #[derive(Debug)]
 struct Lists {
     service: ListService,
@@ -72,8 +71,8 @@ struct Lists {
     news: PrivateNews,
 }
 
-/// What can be asked of lists from outside. Whose a new one is, and what a new link
-/// is, is not for the request to say.
+/// A command on a list, as it arrives in a request. The server, not the request, determines
+/// the owner of a new list and the id of a new link.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ListRequest {
@@ -113,7 +112,7 @@ struct ListResponse {
     links: Vec<LinkResponse>,
 }
 
-/// A link that lets others in.
+/// A link to a list, as the list's owner gets it.
 #[derive(Debug, Serialize)]
 struct LinkResponse {
     id: LinkId,
@@ -140,36 +139,37 @@ impl ListResponse {
     }
 }
 
-/// What the form for a new link holds.
+/// The fields of the form for a new link.
 #[derive(Debug, Deserialize)]
 struct LinkForm {
     access: String,
-    /// What makes a form that is sent twice one command.
+    /// The idempotency key: submitting the form twice runs one command.
     #[serde(default)]
     key: String,
 }
 
-/// What a form holds.
+/// The fields of a list's form.
 #[derive(Debug, Default, Deserialize)]
 struct ListForm {
     #[serde(default)]
     name: String,
-    /// What makes a form that is sent twice one command.
+    /// The idempotency key: submitting the form twice runs one command.
     #[serde(default)]
     key: String,
-    /// Where to go then: to the page of the list (`list`), or to that of all.
+    /// The page after the form: `list` for the page of the list, else the page of all lists.
     #[serde(default)]
     then: String,
 }
 
 impl Lists {
-    /// Somebody's lists, and those of everyone, as of now.
+    /// The caller's lists, and those that belong to everyone, as of now.
     async fn of(&self, caller: &Caller) -> Result<AllLists, Problem> {
         self.catch_up().await??;
         Ok(AllLists::read(&self.service, &Whose::of(caller)).await?)
     }
 
-    /// Waits until the read model shows what is stored by now.
+    /// Waits until the read model includes all events that are stored now. The inner error
+    /// says that it did not get there in time.
     async fn catch_up(&self) -> Result<Result<(), Behind>, Problem> {
         let head = self.services.store.head().await?;
         Ok(self.service.model().reach(head, CATCH_UP).await)
@@ -186,7 +186,7 @@ impl Lists {
         Ok(())
     }
 
-    /// What a request asks of a list, for whoever sends it.
+    /// The command of a request. The caller becomes the owner of a new list.
     fn command(
         &self,
         request: ListRequest,
@@ -208,7 +208,7 @@ impl Lists {
         })
     }
 
-    /// Creates a list, once for each key, and answers its id.
+    /// Creates a list, once for each key, and returns its id.
     async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
         let name = parse_name(form)?;
         let command = self.command(ListRequest::Create { name: name.clone() }, &origin)?;
@@ -222,7 +222,7 @@ impl Lists {
         let context = keyed_written(asked.clone(), key, &origin);
         let id = self.service.next_id();
         let accepted = match self.service.execute(id, &command, &context).await {
-            // A page that was left and come back to, and another list.
+            // The visitor came back to an old page, with its old key, and typed another name.
             Err(CommandError::KeyReused) => {
                 let context = keyed_written(asked, None, &origin);
                 self.service.execute(id, &command, &context).await?
@@ -233,7 +233,7 @@ impl Lists {
     }
 }
 
-/// What lets others see a list.
+/// The address that shows a list to other visitors.
 pub(crate) fn address_of_link(
     site: &BaseAddress,
     links: &Links,
@@ -377,7 +377,7 @@ async fn command(
             return Err(Problem::invalid("invalid-value", detail));
         }
     };
-    // Whoever makes a list has to come back as its owner.
+    // The creator of a list needs a session, to be recognized as its owner later.
     let origin = match request.command {
         ListRequest::Create { .. } => {
             request.refuse_expected_sequence()?;
@@ -396,7 +396,8 @@ async fn command(
     Ok(CommandResponse::ok(accepted))
 }
 
-/// How commands on lists were written down while keys had no senders: with their sender.
+/// The beginning of a stored command on a list from before keys had senders. It names the
+/// sender.
 fn written_before(caller: &Caller) -> String {
     let principal = caller.principal();
     let owner = principal.map(|owner| owner.to_string()).unwrap_or_default();

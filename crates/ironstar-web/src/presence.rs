@@ -1,13 +1,13 @@
-//! How many people are here: who has a list open, as far as streams tell. A visitor
-//! with a session is one of them, however many pages they have open; of others,
-//! each page is.
+//! The number of people who have a list open, counted by their streams. A visitor with a
+//! session counts once, however many pages they have open. Without a session, each page
+//! counts.
 //!
-//! Everyone who watches a list is told when that changes, but not each time: at
-//! most once a second, or ten thousand people who come would be told of each
-//! other a hundred million times. And that somebody has gone is told only when
-//! he has not been back within a while, since streams break and are opened again.
+//! All subscribers of a list get the number when it changes, but at most once a second.
+//! Otherwise ten thousand people who arrive would cause a hundred million messages. A person
+//! who leaves is subtracted only after a pause without a return, because streams break and
+//! are opened again.
 //!
-//! A list that nobody watches leaves nothing here.
+//! A list without subscribers uses no memory and no task here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,29 +25,29 @@ use crate::stream::latest::{Side, side};
 use crate::stream::shared::{Life, Shared};
 use crate::stream::sse;
 
-/// How often people are told at the most.
+/// The shortest time between two messages to the people at a list.
 const PACE: Duration = Duration::from_secs(1);
 
-/// How long somebody is still here who has gone.
+/// The time for which a person still counts after the last stream has closed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Who is where.
+/// The number of people at each list.
 #[derive(Clone, Debug)]
 pub(crate) struct Presence {
     draw: fn(usize) -> Markup,
     rooms: Shared<ListId, Room>,
 }
 
-/// A list that somebody has open.
+/// A list that at least one person has open.
 #[derive(Debug)]
 struct Room {
     people: Arc<People>,
     told: watch::Sender<Bytes>,
-    /// The task that tells lives as long.
+    /// The task that sends the number ends with this.
     _life: Life,
 }
 
-/// Who has it open.
+/// The people who have a list open.
 #[derive(Debug, Default)]
 struct People {
     counts: Mutex<Counts>,
@@ -56,16 +56,15 @@ struct People {
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// How many people are here.
+    /// The number of people who are here.
     people: usize,
-    /// How many streams each visitor has open who has a session.
+    /// The number of open streams of each visitor with a session.
     visitors: HashMap<SessionId, usize>,
-    /// How many were, at the most, since the first of those left who are about
-    /// to be told gone.
+    /// The largest number of people since the first departure that has not been announced.
     peak: usize,
 }
 
-/// Somebody who is here until this is dropped.
+/// A person who is here until this is dropped.
 #[derive(Debug)]
 struct Seat {
     room: Arc<Room>,
@@ -73,8 +72,7 @@ struct Seat {
 }
 
 impl Presence {
-    /// Nobody is anywhere. What people are told is drawn by `draw`, from how
-    /// many they are.
+    /// No people at any list. `draw` draws the message from the number of people.
     pub(crate) fn new(draw: fn(usize) -> Markup) -> Self {
         Self {
             draw,
@@ -82,15 +80,15 @@ impl Presence {
         }
     }
 
-    /// Comes to a list, and stays for as long as the stream: it tells how many
-    /// are there.
+    /// Adds a person to a list for as long as the returned stream exists. The stream sends
+    /// the number of people.
     pub(crate) fn enter(&self, list: ListId, visitor: Option<SessionId>) -> Side {
         let (room, _) = self.rooms.get_or_make(&list, |life| self.open(life));
         room.people.take_in(visitor);
         side(room.told.subscribe(), Seat { room, visitor })
     }
 
-    /// Opens a room for the first who comes.
+    /// Opens a room for its first person.
     fn open(&self, life: Life) -> Arc<Room> {
         let people = Arc::<People>::default();
         let told = watch::Sender::new(self.frame(1));
@@ -102,11 +100,11 @@ impl Presence {
         })
     }
 
-    /// Tells everyone in a room how many they are, from when there was one.
+    /// Sends the number of people to everyone in a room, beginning with one person.
     async fn tell(self, people: Arc<People>, told: watch::Sender<Bytes>) {
         let mut shown = 1;
         let mut not_before = Instant::now() + PACE;
-        // When those are gone who have left.
+        // The time at which people who left are subtracted.
         let mut gone_at = None;
         loop {
             let count = people.counts().people;
@@ -129,7 +127,7 @@ impl Presence {
                 () = people.changed.notified() => continue,
                 () = is_due => {}
             }
-            // Some of those who left have been replaced meanwhile.
+            // New people may have replaced some of those who left.
             let has_left = gone_at.take().is_some();
             let count = people.count(has_left);
             if count != shown {
@@ -176,7 +174,7 @@ impl People {
         self.changed.notify_one();
     }
 
-    /// How many they are; or were, at the most, since the peak was forgotten.
+    /// The number of people; `at_peak`, the largest number since the peak was forgotten.
     fn count(&self, at_peak: bool) -> usize {
         let counts = self.counts();
         if at_peak { counts.peak } else { counts.people }
@@ -188,7 +186,7 @@ impl People {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Nothing panics between the changes that belong together.
+        // No panic can separate changes that belong together.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

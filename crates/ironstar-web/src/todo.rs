@@ -1,9 +1,8 @@
-//! The todo's routes: its pages, its forms, its commands and queries for
-//! programs, and its live views.
+//! The todo's routes: pages, forms, live streams, and commands and queries for programs.
 //!
-//! Every action goes through the same use case. A browser without JavaScript
-//! posts a form and is sent back to the page; Datastar posts the same form and
-//! gets patches; a program posts JSON and gets JSON.
+//! All of them call the same use cases. A browser without JavaScript posts a form and is
+//! redirected to the page. Datastar posts the same form and gets patches. A program posts
+//! JSON and gets JSON.
 
 mod first;
 mod form;
@@ -53,10 +52,9 @@ use heading::Headings;
 use live::TodoView;
 use location::{Asked, Location};
 
-/// How long a page waits for the read model to catch up with the log.
+/// The longest time that a request waits for the read models to reach a position.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// The routes of this module.
 pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
     let model = services.projections.model();
     let todos = TodoLists::new(model.clone());
@@ -91,7 +89,7 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
         .with_state(todos)
 }
 
-/// What the handlers work on.
+/// The shared state of the handlers.
 #[derive(Debug)]
 struct Todos {
     service: TodoService,
@@ -104,8 +102,9 @@ struct Todos {
 }
 
 impl Todos {
-    /// Waits until the read models show what has been stored up to a place,
-    /// or up to now, so that whoever has just changed something sees it.
+    /// Waits until the read models include all events up to a place, or all that are stored
+    /// now. So a visitor sees a change that they have just made. The inner error says that
+    /// the read models did not get there in time.
     async fn catch_up(
         &self,
         list: ListId,
@@ -126,7 +125,8 @@ impl Todos {
         Ok(todos.and(lists))
     }
 
-    /// Lets somebody see a list. To whoever may not, it is not there.
+    /// The caller's permit to read a list. Without that right, the list does not exist for
+    /// the caller (404).
     async fn permit(&self, list: ListId, caller: &Caller) -> Result<Permit, Problem> {
         let gates = &self.services.gates;
         let list = Resource::of::<ListState>(&list);
@@ -143,7 +143,7 @@ impl Todos {
     }
 }
 
-/// There is no list with this id, or none that the caller may see.
+/// The refusal for a list that does not exist, or that the caller may not see.
 fn no_such_list() -> Problem {
     Problem::refused(&ListError::NotFound)
 }
@@ -163,18 +163,17 @@ impl From<ListWideError> for Problem {
     }
 }
 
-/// A query waits for a place that the log has never been at.
+/// The refusal of a query for a place that is not in this log.
 fn other_history(place: LogPlace) -> Problem {
     let detail = format!(
-        "the log does not have {place}, since a backup was restored over it; forget what was \
-         read before, and begin again without this place"
+        "the log does not have {place}, because a backup was restored over it; discard what was \
+         read before, and ask again without this place"
     );
     Problem::new(StatusCode::CONFLICT, "other-history", detail)
 }
 
-/// `GET /api/sse/todos`: Datastar patches, the whole view first; and beside it
-/// what the list is called, how many people are here, and what concerns the visitor
-/// alone.
+/// `GET /api/sse/todos`: Datastar patches, the whole view first. The stream also sends the
+/// list's heading, the number of people here, and the news for this visitor alone.
 async fn live(
     State(todos): State<Arc<Todos>>,
     last_event_id: LastEventId,
@@ -186,11 +185,11 @@ async fn live(
     let list = asked.location.list;
     let origin = origin.by_link(&todos.services.links, asked.location.link);
     let permit = todos.permit(list, &origin.caller).await?;
-    // Who has seen something expects to go on from there.
+    // The view must include everything that its visitor has already seen.
     if let Err(behind) = todos.catch_up(list, asked.at_least).await? {
-        tracing::debug!(%behind, "a live view begins before what is stored");
+        tracing::debug!(%behind, "a live view begins before the read model has reached the head of the log");
     }
-    // It shows what its visitor may do, and is loaded anew if that becomes less.
+    // The page shows what its visitor may do. It reloads when the visitor may do less.
     let access = permit.access();
     let permit = permit.demanding(access);
     let location = asked.location.for_access(access);

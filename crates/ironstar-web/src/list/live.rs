@@ -1,4 +1,4 @@
-//! Somebody's lists, on all pages that they have open.
+//! The live view of a visitor's lists, which all of the visitor's pages share.
 
 use std::sync::Arc;
 
@@ -21,27 +21,27 @@ use crate::session::origin::RequestOrigin;
 use crate::stream::live::{Drawing, View, Whole};
 use crate::stream::sse::{self, LastEventId, SignOfLife};
 
-/// How many lists of a kind a page shows.
+/// The largest number of lists in use on a page, and of archived lists.
 const PAGE: usize = 500;
 
-/// Whose lists a page shows: those of all that a visitor is; and behind them those that
-/// are everyone's, because they were made before lists had owners.
+/// The owners of the lists on a page: all identities of a visitor. The page shows their
+/// lists first. Lists from before lists had owners follow, and belong to everyone.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Whose(Arc<[Option<Principal>]>);
 
-/// Those that are everyone's.
+/// The owner of lists that belong to everyone.
 const EVERYONES: [Option<Principal>; 1] = [None];
 
-/// Lists in use, and lists put away.
+/// Lists in use, and archived lists.
 #[derive(Debug)]
 pub(super) struct AllLists {
-    /// What they are made of: all events up to here.
+    /// The lists include all events up to this place.
     pub(super) place: LogPlace,
     pub(super) open: Vec<ListItem>,
     pub(super) archived: Vec<ListItem>,
 }
 
-/// Somebody's lists. They are few, and change seldom: they are drawn as a whole.
+/// A visitor's lists. They are few and change seldom, so they are drawn as a whole.
 #[derive(Debug)]
 pub(super) struct ListsView {
     whose: Whose,
@@ -77,7 +77,7 @@ impl AllLists {
 }
 
 impl ListsView {
-    /// What the page shows of a list: nothing, if it is somebody else's.
+    /// The parts of a list that the page shows; `None` if another caller owns the list.
     fn shown<'a>(&self, list: Option<&'a ListItem>) -> Option<(&'a ListName, bool)> {
         let is_shown =
             |list: &&ListItem| list.owner.is_none() || self.whose.0.contains(&list.owner);
@@ -110,8 +110,7 @@ impl View for ListsView {
     }
 }
 
-/// `GET /api/sse/lists`: Datastar patches, and beside them what concerns the visitor
-/// alone.
+/// `GET /api/sse/lists`: Datastar patches, and the news for this visitor alone.
 pub(super) async fn stream(
     State(lists): State<Arc<Lists>>,
     last_event_id: LastEventId,
@@ -119,7 +118,7 @@ pub(super) async fn stream(
     origin: RequestOrigin,
 ) -> Result<Response, Problem> {
     if let Err(behind) = lists.catch_up().await? {
-        tracing::debug!(%behind, "a live view begins before what is stored");
+        tracing::debug!(%behind, "a live view begins before the read model has reached the head of the log");
     }
     let whose = Whose::of(&origin.caller);
     let make = || ListsView {

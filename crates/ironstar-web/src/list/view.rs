@@ -1,4 +1,4 @@
-//! What the page of all lists shows.
+//! The page of all lists, as HTML.
 
 use axum::response::Response;
 use ironstar_app::list::ListItem;
@@ -10,7 +10,8 @@ use crate::page::kit::{Button, empty_state};
 use crate::page::layout::{self, Frame};
 use crate::page::notice;
 
-/// The whole page. Its key makes a list that is created twice one.
+/// The whole page. `key` is the idempotency key of its form: submitting it twice creates one
+/// list.
 pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
     let content = html! {
         main.page.lists {
@@ -39,7 +40,7 @@ pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
     layout::page(frame, "lists", &content)
 }
 
-/// The part of the page that the log decides.
+/// The part of the page that changes with the log.
 pub(super) fn lists(all: &AllLists) -> Markup {
     html! { (in_use(all)) (everyones(all)) (put_away(all)) }
 }
@@ -57,7 +58,7 @@ fn in_use(all: &AllLists) -> Markup {
     }
 }
 
-/// The list that is always there, and those from before lists had owners.
+/// The shared list, and the lists from before lists had owners.
 fn everyones(all: &AllLists) -> Markup {
     html! {
         section #everyones .put-away aria-labelledby="everyones-name" {
@@ -85,13 +86,13 @@ fn put_away(all: &AllLists) -> Markup {
     }
 }
 
-/// Whose the lists are, and what to do about it.
+/// The owner of the lists, and the way to get them on other devices.
 fn whose(frame: &Frame) -> String {
     match frame.can_sign_in() {
         Some(provider) => {
             format!("Yours, on this device. Sign in with {provider} to have them everywhere.")
         }
-        None => "Yours: nobody else sees them, unless you let them in.".to_owned(),
+        None => "Yours: only you see them, unless you share a link.".to_owned(),
     }
 }
 
@@ -106,7 +107,7 @@ fn item(list: &ListItem) -> Markup {
                     (Button::Quiet.draw_as("", "Restore", Some(&format!("Restore {name}"))))
                 }
             } @else {
-                // What happens elsewhere leaves an open editor and its draft alone.
+                // A patch after a change on another page keeps an open editor and its draft.
                 details.editor id={ "editor-" (list.id) } name="editor" data-preserve-attr="open" {
                     summary aria-label={ "Rename " (name) } title="Rename" { (pencil()) (cross()) }
                     form action={ (address) "/rename" } method="post" {

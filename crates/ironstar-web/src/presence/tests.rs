@@ -15,11 +15,13 @@ fn presence() -> Presence {
     Presence::new(|people| html! { (people) })
 }
 
-/// The next number that is told, and when that is.
+/// The next number that the stream sends, and its time.
 async fn next(side: &mut Side) -> (usize, Instant) {
     let hour = Duration::from_secs(3_600);
     let frame = tokio::time::timeout(hour, side.next()).await;
-    let frame = frame.expect("it is told").expect("it goes on");
+    let frame = frame
+        .expect("a number is sent")
+        .expect("the stream goes on");
     let text = std::str::from_utf8(&frame).expect("text");
     let people = text
         .strip_prefix("event: datastar-patch-elements\ndata: elements ")
@@ -33,7 +35,7 @@ async fn is_silent(side: &mut Side) -> bool {
     tokio::time::timeout(hour, side.next()).await.is_err()
 }
 
-/// Timers go by whole milliseconds.
+/// Timers have a resolution of one millisecond.
 #[track_caller]
 fn expect_about(actual: Duration, expected: Duration) {
     let about = expected..=expected + Duration::from_millis(2);
@@ -41,7 +43,7 @@ fn expect_about(actual: Duration, expected: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_is_told_how_many_are_there_and_so_is_everyone() {
+async fn arrival_sends_the_number_to_the_newcomer_and_to_all_others() {
     let presence = presence();
     let start = Instant::now();
     let mut first = presence.enter(ListId::SHARED, None);
@@ -55,11 +57,14 @@ async fn who_comes_is_told_how_many_are_there_and_so_is_everyone() {
     assert_eq!(next(&mut second).await.0, 2);
     let other = Uuid::from_u128(1).into();
     assert_eq!(next(&mut presence.enter(other, None)).await.0, 1);
-    assert!(is_silent(&mut first).await, "that was another list");
+    assert!(
+        is_silent(&mut first).await,
+        "the arrival was at another list"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_who_come_are_told_twice() {
+async fn each_of_ten_thousand_newcomers_gets_two_messages() {
     let presence = presence();
     let start = Instant::now();
     let mut sides: Vec<Side> = Vec::new();
@@ -83,7 +88,7 @@ async fn ten_thousand_who_come_are_told_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_back_soon_was_never_gone() {
+async fn person_who_comes_back_soon_is_never_subtracted() {
     let presence = presence();
     let mut one = presence.enter(ListId::SHARED, None);
     let other = presence.enter(ListId::SHARED, None);
@@ -102,9 +107,9 @@ async fn who_comes_back_soon_was_never_gone() {
     assert!(is_silent(&mut one).await);
 }
 
-/// One goes for good; then another comes back just when that is told.
+/// One person leaves for good. Another leaves and comes back just when that is announced.
 #[tokio::test(start_paused = true)]
-async fn who_is_away_when_another_is_told_gone_still_counts() {
+async fn person_who_is_away_when_another_is_subtracted_still_counts() {
     let presence = presence();
     let mut one = presence.enter(ListId::SHARED, None);
     let others = [(); 2].map(|()| presence.enter(ListId::SHARED, None));
@@ -117,13 +122,13 @@ async fn who_is_away_when_another_is_told_gone_still_counts() {
     let told = tokio::spawn(async move { (next(&mut one).await.0, one) });
     tokio::time::sleep(Duration::from_millis(200)).await;
     let _back = presence.enter(ListId::SHARED, None);
-    let (people, mut one) = told.await.expect("told");
+    let (people, mut one) = told.await.expect("the task does not panic");
     assert_eq!(people, 2);
     assert!(is_silent(&mut one).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_nobody_watches_leaves_nothing() {
+async fn list_without_subscribers_leaves_no_room_and_no_task() {
     let presence = presence();
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();
@@ -137,7 +142,7 @@ async fn a_list_that_nobody_watches_leaves_nothing() {
         assert_eq!(presence.rooms.len(), 0);
         let deadline = Instant::now() + Duration::from_secs(30);
         while tasks() != before {
-            assert!(Instant::now() < deadline, "the task goes on");
+            assert!(Instant::now() < deadline, "the task has not ended");
             tokio::task::yield_now().await;
         }
     }

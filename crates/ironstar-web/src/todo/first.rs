@@ -1,5 +1,5 @@
-//! The start page of somebody who has no list in use, where everybody has their own
-//! (`--home own`): the first todo makes one.
+//! The start page of a visitor without a list in use, on a site where each visitor has
+//! their own start page (`--home own`). The first todo creates the list.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,20 +29,19 @@ use crate::session::origin::RequestOrigin;
 use crate::stream::guard::RELOAD;
 use crate::stream::sse::{self, SignOfLife};
 
-/// What the list is called that somebody's first todo makes.
+/// The name of the list that a visitor's first todo creates.
 const FIRST_LIST: &str = "My todos";
 
-/// How long to wait before it is looked again which lists there are, if that cannot be
-/// found out.
+/// The pause before the next try, if the visitor's lists could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The start page of somebody who has no list in use: the first todo makes one.
+/// The start page of a visitor without a list in use. The first todo creates one.
 #[derive(Debug)]
 struct FirstPage<'a> {
     frame: &'a Frame,
-    /// What makes a todo that is created twice one.
+    /// The idempotency key of the form: submitting it twice creates one todo.
     key: &'a str,
-    /// Whether there is one that was put away.
+    /// True if the visitor has an archived list.
     has_archived: bool,
     refused: Option<&'a Refused>,
 }
@@ -56,12 +55,12 @@ impl FirstPage<'_> {
                 header.header.masthead {
                     (star())
                     h1 { (FIRST_LIST) }
-                    p.note { "Your own list. " a href="/lists/shared" { "There is one for everyone, too." } }
+                    p.note { "Your own list. " a href="/lists/shared" { "There is also a shared list for everyone." } }
                 }
                 (notice::notices(refused.map(|refused| &*refused.problem.detail)))
                 @if self.has_archived {
                     (Banner::Note.draw(html! {
-                        "Your list was archived. " a href="/lists" { "It is among your lists." }
+                        "Your list was archived. " a href="/lists" { "Find it among your lists." }
                     }))
                 }
                 div.card {
@@ -79,12 +78,12 @@ impl FirstPage<'_> {
 }
 
 impl Todos {
-    /// The list that somebody has made first, of those that are in use.
+    /// The oldest of the caller's lists in use.
     pub(super) async fn first_list(&self, caller: &Caller) -> Result<Option<ListId>, Problem> {
         self.first_of(caller, false).await
     }
 
-    /// The list that somebody has made first, of those that are in use, or put away.
+    /// The oldest of the caller's lists in use, or of the archived ones.
     async fn first_of(&self, caller: &Caller, archived: bool) -> Result<Option<ListId>, Problem> {
         let owners: Vec<_> = caller.principals().iter().copied().map(Some).collect();
         if owners.is_empty() {
@@ -96,7 +95,7 @@ impl Todos {
         Ok(lists.lists.first().map(|list| list.id))
     }
 
-    /// The start page of somebody who has no list in use.
+    /// The start page of a visitor without a list in use.
     pub(super) async fn first_page(
         &self,
         reader: &Reader,
@@ -113,7 +112,7 @@ impl Todos {
         Ok(first.draw())
     }
 
-    /// The list that somebody has made first; if none is in use, one is made.
+    /// The oldest of the caller's lists in use. If there is none, this creates one.
     pub(super) async fn make_first_list(&self, origin: &RequestOrigin) -> Result<ListId, Problem> {
         let owner = origin.owner()?;
         if let Some(list) = self.first_list(&origin.caller).await? {
@@ -132,7 +131,7 @@ impl Todos {
             Err(CommandError::Refused(ListError::AlreadyExists)) => {}
             Err(error) => return Err(error.into()),
         }
-        // It was made in the same moment, or long ago, and is put away by now.
+        // A concurrent request has just created it, or it is old and archived by now.
         if let Some(list) = self.first_list(&origin.caller).await? {
             return Ok(list);
         }
@@ -142,8 +141,8 @@ impl Todos {
     }
 }
 
-/// `GET /api/sse/first`: has the page load itself anew as soon as its visitor has a
-/// list; and beside it what concerns the visitor alone.
+/// `GET /api/sse/first`: tells the page to reload as soon as its visitor has a list in use.
+/// The stream also sends the news for this visitor alone.
 pub(super) async fn stream(
     State(todos): State<Arc<Todos>>,
     session: Session,
@@ -159,9 +158,9 @@ pub(super) async fn stream(
     Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
 }
 
-/// Waits until somebody has a list in use.
+/// Waits until the caller has a list in use.
 async fn has_list(todos: &Todos, caller: &Caller) {
-    // First listen, then look: what happens in between is heard.
+    // Subscribe before the first read, so that no change in between is missed.
     let Some(mut news) = todos.lists.model().news() else {
         return future::pending().await;
     };
@@ -174,7 +173,7 @@ async fn has_list(todos: &Todos, caller: &Caller) {
     }
 }
 
-/// Waits until something may have happened to a list of somebody's.
+/// Waits until one of the caller's lists may have changed.
 async fn next_change(news: &mut broadcast::Receiver<News<ListItem>>, caller: &Caller) {
     let is_own = |list: &ListItem| {
         let owner = list.owner;
@@ -189,7 +188,7 @@ async fn next_change(news: &mut broadcast::Receiver<News<ListItem>>, caller: &Ca
                 }
             }
             Ok(News::Jumped(_)) | Err(RecvError::Lagged(_)) => return,
-            // The server stops.
+            // The server is stopping.
             Err(RecvError::Closed) => return future::pending().await,
         }
     }

@@ -1,7 +1,7 @@
-//! The page's forms. They work without JavaScript: a form that was carried out
-//! leads back to the page, and one that was refused shows the page again, with
-//! the reason and with what was typed. When Datastar posts them, it gets the
-//! same as patches, on a 200, because it ignores the bodies of all others.
+//! The page's forms. They work without JavaScript: after success the browser is redirected
+//! to the page. After a refusal it gets the page with the reason and the typed text.
+//! Datastar gets the same as patches with status 200, because it ignores the bodies of all
+//! other answers.
 
 use std::sync::Arc;
 
@@ -32,31 +32,31 @@ use crate::session::Session;
 use crate::session::origin::RequestOrigin;
 use crate::stream::sse::{self, datastar_frame};
 
-/// Whether Datastar has sent a request, and not a plain form.
+/// The sender of a request: a plain form, or Datastar.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Browser {
     Plain,
     Datastar,
 }
 
-/// What a form holds.
+/// The fields of a todo's form.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct TodoForm {
     #[serde(default)]
     text: String,
-    /// What makes a form that is sent twice one command.
+    /// The idempotency key: submitting the form twice runs one command.
     #[serde(default)]
     key: String,
 }
 
 impl TodoForm {
-    /// Whether there is nothing but white space in it.
+    /// Returns true if the text is empty or white space.
     fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
     }
 }
 
-/// Who sends a form, and where from.
+/// The visitor who sends a form, and the page that has the form.
 #[derive(Clone, Debug)]
 struct Sender {
     browser: Browser,
@@ -66,7 +66,7 @@ struct Sender {
     reader: Reader,
 }
 
-/// What comes with a form that some handler takes.
+/// The parts of a form's request apart from its fields.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     browser: Browser,
@@ -76,7 +76,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// Who sends it: a visitor who has a session from now on.
+    /// The sender of the form, who has a session from now on.
     async fn sender(self, todos: &Todos) -> Result<Sender, Problem> {
         let origin = self.reader.origin.clone();
         let origin = origin.in_a_browser(&self.session).await?;
@@ -90,7 +90,7 @@ impl Sent {
     }
 }
 
-/// `POST /todos`: a todo without a text is none, and nothing happens.
+/// `POST /todos`: a form without a text creates nothing, and is no error.
 pub(super) async fn create(
     _: Cost,
     State(todos): State<Arc<Todos>>,
@@ -109,7 +109,7 @@ pub(super) async fn create(
         && let Some(elsewhere) = elsewhere(&todos, sender.at, place.position).await
     {
         done = notice::added(&elsewhere.page());
-        // Without JavaScript, there it is.
+        // Without JavaScript, the browser is redirected to the page of the new todo.
         sender.at = elsewhere;
     }
     let refused = |problem| Refused {
@@ -120,18 +120,18 @@ pub(super) async fn create(
     Ok(respond(&todos, &sender, outcome, &done).await)
 }
 
-/// Where a todo is shown that was created at a position, if not on this page.
+/// The page of a todo that was created at a position; `None` if it is this page.
 async fn elsewhere(todos: &Todos, at: Location, position: Position) -> Option<Location> {
     let goes_on = async |at| {
-        // Whoever has the page open has it live, and then that is known.
+        // While the page has subscribers, its view knows the end.
         if let Some(until) = todos.views.look(&at, TodoView::until).flatten() {
             return until.is_some();
         }
-        // The todo is there, also if it cannot be found out where.
+        // The todo exists, even if its page cannot be found.
         let cut = cut(&todos.views, todos.service.lists(), at).await;
         cut.is_ok_and(|cut| cut.page.next.is_some())
     };
-    // What is done stands on pages that a new todo is not on.
+    // A page of completed todos never shows a new todo.
     if at.show != Show::Completed && !goes_on(at).await {
         return None;
     }
@@ -144,7 +144,7 @@ async fn elsewhere(todos: &Todos, at: Location, position: Position) -> Option<Lo
     })
 }
 
-/// `POST /first`: the first todo of somebody who has no list yet, and that list.
+/// `POST /first`: creates a visitor's first list, and the first todo on it.
 pub(super) async fn create_first(
     _: Cost,
     State(todos): State<Arc<Todos>>,
@@ -154,7 +154,7 @@ pub(super) async fn create_first(
     let mut sender = sent.sender(&todos).await?;
     let form = form.0?;
     let created = async {
-        // A text that cannot be one must not leave an empty list behind.
+        // An invalid text must not leave an empty list behind.
         parse_text(&form.text)?;
         sender.at.list = todos.make_first_list(&sender.origin).await?;
         create_todo(&todos, &sender, &form).await
@@ -172,7 +172,7 @@ pub(super) async fn create_first(
     }
 }
 
-/// Creates a todo, and answers where.
+/// Creates a todo, and returns the place of its event.
 async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<LogPlace, Problem> {
     let command = TodoCommand::Create {
         text: parse_text(&form.text)?,
@@ -183,7 +183,7 @@ async fn create_todo(todos: &Todos, sender: &Sender, form: &TodoForm) -> Result<
     let key = sender.origin.key_or(&form.key)?;
     let context = keyed(&asked, key, &sender.origin)?;
     let accepted = match todos.service.execute(id, &command, &context).await {
-        // A page that was left and come back to, and another todo.
+        // The visitor came back to an old page, with its old key, and typed another todo.
         Err(CommandError::KeyReused) if sender.browser == Browser::Plain => {
             let context = keyed(&asked, None, &sender.origin)?;
             todos.service.execute(id, &command, &context).await?
@@ -245,8 +245,7 @@ pub(super) async fn act_on_list(
     Ok(respond(&todos, &sender, outcome.map_err(refused), "").await)
 }
 
-/// What a browser needs once a command was carried out, beside what everybody
-/// gets.
+/// The patches for the sender of a command, in addition to those for all subscribers.
 fn done(id: TodoId, command: &TodoCommand, at: Location) -> String {
     match command {
         TodoCommand::Rename { text } => {
@@ -306,7 +305,7 @@ async fn respond(
     }
 }
 
-/// Tells the visitor's other pages what was refused, or that nothing is any more.
+/// Shows the reason of a refusal on the visitor's other pages, or removes it after success.
 async fn tell_elsewhere(todos: &Todos, sender: &Sender, outcome: &Result<(), Refused>) {
     let Ok(Some(open)) = sender.session.open().await else {
         return;
@@ -337,7 +336,7 @@ fn parse_command(action: &str, form: &TodoForm) -> Result<TodoCommand, Problem> 
         "complete" => Ok(TodoCommand::Complete),
         "reopen" => Ok(TodoCommand::Reopen),
         "delete" => Ok(TodoCommand::Delete),
-        // A todo without a text is none.
+        // A rename to an empty text deletes the todo.
         "rename" if form.is_blank() => Ok(TodoCommand::Delete),
         "rename" => Ok(TodoCommand::Rename {
             text: parse_text(&form.text)?,
@@ -357,7 +356,7 @@ fn parse_id(id: &str) -> Result<TodoId, Problem> {
         .map_err(|error| Problem::invalid("invalid-value", error))
 }
 
-/// A form, or a [`Problem`] for the handler to show.
+/// A form, or a [`Problem`] that the handler shows.
 #[derive(Debug)]
 pub(super) struct ProblemForm<T>(Result<T, Problem>);
 

@@ -1,7 +1,7 @@
-//! What stands around a list, kept up to date for everyone who has it open: its name,
-//! and whether it takes new todos; and for its owner, what can be done with it.
+//! The heading of a list, live on all pages of the list: its name, and a note if it is
+//! archived. For the owner it comes with the panel of the list's controls.
 //!
-//! A list that nobody has open leaves nothing here.
+//! A list that no page has open uses no memory and no task here.
 
 use std::sync::Arc;
 
@@ -26,18 +26,18 @@ use crate::stream::latest::{Side, side};
 use crate::stream::shared::{Life, Shared};
 use crate::stream::sse;
 
-/// What stands above a list.
+/// The heading above the todos of a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Heading {
     pub(super) title: String,
     note: &'static str,
-    /// Whether it has to be restored before it takes new todos.
+    /// True if the list takes no new todos until it is restored.
     is_archived: bool,
-    /// Where it is shown. Those who have come by a link are not its owner.
+    /// The page that shows the heading. A visitor who came by a link is not the owner.
     at: Location,
 }
 
-/// The headings that somebody watches.
+/// The headings of all lists that pages have open.
 #[derive(Debug)]
 pub(super) struct Headings {
     lists: ListService,
@@ -46,24 +46,24 @@ pub(super) struct Headings {
     watched: Shared<Seen, Watched>,
 }
 
-/// Where a list is seen.
+/// A page of a list, as its owner or another visitor sees it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Seen {
     at: Location,
-    /// By its owner, at this address of the site.
+    /// The address of the site, if the visitor is the owner.
     owner: Option<BaseAddress>,
 }
 
-/// A heading that somebody watches.
+/// A heading that at least one stream subscribes to.
 #[derive(Debug)]
 struct Watched {
     drawn: watch::Sender<Bytes>,
-    /// The task that keeps it up to date lives as long.
+    /// The task that draws the heading ends with this.
     _life: Life,
 }
 
 impl Heading {
-    /// That of the list which is always there.
+    /// The heading of the shared list, which always exists.
     pub(super) fn shared() -> Self {
         Self {
             title: "todos".to_owned(),
@@ -77,10 +77,8 @@ impl Heading {
         let note = match (list.owner, at.link, at.mode) {
             (None, _, _) => "A list that everyone shares.",
             (Some(_), None, _) => "Your own list.",
-            (Some(_), Some(_), Mode::Edit) => "Somebody shares this list with you.",
-            (Some(_), Some(_), Mode::Read) => {
-                "Somebody lets you see this list; you cannot change it."
-            }
+            (Some(_), Some(_), Mode::Edit) => "This list is shared with you.",
+            (Some(_), Some(_), Mode::Read) => "You can view this list, but not change it.",
         };
         Self {
             title: list.name.to_string(),
@@ -124,14 +122,14 @@ impl Headings {
         }
     }
 
-    /// What stands around a list now, and each time that it is something else;
-    /// nothing around the list that stays as it is. Its owner is at this address of
-    /// the site.
+    /// The heading of a list now, and after each change. Returns `None` for the shared list,
+    /// whose heading never changes. `owner` is the address of the site if the visitor is the
+    /// owner.
     pub(super) fn watch(&self, at: Location, owner: Option<BaseAddress>) -> Option<Side> {
         if at.list.is_shared() {
             return None;
         }
-        // It is the same on every page of the list.
+        // All pages of a list have the same heading.
         let seen = Seen {
             at: at.showing(Show::All),
             owner,
@@ -156,20 +154,20 @@ impl Headings {
     }
 }
 
-/// Draws what stands around a list whenever something happens to the list.
+/// Draws the heading of a list again after each change of the list.
 struct Follower {
     lists: ListService,
     links: Links,
     feed: EventFeed,
     seen: Seen,
-    /// As it was drawn last.
+    /// The list, as it was drawn last.
     shown: Option<ListItem>,
     drawn: watch::Sender<Bytes>,
 }
 
 impl Follower {
     async fn follow(mut self) {
-        // First listen, then look: what happens in between is heard.
+        // Subscribe before the first read, so that no change in between is missed.
         let Some(mut news) = self.lists.model().news() else {
             return;
         };
@@ -178,8 +176,8 @@ impl Follower {
         loop {
             match self.lists.list(list).await {
                 Ok((as_of, Some(list))) => {
-                    // Another process may have folded more than is known here; who may
-                    // not see that has been found out by then.
+                    // Another process may have folded events that the feed of this process
+                    // has not read yet. Permits that these events end have ended after this.
                     self.feed.reached(as_of.position).await;
                     self.show(&list);
                 }
@@ -194,7 +192,7 @@ impl Follower {
                             self.show(list);
                         }
                     }
-                    // Look again.
+                    // Changes were missed: read the list again.
                     Ok(News::Jumped(_)) | Err(RecvError::Lagged(_)) => break,
                     Err(RecvError::Closed) => return,
                 }
@@ -226,6 +224,6 @@ impl Follower {
 fn complain(error: &ReadError) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
-        "what stands around a list cannot be drawn; it stays as it is until something happens to the list"
+        "the heading of a list cannot be drawn; pages keep the last one until the list changes again"
     );
 }

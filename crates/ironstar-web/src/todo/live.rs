@@ -1,4 +1,4 @@
-//! A page of a list as everyone sees it who has it open.
+//! The live view of a page of a list, which all of its subscribers share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,22 +20,22 @@ use super::view::{Shown, section};
 use super::window::{Cut, Window};
 use crate::stream::live::{Drawing, LiveViews, View, Whole};
 
-/// How many todos are patched one by one; a page where more have changed is
-/// drawn anew.
+/// The largest number of todos that are patched one by one. A page with more changes is
+/// drawn as a whole.
 const PATCHED: usize = 20;
 
-/// A page that somebody watches.
+/// A page with subscribers.
 #[derive(Debug)]
 pub(super) struct TodoView {
     location: Location,
     lists: TodoLists,
-    /// What is on the page, as soon as that is known.
+    /// The todos on the page; `None` until they are known.
     window: Mutex<Option<Window>>,
-    /// One at a time cuts the page, or all would cut it elsewhere.
+    /// Held while the page is cut. Concurrent cuts would give it different ends.
     cutting: tokio::sync::Mutex<()>,
 }
 
-/// The page of a location, cut as those have it who look at it.
+/// The page of a location. It ends as the page of its subscribers does, if there are any.
 pub(super) async fn cut(
     views: &LiveViews<Location, TodoView>,
     lists: &TodoLists,
@@ -49,11 +49,11 @@ pub(super) async fn cut(
     Cut::new(lists, location).await
 }
 
-/// What has changed about the todos on the page.
+/// The changes of the todos on a page.
 #[derive(Debug, Default)]
 struct Difference<'a> {
     counts: Option<TodoCounts>,
-    /// In no order yet.
+    /// Not sorted yet.
     added: Vec<&'a TodoItem>,
     changed: Vec<&'a TodoItem>,
     removed: Vec<&'a TodoItem>,
@@ -69,8 +69,8 @@ impl TodoView {
         }
     }
 
-    /// Where the page ends, at a position or with the list; if that is known, and
-    /// is not just about to change.
+    /// The end of the page: a position, or `Some(None)` for the end of the list. Returns
+    /// `None` if the end is unknown, or about to change.
     pub(super) fn until(&self) -> Option<Option<Position>> {
         let window = self.window();
         let window = window.as_ref().filter(|window| !window.is_stale());
@@ -78,11 +78,11 @@ impl TodoView {
     }
 
     fn window(&self) -> MutexGuard<'_, Option<Window>> {
-        // Nothing panics between the changes that belong together.
+        // No panic can separate changes that belong together.
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The page, cut anew if need be.
+    /// The page. This cuts it again if necessary.
     async fn cut(&self) -> Result<Cut, ReadError> {
         let _alone = self.cutting.lock().await;
         let Some(until) = self.until() else {
@@ -125,7 +125,7 @@ impl TodoView {
         difference
     }
 
-    /// The patch that shows these todos as they are, and more.
+    /// The patch that draws these todos, and `more`.
     fn items(&self, todos: &[&TodoItem], more: Option<Markup>) -> PatchElements {
         let items = html! {
             @for todo in todos { (item(todo, self.location, None)) }
@@ -134,8 +134,8 @@ impl TodoView {
         PatchElements::new(items.into_string())
     }
 
-    /// The patches that put todos where they belong: each run of them before the
-    /// todo that comes next on the page, and the last at the end.
+    /// The patches that insert todos. Each run of them goes before the todo that follows it
+    /// on the page, and a run without a follower goes to the end.
     fn insertions(&self, window: &Window, added: &mut [&TodoItem]) -> Vec<PatchElements> {
         added.sort_by_key(|todo| todo.created);
         let follows = |todo: &&TodoItem, next: &&TodoItem| {
@@ -233,7 +233,7 @@ impl View for TodoView {
     }
 }
 
-/// All that depends on the counts.
+/// The parts of the page that depend on the counts.
 fn counted(at: Location, counts: TodoCounts) -> Markup {
     html! {
         (toggle_all(at, counts))
@@ -243,7 +243,7 @@ fn counted(at: Location, counts: TodoCounts) -> Markup {
 }
 
 impl Location {
-    /// Whether a todo is in this part of the list, on whichever page.
+    /// Returns true if a todo is in this part of the list, on any page.
     fn shows(self, todo: &TodoItem) -> bool {
         let is_shown = match self.show {
             Show::All => true,
@@ -254,7 +254,7 @@ impl Location {
     }
 }
 
-/// The todo that a document was, and the one that it is.
+/// The todo of a document before and after a change.
 fn todos(document: &Changed<TodoDocument>) -> (Option<&TodoItem>, Option<&TodoItem>) {
     (
         of(document.before.as_deref()),

@@ -1,4 +1,4 @@
-//! Which part of which list a page shows, and where that is.
+//! The part of a list that a page shows, and the address of that page.
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
@@ -17,33 +17,32 @@ use crate::edge::problem::Problem;
 use crate::site::Home;
 use crate::stream::sse::parse_position;
 
-/// A part of a list. As text it is a query, such as `?list=…&show=active`, from
-/// which it can be read again, but for what may be done there; empty for the whole
-/// shared list.
+/// A part of a list. Its text is a query, such as `?list=…&show=active`, and empty for the
+/// whole shared list. [`Asked`] reads the query back, except for the visitor's right.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Location {
     pub(super) list: ListId,
     pub(super) show: Show,
-    /// After the todo that was created at this position.
+    /// The part begins after the todo that was created at this position.
     pub(super) after: Option<Position>,
-    /// The link that its visitor has come by.
+    /// The link that the visitor came by.
     pub(super) link: Option<LinkToken>,
-    /// What its visitor may do with it.
+    /// The right of the visitor.
     pub(super) mode: Mode,
-    /// What is at `/`.
+    /// The kind of list that is at `/`.
     pub(super) home: Home,
 }
 
-/// What may be done with a part of a list.
+/// A visitor's right to a part of a list.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) enum Mode {
     #[default]
     Edit,
-    /// It can be looked at.
+    /// The visitor can only view it.
     Read,
 }
 
-/// What a query may say.
+/// The parameters of a query, as they were sent.
 #[derive(Debug, Default)]
 struct Said {
     list: Option<String>,
@@ -54,19 +53,18 @@ struct Said {
     link: Option<String>,
 }
 
-/// What a request asks to see.
+/// The part of a list that a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) location: Location,
-    /// The place that the answer must have got to; `None`: whatever is stored
-    /// by now.
+    /// The answer includes all events up to this place; `None`: all that are stored now.
     pub(super) at_least: Option<LogPlace>,
-    /// How many todos, at the most.
+    /// The largest number of todos in the answer.
     pub(super) limit: Option<usize>,
 }
 
 impl Location {
-    /// The same part, of these todos only, from the first.
+    /// The first page of these todos of the list.
     pub(super) fn showing(self, show: Show) -> Self {
         Self {
             show,
@@ -75,14 +73,14 @@ impl Location {
         }
     }
 
-    /// The same part, for a visitor who may do so much.
+    /// The same part, for a visitor with this right.
     pub(super) fn for_access(self, access: Access) -> Self {
         let mode = if access >= Access::Edit {
             Mode::Edit
         } else {
             Mode::Read
         };
-        // Whose the list is needs no link.
+        // The owner needs no link.
         let link = self.link.filter(|_| access < Access::Own);
         Self { mode, link, ..self }
     }
@@ -91,7 +89,7 @@ impl Location {
         self.mode == Mode::Edit
     }
 
-    /// The page that shows it.
+    /// The address of the page that shows it.
     pub(super) fn page(self) -> String {
         let list = match (self.list, self.home) {
             (ListId::SHARED, Home::Shared) => String::new(),
@@ -116,7 +114,7 @@ impl Location {
     }
 
     fn link_field(self) -> Option<String> {
-        // Who has the list anyway need not be given away.
+        // The shared list needs no link, so its addresses do not reveal one.
         let link = self.link.filter(|_| !self.list.is_shared());
         link.map(|link| format!("link={link}"))
     }
@@ -138,7 +136,7 @@ impl Display for Location {
     }
 }
 
-/// How todos that are shown are called.
+/// The name of a filter in addresses.
 pub(super) fn name(show: Show) -> &'static str {
     match show {
         Show::All => "all",
@@ -147,16 +145,17 @@ pub(super) fn name(show: Show) -> &'static str {
     }
 }
 
-/// The todos that are called so.
+/// The filter with this name.
 pub(super) fn parse_show(name: &str) -> Option<Show> {
     let all = [Show::All, Show::Active, Show::Completed];
     all.into_iter().find(|show| self::name(*show) == name)
 }
 
 impl Said {
-    /// Sorts out the parameters of a query. What nobody knows is refused if the
-    /// query `is_strict`, as a program's is: one that is misspelt must not go
-    /// unnoticed. Addresses of pages go through many hands, which add to them.
+    /// Sorts the parameters of a query. Returns `None` if one is repeated, or if one is
+    /// unknown and the query `is_strict`. Queries of programs are strict, so that no
+    /// misspelling goes unnoticed. Addresses of pages are not, because other sites and
+    /// programs append parameters to them.
     fn of(parameters: Vec<(String, String)>, is_strict: bool) -> Option<Self> {
         let mut said = Self::default();
         for (name, value) in parameters {
@@ -167,7 +166,7 @@ impl Said {
                 "at_least" => &mut said.at_least,
                 "limit" => &mut said.limit,
                 "link" => &mut said.link,
-                // The page's signals, which Datastar sends along with every GET.
+                // Datastar sends the page's signals with every GET.
                 "datastar" => continue,
                 _ if is_strict => return None,
                 _ => continue,
@@ -212,7 +211,7 @@ impl Said {
             text.parse::<LogPlace>()
                 .map_err(|error| refuse(format!("in 'at_least': {error}")))
         });
-        // One that cannot be a link opens nothing, as any other that is wrong.
+        // A text that cannot be a link gives no right, like every other wrong link.
         let link = self.link.and_then(|link| link.parse().ok());
         Ok(Asked {
             location: Location {
@@ -229,7 +228,7 @@ impl Said {
     }
 }
 
-/// The most todos that an answer may hold.
+/// The largest number of todos in any answer.
 const MOST: usize = 1_000;
 
 impl<S: Send + Sync> FromRequestParts<S> for Asked {

@@ -1,5 +1,4 @@
-//! What the owner of a list finds below it: to call it something else, to put it
-//! away, and to let others in.
+//! The panel below a list, for its owner: to rename, archive and share the list.
 
 use ironstar_app::caller::Links;
 use ironstar_app::list::ListItem;
@@ -10,21 +9,21 @@ use crate::edge::base_address::BaseAddress;
 use crate::list::address_of_link;
 use crate::page::kit::Button;
 
-/// What the owner of a list can do with it.
+/// The owner's controls of a list.
 #[derive(Debug)]
 pub(super) struct Panel {
-    /// Where the list is.
+    /// The path of the list's page.
     path: String,
     name: String,
     is_archived: bool,
-    /// Whether it is somebody's own, so that there are others to let in.
+    /// True if the list has an owner, who can share it.
     is_owned: bool,
     links: Vec<ShownLink>,
-    /// What makes a link that is asked for twice one.
+    /// The idempotency key of the form for a link: submitting it twice creates one link.
     key: String,
 }
 
-/// A link, as its owner hands it on.
+/// A link, as the list's owner passes it on.
 #[derive(Debug)]
 struct ShownLink {
     id: LinkId,
@@ -33,7 +32,7 @@ struct ShownLink {
 }
 
 impl Panel {
-    /// The panel of a list of the site at an address.
+    /// The panel of a list. Its links begin with the address of the site.
     pub(super) fn of(list: &ListItem, links: &Links, site: &BaseAddress, key: String) -> Self {
         let path = format!("/lists/{}", list.id);
         let shown = list.links.iter().map(|link| ShownLink {
@@ -70,7 +69,7 @@ impl Panel {
                 (Button::Quiet.draw("Rename"))
             }
             form.plain.line action={ (self.path) "/archive" } method="post" {
-                p { "Put it away, until you want it back." }
+                p { "Archive it until you need it again." }
                 input type="hidden" name="then" value="list";
                 (Button::Quiet.draw("Archive"))
             }
@@ -80,7 +79,7 @@ impl Panel {
     fn shares(&self) -> Markup {
         html! {
             @if self.links.is_empty() {
-                p.note { "Nobody else can see it" @if !self.is_archived { ", until they get a link from you" } "." }
+                p.note { "Only you can see it" @if !self.is_archived { ", until you share a link" } "." }
             } @else {
                 ul.links {
                     @for link in &self.links { (self.link(link)) }
@@ -110,7 +109,7 @@ impl Panel {
                     span { (what) }
                     input.address readonly value=(link.address);
                 }
-                // Where the browser can (`page.js`).
+                // `page.js` shows this button if the browser can copy.
                 button.button.quiet.copy type="button" aria-label={ "Copy the link: " (what) } { "Copy" }
                 form.plain action={ (self.path) "/links/" (link.id) "/revoke" } method="post" {
                     (Button::Quiet.draw_as("", "Revoke", Some(&format!("Revoke the link: {what}"))))

@@ -23,12 +23,12 @@ use crate::page::layout::Frame;
 use crate::session::origin::RequestOrigin;
 use crate::site::Home;
 
-/// Who asks for a page.
+/// The visitor who asks for a page, and what every page needs of the request.
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     pub(super) frame: Frame,
     pub(super) origin: RequestOrigin,
-    /// Where the site is, for links that lead there from elsewhere.
+    /// The address of the site, for links that visitors pass on.
     pub(super) address: BaseAddress,
 }
 
@@ -105,7 +105,7 @@ async fn show(
     draw(todos, reader, location, asked.at_least, None).await
 }
 
-/// The page of a location, with what was typed and why it was refused, if so.
+/// The page of a location. After a refusal it shows the reason and the typed text.
 pub(super) async fn draw(
     todos: &Todos,
     reader: &Reader,
@@ -131,14 +131,14 @@ pub(super) async fn draw(
                     Panel::of(&list, &todos.services.links, &reader.address, key)
                 }),
             ),
-            // It is not there yet, or not at all.
+            // The list does not exist, or the read model does not have it yet.
             (_, None) => {
                 return Err(behind.err().map_or_else(no_such_list, Problem::from));
             }
         },
     };
     let cut = cut(&todos.views, todos.service.lists(), location).await?;
-    // What has been read since may be more than its visitor may see by now.
+    // The visitor may have lost the right to the list before the events that were read.
     let as_of = as_of.max(cut.page.place.position);
     if !(permit.holds_at(as_of).await && permit.holds_by_now().await) {
         return Err(no_such_list());

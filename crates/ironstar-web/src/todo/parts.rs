@@ -1,7 +1,7 @@
-//! What a page of todos is made of. The names of its classes are those of the
-//! TodoMVC application specification.
+//! The parts of a page of todos. Their class names are those of the TodoMVC application
+//! specification.
 //!
-//! No text of a user ever gets into a `data-*` attribute: those hold code.
+//! No text of a visitor ever gets into a `data-*` attribute, because these hold code.
 
 use ironstar_app::todo::{Show, TodoCounts, TodoItem};
 use ironstar_domain::todo::{TodoId, TodoText};
@@ -11,10 +11,10 @@ use super::location::Location;
 use crate::page::icon::{check, chevron, cross, pencil};
 use crate::page::kit::{Button, empty_state};
 
-/// How much of a todo's text is in the names of its controls.
+/// The number of characters of a todo's text in the names of its controls.
 const NAME_CHARS: usize = 80;
 
-/// A todo in the list; with its editor open, if a draft of it was refused.
+/// A todo in the list. Its editor is open if a draft of its text was refused.
 pub(super) fn item(todo: &TodoItem, at: Location, draft: Option<&str>) -> Markup {
     let text = todo.text.as_str();
     let name = shortened(text);
@@ -32,7 +32,7 @@ pub(super) fn item(todo: &TodoItem, at: Location, draft: Option<&str>) -> Markup
                 label dir="auto" { (text) }
             }
             @if at.may_be_edited() {
-                // What others do to the todo leaves an open editor and its draft alone.
+                // A patch after another visitor's change keeps an open editor and its draft.
                 (editor(todo.id, text, at, draft, Some("open"), Some("value")))
                 form.remove action=(path(todo.id, "delete", at)) method="post" {
                     button.destroy aria-label={ "Delete " (name) } title="Delete" { (cross()) }
@@ -42,13 +42,13 @@ pub(super) fn item(todo: &TodoItem, at: Location, draft: Option<&str>) -> Markup
     }
 }
 
-/// The editor of a todo, as it is once its form was carried out: closed.
+/// The closed editor of a todo, after its form was carried out.
 pub(super) fn closed_editor(id: TodoId, text: &TodoText, at: Location) -> Markup {
     editor(id, text.as_str(), at, None, None, None)
 }
 
-/// An editor, and which attributes of it and of its field a patch leaves as
-/// they are. The browser has one open at a time, for they share a name.
+/// An editor. A patch leaves the attribute `keep` of it, and `keep_field` of its field, as
+/// they are. All editors share a name, so the browser has at most one open.
 fn editor(
     id: TodoId,
     text: &str,
@@ -71,7 +71,7 @@ fn editor(
     }
 }
 
-/// The toggle of all todos at once.
+/// The button that completes or reopens all todos at once.
 pub(super) fn toggle_all(at: Location, counts: TodoCounts) -> Markup {
     let is_done = counts.active == 0;
     let action = if is_done {
@@ -90,7 +90,7 @@ pub(super) fn toggle_all(at: Location, counts: TodoCounts) -> Markup {
     }
 }
 
-/// What stands there if there is nothing to show.
+/// The text in place of the todos of an empty page.
 pub(super) fn nothing(at: Location, counts: TodoCounts) -> Markup {
     let text = match (at.show, at.after) {
         _ if counts.all() == 0 => "Nothing to do.",
@@ -106,7 +106,7 @@ pub(super) fn nothing(at: Location, counts: TodoCounts) -> Markup {
     html! { div #nothing { (empty_state(content)) } }
 }
 
-/// The counts, the filters, and what can be done to those that are done.
+/// The number of active todos, the filters, and the button that clears completed todos.
 pub(super) fn summary(at: Location, counts: TodoCounts) -> Markup {
     let noun = if counts.active == 1 { "item" } else { "items" };
     html! {
@@ -140,7 +140,7 @@ pub(super) fn element_id(id: TodoId) -> String {
     format!("todo-{id}")
 }
 
-/// As much of a text as a name needs.
+/// The beginning of a text, for the name of a control.
 fn shortened(text: &str) -> String {
     let mut chars = text.chars();
     let mut name: String = chars.by_ref().take(NAME_CHARS).collect();

@@ -19,20 +19,20 @@ use crate::edge::problem::Problem;
 use crate::edge::rate::{Cost, HEAVY};
 use crate::session::origin::RequestOrigin;
 
-/// How many todos an answer holds unless told otherwise.
+/// The default number of todos in an answer.
 const LIMIT: usize = 100;
 
 /// A part of a list.
 #[derive(Debug, Serialize)]
 pub(super) struct QueryResponse {
-    /// What it is made of: all events up to here.
+    /// The answer includes all events up to this position.
     position: Position,
-    /// The same, as a place.
+    /// The same position, as a place.
     place: LogPlace,
     list: ListId,
     counts: TodoCounts,
     todos: Vec<TodoItem>,
-    /// What `after` is for the next page, if there is one.
+    /// The value of `after` for the next page, if there is one.
     next: Option<Position>,
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn query(
     let page = todos
         .page(asked.location, asked.limit.unwrap_or(LIMIT))
         .await?;
-    // What has been read since may be more than may be seen by now.
+    // The caller may have lost the right to the list before the events that were read.
     if !permit.holds_at(page.place.position).await {
         return Err(no_such_list());
     }
@@ -99,7 +99,7 @@ pub(super) async fn command(
     Ok(CommandResponse::ok(accepted))
 }
 
-/// A command on the todos of a list, as it is sent.
+/// A command on all todos of a list, as a program sends it.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ListWideCommand {
@@ -108,11 +108,11 @@ pub(super) enum ListWideCommand {
     ClearCompleted,
 }
 
-/// The answer to a command on the todos of a list.
+/// The answer to a command on all todos of a list.
 #[derive(Debug, Serialize)]
 pub(super) struct ListWideResponse {
     status: &'static str,
-    /// How many todos it has changed.
+    /// The number of todos that the command has changed.
     changed: usize,
     position: Position,
     place: LogPlace,

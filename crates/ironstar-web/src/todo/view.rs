@@ -1,4 +1,4 @@
-//! What the pages of todos show.
+//! The page of a list, as HTML.
 
 use axum::response::Response;
 use ironstar_domain::todo::TodoId;
@@ -16,18 +16,18 @@ use crate::page::layout;
 use crate::page::layout::Frame;
 use crate::page::notice;
 
-/// A form that was not carried out.
+/// A form that was refused.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) problem: Problem,
-    /// What was typed, so that it need not be typed again.
+    /// The typed text, so that the visitor need not type it again.
     pub(super) typed: Typed,
 }
 
-/// What a form has held.
+/// The text that a visitor typed into a refused form.
 #[derive(Debug)]
 pub(super) enum Typed {
-    /// Nothing that was typed.
+    /// The form has no field for a text.
     Nothing,
     /// The text of a new todo.
     NewTodo(String),
@@ -51,25 +51,25 @@ impl Refused {
     }
 }
 
-/// A page of a list, and what is on it.
+/// A page of a list, and the todos on it.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) location: Location,
     pub(super) cut: Cut,
 }
 
-/// All that makes a whole page.
+/// The parts of a whole page.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
     pub(super) frame: &'a Frame,
     pub(super) heading: &'a Heading,
-    /// For the owner of the list.
+    /// The owner's controls; `None` for all other visitors.
     pub(super) panel: Option<&'a Panel>,
     pub(super) shown: &'a Shown,
-    /// Where the keys of its commands begin.
+    /// The beginning of the idempotency keys of the page's commands.
     pub(super) key: &'a str,
     pub(super) is_behind: bool,
-    /// What was typed, and why it was refused.
+    /// The refused form, with its text and the reason.
     pub(super) refused: Option<&'a Refused>,
 }
 
@@ -86,7 +86,7 @@ impl Page<'_> {
                 }
                 (notice::notices(refused.map(|refused| &*refused.problem.detail)))
                 @if self.is_behind {
-                    (Banner::Note.draw("This page may be out of date: the newest changes are still being worked in."))
+                    (Banner::Note.draw("This page may be out of date: the newest changes are still being processed."))
                 }
                 div.card {
                     @if at.may_be_edited() { (self.entry()) }
@@ -98,7 +98,7 @@ impl Page<'_> {
         layout::page(self.frame, &self.heading.title, &content)
     }
 
-    /// Where new todos are typed.
+    /// The form for a new todo, and the button that toggles all todos.
     fn entry(&self) -> Markup {
         let at = self.shown.location;
         html! {
@@ -123,8 +123,8 @@ pub(super) fn composer(key: &str, typed: &str) -> Markup {
     }
 }
 
-/// How many people have the list open. The page comes without: its own stream
-/// counts, too.
+/// The number of people who have the list open. A new page begins without the number,
+/// because its own stream counts, too.
 pub(super) fn presence(count: usize) -> Markup {
     html! {
         p #presence .presence {
@@ -133,7 +133,7 @@ pub(super) fn presence(count: usize) -> Markup {
     }
 }
 
-/// The part of the page that the log decides.
+/// The part of the page that changes with the log.
 pub(super) fn section(shown: &Shown, refused: Option<&Refused>) -> Markup {
     let Shown { location: at, cut } = shown;
     let page = &cut.page;
@@ -153,7 +153,7 @@ pub(super) fn section(shown: &Shown, refused: Option<&Refused>) -> Markup {
     }
 }
 
-/// The ways to the rest of a list that is not shown as a whole.
+/// The links to the other pages of a list that is too long for one page.
 fn more(at: Location, next: Option<Position>) -> Markup {
     html! {
         nav #more .more aria-label="Pages" hidden[at.after.is_none() && next.is_none()] {

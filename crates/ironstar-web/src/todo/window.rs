@@ -1,11 +1,11 @@
-//! Which todos of a list a page shows.
+//! The todos of a list that one page shows.
 //!
-//! A page begins after a position, or with the list, and ends at one, or with
-//! the list. Todos are in the order in which they were created, so a todo is on
-//! the page if it was created in between. That does not change when others come
-//! and go: a page gets shorter or longer, but no todo moves from page to page
-//! under the eyes of its reader. Only when it has become much too short or too
-//! long is it cut anew, and then drawn anew for everyone who looks at it.
+//! A page begins after a position, or at the start of the list. It ends at a position, or at
+//! the end of the list. Todos are in the order of their creation, so a todo is on the page if
+//! it was created between the two. Other todos come and go without any effect on that: a page
+//! gets shorter or longer, but no todo moves to another page while a visitor reads. Only a
+//! page that is much too short or too long is cut again. It is then drawn as a whole for all
+//! of its subscribers.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -18,37 +18,37 @@ use ironstar_ports::Position;
 use super::location::Location;
 use crate::stream::sse::EventId;
 
-/// How many todos a page has when it is cut; few where histories are played
-/// through that need many pages.
+/// The number of todos on a page when it is cut. It is small in tests, whose histories need
+/// many pages.
 pub(super) const PAGE: usize = if cfg!(test) { 4 } else { 50 };
 
-/// One that has fewer although there are more in the list, or more than this, is
-/// cut anew.
+/// A page with fewer todos than `SHORT` is cut again, unless it ends with the list. So is a
+/// page with more than `LONG`.
 const SHORT: usize = PAGE / 2;
 const LONG: usize = PAGE * 3 / 2;
 
-/// How many are read to draw a page that is not cut anew: more than it can have,
-/// but for a burst that has just been stored.
+/// The number of todos that are read to draw a page without a new cut. A page has fewer,
+/// except after a burst that has just been stored.
 const MOST: usize = PAGE * 10;
 
-/// What a view knows of the page that its browsers show.
+/// The page that the subscribers of a view show, as far as the view knows.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// As of when this is known.
+    /// The position as of which this is known.
     at: Position,
-    /// Up to where changes have been drawn.
+    /// The position up to which changes have been drawn.
     drawn: Position,
-    /// The last position at which a todo may have been created to be on the page;
-    /// `None`: the page ends with the list.
+    /// The page has the todos that were created up to this position; `None`: the page ends
+    /// with the list.
     pub(super) until: Option<Position>,
     todos: BTreeMap<Position, TodoId>,
-    /// What browsers show was cut elsewhere, so they have to be drawn anew.
+    /// Subscribers show a page with another end, so they need the whole page.
     is_recut: bool,
-    /// It has to be cut anew.
+    /// The page must be cut again.
     is_stale: bool,
 }
 
-/// What is on a page, and where it ends.
+/// The todos on a page, and its end.
 #[derive(Debug)]
 pub(super) struct Cut {
     pub(super) page: TodoPage,
@@ -56,7 +56,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// What a browser has seen that shows it.
+    /// The event id of a browser that shows this page.
     pub(super) fn id(&self) -> EventId {
         EventId {
             place: self.page.place,
@@ -64,15 +64,14 @@ impl Cut {
         }
     }
 
-    /// Cuts a page off a list.
+    /// Reads a page, and cuts it at its usual length.
     pub(super) async fn new(lists: &TodoLists, at: Location) -> Result<Self, ReadError> {
         let page = lists.page(at.list, at.show, at.after, PAGE).await?;
         let until = page.next;
         Ok(Self { page, until })
     }
 
-    /// Reads a page that ends where it was cut; nothing, if it is far too long by
-    /// now.
+    /// Reads a page that keeps its end. Returns `None` if it is far too long by now.
     pub(super) async fn again(
         lists: &TodoLists,
         at: Location,
@@ -109,7 +108,7 @@ impl Window {
         }
     }
 
-    /// The same, of a page that others show as it was cut before.
+    /// The window of a page that was just cut again, while subscribers show the old cut.
     pub(super) fn recut(cut: &Cut) -> Self {
         Self {
             is_recut: true,
@@ -117,23 +116,23 @@ impl Window {
         }
     }
 
-    /// Whether it has to be cut anew before it is drawn again.
+    /// Returns true if the page must be cut again before it is drawn.
     pub(super) fn is_stale(&self) -> bool {
         self.is_stale
     }
 
-    /// Whether a todo would be on the page.
+    /// Returns true if a todo that was created at this position is on the page.
     pub(super) fn has(&self, at: Location, created: Position) -> bool {
         at.after.is_none_or(|after| created > after)
             && self.until.is_none_or(|until| created <= until)
     }
 
-    /// Whether changes up to here can be shown by patches; if not, everything has
-    /// to be drawn anew.
+    /// Returns true if patches can show the changes up to `to`. If not, the whole page must
+    /// be drawn.
     pub(super) fn can_be_patched(&mut self, to: Position) -> bool {
-        // What is known is ahead of what is to be shown only for a moment.
+        // The window is ahead of the changes only for a moment.
         let can_be = !(self.is_recut || self.is_stale || to < self.at);
-        // Changes are drawn for everyone first, and then for who is behind.
+        // Changes are drawn for all subscribers first, and then for those that are behind.
         if to > self.drawn {
             self.drawn = to;
             self.is_recut = false;
@@ -141,7 +140,7 @@ impl Window {
         can_be
     }
 
-    /// Takes note of what is on the page, and what is not any more.
+    /// Records the todos that are on the page now, and those that have left it.
     pub(super) fn take<'a>(
         &mut self,
         from: Position,
@@ -152,8 +151,8 @@ impl Window {
         if to < self.at {
             return;
         }
-        // What was read lies within the changes: what has changed up to there, and back
-        // since, is not among them.
+        // The page was read in the middle of these changes. They do not include a todo that
+        // changed before that read, and back again after it.
         self.is_stale |= from < self.at && self.at < to;
         self.at = to;
         for todo in shown {
@@ -209,11 +208,11 @@ mod tests {
             (None, None, Some((6, None))),
             (None, Some(4), Some((4, Some(4)))),
             (Some(6), Some(4), Some((4, Some(4)))),
-            // What came behind it is gone.
+            // The todos behind the end are gone.
             (None, Some(6), Some((6, None))),
             (None, Some(9), Some((6, None))),
             (Some(6), Some(6), Some((6, Some(6)))),
-            // It has become far too long.
+            // The page has become far too long.
             (Some(6), None, None),
             (Some(6), Some(9), None),
         ] {
@@ -240,10 +239,10 @@ mod tests {
         }
     }
 
-    /// What is read may be ahead of what is told: then it is not what browsers
-    /// show who have only been told.
+    /// A read may be ahead of the changes that were sent. Browsers then show an older page,
+    /// which these patches do not fit.
     #[test]
-    fn what_is_known_ahead_of_its_time_is_not_patched() {
+    fn window_that_is_ahead_of_the_changes_is_not_patched() {
         let cut = Cut {
             page: page(0, None),
             until: None,
@@ -254,7 +253,7 @@ mod tests {
         let mut window = Window::recut(&cut);
         assert!(
             !window.can_be_patched(Position::new(11)),
-            "others are told first"
+            "the first drawing after a new cut is whole"
         );
         assert!(!window.is_stale());
         assert!(window.can_be_patched(Position::new(12)));

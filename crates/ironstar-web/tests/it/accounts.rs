@@ -1,4 +1,4 @@
-//! Signing in and out, by a GitHub that keeps to the protocol, or does not.
+//! Sign-in and sign-out, with a GitHub that follows the protocol, or does not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,9 @@ impl World {
             client_secret: "secret".to_owned(),
             redirect_url: redirect_url.clone(),
         };
-        let github = StandIn::start(registration).await.expect("it starts");
+        let github = StandIn::start(registration)
+            .await
+            .expect("the stand-in starts");
         let provider = GitHub::new(GitHubConfig {
             client_id: "ironstar".to_owned(),
             client_secret: "secret".to_owned(),
@@ -72,19 +74,21 @@ impl World {
         }
     }
 
-    /// Begins to sign in; where the browser is sent.
+    /// Begins a sign-in, and returns the address that the browser is sent to.
     pub(crate) async fn begin(&self, app: &TestApp) -> String {
         let response = app.form(Request::post("/sign-in"), "then=/lists").await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         location(&response)
     }
 
-    /// Where GitHub sends a browser back to whose owner agrees.
+    /// The address that GitHub sends the browser back to after the visitor has agreed.
     pub(crate) async fn callback(&self, app: &TestApp, login: &str) -> String {
         let address = self.begin(app).await;
         let back = self.github.authorize(&address, login);
-        let back = back.expect("the request is as it should be");
-        back.strip_prefix(SITE).expect("it leads back").to_owned()
+        let back = back.expect("the request is valid");
+        back.strip_prefix(SITE)
+            .expect("the address is of this site")
+            .to_owned()
     }
 
     pub(crate) async fn sign_in(&self, app: &TestApp, login: &str) {
@@ -113,7 +117,7 @@ pub(crate) async fn create_list(app: &TestApp, name: &str) -> String {
     location(&response)
 }
 
-/// What a page says that is shown to a person.
+/// The status and the text of a page, as a browser asks for it.
 pub(crate) async fn page(app: &TestApp, path: &str) -> (StatusCode, String) {
     let request = Request::get(path).header(header::ACCEPT, "text/html");
     let response = app.send(request.body("".into()).expect("a request")).await;
@@ -121,7 +125,7 @@ pub(crate) async fn page(app: &TestApp, path: &str) -> (StatusCode, String) {
 }
 
 #[tokio::test]
-async fn whoever_signs_in_is_the_same_on_every_device() {
+async fn user_is_the_same_on_every_device() {
     let world = World::new().await;
     let (laptop, phone) = (&world.app, &world.app.stranger());
     let list = create_list(laptop, "Groceries").await;
@@ -129,7 +133,7 @@ async fn whoever_signs_in_is_the_same_on_every_device() {
     let user = principal(laptop).await.expect("a user");
     assert!(user.starts_with("user/"), "{user}");
     assert_eq!(name(laptop).await.as_deref(), Some("The Octocat"));
-    // What was made before is theirs, on the other device, too.
+    // A list from before the sign-in is the user's, also on the other device.
     assert_eq!(phone.get(&list).await.status(), StatusCode::NOT_FOUND);
     world.sign_in(phone, "octocat").await;
     assert_eq!(principal(phone).await, Some(user));
@@ -142,7 +146,7 @@ async fn whoever_signs_in_is_the_same_on_every_device() {
 }
 
 #[tokio::test]
-async fn many_who_sign_in_at_once_for_the_first_time_are_one_user() {
+async fn concurrent_first_sign_ins_make_one_user() {
     let world = World::new().await;
     let devices: Vec<TestApp> = (0..8).map(|_| world.app.stranger()).collect();
     join_all(
@@ -164,7 +168,7 @@ async fn a_session_has_new_bits_after_signing_in_and_out() {
     let world = World::new().await;
     let app = &world.app;
     let callback = world.callback(app, "octocat").await;
-    // An attacker who knows the cookie from before knows nothing of the one after.
+    // An attacker who knows the old cookie does not know the new one.
     let fixed = app.with_cookie(app.cookie());
     let guest = principal(&fixed).await;
     assert!(guest.is_some());
@@ -184,7 +188,7 @@ async fn a_session_has_new_bits_after_signing_in_and_out() {
     assert_eq!(principal(&signed_in).await, None);
     let after = principal(app).await;
     assert!(after.as_ref().is_some_and(|who| who.starts_with("guest/")));
-    // Whoever uses the browser next is somebody else.
+    // The next visitor in this browser is another guest.
     assert_ne!(after, guest);
     assert_eq!(app.get(&list).await.status(), StatusCode::NOT_FOUND);
     let log = app.store_log().await;
@@ -193,11 +197,11 @@ async fn a_session_has_new_bits_after_signing_in_and_out() {
 }
 
 #[tokio::test]
-async fn a_stream_of_events_ends_when_who_somebody_is_changes() {
+async fn stream_of_events_ends_when_its_visitors_identity_changes() {
     let world = World::new().await;
     let app = &world.app;
     let callback = world.callback(app, "octocat").await;
-    // Nothing else of the visitor is open.
+    // The visitor has no other stream open.
     let mut before = app.stream("/api/events", None).await;
     app.create("Milk").await;
     before.next_with("Milk").await;
@@ -211,7 +215,7 @@ async fn a_stream_of_events_ends_when_who_somebody_is_changes() {
 }
 
 #[tokio::test]
-async fn streams_end_when_who_somebody_is_changes() {
+async fn streams_of_pages_end_when_their_visitors_identity_changes() {
     let world = World::new().await;
     let app = &world.app;
     let callback = world.callback(app, "octocat").await;
@@ -232,7 +236,7 @@ async fn streams_end_when_who_somebody_is_changes() {
 }
 
 #[tokio::test]
-async fn who_signs_out_while_they_still_send_something_sends_it_as_nobody() {
+async fn request_that_arrives_completely_after_a_sign_out_has_no_identity() {
     let world = World::new().await;
     let app = &world.app;
     world.sign_in(app, "octocat").await;
@@ -255,10 +259,11 @@ async fn who_signs_out_while_they_still_send_something_sends_it_as_nobody() {
         let sending = app.stranger();
         let sending = sending.send(request.body(body).expect("a request"));
         let signing_out = async {
-            // The head is there by now.
+            // The server has the head of the request by now.
             tokio::time::sleep(Duration::from_millis(50)).await;
             app.form(Request::post("/sign-out"), "").await;
-            rest.send(all.into()).expect("it is waited for");
+            rest.send(all.into())
+                .expect("the server waits for the body");
         };
         let (answer, ()) = futures::join!(sending, signing_out);
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
@@ -268,7 +273,7 @@ async fn who_signs_out_while_they_still_send_something_sends_it_as_nobody() {
 }
 
 #[tokio::test]
-async fn nothing_that_happens_after_a_sign_out_is_shown_where_they_had_signed_in() {
+async fn stream_from_before_a_sign_out_shows_nothing_that_happens_after_it() {
     let world = World::new().await;
     let (thief, owner) = (&world.app, world.app.stranger());
     world.sign_in(thief, "octocat").await;
@@ -277,7 +282,7 @@ async fn nothing_that_happens_after_a_sign_out_is_shown_where_they_had_signed_in
     let path = format!("/api/sse/todos?list={id}");
     let mut stream = thief.stream(&path, None).await;
     stream.next_with("id=\"panel\"").await;
-    // The stream is open, and nobody reads it. Its list stays who signs out's.
+    // The stream is open, and the test does not read it. The list stays the user's.
     let kept = thief.with_cookie(thief.cookie());
     kept.form(Request::post("/sign-out"), "").await;
     world.sign_in(&owner, "octocat").await;
@@ -285,10 +290,10 @@ async fn nothing_that_happens_after_a_sign_out_is_shown_where_they_had_signed_in
     assert_eq!(post(&owner, "list", rename).await.0, StatusCode::OK);
     let link = json!({"type": "create_link", "id": id, "access": "edit"});
     assert_eq!(post(&owner, "list", link).await.0, StatusCode::OK);
-    // What stands beside the list has been drawn by then.
+    // The heading and the panel have been drawn by then.
     let mut own = owner.stream(&path, None).await;
     own.next_with("link=").await;
-    let rest = stream.rest().await.expect("it ends");
+    let rest = stream.rest().await.expect("the stream ends");
     for event in &rest {
         let is_told = event.data.contains("Secret") || event.data.contains("link=");
         assert!(!is_told, "{}", event.data);
@@ -297,7 +302,7 @@ async fn nothing_that_happens_after_a_sign_out_is_shown_where_they_had_signed_in
 }
 
 #[tokio::test]
-async fn the_ids_of_a_command_are_its_senders_alone() {
+async fn ids_of_a_command_are_sent_to_its_sender_only() {
     let world = World::new().await;
     let (app, stranger) = (&world.app, world.app.stranger());
     app.form(Request::post("/theme"), "theme=dark").await;
@@ -323,7 +328,7 @@ async fn the_ids_of_a_command_are_its_senders_alone() {
     }
 }
 
-/// The events that a stream of the whole log tells, up to a todo of this text.
+/// The events that a stream of the whole log sends, up to a todo of this text.
 async fn told(app: &TestApp, until: &str) -> Vec<Value> {
     let mut events = app.stream("/api/events?after=0", None).await;
     let mut told = Vec::new();
@@ -339,7 +344,7 @@ async fn told(app: &TestApp, until: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_users_do_is_told_to_themselves_and_how_they_are_known_to_nobody() {
+async fn events_of_a_user_are_sent_to_that_user_only_and_identities_to_no_caller() {
     let world = World::new().await;
     let other = world.app.stranger();
     world.sign_in(&world.app, "octocat").await;
@@ -363,14 +368,14 @@ async fn what_users_do_is_told_to_themselves_and_how_they_are_known_to_nobody() 
 }
 
 #[tokio::test]
-async fn a_list_that_becomes_somebodys_is_told_of_from_then_on() {
+async fn user_gets_the_events_of_a_list_from_its_hand_over_on() {
     let world = World::new().await;
     let (laptop, phone) = (&world.app, world.app.stranger());
     world.sign_in(laptop, "octocat").await;
     let mut events = laptop.stream("/api/events", None).await;
     let list = create_list(&phone, "Groceries").await;
     let list = &list["/lists/".len()..];
-    // The laptop has not heard of it, and knows so by now.
+    // The laptop's first event is a later one, so it has got no event of this list.
     phone.create("Milk").await;
     assert!(events.next().await.data.contains("Milk"));
     world.sign_in(&phone, "octocat").await;
@@ -391,7 +396,7 @@ async fn a_list_that_becomes_somebodys_is_told_of_from_then_on() {
 }
 
 #[tokio::test]
-async fn theme_stays_as_it_is_when_a_visitor_signs_in_and_out() {
+async fn theme_stays_the_same_when_a_visitor_signs_in_and_out() {
     let world = World::new().await;
     let app = &world.app;
     app.form(Request::post("/theme"), "theme=dark").await;
@@ -404,7 +409,7 @@ async fn theme_stays_as_it_is_when_a_visitor_signs_in_and_out() {
 }
 
 #[tokio::test]
-async fn who_signs_out_meanwhile_stays_so() {
+async fn visitor_who_signs_out_during_a_sign_in_stays_signed_out() {
     let world = World::new().await;
     let app = &world.app;
     world.sign_in(app, "octocat").await;
@@ -420,7 +425,7 @@ async fn who_signs_out_meanwhile_stays_so() {
     assert_eq!(late.status(), StatusCode::BAD_REQUEST);
     assert!(!late.headers().contains_key(header::SET_COOKIE));
     assert_eq!(name(app).await, None);
-    // And of many who sign out at once, one gets a new session.
+    // Of many concurrent sign-outs, one gets a new session.
     world.github.behave(Behaviour::Normal);
     world.sign_in(app, "octocat").await;
     let count = app.sessions.count();

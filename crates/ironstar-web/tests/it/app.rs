@@ -32,11 +32,11 @@ pub(crate) struct TestApp {
     pub(crate) sessions: Arc<MemorySessionStore>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) router: Router,
-    /// The cookie that its visitor holds.
+    /// The cookie that the visitor of this application holds.
     cookie: Mutex<Option<HeaderValue>>,
 }
 
-/// How an application is made that is not as most are.
+/// The settings of an application that differ from the default.
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) site: Site,
@@ -44,7 +44,7 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) projections: Arc<dyn ProjectionStore>,
     pub(crate) feed: FeedOptions,
-    /// What the log is read through, except by commands.
+    /// A wrapper around the log, for all readers except commands.
     pub(crate) log: Spoil,
 }
 
@@ -81,7 +81,7 @@ impl TestApp {
         Self::build(|store| store, setup).await
     }
 
-    /// The application, with its commands on a store that misbehaves.
+    /// An application whose commands use a store that misbehaves.
     pub(crate) async fn with_commands_on(
         spoil: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
@@ -141,7 +141,7 @@ impl TestApp {
         self.with_cookie(None)
     }
 
-    /// The same application, for whoever holds this cookie.
+    /// The same application, for the visitor who holds this cookie.
     pub(crate) fn with_cookie(&self, cookie: Option<HeaderValue>) -> Self {
         Self {
             store: self.store.clone(),
@@ -154,11 +154,14 @@ impl TestApp {
 
     /// The cookie that the visitor holds.
     pub(crate) fn cookie(&self) -> Option<HeaderValue> {
-        self.cookie.lock().expect("nobody panics").clone()
+        self.cookie
+            .lock()
+            .expect("the lock is not poisoned")
+            .clone()
     }
 
-    /// Sends a request, as a browser does: with the cookie that it holds, if the
-    /// request has none of its own.
+    /// Sends a request as a browser does: with the visitor's cookie, unless the request has
+    /// its own.
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Response {
         if let Some(cookie) = self.cookie() {
             request
@@ -171,7 +174,7 @@ impl TestApp {
         if let Some(cookie) = response.headers().get(header::SET_COOKIE) {
             let pair = cookie.to_str().expect("text").split(';').next();
             let pair = HeaderValue::from_str(pair.expect("a pair")).expect("a header");
-            *self.cookie.lock().expect("nobody panics") = Some(pair);
+            *self.cookie.lock().expect("the lock is not poisoned") = Some(pair);
         }
         response
     }
@@ -190,7 +193,7 @@ impl TestApp {
         let response = self.send(request).await;
         let (status, answer) = (response.status(), json(response).await);
         if let Some(position) = answer["position"].as_u64() {
-            // Changes that come close together may be shown as one.
+            // A view draws changes that come close together as one, so wait for this one.
             let seen = self.get(&format!("/api/todos?at_least={position}")).await;
             assert_eq!(seen.status(), StatusCode::OK);
         }
@@ -223,7 +226,7 @@ impl TestApp {
         self.open(request).await
     }
 
-    /// Opens the stream of a page that says whom it was drawn for.
+    /// Opens the stream of a page that names the visitor it was drawn for.
     pub(crate) async fn stream_of_page(&self, path: &str, drawn_for: &str) -> Events {
         let request = Request::get(path).header("ironstar-drawn-for", drawn_for);
         self.open(request).await
@@ -263,7 +266,7 @@ impl TestApp {
 pub(crate) struct Events(EventStream<BoxStream<'static, Result<Bytes, axum::Error>>>);
 
 impl Events {
-    /// The next event of the view, which must come soon; of its id, what is no mark.
+    /// The next event of the view, which must come soon. Its id is without the history's mark.
     pub(crate) async fn next(&mut self) -> Event {
         let mut event = self.next_marked().await;
         if let Some((position, rest)) = event.id.split_once('.') {
@@ -273,7 +276,7 @@ impl Events {
         event
     }
 
-    /// The next event of the view, which must come soon, with its id as it is sent.
+    /// The next event of the view, which must come soon. Its id is as the server sent it.
     pub(crate) async fn next_marked(&mut self) -> Event {
         loop {
             let event = self.next_of_all().await;
@@ -289,12 +292,12 @@ impl Events {
         }
     }
 
-    /// The next time that the stream tells who is there, which must be soon.
+    /// The next event with the number of people, which must come soon.
     pub(crate) async fn next_presence(&mut self) -> Event {
         self.next_with("id=\"presence\"").await
     }
 
-    /// The next event that says something, which must come soon.
+    /// The next event whose data contains a text, which must come soon.
     pub(crate) async fn next_with(&mut self, what: &str) -> Event {
         loop {
             let event = self.next_of_all().await;
@@ -312,12 +315,12 @@ impl Events {
             .expect("an event")
     }
 
-    /// Whether the stream ends soon.
+    /// Returns true if the stream ends soon.
     pub(crate) async fn ends(&mut self) -> bool {
         self.rest().await.is_some()
     }
 
-    /// What comes until the stream ends, if that is soon.
+    /// The events up to the end of the stream; `None` if it does not end soon.
     pub(crate) async fn rest(&mut self) -> Option<Vec<Event>> {
         let rest = self.0.by_ref().map(|event| event.expect("an event"));
         let rest = tokio::time::timeout(Duration::from_secs(30), rest.collect());

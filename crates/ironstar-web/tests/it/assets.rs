@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 
 use crate::app::{TestApp, text};
 
-/// The addresses of all files that the page names.
+/// The addresses of all files that the page refers to.
 fn assets(page: &str) -> Vec<&str> {
     page.split('"')
         .filter(|value| value.starts_with("/static/"))
@@ -14,7 +14,7 @@ fn assets(page: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_files_that_the_page_names_are_served_for_good() {
+async fn files_of_the_page_are_cached_for_ever() {
     let app = TestApp::init().await;
     let page = text(app.get("/").await).await;
     let assets = assets(&page);
@@ -40,11 +40,11 @@ async fn the_files_that_the_page_names_are_served_for_good() {
         let response = app.send(request.body("".into()).expect("a request")).await;
         assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
         let packed = to_bytes(response.into_body(), usize::MAX).await;
-        let packed = packed.expect("whole");
+        let packed = packed.expect("the whole body");
         let mut unpacked = String::new();
         GzDecoder::new(&*packed)
             .read_to_string(&mut unpacked)
-            .expect("it is gzip");
+            .expect("the body is gzip");
         assert_eq!(unpacked, plain);
         let ratio = if path.ends_with(".svg") { 1 } else { 2 };
         assert!(packed.len() * ratio < plain.len() + 100, "{path}");
@@ -52,7 +52,7 @@ async fn the_files_that_the_page_names_are_served_for_good() {
 }
 
 #[tokio::test]
-async fn the_page_names_nothing_elsewhere() {
+async fn page_refers_to_no_other_site() {
     let app = TestApp::init().await;
     let page = text(app.get("/").await).await;
     assert!(
@@ -64,7 +64,7 @@ async fn the_page_names_nothing_elsewhere() {
 }
 
 #[tokio::test]
-async fn datastar_is_the_version_that_we_test_with() {
+async fn datastar_has_the_version_of_the_tests() {
     let app = TestApp::init().await;
     let page = text(app.get("/").await).await;
     let path = assets(&page)[2];

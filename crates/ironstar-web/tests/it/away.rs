@@ -1,5 +1,5 @@
-//! Pages that were away, out of sight or without a network, while something about
-//! their visitor changed.
+//! Pages that were in the background, or without a network, while something about their
+//! visitor changed.
 
 use axum::http::{Request, StatusCode};
 
@@ -7,15 +7,17 @@ use crate::accounts::{World, page};
 use crate::app::TestApp;
 use crate::revoked;
 
-/// Loads a page; whom it says that it was drawn for.
+/// Loads a page, and returns the visitor that it says it was drawn for.
 async fn drawn_for(app: &TestApp, path: &str) -> String {
     let (status, page) = page(app, path).await;
     assert_eq!(status, StatusCode::OK);
-    let (_, rest) = page.split_once("data-drawn-for=\"").expect("it says so");
+    let (_, rest) = page
+        .split_once("data-drawn-for=\"")
+        .expect("the page names its visitor");
     rest.split_once('"').expect("an end").0.to_owned()
 }
 
-/// Whether a page that was drawn for somebody has to load itself anew, and when.
+/// Tells when a page that was drawn for a visitor must reload; `None` if it need not.
 async fn reload(app: &TestApp, path: &str, drawn_for: &str) -> Option<String> {
     let mut stream = app.stream_of_page(path, drawn_for).await;
     let first = stream.next().await;
@@ -27,13 +29,13 @@ async fn reload(app: &TestApp, path: &str, drawn_for: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_page_is_loaded_anew_if_its_visitor_is_somebody_else_by_now() {
+async fn page_reloads_if_its_visitor_has_another_identity_by_now() {
     let world = World::new().await;
     let app = &world.app;
     for stream in ["/api/sse/todos", "/api/sse/lists"] {
         let at_first = drawn_for(app, "/lists").await;
         assert_eq!(reload(app, stream, &at_first).await, None);
-        // Whoever does something for the first time stays where they are.
+        // The page of a visitor whose session has just begun does not reload.
         app.form(Request::post("/theme"), "theme=dark").await;
         assert_eq!(reload(app, stream, &at_first).await, None);
 
@@ -50,28 +52,28 @@ async fn a_page_is_loaded_anew_if_its_visitor_is_somebody_else_by_now() {
         app.form(Request::post("/sign-out"), "").await;
         let told = reload(app, stream, &as_user).await;
         assert_eq!(told.as_deref(), Some("when now"));
-        // The cookie of who they are now may be on its way.
-        let nobody = app.stranger();
-        let told = reload(&nobody, stream, &as_user).await;
+        // The visitor's new cookie may still be on its way.
+        let without_cookie = app.stranger();
+        let told = reload(&without_cookie, stream, &as_user).await;
         assert_eq!(told.as_deref(), Some("when soon"));
     }
 }
 
 #[tokio::test]
-async fn a_page_of_what_is_there_no_more_is_loaded_anew() {
+async fn page_of_a_list_that_is_gone_reloads() {
     let world = revoked::World::new("read").await;
     let path = format!("/api/sse/todos?list={}&link={}", world.list, world.token);
     assert_eq!(reload(&world.reader, &path, "nobody").await, None);
     world.revoke().await;
     let told = reload(&world.reader, &path, "nobody").await;
     assert_eq!(told.as_deref(), Some("when now"));
-    // A program hears what is wrong.
+    // A program gets the error.
     let answer = world.reader.get(&path).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
-async fn a_page_that_comes_back_looks_as_it_should_by_now() {
+async fn page_that_comes_back_gets_the_visitors_theme() {
     let world = World::new().await;
     let app = &world.app;
     for theme in ["dark", "light", "auto"] {

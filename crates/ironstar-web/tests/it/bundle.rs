@@ -21,7 +21,7 @@ use crate::sessions::{SetClock, principal};
 const TODOS: &str = "/api/sse/todos";
 const LISTS: &str = "/api/sse/lists";
 
-/// An open bundle, and what each of its streams has said.
+/// An open bundle, and the frames of each of its streams so far.
 struct Bundle {
     body: BodyDataStream,
     heard: Heard,
@@ -81,10 +81,10 @@ impl Bundle {
         }
     }
 
-    /// Reads on; tells whether the bundle goes on.
+    /// Reads the next chunk. Returns false at the end of the bundle.
     async fn read(&mut self) -> bool {
         let chunk = timeout(Duration::from_secs(30), self.body.next()).await;
-        let chunk = chunk.expect("something comes");
+        let chunk = chunk.expect("a chunk comes");
         if let Some(chunk) = &chunk {
             self.heard.read(chunk.as_ref().expect("the body works"));
         }
@@ -95,19 +95,19 @@ impl Bundle {
         self.heard.streams.get(number).map_or("", String::as_str)
     }
 
-    /// Waits until a stream has said something.
+    /// Waits until a stream has sent a text.
     async fn hears(&mut self, number: usize, what: &str) {
         while !self.said(number).contains(what) {
             assert!(self.read().await, "{what}: {}", self.said(number));
         }
     }
 
-    /// Waits for the end of the bundle.
+    /// Reads up to the end of the bundle.
     async fn ends(&mut self) {
         while self.read().await {}
     }
 
-    /// The last id that a stream has said.
+    /// The last id that a stream has sent.
     fn id(&self, number: usize) -> String {
         let ids = self.said(number).lines();
         let mut ids = ids.filter_map(|line| line.strip_prefix("id: "));
@@ -148,7 +148,7 @@ async fn list(app: &TestApp, name: &str, todo: &str) -> String {
 }
 
 #[tokio::test]
-async fn streams_of_a_bundle_keep_apart() {
+async fn streams_of_a_bundle_do_not_mix() {
     let app = TestApp::init().await;
     let list = list(&app, "Plans", "Secret").await;
     app.create("Milk").await;
@@ -188,7 +188,7 @@ async fn stream_of_a_bundle_resumes_from_its_own_id() {
     bundle.hears(0, ">Milk<").await;
     bundle.hears(1, ">Secret<").await;
     let (first, second) = (bundle.id(0), bundle.id(1));
-    // A stream that stays, since the changes of a view that nobody watches are not kept.
+    // A stream that stays, because a view without subscribers keeps no changes.
     let mut stays = app.stream(TODOS, None).await;
     stays.next().await;
     drop(bundle);
@@ -218,7 +218,7 @@ async fn bundle_renews_the_session_of_its_visitor() {
         clock.advance(time::Duration::days(29));
         let response = app.get(&streams).await;
         let is_renewed = response.headers().contains_key(header::SET_COOKIE);
-        assert!(is_renewed, "the browser is told, too");
+        assert!(is_renewed, "the browser gets the renewed cookie");
         Bundle::of(response).hears(1, "200\n").await;
     }
     assert_eq!(principal(&app).await, visitor);
@@ -331,7 +331,7 @@ async fn bundle_of_anything_but_streams_is_refused() {
     for path in ["/api/sse/bundle", "/api/sse/bundle?streams=x"] {
         assert_eq!(app.get(path).await.status(), StatusCode::BAD_REQUEST);
     }
-    // Its path is a path of no route: an address is not resolved here.
+    // No route has this path, because the server does not resolve `..`.
     let mut bundle = Bundle::open(&app, json!([wanted("/api/sse/../lists")])).await;
     bundle.hears(0, "404\n").await;
     Bundle::open(&app, many(24)).await.hears(23, "200\n").await;
@@ -351,7 +351,7 @@ async fn bundle_ends_with_its_last_stream() {
 }
 
 #[tokio::test]
-async fn bundle_is_packed_as_a_whole() {
+async fn bundle_is_compressed_as_a_whole() {
     let app = TestApp::with_limits(Limits {
         compress_streams: true,
         ..Limits::default()
@@ -367,10 +367,10 @@ async fn bundle_is_packed_as_a_whole() {
     app.shutdown.cancel();
     let packed = to_bytes(response.into_body(), usize::MAX)
         .await
-        .expect("whole");
+        .expect("the whole body");
     let mut unpacked = Vec::new();
     let read = GzDecoder::new(&*packed).read_to_end(&mut unpacked);
-    read.expect("it is gzip");
+    read.expect("the body is gzip");
     let mut heard = Heard::default();
     heard.read(&unpacked);
     assert_eq!(heard.streams.len(), 2);

@@ -1,4 +1,4 @@
-//! The way to a provider and back, for those who go it as they should, and for others.
+//! The way to a provider and back, by visitors who follow the protocol and by attackers.
 
 use axum::http::{Request, StatusCode, header};
 use futures::future::join_all;
@@ -9,7 +9,7 @@ use crate::app::{TestApp, json as body, text};
 use crate::sessions::principal;
 
 #[tokio::test]
-async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
+async fn callback_is_valid_once_soon_and_in_the_browser_that_began() {
     let world = World::new().await;
     let app = &world.app;
     let refused = async |app: &TestApp, callback: &str| {
@@ -20,13 +20,13 @@ async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
         assert_eq!(app.cookie(), before);
         assert_eq!(name(app).await, None);
     };
-    // Another browser, with a session of its own and without one.
+    // Two other browsers, one with a session of its own and one without.
     let (known, unknown) = (app.stranger(), app.stranger());
     known.form(Request::post("/theme"), "theme=dark").await;
     let callback = world.callback(app, "octocat").await;
     refused(&unknown, &callback).await;
     refused(&known, &callback).await;
-    // And whoever it was stolen from begins anew.
+    // The visitor that it was stolen from must begin again.
     refused(app, &callback).await;
     let callback = world.callback(app, "octocat").await;
     world.clock.advance(time::Duration::minutes(11));
@@ -43,12 +43,16 @@ async fn a_callback_is_good_once_soon_and_in_the_browser_that_began() {
     let callback = world.callback(app, "octocat").await;
     assert_eq!(app.get(&callback).await.status(), StatusCode::SEE_OTHER);
     let (status, _) = page(app, &callback).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST, "it is good once");
-    assert!(name(app).await.is_some(), "and stays what it was");
+    assert_eq!(
+        status,
+        StatusCode::BAD_REQUEST,
+        "the callback is valid once"
+    );
+    assert!(name(app).await.is_some(), "the visitor stays signed in");
 }
 
 #[tokio::test]
-async fn whoever_tries_again_gets_where_they_wanted_to() {
+async fn second_try_leads_to_the_page_of_the_first() {
     let world = World::new().await;
     let app = &world.app;
     let then = |shown: &str| {
@@ -59,13 +63,13 @@ async fn whoever_tries_again_gets_where_they_wanted_to() {
     let callback = world.callback(app, "octocat").await;
     let (_, shown) = page(app, &callback).await;
     assert_eq!(then(&shown), "/lists");
-    // What has been good once is no place to come back to.
+    // A callback that was used once names no page to return to.
     let (_, shown) = page(app, &callback).await;
     assert_eq!(then(&shown), "/");
 }
 
 #[tokio::test]
-async fn people_sign_in_where_they_come_back_to() {
+async fn visitors_sign_in_at_the_public_address_only() {
     let world = World::new().await;
     let begin = async |origin: &str| {
         let host = origin.strip_prefix("http://").expect("a host");
@@ -90,7 +94,7 @@ async fn people_sign_in_where_they_come_back_to() {
 }
 
 #[tokio::test]
-async fn who_sees_no_list_is_told_what_may_help() {
+async fn page_of_an_unknown_list_says_what_may_help() {
     let world = World::new().await;
     let unknown = "/lists/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
     let (_, shown) = page(&world.app, unknown).await;
@@ -101,7 +105,7 @@ async fn who_sees_no_list_is_told_what_may_help() {
 }
 
 #[tokio::test]
-async fn whoever_has_no_session_writes_nothing() {
+async fn client_without_a_session_writes_nothing() {
     let world = World::new().await;
     let callback = world.callback(&world.app, "octocat").await;
     let stranger = world.app.stranger();
@@ -110,13 +114,13 @@ async fn whoever_has_no_session_writes_nothing() {
     let head = Request::head(&callback).body("".into()).expect("a request");
     let response = world.app.send(head).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-    // It is as good as before.
+    // The callback is still valid.
     let response = world.app.get(&callback).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
-async fn a_site_that_github_does_not_know_is_the_operators_to_see_to() {
+async fn page_refers_to_the_operator_if_github_does_not_know_the_site() {
     let world = World::new().await;
     world.github.behave(Behaviour::UnknownClient);
     let callback = world.callback(&world.app, "octocat").await;
@@ -129,7 +133,7 @@ async fn a_site_that_github_does_not_know_is_the_operators_to_see_to() {
 }
 
 #[tokio::test]
-async fn of_two_who_come_back_with_the_same_at_once_one_gets_in() {
+async fn one_of_two_concurrent_uses_of_a_callback_signs_in() {
     let world = World::new().await;
     let callback = world.callback(&world.app, "octocat").await;
     let both = [1, 2].map(|_| world.app.with_cookie(world.app.cookie()));
@@ -144,7 +148,7 @@ async fn of_two_who_come_back_with_the_same_at_once_one_gets_in() {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_ends_in_a_page_and_changes_nothing() {
+async fn every_failure_of_the_provider_leads_to_a_page_and_changes_nothing() {
     let world = World::new().await;
     let app = &world.app;
     for (behaviour, status, said) in [
@@ -176,7 +180,7 @@ async fn whatever_goes_wrong_ends_in_a_page_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_agree_is_not_signed_in() {
+async fn visitor_who_declines_is_not_signed_in() {
     let world = World::new().await;
     let app = &world.app;
     let state = async || {
@@ -218,7 +222,9 @@ async fn other_sites_neither_sign_in_nor_out_nor_lead_elsewhere() {
         .form(Request::post("/sign-in"), "then=//evil.test/")
         .await;
     let back = world.github.authorize(&location(&begin), "octocat");
-    let callback = back.expect("as it should be");
-    let response = app.get(callback.strip_prefix(SITE).expect("back")).await;
+    let callback = back.expect("the request is valid");
+    let response = app
+        .get(callback.strip_prefix(SITE).expect("a path of this site"))
+        .await;
     assert_eq!(location(&response), "/");
 }

@@ -1,4 +1,4 @@
-//! What it takes to hear what has been missed.
+//! The cost of reading missed events.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,22 +23,22 @@ use uuid::Uuid;
 
 use crate::app::{Setup, TestApp};
 
-/// How many todos there are, and how many of the newest events the feed keeps.
+/// The number of todos, and of the newest events that the feed keeps.
 const TODOS: u64 = 40;
 const TAIL: usize = 4;
 
-/// What is read of a log from so far back that the feed does not keep it.
+/// The reads of events that the feed does not keep any more, and controls for them.
 #[derive(Debug)]
 struct Reads {
     log: AtomicUsize,
     streams: AtomicUsize,
-    /// How many reads of the log wait.
+    /// The number of reads of the log that wait.
     waiting: AtomicUsize,
     /// Lets reads of the log go on.
     go_on: Semaphore,
-    /// Whether a backup is restored at the next read of a stream.
+    /// True if a backup is restored at the next read of a stream.
     restores: AtomicBool,
-    /// Whether the log is of another history.
+    /// True if the log is of another history.
     is_restored: AtomicBool,
 }
 
@@ -73,11 +73,11 @@ impl EventStore for WatchedStore {
         position: Position,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        // Only subscribers read in such pages. The feed reads its last event once more.
+        // Only subscribers read pages of this size. The feed's pages include its last event.
         if limit > FeedOptions::default().page + 1 {
             self.1.log.fetch_add(1, SeqCst);
             self.1.waiting.fetch_add(1, SeqCst);
-            let permit = self.1.go_on.acquire().await.expect("never closed");
+            let permit = self.1.go_on.acquire().await.expect("it is never closed");
             permit.forget();
             self.1.waiting.fetch_sub(1, SeqCst);
         }
@@ -95,7 +95,7 @@ impl EventStore for WatchedStore {
     }
 }
 
-/// An application with a log of which the feed keeps little.
+/// An application whose feed keeps only the end of the log.
 async fn far_behind(limits: Limits) -> (TestApp, Arc<Reads>, Vec<String>) {
     let reads = Arc::new(Reads {
         log: AtomicUsize::new(0),
@@ -123,7 +123,7 @@ async fn far_behind(limits: Limits) -> (TestApp, Arc<Reads>, Vec<String>) {
     (app, reads, todos)
 }
 
-/// Appends events that are for nobody, and waits until all know of them.
+/// Appends events that no caller may see, and waits until the read models have reached them.
 async fn append(app: &TestApp, count: usize) {
     let event = NewEvent {
         event_type: "happened".to_owned(),
@@ -176,7 +176,7 @@ async fn events_of_one_aggregate_are_read_from_its_stream() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_stream_is_told_once_a_backup_was_restored() {
+async fn stream_sends_no_event_after_a_backup_was_restored() {
     for after in [0, 1] {
         let (app, reads, todos) = far_behind(Limits::default()).await;
         complete(&app, &todos[0]).await;
@@ -193,7 +193,7 @@ async fn nothing_of_a_stream_is_told_once_a_backup_was_restored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_read_where_nothing_can_match() {
+async fn key_that_cannot_match_causes_no_reads() {
     let (app, reads, _) = far_behind(Limits::default()).await;
     for key in ["events/X", "events/X/**", "events/Step/**", "events/Todo"] {
         let mut frames = open(&app, &format!("after=0&key={key}"))
@@ -202,16 +202,16 @@ async fn nothing_is_read_where_nothing_can_match() {
             .into_data_stream();
         let first = frames.next().await.expect("a frame").expect("bytes");
         assert_eq!(&first[..], b"id: 0\n\n", "{key}");
-        // Whatever else would be read is read when it is asked for.
+        // Any other read would happen when the next frame is polled.
         let asked = tokio::time::timeout(Duration::from_secs(10), frames.next()).await;
-        asked.expect_err("there is nothing to tell");
+        asked.expect_err("no event matches");
     }
     let read = (reads.log.load(SeqCst), reads.streams.load(SeqCst));
     assert_eq!(read, (0, 0));
 }
 
 #[tokio::test]
-async fn whoever_goes_through_the_log_hears_all_of_it_in_order() {
+async fn subscriber_that_scans_the_log_gets_all_events_in_order() {
     let (app, reads, todos) = far_behind(Limits::default()).await;
     reads.go_on.add_permits(100);
     let mut events = app.stream("/api/events?after=0", None).await;
@@ -224,7 +224,7 @@ async fn whoever_goes_through_the_log_hears_all_of_it_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn client_goes_through_the_log_once_at_a_time() {
+async fn client_reads_one_page_of_the_log_at_a_time() {
     let (app, reads, _) = far_behind(Limits::default()).await;
     let mut streams = Vec::new();
     for _ in 0..5 {
@@ -232,19 +232,19 @@ async fn client_goes_through_the_log_once_at_a_time() {
         streams.push(tokio::spawn(frames.take(2).count()));
     }
     for read in 1..=5 {
-        // This clock goes on when nothing else does.
+        // The clock of this test moves when all tasks wait.
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(reads.waiting.load(SeqCst), 1);
         assert_eq!(reads.log.load(SeqCst), read);
         reads.go_on.add_permits(1);
     }
     for stream in streams {
-        assert_eq!(stream.await.expect("it goes on"), 2);
+        assert_eq!(stream.await.expect("the task does not panic"), 2);
     }
 }
 
 #[tokio::test]
-async fn going_through_the_log_counts_for_many_commands_and_the_rest_for_one() {
+async fn scan_of_the_log_counts_as_many_commands_and_another_read_as_one() {
     let limits = Limits {
         command_rate: 20,
         ..Limits::default()
@@ -258,7 +258,7 @@ async fn going_through_the_log_counts_for_many_commands_and_the_rest_for_one() {
     assert!(one >= 100, "{one}");
 }
 
-/// How many of these requests are let through, one after the other.
+/// The number of these requests, one after the other, until one is refused.
 async fn let_through(app: &TestApp, peer: [u8; 4], query: &str) -> u32 {
     let mut count = 0;
     while open_from(app, peer, query).await.status() != StatusCode::TOO_MANY_REQUESTS {
@@ -298,7 +298,7 @@ async fn each_page_of_one_aggregate_counts_as_a_command() {
             .expect("JSON"),
         metadata: Metadata::new(Uuid::nil()),
     };
-    // Five pages, and so many commands at once a visitor may send.
+    // Five pages, as many as the commands that a client may send at once.
     let renames = vec![renamed; 4 * 512 + 100];
     let last = renames.len() + 1;
     let stream = StreamId::new("Todo", &todo);
@@ -311,7 +311,7 @@ async fn each_page_of_one_aggregate_counts_as_a_command() {
     let head = app.store.head().await.expect("a head");
     let left = let_through(&app, peer, &format!("after={head}")).await;
     assert!(left < 4, "{left} of 5 are left");
-    // With all but the last ten, what is left is one page.
+    // Only the last ten events are read, which is one page.
     let peer = [192, 0, 2, 2];
     let after = last - 10;
     read_until(

@@ -82,7 +82,7 @@ async fn text_and_name_with_nothing_to_see_are_refused() {
 }
 
 #[tokio::test]
-async fn texts_that_look_alike_are_one_text() {
+async fn texts_that_differ_in_their_unicode_form_only_are_one_text() {
     let app = TestApp::init().await;
     let id = app.create("Cafe\u{301}").await;
     let rename = json!({"type": "rename", "id": id, "text": "Café"});
@@ -198,7 +198,7 @@ async fn bad_input_is_refused_and_appends_nothing() {
 }
 
 #[tokio::test]
-async fn a_field_that_is_there_twice_is_refused() {
+async fn repeated_field_is_refused() {
     let app = TestApp::init().await;
     let twice = r#"{"type":"create","text":"One","text":"Two"}"#;
     let (status, problem) = app.command(twice).await;
@@ -224,7 +224,7 @@ async fn malformed_json_is_refused_with_the_place() {
 }
 
 #[tokio::test]
-async fn what_the_todo_refuses_has_the_status_of_its_kind() {
+async fn refusal_by_the_todo_has_the_status_of_its_kind() {
     let app = TestApp::init().await;
     let id = app.create("Buy milk").await;
     let complete = json!({"type": "complete", "id": id});
@@ -252,7 +252,7 @@ async fn what_the_todo_refuses_has_the_status_of_its_kind() {
             404,
             "todo-not-found",
         ),
-        // Whoever makes something does not learn by it what has happened to another's.
+        // The answer to a create does not tell the sequence of another visitor's todo.
         (
             json!({"type": "create", "id": ID, "text": "New", "expected_sequence": 0}),
             400,
@@ -328,7 +328,7 @@ async fn other_sites_cannot_send_commands() {
 }
 
 #[tokio::test]
-async fn addresses_and_methods_that_do_not_exist_say_so() {
+async fn unknown_addresses_and_methods_are_refused() {
     let app = TestApp::init().await;
     let response = app.get("/api/nothing").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
@@ -409,7 +409,7 @@ async fn a_key_is_for_one_command() {
 }
 
 #[tokio::test]
-async fn keys_that_make_no_sense_are_refused() {
+async fn invalid_keys_are_refused() {
     let app = TestApp::init().await;
     let create = json!({"type": "create", "text": "Milk"});
     let mut two = create.clone();
@@ -451,10 +451,10 @@ async fn events_carry_the_ids_of_their_request() {
     assert_eq!(origin.correlation_id.as_deref(), Some("request-7"));
     assert_eq!(origin.causation_id.as_deref(), Some("command-7"));
     assert_eq!(origin.traceparent.as_deref(), Some(trace));
-    // Nobody is known, and that is all that is.
-    let nobody = Origin {
+    // The sender is unknown, and the invalid ids are not stored.
+    let anonymous = Origin {
         actor: Some("anonymous".to_owned()),
         ..Origin::default()
     };
-    assert_eq!(log[1].metadata.origin, nobody);
+    assert_eq!(log[1].metadata.origin, anonymous);
 }

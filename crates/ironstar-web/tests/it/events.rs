@@ -59,7 +59,7 @@ async fn a_stream_begins_where_it_is_told_to() {
         app.create("Four").await;
         let event = events.next().await;
         assert_eq!(event.id, first, "{query} {last_event_id:?}");
-        // What the log does not have, a program cannot go on from.
+        // A program cannot continue from a place that the log does not have.
         let is_reset = first == "0";
         assert_eq!(
             event.event == "log-reset",
@@ -95,7 +95,7 @@ async fn a_stream_is_filtered_by_key() {
             assert_eq!(events.next().await.id, id, "{key}");
         }
     }
-    // What does not match is not sent: this stream begins with what comes last.
+    // Events that do not match are not sent: the first event of this stream is the last one.
     let id = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
     let path = format!("/api/events?key=events/Todo/{id}&after=0");
     let mut last = app.stream(&path, None).await;

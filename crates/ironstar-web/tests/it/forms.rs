@@ -38,7 +38,7 @@ async fn a_plain_form_leads_back_to_the_page_which_shows_what_was_done() {
 }
 
 #[tokio::test]
-async fn what_is_added_beyond_the_page_can_be_gone_to() {
+async fn todo_that_is_added_beyond_the_page_has_an_address() {
     let app = TestApp::init().await;
     let followed = async |response: Response| {
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
@@ -48,7 +48,7 @@ async fn what_is_added_beyond_the_page_can_be_gone_to() {
         (location, page)
     };
     app.create("First").await;
-    // Where it is not shown, there being others.
+    // A page that does not show active todos.
     let response = plain(&app, "/todos?show=completed", "text=Second").await;
     let (location, page) = followed(response).await;
     assert!(location == "/" && page.contains(">Second<"), "{location}");
@@ -64,16 +64,16 @@ async fn what_is_added_beyond_the_page_can_be_gone_to() {
     let (address, _) = address.split_once('"').expect("its end");
     let page = text(app.get(address).await).await;
     assert!(page.contains(">Further down<") && !page.contains(">Far down<"));
-    // Where the page is live, that is known.
+    // The live view of the page knows its end.
     let mut live = app.stream("/api/sse/todos", None).await;
     live.next().await;
     let added = text(datastar(&app, "/todos", "text=While+live").await).await;
     assert!(added.contains("Show it"), "{added}");
-    // On the last page it is seen.
+    // The last page shows the todo.
     let response = plain(&app, &format!("/todos{}", &location[1..]), "text=Last").await;
     let (again, page) = followed(response).await;
     assert!(again == location && page.contains(">Last<"), "{again}");
-    // What comes next is news, and takes it away.
+    // The next success replaces the message.
     let id = app.create("Next").await;
     let done = datastar(&app, &format!("/todos/{id}/complete"), "").await;
     assert!(text(done).await.contains("id=\"news\""));
@@ -199,7 +199,7 @@ fn notice(text: &str) -> String {
     )
 }
 
-/// The patch that takes away notices of all kinds.
+/// The patch that removes the notices of all kinds.
 fn nothing() -> &'static str {
     "event: datastar-patch-elements\n\
      data: elements <p class=\"notice\" id=\"notice\" role=\"alert\"></p>\
@@ -235,7 +235,7 @@ async fn key_that_a_page_uses_for_another_todo_is_refused() {
 }
 
 #[tokio::test]
-async fn a_todo_without_a_text_is_none() {
+async fn empty_text_creates_no_todo_and_deletes_an_existing_one() {
     let app = TestApp::init().await;
     for body in ["text=", "text=+%09+", ""] {
         let response = plain(&app, "/todos", body).await;
@@ -245,7 +245,7 @@ async fn a_todo_without_a_text_is_none() {
     }
     assert_eq!(app.head().await, Position::START);
 
-    // One whose text is taken away is deleted.
+    // A todo whose text is removed is deleted.
     for (nth, send) in [(0, true), (1, false)] {
         let id = app.create("Buy milk").await;
         let path = format!("/todos/{id}/rename");
@@ -269,7 +269,7 @@ async fn a_form_that_is_sent_twice_is_one_command() {
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
     }
     assert_eq!(app.head().await, Position::new(1));
-    // Who comes back to a page that was left may mean another todo.
+    // A visitor who comes back to an old page may mean another todo.
     let response = plain(&app, "/todos", "text=Bread&key=once").await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(app.head().await, Position::new(2));

@@ -1,4 +1,4 @@
-//! What a guest has made becomes the user's, whatever comes in between.
+//! A guest's lists become the user's at sign-in, whatever fails in between.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::app::TestApp;
 use crate::held::Hold;
 use crate::sessions::principal;
 
-/// Waits until somebody sees a list, which must be soon.
+/// Waits until a visitor sees a list, which must be soon.
 async fn sees(app: &TestApp, list: &str) {
     let sees = async {
         while app.get(list).await.status() != StatusCode::OK {
@@ -18,11 +18,11 @@ async fn sees(app: &TestApp, list: &str) {
     };
     tokio::time::timeout(Duration::from_secs(30), sees)
         .await
-        .expect("they see it");
+        .expect("the visitor sees the list");
 }
 
 #[tokio::test]
-async fn lists_that_could_not_be_handed_over_are_in_a_while() {
+async fn failed_hand_over_is_tried_again() {
     let world = World::new().await;
     let (laptop, phone) = (&world.app, &world.app.stranger());
     let list = create_list(laptop, "Groceries").await;
@@ -34,7 +34,7 @@ async fn lists_that_could_not_be_handed_over_are_in_a_while() {
 }
 
 #[tokio::test]
-async fn lists_that_could_not_be_handed_over_are_at_the_latest_at_sign_out() {
+async fn failed_hand_over_is_tried_again_at_sign_out() {
     let world = World::new().await;
     let (laptop, phone) = (&world.app, &world.app.stranger());
     let list = create_list(laptop, "Groceries").await;
@@ -49,7 +49,7 @@ async fn lists_that_could_not_be_handed_over_are_at_the_latest_at_sign_out() {
 }
 
 #[tokio::test]
-async fn lists_that_could_never_be_handed_over_stay_the_guests() {
+async fn lists_stay_the_guests_if_every_hand_over_fails() {
     let world = World::new().await;
     let (laptop, phone) = (&world.app, &world.app.stranger());
     let list = create_list(laptop, "Groceries").await;
@@ -57,7 +57,7 @@ async fn lists_that_could_never_be_handed_over_stay_the_guests() {
     world.held.fail(u32::MAX);
     world.sign_in(laptop, "octocat").await;
     laptop.form(Request::post("/sign-out"), "").await;
-    // They are signed out, and are who they were.
+    // The visitor is signed out, and is the same guest as before.
     assert_eq!(principal(laptop).await, guest);
     world.held.fail(0);
     world.sign_in(laptop, "octocat").await;
@@ -78,7 +78,7 @@ async fn a_browser_that_goes_away_while_it_signs_in_loses_nothing() {
         assert!(matches!(under_way, futures::future::Either::Right(_)));
     }
     drop(holder);
-    // The new cookie never came, and the old one is nobody's.
+    // The new cookie never arrived, and the old one is invalid.
     assert_eq!(principal(laptop).await, None);
     world.sign_in(phone, "octocat").await;
     sees(phone, &list).await;

@@ -1,5 +1,5 @@
-//! A store whose readers can be made to wait, so that something else happens in between,
-//! or to fail.
+//! A projection store whose readers can be made to wait, so that other things happen in
+//! between, or to fail.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -12,16 +12,16 @@ use ironstar_ports::{
 };
 use tokio::sync::oneshot;
 
-/// When a reader waits.
+/// The moment at which a reader waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hold {
     /// Before it reads.
     Before,
-    /// When it has read.
+    /// After it has read.
     After,
 }
 
-/// A reader that is to wait, or does.
+/// A reader that waits, or will wait.
 #[derive(Debug)]
 struct Held {
     when: Hold,
@@ -29,7 +29,7 @@ struct Held {
     until: oneshot::Receiver<()>,
 }
 
-/// A store whose next reader of a page waits, if it is told so.
+/// A store whose next reader of a page waits if the test says so.
 #[derive(Debug, Default)]
 pub(crate) struct HeldStore {
     inner: MemoryProjectionStore,
@@ -38,22 +38,23 @@ pub(crate) struct HeldStore {
 }
 
 impl HeldStore {
-    /// Lets the next so many readers of a page fail.
+    /// Makes the next `readers` of a page fail.
     pub(crate) fn fail(&self, readers: u32) {
         self.broken.store(readers, SeqCst);
     }
 
-    /// How many are still to fail.
+    /// The number of readers that are still to fail.
     pub(crate) fn broken(&self) -> u32 {
         self.broken.load(SeqCst)
     }
 
-    /// Lets the next reader wait: tells when there is one, until the other is dropped.
+    /// Makes the next reader of a page wait until the sender is dropped. The receiver tells
+    /// when the reader has come.
     pub(crate) fn hold(&self, when: Hold) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let (reads, is_read) = oneshot::channel();
         let (holder, until) = oneshot::channel();
         let held = Held { when, reads, until };
-        *self.held.lock().expect("nobody panics") = Some(held);
+        *self.held.lock().expect("the lock is not poisoned") = Some(held);
         (is_read, holder)
     }
 }
@@ -85,13 +86,13 @@ impl ProjectionStore for HeldStore {
         if query.page.is_some() && self.broken.try_update(SeqCst, SeqCst, is_broken).is_ok() {
             return Err(StoreError::unavailable("broken by the test"));
         }
-        let held = || self.held.lock().expect("nobody panics").take();
+        let held = || self.held.lock().expect("the lock is not poisoned").take();
         let Some(held) = query.page.is_some().then(held).flatten() else {
             return self.inner.find(source, query).await;
         };
         let before = self.inner.find(source, query).await;
-        held.reads.send(()).expect("somebody waits for it");
-        // It ends when its holder does.
+        held.reads.send(()).expect("the test waits for the reader");
+        // The error is the signal: the test has dropped the sender.
         let _ = held.until.await;
         match held.when {
             Hold::Before => self.inner.find(source, query).await,

@@ -1,4 +1,4 @@
-//! Places of another history of the log, as clients have them after a restore.
+//! Places of another history of the log, which clients name after a restore.
 
 use axum::http::StatusCode;
 use ironstar_ports::{LogPlace, Position};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::app::{TestApp, json as body, text};
 
-/// An application with so many todos.
+/// An application with `count` todos.
 async fn with_todos(count: u64) -> TestApp {
     let app = TestApp::init().await;
     for number in 1..=count {
@@ -23,7 +23,7 @@ async fn place(app: &TestApp, position: u64) -> LogPlace {
     app.store_log().await[index].place()
 }
 
-/// A place that the position has in another history.
+/// The place of a position in another history.
 fn elsewhere(position: u64) -> LogPlace {
     LogPlace::of(Position::new(position), Uuid::from_u128(1))
 }
@@ -71,7 +71,8 @@ async fn program_goes_on_after_a_place_of_this_history() {
 async fn page_gets_the_whole_view_after_a_place_of_another_history() {
     let app = with_todos(3).await;
     for path in ["/api/sse/todos", "/api/sse/lists"] {
-        // The head's position, by chance: nothing would ever come.
+        // The first place has the head's position by chance. A page that only compared
+        // positions would wait for ever.
         for stale in [elsewhere(3), elsewhere(1), elsewhere(10)] {
             let mut stream = app.stream(path, Some(&stale.to_string())).await;
             let whole = stream.next_marked().await;
@@ -128,7 +129,7 @@ async fn command_answers_a_place_that_queries_take() {
     let first = answer(&app, "/api/commands/todo", create.clone()).await;
     assert_eq!(first["place"], place(&app, 1).await.to_string());
     let again = answer(&app, "/api/commands/todo", create).await;
-    assert_eq!(again, first, "the same command, sent again");
+    assert_eq!(again, first, "the command is the same");
     let rename = json!({"type": "rename", "id": first["id"], "text": "One"});
     let unchanged = answer(&app, "/api/commands/todo", rename).await;
     assert_eq!(unchanged["place"], first["place"], "nothing has changed");

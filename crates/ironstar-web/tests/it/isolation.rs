@@ -1,9 +1,9 @@
-//! Nobody ever gets a byte of a list that they may not see.
+//! No visitor ever gets a byte of a list that they may not see.
 //!
-//! Histories of visitors, lists, links and revocations are played through. After
-//! each step, every visitor asks every route for every list, by every link that they
-//! have ever had; and all the while they hold streams open. What they get may hold
-//! the names and texts of lists that they may see, and of no others.
+//! The test plays random histories of visitors, lists, links and revocations. After each
+//! step, every visitor asks every route for every list, with every link that they ever had.
+//! Meanwhile they keep streams open. The answers and streams may contain the names and texts
+//! of lists that the visitor may see, and of no others.
 
 mod deeds;
 
@@ -26,12 +26,12 @@ use deeds::{Deed, VISITORS, any_deed};
 struct List {
     id: String,
     owner: usize,
-    /// What is in no other list, and in all that is said of this one.
+    /// A text in the name and in all todos of this list, and in no other list.
     mark: String,
     todos: Vec<String>,
 }
 
-/// A link that was made: by whom it can be used, and whether it still opens.
+/// A link: its list, its holder, and its state.
 struct Shared {
     list: usize,
     id: String,
@@ -41,7 +41,7 @@ struct Shared {
     is_revoked: bool,
 }
 
-/// A stream that somebody holds.
+/// A stream that a visitor keeps open.
 struct Stream {
     visitor: usize,
     link: Option<usize>,
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    /// A word that nobody else says.
+    /// A new text with the mark of a list.
     fn mark(&mut self, list: usize) -> String {
         self.marks += 1;
         format!("mark{list}x{}", self.marks)
@@ -199,18 +199,18 @@ impl World {
         let command = json!({"type": "revoke_link", "id": list, "link": id});
         self.command(*owner, "list", &command).await;
         self.links[link].is_revoked = true;
-        // What was sent before that is theirs to have.
+        // The holder may keep everything that was sent before.
         self.forgive();
     }
 
-    /// Whether somebody may see a list: as its owner, or by a link of theirs.
+    /// Returns true if a visitor may see a list, as its owner or by this link.
     fn may_see(&self, visitor: usize, list: usize, link: Option<usize>) -> bool {
         let by = link.map(|link| &self.links[link]);
         self.lists[list].owner == visitor
             || by.is_some_and(|link| link.list == list && !link.is_revoked)
     }
 
-    /// The links that somebody has ever had, and none.
+    /// No link, and all links that a visitor has ever had.
     fn links_of(&self, visitor: usize) -> Vec<Option<usize>> {
         let theirs = (0..self.links.len()).filter(|link| self.links[*link].to == visitor);
         std::iter::once(None).chain(theirs.map(Some)).collect()
@@ -221,7 +221,7 @@ impl World {
         link.unwrap_or_default()
     }
 
-    /// Somebody holds streams open, by each of their links.
+    /// A visitor opens streams by each of their links, and keeps them open.
     async fn watch(&mut self, visitor: usize, list: usize) {
         let Some(list) = self.list(list) else {
             return;
@@ -258,7 +258,7 @@ impl World {
         let mut frames = response.into_body().into_data_stream();
         let task = tokio::spawn(async move {
             while let Some(Ok(frame)) = frames.next().await {
-                let mut heard = hearing.lock().expect("nobody panics");
+                let mut heard = hearing.lock().expect("the lock is not poisoned");
                 heard.push_str(std::str::from_utf8(&frame).expect("text"));
             }
         });
@@ -275,18 +275,18 @@ impl World {
         self.streams[stream]
             .heard
             .lock()
-            .expect("nobody panics")
+            .expect("the lock is not poisoned")
             .clone()
     }
 
-    /// What streams have said until now is not looked at again.
+    /// Marks everything that streams have sent until now as checked.
     fn forgive(&mut self) {
         for stream in &mut self.streams {
-            stream.checked = stream.heard.lock().expect("nobody panics").len();
+            stream.checked = stream.heard.lock().expect("the lock is not poisoned").len();
         }
     }
 
-    /// Nothing that somebody gets may be of a list that they may not see.
+    /// Checks that a visitor's answer is about no list that they may not see.
     fn check(&self, visitor: usize, link: Option<usize>, what: &str, got: &str) {
         for (number, list) in self.lists.iter().enumerate() {
             if !self.may_see(visitor, number, link) {
@@ -299,14 +299,14 @@ impl World {
         }
     }
 
-    /// Everybody asks for everything.
+    /// Every visitor asks for everything.
     async fn examine(&mut self) {
         for visitor in 0..VISITORS {
             for link in self.links_of(visitor) {
                 self.ask(visitor, link).await;
             }
         }
-        // What streams are about to say, they say now.
+        // Wait until streams have sent what they are about to send.
         tokio::time::sleep(Duration::from_millis(25)).await;
         for index in 0..self.streams.len() {
             let stream = &self.streams[index];
@@ -321,7 +321,7 @@ impl World {
         for path in ["/", "/lists", "/api/lists", "/api/todos", "/api/session"] {
             let query = self.query(link, '?');
             let got = text(app.get(&format!("{path}{query}")).await).await;
-            // What is theirs shows on their own pages, by whichever link they come.
+            // These pages show the visitor's own lists, whatever the link.
             self.check(visitor, None, path, &got);
         }
         for (number, list) in self.lists.iter().enumerate() {
@@ -350,8 +350,8 @@ impl World {
         }
     }
 
-    /// Whoever may not see a list can do nothing with it, and is told that it is not
-    /// there.
+    /// Checks that a visitor who may not see a list cannot change it, and that the answer is
+    /// 404.
     async fn meddle(&self, visitor: usize, link: Option<usize>, list: usize) {
         let List { id, todos, .. } = &self.lists[list];
         let query = self.query(link, '?');
@@ -381,7 +381,8 @@ impl World {
         self.check(visitor, link, "a form", &text(response).await);
     }
 
-    /// Whoever may see a list does: a world in which nobody gets anything would pass.
+    /// Checks that visitors see the lists that they may see. Without this, a server that shows
+    /// nothing would pass.
     async fn expect_sight(&self) -> usize {
         let mut seen = 0;
         for link in self.links.iter().filter(|link| !link.is_revoked) {
@@ -391,7 +392,7 @@ impl World {
             assert!(page.contains(mark), "{page}");
             let owns = self.lists[link.list].owner == link.to;
             assert_eq!(page.contains("new-todo"), link.edit || owns, "{page}");
-            // Only the owner finds what lets others in, and needs none of it.
+            // Only the owner sees all links, and needs none of them.
             assert_eq!(page.contains("This list"), owns, "{page}");
             let shown = self.links.iter().filter(|it| page.contains(&it.token));
             assert!(owns || shown.count() == 1, "{page}");
@@ -412,7 +413,7 @@ impl Drop for World {
 }
 
 #[test]
-fn nobody_gets_a_byte_of_a_list_that_they_may_not_see() {
+fn visitor_gets_no_byte_of_a_list_that_they_may_not_see() {
     let mut runner = TestRunner::new(Config {
         cases: 24,
         failure_persistence: None,
@@ -436,9 +437,9 @@ fn nobody_gets_a_byte_of_a_list_that_they_may_not_see() {
     }
 }
 
-/// One history in which everything happens, so that it is known to.
+/// One fixed history in which all of this happens.
 #[tokio::test]
-async fn a_link_opens_for_whoever_has_it_until_it_is_revoked() {
+async fn link_opens_its_list_until_it_is_revoked() {
     let mut world = World::new().await;
     let share = |to, edit| Deed::Share { list: 0, to, edit };
     for deed in [
@@ -466,8 +467,8 @@ async fn a_link_opens_for_whoever_has_it_until_it_is_revoked() {
             .map(|index| world.heard(index).contains("mark0x3"))
             .collect()
     };
-    // By the link: the page's stream, both of events, and the bundle. Without it, there
-    // is no page, and the streams of lists and of events and the bundle are empty.
+    // With the link, four streams have the text: of the page, both of events, and the
+    // bundle. Without the link, the five others have nothing of the list.
     let of_each = [[false; 5].as_slice(), &[true; 4]].concat();
     assert_eq!(told(&world), of_each.repeat(2));
     world.play(&Deed::Revoke(0)).await;

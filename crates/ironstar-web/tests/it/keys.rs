@@ -1,4 +1,4 @@
-//! Keys of commands belong to the senders who have chosen them.
+//! Idempotency keys belong to the senders who chose them.
 
 use std::net::SocketAddr;
 
@@ -58,7 +58,7 @@ async fn two_sessions_use_the_same_key_for_two_commands() {
     assert_eq!(app.head().await, Position::new(2));
     assert_eq!(post(&a, "todo", create()).await.1, first);
     assert_eq!(post(&b, "todo", create()).await.1, second);
-    // Each other's commands are neither told nor blocked by a key that is known.
+    // A sender who knows the key of another neither learns nor blocks that command.
     let tea = json!({"type": "create", "text": "Tea", "command_id": "6"});
     let (status, third) = post(&with_session(&app).await, "todo", tea.clone()).await;
     assert_eq!(status, StatusCode::OK, "{third}");
@@ -95,7 +95,7 @@ async fn visitors_without_a_session_are_told_apart_by_their_address() {
     let (_, second) = command_from(&app, "192.0.2.2", &create()).await;
     assert_ne!(first["id"], second["id"]);
     assert_eq!(command_from(&app, "192.0.2.1", &create()).await.1, first);
-    // One IPv6 network is one visitor.
+    // One IPv6 network is one client.
     let (_, third) = command_from(&app, "2001:db8::1", &create()).await;
     assert_eq!(command_from(&app, "2001:db8::2", &create()).await.1, third);
     let (status, fourth) = command_from(&app, "2001:db8:0:1::1", &create()).await;
@@ -103,7 +103,7 @@ async fn visitors_without_a_session_are_told_apart_by_their_address() {
     assert_eq!(app.head().await, Position::new(4));
     for event in app.store_log().await {
         let event = format!("{event:?}");
-        assert!(!event.contains("192.0.2."), "no address is in the log");
+        assert!(!event.contains("192.0.2."), "the log has no address");
     }
 }
 
@@ -123,15 +123,15 @@ async fn form_that_is_sent_twice_at_a_first_visit_is_one_command() {
         assert_eq!(sent.status(), StatusCode::SEE_OTHER);
     }
     assert_eq!(app.head().await, Position::new(1));
-    // The cookie has arrived, and the form is sent once more, also from elsewhere.
+    // The cookie has arrived, and the form is sent again from another address.
     from(&one, "192.0.2.9", form()).await;
     assert_eq!(app.head().await, Position::new(1));
     from(&app.stranger(), "192.0.2.2", form()).await;
     assert_eq!(app.head().await, Position::new(2));
 }
 
-/// A command, as it was stored while keys had no senders: its key alone, and what was
-/// asked.
+/// Stores a command as it was stored before keys had senders: the key without a sender, and
+/// the request.
 async fn stored_before(app: &TestApp, key: &str, asked: &str, stream: &StreamId, event: &Value) {
     let event = NewEvent {
         event_type: "created".to_owned(),
@@ -166,7 +166,7 @@ async fn keys_that_were_stored_without_a_sender_are_still_known() {
     let page = format!("/lists/{}", stream(9).aggregate_id);
     assert_eq!(form.headers()[header::LOCATION], page);
     assert_eq!(app.head().await, Position::new(2));
-    // They say nothing to another guest, and are not in their way.
+    // The key tells another guest nothing, and refuses none of their commands.
     let b = with_session(&app).await;
     let (status, other) = post(&b, "list", again).await;
     assert_eq!(status, StatusCode::OK, "{other}");

@@ -13,7 +13,7 @@ use crate::app::{COMMAND, TestApp, json, text};
 
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// More than a burst and what comes back while it is sent, on any machine.
+/// More commands than a burst and its refill during the test, on any machine.
 const MANY: usize = 100_000;
 
 fn limits() -> Limits {
@@ -24,7 +24,7 @@ fn limits() -> Limits {
     }
 }
 
-/// A request as it comes from an address.
+/// The same request, from this address.
 fn from(peer: &str, request: Request<Body>) -> Request<Body> {
     let mut request = request;
     let peer = SocketAddr::new(peer.parse().expect("an address"), 4711);
@@ -36,7 +36,7 @@ fn from(peer: &str, request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// A command that is refused for what it says, unless for that it comes.
+/// A command without a content type. It is refused with 415, unless the limit refuses it.
 fn nonsense() -> Request<Body> {
     Request::post(COMMAND)
         .body(Body::empty())
@@ -47,8 +47,8 @@ fn form() -> axum::http::request::Builder {
     Request::post("/todos").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
 }
 
-/// Sends commands from an address until one is refused for that, and returns
-/// how many were not.
+/// Sends commands from an address until the limit refuses one, and returns the number of
+/// those before it.
 async fn exhaust(app: &TestApp, peer: &str) -> usize {
     for count in 0..MANY {
         let response = app.send(from(peer, nonsense())).await;
@@ -57,11 +57,11 @@ async fn exhaust(app: &TestApp, peer: &str) -> usize {
         }
         assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    panic!("nothing is refused");
+    panic!("no command is refused");
 }
 
-/// Exhausts an address, and returns how a further command from it is refused. On a slow
-/// machine there may be room for that one again by the time it comes: then once more.
+/// Exhausts an address, and returns the refusal of one more command from it. On a slow
+/// machine the limit may let that one through again, and then this repeats.
 async fn refuse(app: &TestApp, peer: &str, command: impl Fn() -> Request<Body>) -> Response {
     for _ in 0..MANY {
         exhaust(app, peer).await;
@@ -70,10 +70,10 @@ async fn refuse(app: &TestApp, peer: &str, command: impl Fn() -> Request<Body>) 
             return response;
         }
     }
-    panic!("nothing is refused");
+    panic!("no command is refused");
 }
 
-/// Whether a command was refused as one too many, for Datastar, too.
+/// Returns true if the limit refused a command. Datastar gets status 200 then, too.
 fn is_refused(response: &Response) -> bool {
     response.headers().contains_key(header::RETRY_AFTER)
 }
@@ -84,17 +84,17 @@ fn seconds(response: &Response) -> u64 {
 }
 
 #[tokio::test]
-async fn who_sends_too_many_commands_is_told_when_to_go_on() {
+async fn client_that_sends_too_many_commands_is_told_when_to_try_again() {
     let app = TestApp::with_limits(limits()).await;
     let count = exhaust(&app, "192.0.2.1").await;
     assert!(count >= 100, "{count} is less than a burst");
     assert_eq!(
         exhaust(&app, "::ffff:192.0.2.1").await / 100,
         0,
-        "it is the same"
+        "the address is the same"
     );
 
-    // A command that is let through creates nothing: it has no text.
+    // A command that the limit lets through creates nothing, because it has no text.
     let empty = || form().body("text=".into()).expect("a request");
     exhaust(&app, "2001:db8:1:2::1").await;
     let refused = refuse(&app, "2001:db8:1:2:3::4", empty).await;
@@ -114,7 +114,8 @@ async fn who_sends_too_many_commands_is_told_when_to_go_on() {
     assert_eq!(page.status(), StatusCode::OK, "reading is not limited");
 }
 
-/// Sends a request from an address until it is refused as one too many.
+/// Sends requests from an address until the limit refuses one, and returns the number of
+/// those before it.
 async fn sent_until_refused(app: &TestApp, peer: &str, path: &str) -> usize {
     for count in 0..MANY {
         let request = Request::post(path).body(Body::empty()).expect("a request");
@@ -146,7 +147,7 @@ async fn each_command_costs_what_its_route_states() {
         "/theme".to_owned(),
         "/sign-out".to_owned(),
     ];
-    // Ten for each of these, of a burst of a hundred.
+    // Each of these counts as ten, in a burst of a hundred.
     let heavy = [
         "/api/commands/todos",
         "/todos/complete-all",
@@ -167,7 +168,7 @@ async fn each_command_costs_what_its_route_states() {
 }
 
 #[tokio::test]
-async fn what_is_more_than_to_read_something_is_counted_as_a_command() {
+async fn costly_reads_are_counted_as_commands() {
     let app = TestApp::with_limits(limits()).await;
     let get = async |path: &str| {
         let request = Request::get(path).body(Body::empty()).expect("a request");
@@ -188,7 +189,7 @@ async fn what_is_more_than_to_read_something_is_counted_as_a_command() {
 }
 
 #[tokio::test]
-async fn what_other_sites_make_a_browser_send_is_not_counted() {
+async fn requests_that_other_sites_cause_are_not_counted() {
     let app = TestApp::with_limits(limits()).await;
     for _ in 0..200 {
         let mut request = from("192.0.2.1", nonsense());
@@ -201,7 +202,7 @@ async fn what_other_sites_make_a_browser_send_is_not_counted() {
 }
 
 #[tokio::test]
-async fn a_rate_of_none_is_no_limit() {
+async fn rate_of_zero_is_no_limit() {
     let app = TestApp::with_limits(Limits::default()).await;
     for _ in 0..200 {
         let response = app.send(from("192.0.2.1", nonsense())).await;
@@ -236,7 +237,7 @@ async fn a_forwarded_address_counts_only_if_the_operator_says_so() {
     refuse(&app, peer, unreadable).await;
 }
 
-/// Datastar shows nothing of an answer that is not a 200.
+/// Datastar ignores every answer whose status is not 200.
 #[tokio::test]
 async fn datastar_gets_every_problem_of_a_command_as_a_patch() {
     let app = TestApp::with_limits(limits()).await;
@@ -275,11 +276,11 @@ async fn datastar_gets_every_problem_of_a_command_as_a_patch() {
     }
     let page = Request::get("/nowhere").header("datastar-request", "true");
     let page = app.send(page.body(Body::empty()).expect("a request")).await;
-    assert_eq!(page.status(), StatusCode::NOT_FOUND, "it is no command");
+    assert_eq!(page.status(), StatusCode::NOT_FOUND, "a page is no command");
 }
 
 #[tokio::test]
-async fn a_visitor_has_so_many_streams_of_any_kind_and_may_exchange_them() {
+async fn client_has_a_limited_number_of_streams_and_may_replace_them() {
     let app = TestApp::with_limits(limits()).await;
     let open = async |peer, path: &str| {
         let request = Request::get(path.to_owned()).body(Body::empty());
@@ -302,7 +303,7 @@ async fn a_visitor_has_so_many_streams_of_any_kind_and_may_exchange_them() {
     assert_eq!(others.status(), StatusCode::OK);
 
     drop(first);
-    // One that is refused for another reason takes no place.
+    // A stream that is refused for another reason does not count.
     let malformed = open("192.0.2.1", "/api/events?after=x").await;
     assert_eq!(malformed.status(), StatusCode::BAD_REQUEST);
     let third = open("192.0.2.1", "/api/events").await;
@@ -310,7 +311,7 @@ async fn a_visitor_has_so_many_streams_of_any_kind_and_may_exchange_them() {
     let refused = open("192.0.2.1", "/api/events").await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
 
-    // A stream that ends leaves its place as well.
+    // A stream that has ended does not count any more.
     app.shutdown.cancel();
     text(second).await;
     let fourth = open("192.0.2.1", "/api/events").await;
@@ -318,7 +319,7 @@ async fn a_visitor_has_so_many_streams_of_any_kind_and_may_exchange_them() {
 }
 
 #[tokio::test]
-async fn no_cap_is_no_cap() {
+async fn client_without_a_limit_has_many_streams() {
     let app = TestApp::with_limits(Limits::default()).await;
     let mut open = Vec::new();
     for _ in 0..100 {
@@ -356,8 +357,8 @@ async fn the_server_answers_only_under_its_names() {
         assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST, "{host}");
         assert_eq!(json(refused).await["type"], "/problems/unknown-host");
     }
-    // HTTP/2, and who goes through a proxy, names the host in the target, which
-    // counts before the header.
+    // HTTP/2 clients, and clients of a proxy, name the host in the target, which takes
+    // precedence over the header.
     let target = Request::get("http://evil.test/").header(header::HOST, "localhost");
     let target = target.body(Body::empty()).expect("a request");
     let refused = app.send(from("192.0.2.1", target)).await;
@@ -374,7 +375,7 @@ async fn a_request_over_a_network_names_one_host() {
     let asked = async |version, hosts: &[&str]| {
         let mut request = from(
             "192.0.2.1",
-            Request::get("/").body(Body::empty()).expect("one"),
+            Request::get("/").body(Body::empty()).expect("a request"),
         );
         *request.version_mut() = version;
         request.headers_mut().remove(header::HOST);
@@ -399,9 +400,9 @@ async fn a_request_over_a_network_names_one_host() {
     }
 }
 
-/// The clock of this test jumps to the next thing that is waited for.
+/// The clock of this test jumps to the next timer.
 #[tokio::test(start_paused = true)]
-async fn a_body_that_trickles_is_given_up() {
+async fn body_that_arrives_too_slowly_is_refused() {
     let app = TestApp::init().await;
     for path in [COMMAND, "/todos", "/lists"] {
         let content_type = if path == COMMAND {

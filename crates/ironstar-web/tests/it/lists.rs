@@ -66,7 +66,7 @@ async fn a_list_has_its_own_page_todos_and_stream() {
     assert!(shown.contains(">Milk<") && !shown.contains(">Shared<"));
     let shared = text(app.get("/").await).await;
     assert!(shared.contains(">Shared<") && !shared.contains(">Milk<"));
-    // What happens in another list is none of this stream's business.
+    // This stream sends no change of another list.
     app.create("Shared, too").await;
     todo(&app, &shopping, "Bread").await;
     assert!(stream.next().await.data.contains("<strong>2</strong>"));
@@ -74,7 +74,7 @@ async fn a_list_has_its_own_page_todos_and_stream() {
 }
 
 #[tokio::test]
-async fn what_stands_above_a_list_is_live() {
+async fn heading_of_a_list_is_live() {
     let app = TestApp::init().await;
     let id = list(&app, "Shopping").await;
     let other = list(&app, "Other").await;
@@ -108,7 +108,7 @@ async fn what_stands_above_a_list_is_live() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_not_there_is_not_found() {
+async fn unknown_list_is_not_found() {
     let app = TestApp::init().await;
     let unknown = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
     for path in [
@@ -156,7 +156,7 @@ async fn an_archived_list_takes_no_new_todos_until_it_is_restored() {
 }
 
 #[tokio::test]
-async fn the_shared_list_stays_as_it_is() {
+async fn shared_list_can_be_neither_archived_nor_created() {
     let app = TestApp::init().await;
     for command in [
         json!({"type": "archive", "id": "shared"}),
@@ -221,13 +221,13 @@ async fn a_list_is_shown_in_part_and_in_pages() {
     }
     let twice = app.get("/api/todos?show=all&show=all").await;
     assert_eq!(twice.status(), StatusCode::BAD_REQUEST);
-    // What others add to the address of a page is none of its business.
+    // Pages ignore parameters that other sites append to their address.
     let page = app.get("/active?utm_source=somewhere").await;
     assert_eq!(page.status(), StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_waits_for_a_position_and_not_for_ever() {
+async fn query_waits_for_a_position_but_not_for_ever() {
     let app = TestApp::init().await;
     app.create("One").await;
     let response = app.get("/api/todos?at_least=2").await;
@@ -239,7 +239,7 @@ async fn a_query_waits_for_a_position_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn a_filtered_stream_shows_what_comes_into_view() {
+async fn filtered_stream_shows_todos_that_match_again() {
     let app = TestApp::init().await;
     let milk = app.create("Milk").await;
     let bread = app.create("Bread").await;
@@ -311,7 +311,7 @@ async fn commands_on_a_list_are_one_append() {
 }
 
 #[tokio::test]
-async fn where_much_has_changed_the_page_is_drawn_anew() {
+async fn page_with_many_changes_is_drawn_as_a_whole() {
     let app = TestApp::init().await;
     for number in 0..21 {
         app.create(&format!("Todo {number}")).await;
@@ -341,14 +341,14 @@ async fn a_page_of_a_long_list_is_patched_where_it_changes() {
     assert!(page.contains(&id), "{page}");
     let mut stream = app.stream("/api/sse/todos", None).await;
     let whole = stream.next().await;
-    assert_eq!(whole.id, "52-50", "it ends with the fiftieth");
+    assert_eq!(whole.id, "52-50", "the page ends with the fiftieth todo");
     assert!(whole.data.contains("Todo 49") && !whole.data.contains("Todo 50"));
-    // Who shows this page gets what has changed, and who shows another one it all.
+    // A browser that shows this page gets the changes. One that shows another page gets all.
     let mut same = app.stream("/api/sse/todos", Some("52-50")).await;
     let mut other = app.stream("/api/sse/todos", Some("52")).await;
     assert_eq!(other.next().await.data, whole.data);
 
-    // What is added behind it is counted, and not shown.
+    // A todo that is added behind the end of the page is counted, and not shown.
     app.create("Behind").await;
     for stream in [&mut stream, &mut same, &mut other] {
         let counts = stream.next().await;
@@ -366,7 +366,7 @@ async fn a_page_of_a_long_list_is_patched_where_it_changes() {
         let patch = stream.next_with(&expected).await;
         assert!(patch.data.len() < 4_000, "{}", patch.data);
     }
-    // What happens on the next page is none of this one's business, but counted.
+    // A change on the next page is counted here, and not shown.
     app.command(json!({"type": "complete", "id": ids[51]}).to_string())
         .await;
     let counts = stream.next().await;
@@ -413,7 +413,7 @@ async fn forms_act_on_their_own_list_and_lead_back_to_it() {
         "{lists}"
     );
     let (_, location, _) = form(&format!("{page}/restore"), "then=list").await;
-    assert_eq!(location.as_ref(), Some(&page), "from its own page");
+    assert_eq!(location.as_ref(), Some(&page), "back to its own page");
     assert_eq!(form("/lists", "name=").await.0, StatusCode::BAD_REQUEST);
     let all = body(app.get("/api/lists").await).await;
     assert_eq!(all["open"][0]["name"], "Groceries");
@@ -434,21 +434,21 @@ async fn a_list_that_is_created_twice_by_one_page_is_one() {
     };
     let first = create("Groceries").await;
     assert_eq!(create("Groceries").await, first);
-    // Who comes back to a page that was left may mean another list.
+    // A visitor who comes back to an old page may mean another list.
     assert_ne!(create("Books").await, first);
     let lists = body(app.get("/api/lists").await).await;
     assert_eq!(lists["open"].as_array().map(Vec::len), Some(2), "{lists}");
 }
 
 #[tokio::test]
-async fn page_of_lists_has_everyones_and_says_whose_the_others_are() {
+async fn page_of_lists_has_everyones_lists_and_names_the_owner_of_the_others() {
     let app = TestApp::init().await;
     list(&app, "Groceries").await;
     let page = text(app.get("/lists").await).await;
     for shown in [
         "Everyone’s",
         "<a href=\"/lists/shared\">todos</a>",
-        "Yours: nobody else sees them, unless you let them in.",
+        "Yours: only you see them, unless you share a link.",
         ">Groceries<",
     ] {
         assert!(page.contains(shown), "{shown}: {page}");
@@ -456,7 +456,7 @@ async fn page_of_lists_has_everyones_and_says_whose_the_others_are() {
 }
 
 #[tokio::test]
-async fn owner_makes_and_revokes_links_by_the_forms_of_the_page() {
+async fn owner_creates_and_revokes_links_by_the_forms_of_the_page() {
     let app = TestApp::init().await;
     let id = list(&app, "Groceries").await;
     let page = text(app.get(&format!("/lists/{id}")).await).await;

@@ -1,4 +1,4 @@
-//! The web layer, on adapters in memory: what goes in and what comes out.
+//! The web layer, on adapters in memory: requests and their answers.
 
 mod accounts;
 mod app;

@@ -1,4 +1,4 @@
-//! What HTTP leaves open, or demands.
+//! Details of HTTP: rules that a server must follow, and choices that it is free to make.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -19,7 +19,7 @@ async fn command(app: &TestApp, headers: &[(&str, &str)], body: impl Into<Body>)
 }
 
 #[tokio::test]
-async fn packed_body_is_refused_with_what_would_be_taken() {
+async fn compressed_body_is_refused_with_the_accepted_coding() {
     let app = TestApp::init().await;
     for coding in ["gzip", "br", "identity, gzip", "GZIP", "aes128gcm"] {
         let refused = command(&app, &[("content-encoding", coding)], CREATE).await;
@@ -79,7 +79,7 @@ async fn form_that_is_not_utf_8_is_refused() {
 }
 
 #[tokio::test]
-async fn empty_last_event_id_is_as_none() {
+async fn empty_last_event_id_counts_as_none() {
     let app = TestApp::init().await;
     app.create("One").await;
     app.create("Two").await;
@@ -91,7 +91,7 @@ async fn empty_last_event_id_is_as_none() {
 }
 
 #[tokio::test]
-async fn what_a_request_says_once_is_refused_if_it_is_said_twice() {
+async fn header_that_may_come_once_is_refused_if_it_is_repeated() {
     let app = TestApp::init().await;
     for (name, one, two) in [
         ("origin", "http://localhost", "http://localhost"),
@@ -114,7 +114,7 @@ async fn what_a_request_says_once_is_refused_if_it_is_said_twice() {
                 .send(request.body(Body::empty()).expect("a request"))
                 .await;
             let status = refused.status();
-            // Datastar is shown what it posts.
+            // Datastar gets a refusal of its own request as a patch.
             if name == "datastar-request" && method == "POST" {
                 assert_eq!(status, StatusCode::OK);
                 continue;
@@ -137,7 +137,7 @@ async fn what_a_request_says_once_is_refused_if_it_is_said_twice() {
 }
 
 #[tokio::test]
-async fn trace_that_is_told_twice_is_left_out() {
+async fn repeated_request_id_is_left_out() {
     let app = TestApp::init().await;
     let headers = [("x-request-id", "a"), ("x-request-id", "b")];
     let taken = command(&app, &headers, CREATE).await;

@@ -1,4 +1,4 @@
-//! Lists that are somebody's: what their owner sees of them, and what others learn.
+//! Lists with an owner: the owner's view of them, and the answers to other visitors.
 
 use axum::http::{Request, StatusCode, header};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::app::{TestApp, json as body, text};
 use crate::lists::{list, post, todo};
 
 #[tokio::test]
-async fn somebodys_lists_are_live_on_all_their_pages_and_on_nobody_elses() {
+async fn lists_of_a_visitor_are_live_on_their_own_pages_only() {
     let app = TestApp::init().await;
     let stranger = app.stranger();
     list(&stranger, "Other").await;
@@ -32,7 +32,7 @@ async fn somebodys_lists_are_live_on_all_their_pages_and_on_nobody_elses() {
     let (open, put_away) = archived.data.split_once("id=\"put-away\"").expect("both");
     assert!(!open.contains(">Food<") && put_away.contains(">Food<"));
 
-    // What is in a list, and who has a link to it, is not shown there.
+    // The page of all lists shows neither their todos nor their links.
     let link = json!({"type": "create_link", "id": work, "access": "read"});
     post(&app, "list", link).await;
     todo(&app, &work, "Milk").await;
@@ -47,14 +47,14 @@ async fn somebodys_lists_are_live_on_all_their_pages_and_on_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_page_of_lists_goes_on_from_what_it_shows() {
+async fn page_of_lists_continues_from_what_it_shows() {
     let app = TestApp::init().await;
     list(&app, "Shopping").await;
     let page = text(app.get("/lists").await).await;
     let (_, rest) = page.split_once("'last-event-id': '").expect("an id");
     let (seen, _) = rest.split_once('\'').expect("its end");
     let mut stream = app.stream("/api/sse/lists", Some(seen)).await;
-    // Not once more what it shows.
+    // The first event is the next change, not the lists that the page shows.
     list(&app, "Work").await;
     assert!(stream.next().await.data.contains(">Work<"));
     app.shutdown.cancel();
@@ -62,7 +62,7 @@ async fn a_page_of_lists_goes_on_from_what_it_shows() {
 }
 
 #[tokio::test]
-async fn whoever_makes_a_list_learns_nothing_of_another() {
+async fn visitor_who_creates_a_list_learns_nothing_of_another() {
     let app = TestApp::init().await;
     let id = list(&app, "Shopping").await;
     for expected in [0, 9] {
@@ -74,7 +74,7 @@ async fn whoever_makes_a_list_learns_nothing_of_another() {
 }
 
 #[tokio::test]
-async fn what_an_owner_can_do_with_a_list_is_live_for_the_owner_alone() {
+async fn panel_of_a_list_is_live_for_the_owner_alone() {
     let app = TestApp::init().await;
     let id = list(&app, "Shopping").await;
     let path = format!("/lists/{id}/links");
@@ -85,12 +85,8 @@ async fn what_an_owner_can_do_with_a_list_is_live_for_the_owner_alone() {
     assert_eq!(share("access=boss").await, StatusCode::BAD_REQUEST);
     let mut owner = app.stream(&format!("/api/sse/todos?list={id}"), None).await;
     let panel = owner.next_with("id=\"panel\"").await;
-    assert!(
-        panel.data.contains("Nobody else can see it"),
-        "{}",
-        panel.data
-    );
-    // Sent twice, it is one.
+    assert!(panel.data.contains("Only you can see it"), "{}", panel.data);
+    // The same form, sent twice, creates one link.
     for _ in 0..2 {
         assert_eq!(share("access=read&key=one").await, StatusCode::SEE_OTHER);
     }
@@ -117,7 +113,7 @@ async fn what_an_owner_can_do_with_a_list_is_live_for_the_owner_alone() {
 }
 
 #[tokio::test]
-async fn to_a_key_somebody_elses_list_is_no_answer() {
+async fn key_of_another_visitor_does_not_answer_with_their_list() {
     let app = TestApp::init().await;
     let create = json!({"type": "create", "name": "Shopping", "command_id": "a-key"});
     let begin = Request::post("/api/session").body("".into());
@@ -126,7 +122,7 @@ async fn to_a_key_somebody_elses_list_is_no_answer() {
     assert_eq!(status, StatusCode::OK, "{first}");
     let again = post(&app, "list", create.clone()).await;
     assert_eq!(again, (status, first.clone()));
-    // Without the cookie, another visitor asks, who gets a list of their own.
+    // A request without the cookie is another visitor's, who gets a list of their own.
     let (status, second) = post(&app.stranger(), "list", create).await;
     assert_eq!(status, StatusCode::OK, "{second}");
     assert_ne!(second["id"], first["id"]);

@@ -22,13 +22,16 @@ async fn the_page_is_complete_at_first_paint() {
     );
     let page = text(response).await;
     let (milk, ada) = (page.find(">Buy milk<"), page.find(">Call Ada<"));
-    assert!(milk.is_some() && milk < ada, "in the order of creation");
+    assert!(
+        milk.is_some() && milk < ada,
+        "todos are in the order of their creation"
+    );
     assert_eq!(page.matches("aria-checked=\"true\"").count(), 1);
     assert!(page.contains("<strong>1</strong> item left"));
 }
 
 #[tokio::test]
-async fn text_is_only_ever_text() {
+async fn text_of_a_todo_is_never_markup_or_code() {
     let app = TestApp::init().await;
     app.create("\"><script>alert(1)</script> $x @get('/y')")
         .await;
@@ -68,7 +71,7 @@ async fn every_response_restricts_the_browser() {
     }
 }
 
-/// In development builds, such as those of tests.
+/// The style guide exists in development builds, such as those of tests.
 #[tokio::test]
 async fn style_guide_shows_every_part() {
     let app = TestApp::init().await;

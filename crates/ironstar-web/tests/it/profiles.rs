@@ -1,4 +1,4 @@
-//! What is taken from the provider that visitors sign in with, and what goes there.
+//! The data that comes from the provider of a sign-in, and the requests that go there.
 
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
@@ -10,7 +10,7 @@ use crate::accounts::{World, name, page};
 use crate::app::{TestApp, json as body};
 
 #[tokio::test]
-async fn a_profile_is_taken_as_far_as_it_makes_sense() {
+async fn profile_is_used_as_far_as_it_is_valid() {
     let world = World::new().await;
     let zalgo = format!("Z{}", "\u{303}".repeat(100));
     for (login, called, shown) in [
@@ -31,7 +31,7 @@ async fn a_profile_is_taken_as_far_as_it_makes_sense() {
         world.sign_in(&app, login).await;
         assert_eq!(name(&app).await.as_deref(), Some(shown));
     }
-    // A name is text on the page, whatever it is.
+    // Every name is text on the page.
     world.github.know(Person {
         id: 7,
         login: "mallory".to_owned(),
@@ -57,7 +57,7 @@ async fn forms_may_lead_to_github_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_storm_of_sign_ins_is_held_up() {
+async fn storm_of_sign_ins_is_limited() {
     let limits = Limits {
         command_rate: 20,
         ..Limits::default()
@@ -73,14 +73,14 @@ async fn a_storm_of_sign_ins_is_held_up() {
             StatusCode::SEE_OTHER => passed += 1,
             refused => break refused,
         }
-        assert!(passed <= 20, "no sign-in is held up");
+        assert!(passed <= 20, "no sign-in is refused");
     };
     assert_eq!(refused, StatusCode::TOO_MANY_REQUESTS);
     assert!(passed >= 10, "{passed}");
 }
 
 #[tokio::test]
-async fn without_a_provider_there_is_nobody_to_sign_in_with() {
+async fn site_without_a_provider_has_no_sign_in() {
     let app = TestApp::init().await;
     let (_, shown) = page(&app, "/").await;
     assert!(!shown.contains("Sign in"), "{shown}");

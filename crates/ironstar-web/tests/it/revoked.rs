@@ -1,4 +1,4 @@
-//! What was under way when somebody was shut out does not reach them any more.
+//! Answers and events in progress do not reach a visitor whose link has been revoked.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::app::{Setup, TestApp, json as body, text};
 use crate::held::{HeldStore, Hold};
 
-/// A list, a link that lets others see it, and whoever has it.
+/// A list, a link to it, and a visitor who has the link.
 pub(crate) struct World {
     app: TestApp,
     pub(crate) reader: TestApp,
@@ -54,7 +54,7 @@ impl World {
     pub(crate) async fn revoke(&self) {
         let revoke = json!({"type": "revoke_link", "id": self.list, "link": self.link});
         command(&self.app, "list", revoke).await;
-        // From now on, whoever comes by it is not let in.
+        // From now on, the link opens nothing.
         let query = format!("/api/todos?list={}&link={}", self.list, self.token);
         let asked = self.reader.get(&query).await;
         assert_eq!(asked.status(), StatusCode::NOT_FOUND);
@@ -73,7 +73,7 @@ async fn command(app: &TestApp, what: &str, command: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_page_that_is_being_read_is_not_shown() {
+async fn page_is_not_shown_if_its_link_is_revoked_while_it_is_read() {
     for path in ["/lists/LIST?link=LINK", "/api/todos?list=LIST&link=LINK"] {
         let world = World::new("read").await;
         world.add("Known").await;
@@ -84,7 +84,7 @@ async fn a_page_that_is_being_read_is_not_shown() {
         let (is_read, holder) = world.held.hold(Hold::Before);
         let asked = world.reader.get(&path);
         let shut_out = async {
-            is_read.await.expect("it is read");
+            is_read.await.expect("the page is read");
             world.add("Secret").await;
             world.revoke().await;
             drop(holder);
@@ -96,7 +96,7 @@ async fn a_page_that_is_being_read_is_not_shown() {
 }
 
 #[tokio::test]
-async fn who_has_not_heard_of_something_yet_does_not_any_more() {
+async fn event_from_before_a_revocation_is_not_sent_after_it() {
     let world = World::new("read").await;
     let path = format!("/api/events?link={}", world.token);
     let mut events = world.reader.stream(&path, None).await;
@@ -110,7 +110,7 @@ async fn who_has_not_heard_of_something_yet_does_not_any_more() {
 }
 
 #[tokio::test]
-async fn a_page_is_loaded_anew_although_nothing_else_happens() {
+async fn page_reloads_at_a_revocation_without_any_other_event() {
     let world = World::new("edit").await;
     let path = format!("/api/sse/todos?list={}&link={}", world.list, world.token);
     let mut stream = world.reader.stream(&path, None).await;
@@ -122,9 +122,9 @@ async fn a_page_is_loaded_anew_although_nothing_else_happens() {
 }
 
 #[tokio::test]
-async fn a_page_is_loaded_anew_when_its_visitor_may_do_less_than_it_shows() {
+async fn page_reloads_when_its_visitor_may_do_less_than_it_shows() {
     let world = World::new("read").await;
-    // Its owner has come by a link that lets others look at it.
+    // The owner came by a link for reading.
     let path = format!("/api/sse/todos?list={}&link={}", world.list, world.token);
     let mut stream = world.app.stream(&path, None).await;
     let shown = stream.next().await;
@@ -139,14 +139,14 @@ async fn a_page_is_loaded_anew_when_its_visitor_may_do_less_than_it_shows() {
     let list = StreamId::new("List", world.list.clone());
     let append = Append::to_stream(list, ExpectedSequence::Any, vec![event]);
     world.app.store.append(append).await.expect("appended");
-    // There was no hint, so the log is looked at when something else happens.
+    // There was no hint, so the feed reads the log at the next event.
     world.app.create("Elsewhere").await;
     let told = stream.next_with("now").await;
     assert_eq!(told.event, "datastar-reload");
     let path = format!("/lists/{}?link={}", world.list, world.token);
     let page = text(world.app.get(&path).await).await;
     assert!(
-        page.contains("lets you see") && !page.contains("new-todo"),
+        page.contains("You can view this list") && !page.contains("new-todo"),
         "{page}"
     );
 }

@@ -1,4 +1,4 @@
-//! Who comes back, and who does not.
+//! Sessions: visitors who are recognized again, and visitors who are not.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,17 +24,17 @@ impl SetClock {
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        *self.0.lock().expect("nobody panics") += by;
+        *self.0.lock().expect("the lock is not poisoned") += by;
     }
 }
 
 impl Clock for SetClock {
     fn now(&self) -> OffsetDateTime {
-        *self.0.lock().expect("nobody panics")
+        *self.0.lock().expect("the lock is not poisoned")
     }
 }
 
-/// Who somebody is, by their cookie.
+/// The identity of a visitor, by their cookie.
 pub(crate) async fn principal(app: &TestApp) -> Option<String> {
     let answer = body(app.get("/api/session").await).await;
     answer["principal"].as_str().map(str::to_owned)
@@ -71,14 +71,14 @@ async fn reading_begins_no_session() {
             "{path}"
         );
     }
-    // Nor does what a program does to the list that everyone has.
+    // A program's command on the shared list begins no session, either.
     app.create("Milk").await;
     assert_eq!(app.sessions.count(), 0);
     assert_eq!(principal(&app).await, None);
 }
 
 #[tokio::test]
-async fn whoever_does_something_in_a_browser_comes_back() {
+async fn visitor_who_submits_a_form_is_recognized_again() {
     let app = TestApp::init().await;
     let response = app.form(Request::post("/todos"), "text=Milk").await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
@@ -130,7 +130,7 @@ async fn a_cookie_is_for_the_server_only_and_sent_over_tls_if_there_is_any() {
 }
 
 #[tokio::test]
-async fn a_cookie_that_is_none_of_ours_is_nobodys() {
+async fn invalid_cookie_counts_as_no_cookie() {
     let app = TestApp::init().await;
     let mine = begin(&app).await;
     let (pair, _) = mine.split_once(';').expect("a pair");
@@ -147,14 +147,14 @@ async fn a_cookie_that_is_none_of_ours_is_nobodys() {
         let visitor = app.with_cookie(Some(cookie.clone()));
         assert_eq!(visitor.get("/").await.status(), StatusCode::OK);
         assert_eq!(principal(&visitor).await, None, "{cookie:?}");
-        // It is not taken over either: who begins a session gets other bits.
+        // A new session does not take over the bits of the invalid cookie.
         begin(&visitor).await;
         assert_ne!(visitor.cookie(), Some(cookie));
     }
 }
 
 #[tokio::test]
-async fn the_store_does_not_know_what_the_browser_holds() {
+async fn store_does_not_contain_the_cookie_of_a_browser() {
     let app = TestApp::init().await;
     let cookie = begin(&app).await;
     let (_, rest) = cookie.split_once('=').expect("a value");
@@ -167,7 +167,7 @@ async fn the_store_does_not_know_what_the_browser_holds() {
 }
 
 #[tokio::test]
-async fn a_session_lasts_for_thirty_days_from_when_it_was_used_last() {
+async fn session_lasts_for_thirty_days_after_its_last_use() {
     let clock = SetClock::new();
     let app = TestApp::with(Setup {
         clock: clock.clone(),
@@ -180,10 +180,10 @@ async fn a_session_lasts_for_thirty_days_from_when_it_was_used_last() {
         clock.advance(Duration::days(29));
         let response = app.get("/api/session").await;
         let is_renewed = response.headers().contains_key(header::SET_COOKIE);
-        assert!(is_renewed, "the browser is told, too");
+        assert!(is_renewed, "the browser gets the renewed cookie");
         assert_eq!(principal(&app).await, who);
     }
-    // Not each time: there is nothing to write while it is fresh.
+    // A session that was just renewed is not written again.
     clock.advance(Duration::hours(1));
     let response = app.get("/api/session").await;
     assert!(!response.headers().contains_key(header::SET_COOKIE));
@@ -206,12 +206,12 @@ async fn session_outlives_a_clock_that_shows_a_wrong_time() {
         assert_eq!(principal(&app).await, who, "after {days} days");
         let added = app.form(Request::post("/todos"), "text=Milk").await;
         assert_eq!(added.status(), StatusCode::SEE_OTHER);
-        assert_eq!(app.cookie(), cookie, "no other session has begun");
+        assert_eq!(app.cookie(), cookie, "no new session has begun");
     }
 }
 
 #[tokio::test]
-async fn a_session_that_nobody_brings_back_is_soon_forgotten() {
+async fn session_whose_cookie_never_comes_back_expires_soon() {
     let clock = SetClock::new();
     let app = TestApp::with(Setup {
         clock: clock.clone(),
@@ -219,7 +219,7 @@ async fn a_session_that_nobody_brings_back_is_soon_forgotten() {
     })
     .await;
     begin(&app).await;
-    // Also one that was begun and changed at once.
+    // The same holds for a session that was begun and changed in one request.
     let other = app.stranger();
     other.form(Request::post("/theme"), "theme=dark").await;
     clock.advance(Duration::minutes(61));
@@ -230,7 +230,7 @@ async fn a_session_that_nobody_brings_back_is_soon_forgotten() {
 }
 
 #[tokio::test]
-async fn one_visitor_cannot_begin_sessions_without_end() {
+async fn client_begins_a_limited_number_of_sessions() {
     let limits = Limits {
         command_rate: 1_000_000,
         ..Limits::default()
@@ -245,7 +245,7 @@ async fn one_visitor_cannot_begin_sessions_without_end() {
         assert_eq!(begin().await, StatusCode::OK);
     }
     assert_eq!(begin().await, StatusCode::TOO_MANY_REQUESTS);
-    // What is for everyone goes on without one, and what would be theirs does not.
+    // The shared list needs no session, and a list of the visitor's own does.
     let stranger = app.stranger();
     let added = stranger.form(Request::post("/todos"), "text=Milk").await;
     assert_eq!(added.status(), StatusCode::SEE_OTHER);
@@ -255,7 +255,7 @@ async fn one_visitor_cannot_begin_sessions_without_end() {
 }
 
 #[tokio::test]
-async fn a_theme_is_a_visitors_own_on_all_their_pages() {
+async fn theme_applies_to_all_pages_of_its_visitor_only() {
     let app = TestApp::init().await;
     let page = text(app.get("/").await).await;
     assert!(page.contains("data-theme=\"auto\""));
@@ -273,7 +273,7 @@ async fn a_theme_is_a_visitors_own_on_all_their_pages() {
     );
     let stranger = text(app.stranger().get("/").await).await;
     assert!(stranger.contains("data-theme=\"auto\""));
-    // The other has heard nothing of it by the time that something else happens.
+    // The other visitor's stream gets a later change, and nothing of the theme before it.
     app.create("Milk").await;
     loop {
         let event = other.next_with("id").await;
@@ -287,7 +287,7 @@ async fn a_theme_is_a_visitors_own_on_all_their_pages() {
 }
 
 #[tokio::test]
-async fn what_is_refused_on_one_page_is_told_on_the_visitors_others() {
+async fn refusal_on_one_page_is_shown_on_the_visitors_other_pages() {
     let app = TestApp::init().await;
     app.form(Request::post("/todos"), "text=Milk").await;
     let mut stream = app.stream("/api/sse/todos", None).await;
@@ -302,7 +302,7 @@ async fn what_is_refused_on_one_page_is_told_on_the_visitors_others() {
     );
     app.form(datastar(), "text=Bread").await;
     let told = stream.next_with("id=\"notice\"").await;
-    assert!(!told.data.contains("control"), "it is no news any more");
+    assert!(!told.data.contains("control"), "the notice is gone");
     loop {
         let event = other.next_with("id").await;
         assert!(!event.data.contains("notice"), "{}", event.data);
@@ -313,7 +313,7 @@ async fn what_is_refused_on_one_page_is_told_on_the_visitors_others() {
 }
 
 #[tokio::test]
-async fn people_are_counted_and_not_their_pages() {
+async fn presence_counts_visitors_and_not_their_pages() {
     let app = TestApp::init().await;
     begin(&app).await;
     let mut one = app.stream("/api/sse/todos", None).await;
@@ -325,7 +325,7 @@ async fn people_are_counted_and_not_their_pages() {
 }
 
 #[tokio::test]
-async fn a_start_page_of_ones_own_begins_with_the_first_todo() {
+async fn own_start_page_begins_with_the_first_todo() {
     let site = Site {
         home: ironstar_web::Home::Own,
         ..Site::default()
@@ -356,21 +356,21 @@ async fn a_start_page_of_ones_own_begins_with_the_first_todo() {
     assert_eq!(lists["open"].as_array().map(Vec::len), Some(1), "{lists}");
     let stranger = text(app.stranger().get("/").await).await;
     assert!(!stranger.contains("Milk"));
-    // The one for everyone is still there, and leads to its own parts.
+    // The shared list still exists, and links to its own parts.
     let shared = text(app.get("/lists/shared").await).await;
     assert!(shared.contains("href=\"/lists/shared/active\""), "{shared}");
     assert_eq!(lists["open"][0]["owner"], json!(principal(&app).await));
 }
 
 #[tokio::test]
-async fn a_start_page_without_a_list_is_loaded_anew_when_there_is_one() {
+async fn start_page_without_a_list_reloads_when_its_visitor_has_one() {
     let app = TestApp::init().await;
     begin(&app).await;
-    let (stranger, nobody) = (app.stranger(), app.stranger());
+    let (stranger, unknown) = (app.stranger(), app.stranger());
     begin(&stranger).await;
     let mut mine = app.stream("/api/sse/first", None).await;
     let mut others = stranger.stream("/api/sse/first", None).await;
-    let mut nobodys = nobody.stream("/api/sse/first", None).await;
+    let mut unknowns = unknown.stream("/api/sse/first", None).await;
     list(&stranger, "Theirs").await;
     assert_eq!(others.next().await.event, "datastar-reload");
     assert!(others.ends().await);
@@ -378,7 +378,7 @@ async fn a_start_page_without_a_list_is_loaded_anew_when_there_is_one() {
     mine.next_with("data-theme=\"dark\"").await;
     let id = list(&app, "Mine").await;
     assert_eq!(mine.next().await.event, "datastar-reload");
-    // Who has one by now is told at once; and again, when it is back in use.
+    // A visitor who has a list is told at once, and again when an archived one is restored.
     let mut late = app.stream("/api/sse/first", None).await;
     assert_eq!(late.next().await.event, "datastar-reload");
     let archive = json!({"type": "archive", "id": id});
@@ -388,11 +388,11 @@ async fn a_start_page_without_a_list_is_loaded_anew_when_there_is_one() {
     assert_eq!(post(&app, "list", restore).await.0, StatusCode::OK);
     assert_eq!(mine.next().await.event, "datastar-reload");
     app.shutdown.cancel();
-    assert_eq!(nobodys.rest().await.map(|rest| rest.len()), Some(0));
+    assert_eq!(unknowns.rest().await.map(|rest| rest.len()), Some(0));
 }
 
 #[tokio::test]
-async fn a_first_list_is_made_once_however_many_ask_for_it() {
+async fn first_list_is_created_once_by_concurrent_requests() {
     let site = Site {
         home: ironstar_web::Home::Own,
         ..Site::default()
@@ -410,10 +410,10 @@ async fn a_first_list_is_made_once_however_many_ask_for_it() {
     let key = key.split('"').next().expect("its end");
     assert!(!key.is_empty());
     let first = || app.form(Request::post("/first"), format!("text=Milk&key={key}"));
-    // One has found that there is none, and makes one after the other has.
+    // The first request finds no list, and creates one after the second request has.
     let (is_read, holder) = held.hold(Hold::After);
     let other = async {
-        is_read.await.expect("it is read");
+        is_read.await.expect("the lists are read");
         let other = first().await;
         drop(holder);
         other
@@ -427,7 +427,7 @@ async fn a_first_list_is_made_once_however_many_ask_for_it() {
     let page = text(app.get("/").await).await;
     assert_eq!(page.matches(">Milk</label>").count(), 1, "{page}");
 
-    // One that was put away is not forgotten, and the next is another.
+    // An archived list is kept, and the next first list is another one.
     let id = lists["open"][0]["id"].as_str().expect("an id");
     app.form(Request::post(format!("/lists/{id}/archive")), "")
         .await;

@@ -1,4 +1,4 @@
-//! The end, with many streams open on real connections.
+//! The shutdown, with many streams open on real connections.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use tokio::time::timeout;
 
 use crate::app::TestApp;
 
-/// How many streams, unless the system does not allow a process that many.
+/// The number of streams, unless the system allows a process fewer files.
 const STREAMS: usize = 1_000;
 
-/// How long it takes at the most: a supervisor has more patience, and a browser
-/// should not wait.
+/// The longest time for the shutdown. A supervisor waits longer, and a browser should not
+/// wait.
 const SOON: Duration = Duration::from_secs(2);
 
-/// How long the tests wait for what is not timed.
+/// The longest time for everything that is not measured.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How many streams can be open: both ends of each are files, and there are others.
+/// The number of streams that can be open. Both ends of each are files of this process, which
+/// has others, too.
 fn streams() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limits
@@ -47,7 +48,7 @@ async fn open(address: std::net::SocketAddr, path: &str) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_streams_do_not_hold_up_the_end() {
+async fn thousand_streams_do_not_delay_the_shutdown() {
     let app = TestApp::init().await;
     app.create("Buy milk").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -59,15 +60,17 @@ async fn a_thousand_streams_do_not_hold_up_the_end() {
     let paths = ["/api/sse/todos", "/api/events?after=0"];
     let opening = (0..streams()).map(|index| open(address, paths[index % 2]));
     let streams = timeout(PATIENCE, join_all(opening)).await;
-    let streams = streams.expect("all are open");
+    let streams = streams.expect("all streams are open");
     app.shutdown.cancel();
     let ended = timeout(SOON, serving).await;
-    let ended = ended.expect("it ends soon").expect("it does not panic");
-    ended.expect("it ends well");
+    let ended = ended
+        .expect("the server ends soon")
+        .expect("the task does not panic");
+    ended.expect("the server ends without an error");
     for mut stream in streams {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
-        read.expect("the stream ends").expect("it ends well");
-        assert!(rest.ends_with(b"0\r\n\r\n"), "as a response does");
+        read.expect("the stream ends").expect("the read succeeds");
+        assert!(rest.ends_with(b"0\r\n\r\n"), "the response is complete");
     }
 }

@@ -10,7 +10,7 @@ const STREAM: &str = "/api/sse/todos";
 async fn the_whole_list_comes_first_and_then_every_change() {
     let app = TestApp::init().await;
     let milk = app.create("Buy milk").await;
-    // As Datastar asks for it.
+    // Datastar sends its signals in the query.
     let path = format!("{STREAM}?datastar=%7B%7D");
     let mut events = app.stream(&path, None).await;
     let whole = events.next().await;
@@ -34,7 +34,10 @@ async fn the_whole_list_comes_first_and_then_every_change() {
             .starts_with("selector #todo-list\nmode append\nelements <li")
     );
     assert!(added.data.contains(">Call Ada<"));
-    assert!(!added.data.contains("Buy milk"), "only what has changed");
+    assert!(
+        !added.data.contains("Buy milk"),
+        "the patch has only the change"
+    );
 
     app.command(format!(r#"{{"type":"complete","id":"{milk}"}}"#))
         .await;
@@ -52,14 +55,14 @@ async fn the_whole_list_comes_first_and_then_every_change() {
 }
 
 #[tokio::test]
-async fn who_comes_back_gets_what_was_missed_as_one_change() {
+async fn subscriber_that_comes_back_gets_missed_changes_as_one() {
     let app = TestApp::init().await;
-    // What nobody watches is not rendered, and not kept.
-    let mut somebody = app.stream(STREAM, None).await;
+    // A view without subscribers draws no changes, and keeps none.
+    let mut stays = app.stream(STREAM, None).await;
     for text in ["One", "Two", "Three"] {
         app.create(text).await;
     }
-    while somebody.next().await.id != "3" {}
+    while stays.next().await.id != "3" {}
     let mut events = app.stream(STREAM, Some("1")).await;
     let summary = events.next().await;
     assert_eq!(summary.id, "");
@@ -74,7 +77,7 @@ async fn who_comes_back_gets_what_was_missed_as_one_change() {
 }
 
 #[tokio::test]
-async fn who_watches_a_list_hears_how_many_do() {
+async fn subscriber_of_a_list_gets_the_number_of_people() {
     let app = TestApp::init().await;
     let page = text(app.get("/").await).await;
     assert!(page.contains("<p class=\"presence\" id=\"presence\"></p>"));
@@ -96,7 +99,7 @@ async fn who_watches_a_list_hears_how_many_do() {
 }
 
 #[tokio::test]
-async fn who_has_missed_nothing_waits_for_the_next_change() {
+async fn subscriber_that_missed_nothing_waits_for_the_next_change() {
     let app = TestApp::init().await;
     app.create("One").await;
     let mut events = app.stream(STREAM, Some("1")).await;
@@ -106,7 +109,7 @@ async fn who_has_missed_nothing_waits_for_the_next_change() {
 }
 
 #[tokio::test]
-async fn an_id_that_cannot_be_ours_gets_the_whole_list() {
+async fn invalid_event_id_gets_the_whole_list() {
     let app = TestApp::init().await;
     app.create("One").await;
     for id in [
@@ -128,11 +131,11 @@ async fn an_id_that_cannot_be_ours_gets_the_whole_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_stream_shows_that_it_is_alive() {
+async fn silent_stream_sends_a_sign_of_life() {
     let app = TestApp::init().await;
     let response = app.get(STREAM).await;
     let mut body = response.into_body().into_data_stream();
-    // The list, and who is there.
+    // The list, and the number of people.
     for _ in 0..2 {
         body.next().await.expect("a frame").expect("bytes");
     }
@@ -143,7 +146,7 @@ async fn a_silent_stream_shows_that_it_is_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_end_in_time() {
+async fn streams_end_after_fifteen_to_thirty_minutes() {
     let app = TestApp::init().await;
     app.create("One").await;
     for path in [STREAM, "/api/events"] {

@@ -1,5 +1,5 @@
-//! Lists that cannot be read for a while: nobody hears of them then, and nobody misses
-//! anything.
+//! Lists that are unreadable for a while: no subscriber gets their events then, and none
+//! misses any later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::app::{Events, TestApp};
 use crate::lists::{list, todo};
 
-/// A store whose streams cannot be read for a while.
+/// A store whose streams are unreadable for a while.
 #[derive(Debug)]
 struct BreakingStore {
     inner: Arc<dyn EventStore>,
@@ -57,7 +57,7 @@ impl EventStore for BreakingStore {
     }
 }
 
-/// The application, and what breaks its store.
+/// The application, and the switch that breaks its store.
 async fn breaking() -> (TestApp, Arc<AtomicBool>) {
     let is_broken = Arc::new(AtomicBool::new(false));
     let app = TestApp::with_commands_on(|inner| {
@@ -70,7 +70,7 @@ async fn breaking() -> (TestApp, Arc<AtomicBool>) {
     (app, is_broken)
 }
 
-/// The next events say this, in this order.
+/// Checks that the next events contain these texts, in this order.
 async fn hears(events: &mut Events, all: &[&str]) {
     for text in all {
         let event = events.next().await;
@@ -79,14 +79,14 @@ async fn hears(events: &mut Events, all: &[&str]) {
 }
 
 #[tokio::test]
-async fn who_asks_while_a_list_cannot_be_read_misses_nothing() {
+async fn subscriber_that_comes_while_a_list_is_unreadable_misses_nothing() {
     let (app, is_broken) = breaking().await;
     app.create("Before").await;
     let id = list(&app, "Mine").await;
     todo(&app, &id, "Within").await;
     is_broken.store(true, SeqCst);
     let mut events = app.stream("/api/events?after=0", None).await;
-    let told = events.rest().await.expect("it ends");
+    let told = events.rest().await.expect("the stream ends");
     let texts: Vec<_> = told.iter().map(|event| &*event.data).collect();
     assert!(
         texts.iter().any(|text| text.contains("Before")),
@@ -99,7 +99,7 @@ async fn who_asks_while_a_list_cannot_be_read_misses_nothing() {
     hears(&mut events, &["Mine", "Within"]).await;
 }
 
-/// Renames a list, past those who would have to read it.
+/// Renames a list by an append, without the command handler, which would have to read it.
 async fn rename(app: &TestApp, list: &str, name: &str) {
     let renamed = json!({"type": "renamed", "name": name});
     let event = NewEvent {
@@ -114,7 +114,7 @@ async fn rename(app: &TestApp, list: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn who_has_not_heard_yet_of_what_was_before_that_misses_nothing() {
+async fn subscriber_that_is_behind_when_a_list_becomes_unreadable_misses_nothing() {
     let (app, is_broken) = breaking().await;
     let id = list(&app, "Mine").await;
     let mut events = app.stream("/api/events", None).await;
@@ -125,14 +125,14 @@ async fn who_has_not_heard_yet_of_what_was_before_that_misses_nothing() {
     todo(&app, &id, "More").await;
     is_broken.store(true, SeqCst);
     rename(&app, &id, "Renamed").await;
-    // Nobody may watch it any more.
+    // No visitor may watch the list any more.
     assert_eq!(page.next_with("when now").await.event, "datastar-reload");
     is_broken.store(false, SeqCst);
     hears(&mut events, &["More", "Renamed"]).await;
 }
 
 #[tokio::test]
-async fn who_listens_while_a_list_cannot_be_read_misses_nothing() {
+async fn subscriber_that_listens_while_a_list_is_unreadable_misses_nothing() {
     let (app, is_broken) = breaking().await;
     let id = list(&app, "Mine").await;
     let mut events = app.stream("/api/events", None).await;
@@ -140,11 +140,11 @@ async fn who_listens_while_a_list_cannot_be_read_misses_nothing() {
     hears(&mut events, &["Within"]).await;
     is_broken.store(true, SeqCst);
     let position = app.head().await;
-    // It has become somebody else's, as far as anybody could tell.
+    // The server cannot exclude that the list has another owner now.
     for name in ["Renamed", "Again"] {
         rename(&app, &id, name).await;
     }
-    let told = events.rest().await.expect("it ends");
+    let told = events.rest().await.expect("the stream ends");
     assert!(told.is_empty(), "{told:?}");
     is_broken.store(false, SeqCst);
     let mut events = app.stream("/api/events", Some(&position.to_string())).await;

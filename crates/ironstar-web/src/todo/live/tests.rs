@@ -1,6 +1,5 @@
-//! Plays histories through: whatever browsers have been sent, and whenever they
-//! have read it, they show what the read model says, and were never told to patch
-//! what they do not have.
+//! Plays random histories. Whatever browsers were sent, and whenever they read it, they show
+//! what the read model says. No patch is about an element that its browser does not have.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,22 +27,22 @@ use crate::stream::sse::EventId;
 use crate::todo::parts::item;
 use crate::todo::window::PAGE;
 
-/// What may happen.
+/// A step of a history.
 #[derive(Clone, Debug)]
 enum Happening {
     Create,
-    /// Something to one of the todos that there are, by its number.
+    /// This step and the next two are about an existing todo, by its number.
     Toggle(usize),
     Rename(usize),
     Delete(usize),
     OnAll(u8),
-    /// A browser opens a page; it may begin behind one of the todos.
+    /// A browser opens a page, which may begin behind one of the todos.
     Open(u8, Option<usize>),
-    /// A browser reads what there is for it.
+    /// A browser reads everything that was sent to it.
     Read(usize),
-    /// Its connection breaks, and is opened again.
+    /// A browser's connection breaks, and is opened again.
     Break(usize),
-    /// All that has happened is told.
+    /// All changes are sent.
     Settle,
 }
 
@@ -56,7 +55,7 @@ struct World {
     names: u32,
 }
 
-/// What a browser shows.
+/// A browser, and what it shows.
 struct Browser {
     at: Location,
     /// The elements of the list, in order.
@@ -138,7 +137,7 @@ impl World {
                 let done = self
                     .service
                     .execute_on_list(ListId::SHARED, command, &context);
-                done.await.expect("done");
+                done.await.expect("the command is carried out");
             }
             Happening::Open(show, nth) => self.open(*show, *nth).await,
             Happening::Read(nth) => {
@@ -168,10 +167,10 @@ impl World {
     async fn command(&self, id: ironstar_domain::todo::TodoId, command: &TodoCommand) {
         let context = CommandContext::default();
         let done = self.service.execute(id, command, &context).await;
-        done.expect("nobody else is there");
+        done.expect("the command has no rival");
     }
 
-    /// One of the todos that there are by now.
+    /// One of the todos that exist now.
     async fn todo(&self, nth: usize) -> Option<TodoItem> {
         self.reach().await;
         let all = Location::default();
@@ -181,16 +180,16 @@ impl World {
         (count > 0).then(|| todos.swap_remove(nth % count))
     }
 
-    /// The read model has all that has happened; that it is told is not said.
+    /// Waits until the read model includes all events. They may not have been sent yet.
     async fn reach(&self) {
         let head = self.store.head().await.expect("the head");
         let reached = self.lists.reach(head, Duration::from_secs(60)).await;
-        reached.expect("it goes on");
+        reached.expect("the read model goes on");
     }
 
     async fn settle(&self) {
         self.reach().await;
-        // Longer than a frame; the clock stands still for all else.
+        // Longer than a frame. The clock of this test moves for nothing else.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
@@ -228,14 +227,14 @@ impl World {
             .boxed()
     }
 
-    /// Whatever has happened, all show what there is.
+    /// Checks that all browsers show the read model.
     async fn check(&mut self) {
         self.settle().await;
         for browser in &mut self.browsers {
             browser.read().await;
             let at = browser.at;
             let until = self.views.look(&at, TodoView::until).flatten();
-            let until = until.expect("it is known to those who look");
+            let until = until.expect("the view of an open page knows its end");
             let page = self.lists.page(at.list, at.show, at.after, 1_000).await;
             let todos = page.expect("a page").todos.into_iter();
             let here: Vec<String> = todos
@@ -250,7 +249,7 @@ impl World {
     }
 }
 
-/// What tells items apart.
+/// The parts of items that tell them apart.
 fn short(items: &[String]) -> Vec<String> {
     let items = items.iter();
     items
@@ -272,7 +271,7 @@ fn draw(todo: &TodoItem, at: Location) -> String {
 }
 
 impl Browser {
-    /// Reads all that there is by now.
+    /// Reads everything that was sent by now.
     async fn read(&mut self) {
         let moment = Duration::from_millis(1);
         while let Ok(Some(frames)) = timeout(moment, self.frames.next()).await {
@@ -306,7 +305,7 @@ impl Browser {
                     self.items[index] = item;
                 }
             }
-            other => panic!("nobody does {other:?}"),
+            other => panic!("unknown patch: {other:?}"),
         }
         for line in fields {
             if let Some(id) = line.strip_prefix("id: ") {
@@ -320,13 +319,13 @@ impl Browser {
             let id = id(item);
             assert!(
                 self.items.iter().all(|other| self::id(other) != id),
-                "twice"
+                "{id} is inserted twice"
             );
         }
         self.items.splice(index..index, items);
     }
 
-    /// Where an element is, which must be there.
+    /// The index of an element, which must exist.
     fn index(&self, id: &str) -> usize {
         let index = self.items.iter().position(|item| self::id(item) == id);
         index.unwrap_or_else(|| panic!("{id} is not shown"))
@@ -369,7 +368,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_browser_shows_what_there_is(happenings in happenings(), already in 0_usize..12) {
+    fn every_browser_shows_the_read_model(happenings in happenings(), already in 0_usize..12) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -389,10 +388,10 @@ proptest! {
     }
 }
 
-/// All is done, and is not, while the page is cut anew in between: what is told then
-/// is about three todos, and nine are there.
+/// All todos are completed and reopened, and the page is cut again in between. The changes
+/// that are sent then are about three todos, and the page has nine.
 #[tokio::test(start_paused = true)]
-async fn what_was_read_in_the_middle_of_changes_is_read_again() {
+async fn page_that_was_read_in_the_middle_of_changes_is_read_again() {
     use Happening::{Create, Delete, OnAll, Open, Read, Settle, Toggle};
     let happenings = [
         [Create, Create, Create, Create].as_slice(),

@@ -1,26 +1,26 @@
-//! What visitors do.
+//! The deeds of visitors.
 
 use proptest::prelude::*;
 
-/// How many there are.
+/// The number of visitors.
 pub(super) const VISITORS: usize = 3;
 
-/// What somebody does.
+/// A deed of a visitor.
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
-    /// A list is made.
+    /// The visitor creates a list.
     Create(usize),
-    /// A todo is put into a list, by its owner.
+    /// The owner of a list adds a todo.
     Add(usize),
-    /// A list is called something else.
+    /// The owner renames a list.
     Rename(usize),
-    /// A link is made, and handed to somebody.
+    /// The owner creates a link, and gives it to a visitor.
     Share { list: usize, to: usize, edit: bool },
-    /// A link is revoked.
+    /// The owner revokes a link.
     Revoke(usize),
-    /// Somebody opens streams of a list, and of everything.
+    /// A visitor opens streams of a list, and of all events.
     Watch { visitor: usize, list: usize },
-    /// A list is put away.
+    /// The owner archives a list.
     Archive(usize),
 }
 
