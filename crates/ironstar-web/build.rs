@@ -1,6 +1,8 @@
-//! Gets the browser's files ready to be embedded: finds Datastar's bundle in
-//! the locked dependency that ships it, makes sure that it is the expected one,
-//! names every file by its content, and packs it for those who take it so.
+//! Prepares the browser's files for embedding.
+//!
+//! It finds Datastar's bundle in the locked dependency that ships it, and checks the bundle's
+//! hash. Each file gets a name made of its content, and a compressed copy for clients that
+//! accept gzip.
 
 use std::error::Error;
 use std::fs;
@@ -12,12 +14,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-/// The crate that ships the bundle, and where in it. It is only downloaded,
+/// The crate that ships the bundle, and the bundle's path in it. The crate is only downloaded,
 /// never compiled (docs/adr/0004).
 const CARRIER: &str = "rama-http";
 const BUNDLE: &str = "src/service/web/endpoint/response/datastar.js";
 
-/// SHA-256 of Datastar 1.0.2's bundle.
+/// The SHA-256 of Datastar 1.0.2's bundle.
 const BUNDLE_SHA256: &str = "2837d87acf6ee0ba8e4e63765926c25a98d63883b02f88be194a86b81d3fd24a";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,12 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bundle = fs::read(carrier()?.join(BUNDLE))?;
     let hash = sha256(&bundle);
     if hash != BUNDLE_SHA256 {
-        return Err(format!("{BUNDLE} in {CARRIER} is not the expected one: {hash}").into());
+        return Err(format!("{BUNDLE} in {CARRIER} has an unexpected SHA-256: {hash}").into());
     }
-    // Pages load it only when they need it, so it is a file of its own.
+    // The worker is a separate file, because pages load it only when they need it.
     let worker = embed(&out, "bundle.js", &ours("bundle.js")?)?;
-    // One module, so that a page has one script to wait for. The names of each part
-    // stay in a block of their own.
+    // All other scripts are one module, so that a page waits for one script only. A block
+    // around each part keeps its names apart.
     let streams = [
         format!("\n{{\nconst BUNDLE = {worker:?};\n").into_bytes(),
         ours("streams.js")?,
@@ -48,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One of our own files, without what only its readers need: indentation, empty
-/// lines, and comments that have a line of their own.
+/// Reads one of our own files, without indentation, empty lines, and comments on lines of
+/// their own. Only human readers need these.
 fn ours(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     let path = Path::new("../../static").join(name);
     println!("cargo:rerun-if-changed={}", path.display());
@@ -62,8 +64,8 @@ fn ours(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
         .into())
 }
 
-/// Writes a file to be embedded, also packed. Returns the path under which it is served,
-/// which the crate finds in a variable.
+/// Writes a file for embedding, plain and compressed. Returns the path under which the server
+/// serves it. The crate reads the same path from an environment variable.
 fn embed(out: &Path, name: &str, content: &[u8]) -> Result<String, Box<dyn Error>> {
     fs::write(out.join(name), content)?;
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
@@ -77,7 +79,7 @@ fn embed(out: &Path, name: &str, content: &[u8]) -> Result<String, Box<dyn Error
     Ok(path)
 }
 
-/// Where Cargo keeps the carrier's sources.
+/// The folder in which Cargo keeps the carrier's sources.
 fn carrier() -> Result<PathBuf, Box<dyn Error>> {
     let metadata = MetadataCommand::new()
         .other_options(["--locked".to_owned()])

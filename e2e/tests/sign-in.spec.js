@@ -100,7 +100,7 @@ test("a visitor whose sign-in fails or is cancelled stays signed out", async ({ 
   for (const [behaviour, said] of [
     ["error_body", "GitHub does not accept this sign-in"],
     ["fail", "GitHub cannot be reached at the moment"],
-    ["garbage", "What GitHub has answered makes no sense"],
+    ["garbage", "The answer of GitHub is invalid"],
     ["other_state", "This sign-in cannot be finished"],
   ]) {
     await github.behave(behaviour);

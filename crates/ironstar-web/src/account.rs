@@ -1,17 +1,17 @@
-//! Who a visitor is: to sign in by somebody else who knows them, and to sign out.
+//! Signing in with an identity provider, and signing out.
 //!
-//! The protocol is OAuth 2.0 with PKCE (RFC 6749, RFC 7636), as RFC 9700 has it. What
-//! a sign-in needs to be finished is kept under a hash of its `state`, is good for
-//! ten minutes, for the browser that began it, and once. Nothing about a session
-//! changes unless all went well; then the visitor gets new bits for their cookie. From
-//! there on it is done to its end, also if the browser has gone.
+//! The protocol is OAuth 2.0 with PKCE (RFC 6749, RFC 7636), with the practices of RFC 9700.
+//! The data of a sign-in in progress is stored under a hash of its `state`. It is valid for ten
+//! minutes, once, and only for the browser that began the sign-in. A session changes only if
+//! every step succeeds. Then the visitor gets new bits for their cookie, and the server
+//! finishes the sign-in even if the browser disconnects.
 //!
-//! What a guest has made becomes the user's when they sign in, or, if that cannot be done
-//! just then, in a while; at the latest when they sign out. If it cannot be done even
-//! then, they stay the guest that they were, so that nothing is lost.
+//! When a guest signs in, their lists are handed over to the user. If that fails, the server
+//! tries again later, and at last when the visitor signs out. If even that fails, the visitor
+//! stays the same guest, so that no list is lost.
 //!
-//! Here is the one GET that changes something, because the protocol has it so. What
-//! protects it is `state`: no other site knows it.
+//! This module has the only GET that changes something, because the protocol requires it. Its
+//! protection is `state`, which no other site knows.
 
 pub(crate) mod news;
 mod refusals;
@@ -38,19 +38,19 @@ use crate::edge::rate::Cost;
 use crate::session::origin::RequestOrigin;
 use crate::session::{Open, Session, SessionData, SignedIn};
 
-/// How many sign-ins are finished at once. Each waits for the provider, and a slow provider
-/// must not keep more and more of them waiting.
+/// The maximum number of sign-ins that wait for the provider at the same time. Without a limit,
+/// a slow provider would let more and more of them wait.
 const FINISHING: usize = 32;
 
-/// How long lists are waited for that are to be handed over.
+/// The time to wait until the read model shows all lists that have to be handed over.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// After how long that is tried again, then after twice as long, and so on; and how
-/// often.
+/// The pause before the first further attempt to hand lists over, and the number of further
+/// attempts. Each pause is twice as long as the one before.
 const PAUSE: Duration = Duration::from_secs(1);
 const TRIES: u32 = 10;
 
-/// What the handlers work on.
+/// The state of the handlers.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     provider: Option<Arc<dyn IdentityProvider>>,
@@ -89,7 +89,7 @@ impl Accounts {
         self.provider.as_deref().ok_or_else(Problem::no_such_page)
     }
 
-    /// Makes a visitor a user, and gives that user what the visitor has made.
+    /// Makes a visitor a user, and hands the visitor's lists over to that user.
     async fn sign_in(
         self: Arc<Self>,
         session: Session,
@@ -111,7 +111,7 @@ impl Accounts {
         let replaced = session.replace(before.id, data).await?;
         replaced.ok_or_else(refusals::unknown_sign_in)?;
         self.news.has_ended(before.id).await;
-        // Not before: what the visitor makes until then is the guest's.
+        // The hand-over comes last: until the session is replaced, new lists are the guest's.
         if !self.hand_over(guest, id, &context).await {
             tokio::spawn(self.keep_handing_over(guest, id, context));
         }
@@ -129,7 +129,7 @@ impl Accounts {
         let guest = if self.hand_over(guest, user, &origin.context()).await {
             session.next_guest()
         } else {
-            // Nobody else could ever be that guest again, and have those lists.
+            // With a new guest id, no visitor could ever reach those lists again.
             guest
         };
         let after = SessionData {
@@ -141,17 +141,17 @@ impl Accounts {
         }
         self.news.has_ended(before.id).await;
         if let Err(error) = self.users.sign_out(user, &origin.context()).await {
-            // They are signed out all the same.
+            // The visitor is signed out in any case.
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 %user,
-                "that a user has signed out was not noted"
+                "the sign-out of a user was not recorded"
             );
         }
         Ok(())
     }
 
-    /// Makes a guest's lists a user's. Whether they are now.
+    /// Hands a guest's lists over to a user. Returns true if all of them were handed over.
     async fn hand_over(&self, from: GuestId, to: UserId, context: &CommandContext) -> bool {
         let from = Principal::Guest(from);
         let handed_over = self.lists.hand_over_all(from, to.into(), CATCH_UP, context);
@@ -161,13 +161,13 @@ impl Accounts {
                 error = error as &dyn std::error::Error,
                 %from,
                 %to,
-                "the lists of somebody who has signed in are not handed over yet"
+                "the lists of a user who has signed in are not handed over yet"
             );
         }
         handed_over.is_ok()
     }
 
-    /// The same, in a while, and again.
+    /// Tries to hand the lists over again, several times with growing pauses.
     async fn keep_handing_over(
         self: Arc<Self>,
         from: GuestId,

@@ -1,17 +1,18 @@
 //! The streams of several pages over one connection.
 //!
-//! Over HTTP/1.1 a browser opens six connections to a site, for all its pages together.
-//! So its pages share one connection for their streams (`static/bundle.js`, docs/adr/0010).
+//! Over HTTP/1.1 a browser opens at most six connections to a site, for all its pages
+//! together. So its pages share one connection for their streams (`static/bundle.js`,
+//! docs/adr/0010).
 //!
-//! A *bundle* asks for each stream as a request of its own, through the same routes and
-//! the same layers. What a stream may show, where it begins and how many streams a client
-//! may hold is decided there, and only there. The bundle knows the addresses of streams,
-//! and nothing of what they carry: a new stream below `/api/sse/` needs no line here.
+//! A *bundle* requests each stream separately, through the same routes and layers as any other
+//! request. Only these decide the content of a stream, its start, and the number of streams
+//! that a client may hold. The bundle knows the addresses of streams and nothing of their
+//! content, so a new stream below `/api/sse/` needs no change here.
 //!
-//! Each chunk of a stream's body is one or more whole frames. A comment line in front of it
-//! says to which stream the frames belong:
+//! Each chunk of a stream's body is one or more whole frames. A comment line before the chunk
+//! names the stream:
 //!
-//! - `:2` and frames: the frames, until the next such line, are of the third stream.
+//! - `:2` and frames: the frames up to the next such line belong to the third stream.
 //! - `:2 200` alone: the third stream has begun, or was refused with that status.
 //! - `:2 end` alone: the third stream has ended. The bundle ends with its last stream.
 
@@ -36,33 +37,34 @@ use crate::edge::streams::{BUNDLE, Streams};
 use crate::session::Session;
 use crate::stream::sse;
 
-/// The most streams of a bundle, so that its address fits into the 8 KiB that proxies
-/// commonly allow. `static/bundle.js` has the same number.
+/// The maximum number of streams in a bundle. With it, the address of a bundle fits into the
+/// 8 KiB that proxies commonly allow. `static/bundle.js` has the same number.
 const MOST: usize = 24;
 
-/// The line and the chunk of frames behind it.
+/// A comment line that names a stream, and the chunk of frames after it.
 type Marked = (Bytes, Bytes);
 
-/// What a bundle is asked for.
+/// The query of a request for a bundle.
 #[derive(Debug, Deserialize)]
 struct Asked {
     /// A JSON array of [`Wanted`].
     streams: String,
 }
 
-/// One stream of a bundle.
+/// A requested stream of a bundle.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
-    /// Its address, from the root of the site.
+    /// The address of the stream, from the root of the site.
     path: String,
-    /// Its `Last-Event-ID`.
+    /// The `Last-Event-ID` of the stream.
     id: Option<String>,
-    /// The visitor that its page was drawn for.
+    /// The visitor for whom the stream's page was drawn.
     drawn_for: Option<String>,
 }
 
-/// The route of bundles of the streams that `pages` serves. Each counts as a stream.
+/// The route of bundles of the streams that `pages` serves. Each of these streams counts
+/// against the client's limit.
 pub(crate) fn routes(pages: Router, streams: &Streams) -> Router {
     let pages = Pages {
         router: pages,
@@ -84,8 +86,8 @@ async fn bundle(
     if wanted.is_empty() || wanted.len() > MOST {
         return Err(malformed());
     }
-    // The streams begin after the head of this answer. A cookie that is renewed goes with
-    // that head, so the session is opened before.
+    // The session is opened first, because the head of this answer carries a renewed cookie,
+    // and the streams begin only after that head.
     session.open().await?;
     let (parts, _) = request.into_parts();
     let streams = wanted.into_iter().enumerate().map(|(number, wanted)| {
@@ -93,13 +95,13 @@ async fn bundle(
         Ok(marked(number, pages.clone().answer(client, request)))
     });
     let streams: Vec<_> = streams.collect::<Result<_, Problem>>()?;
-    // The line and its frames stay together.
+    // No other stream comes between a line and its frames.
     let chunks =
         stream::select_all(streams).flat_map(|(mark, frames)| stream::iter([mark, frames]));
     Ok(sse::unbuffered(chunks))
 }
 
-/// What serves each stream of a bundle.
+/// The routes and the limit that serve each stream of a bundle.
 #[derive(Clone, Debug)]
 struct Pages {
     router: Router,
@@ -119,7 +121,7 @@ impl Pages {
 }
 
 impl Wanted {
-    /// The request that a page of its own connection would have sent.
+    /// The request that a page with its own connection would have sent.
     fn request(self, mut parts: Parts) -> Result<Request, Problem> {
         let uri: Uri = self.path.parse().map_err(|_| malformed())?;
         let is_stream = uri.path().starts_with("/api/sse/") && uri.path() != BUNDLE;
@@ -141,7 +143,7 @@ impl Wanted {
     }
 }
 
-/// A stream of a bundle, with its number in front of each chunk.
+/// A stream of a bundle, with its number before each chunk.
 fn marked(
     number: usize,
     response: impl Future<Output = Response> + Send + 'static,
@@ -162,7 +164,7 @@ fn marked(
             let mark = Bytes::from(format!(":{number}\n"));
             let frames = response.into_body().into_data_stream();
             let frames = frames
-                // A body that fails ends.
+                // If a body fails, its stream ends.
                 .take_while(|frames| future::ready(frames.is_ok()))
                 .filter_map(|frames| future::ready(frames.ok()))
                 .map(move |frames| (mark.clone(), frames));

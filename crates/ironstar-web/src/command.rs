@@ -1,5 +1,5 @@
-//! Commands from programs: JSON in, where the stream is now out. The same for
-//! every aggregate.
+//! Commands from programs, for any aggregate: a request carries JSON, and the answer tells the
+//! stream's new end.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -18,20 +18,20 @@ use serde_json::{Map, Value};
 use crate::edge::problem::Problem;
 use crate::session::origin::{RequestOrigin, parse_key};
 
-/// A byte order mark, in UTF-8.
+/// A byte order mark in UTF-8.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A command on an aggregate, as it is sent: the aggregate's own command, with
-/// what comes with it beside it.
+/// A command on an aggregate, as a program sends it: the aggregate's own command, and the
+/// fields beside it.
 #[derive(Debug)]
 pub(crate) struct CommandRequest<Id, C> {
-    /// Which aggregate. Not needed to create one.
+    /// The aggregate's id. A command that creates an aggregate may leave it out.
     pub(crate) id: Option<Id>,
-    /// The sequence that the sender expects the aggregate to be at.
+    /// The sequence of the aggregate's last event, as the sender expects it.
     expected_sequence: Option<Sequence>,
     /// The same as the header `Idempotency-Key`.
     command_id: Option<CommandKey>,
-    /// What is asked of it.
+    /// The aggregate's own command.
     pub(crate) command: C,
 }
 
@@ -40,8 +40,8 @@ where
     Id: FromStr<Err: Display>,
     C: DeserializeOwned + Serialize,
 {
-    /// Takes a command apart. Whatever is not understood is refused: a guard
-    /// that is misspelt must not go unnoticed.
+    /// Parses a command. It refuses unknown fields, because a misspelt guard must not go
+    /// unnoticed.
     fn parse(mut fields: Map<String, Value>) -> Result<Self, Problem> {
         let id = take(&mut fields, "id")?
             .map(|id: String| id.parse().map_err(|error: Id::Err| in_field("id", &error)))
@@ -50,9 +50,9 @@ where
         let command_id = take(&mut fields, "command_id")?
             .map(|key: String| parse_key(&key))
             .transpose()?;
-        // An integer would be taken for the number of a variant.
+        // Serde would take an integer for the number of a variant.
         if fields.get("type").is_some_and(|kind| !kind.is_string()) {
-            return Err(in_field("type", &"it must be a text"));
+            return Err(in_field("type", &"it must be a string"));
         }
         let names: Vec<String> = fields.keys().cloned().collect();
         let command: C = serde_json::from_value(Value::Object(fields))
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// Takes a field that may be missing.
+/// Removes a field from the object and parses it. The field may be missing.
 fn take<T: DeserializeOwned>(
     fields: &mut Map<String, Value>,
     name: &str,
@@ -84,8 +84,8 @@ fn in_field(name: &str, error: &dyn Display) -> Problem {
 }
 
 impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
-    /// A command that makes an aggregate has no sequence to expect: by that, whoever
-    /// guesses an id could find out what happens to somebody else's.
+    /// Refuses an expected sequence in a command that creates an aggregate. Otherwise a sender
+    /// that guesses an id could learn about another owner's aggregate.
     pub(crate) fn refuse_expected_sequence(&self) -> Result<(), Problem> {
         match self.expected_sequence {
             None => Ok(()),
@@ -96,7 +96,7 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
         }
     }
 
-    /// What comes with the command, from the body and from the headers.
+    /// The context of the command, from the body and the headers.
     pub(crate) fn context(
         &self,
         aggregate_type: &str,
@@ -105,7 +105,7 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
         self.context_written(aggregate_type, aggregate_type, origin)
     }
 
-    /// The same, of a command whose aggregate type was written down otherwise while
+    /// The context of a command whose aggregate type was stored differently (as `before`) when
     /// keys had no senders.
     pub(crate) fn context_written(
         &self,
@@ -138,10 +138,8 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
     }
 }
 
-/// What comes with a command: who sends it, where it comes from, and its key if it
-/// has one.
-/// Another command of the same sender with the same key, by what is `asked`, will be
-/// refused.
+/// The context of a command: its caller, its origin, and its key if it has one. If the same
+/// sender uses the key again and `asked` differs, that command is refused.
 pub(crate) fn keyed(
     asked: &impl Serialize,
     key: Option<CommandKey>,
@@ -151,8 +149,8 @@ pub(crate) fn keyed(
     Ok(keyed_written([asked.clone(), asked], key, origin))
 }
 
-/// The same, of what is asked as it is written down now, and as it was while keys had no
-/// senders.
+/// The context of a command whose request is stored in two forms: the current one, and the one
+/// from when keys had no senders.
 pub(crate) fn keyed_written(
     [asked, before]: [String; 2],
     key: Option<CommandKey>,
@@ -164,19 +162,19 @@ pub(crate) fn keyed_written(
     context
 }
 
-/// What is asked, as it is written down beside a key.
+/// The request, as it is stored beside a key.
 pub(crate) fn written(asked: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(asked).map_err(|error| Problem::unavailable(&error))
 }
 
-/// The answer to a command that was carried out.
+/// The answer to an executed command.
 #[derive(Debug, Serialize)]
 pub(crate) struct CommandResponse {
     status: &'static str,
     id: String,
     sequence: Option<Sequence>,
     position: Position,
-    /// The position and the history that it is of, for `at_least`.
+    /// The position with the mark of its history, for `at_least`.
     place: LogPlace,
 }
 
@@ -208,8 +206,8 @@ where
     }
 }
 
-/// The same request, without the byte order mark that some write in front of JSON. To
-/// leave that out is up to the reader (RFC 8259, section 8.1).
+/// Removes the byte order mark that some programs write before JSON. A reader may ignore it
+/// (RFC 8259, section 8.1).
 async fn without_mark(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let body = Bytes::from_request(Request::new(body), &()).await;
@@ -220,7 +218,7 @@ async fn without_mark(request: Request) -> Result<Request, Problem> {
     Ok(Request::from_parts(parts, body.into()))
 }
 
-/// The fields of a JSON object, each of them once.
+/// The fields of a JSON object. A field that occurs twice is an error.
 #[derive(Debug)]
 struct Fields(Map<String, Value>);
 
@@ -243,9 +241,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         let mut fields = Map::new();
         while let Some((name, value)) = entries.next_entry::<String, Value>()? {
             if fields.contains_key(&name) {
-                return Err(A::Error::custom(format!(
-                    "the field '{name}' is there twice"
-                )));
+                return Err(A::Error::custom(format!("the field '{name}' occurs twice")));
             }
             fields.insert(name, value);
         }

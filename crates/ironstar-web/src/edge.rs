@@ -1,16 +1,16 @@
-//! The edge of the site: what every request passes, and how it is refused.
+//! The edge of the site: the checks that every request passes, and the refusals.
 //!
 //! This room knows nothing of sessions, HTML or features.
 //!
 //! - [`client`] tells clients apart by their network address.
-//! - [`limits`] holds the operator's decisions. [`rate`], [`streams`], [`body`],
-//!   [`unread`] and [`turns`] count what a client takes, by [`allowance`].
+//! - [`limits`] holds the operator's limits. [`rate`], [`streams`], [`body`], [`unread`] and
+//!   [`turns`] count a client's use of the server; most of them with [`allowance`].
 //! - [`hosts`] and [`cross_site`] refuse requests for other sites and from other sites.
-//! - [`context`] is what requests carry of the site.
-//! - [`base_address`] is where the site is.
-//! - [`headers`] refuses repeated headers, and adds those of every answer.
-//! - [`form`] reads forms, and [`return_to`] says where they may lead.
-//! - [`problem`] is the one policy for errors.
+//! - [`context`] holds the facts about the site that each request carries.
+//! - [`base_address`] is the public address of the site.
+//! - [`headers`] refuses repeated headers, and adds the headers of every answer.
+//! - [`form`] reads forms, and [`return_to`] checks the addresses to which they may lead.
+//! - [`problem`] is the single policy for errors.
 
 pub(crate) mod allowance;
 pub(crate) mod base_address;

@@ -1,5 +1,5 @@
-//! The raw event stream, for programs: the log as JSON, live; of it, what whoever
-//! asks may see.
+//! The raw event stream, for programs: the events of the log that the caller may see, as JSON
+//! and live.
 
 mod hearing;
 
@@ -38,11 +38,11 @@ pub(crate) fn routes(services: &Services, news: &PrivateNews, audiences: Audienc
         })
 }
 
-/// The event that tells a program to begin again. Types of events of the log have no
-/// hyphen.
+/// The event that tells a program to begin again. Its name cannot be that of an event type in
+/// the log, since these have no hyphen.
 const RESET: &str = "log-reset";
 
-/// What the handler works on.
+/// The services of the handler.
 #[derive(Clone, Debug)]
 struct Events {
     services: Services,
@@ -51,7 +51,7 @@ struct Events {
     turns: Turns,
 }
 
-/// What a program wants to see.
+/// The query of a request for events.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Selection {
@@ -59,17 +59,18 @@ struct Selection {
     key: Option<String>,
     /// The place after which to begin.
     after: Option<String>,
-    /// What lets its holder see one list more.
+    /// The token of a link, which opens one further list.
     link: Option<String>,
 }
 
-/// `GET /api/events?key=…&after=…&link=…`: the envelopes of matching events, as JSON,
-/// if they are of the shared list, or of one that the sender may see. Of others,
-/// it does not even tell that there are any.
+/// `GET /api/events?key=…&after=…&link=…`: the envelopes of matching events, as JSON. The caller
+/// gets events of the shared list, and of lists that the caller may see. The stream does not
+/// reveal that there are others.
 ///
-/// Begins after `Last-Event-ID`, else after `after`, else at the present. What the log
-/// does not have is of another history, as is a `Last-Event-ID` that cannot be read:
-/// then the first event says so ([`RESET`]), and the stream begins at the start.
+/// The stream begins after `Last-Event-ID`, or else after `after`, or else with new events only.
+/// If the log does not have that place, or the `Last-Event-ID` is unreadable, the place belongs
+/// to another history. Then the first event is [`RESET`], and the stream begins at the start of
+/// the log.
 async fn events(
     Cost(charge): Cost,
     State(events): State<Events>,
@@ -103,11 +104,12 @@ async fn events(
     }
     let turns = events.turns.of(charge.client());
     let frames = listener.listen(turns, charge);
-    // Also who is cut off before the first event knows where to go on.
+    // The first frame carries a place, so that a client which is cut off before the first event
+    // knows where to continue.
     let first = after.map_or_else(reset, sse::progress);
     let frames = stream::once(future::ready(first)).chain(frames);
     let frames = match events.news.hear(&session).await? {
-        // Who somebody is changes when they sign in or out.
+        // The stream ends when its visitor signs in or out, because its caller changes.
         Some(heard) => frames.take_until(heard.ended()).boxed(),
         None => frames.boxed(),
     };
@@ -115,8 +117,7 @@ async fn events(
     Ok(sse::respond(frames, vec![], alive, shutdown))
 }
 
-/// The place after which a program begins; nothing, if it wants to go on from where this
-/// log has never been.
+/// The place after which a program begins; `None` if this log does not have that place.
 async fn begin(
     services: &Services,
     last_event_id: LastEventId,
@@ -142,7 +143,7 @@ async fn begin(
     }
 }
 
-/// Tells a program to forget what it has heard: all of this log follows.
+/// Tells a program to discard all earlier events, since all events of this log follow.
 fn reset() -> Bytes {
     let data = r#"{"reason":"other-history"}"#;
     sse::frame(RESET, [data], Some(LogPlace::START)).into()

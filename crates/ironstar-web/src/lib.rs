@@ -1,25 +1,23 @@
-//! ironstar's web layer: what comes in over HTTP becomes a domain value or a
-//! clear refusal, and what happens in the log becomes bytes for browsers.
+//! ironstar's web layer. It parses each HTTP request into a domain value or refuses it, and
+//! turns changes in the log into bytes for browsers.
 //!
-//! This crate knows nothing of SQL or Zenoh. It decides nothing: commands go to
-//! the application layer, and pages show what its read models say.
+//! This crate knows nothing of SQL or Zenoh, and decides nothing: commands go to the
+//! application layer, and pages show the application's read models.
 //!
-//! - [`router`] puts everything together.
-//! - `todo` and `list` are the pages, forms, commands and live views of the
-//!   aggregates. A new one is one more module beside them, and one line in
-//!   [`router`].
-//! - `layout` and `kit` are what every page is made of.
-//! - `live` draws each change once and shares the bytes with every browser;
-//!   `presence` says how many people are there, and `sse` is how they hear of it;
-//!   `bundle` carries the streams of several pages over one connection.
-//! - `problem` is the one policy for errors.
-//! - `session` knows who comes back, `account` signs them in and out, and `private`
-//!   tells their pages what concerns nobody else. `guard` keeps streams to those who
-//!   may have them, and `drawn` has pages load themselves anew that were away when who
-//!   looks at them changed.
-//! - [`Limits`] says what a client may take: `client` tells them apart, `rate`,
-//!   `streams`, `bodies` and `unread` count, `hosts` knows the server's names, and
-//!   `cross_site` refuses what other sites send.
+//! - [`router`] joins all routes. Only the root sees every module.
+//! - `todo`, `list` and `presence` are the pages, forms, commands and live views of the
+//!   features. A new feature is one more module beside them, and one line in [`router`].
+//!   `events` is the raw event stream for programs, and `command` parses commands of any
+//!   aggregate.
+//! - `page` holds the parts of every page.
+//! - `stream` draws each change once and shares the bytes with every subscriber.
+//!   `stream::guard` ends a stream when its subscriber may no longer have it. `bundle` carries
+//!   the streams of several pages over one connection.
+//! - `edge` guards the site: [`Limits`] holds the operator's limits on a client, and
+//!   `edge::problem` is the single policy for errors.
+//! - `session` recognises returning visitors, and `session::drawn_for` reloads pages that were
+//!   drawn for another visitor. `account` signs visitors in and out, and `account::news` sends
+//!   news about one visitor to that visitor's pages only.
 
 mod services;
 mod site;

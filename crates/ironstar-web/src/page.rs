@@ -1,12 +1,12 @@
-//! What every page is made of.
+//! The parts of every page.
 //!
 //! This room knows nothing of routes or features.
 //!
 //! - [`layout`] is the frame around a page.
-//! - [`kit`] and [`icon`] are the parts of pages; `styleguide` shows them.
-//! - [`problem`] is how a refusal looks.
-//! - [`notice`] says on a page why a command was refused.
-//! - [`theme`] is how a page looks: light or dark.
+//! - [`kit`] and [`icon`] are the parts of pages. `styleguide` shows them.
+//! - [`problem`] draws a refusal.
+//! - [`notice`] tells on a page why a command was refused.
+//! - [`theme`] draws the choice of light or dark pages.
 //! - [`assets`] serves the style sheet, the scripts and the icon.
 
 pub(crate) mod assets;

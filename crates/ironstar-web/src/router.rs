@@ -1,4 +1,4 @@
-//! The root: all routes, and all that a request passes on its way to them.
+//! The root: all routes, and all checks that a request passes before them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -38,23 +38,24 @@ use crate::site::{Site, SiteAddress};
 use crate::stream::pack::{self, Packer};
 use crate::{account, bundle, events, list, todo};
 
-/// Every route of the application, guarded by limits.
+/// All routes of the application, guarded by limits.
 ///
-/// A request over a network carries the address of its peer, as the extension
-/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo). To be called within a
-/// Tokio runtime: tasks of its own last until `services.shutdown`.
+/// A request over a network must carry the address of its peer, as the extension
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
+///
+/// Call this within a Tokio runtime: it starts tasks, which run until `services.shutdown`.
 pub fn router(services: Services, site: Site, limits: Limits) -> Router {
     let front = Front::new(services, site, limits);
     Router::new().fallback_service(FrontDoor(Arc::new(front)))
 }
 
-/// The answer on a connection of a client that has too many connections. The server counts
-/// them, since it knows no more of a client.
+/// The answer to a client that has too many connections. The server itself counts them,
+/// because this crate sees requests only.
 pub fn too_many_connections(most: u64) -> Response {
     Problem::too_many_connections(most).into_response()
 }
 
-/// All that a request passes on its way to a route.
+/// All checks that a request passes before it reaches a route.
 #[derive(Debug)]
 struct Front {
     client_address_header: Option<HeaderName>,
@@ -65,7 +66,7 @@ struct Front {
     bodies: Bodies,
     hosts: AllowedHosts,
     streams: Streams,
-    /// Compresses streams, if the operator wants that.
+    /// Compresses streams; `None` if the operator does not want that.
     packer: Option<Arc<Packer>>,
     routes: Router,
 }
@@ -107,8 +108,8 @@ impl Front {
         }
     }
 
-    /// The answer to a request. From here to [`Front::admit`], each step is passed on the
-    /// way in and, if it has to do with answers, once more on the way out.
+    /// The answer to a request. From here to [`Front::admit`], a request passes each step on
+    /// the way in, and its answer passes the steps that concern answers on the way out.
     async fn answer(&self, mut request: Request) -> Response {
         let client = client::identify(self.client_address_header.as_ref(), &mut request);
         let mut response = match self.unread.begin(client, request.method()) {
@@ -133,13 +134,13 @@ impl Front {
         response
     }
 
-    /// Refuses a request that no route is to see.
+    /// Refuses a request that must not reach a route.
     async fn admit(&self, client: Client, request: Request) -> Result<Request, Problem> {
         let mut request = self.bodies.whole(client, request).await?;
         headers::check(request.headers())?;
         hosts::check(&self.hosts, &mut request)?;
-        // Before a route counts its cost: the pages of other sites must not use up what a
-        // client may send.
+        // This comes before a route counts its cost: pages of other sites must not use up the
+        // client's rate.
         cross_site::check(&self.context.site, &request)?;
         Ok(request)
     }
@@ -184,7 +185,7 @@ fn routes(services: &Services, news: &PrivateNews, streams: &Streams) -> Router 
         .method_not_allowed_fallback(async || Problem::no_such_method())
 }
 
-/// Starts what goes on without requests, until the server is told to stop.
+/// Starts the tasks that run without requests, until the server stops.
 fn start_tasks(services: &Services, news: &PrivateNews, sessions: &Arc<Sessions>) {
     let shutdown = services.shutdown.clone();
     let listening = news.clone().listen();
@@ -220,8 +221,8 @@ impl Service<Request> for FrontDoor {
     }
 }
 
-/// What is logged of a request. Not its query, which may let its reader see a list, or
-/// finish a sign-in.
+/// The fields of a request that the log shows. The query is not one of them: with it, a reader
+/// of the log could open a list or finish a sign-in.
 fn span(request: &Request) -> Span {
     tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
 }
@@ -236,13 +237,13 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
-    /// All that is said of spans.
+    /// Records all fields of spans and events.
     #[derive(Clone, Default)]
     struct Said(Arc<Mutex<String>>);
 
     impl Visit for Said {
         fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-            let mut said = self.0.lock().expect("nobody panics");
+            let mut said = self.0.lock().expect("the lock is not poisoned");
             said.push_str(&format!("{field}={value:?} "));
         }
     }
@@ -273,12 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_logged_of_a_request_lets_nobody_in() {
+    fn request_log_leaves_out_the_query() {
         let said = Said::default();
         let request = Request::get("/lists/1?link=secret").body(Body::empty());
         let request = request.expect("a request");
         tracing::subscriber::with_default(said.clone(), || super::span(&request));
-        let said = said.0.lock().expect("nobody panics");
+        let said = said.0.lock().expect("the lock is not poisoned");
         assert_eq!(*said, "method=GET path=\"/lists/1\" ");
     }
 }

@@ -1,4 +1,4 @@
-//! What the web layer works on.
+//! The services of the other layers that the web layer uses.
 
 use std::sync::Arc;
 
@@ -9,31 +9,31 @@ use ironstar_app::{CommandHandler, EventFeed, Projections};
 use ironstar_ports::{Clock, EventBus, EventStore, IdSource, IdentityProvider, SessionStore};
 use tokio_util::sync::CancellationToken;
 
-/// What the web layer works on.
+/// The services that the web layer uses.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// Decides commands on any aggregate.
+    /// The handler of commands on any aggregate.
     pub commands: CommandHandler,
-    /// The log, as a stream.
+    /// The log, as a live stream.
     pub feed: EventFeed,
     /// The log.
     pub store: Arc<dyn EventStore>,
-    /// What pages show of the log.
+    /// The read models that pages show.
     pub projections: Projections,
-    /// Who may watch which lists.
+    /// The rights of subscribers to lists.
     pub gates: Gates,
-    /// The links that let others see lists.
+    /// The links that open lists to visitors who do not own them.
     pub links: Links,
-    /// What visitors hear of themselves, on whichever node.
+    /// The bus that carries news about a visitor to all nodes.
     pub bus: Arc<dyn EventBus>,
-    /// Who comes back.
+    /// The stored sessions of visitors.
     pub sessions: Arc<dyn SessionStore>,
-    /// Who knows who people are; nobody, if people cannot sign in.
+    /// The identity provider; `None` if visitors cannot sign in.
     pub identities: Option<Arc<dyn IdentityProvider>>,
-    /// The time, for sessions: they expire by its steady time, so that a machine whose clock
-    /// is wrong forgets none.
+    /// The time, for sessions. They expire by its steady time, so a wrong clock of the machine
+    /// ends no session.
     pub clock: Arc<dyn Clock>,
-    /// Ids and secrets.
+    /// The source of ids and secrets.
     pub ids: Arc<dyn IdSource>,
     /// Ends every open stream, so that clients reconnect elsewhere.
     pub shutdown: CancellationToken,

@@ -1,18 +1,17 @@
-//! Sessions: who comes back.
+//! Sessions, by which the server recognises returning visitors.
 //!
-//! A browser holds 192 random bits in a cookie, and the store a hash of them, so
-//! that whoever reads the store is nobody. A session begins when there is
-//! something to remember, and never because somebody only looks. One that was never
-//! brought back is forgotten after an hour; any other, 30 days after it was brought
-//! back last.
+//! A browser holds 192 random bits in a cookie, and the store holds a hash of them. So a reader
+//! of the store cannot act as a visitor. A session begins when there is something to remember,
+//! never because a visitor only reads. If its cookie never comes back, it expires after an
+//! hour. Otherwise it expires 30 days after its last use.
 //!
-//! A cookie that is no session of ours, be it expired, forged or torn, is nobody's:
-//! it is not an error, and it is never taken over. Whoever signs in or out gets new
-//! bits, and the old ones are worth nothing from then on.
+//! A cookie without a valid session, be it expired, forged or damaged, counts as no cookie: it
+//! is not an error, and its bits never become a session. A visitor who signs in or out gets new
+//! bits, and the old ones become invalid.
 //!
-//! Whatever expires here does so by the clock's steady time, which a wrong clock does not
-//! move and which stands still while no server runs. So no session and no sign-in is
-//! forgotten because the machine has shown a wrong time.
+//! Sessions and sign-ins expire by the clock's steady time. A wrong clock does not move it, and
+//! it stands still while no server runs. So nothing expires because the machine shows a wrong
+//! time.
 
 mod cookie;
 mod data;
@@ -42,20 +41,19 @@ use crate::edge::client::Client;
 use crate::edge::problem::Problem;
 use crate::edge::rate::NewSessionRate;
 
-/// How long a session is remembered that was brought back.
+/// The time after which a session expires, counted from its last use.
 const AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// And one that never was.
+/// The time after which a session expires if its cookie never comes back.
 const TRIAL: Duration = Duration::from_secs(60 * 60);
 
-/// How much of its time has to have gone before a session is given more: so its
-/// row is written once a day at most, however often it is brought back.
+/// The part of [`AGE`] that must have passed before a session is prolonged. So its row is
+/// written at most once a day, however often the session is used.
 const STEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often sessions that have expired are looked for.
+/// The pause between two removals of expired sessions.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
-/// Keeps sessions.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     store: Arc<dyn SessionStore>,
@@ -66,7 +64,7 @@ pub(crate) struct Sessions {
     rate: NewSessionRate,
 }
 
-/// The session of a request, if it has one, or comes to have one.
+/// The session of a request. The request may have none, and may begin one.
 #[derive(Clone, Debug)]
 pub(crate) struct Session(Arc<Inner>);
 
@@ -74,46 +72,39 @@ pub(crate) struct Session(Arc<Inner>);
 struct Inner {
     sessions: Arc<Sessions>,
     client: Client,
-    /// What the browser has come with.
+    /// The id from the request's cookie.
     brought: Option<SessionId>,
     state: AsyncMutex<Known>,
-    /// What the browser is told to keep.
+    /// The cookie that the answer sets.
     answer: Mutex<Option<HeaderValue>>,
 }
 
 #[derive(Debug)]
 enum Known {
-    /// Nobody has looked yet.
+    /// The store has not been asked yet.
     NotYet,
-    /// There is none.
     None,
     Some(Open),
 }
 
-/// A session that is there.
 #[derive(Clone, Debug)]
 pub(crate) struct Open {
     pub(crate) id: SessionId,
     pub(crate) data: SessionData,
-    /// For how long it is remembered: not for long, as long as nobody has brought it
-    /// back.
+    /// The time until it expires: [`TRIAL`] until its cookie comes back, then [`AGE`].
     age: Duration,
 }
 
-/// Why a session cannot be had.
+/// The reason why a session is not available.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
-    /// The store does not work.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is stored of it makes no sense.
     #[error("a session is damaged")]
     Damaged(#[source] serde_json::Error),
-    /// What is to be stored of it has no stored form.
     #[error("a session cannot be stored")]
     Unwritable(#[from] PayloadError),
-    /// One client asks for too many.
-    #[error("too many sessions have begun at your address; try again in a while")]
+    #[error("too many new sessions from your network; try again in a minute")]
     TooMany(Duration),
 }
 
@@ -153,7 +144,7 @@ impl Sessions {
         }
     }
 
-    /// Removes sessions that have expired, now and again, for ever.
+    /// Removes expired sessions from time to time, without end.
     pub(crate) async fn keep_swept(self: Arc<Self>) {
         let mut turn = tokio::time::interval(SWEEP);
         loop {
@@ -161,7 +152,7 @@ impl Sessions {
             if let Err(error) = self.sweep().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "sessions that have expired were not removed; trying again later"
+                    "expired sessions were not removed; trying again later"
                 );
             }
         }
@@ -201,13 +192,13 @@ impl Sessions {
         })
     }
 
-    /// One that is not stored yet.
+    /// A new session, which is not stored yet.
     fn open(&self, data: SessionData, age: Duration) -> Open {
         let id = SessionId::new(self.ids.next_secret());
         Open { id, data, age }
     }
 
-    /// Has a session take the place of another, if that is there.
+    /// Replaces a session by another. Returns false if the old one does not exist any more.
     async fn replace(&self, old: SessionId, new: &Open) -> Result<bool, SessionError> {
         let now = self.clock.steady();
         Ok(self
@@ -216,7 +207,7 @@ impl Sessions {
             .await?)
     }
 
-    /// Keeps something that is asked for once, by whoever knows its name, and soon.
+    /// Stores data for a short time. A request that knows its name may withdraw it, once.
     pub(crate) async fn deposit(
         &self,
         name: SessionHash,
@@ -232,10 +223,10 @@ impl Sessions {
         self.store.create(stored).await
     }
 
-    /// What was kept under a name: for the first who asks, and nobody after.
+    /// Removes and returns the data under a name. Only the first request gets it.
     pub(crate) async fn withdraw(&self, name: &SessionHash) -> Result<Option<Payload>, StoreError> {
         let now = self.clock.steady();
-        // Whoever asks for what never was there does not keep those waiting who write.
+        // A request for an unknown name only reads, so it does not delay writers.
         if self.store.load(name, now).await?.is_none() {
             return Ok(None);
         }
@@ -249,14 +240,13 @@ impl Session {
         &self.0.sessions
     }
 
-    /// The session, if there is one.
     pub(crate) async fn open(&self) -> Result<Option<Open>, SessionError> {
         let mut state = self.0.state.lock().await;
         self.look(&mut state).await?;
         Ok(state.open().cloned())
     }
 
-    /// The session; it begins, if there is none.
+    /// The session. If there is none, a new one begins.
     pub(crate) async fn begin(&self) -> Result<Open, SessionError> {
         let mut state = self.0.state.lock().await;
         self.look(&mut state).await?;
@@ -275,7 +265,7 @@ impl Session {
         Ok(open)
     }
 
-    /// Changes what is remembered. Nothing, if the session has ended meanwhile.
+    /// Changes the data of the session. Returns `None` if the session has ended in the meantime.
     pub(crate) async fn change(
         &self,
         change: impl FnOnce(&mut SessionData),
@@ -295,9 +285,9 @@ impl Session {
         Ok(None)
     }
 
-    /// Has another session take the place of this one: new bits for the browser,
-    /// and the old ones are worth nothing any more. Nothing, if the old one has ended
-    /// meanwhile: of many who would replace it, one does.
+    /// Replaces this session by another: the browser gets new bits, and the old ones become
+    /// invalid. Returns `None` if the old session has ended in the meantime. So of several
+    /// concurrent requests, only one replaces it.
     pub(crate) async fn replace(
         &self,
         old: SessionId,
@@ -314,13 +304,13 @@ impl Session {
         Ok(Some(open))
     }
 
-    /// What is remembered at this moment, whatever was known of it before.
+    /// The data of the session in the store at this moment, not as this request first read it.
     pub(crate) async fn now(&self, id: SessionId) -> Result<Option<SessionData>, SessionError> {
         let found = self.0.sessions.load(id).await?;
         Ok(found.map(|(open, _)| open.data))
     }
 
-    /// Who asks, as far as the session tells.
+    /// The caller, as far as the session identifies it.
     pub(crate) async fn caller(&self) -> Result<Caller, SessionError> {
         Ok(match self.open().await? {
             Some(open) => open.data.caller(),
@@ -328,12 +318,11 @@ impl Session {
         })
     }
 
-    /// An id for a guest who is new.
     pub(crate) fn next_guest(&self) -> ironstar_domain::GuestId {
         self.0.sessions.ids.next_id().into()
     }
 
-    /// What a visitor without a session is known by.
+    /// The identifier of a visitor without a session.
     fn place(&self) -> String {
         let address = self.0.client.to_string();
         self.0.sessions.links.place(&address)
@@ -354,8 +343,8 @@ impl Session {
         let sessions = &self.0.sessions;
         let now = sessions.clock.steady();
         if expires_at - now < AGE - STEP {
-            // What is remembered may be changing at this moment. And one that has just
-            // ended stays so.
+            // Only the time of expiry is written, because a concurrent request may be changing
+            // the data. A session that has just ended stays ended.
             let id = open.id.hash();
             if !sessions.store.prolong(&id, now + AGE, now).await? {
                 *state = Known::None;
@@ -368,7 +357,7 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the browser the cookie of a session that has begun, or goes on for longer.
+    /// Sends the browser the cookie of a session that has begun or was prolonged.
     pub(crate) fn send_cookie(&self, response: &mut Response) {
         let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cookie) = answer.take() {
@@ -376,7 +365,7 @@ impl Session {
         }
     }
 
-    /// Has the browser keep a session.
+    /// Makes a session the current one, and its cookie part of the answer.
     fn keep(&self, state: &mut Known, open: Open) {
         let cookie = self.0.sessions.cookies.write(open.id, AGE);
         *self.0.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(cookie);

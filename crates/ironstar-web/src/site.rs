@@ -1,5 +1,4 @@
-//! What the operator says of the site as a whole: where it is, and what its start
-//! page shows.
+//! The operator's settings for the site as a whole: its address and its start page.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -7,17 +6,17 @@ use std::str::FromStr;
 use axum::http::uri::{Authority, Scheme, Uri};
 use thiserror::Error;
 
-/// The site as a whole.
+/// The operator's settings for the site as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
-    /// Where people find it. If that is not said, links lead to where the request
-    /// went, and cookies are those of a site without TLS.
+    /// The public address of the site. If it is `None`, links use the host of the request, and
+    /// cookies are those of a site without TLS.
     pub address: Option<SiteAddress>,
-    /// What its start page shows.
+    /// The content of the start page.
     pub home: Home,
 }
 
-/// What the start page shows.
+/// The content of the start page.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Home {
     /// The list that everyone shares.
@@ -27,26 +26,26 @@ pub enum Home {
     Own,
 }
 
-/// Where people find a site: `https://example.org`.
+/// The public address of a site, such as `https://example.org`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SiteAddress {
     is_secure: bool,
     authority: Authority,
 }
 
-/// Why a text is not a [`SiteAddress`].
+/// The error for a text that is not a [`SiteAddress`].
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("it has to be an address such as 'https://example.org', without a path")]
+#[error("the address must look like 'https://example.org', without a path")]
 pub struct SiteAddressError;
 
 impl SiteAddress {
-    /// Whether it is reached over TLS.
+    /// Returns true if browsers reach the site over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.is_secure
     }
 
-    /// How it is reached.
+    /// The scheme, `https` or `http`.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.is_secure { "https" } else { "http" }
     }
@@ -74,7 +73,7 @@ impl FromStr for SiteAddress {
         if has_path || has_user || !(is_secure || scheme == Scheme::HTTP) {
             return Err(SiteAddressError);
         }
-        // Browsers do not say what goes without saying.
+        // Browsers leave out the default port of a scheme.
         let usual = if is_secure { 443 } else { 80 };
         let authority = if authority.port_u16() == Some(usual) {
             Authority::from_str(authority.host()).map_err(|_| SiteAddressError)?
@@ -99,7 +98,7 @@ mod tests {
     use super::{SiteAddress, SiteAddressError};
 
     #[test]
-    fn an_address_is_a_scheme_and_a_host() {
+    fn site_address_is_a_scheme_and_a_host() {
         for (text, is_secure, host) in [
             ("https://example.org", true, "example.org"),
             ("http://localhost:3000", false, "localhost"),

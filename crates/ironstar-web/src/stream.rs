@@ -1,12 +1,11 @@
-//! What goes out over open streams: server-sent events, and the shared state behind
-//! live pages.
+//! Open streams: server-sent events, and the shared state behind live pages.
 //!
 //! This room knows nothing of requests, sessions, pages or features.
 //!
 //! - [`sse`] writes frames, and keeps a stream alive until it ends.
 //! - [`live`] draws each change once and shares the bytes with every subscriber.
 //! - [`latest`] keeps the newest frame of a value that a page shows beside its view.
-//! - [`shared`] keeps state for as long as a subscriber holds it.
+//! - [`shared`] keeps state as long as a subscriber holds it.
 //! - [`guard`] ends a stream when its subscriber may no longer have it.
 //! - [`pack`] compresses a chunk once for all subscribers.
 

@@ -1,14 +1,13 @@
-//! What concerns one visitor alone, and reaches all their pages and nobody else's:
-//! how pages look, what was refused, and that they have signed in or out.
+//! News about one visitor, which reach all pages of that visitor and no other page: the theme, a
+//! refusal, and a sign-in or sign-out.
 //!
-//! It goes to `events/session/{session}/{topic}` on the bus, where `{session}` is
-//! made from what the visitor's browser holds, and does not lead back to it. Each
-//! node subscribes once for all, and hands on what comes to the streams that are
-//! open here. As everything on the bus it may be lost, and then costs a
-//! visitor the latest news, until the page's stream is opened anew. On the node where
-//! it happens, nothing is lost.
+//! News go to `events/session/{session}/{topic}` on the bus. `{session}` is derived from the
+//! cookie of the visitor's browser, and does not reveal it. Each node has one subscription for
+//! all sessions, and passes news on to its open streams. Like all messages on the bus, news may
+//! be lost. Then a page shows them only when its stream is opened again. On the node where they
+//! arise, no news are lost.
 //!
-//! A visitor who has no stream open leaves nothing here.
+//! A visitor without an open stream uses no memory here.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,18 +28,19 @@ use crate::stream::latest::{Side, news};
 use crate::stream::shared::{Life, Shared};
 use crate::stream::sse;
 
-/// The pages that visitors have open here.
+/// The open streams of all visitors on this node, and the news for them.
 #[derive(Clone, Debug)]
 pub(crate) struct PrivateNews {
     bus: Arc<dyn EventBus>,
-    /// Tells this node's messages from others'.
+    /// The name of this node, which marks its own messages.
     node: String,
     rooms: Shared<String, Room>,
-    /// Whose newest command was refused here: their pages may be open elsewhere.
+    /// The sessions whose newest command this node has refused. Their pages may be open on
+    /// other nodes.
     refused: Arc<Mutex<LruCache<SessionId, ()>>>,
 }
 
-/// Of how many visitors that is remembered.
+/// The number of sessions whose refusal is remembered.
 const REFUSED: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
 
 /// The streams of one visitor.
@@ -52,21 +52,21 @@ struct Room {
     _life: Life,
 }
 
-/// What one stream hears of its visitor.
+/// The news that one stream gets about its visitor.
 pub(crate) struct Heard {
-    /// What goes out beside the view.
+    /// The frames that go out beside the view.
     pub(crate) sides: Vec<Side>,
     over: CancellationToken,
     room: Arc<Room>,
 }
 
 impl Heard {
-    /// Waits until the stream has to end, because who the visitor is has changed.
+    /// Waits until the stream has to end, because the visitor has signed in or out.
     pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let (over, room) = (self.over.clone(), Arc::clone(&self.room));
         async move {
             over.cancelled().await;
-            // Who waits is in the room, where it is heard.
+            // The waiting stream keeps its room open, so that the end can reach it.
             drop(room);
         }
     }
@@ -76,7 +76,7 @@ impl Heard {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum News {
     Theme(Theme),
-    /// Why something was refused; nothing: it was not.
+    /// The reason for a refusal; `None` removes the notice.
     Notice(Option<String>),
     /// The session has ended, and another may have taken its place.
     Ended,
@@ -93,18 +93,18 @@ impl PrivateNews {
     }
 
     fn refused(&self) -> MutexGuard<'_, LruCache<SessionId, ()>> {
-        // It is whole between any two calls.
+        // The cache is consistent between any two calls.
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens to what other nodes tell, for as long as there is a bus.
+    /// Passes on the news of other nodes, as long as there is a bus.
     pub(crate) async fn listen(self) {
         let mut messages = match self.bus.subscribe(&KeyExpr::all_sessions()).await {
             Ok(messages) => messages,
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "visitors do not hear what they do on other nodes"
+                    "pages do not get news from other nodes"
                 );
                 return;
             }
@@ -116,25 +116,25 @@ impl PrivateNews {
         }
     }
 
-    /// What a stream of a visitor with a session hears: how pages look now, and all
-    /// that is new. The session may end while the stream is opened: then that is heard
-    /// at once.
+    /// The news for a stream of a visitor with a session: the current theme, then all that is
+    /// new. If the session ends while the stream is opened, the stream ends at once.
     pub(crate) async fn hear(&self, session: &Session) -> Result<Option<Heard>, SessionError> {
         let Some(open) = session.open().await? else {
             return Ok(None);
         };
-        // First listen, then look: what happens in between is heard.
+        // Subscribing comes before reading, so that no change in between is missed.
         let (room, _) = self.rooms.get_or_make(&open.id.key(), Room::new);
         let themes = news(room.theme.subscribe(), Arc::clone(&room));
-        // What was refused before the page was loaded is nothing to it.
+        // A refusal from before the page was loaded does not concern it.
         let notices = news(room.notice.subscribe(), Arc::clone(&room));
-        // Of its own, so that one that comes too late ends nobody else's.
+        // Each stream has a token of its own, so that a stream which opens too late ends no
+        // other.
         let over = room.ended.child_token();
         let now = session.now(open.id).await?;
         if now.is_none() {
             over.cancel();
         }
-        // A page that was away looks as it did then.
+        // A page that was without a stream may still show an earlier theme.
         let theme = now.map(|data| theme_frame(data.theme));
         let themes = stream::iter(theme).chain(themes).boxed();
         Ok(Some(Heard {
@@ -144,8 +144,8 @@ impl PrivateNews {
         }))
     }
 
-    /// The frames of a page until its visitor's session ends, and beside them, for as
-    /// long, what else there is and what concerns the visitor alone.
+    /// The frames of a page, and beside them its sides and the news about the visitor. All of
+    /// them end with the visitor's session.
     pub(crate) async fn join(
         &self,
         session: &Session,
@@ -161,18 +161,18 @@ impl PrivateNews {
         Ok((until(frames, heard.ended()), sides))
     }
 
-    /// Pages look different from now on.
+    /// Tells all pages of a session that the theme has changed.
     pub(crate) async fn has_theme(&self, session: SessionId, theme: Theme) {
         self.tell(session, News::Theme(theme)).await;
     }
 
-    /// Something was refused.
+    /// Tells all pages of a session why a command was refused.
     pub(crate) async fn was_refused(&self, session: SessionId, why: &str) {
         self.refused().put(session, ());
         self.tell(session, News::Notice(Some(why.to_owned()))).await;
     }
 
-    /// Something was carried out: what was refused before is no news any more.
+    /// Removes an earlier refusal from all pages of a session, after a successful command.
     pub(crate) async fn was_carried_out(&self, session: SessionId) {
         let was_refused = self.refused().pop(&session).is_some();
         let room = self.rooms.get(&session.key());
@@ -185,7 +185,7 @@ impl PrivateNews {
         }
     }
 
-    /// The session has ended.
+    /// Tells all pages of a session that it has ended.
     pub(crate) async fn has_ended(&self, session: SessionId) {
         self.tell(session, News::Ended).await;
     }
@@ -198,12 +198,12 @@ impl PrivateNews {
         if let Err(error) = self.bus.publish(&key, payload.as_bytes()).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "what concerns a visitor was not told to other nodes"
+                "news about a visitor were not sent to other nodes"
             );
         }
     }
 
-    /// What another node tells.
+    /// Parses a message of another node. Invalid messages and this node's own are ignored.
     fn read<'a>(&self, message: &'a BusMessage) -> Option<(&'a str, News)> {
         let (session, topic) = Key::session_in(&message.key)?;
         let text = std::str::from_utf8(&message.payload).ok()?;
@@ -277,7 +277,7 @@ fn theme_frame(theme: Theme) -> Bytes {
     sse::datastar_frame(theme::patch(theme), None).into()
 }
 
-/// What takes away a notice; nothing, where there has been none.
+/// The frame that removes a notice. It changes nothing on a page without a notice.
 fn carried_out() -> Bytes {
     notice::carried_out_elsewhere().into()
 }

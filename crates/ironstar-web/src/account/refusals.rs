@@ -10,7 +10,7 @@ pub(super) fn unknown_sign_in() -> Problem {
         StatusCode::BAD_REQUEST,
         "unknown-sign-in",
         "this sign-in cannot be finished: it took too long, was finished before, or began in \
-         another browser; you are as you were, and can begin again",
+         another browser. Please try again",
     )
 }
 
@@ -23,30 +23,30 @@ pub(super) fn denied(provider: &dyn IdentityProvider, error: &str) -> Problem {
             format!("you have not let {provider} tell who you are, so you are not signed in"),
         );
     }
-    // It comes by way of the browser, which may say anything.
+    // The browser passes the error on, and could forge it.
     let error: String = error.chars().take(100).collect();
     tracing::warn!(error, provider, "a sign-in was refused");
-    let detail = format!("{provider} has refused the sign-in; you can begin again");
+    let detail = format!("{provider} has refused the sign-in. Please try again");
     Problem::new(StatusCode::BAD_REQUEST, "sign-in-refused", detail)
 }
 
 pub(super) fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
     let name = provider.name();
-    let again = "you are as you were, and can begin again";
+    let again = "You are not signed in. Please try again";
     let is_set_up = !matches!(error, IdentityError::Refused { code } if is_the_operators(code));
     if !is_set_up {
         tracing::error!(
             error = error as &dyn std::error::Error,
             provider = name,
-            "nobody can sign in: see that the id, the secret and the callback address are \
-             those of the app at the provider"
+            "visitors cannot sign in; check that the id, the secret and the callback address \
+             are those of the app at the provider"
         );
         return Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "sign-in-not-set-up",
             format!(
-                "{name} does not know this site as it should, so nobody can sign in until its \
-                 operator has seen to that"
+                "{name} rejects the registration of this site, so you cannot sign in. \
+                 Please tell the operator of this site"
             ),
         );
     }
@@ -59,24 +59,23 @@ pub(super) fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> 
         IdentityError::Refused { .. } => Problem::new(
             StatusCode::BAD_REQUEST,
             "sign-in-refused",
-            format!("{name} does not accept this sign-in; {again}"),
+            format!("{name} does not accept this sign-in. {again}"),
         ),
         IdentityError::TimedOut => Problem::new(
             StatusCode::GATEWAY_TIMEOUT,
             "sign-in-timeout",
-            format!("{name} did not answer in time; {again}"),
+            format!("{name} did not answer in time. {again}"),
         ),
         IdentityError::Unavailable(_) => Problem::new(
             StatusCode::BAD_GATEWAY,
             "sign-in-unavailable",
-            format!("{name} cannot be reached at the moment; {again} in a while"),
+            format!("{name} cannot be reached at the moment. {again} later"),
         ),
         IdentityError::Nonsense(_) => makes_no_sense(provider),
     }
 }
 
-/// Whether it takes the operator to put right what a provider complains of (RFC 6749,
-/// section 5.2, and
+/// Returns true if only the operator can correct a provider's error (RFC 6749, section 5.2, and
 /// <https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>).
 fn is_the_operators(code: &str) -> bool {
     matches!(
@@ -90,6 +89,6 @@ pub(super) fn makes_no_sense(provider: &dyn IdentityProvider) -> Problem {
     Problem::new(
         StatusCode::BAD_GATEWAY,
         "sign-in-unavailable",
-        format!("what {name} has answered makes no sense; you are as you were"),
+        format!("the answer of {name} is invalid. You are not signed in. Please try again"),
     )
 }

@@ -1,4 +1,4 @@
-//! Signing in: to the provider, and back.
+//! The two requests of a sign-in: to the provider, and back from it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,27 +31,27 @@ use crate::site::{Site, SiteAddress};
 /// The path at which the provider sends browsers back.
 const CALLBACK: &str = "/sign-in/callback";
 
-/// For how long a sign-in may be in progress.
+/// The time in which a sign-in has to be finished.
 const UNDER_WAY: Duration = Duration::from_secs(10 * 60);
 
-/// A sign-in that is under way.
+/// The stored data of a sign-in in progress.
 #[derive(Deserialize, Serialize)]
 struct UnderWay {
-    /// The session that it was begun in, as the store knows it.
+    /// The hash of the session in which the sign-in began.
     session: [u8; 32],
     verifier: String,
-    /// Where to go then.
+    /// The address to which the visitor returns.
     then: String,
 }
 
-/// What the form holds.
+/// The fields of the form.
 #[derive(Debug, Default, Deserialize)]
 struct Begin {
     #[serde(default)]
     then: String,
 }
 
-/// What the provider says by way of the browser.
+/// The provider's answer, which the browser passes on.
 #[derive(Deserialize)]
 struct Answer {
     code: Option<String>,
@@ -67,8 +67,9 @@ pub(super) fn routes() -> Router<Arc<Accounts>> {
     )
 }
 
-/// The end of a sign-in is a GET, and works once: its answer is sent whatever is unread, and
-/// leads elsewhere.
+/// Marks the answer at the end of a sign-in. That request is a GET that works only once, so its
+/// answer is sent even if the client has too many unread answers. A page with a problem leads
+/// back to another page.
 async fn has_come_back(mut response: Response) -> Response {
     let extensions = response.extensions_mut();
     extensions.insert(CarriedOut);
@@ -106,14 +107,14 @@ async fn begin(
     Ok(Redirect::to(&request.address).into_response())
 }
 
-/// Who is sent back comes to the site's own address: a session that began under another
-/// of its names is not there.
+/// Refuses a sign-in that begins under another name of the site. The provider sends the browser
+/// back to the site's own address, and there the browser would not send the session's cookie.
 fn expect_at_home(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
     let origin = headers.get(header::ORIGIN);
     let origin = origin.and_then(|origin| origin.to_str().ok()?.parse::<SiteAddress>().ok());
     match (&site.address, origin) {
         (Some(home), Some(origin)) if *home != origin => {
-            let detail = format!("people sign in at {home}: go there, and try again");
+            let detail = format!("visitors sign in at {home}; go there, and try again");
             let problem = Problem::new(StatusCode::BAD_REQUEST, "sign-in-elsewhere", detail);
             Err(problem.with_way_out(WayOut::Site(home.to_string())))
         }
@@ -121,7 +122,7 @@ fn expect_at_home(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// `GET /sign-in/callback`: where the provider sends the browser back to.
+/// `GET /sign-in/callback`, to which the provider sends the browser back.
 async fn come_back(
     _: Cost,
     State(accounts): State<Arc<Accounts>>,
@@ -135,9 +136,9 @@ async fn come_back(
         return Err(Problem::no_such_method());
     }
     let Query(answer) = answer.map_err(|_| unknown_sign_in())?;
-    // Before anything is looked at that is good once.
+    // This comes before the `state` is used up, which works only once.
     let open = session.open().await?.ok_or_else(unknown_sign_in)?;
-    let busy = || Problem::busy("too many are signing in at this moment; try again");
+    let busy = || Problem::busy("too many visitors are signing in; try again in a moment");
     let _finishing = accounts.finishing.try_acquire().map_err(|_| busy())?;
     let under_way = recognise(&session, &open, &answer).await?;
     let finished = async {
@@ -153,19 +154,19 @@ async fn come_back(
     };
     match finished.await {
         Ok(()) => Ok(Redirect::to(&under_way.then).into_response()),
-        // Whoever tries again from there gets where they wanted to.
+        // Another attempt from the problem's page leads to the page before the sign-in.
         Err(problem) => Err(problem.with_way_out(WayOut::Return(under_way.then))),
     }
 }
 
-/// The sign-in that an answer belongs to, if it was begun here, by this browser, a
-/// short while ago, and nobody has come with it before.
+/// The sign-in that an answer belongs to. It must have begun on this site, in this browser, and
+/// recently, and must not have been used before.
 async fn recognise(session: &Session, open: &Open, answer: &Answer) -> Result<UnderWay, Problem> {
     let state = answer.state.as_deref().ok_or_else(unknown_sign_in)?;
     let kept = session.sessions().withdraw(&name_of(state)).await?;
     let kept = kept.ok_or_else(unknown_sign_in)?;
     let under_way: UnderWay = serde_json::from_str(kept.as_str()).map_err(|error| {
-        tracing::error!(%error, "a sign-in that is under way is damaged");
+        tracing::error!(%error, "the stored data of a sign-in is invalid");
         unknown_sign_in()
     })?;
     if *open.id.hash().as_bytes() == under_way.session {
@@ -174,18 +175,18 @@ async fn recognise(session: &Session, open: &Open, answer: &Answer) -> Result<Un
     Err(unknown_sign_in())
 }
 
-/// What the store knows a sign-in by.
+/// The name under which a sign-in is stored.
 fn name_of(state: &str) -> SessionHash {
     let hash = Sha256::new().chain_update("ironstar sign-in\n");
     SessionHash::new(hash.chain_update(state).finalize().into())
 }
 
-/// What a provider tells, as far as it makes sense.
+/// Parses a provider's profile. Returns `None` if the profile is invalid.
 fn read(told: ironstar_ports::IdentityProfile) -> Option<(IdentityId, Profile)> {
     let identity = IdentityId::new(&told.issuer, &told.subject).ok()?;
     let profile = Profile {
         login: told.login.parse().ok()?,
-        // Who is called nothing that can be shown is called by their login.
+        // If the name cannot be shown, pages show the login instead.
         name: told
             .name
             .and_then(|name| in_one_direction(&name).parse().ok()),

@@ -1,4 +1,4 @@
-//! A visitor's choice of how pages look, for all their pages.
+//! A visitor's choice of light or dark pages, for all their pages.
 
 use axum::Router;
 use axum::extract::State;
@@ -19,7 +19,7 @@ pub(crate) fn routes(news: PrivateNews) -> Router {
     Router::new().route("/theme", post(choose)).with_state(news)
 }
 
-/// What the form holds.
+/// The fields of the form.
 #[derive(Debug, Deserialize)]
 struct Choice {
     theme: String,
@@ -44,8 +44,8 @@ async fn choose(
     Ok(Redirect::to(&came_from(&headers)).into_response())
 }
 
-/// The page that a form was on, as far as its browser tells. The form does not say,
-/// because it is the same on all pages, and is patched on all.
+/// The page of the form, as far as the browser names it. The form has no field for it, because
+/// the form is the same on all pages, and is patched on all.
 fn came_from(headers: &HeaderMap) -> String {
     let referer = headers.get(header::REFERER);
     let uri = referer.and_then(|referer| Uri::try_from(referer.as_bytes()).ok());

@@ -8,12 +8,12 @@ use crate::edge::problem::Problem;
 use crate::edge::rate::Cost;
 use crate::session::{Open, Session, SessionData};
 
-/// Who somebody is, as programs get it.
+/// The identity of a session, as programs get it.
 #[derive(Debug, Serialize)]
 pub(super) struct SessionResponse {
-    /// Whose is what they make; nobody's, if they have no session.
+    /// The owner of new lists; `None` without a session.
     principal: Option<Principal>,
-    /// What they are called who have signed in.
+    /// The name of a user; `None` for a guest.
     name: Option<UserName>,
 }
 

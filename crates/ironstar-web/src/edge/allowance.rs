@@ -1,29 +1,30 @@
-//! How much of something each client may take up at once, and all of them together.
+//! A limit on the amount of a resource that each client, and all clients together, may use at
+//! the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::edge::client::Client;
 
-/// So much for each client, and so much for all of them.
+/// The limits of one resource, and its current use.
 #[derive(Debug)]
 pub struct Allowance {
     each: u64,
     all: u64,
-    /// So much a client gets, however much the others take up.
+    /// The amount that a client always gets, even if the others have used up `all`.
     spare: u64,
     sums: Mutex<Sums>,
 }
 
-/// What is taken up at this moment.
+/// The amounts in use at this moment.
 #[derive(Debug, Default)]
 struct Sums {
     all: u64,
-    /// A client who takes up nothing is not in here.
+    /// The amount of each client. A client that uses nothing has no entry.
     each: HashMap<Client, u64>,
 }
 
-/// An amount that a client takes up until this is dropped.
+/// An amount that a client uses until this is dropped.
 #[derive(Debug)]
 pub struct Taken {
     from: Arc<Allowance>,
@@ -31,24 +32,24 @@ pub struct Taken {
     amount: u64,
 }
 
-/// Why an amount is refused.
+/// The reason why an amount is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refused {
-    /// The client takes up as much as a client may.
+    /// The client would exceed the limit of a client.
     Client,
-    /// All clients together take up as much as the server has room for.
+    /// All clients together would exceed the limit of the server.
     Server,
 }
 
 impl Allowance {
-    /// So much for each client, whatever the others take up.
+    /// An allowance of `each` for each client, independent of the other clients.
     #[must_use]
     pub fn new(each: u64) -> Self {
         Self::shared(each, u64::MAX, 0)
     }
 
-    /// So much for each client, and so much for all of them. A few clients could take
-    /// up all of that, so each client gets a small amount to spare, also beyond it.
+    /// An allowance of `each` for each client, and of `all` for all clients together. A few
+    /// clients could use up `all`, so each client gets the small amount `spare` even then.
     #[must_use]
     pub fn shared(each: u64, all: u64, spare: u64) -> Self {
         Self {
@@ -59,11 +60,11 @@ impl Allowance {
         }
     }
 
-    /// Takes up an amount, if the client may have it.
+    /// Takes an amount for a client, until the result is dropped.
     ///
     /// # Errors
     ///
-    /// If that is more than the client may have, or than there is.
+    /// If the amount exceeds the limit of the client or of the server.
     pub fn take(self: &Arc<Self>, client: Client, amount: u64) -> Result<Taken, Refused> {
         self.add(client, amount)?;
         Ok(Taken {
@@ -89,11 +90,11 @@ impl Allowance {
     }
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
-        // Nothing panics between the changes that belong together.
+        // No code between related changes can panic.
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much all clients take up.
+    /// The amount that all clients use together.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> u64 {
         let sums = self.sums();
@@ -115,13 +116,13 @@ impl Sums {
 }
 
 impl Taken {
-    /// Takes up so much more, if the client may have it.
+    /// Takes a further amount.
     ///
     /// # Errors
     ///
-    /// As [`Allowance::take`]; what was taken up before stays so.
+    /// As [`Allowance::take`]. After an error, the earlier amount stays taken.
     pub fn grow(&mut self, amount: u64) -> Result<(), Refused> {
-        // What takes up nothing is not refused, even if others have taken up all.
+        // An amount of zero is never refused, even if other clients have used up everything.
         if amount > 0 {
             self.from.add(self.client, amount)?;
             self.amount += amount;
@@ -129,7 +130,7 @@ impl Taken {
         Ok(())
     }
 
-    /// Takes up so much more, whether the client may have it or not.
+    /// Takes a further amount, even beyond the limits.
     pub(crate) fn grow_anyway(&mut self, amount: u64) {
         let mut sums = self.from.sums();
         let before = sums.each.get(&self.client).copied().unwrap_or_default();
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn client_takes_up_to_the_limit_and_leaves_others_theirs() {
+    fn client_takes_up_to_its_limit_and_leaves_other_clients_their_share() {
         let allowance = Arc::new(Allowance::new(10));
         let mut first = allowance.take(client(1), 6).expect("room");
         assert_eq!(allowance.take(client(1), 5).err(), Some(Refused::Client));
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn client_has_an_amount_to_spare_when_others_take_up_the_servers() {
+    fn client_gets_its_spare_amount_when_others_use_up_the_server() {
         let allowance = Arc::new(Allowance::shared(10, 15, 3));
         let mut first = allowance.take(client(1), 10).expect("room");
         let second = allowance.take(client(2), 5).expect("room");

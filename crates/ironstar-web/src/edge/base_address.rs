@@ -1,4 +1,4 @@
-//! Where the site is, for links that lead there from elsewhere.
+//! The public address of the site, for links that visitors use outside it.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display};
@@ -10,8 +10,8 @@ use axum::http::request::Parts;
 use crate::edge::context::SiteContext;
 use crate::edge::hosts::RequestHost;
 
-/// The address of the site, as the operator or else the request says: `https://example.org`.
-/// Empty if neither does.
+/// The public address of the site, such as `https://example.org`: the configured address, or
+/// else the host of the request. It is empty if there is neither.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct BaseAddress(String);
 

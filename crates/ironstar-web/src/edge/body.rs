@@ -1,9 +1,8 @@
-//! Takes in the bodies of requests, and counts what is under way.
+//! Receives the bodies of requests, and limits the bytes of incomplete requests.
 //!
-//! A request is looked at once the whole of it is there. Until then it takes up
-//! memory, for as long as its client likes to take: so the bytes that have come are
-//! counted, for each client and for the server, whatever connections and streams
-//! they come by.
+//! The server handles a request only when all of it has arrived. Until then the request uses
+//! memory, for as long as its client likes. So the server counts the received bytes for each
+//! client and for all clients together, across all connections and streams.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,26 +18,25 @@ use crate::edge::allowance::{Allowance, Refused, Taken};
 use crate::edge::client::Client;
 use crate::edge::problem::Problem;
 
-/// The most bytes that a request's body may have.
+/// The maximum size of a request's body, in bytes.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// How long a request's body may take to arrive.
+/// The time in which a request's body has to arrive.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How many bytes of requests that are not all there yet may come from one client,
-/// and from all.
+/// The maximum number of bytes in incomplete requests, from one client and from all clients.
 const EACH: u64 = 4 * 1024 * 1024;
 const ALL: u64 = 64 * 1024 * 1024;
 
-/// How many bytes may come from a client even if others have used up [`ALL`]: enough for
-/// the command of a page.
+/// The number of bytes that a client may send even if others have used up [`ALL`]. It is enough
+/// for the command of a page.
 const SPARE: u64 = 8 * 1024;
 
-/// How much is counted for a request beside its head, from the start. More is when
-/// more has come.
+/// The number of bytes that a request's body counts as from the start. Once more has arrived,
+/// the body counts with its size.
 const GRAIN: u64 = 1024;
 
-/// Counts what is under way; nothing, if there is no limit.
+/// The limit on incomplete requests; `None` if there is none.
 #[derive(Debug)]
 pub(crate) struct Bodies(Option<Arc<Allowance>>);
 
@@ -59,16 +57,16 @@ impl Bodies {
         taken.transpose()
     }
 
-    /// Waits for the whole of a request before anything is looked at, such as who sends
-    /// it: they may sign out before it is all there. And a connection goes on, whatever
-    /// the answer, because all was read.
+    /// Waits for the whole request. The server checks nothing before, not even the session,
+    /// because the visitor may sign out before all has arrived. Whatever the answer, the
+    /// connection stays usable, because the request has been read completely.
     pub(crate) async fn whole(&self, client: Client, request: Request) -> Result<Request, Problem> {
         if request.body().is_end_stream() {
             return Ok(request);
         }
         let (parts, body) = request.into_parts();
         if body.size_hint().lower() > BODY_LIMIT as u64 {
-            // A client that waits to be asked for it (`Expect`) need not send it.
+            // A client that waits for permission (`Expect`) does not have to send the body.
             return Err(Problem::too_large());
         }
         let taken = self.begin(client, &parts)?;
@@ -81,8 +79,8 @@ impl Bodies {
     }
 }
 
-/// Takes in a body. It is copied as it comes: what it came in may be much larger, and
-/// would be kept by a single byte of it.
+/// Receives a body. Each frame is copied as it arrives: the buffer behind a frame may be much
+/// larger than the frame, and a single byte of the frame would keep it in memory.
 async fn receive(body: Body, mut taken: Option<Taken>) -> Result<Bytes, Problem> {
     let mut frames = body.into_data_stream();
     let mut whole = Vec::new();
@@ -103,7 +101,7 @@ async fn receive(body: Body, mut taken: Option<Taken>) -> Result<Bytes, Problem>
     Ok(whole.into())
 }
 
-/// About how many bytes of memory a head takes.
+/// The approximate memory that the head of a request uses, in bytes.
 fn head_size(parts: &Parts) -> u64 {
     let target = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
     let fields = parts.headers.iter();
@@ -111,7 +109,7 @@ fn head_size(parts: &Parts) -> u64 {
     (target + fields.sum::<usize>()) as u64
 }
 
-/// Whether a body has to be decoded before it can be read.
+/// Returns true if a body has to be decoded before it can be read.
 fn is_encoded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter();
     let mut codings = codings.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));

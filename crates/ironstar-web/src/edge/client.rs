@@ -1,5 +1,5 @@
-//! Who sends a request, as limits go: an address (docs/adr/0006), and no session,
-//! since whoever abuses the server sends no cookie.
+//! The client of a request, for limits: its network address (docs/adr/0006). A session would
+//! not serve, since an attacker sends no cookie.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display};
@@ -9,14 +9,13 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
-/// Whoever has an IPv4 address, or an IPv6 network of the size that one
-/// customer of a provider gets (/64). Requests that come over no network are
-/// all of one client.
+/// A client: an IPv4 address, or an IPv6 network of the size that one customer of a provider
+/// gets (/64). All requests that come over no network belong to the same client.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Client(Option<IpAddr>);
 
 impl Client {
-    /// Who has an address.
+    /// The client with this address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
         Self(Some(match address.to_canonical() {
@@ -46,8 +45,8 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// The client that sends a request, also for the extractor [`Client`]. Behind a proxy, a
-/// header names the client.
+/// Finds the client of a request, and stores it for the extractor [`Client`]. Behind a proxy,
+/// the given header names the client.
 pub(crate) fn identify(header: Option<&HeaderName>, request: &mut Request) -> Client {
     let forwarded = header.and_then(|header| forwarded(request.headers(), header));
     let address = forwarded.or_else(|| peer(request));
@@ -57,14 +56,14 @@ pub(crate) fn identify(header: Option<&HeaderName>, request: &mut Request) -> Cl
     request.extensions().get().copied().unwrap_or_default()
 }
 
-/// The other end of the connection, if there is one.
+/// The address at the other end of the connection, if there is one.
 pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
     let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
     connection.map(|ConnectInfo(peer)| peer.ip())
 }
 
-/// The last address of a header. That is the one which the proxy in front of
-/// this server has added; a client may have sent what is before it.
+/// The last address in a header. The proxy in front of this server has added it. A client may
+/// have forged the addresses before it.
 fn forwarded(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
     let line = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     let last = line.rsplit(',').next()?.trim();
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_an_address_or_a_network() {
+    fn client_is_an_address_or_a_network() {
         assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
         assert_eq!(at("192.0.2.1"), at("::ffff:192.0.2.1"));
         assert_eq!(at("2001:db8:1:2::1"), at("2001:db8:1:2:ffff::2"));
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_address_of_a_header_counts() {
+    fn last_address_of_a_header_is_the_client() {
         let name = HeaderName::from_static("x-forwarded-for");
         for (lines, expected) in [
             (&["192.0.2.1"][..], Some("192.0.2.1")),

@@ -1,16 +1,16 @@
-//! What every request carries of the site.
+//! The facts about the site that every request carries.
 
 use std::sync::Arc;
 
 use crate::edge::rate::CommandRate;
 use crate::site::Site;
 
-/// What handlers and extractors may need of the site, as a request extension behind an
-/// [`Arc`].
+/// The facts about the site that handlers and extractors need. It is a request extension
+/// behind an [`Arc`].
 #[derive(Debug)]
 pub(crate) struct SiteContext {
     pub(crate) site: Site,
-    /// The name of the provider with which visitors sign in, if they can.
+    /// The name of the provider with which visitors sign in; `None` if they cannot.
     pub(crate) provider: Option<Arc<str>>,
     pub(crate) rate: Arc<CommandRate>,
 }

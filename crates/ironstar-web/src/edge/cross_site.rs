@@ -1,7 +1,7 @@
-//! Refuses what the pages of other sites make a browser send.
+//! Refuses requests that a page of another site made the browser send.
 //!
-//! A browser says where a request comes from: by `Sec-Fetch-Site`, or, if it is old or
-//! the site has no TLS, by `Origin`. A program says neither, and holds no cookie that
+//! A browser names the source of a request: in `Sec-Fetch-Site`, or in `Origin` if the browser
+//! is old or the site has no TLS. A program sends neither header. It also holds no cookie that
 //! another page could make it send
 //! (<https://developer.mozilla.org/en-US/docs/Web/Security/Attacks/CSRF>).
 
@@ -25,10 +25,10 @@ pub(crate) fn check(site: &Site, request: &Request) -> Result<(), Problem> {
     Err(Problem::cross_site())
 }
 
-/// Whether a request comes from a page of this site, or from no page.
+/// Returns true if a request comes from a page of this site, or from no page.
 fn is_ours(site: &Site, host: Option<&RequestHost>, headers: &HeaderMap) -> bool {
     let origin = headers.get(header::ORIGIN).map(|origin| origin.as_bytes());
-    // There is no such origin. A browser that does not tell says `null`.
+    // An empty origin is invalid. A browser that hides the origin sends `null`.
     if origin == Some(b"") {
         return false;
     }
@@ -40,8 +40,9 @@ fn is_ours(site: &Site, host: Option<&RequestHost>, headers: &HeaderMap) -> bool
     }
 }
 
-/// Whether an origin is that of the site, as the operator or the request says. Under a
-/// name that the operator has not said, the server is reached as it serves: without TLS.
+/// Returns true if an origin is that of the site. The operator configures the site's address;
+/// otherwise the address is the host of the request. Under a name that is not configured,
+/// clients reach the server directly, and so without TLS.
 fn is_origin(site: &Site, host: Option<&RequestHost>, origin: &[u8]) -> bool {
     let Some(origin) = std::str::from_utf8(origin).ok().and_then(parse) else {
         return false;
@@ -56,7 +57,8 @@ fn is_origin(site: &Site, host: Option<&RequestHost>, origin: &[u8]) -> bool {
     }
 }
 
-/// An origin as browsers write it (RFC 6454, section 6.2), without anything behind it.
+/// Parses an origin as browsers write it (RFC 6454, section 6.2): nothing may follow the host
+/// and port.
 fn parse(origin: &str) -> Option<SiteAddress> {
     origin.parse().ok().filter(|_| !origin.ends_with('/'))
 }
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn browser_says_by_fetch_metadata_where_a_request_comes_from() {
+    fn fetch_metadata_decides_before_the_origin() {
         for (fetched, expected) in [
             ("same-origin", true),
             ("none", true),
@@ -98,7 +100,7 @@ mod tests {
         ] {
             let is_ours = is_from(None, "localhost:3000", &[(FETCHED, fetched)]);
             assert_eq!(is_ours, expected, "{fetched}");
-            // TLS may end at a proxy that the operator has not told of.
+            // TLS may end at a proxy that the operator has not configured.
             let origin = (header::ORIGIN, "https://localhost:3000");
             let is_ours = is_from(None, "localhost:3000", &[(FETCHED, fetched), origin]);
             assert_eq!(is_ours, expected, "{fetched}");
@@ -106,12 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn program_that_says_nothing_is_let_in() {
+    fn program_without_these_headers_is_accepted() {
         assert!(is_from(None, "localhost:3000", &[]));
     }
 
     #[test]
-    fn origin_has_the_scheme_the_host_and_the_port_of_the_site() {
+    fn origin_must_have_the_scheme_host_and_port_of_the_site() {
         for (address, host, origin, expected) in [
             (None, "localhost:3000", "http://localhost:3000", true),
             (None, "LOCALHOST:3000", "http://localhost:3000", true),
@@ -137,7 +139,7 @@ mod tests {
             ("example.org:443", "https://example.org", true),
             ("example.org", "http://example.org", false),
             ("example.org", "https://example.org:8443", false),
-            // Under another name, past the proxy.
+            // Another name, which bypasses the proxy.
             ("192.0.2.1:3000", "http://192.0.2.1:3000", true),
             ("192.0.2.1:3000", "https://example.org", false),
             ("192.0.2.1:3000", "https://192.0.2.1:3000", false),
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_origin_is_refused_whatever_else_is_said() {
+    fn empty_origin_is_refused_whatever_the_other_headers() {
         let empty = (header::ORIGIN, "");
         assert!(!is_from(
             None,

@@ -1,4 +1,5 @@
-//! Forms, as browsers send them. What is not text is refused, and not replaced.
+//! Forms, as browsers send them. A form with invalid UTF-8 is refused. Its bytes are not
+//! replaced silently.
 
 use axum::body::Bytes;
 use axum::extract::rejection::FormRejection;
@@ -26,7 +27,7 @@ where
         if is_form(&parts.headers) && !is_text(&body) {
             return Err(Problem::invalid(
                 "invalid-value",
-                "a form is text in UTF-8, and this one has bytes in it that are not",
+                "a form must be UTF-8 text, and this one has bytes that are not valid UTF-8",
             ));
         }
         let request = Request::from_parts(parts, body.into());
@@ -41,8 +42,8 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with(b"application/x-www-form-urlencoded"))
 }
 
-/// Whether all that a form holds is UTF-8, once it is decoded. The signs between fields
-/// are whole characters, so that nothing is made whole across them.
+/// Returns true if the decoded form is valid UTF-8. The separators between fields are whole
+/// characters, so parts of a character in two fields cannot form a valid one.
 fn is_text(form: &[u8]) -> bool {
     if std::str::from_utf8(form).is_err() {
         return false;
@@ -75,7 +76,7 @@ mod tests {
     use super::is_text;
 
     #[test]
-    fn form_is_text_if_all_of_it_is_utf_8() {
+    fn form_is_text_if_all_its_bytes_are_utf_8() {
         for form in [
             &b""[..],
             b"text=Milk&key=",

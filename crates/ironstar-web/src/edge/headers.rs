@@ -1,25 +1,24 @@
-//! What every response tells the client: what not to do, and when to come back; and
-//! what a request may say only once.
+//! The headers of every response, and the request headers that may occur only once.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::edge::problem::Problem;
 
-/// The header of a page's streams that names the visitor whom the page was drawn for.
+/// The header in which a page's streams name the visitor for whom the page was drawn.
 pub(crate) const DRAWN_FOR: &str = "ironstar-drawn-for";
 
-/// What pages may do. `'unsafe-eval'` is there because Datastar 1.0.2 compiles the
-/// expressions in `data-*` attributes (docs/adr/0004).
+/// The content security policy of pages. It needs `'unsafe-eval'`, because Datastar 1.0.2
+/// compiles the expressions in `data-*` attributes (docs/adr/0004).
 const POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
     form-action 'self'";
 
-/// Set on every response.
+/// The headers of every response.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
-    // What `frame-ancestors` says, for browsers and scanners that look here.
+    // The same as `frame-ancestors`, for browsers and scanners that check this header.
     (header::X_FRAME_OPTIONS, "DENY"),
     // No other site shares a process, a window or a resource with a page.
     (
@@ -36,10 +35,11 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// What is read of a request, and says one thing. If it is there twice, another server
-/// on the way may have gone by the other line. `Host` is `hosts`'s business, a
-/// `Content-Length` is hyper's, cookies come in several lines (RFC 9113, section
-/// 8.2.3), and so do lists, such as `Accept`.
+/// The request headers that the server reads and that have a single value. If such a header
+/// occurs twice, a proxy in front of the server may have used the other line.
+///
+/// The module `hosts` checks `Host`, and hyper checks `Content-Length`. Cookies may come in
+/// several lines (RFC 9113, section 8.2.3), and so may lists such as `Accept`.
 const ONCE: [HeaderName; 8] = [
     header::ORIGIN,
     HeaderName::from_static("sec-fetch-site"),
@@ -51,18 +51,18 @@ const ONCE: [HeaderName; 8] = [
     header::REFERER,
 ];
 
-/// How many seconds to wait before asking again what cannot be done for now,
-/// whether it is a page or a problem that says so.
+/// The number of seconds that a client should wait after an answer of 503, be it a page or a
+/// problem.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// What caches may do with what does not say it itself: it is as of now, and may
-/// be somebody's own.
+/// The caching of answers that do not state their own: they are current only at this moment,
+/// and may be private to a visitor.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-store");
 
-/// For a year, nobody speaks to the site but over TLS.
+/// For a year, browsers connect to the site only over TLS.
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// What the headers say of this site.
+/// The headers that depend on the site's settings.
 #[derive(Clone, Debug)]
 pub(crate) struct SiteHeaders {
     policy: HeaderValue,
@@ -70,17 +70,17 @@ pub(crate) struct SiteHeaders {
 }
 
 impl SiteHeaders {
-    /// Those of a site that is reached over TLS, or is not, and whose forms lead to
-    /// itself, or to where visitors sign in.
+    /// The headers of a site. Its forms may lead to the site itself and to the origin at which
+    /// visitors sign in.
     pub(crate) fn new(is_secure: bool, sign_in: Option<&str>) -> Self {
         let policy = match sign_in {
-            // The form that leads there is ours, but browsers look at where it
-            // ends up.
+            // The form leads to a route of this site, which redirects to the provider. Browsers
+            // also check the target of the redirect.
             Some(origin) => HeaderValue::try_from(format!("{POLICY} {origin}")),
             None => Ok(HeaderValue::from_static(POLICY)),
         };
         let policy = policy.unwrap_or_else(|_| {
-            tracing::error!("the provider's origin is none, so nobody can sign in");
+            tracing::error!("the provider's origin is invalid, so visitors cannot sign in");
             HeaderValue::from_static(POLICY)
         });
         Self { policy, is_secure }
@@ -106,7 +106,7 @@ impl SiteHeaders {
     }
 }
 
-/// Refuses a request that says something twice.
+/// Refuses a request that repeats a header of [`ONCE`].
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.len() != headers.keys_len() {
         let is_repeated = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();

@@ -1,4 +1,4 @@
-//! Whom a request believes to speak to.
+//! The host that a request names, and the check that it is one of this server's names.
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
@@ -8,18 +8,17 @@ use crate::edge::client;
 use crate::edge::limits::AllowedHosts;
 use crate::edge::problem::Problem;
 
-/// The host that a request names, and that is one of the server's.
+/// The host that a request names. It is one of the server's names.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestHost(pub(crate) Authority);
 
-/// Refuses requests that are meant for another host, and those that do not say
-/// for which they are.
+/// Refuses requests that are meant for another host, or that name no host.
 pub(crate) fn check(allowed: &AllowedHosts, request: &mut Request) -> Result<(), Problem> {
     let must_say = match request.version() {
         Version::HTTP_09 | Version::HTTP_10 => false,
-        // Requests that were made in this process, in tests, have no peer and
-        // need no host. One over a network without a host is malformed
-        // (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+        // Requests from this process, in tests, have no peer and need no host. A request over
+        // a network without a host is malformed (RFC 9112, section 3.2; RFC 9113, section
+        // 8.3.1).
         _ => client::peer(request).is_some(),
     };
     match host(request)? {
@@ -33,8 +32,7 @@ pub(crate) fn check(allowed: &AllowedHosts, request: &mut Request) -> Result<(),
     }
 }
 
-/// The host and port that a request names: in its target, as HTTP/2 does, or
-/// else in its header.
+/// The host and port of a request: from its target, as in HTTP/2, or else from its header.
 fn host(request: &Request) -> Result<Option<Authority>, Problem> {
     let mut named = request.headers().get_all(header::HOST).iter();
     let host = match (request.uri().authority(), named.next(), named.next()) {
@@ -46,7 +44,7 @@ fn host(request: &Request) -> Result<Option<Authority>, Problem> {
             Some(host.map_err(|_| Problem::malformed_host())?)
         }
     };
-    // A user's name before it makes it look like another host.
+    // A user name in front of the host would make it look like another host.
     match host {
         Some(host) if host.as_str().contains('@') => Err(Problem::malformed_host()),
         host => Ok(host),

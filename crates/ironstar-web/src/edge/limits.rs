@@ -1,5 +1,5 @@
-//! What the operator decides about clients: how much one client may take, how
-//! clients are told apart, and under which names the server answers.
+//! The operator's settings for clients: the limits of one client, the way to tell clients
+//! apart, and the names under which the server answers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -7,44 +7,43 @@ use std::str::FromStr;
 use axum::http::HeaderName;
 use thiserror::Error;
 
-/// How the server guards itself. By default it does not at all, which is for
-/// tests: a server in a network takes its limits from its configuration.
+/// The limits with which the server guards itself. The default has no limits, and is meant for
+/// tests. A server in a network takes its limits from its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    /// How many commands a second a client may send, and five times as many at
-    /// once after a pause; 0 is any number.
+    /// The number of commands that a client may send in a second, and five times as many at
+    /// once after a pause; 0 means no limit.
     pub command_rate: u32,
-    /// How many streams a client may have open; 0 is any number. With 0 there is no
-    /// limit either on a client's bodies under way, unread answers and connections.
+    /// The number of streams that a client may have open; 0 means no limit. With 0, a client's
+    /// incomplete requests, unread answers and connections have no limit either.
     pub streams_per_client: u32,
-    /// The header in which a reverse proxy says whom a request is from. Only
-    /// for servers that nobody reaches but through that proxy: anybody else
-    /// could write into it what they like.
+    /// The header in which a reverse proxy names the client of a request. Set it only if all
+    /// requests come through that proxy. Otherwise a client could forge the header.
     pub client_address_header: Option<HeaderName>,
     /// The names of the server.
     pub allowed_hosts: AllowedHosts,
-    /// Whether streams are packed for clients who take that: less goes over the
-    /// network, and each change is compressed, once for all.
+    /// If true, streams are compressed for clients that accept it. That saves network traffic,
+    /// and costs one compression of each change, shared by all clients.
     pub compress_streams: bool,
 }
 
-/// Under which names a server answers.
+/// The names under which a server answers.
 ///
-/// A page of another site cannot read what is served here, until its own name
-/// is made to point to this server (DNS rebinding). Then the browser takes both
-/// for one site. But it still says the name in each request, and a server that
-/// answers only to its own is safe.
+/// A page of another site cannot read the answers of this server. But its owner can make that
+/// site's name point to this server (DNS rebinding). Then the browser takes both for one site.
+/// It still sends the name with each request, so a server that answers only to its own names is
+/// safe.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum AllowedHosts {
-    /// Under every name.
+    /// Any name.
     #[default]
     Any,
-    /// Under these.
+    /// The names that match one of these rules.
     Only(Vec<HostRule>),
 }
 
 impl AllowedHosts {
-    /// Whether the server answers to a host, without its port.
+    /// Returns true if the server answers to this host, which is given without its port.
     pub(crate) fn allow(&self, host: &str) -> bool {
         match self {
             Self::Any => true,
@@ -53,7 +52,7 @@ impl AllowedHosts {
     }
 }
 
-/// A host, or a domain with all that is below it.
+/// A rule that matches one host, or a domain and all names below it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostRule(Rule);
 
@@ -67,7 +66,7 @@ enum Rule {
 }
 
 impl HostRule {
-    /// What this machine calls itself.
+    /// The rules for the names of the local machine: `localhost`, `127.0.0.1` and `[::1]`.
     pub fn loopback() -> [Self; 3] {
         [
             Self(Rule::Name("localhost".to_owned())),
@@ -94,11 +93,11 @@ impl From<IpAddr> for HostRule {
     }
 }
 
-/// Why a text is not a [`HostRule`].
+/// The error for a text that is not a [`HostRule`].
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
-    "it has to be a host name such as 'example.org', without scheme and port, \
-     or '.example.org' for that and all names below it"
+    "the host must look like 'example.org', without scheme and port, \
+     or like '.example.org' for that name and all names below it"
 )]
 pub struct HostRuleError;
 
@@ -128,7 +127,7 @@ impl FromStr for HostRule {
     }
 }
 
-/// An IP address as it stands in a URL.
+/// Parses an IP address as it is written in a URL.
 fn parse_address(host: &str) -> Option<IpAddr> {
     let bare = host
         .strip_prefix('[')
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_itself_in_any_spelling_and_nothing_else() {
+    fn name_matches_itself_in_any_spelling_and_nothing_else() {
         let hosts = allowed(&["Example.org", "192.0.2.1", "2001:db8::1"]);
         for host in [
             "example.org",
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leading_dot_allows_what_is_below_too() {
+    fn leading_dot_also_allows_names_below_the_domain() {
         let hosts = allowed(&[".example.org"]);
         for host in ["example.org", "www.example.org", "a.b.example.org"] {
             assert!(hosts.allow(host), "{host}");
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_host_name_is_refused() {
+    fn text_that_is_not_a_host_name_is_refused() {
         for text in [
             "",
             ".",

@@ -1,10 +1,10 @@
-//! The one policy for errors.
+//! The single policy for errors.
 //!
-//! - A refusal tells what happened, to what, and what to do, in a sentence for
-//!   people (`detail`) and in a stable `type` for programs (RFC 9457).
-//! - The status follows from the kind of the error, whatever the aggregate.
-//! - What is wrong inside (SQL, a damaged event) is logged here, once, with its
-//!   whole chain, and never told to the client.
+//! - A refusal tells what happened, to what, and what to do: in a sentence for people
+//!   (`detail`) and in a stable `type` for programs (RFC 9457).
+//! - The status follows from the kind of the error, for all aggregates alike.
+//! - An internal error (SQL, a damaged event) is logged here, once, with all its sources. The
+//!   client never sees it.
 
 mod refused;
 mod rejections;
@@ -25,25 +25,25 @@ use problem_details::ProblemDetails;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
-    /// A stable name in kebab case; the `type` is `/problems/{code}`.
+    /// A stable name in kebab case. The `type` is `/problems/{code}`.
     pub(crate) code: &'static str,
     /// A sentence for people.
     pub(crate) detail: String,
-    /// When to try again, if that is known.
+    /// The time after which the client may try again, if that is known.
     pub(crate) retry_after: Option<Duration>,
-    /// Where a page that shows the problem leads.
+    /// The next step that a page with this problem offers.
     pub(crate) way_out: Option<WayOut>,
 }
 
-/// Where a visitor goes on after a problem.
+/// The next step of a visitor after a problem.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum WayOut {
-    /// After signing in, to this address of the site.
+    /// The visitor signs in, and returns to this address of the site.
     Return(String),
-    /// To the site at its own address, which the visitor has not used.
+    /// The visitor goes to the site's own address, instead of the name that was used.
     Site(String),
-    /// The visitor signs in, or asks the owner for a new link: what is not there may be
-    /// hidden.
+    /// The visitor signs in, or asks the owner for a new link: a missing page may be a hidden
+    /// one.
     SignInOrAsk,
 }
 
@@ -58,7 +58,7 @@ impl Problem {
         }
     }
 
-    /// The same, with a way out.
+    /// The same problem with a way out.
     pub(crate) fn with_way_out(self, way_out: WayOut) -> Self {
         Self {
             way_out: Some(way_out),
@@ -80,7 +80,7 @@ impl Problem {
         }
     }
 
-    /// The request holds a value that is not allowed.
+    /// The request has a value that is not allowed.
     pub(crate) fn invalid(code: &'static str, error: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, error.to_string())
     }
@@ -117,7 +117,7 @@ impl Problem {
         let seconds = whole_seconds(wait);
         let unit = if seconds == 1 { "second" } else { "seconds" };
         let detail = format!(
-            "too many commands have come from your address, and this one was not carried out; \
+            "too many commands from your network, so this one was not carried out; \
              try again in {seconds} {unit}"
         );
         Self {
@@ -126,7 +126,7 @@ impl Problem {
         }
     }
 
-    /// As much is under way as may be.
+    /// Too many operations of a kind are in progress.
     pub(crate) fn busy(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
     }
@@ -137,11 +137,11 @@ impl Problem {
             StatusCode::MISDIRECTED_REQUEST,
             "unknown-host",
             "this server does not answer under the name in the address; \
-             whoever runs it can allow that name with --allowed-hosts",
+             its operator can allow that name with --allowed-hosts",
         )
     }
 
-    /// The request does not say properly for which host it is.
+    /// The request names no host, several hosts, or an invalid one.
     pub(crate) fn malformed_host() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -150,23 +150,23 @@ impl Problem {
         )
     }
 
-    /// Something inside does not work, or not for now.
+    /// The server itself has failed, perhaps only for a moment.
     pub(crate) fn unavailable(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "the server cannot do this at the moment; try again in a while",
+            "the server cannot do this at the moment; try again later",
         )
     }
 
-    /// What is stored cannot be read.
+    /// Stored data cannot be read.
     pub(crate) fn unreadable(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "stored events cannot be read");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "unreadable-history",
-            "what is stored here cannot be read; the operator has to look into it",
+            "the stored data cannot be read; please tell the operator of this site",
         )
     }
 }
@@ -179,20 +179,20 @@ impl IntoResponse for Problem {
             .with_detail(self.detail.clone())
             .into_response();
         self.add_headers(response.headers_mut());
-        // For `page::problem`, which may show it as a page.
+        // `page::problem` may show the problem as a page.
         response.extensions_mut().insert(self);
         response
     }
 }
 
 impl Problem {
-    /// The headers of an answer that tells of the problem.
+    /// Adds the problem's headers to an answer.
     pub(crate) fn add_headers(&self, headers: &mut HeaderMap) {
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
         }
         if self.code == refused::ENCODING {
-            // What would be taken (RFC 9110, section 15.5.16).
+            // The encoding that the server accepts (RFC 9110, section 15.5.16).
             let identity = HeaderValue::from_static("identity");
             headers.insert(header::ACCEPT_ENCODING, identity);
         }
@@ -262,7 +262,7 @@ impl From<ReadError> for Problem {
             ReadError::NotBuilt { .. } | ReadError::OtherVersion { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "being-built",
-                "what is shown here is still being put together; try again in a moment",
+                "the data for this answer is still being built; try again in a moment",
             ),
             ReadError::Damaged { .. } => Self::unreadable(&error),
             ReadError::Store(error) => Self::from_store(error),
@@ -270,13 +270,13 @@ impl From<ReadError> for Problem {
     }
 }
 
-/// A time as `Retry-After` says it: so many seconds, and no fewer.
+/// A time for `Retry-After`, in whole seconds, rounded up to at least 1.
 fn whole_seconds(time: Duration) -> u64 {
     let started = u64::from(time.subsec_nanos() > 0);
     (time.as_secs() + started).max(1)
 }
 
-/// Begins with a capital and ends with a full stop.
+/// Makes a sentence of a text: with a capital at its start, and a full stop at its end.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let mut sentence: String = chars
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_so_many_seconds_and_no_fewer() {
+    fn retry_after_is_rounded_up_to_whole_seconds() {
         for (ms, seconds) in [(0, 1), (1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2)] {
             assert_eq!(whole_seconds(Duration::from_millis(ms)), seconds, "{ms} ms");
         }

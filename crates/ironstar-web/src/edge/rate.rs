@@ -1,4 +1,4 @@
-//! How fast a client may send commands, and begin sessions.
+//! Limits on the rate at which a client sends commands and begins sessions.
 
 use std::fmt::{self, Debug};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -19,50 +19,51 @@ use crate::edge::client::Client;
 use crate::edge::context::SiteContext;
 use crate::edge::problem::Problem;
 
-/// How many seconds' worth of commands a client may send at once.
+/// A client may send as many commands at once as it may send in this number of seconds.
 const BURST: u32 = 5;
 
-/// How many clients are remembered. Beyond that, the one who was silent for
-/// longest is forgotten, and would begin with a whole burst again. Whoever has
-/// so many addresses has as many bursts anyway: a limit by address cannot
-/// stop them, and must not take up memory without end, nor refuse others.
+/// The number of remembered clients. Beyond it, the client that has been silent for longest is
+/// forgotten, and may send a whole burst again.
+///
+/// An attacker with so many addresses has as many bursts anyway: a limit by address cannot stop
+/// that attacker. But the limit must not use unbounded memory, nor refuse other clients.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
 
 /// The cost, in commands, of a command that may change ten thousand todos, and of the
 /// beginning of a sign-in, which asks the provider.
 pub(crate) const HEAVY: u32 = 10;
 
-/// How many events of the log that have to be gone through count for a command more. A
-/// command takes about as long.
+/// The number of events in the log that count as one further command, if a request has to read
+/// them. Reading them takes about as long as a command.
 const EVENTS_A_COMMAND: u64 = 500;
 
-/// How many sessions a client may begin a minute, and at once. That is enough for a
-/// school that is behind one address; and since a session that nobody brings back is
-/// soon forgotten, one client cannot take up much room.
+/// The number of sessions that a client may begin in a minute, and at once. It is enough for a
+/// school behind one address. One client cannot fill the store, because a session whose cookie
+/// never comes back soon expires.
 const SESSIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
 const SESSIONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
 
-/// A limit on the commands of each client.
+/// The limit on the commands of each client.
 pub(crate) struct CommandRate<C: Clock = MonotonicClock>(PerClient<C>);
 
-/// The cost of a request, in commands. Each handler of a command states it by this
-/// extractor, and first, so that a request that is refused costs nothing else.
+/// The cost of a request, in commands. Each handler of a command states it with this extractor.
+/// The extractor comes first, so that a refused request costs nothing else.
 #[derive(Debug)]
 pub(crate) struct Cost<const COMMANDS: u32 = 1>(pub(crate) Charge);
 
-/// Counts what turns out to be more than one command.
+/// Counts the further cost of a request that turns out to be more than one command.
 #[derive(Clone)]
 pub(crate) struct Charge {
     rate: Arc<CommandRate>,
     client: Client,
 }
 
-/// A limit on the sessions that each client begins.
+/// The limit on the sessions that each client begins.
 pub(crate) struct NewSessionRate<C: Clock = MonotonicClock>(PerClient<C>);
 
-/// So much for each client.
+/// A rate limit for each client.
 struct PerClient<C: Clock> {
-    /// And how much it lets through at once.
+    /// The limiter, and the size of a burst; `None` if there is no limit.
     limiter: Option<(Limiter<C>, NonZeroU32)>,
 }
 
@@ -77,12 +78,13 @@ impl<C: Clock> PerClient<C> {
         Self { limiter }
     }
 
-    /// Counts so many, unless there were too many: then it says how long to wait.
+    /// Counts `weight` for a client. If the client has used up its rate, returns the time to
+    /// wait instead.
     fn count(&self, client: Client, weight: NonZeroU32) -> Result<(), Duration> {
         let Some((limiter, burst)) = &self.limiter else {
             return Ok(());
         };
-        // Nothing weighs more than a whole burst.
+        // A heavier request counts as a whole burst, or it could never pass.
         match limiter.check_key_n(&client, weight.min(*burst)) {
             Ok(Ok(())) | Err(_) => Ok(()),
             Ok(Err(until)) => Err(until.wait_time_from(limiter.clock().now())),
@@ -91,7 +93,7 @@ impl<C: Clock> PerClient<C> {
 }
 
 impl<C: Clock> CommandRate<C> {
-    /// Allows so many commands a second, or any number if 0.
+    /// Allows `per_second` commands a second; 0 means no limit.
     pub(crate) fn new(per_second: u32, clock: C) -> Self {
         Self::remembering(REMEMBERED, per_second, clock)
     }
@@ -104,15 +106,15 @@ impl<C: Clock> CommandRate<C> {
         Self(PerClient::new(most, quota, clock))
     }
 
-    /// Counts a command for so many, unless there were too many: then it says how
-    /// long to wait.
+    /// Counts a command as `weight` commands. If the client has used up its rate, returns the
+    /// time to wait instead.
     fn count(&self, client: Client, weight: NonZeroU32) -> Result<(), Duration> {
         self.0.count(client, weight)
     }
 }
 
 impl<C: Clock> NewSessionRate<C> {
-    /// Limits sessions, or does not.
+    /// A limit on sessions, or none.
     pub(crate) fn new(is_limited: bool, clock: C) -> Self {
         let quota = Quota::per_minute(SESSIONS_PER_MINUTE).allow_burst(SESSIONS_AT_ONCE);
         Self(PerClient::new(
@@ -122,7 +124,7 @@ impl<C: Clock> NewSessionRate<C> {
         ))
     }
 
-    /// Counts a session, unless there were too many: then it says how long to wait.
+    /// Counts a session. If the client has begun too many, returns the time to wait instead.
     pub(crate) fn count(&self, client: Client) -> Result<(), Duration> {
         self.0.count(client, NonZeroU32::MIN)
     }
@@ -164,28 +166,28 @@ fn no_context() -> Problem {
 }
 
 impl Charge {
-    /// Counts that so many events of the log are gone through, beside the command that
-    /// was counted.
+    /// Counts the reading of this number of events in the log, in addition to the command
+    /// that was counted already.
     pub(crate) fn catch_up(&self, events: u64) -> Result<(), Problem> {
         self.count(events).map_err(Problem::rate_limited)
     }
 
-    /// The same, once there is room for it, and for as much that the client may do
-    /// beside it.
+    /// Counts the reading of this number of events, and waits until the rate allows it. It
+    /// waits for twice the necessary time, so that the client can send as much beside it.
     pub(crate) async fn catch_up_in_time(&self, events: u64) {
         while let Err(wait) = self.count(events) {
             sleep(wait * 2).await;
         }
     }
 
-    /// Says how long to wait, if there were too many.
+    /// Counts events, or returns the time to wait.
     fn count(&self, events: u64) -> Result<(), Duration> {
         let weight = u32::try_from(events / EVENTS_A_COMMAND).unwrap_or(u32::MAX);
         let weight = NonZeroU32::new(weight);
         weight.map_or(Ok(()), |weight| self.rate.count(self.client, weight))
     }
 
-    /// Whose it is.
+    /// The client that is charged.
     pub(crate) fn client(&self) -> Client {
         self.client
     }
@@ -197,8 +199,7 @@ impl Debug for Charge {
     }
 }
 
-/// The clients who have sent commands of late, and what governor keeps of
-/// each.
+/// The clients that have sent commands recently, with governor's state of each.
 struct Recent(Mutex<LruCache<Client, Nanos>>);
 
 impl Recent {
@@ -214,7 +215,7 @@ impl StateStore for Recent {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        // What a panic could leave behind is whole: there is one write.
+        // A panic cannot leave this incomplete, because there is a single write.
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (outcome, state) = measure(recent.get(client).copied())?;
         recent.put(*client, state);

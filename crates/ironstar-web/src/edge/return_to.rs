@@ -1,10 +1,9 @@
-//! Where a visitor goes on, as far as a form or a header may say.
+//! The address to which a visitor returns, as a form or a header names it.
 
-/// The longest address that is gone back to, in bytes.
+/// The maximum length of such an address, in bytes.
 const LONGEST: usize = 2_048;
 
-/// An address within the site, as a form says where to go; the start page, if it
-/// leads elsewhere.
+/// Returns the address if it is within the site, and otherwise the start page.
 pub(crate) fn local(address: &str) -> &str {
     let is_local = address.len() <= LONGEST
         && address.starts_with('/')
@@ -20,7 +19,7 @@ mod tests {
     use super::local;
 
     #[test]
-    fn an_address_elsewhere_leads_to_the_start_page() {
+    fn address_outside_the_site_leads_to_the_start_page() {
         for address in ["/", "/lists?after=1", "/lists/x/active"] {
             assert_eq!(local(address), address);
         }

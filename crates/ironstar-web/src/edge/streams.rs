@@ -1,4 +1,4 @@
-//! How many streams a client may have open: each takes memory for as long as it is.
+//! A limit on the streams that a client has open. Each stream uses memory while it is open.
 
 use std::sync::Arc;
 
@@ -10,18 +10,19 @@ use crate::edge::allowance::{Allowance, Taken};
 use crate::edge::client::Client;
 use crate::edge::problem::Problem;
 
-/// Where bundles of streams are served.
+/// The path of bundles of streams.
 pub(crate) const BUNDLE: &str = "/api/sse/bundle";
 
-/// Counts the streams of clients; none, if there is no limit.
+/// The limit on the open streams of each client.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     most: u32,
+    /// `None` if there is no limit.
     open: Option<Arc<Allowance>>,
 }
 
 impl Streams {
-    /// So many for each client, or any number if 0.
+    /// Allows `most` streams for each client; 0 means no limit.
     pub(crate) fn new(most: u32) -> Self {
         let is_limited = most > 0;
         let open = is_limited.then(|| Arc::new(Allowance::new(most.into())));
@@ -29,13 +30,13 @@ impl Streams {
     }
 }
 
-/// A stream, which counts until this is dropped.
+/// An open stream, which counts until this is dropped.
 #[derive(Debug)]
 pub(crate) struct OpenStream(Option<Taken>);
 
 impl Streams {
-    /// Counts the stream that a request asks for, if it asks for one. Refuses it to a
-    /// client that has too many.
+    /// Counts a stream if the path is that of one. Refuses the stream if the client has too
+    /// many.
     pub(crate) fn open(&self, client: Client, path: &str) -> Result<OpenStream, Problem> {
         let Some(open) = self.open.as_ref().filter(|_| is_stream(path)) else {
             return Ok(OpenStream(None));
@@ -47,8 +48,8 @@ impl Streams {
 }
 
 impl OpenStream {
-    /// Counts until the body of the answer is dropped: at its end, or when its client is
-    /// gone.
+    /// Counts the stream until the body of its answer is dropped: at its end, or when its
+    /// client disconnects.
     pub(crate) fn hold(self, response: Response) -> Response {
         let Some(taken) = self.0.filter(|_| response.status().is_success()) else {
             return response;
@@ -56,14 +57,14 @@ impl OpenStream {
         response.map(|body| {
             let frames = body.into_data_stream();
             Body::from_stream(frames.inspect(move |_| {
-                // So that the stream has it, and drops it.
+                // The closure owns `taken`, so the count ends when the stream is dropped.
                 let _: &Taken = &taken;
             }))
         })
     }
 }
 
-/// Whether a path is that of a stream. A bundle is none: each stream in it counts.
+/// Returns true if a path is that of a stream. A bundle does not count: the streams in it do.
 fn is_stream(path: &str) -> bool {
     path == "/api/events" || path.starts_with("/api/sse/") && path != BUNDLE
 }

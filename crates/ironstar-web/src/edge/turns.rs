@@ -1,5 +1,5 @@
-//! Who reads the log when many are far behind it: each client in turn, and so few at
-//! once that everyone else is served as ever.
+//! Turns at reading the log, for clients that are far behind it. Each client gets a turn after
+//! the other, and so few read at once that all other requests are served as usual.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::edge::client::Client;
 
-/// Gives turns to clients.
+/// Gives turns to all clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Turns {
     all: Arc<Semaphore>,
@@ -23,7 +23,7 @@ pub(crate) struct ClientTurns {
     own: Arc<Semaphore>,
 }
 
-/// A turn, until it is dropped.
+/// A turn. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _own: OwnedSemaphorePermit,
@@ -31,7 +31,8 @@ pub(crate) struct Turn {
 }
 
 impl Default for Turns {
-    /// As many at once as leave half of the machine to everyone else.
+    /// Gives as many turns at once as half of the machine's processors can serve. The other
+    /// half is left to all other requests.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self::new((processors / 2).max(1))
@@ -39,7 +40,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// So many at once.
+    /// Gives `at_once` turns at the same time.
     fn new(at_once: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(at_once)),
@@ -47,13 +48,13 @@ impl Turns {
         }
     }
 
-    /// The turns of a client, of which it has one at a time.
+    /// The turns of a client. It has one turn at a time.
     pub(crate) fn of(&self, client: Client) -> ClientTurns {
-        // The map is whole between any two calls.
+        // The map is consistent between any two calls.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let known = clients.get(&client).and_then(Weak::upgrade);
         let own = known.unwrap_or_else(|| {
-            // Those that no client holds any more go when the map would have to grow.
+            // Entries that no client holds any more are removed before the map has to grow.
             if clients.len() == clients.capacity() {
                 clients.retain(|_, own| own.strong_count() > 0);
             }
@@ -67,8 +68,8 @@ impl Turns {
 }
 
 impl ClientTurns {
-    /// Waits for a turn. Who waits longest is next; a client waits once, however much
-    /// it has to read.
+    /// Waits for a turn. The client that has waited longest is next. A client waits in the
+    /// common queue only once at a time, however much it has to read.
     pub(crate) async fn next(&self) -> Turn {
         let own = Arc::clone(&self.own).acquire_owned().await;
         let of_all = Arc::clone(&self.all).acquire_owned().await;
@@ -100,18 +101,18 @@ mod tests {
         let (one, same) = (client(&turns, 1), client(&turns, 1));
         let turn = now(&one).expect("a turn");
         assert!(now(&same).is_none());
-        assert!(now(&client(&turns, 2)).is_some(), "others have theirs");
+        assert!(now(&client(&turns, 2)).is_some(), "others have their turns");
         drop(turn);
         assert!(now(&same).is_some());
     }
 
     #[test]
-    fn so_many_turns_are_given_at_once_and_each_client_waits_once() {
+    fn number_of_turns_is_limited_and_each_client_waits_once() {
         let turns = Turns::new(2);
         let clients: Vec<_> = (1..=5).map(|number| client(&turns, number)).collect();
         let mut held: Vec<_> = clients.iter().filter_map(now).collect();
         assert_eq!(held.len(), 2);
-        // One client has much to read, and another comes after it.
+        // One client has much to read, and another client comes after it.
         let mut first: Vec<_> = (0..3).map(|_| Box::pin(clients[3].next())).collect();
         for waiting in &mut first {
             assert!(waiting.now_or_never().is_none());
@@ -123,12 +124,12 @@ mod tests {
         drop(turn);
         assert!(
             (&mut second).now_or_never().is_some(),
-            "before the first again"
+            "the second client comes before the first client's next turn"
         );
     }
 
     #[test]
-    fn clients_that_are_gone_take_no_room() {
+    fn disconnected_clients_use_no_memory() {
         let turns = Turns::new(9);
         let lasting = client(&turns, 1);
         let _turn = now(&lasting).expect("a turn");
@@ -137,9 +138,9 @@ mod tests {
         }
         assert!(
             now(&client(&turns, 1)).is_none(),
-            "the others alone are gone"
+            "only the other clients are gone"
         );
-        let clients = turns.clients.lock().expect("nobody panics");
+        let clients = turns.clients.lock().expect("the lock is not poisoned");
         assert!(clients.len() < 10, "{}", clients.len());
     }
 }

@@ -1,8 +1,8 @@
-//! How much of what a client has asked for may wait for the client to read it.
+//! A limit on the answers that a client has requested and not read yet.
 //!
-//! An answer counts with all its bytes until the client has taken the last of them.
-//! Only the server, which writes to the connection, knows when that is. So the answer
-//! carries what counts, as the extension [`Unread`], and the server keeps that.
+//! An answer counts with all its bytes until the client has read the last of them. Only the
+//! server, which writes to the connection, knows when that is. So the answer carries its count
+//! as the extension [`Unread`], and the server keeps that until then.
 
 use std::sync::Arc;
 
@@ -14,39 +14,38 @@ use crate::edge::allowance::{Allowance, Taken};
 use crate::edge::client::Client;
 use crate::edge::problem::Problem;
 
-/// How many bytes of answers may be unread by one client.
+/// The maximum number of bytes in the unread answers of one client.
 const MOST: u64 = 64 * 1024 * 1024;
 
-/// For how many bytes the head of an answer counts.
+/// The number of bytes that the head of an answer counts as.
 const HEAD: u64 = 1024;
 
-/// For how many bytes a stream counts, which is asked for frames only as its client
-/// reads them. That is what a server may hold of it: see `Answer` in the server.
+/// The number of bytes that a stream counts as. A stream makes frames only as its client reads
+/// them, so this is the most that the server holds of it: see `Answer` in the server.
 const STREAM: u64 = 48 * 1024;
 
-/// What an answer counts for. The server keeps this until the client has taken all of
-/// the answer.
+/// The count of an answer. The server keeps this until the client has read all of the answer.
 #[derive(Clone, Debug)]
 pub struct Unread(#[expect(dead_code, reason = "it counts until it is dropped")] Arc<Taken>);
 
 impl Unread {
-    /// What an answer takes up.
+    /// The count of an answer that has taken this amount.
     #[must_use]
     pub fn new(taken: Taken) -> Self {
         Self(Arc::new(taken))
     }
 }
 
-/// The extension of an answer to a GET that has changed something. Such an answer is sent
-/// however much is unread: its client must learn what happened.
+/// The extension of an answer to a GET that has changed something. The server sends such an
+/// answer even beyond the limit, because its client must learn the outcome.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CarriedOut;
 
-/// Counts what clients have not read; nothing, if there is no limit.
+/// The limit on unread answers; `None` if there is none.
 #[derive(Debug)]
 pub(crate) struct UnreadLimit(Option<Arc<Allowance>>);
 
-/// An answer that counts from before its request is carried out.
+/// An answer that counts even before its request is executed.
 #[derive(Debug)]
 pub(crate) struct Counted {
     is_query: bool,
@@ -62,8 +61,8 @@ impl UnreadLimit {
         Self(most.map(|most| Arc::new(Allowance::new(most))))
     }
 
-    /// Begins to count an answer, before its request is carried out: a request that is
-    /// refused has changed nothing.
+    /// Begins to count an answer before its request is executed, so that a refused request
+    /// changes nothing.
     pub(crate) fn begin(&self, client: Client, method: &Method) -> Result<Counted, Problem> {
         let taken = self.0.as_ref().map(|allowance| {
             let head = allowance.take(client, HEAD);
@@ -77,12 +76,12 @@ impl UnreadLimit {
 }
 
 impl Counted {
-    /// Counts all of an answer, or refuses it.
+    /// Counts the whole answer, or replaces it by a refusal.
     pub(crate) fn count(self, mut response: Response) -> Response {
         let Some(mut taken) = self.taken else {
             return response;
         };
-        // Without the cookie, the browser would lose its session.
+        // An answer with a cookie is never refused: the browser would lose its session.
         let is_query = self.is_query
             && response.extensions().get::<CarriedOut>().is_none()
             && !response.headers().contains_key(header::SET_COOKIE);

@@ -1,9 +1,8 @@
-//! The way of a subscriber through the log: first what it has missed, page by page and
-//! in turn with others, then what happens.
+//! The way of a subscriber through the log: first the missed events, page by page and in turn
+//! with other clients, then new events.
 //!
-//! What has been missed is read from where it is found fastest: one aggregate's events
-//! from its stream, and none at all where no event can match. All else takes going
-//! through the log.
+//! Missed events are read from the fastest source. The events of one aggregate come from its
+//! stream. If no event can match, nothing is read. In all other cases the log is read.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,21 +22,21 @@ use crate::edge::rate::Charge;
 use crate::edge::turns::ClientTurns;
 use crate::stream::sse;
 
-/// How many events are read in one turn.
+/// The number of events that are read in one turn.
 const PAGE: usize = 512;
 
-/// How often a client is told how far it has got, when it has asked for none
-/// of the events, so that it need not go over them again when it comes back.
+/// The number of events after which a client is told its position even if none of the events
+/// match. So a client that reconnects does not read them again.
 const MILESTONE: u64 = 1_024;
 
-/// What of the log a subscriber asks for and may hear.
+/// The events of the log that a subscriber requests and may get.
 #[derive(Debug)]
 pub(super) struct Hearing {
     keys: KeyExpr,
     audition: Audition,
 }
 
-/// A subscriber that hears the log from a place on.
+/// A subscriber to the log, from a place on.
 #[derive(Debug)]
 pub(super) struct Listener {
     feed: EventFeed,
@@ -48,39 +47,39 @@ pub(super) struct Listener {
     counted: Counted,
 }
 
-/// What a catch-up was counted for.
+/// The part of the missed events that the client was already charged for.
 #[derive(Clone, Copy, Debug)]
 enum Counted {
-    /// For all that there is to read.
+    /// All events.
     Whole,
-    /// For the next page.
+    /// The events up to the next page.
     Page,
-    /// For what has been read.
+    /// The events that have been read.
     Past,
 }
 
-/// Where to find what has been missed.
+/// The source of the missed events.
 #[derive(Clone, Debug)]
 enum Missed {
-    /// Nowhere: nothing has, or it is in memory.
+    /// None: no event was missed, or all missed events are in memory.
     Nothing,
-    /// In one stream, behind what the subscriber has, up to a place.
+    /// One stream, after the events that the subscriber has, up to a place.
     InStream(StreamId, Behind, LogPlace),
-    /// Anywhere in the log.
+    /// The whole log.
     InLog,
 }
 
-/// Behind which of a stream's events to go on.
+/// The event of a stream after which to continue.
 #[derive(Clone, Copy, Debug)]
 enum Behind {
-    /// The last up to the place that the subscriber begins at.
+    /// The last event up to the place at which the subscriber begins.
     Beginning,
-    /// This one.
+    /// The event with this sequence.
     Sequence(Sequence),
 }
 
-/// Why there is nothing more to hear. The client comes back with the position that it
-/// got to, and asks once more.
+/// The reason why a stream has ended. The client reconnects with its last position, and asks
+/// again.
 #[derive(Debug)]
 enum Ended {
     Unreadable(FeedError),
@@ -92,7 +91,7 @@ impl Hearing {
         Self { keys, audition }
     }
 
-    /// What is told of an event; nothing of most that are not asked for.
+    /// The frame of an event; `None` for most events that the subscriber has not requested.
     async fn show(&mut self, event: &Envelope) -> Result<Option<Bytes>, Unknown> {
         self.audition.takes_note_of(event);
         let audiences = self.audition.audiences();
@@ -112,7 +111,7 @@ impl Hearing {
         })
     }
 
-    /// The stream that is asked for, if it is one alone.
+    /// The requested stream, if the keys match exactly one.
     fn stream(&self) -> Option<StreamId> {
         let mut chunks = self.keys.as_str().split('/');
         let (Some(_), Some(aggregate_type), Some(id), None) =
@@ -121,7 +120,7 @@ impl Hearing {
             return None;
         };
         let stream = StreamId::new(aggregate_type, id);
-        // With a wildcard, or encoded, it is not what it looks like.
+        // A key with a wildcard or an encoded character does not name the stream literally.
         (KeyExpr::of_stream(&stream) == self.keys).then_some(stream)
     }
 }
@@ -142,8 +141,8 @@ impl Listener {
         };
         let counted = match missed {
             Missed::InLog => Counted::Whole,
-            // How many events a stream has is found out by reading it. A page costs as
-            // much as the request, which was counted.
+            // The length of a stream is known only after reading it. Its first page costs as
+            // much as the request, which was counted already.
             Missed::InStream(..) | Missed::Nothing => Counted::Page,
         };
         let mut listener = Self {
@@ -165,8 +164,8 @@ impl Listener {
         listener
     }
 
-    /// How many events of the log have to be gone through before the first that
-    /// happens; nothing, if that is not needed.
+    /// The number of events that have to be read in the log before the first new event; `None`
+    /// if the log is not read.
     pub(super) fn events_to_read(&self) -> Option<u64> {
         match self.missed {
             Missed::InLog => {
@@ -177,7 +176,7 @@ impl Listener {
         }
     }
 
-    /// What is told, until it ends.
+    /// The frames of the stream, until it ends.
     pub(super) fn listen(self, turns: ClientTurns, charge: Charge) -> BoxStream<'static, Bytes> {
         let missed = stream::unfold(Some(self), move |listener| {
             let (turns, charge) = (turns.clone(), charge.clone());
@@ -186,7 +185,7 @@ impl Listener {
                 if matches!(listener.missed, Missed::Nothing) {
                     return Some((listener.hear().boxed(), None));
                 }
-                // By itself, so that its turn does not last as long as its client likes.
+                // A task of its own reads the page, so that a slow client cannot hold the turn.
                 let reading =
                     AbortOnDropHandle::new(tokio::spawn(listener.catch_up(turns, charge)));
                 match reading.await {
@@ -197,7 +196,7 @@ impl Listener {
                         ended.log();
                         None
                     }
-                    // The server stops.
+                    // The server is stopping.
                     Err(_) => None,
                 }
             }
@@ -205,7 +204,7 @@ impl Listener {
         missed.flatten().fuse().boxed()
     }
 
-    /// Has the next page counted, takes a turn, and reads the page in it.
+    /// Charges the client for the next page, waits for a turn, and reads the page.
     async fn catch_up(
         mut self,
         turns: ClientTurns,
@@ -229,7 +228,7 @@ impl Listener {
         Ok((frames, self))
     }
 
-    /// The next page of what has been missed, and where to go on.
+    /// The next page of missed events. It also updates the source for the page after it.
     async fn page(&mut self) -> Result<VecDeque<Arc<Envelope>>, FeedError> {
         match self.missed.clone() {
             Missed::Nothing => Ok(VecDeque::new()),
@@ -244,7 +243,7 @@ impl Listener {
             Missed::InStream(stream, behind, until) => {
                 match self.read_stream(&stream, behind).await {
                     Err(StoreError::Damaged { .. }) => {
-                        // A subscriber that goes through the log gets what is in front.
+                        // In the log, the subscriber still gets the events before the damage.
                         self.missed = Missed::InLog;
                         Ok(VecDeque::new())
                     }
@@ -294,8 +293,8 @@ impl Listener {
         Ok(page)
     }
 
-    /// Fails unless the store's log still has a place. The feed's memory may be of a log
-    /// that has just been replaced by a backup.
+    /// Fails unless the store's log still has a place. A restored backup may just have replaced
+    /// the log that the feed has in memory.
     async fn check(&self, place: LogPlace) -> Result<(), FeedError> {
         match history::resolve(&*self.store, place).await? {
             Resolved::Here(_) => Ok(()),
@@ -303,7 +302,7 @@ impl Listener {
         }
     }
 
-    /// What is told of what happens.
+    /// The frames of new events.
     fn hear(self) -> impl Stream<Item = Bytes> + Send {
         let events = self.feed.subscribe(self.after);
         stream::unfold((events, self.hearing), async |(mut events, mut hearing)| {
@@ -325,7 +324,7 @@ impl Listener {
 
 impl Ended {
     fn log(&self) {
-        // After a restore the client comes back, and is told then.
+        // After a restore, the client reconnects, and learns about it then.
         if let Self::Unreadable(error) = self
             && !matches!(error, FeedError::OtherHistory)
         {

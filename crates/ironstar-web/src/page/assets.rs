@@ -1,5 +1,5 @@
-//! The browser's files, embedded in the binary and named by their content, so
-//! that browsers may keep them for good.
+//! The browser's files. They are embedded in the binary, and each name contains a hash of the
+//! content, so browsers may cache them for ever.
 
 use axum::Router;
 use axum::http::{HeaderMap, header};
@@ -8,23 +8,24 @@ use axum::routing::get;
 
 use crate::stream::pack::takes_gzip;
 
-/// A file that is served under a name made of its content.
+/// A file that is served under a name with a hash of its content.
 #[derive(Clone, Copy, Debug)]
 struct Asset {
     path: &'static str,
     content_type: &'static str,
     content: &'static [u8],
-    /// The same in gzip.
+    /// The content, compressed with gzip.
     packed: &'static [u8],
 }
 
-/// Where our style sheet is.
+/// The path of the style sheet.
 pub(crate) const STYLE: &str = env!("APP_PATH");
-/// Where the script is: Datastar's bundle, and behind it what is ours.
+/// The path of the script: Datastar's bundle, followed by our own scripts.
 pub(crate) const SCRIPT: &str = env!("PAGE_PATH");
-/// Where the worker is that holds the streams of several pages. The script knows it.
+/// The path of the worker that holds the streams of several pages. The script contains this
+/// path.
 const WORKER: &str = env!("BUNDLE_PATH");
-/// Where our icon is.
+/// The path of the icon.
 pub(crate) const ICON: &str = env!("FAVICON_PATH");
 
 const ASSETS: [Asset; 4] = [

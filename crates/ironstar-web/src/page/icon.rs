@@ -1,8 +1,8 @@
-//! Icons. A page holds each drawing once, and refers to it wherever it shows.
+//! Icons. A page contains each drawing once, and refers to it wherever the icon appears.
 
 use maud::{Markup, html};
 
-/// Every drawing: its name, and its path in a square of 32 by 32.
+/// All drawings: the name, and the path in a square of 32 by 32.
 const DRAWINGS: [(&str, &str); 5] = [
     (
         "star",
@@ -14,7 +14,7 @@ const DRAWINGS: [(&str, &str); 5] = [
     ("chevron", "M7 12l9 9 9-9"),
 ];
 
-/// The drawings, for a page to refer to.
+/// The drawings, to which the icons of a page refer.
 pub(crate) fn drawings() -> Markup {
     html! {
         svg #drawings aria-hidden="true" {

@@ -1,8 +1,7 @@
-//! The parts that pages are made of: what a button, a field, a banner look like
-//! is decided here and in `static/app.css`, once. `/styleguide` shows them all, in
-//! development builds.
+//! The parts of pages. This module and `static/app.css` alone decide how a button, a field or a
+//! banner looks. In development builds, `/styleguide` shows all parts.
 //!
-//! A part knows nothing of todos. What only one page has stays with that page.
+//! A part knows nothing of todos. Elements of a single page stay with that page.
 #![cfg_attr(
     not(debug_assertions),
     expect(dead_code, reason = "some parts are only on the style guide so far")
@@ -10,21 +9,21 @@
 
 use maud::{Markup, Render, html};
 
-/// How much a button asks to be pressed.
+/// The prominence of a button.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Button {
-    /// What the form is for.
+    /// The main action of the form.
     Primary,
-    /// One of several things that can be done.
+    /// One of several possible actions.
     Quiet,
 }
 
-/// How bad the news of a banner is.
+/// The severity of a banner.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Banner {
-    /// Good to know.
+    /// Information.
     Note,
-    /// Something is not as it should be.
+    /// A problem.
     Alert,
 }
 
@@ -32,7 +31,7 @@ pub(crate) enum Banner {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column<'a> {
     pub(crate) heading: &'a str,
-    /// Numbers stand below each other, digit by digit.
+    /// If true, the cells are numbers, and their digits are aligned.
     pub(crate) is_number: bool,
 }
 
@@ -43,7 +42,7 @@ pub(crate) struct Field<'a> {
     pub(crate) label: &'a str,
     pub(crate) value: &'a str,
     pub(crate) placeholder: &'a str,
-    /// What is wrong with the value.
+    /// The reason why the value is invalid.
     pub(crate) problem: Option<&'a str>,
 }
 
@@ -55,18 +54,18 @@ impl Button {
         }
     }
 
-    /// A button that sends the form that it is in.
+    /// A button that submits its form.
     pub(crate) fn draw(self, label: &str) -> Markup {
         self.draw_as("", label, None)
     }
 
-    /// A button that says which of several the form was sent with.
+    /// A button that submits its form with a value, for a form with several buttons.
     pub(crate) fn draw_named(self, name: &str, value: &str, label: &str) -> Markup {
         html! { button class=(self.class()) name=(name) value=(value) { (label) } }
     }
 
-    /// The same, with classes of its own, and a name that says more than its
-    /// label to whoever does not see where it stands.
+    /// A button with additional classes, and with a name for screen readers that is more
+    /// precise than its label.
     pub(crate) fn draw_as(self, classes: &str, label: &str, name: Option<&str>) -> Markup {
         let class = [self.class(), classes].join(" ");
         html! {
@@ -76,7 +75,7 @@ impl Button {
 }
 
 impl Banner {
-    /// A line across the page.
+    /// Draws a line across the page.
     pub(crate) fn draw(self, content: impl Render) -> Markup {
         let class = match self {
             Self::Note => "banner",
@@ -86,7 +85,7 @@ impl Banner {
     }
 }
 
-/// A field with its label above, and below it what is wrong.
+/// A field with its label above it, and the problem with its value below.
 pub(crate) fn field(field: &Field<'_>) -> Markup {
     let id = format!("field-{}", field.name);
     let problem_id = format!("{id}-problem");
@@ -103,12 +102,12 @@ pub(crate) fn field(field: &Field<'_>) -> Markup {
     }
 }
 
-/// What stands where there is nothing to show, and what to do about it.
+/// The text in place of an empty list, which tells what to do.
 pub(crate) fn empty_state(content: impl Render) -> Markup {
     html! { p.empty { (content) } }
 }
 
-/// A table, which scrolls by itself if the page is too narrow.
+/// A table. It scrolls on its own if the page is too narrow.
 pub(crate) fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>]) -> Markup {
     let class = |column: &Column<'_>| column.is_number.then_some("number");
     html! {
@@ -136,7 +135,7 @@ pub(crate) fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>])
     }
 }
 
-/// The frame around a chart: its title, and in words what it shows.
+/// The frame around a chart: its title, and a summary in words.
 pub(crate) fn chart(title: &str, summary: &str, drawing: impl Render) -> Markup {
     html! {
         figure.chart {

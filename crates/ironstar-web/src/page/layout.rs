@@ -1,4 +1,4 @@
-//! The frame around every page: who looks at it, and how it is to look.
+//! The frame around every page. It depends on the visitor and the chosen theme.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,23 +20,22 @@ use crate::session::drawn_for;
 use crate::session::{Session, Theme};
 use crate::stream::sse::EventId;
 
-/// What the frame of a page shows of its visitor.
+/// The data about the visitor that the frame of a page shows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frame {
     theme: Theme,
-    /// Who the visitor is.
     principal: Option<Principal>,
-    /// What they are called, if they have signed in.
+    /// The name of the visitor, if they have signed in.
     user: Option<UserName>,
-    /// With whom visitors sign in, if they can.
+    /// The name of the provider with which visitors sign in; `None` if they cannot.
     provider: Option<Arc<str>>,
-    /// The address of the page, to come back to.
+    /// The address of the page, to which the visitor returns after signing in.
     here: String,
 }
 
 impl Frame {
-    /// The frame for whoever sends a request. It is drawn also when nothing is
-    /// known of them, for whatever reason.
+    /// The frame for the visitor of a request. If the session is missing or cannot be read, the
+    /// frame is that of an unknown visitor.
     pub(crate) async fn of(
         session: Option<&Session>,
         site: Option<&Arc<SiteContext>>,
@@ -46,7 +45,7 @@ impl Frame {
             Some(session) => session.open().await.unwrap_or_else(|error| {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "a page is drawn as if nobody looked at it"
+                    "a page is drawn for an unknown visitor, because the session cannot be read"
                 );
                 None
             }),
@@ -63,18 +62,18 @@ impl Frame {
         }
     }
 
-    /// Whether the visitor could sign in, and has not.
+    /// The name of the provider, if the visitor can sign in and has not.
     pub(crate) fn can_sign_in(&self) -> Option<&str> {
         let provider = self.provider.as_ref().filter(|_| self.user.is_none());
         provider.map(|name| &**name)
     }
 
-    /// For a page that answers a form: the one to come back to.
+    /// The same frame with another address to return to, for a page that answers a form.
     pub(crate) fn at(self, here: String) -> Self {
         Self { here, ..self }
     }
 
-    /// The line above every page.
+    /// Draws the line above every page.
     fn draw(&self) -> Markup {
         let then = html! { input type="hidden" name="then" value=(self.here); };
         html! {
@@ -111,7 +110,7 @@ impl<S: Sync> FromRequestParts<S> for Frame {
     }
 }
 
-/// What a browser calls a page.
+/// The title of a page in the browser.
 pub(crate) fn title(of: &str) -> String {
     format!("ironstar · {of}")
 }
@@ -128,9 +127,9 @@ pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href=(assets::ICON) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::STYLE);
-                // The page is drawn once it is whole, the drawings being its end. It
-                // comes in one piece, but a browser that has read half of it when the
-                // style sheet arrives would draw that, and then move things about.
+                // The browser draws the page only when it has read all of it, up to the
+                // drawings at its end. Otherwise it could draw half of the page when the style
+                // sheet arrives, and then move elements about.
                 link rel="expect" href="#drawings" blocking="render";
                 script type="module" src=(assets::SCRIPT) {}
             }
@@ -144,11 +143,11 @@ pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], page).into_response()
 }
 
-/// Sends what `page.js` asks for.
+/// The expression that sends a command which `page.js` requests.
 pub(crate) const SEND: &str = "evt.detail.answer = @post(evt.detail.action, evt.detail.options)";
 
-/// How the browser opens a stream: for ever, and not all browsers in the same
-/// moment.
+/// The expression with which the browser opens a stream. It retries without end, after a random
+/// time, so that not all browsers return in the same moment.
 fn open(stream: &str, headers: &str) -> String {
     format!(
         "@get('{stream}', {{headers: {{{headers}'{}': el.dataset.drawnFor}}, retry: 'always', \
@@ -158,8 +157,8 @@ fn open(stream: &str, headers: &str) -> String {
     )
 }
 
-/// Keeps a page up to date by a stream, from what the page shows;
-/// and says so if that does not work.
+/// The element that keeps a page up to date by a stream, which begins after the state that the
+/// page shows (`seen`). It also tells the visitor when the connection is lost.
 pub(crate) fn connection(frame: &Frame, stream: &str, seen: EventId) -> Markup {
     let from_here = open(stream, &format!("'last-event-id': '{seen}', "));
     html! {

@@ -1,5 +1,5 @@
-//! Where a page says why something was refused, and how Datastar is told: by a
-//! patch on a 200, because it ignores the bodies of all other answers.
+//! The notices on a page, such as the reason for a refusal. Datastar gets a notice as a patch
+//! in an answer of 200, because it ignores the bodies of all other answers.
 
 use axum::http::HeaderMap;
 use datastar::prelude::PatchElements;
@@ -7,13 +7,13 @@ use maud::{Markup, html};
 
 use crate::stream::sse;
 
-/// Whether Datastar has sent a request, and not a plain form.
+/// Returns true if Datastar has sent a request, and false for a plain form.
 pub(crate) fn is_datastar(headers: &HeaderMap) -> bool {
     headers.contains_key("datastar-request")
 }
 
-/// Where a page says what did not work: a refusal, and an answer that does not
-/// come from here (`page.js`); what is not sent yet; and where to find what is new.
+/// The notices of a page: a refusal, an error without an answer from this server (`page.js`), a
+/// command that is not sent yet, and the place of a new entry.
 pub(crate) fn notices(refusal: Option<&str>) -> Markup {
     html! {
         (notice(refusal))
@@ -23,7 +23,7 @@ pub(crate) fn notices(refusal: Option<&str>) -> Markup {
     }
 }
 
-/// Where something has gone that the page does not show; nothing mostly.
+/// The notice that leads to a new entry on another page. It is usually empty.
 fn good_news(address: Option<&str>) -> Markup {
     html! {
         p #news .notice.good role="status" {
@@ -34,38 +34,38 @@ fn good_news(address: Option<&str>) -> Markup {
     }
 }
 
-/// What shows that something new is on another page, and leads there.
+/// The frame that shows that a new entry is on another page, and links to it.
 pub(crate) fn added(address: &str) -> String {
     let news = good_news(Some(address)).into_string();
     sse::datastar_frame(PatchElements::new(news), None)
 }
 
-/// Why something was refused; empty if nothing was.
+/// The notice with the reason for a refusal. It is empty if nothing was refused.
 fn notice(refusal: Option<&str>) -> Markup {
     html! {
         p #notice .notice role="alert" { (refusal.unwrap_or_default()) }
     }
 }
 
-/// What shows that nothing was refused, and that what was new has been seen.
+/// The frame that removes both notices after a successful command.
 pub(crate) fn carried_out() -> String {
     let both = html! { (notice(None)) (good_news(None)) };
     sse::datastar_frame(PatchElements::new(both.into_string()), None)
 }
 
-/// What shows why something was refused, and tells the page which of its commands
-/// it was, by the key that the page has given to it.
+/// The frames that show the reason for a refusal, and name the refused command by the key that
+/// the page has given to it.
 pub(crate) fn refused(refusal: &str, key: Option<&str>) -> String {
     let key = format!("key {}", key.unwrap_or_default());
     refused_elsewhere(refusal) + &sse::frame("datastar-refused", [key], None)
 }
 
-/// What shows why something was refused that another page has asked for.
+/// The frame that shows why another page's command was refused.
 pub(crate) fn refused_elsewhere(refusal: &str) -> String {
     patch(Some(refusal))
 }
 
-/// What shows that nothing was refused of what another page has asked for.
+/// The frame that removes the notice about another page's command.
 pub(crate) fn carried_out_elsewhere() -> String {
     patch(None)
 }

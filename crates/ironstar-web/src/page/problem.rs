@@ -1,4 +1,4 @@
-//! How a refusal looks: as a page in a browser, and as a patch in a page of Datastar.
+//! Draws a refusal: as a page for a browser, and as a patch for Datastar.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl ShownTo {
         }
     }
 
-    /// The answer in that form, if it tells of a problem.
+    /// Converts an answer to that form, if it carries a problem.
     pub(crate) async fn show(
         self,
         mut response: Response,
@@ -66,7 +66,7 @@ impl ShownTo {
             }
         };
         problem.add_headers(shown.headers_mut());
-        // Such as that something was carried out.
+        // The other extensions matter, too, such as `CarriedOut`.
         shown
             .extensions_mut()
             .extend(std::mem::take(response.extensions_mut()));
@@ -79,7 +79,7 @@ fn wants_page(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"))
 }
 
-/// A page that has nothing to show but what is wrong, and what to do about it.
+/// A page that shows only the problem, and what to do about it.
 fn page(frame: Frame, problem: &Problem) -> Response {
     let frame = match &problem.way_out {
         Some(WayOut::Return(address)) => frame.at(address.clone()),
@@ -92,7 +92,7 @@ fn page(frame: Frame, problem: &Problem) -> Response {
             @if let Some(WayOut::SignInOrAsk) = problem.way_out {
                 p.way-out {
                     @if frame.can_sign_in().is_some() { "If it is yours, sign in. " }
-                    "If somebody let you in, ask them for a new link."
+                    "If the owner shared it with you, ask for a new link."
                 }
             }
             p.way-out {

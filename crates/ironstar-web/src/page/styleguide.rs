@@ -1,5 +1,5 @@
-//! `/styleguide`: every part of the kit in every state, to look at while working
-//! on it. Only in development builds.
+//! `/styleguide` shows every part of the kit in every state, for the development of the kit. It
+//! exists only in development builds.
 
 use axum::Router;
 use axum::response::Response;
@@ -22,7 +22,7 @@ async fn page(frame: Frame) -> Response {
             header.masthead {
                 (icon::star())
                 h1 { "style guide" }
-                p.note { "The parts that every page is made of." }
+                p.note { "The parts of every page." }
             }
             (section("Buttons", &buttons()))
             (section("Fields", &fields()))
@@ -47,7 +47,7 @@ fn buttons() -> Markup {
             (Button::Primary.draw("Add"))
             (Button::Quiet.draw("Clear completed"))
             button.button.primary disabled { "Disabled" }
-            form aria-busy="true" { (Button::Primary.draw("Under way")) }
+            form aria-busy="true" { (Button::Primary.draw("In progress")) }
         }
     }
 }

@@ -1,12 +1,12 @@
-//! How pages look: light, dark, or as the system says.
+//! The choice of light pages, dark pages, or the setting of the visitor's system.
 
 use datastar::prelude::PatchElements;
 use maud::{Markup, html};
 
 use crate::session::Theme;
 
-/// The theme that is chosen, and the others to choose from. The style sheet goes by
-/// its `data-theme`.
+/// The form with all themes, in which the chosen one is marked. The style sheet reads its
+/// `data-theme`.
 pub(crate) fn draw(theme: Theme) -> Markup {
     html! {
         form #themes .themes action="/theme" method="post" aria-label="Colors"
@@ -20,7 +20,7 @@ pub(crate) fn draw(theme: Theme) -> Markup {
     }
 }
 
-/// What has a page look so.
+/// The patch that switches a page to a theme.
 pub(crate) fn patch(theme: Theme) -> PatchElements {
     PatchElements::new(draw(theme).into_string())
 }

@@ -1,4 +1,4 @@
-//! What a browser holds of its session.
+//! The cookie by which a browser holds its session.
 
 use std::fmt::{self, Debug};
 use std::time::Duration;
@@ -9,15 +9,15 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ironstar_ports::SessionHash;
 use sha2::{Digest, Sha256};
 
-/// How many bytes an id has: 192 bits.
+/// The length of an id in bytes, which is 192 bits.
 const BYTES: usize = 24;
 
-/// The secret that makes a browser the holder of a session. It never gets into a
-/// log, a page or an event.
+/// The secret that makes a browser the holder of a session. No log, page or event ever
+/// contains it.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(crate) struct SessionId([u8; BYTES]);
 
-/// Which cookie holds it.
+/// The form of the session cookie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookies {
     is_secure: bool,
@@ -28,14 +28,14 @@ impl SessionId {
         Self(secret)
     }
 
-    /// What the store knows it by. The bits are random, so that a hash without
-    /// salt is as good as any.
+    /// The hash under which the store keeps the session. It needs no salt, because the bits
+    /// are random.
     pub(crate) fn hash(self) -> SessionHash {
         SessionHash::new(self.derived("session"))
     }
 
-    /// What may be told of it, on the bus: not what the store knows it by, and
-    /// not to be led back to the secret.
+    /// A name of the session that may appear on the bus. It differs from the hash in the store,
+    /// and does not reveal the secret.
     pub(crate) fn key(self) -> String {
         let key = self.derived("key");
         key[..16].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -62,13 +62,13 @@ impl Debug for SessionId {
 }
 
 impl Cookies {
-    /// The cookies of a site that is reached over TLS, or is not.
+    /// The cookies of a site with or without TLS.
     pub(crate) fn new(is_secure: bool) -> Self {
         Self { is_secure }
     }
 
-    /// With the prefix, browsers see to it that nobody but this very host has set
-    /// it, over TLS
+    /// The name of the cookie. With the prefix `__Host-`, browsers accept the cookie only from
+    /// this very host, over TLS
     /// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2>).
     fn name(self) -> &'static str {
         if self.is_secure {
@@ -78,8 +78,8 @@ impl Cookies {
         }
     }
 
-    /// What a browser has come with, if that could be an id. Of several, none: somebody
-    /// else has had a hand in it.
+    /// The id in the request's cookies, if there is exactly one that could be valid. If there
+    /// are several different ids, another site may have planted one, so none counts.
     pub(crate) fn read(self, headers: &HeaderMap) -> Option<SessionId> {
         let pairs = headers.get_all(header::COOKIE).into_iter();
         let pairs = pairs.flat_map(|cookies| cookies.as_bytes().split(|byte| *byte == b';'));
@@ -91,7 +91,7 @@ impl Cookies {
         ids.all(|other| other == id).then_some(id)
     }
 
-    /// What has a browser keep an id.
+    /// The header value that makes a browser keep an id.
     pub(crate) fn write(self, id: SessionId, age: Duration) -> HeaderValue {
         let (name, seconds) = (self.name(), age.as_secs());
         let value = BASE64_URL_SAFE_NO_PAD.encode(id.0);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn written_cookie_is_read_again() {
         let age = Duration::from_secs(60);
         for (cookies, written) in [
             (
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_an_id_is_none() {
+    fn invalid_id_counts_as_no_cookie() {
         let cookies = Cookies::new(false);
         for value in [
             "",
@@ -178,16 +178,16 @@ mod tests {
         ] {
             assert_eq!(read(cookies, &[&line]), None, "{line}");
         }
-        // Nor does a site over TLS take what anybody on the way could have set.
+        // A site with TLS ignores a cookie that an attacker in the network could have set.
         let insecure = format!("ironstar_session={TEXT}");
         assert_eq!(read(Cookies::new(true), &[&insecure]), None);
     }
 
     #[test]
-    fn what_is_told_of_an_id_is_not_the_id() {
+    fn public_names_of_an_id_do_not_reveal_it() {
         let hash = ID.hash();
         let hex: String = hash.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
-        // As another implementation of SHA-256 has it: what is stored stays what it is.
+        // Another implementation of SHA-256 has computed this. The stored form must not change.
         let expected = "c03235f01a57c687488954a8c43824022057b5d2cf93c0a2a527d7622dbc7709";
         assert_eq!(hex, expected);
         assert_eq!(ID.key().len(), 32);

@@ -1,35 +1,34 @@
-//! What is remembered of a visitor.
+//! The data that a session stores about its visitor.
 
 use ironstar_app::Caller;
 use ironstar_domain::{GuestId, Principal, UserId, UserName};
 use serde::{Deserialize, Serialize};
 
-/// What is remembered of a visitor.
+/// The data that a session stores about its visitor.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct SessionData {
-    /// Who they are to their lists until they sign in. Also after that: a list that
-    /// they made just then may still be the guest's.
+    /// The owner of the visitor's lists until they sign in. It is kept after that, because a
+    /// list that was created during the sign-in may still belong to the guest.
     pub(crate) guest: GuestId,
-    /// Who they are once they have signed in.
+    /// The user, once the visitor has signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<SignedIn>,
     #[serde(default)]
     pub(crate) theme: Theme,
 }
 
-/// A user, on this device.
+/// A user who is signed in on this device.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct SignedIn {
     pub(crate) id: UserId,
-    /// What they are called.
     pub(crate) name: UserName,
 }
 
-/// How pages look.
+/// The colors of pages.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Theme {
-    /// As the system says.
+    /// The setting of the visitor's system.
     #[default]
     Auto,
     Light,
@@ -37,7 +36,7 @@ pub(crate) enum Theme {
 }
 
 impl SessionData {
-    /// That of somebody new.
+    /// The data of a new visitor.
     pub(crate) fn of(guest: GuestId) -> Self {
         Self {
             guest,
@@ -46,7 +45,7 @@ impl SessionData {
         }
     }
 
-    /// The same visitor, who has proved to be a user.
+    /// The same visitor, now signed in as a user.
     pub(crate) fn signed_in(self, user: SignedIn) -> Self {
         Self {
             user: Some(user),
@@ -54,7 +53,7 @@ impl SessionData {
         }
     }
 
-    /// All that they are, to lists.
+    /// The caller: the user and the guest as whom this visitor may own lists.
     pub(crate) fn caller(&self) -> Caller {
         let user = self.user.as_ref().map(|user| Principal::User(user.id));
         let guest = Principal::Guest(self.guest);
@@ -65,7 +64,7 @@ impl SessionData {
 impl Theme {
     pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
 
-    /// Its name in forms and style sheets.
+    /// The theme's name in forms and style sheets.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",

@@ -1,9 +1,11 @@
-//! Whom a page was drawn for. The browser closes the stream of a page that is out of
-//! sight, and networks break: meanwhile a visitor may have signed in or out, or a
-//! list may have gone. A page tells with its stream whom it was drawn for, and loads
-//! itself anew if that is somebody else by now, or if it would get no stream.
+//! Reloads pages that were drawn for another visitor.
 //!
-//! Programs tell nothing, and get the answer that there is.
+//! A page may be without its stream for some time: the browser closes the stream of a hidden
+//! page, and networks break. In the meantime the visitor may have signed in or out, or the list
+//! may have disappeared. So a page names its visitor when it opens its stream. It is told to
+//! reload if the visitor is another one now, or if the stream does not exist.
+//!
+//! Programs send no such header, and get the plain answer.
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -17,15 +19,15 @@ use crate::session::Session;
 use crate::stream::guard::{RELOAD, RELOAD_SOON};
 use crate::stream::sse;
 
-/// A visitor without a session.
+/// The name of a visitor without a session.
 const NOBODY: &str = "nobody";
 
-/// What the header says.
+/// The value of the header for a visitor.
 pub(crate) fn name(principal: Option<Principal>) -> String {
     principal.map_or_else(|| NOBODY.to_owned(), |principal| principal.to_string())
 }
 
-/// Has pages that show what they should not load themselves anew.
+/// Tells a page to reload if it was drawn for another visitor, or if its stream does not exist.
 pub(crate) async fn check(
     session: Session,
     request: Request,
@@ -36,7 +38,7 @@ pub(crate) async fn check(
     };
     let principal = session.caller().await?.principal();
     if !is_still(drawn_for.as_bytes(), principal) {
-        // Who comes without a session may be about to get one.
+        // A visitor without a session may be about to get one.
         let when = principal.map_or(RELOAD_SOON, |_| RELOAD);
         return Ok(sse::answer(when));
     }
@@ -47,8 +49,8 @@ pub(crate) async fn check(
     Ok(response)
 }
 
-/// Whether a page is right for a visitor. One that was drawn for nobody shows a guest
-/// all that it should: that guest has come into being since.
+/// Returns true if a page is right for a visitor. A page that was drawn without a session is
+/// right for a guest, too: the guest's session has begun since then.
 fn is_still(drawn_for: &[u8], principal: Option<Principal>) -> bool {
     drawn_for == name(principal).as_bytes()
         || drawn_for == NOBODY.as_bytes() && matches!(principal, Some(Principal::Guest(_)))
@@ -62,7 +64,7 @@ mod tests {
     use super::{is_still, name};
 
     #[test]
-    fn a_page_is_for_whom_it_was_drawn_and_nobodys_is_for_a_guest_too() {
+    fn page_fits_its_visitor_and_page_without_a_session_also_fits_a_guest() {
         let guest = |number| Some(Principal::Guest(GuestId::from(Uuid::from_u128(number))));
         let user = |number| Some(Principal::User(UserId::from(Uuid::from_u128(number))));
         let all = [None, guest(1), guest(2), user(1), user(2)];

@@ -1,8 +1,7 @@
-//! Where a request comes from, by its headers.
+//! The origin of a request, from its session and headers.
 //!
-//! What cannot be read of a trace is left out: it is somebody else's
-//! bookkeeping. What cannot be read of an idempotency key is refused: the
-//! sender relies on it.
+//! An invalid trace header is ignored, because only the sender's own records use it. An invalid
+//! idempotency key is refused, because the sender relies on it.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,10 +14,10 @@ use ironstar_ports::{CommandKey, Origin};
 use crate::edge::problem::Problem;
 use crate::session::{Session, SessionError};
 
-/// Who sends a request, and the ids that it carries.
+/// The caller of a request, and the ids that the request carries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestOrigin {
-    /// The visitor, as far as their session tells.
+    /// The caller, as far as the session identifies it.
     pub(crate) caller: Caller,
     /// `X-Request-Id` and `traceparent`.
     pub(crate) origin: Origin,
@@ -27,8 +26,8 @@ pub(crate) struct RequestOrigin {
 }
 
 impl RequestOrigin {
-    /// The same, of somebody who does something in a browser, and so gets a session
-    /// if they have none. It goes without, if there are too many of them.
+    /// Begins a session if the visitor has none, for a form from a browser. If the client has
+    /// begun too many sessions, the request continues without one.
     pub(crate) async fn in_a_browser(self, session: &Session) -> Result<Self, Problem> {
         match session.begin().await {
             Ok(_) | Err(SessionError::TooMany(_)) => {}
@@ -38,7 +37,7 @@ impl RequestOrigin {
         Ok(Self { caller, ..self })
     }
 
-    /// The same, of somebody who has come by a link.
+    /// Adds the link that the caller presents, if there is one.
     pub(crate) fn by_link(self, links: &Links, link: Option<LinkToken>) -> Self {
         let link = link.map(|link| links.presented(link));
         let caller = self.caller.by_link(link);
@@ -50,7 +49,7 @@ impl RequestOrigin {
         self.caller.principal().ok_or_else(no_session)
     }
 
-    /// What comes with a command that has no key.
+    /// The context of a command without a key.
     pub(crate) fn context(&self) -> CommandContext {
         CommandContext {
             caller: self.caller.clone(),
@@ -59,8 +58,8 @@ impl RequestOrigin {
         }
     }
 
-    /// The key of a command that a form asks for: that of the header, or else the
-    /// one in the form, where nothing is none.
+    /// The key of a form's command: from the header, or else from the form. An empty field in
+    /// the form means no key.
     pub(crate) fn key_or(&self, in_form: &str) -> Result<Option<CommandKey>, Problem> {
         match (&self.key, in_form) {
             (Some(key), _) => Ok(Some(key.clone())),
@@ -95,17 +94,16 @@ impl<S: Sync> FromRequestParts<S> for RequestOrigin {
     }
 }
 
-/// Without a session, nothing could be the visitor's own.
+/// The refusal for a caller without a session, who cannot own anything.
 fn no_session() -> Problem {
     Problem::new(
         StatusCode::TOO_MANY_REQUESTS,
         "too-many-sessions",
-        "too many visitors have come from your address, so nothing can be yours for now; \
-         try again in a while",
+        "too many new sessions from your network; try again in a minute",
     )
 }
 
-/// A key, bare or in the quotes of a structured field
+/// Parses a key, bare or in the quotes of a structured field
 /// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
 pub(crate) fn parse_key(key: &str) -> Result<CommandKey, Problem> {
     let bare = key
@@ -116,14 +114,14 @@ pub(crate) fn parse_key(key: &str) -> Result<CommandKey, Problem> {
         .map_err(|error| Problem::invalid("invalid-value", error))
 }
 
-/// What a header says, if it says one thing.
+/// The value of a header, if the header occurs exactly once.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut lines = headers.get_all(name).iter();
     let line = lines.next()?.to_str().ok()?;
     lines.next().is_none().then_some(line)
 }
 
-/// Whether a value is a `traceparent` of version 00
+/// Returns true if a value is a `traceparent` of version 00
 /// (<https://www.w3.org/TR/trace-context/#traceparent-header>).
 fn is_traceparent(value: &str) -> bool {
     let parts: Vec<&str> = value.split('-').collect();
@@ -148,7 +146,7 @@ mod tests {
     use super::{is_traceparent, parse_key};
 
     #[test]
-    fn a_key_may_be_quoted() {
+    fn key_may_be_quoted() {
         for key in ["8e03978e", "\"8e03978e\""] {
             let parsed = parse_key(key).map(|key| key.as_str().to_owned());
             assert_eq!(parsed, Ok("8e03978e".to_owned()));
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_is_recognised() {
+    fn traceparent_is_recognised() {
         assert!(is_traceparent(
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         ));

@@ -15,7 +15,7 @@ use crate::edge::client::Client;
 use crate::edge::problem::Problem;
 use crate::edge::rate::NewSessionRate;
 
-/// What happens to a session as soon as it has been read.
+/// An event that happens to a session as soon as it has been read.
 #[derive(Clone, Copy, Debug, Default)]
 enum Meanwhile {
     #[default]
@@ -24,7 +24,7 @@ enum Meanwhile {
     TurnsDark,
 }
 
-/// A store in which something may happen to a session as soon as it has been read.
+/// A store in which a session may end or change as soon as it has been read.
 #[derive(Debug, Default)]
 struct MovingStore {
     inner: MemorySessionStore,
@@ -42,7 +42,8 @@ impl SessionStore for MovingStore {
         id: &SessionHash,
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError> {
-        let meanwhile = std::mem::take(&mut *self.meanwhile.lock().expect("nobody panics"));
+        let meanwhile =
+            std::mem::take(&mut *self.meanwhile.lock().expect("the lock is not poisoned"));
         let loaded = self.inner.load(id, now).await?;
         match (meanwhile, &loaded) {
             (Meanwhile::Nothing, _) | (_, None) => {}
@@ -99,12 +100,12 @@ struct SetClock(Mutex<OffsetDateTime>);
 
 impl Clock for SetClock {
     fn now(&self) -> OffsetDateTime {
-        *self.0.lock().expect("nobody panics")
+        *self.0.lock().expect("the lock is not poisoned")
     }
 }
 
-/// A visitor's next two requests, after a while. Something happens to their session as
-/// soon as the first has read it.
+/// The next two requests of a visitor, after some time. Their session ends or changes as soon
+/// as the first request has read it.
 async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
     let store = Arc::new(MovingStore::default());
     let clock = Arc::new(SetClock(Mutex::new(OffsetDateTime::UNIX_EPOCH)));
@@ -121,16 +122,16 @@ async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
     let cookie = Cookies::new(false).write(open.id, Duration::from_secs(60));
     let headers = HeaderMap::from_iter([(header::COOKIE, cookie)]);
     let used = request(&headers).open().await.expect("read");
-    assert!(used.is_some(), "it is there for thirty days");
-    *clock.0.lock().expect("nobody panics") += after;
-    *store.meanwhile.lock().expect("nobody panics") = meanwhile;
+    assert!(used.is_some(), "the session lasts for thirty days");
+    *clock.0.lock().expect("the lock is not poisoned") += after;
+    *store.meanwhile.lock().expect("the lock is not poisoned") = meanwhile;
     (request(&headers), request(&headers))
 }
 
 const TWO_DAYS: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 #[tokio::test]
-async fn one_that_ends_while_it_is_given_more_time_stays_so() {
+async fn session_that_ends_while_it_is_prolonged_stays_ended() {
     let (session, _) = moving(TWO_DAYS, Meanwhile::Ends).await;
     assert!(session.open().await.expect("read").is_none());
     let caller = session.caller().await.expect("read");
@@ -138,7 +139,7 @@ async fn one_that_ends_while_it_is_given_more_time_stays_so() {
 }
 
 #[tokio::test]
-async fn one_that_is_changed_while_it_is_given_more_time_stays_so() {
+async fn session_that_is_changed_while_it_is_prolonged_stays_changed() {
     let (session, next) = moving(TWO_DAYS, Meanwhile::TurnsDark).await;
     assert!(session.open().await.expect("read").is_some());
     let open = next.open().await.expect("read").expect("it is there");
@@ -146,7 +147,7 @@ async fn one_that_is_changed_while_it_is_given_more_time_stays_so() {
 }
 
 #[tokio::test]
-async fn one_that_ends_while_it_is_changed_stays_so() {
+async fn session_that_ends_while_it_is_changed_stays_ended() {
     let (session, _) = moving(Duration::from_secs(60), Meanwhile::Ends).await;
     let changed = session.change(|data| data.theme = Theme::Dark).await;
     assert!(changed.expect("read").is_none());

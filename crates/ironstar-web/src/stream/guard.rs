@@ -1,5 +1,4 @@
-//! What keeps a stream to those who may have it: until they may not, and not one
-//! frame longer.
+//! Ends a stream when its subscriber loses the right to it, before another frame goes out.
 
 use bytes::Bytes;
 use futures::future::{Either, select};
@@ -10,16 +9,16 @@ use ironstar_ports::Position;
 
 use crate::stream::latest::Side;
 
-/// Tells a page to load itself anew, since who may see it has changed (`page.js`).
+/// Tells a page to reload, because its visitor may have lost the right to it (`page.js`).
 pub(crate) const RELOAD: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: when now\n\n");
 
-/// The same, since who its visitor is has changed: as soon as the browser has the
-/// cookie that says who that is now, which is on its way.
+/// Tells a page to reload soon, because its visitor has signed in or out. The page waits until
+/// the browser has the new cookie, which is on its way.
 pub(crate) const RELOAD_SOON: Bytes =
     Bytes::from_static(b"event: datastar-reload\ndata: when soon\n\n");
 
-/// Frames, each with the position up to which it tells, for as long as a permit
-/// holds; then the page is told to load itself anew.
+/// Sends frames while a permit holds, and then tells the page to reload. Each frame comes with
+/// the position that it shows.
 pub(crate) fn guarded(
     frames: BoxStream<'static, (Position, Bytes)>,
     permit: Permit,
@@ -42,7 +41,7 @@ pub(crate) fn guarded(
     .boxed()
 }
 
-/// What goes out beside such frames, for as long as the permit holds.
+/// Sends the frames of a side while the permit holds.
 pub(crate) fn guarded_side(side: Side, permit: Permit) -> Side {
     side.take_while(move |_| {
         let permit = permit.clone();
@@ -51,7 +50,7 @@ pub(crate) fn guarded_side(side: Side, permit: Permit) -> Side {
     .boxed()
 }
 
-/// Frames until a session ends; then the page is told to load itself anew.
+/// Sends frames until a session ends, and then tells the page to reload.
 pub(crate) fn until(
     frames: BoxStream<'static, Bytes>,
     ended: impl Future<Output = ()> + Send + 'static,

@@ -1,27 +1,26 @@
-//! The newest frame of something that a page shows beside its view: how many
-//! people are here, or what a list is called.
+//! The newest frame of a value that a page shows beside its view, such as the number of people
+//! on the page or the name of a list.
 //!
-//! Such frames are no part of the log, so they carry no id. Each says all there
-//! is to say, and takes the place of the one before: who is slow gets the newest
-//! only, and nothing queues up.
+//! Such frames are not part of the log, so they carry no id. Each frame is complete and replaces
+//! the one before. So a slow subscriber gets only the newest frame, and no queue grows.
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::sync::watch;
 
-/// Frames that go out beside those of a view, for as long as there are any.
+/// Frames that go out beside those of a view.
 pub(crate) type Side = BoxStream<'static, Bytes>;
 
-/// The frame that there is, unless it is empty, then each that takes its place.
-/// What is `held` is dropped with the stream.
+/// The current frame, unless it is empty, then each frame that replaces it. The stream owns
+/// `held`, and drops it at its own end.
 pub(crate) fn side(mut latest: watch::Receiver<Bytes>, held: impl Send + 'static) -> Side {
-    // Also the first one is news.
+    // The current frame counts as new, too.
     latest.mark_changed();
     frames(latest, held).boxed()
 }
 
-/// Each frame that takes the place of the one that there is, and not that one.
+/// Each frame that replaces the current one, but not the current one itself.
 pub(crate) fn news(latest: watch::Receiver<Bytes>, held: impl Send + 'static) -> Side {
     frames(latest, held).boxed()
 }

@@ -1,30 +1,28 @@
-//! Views of a read model that many browsers watch.
+//! Live views of a read model, each shared by many browsers.
 //!
-//! What it costs to show a change grows with the views that somebody watches,
-//! not with how many do. A change is drawn once, and every browser gets the same
-//! bytes; what nobody watches is not drawn at all. On the way from the read
-//! model to a browser, nothing queues up:
+//! A change costs one drawing for each watched view, however many browsers watch it: all of
+//! them get the same bytes. A view without watchers is not drawn at all. Nothing queues up
+//! between the read model and a browser:
 //!
-//! 1. News of the read model go into each view's *log*, as far as they concern
-//!    it (`log`). The log is bounded.
-//! 2. Once a frame at most, the *follower* merges what is new into one change,
-//!    has it drawn, and *publishes* it (`follower`, `publication`). A change that
-//!    comes alone is published at once.
-//! 3. A *watcher*, one for each browser, holds the position that its browser has
-//!    got to, and a place to look at the newest publication (`live_view`). If it
-//!    has seen the one before, the bytes are there for it to take.
+//! 1. Each view has a bounded *log*. News of the read model that concern the view go into it
+//!    (`log`).
+//! 2. At most once a frame, the *follower* merges the new entries into one change, draws it, and
+//!    *publishes* it (`follower`, `publication`). A change that comes alone is published at once.
+//! 3. Each browser has a *watcher*. It holds the position that the browser has reached, and
+//!    access to the newest publication (`live_view`). If the browser has seen the publication
+//!    before that one, the watcher only takes the bytes.
 //!
-//! A browser that reads slowly, or comes back, has missed some publications. It
-//! gets all of that as one drawing of the newest state, made by the first who
-//! needs it and shared by all who have missed as much. One that has missed more
-//! than the log knows gets the whole view, which is drawn once for all who need
-//! it. So a browser costs a few hundred bytes, however far behind it is.
+//! A browser that reads slowly or reconnects has missed some publications. It gets them as one
+//! drawing of the newest state. The first watcher that needs this drawing makes it, and all
+//! watchers that have missed the same share it. A browser that has missed more than the log
+//! holds gets the whole view, which is also drawn once and shared. So a browser costs a few
+//! hundred bytes, however far behind it is.
 //!
-//! Why this is right comes down to one sentence: *merged changes lead from a
-//! boundary to a boundary, and no browser is ever anywhere else* (`log` says what
-//! a boundary is). `tests/histories.rs` plays it through.
+//! This is correct because *merged changes lead from a boundary to a boundary, and no browser is
+//! ever anywhere else* (`log` defines a boundary). `tests/histories.rs` tests it with random
+//! histories.
 //!
-//! To show something new, implement [`View`].
+//! To show new content, implement [`View`].
 
 mod follower;
 mod live_view;
@@ -50,36 +48,36 @@ use log::Bounds;
 use crate::stream::shared::{Life, Shared};
 use crate::stream::sse::EventId;
 
-/// What a page shows of a read model.
+/// The part of a read model that a page shows.
 pub(crate) trait View: Debug + Send + Sync + 'static {
-    /// What makes the read model.
+    /// The projection that makes the read model.
     type Projection: Projection;
 
-    /// Whether a document is shown, before this change or after it. Most are
-    /// none of a view's business, and only the others are kept.
+    /// Returns true if the view shows a document before or after this change. The log keeps only
+    /// such changes, and most changes do not concern a view.
     fn concerns(
         &self,
         key: &str,
         changed: &Changed<<Self::Projection as Projection>::Document>,
     ) -> bool;
 
-    /// What brings a browser from before these changes to after them. They may
-    /// be those of one moment or of many, merged; either way each document is
-    /// one that has changed, and all that concern the view are among them.
+    /// Draws the step of a browser from before these changes to after them. They may be the
+    /// changes of one moment or the merged changes of many. Either way, they include every
+    /// changed document that concerns the view, and only changed documents.
     fn draw(&self, changes: &Changes<<Self::Projection as Projection>::Document>) -> Drawing;
 
-    /// What brings any browser to now, and when that is. A view that has decided
-    /// anew what it shows draws the next change whole, too, and everyone begins
-    /// anew with it.
+    /// Draws the whole view, for any browser, with its place. If the view has changed its own
+    /// selection of documents, it also draws the next change whole, and all browsers begin again
+    /// with that.
     fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>>;
 
-    /// Where what the view shows ends, if it does not show all. Ids say so, for a
-    /// browser that comes back shows what it did before.
+    /// The position at which the view's content ends; `None` if the view shows everything. Ids
+    /// contain it, because a browser that reconnects still shows the same part.
     fn end(&self) -> Option<Position> {
         None
     }
 
-    /// Whether a browser can be patched which shows what ends there.
+    /// Returns true if the view can patch a browser whose content ends there.
     fn ends_at(&self, end: Option<Position>) -> bool {
         end == self.end()
     }
@@ -88,26 +86,26 @@ pub(crate) trait View: Debug + Send + Sync + 'static {
 /// A view that was drawn whole.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    /// What is part of it: all up to here.
+    /// The place up to which the view shows all events.
     pub(crate) place: LogPlace,
-    /// Where what it shows ends, if it does not show all.
+    /// The position at which the content ends; `None` if the view shows everything.
     pub(crate) end: Option<Position>,
     pub(crate) patch: PatchElements,
 }
 
-/// How a view shows what has changed.
+/// The way in which a view shows changes.
 #[derive(Debug)]
 pub(crate) enum Drawing {
-    /// It shows nothing of it.
+    /// The view does not show the changes.
     Nothing,
-    /// By these patches, one after the other. A browser whose connection breaks
-    /// in between gets the whole view.
+    /// These patches, in this order. If the connection of a browser breaks between them, the
+    /// browser gets the whole view.
     Patches(Vec<PatchElements>),
-    /// By being drawn anew.
+    /// The whole view, drawn again.
     Whole,
 }
 
-/// The views that somebody watches, by what they show.
+/// The watched views, by their keys.
 #[derive(Debug)]
 pub(crate) struct LiveViews<K, V: View> {
     model: ReadModel<V::Projection>,
@@ -122,7 +120,7 @@ pub(crate) struct OpenView<V: View> {
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
-    /// The views of a read model, none of which is watched yet.
+    /// The views of a read model. None of them is watched yet.
     pub(crate) fn new(model: ReadModel<V::Projection>) -> Self {
         Self {
             model,
@@ -130,8 +128,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
         }
     }
 
-    /// A view for a browser to watch; made, if nobody does yet. Then it learns
-    /// what it shows, so that it can be patched from the first change on.
+    /// Opens a view for a browser. If no browser watches the view yet, it is made and drawn, so
+    /// that it knows its content and can patch from the first change on.
     pub(crate) async fn open(&self, key: &K, make: impl FnOnce() -> V) -> OpenView<V> {
         let made = |life| self.start(make(), life);
         let (view, is_new) = self.views.get_or_make(key, made);
@@ -145,14 +143,14 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
         view
     }
 
-    /// A look at a view, if somebody watches it.
+    /// Reads from a view, if it is watched.
     pub(crate) fn look<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
         self.views.get(key).map(|view| look(&view.view))
     }
 
-    /// Starts to keep a view up to date, for as long as somebody holds it.
+    /// Makes a view, and keeps it up to date while it is held.
     fn start(&self, view: V, life: Life) -> Arc<LiveView<V>> {
-        // First listen, then look: what happens in between is heard.
+        // Subscribing comes before reading, so that no change in between is missed.
         let news = self.model.news();
         let place = self.model.place();
         let view = Arc::new(LiveView::new(view, place, Bounds::OF_A_VIEW, life));
@@ -167,11 +165,11 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
 }
 
 impl<V: View> OpenView<V> {
-    /// The frames for a browser that has seen this of the view, or nothing: what it
-    /// has missed, then what happens; and up to where each leads. They end with the
-    /// read model.
+    /// The frames for a browser: the missed changes first, then new ones. Each frame comes with
+    /// the position to which it leads. `seen` is the last event that the browser has seen. The
+    /// frames end with the read model.
     pub(crate) fn watch(self, seen: Option<EventId>) -> BoxStream<'static, (Position, Bytes)> {
-        // What ends elsewhere cannot be patched.
+        // A browser whose content ends at another position cannot be patched.
         let seen = seen.filter(|seen| self.view.view.ends_at(seen.end));
         let seen = seen.map(|seen| seen.place.position);
         self.view.watch(seen, self.reached).boxed()
@@ -179,7 +177,7 @@ impl<V: View> OpenView<V> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics between the changes that belong together.
+    // No code between related changes can panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,13 +1,13 @@
-//! Streams in gzip (RFC 1952), if the operator wants that.
+//! Compresses streams with gzip (RFC 1952), if the operator wants that.
 //!
-//! Compressing each client's stream by itself would cost hundreds of kilobytes
-//! for each, and the same work again and again. Here each chunk is packed once,
-//! for all: as deflate blocks (RFC 1951) that refer to nothing before and end
-//! at a byte, so they fit into every stream. What is a client's own is a
-//! checksum. A chunk goes out as soon as it is there; nothing waits for more.
+//! To compress each client's stream separately would cost hundreds of kilobytes for each
+//! client, and would repeat the same work. Here each chunk is compressed once for all clients.
+//! It becomes deflate blocks (RFC 1951) that refer to no earlier data and end at a byte
+//! boundary, so they fit into any stream. Only the checksum is separate for each client. A
+//! chunk goes out at once, and never waits for the next one.
 //!
-//! The price is that a chunk knows nothing of those before: a patch shrinks less
-//! than it could. Pages that are drawn whole shrink as ever.
+//! The price is that a chunk cannot refer to earlier chunks, so a patch shrinks less than it
+//! could. Whole pages shrink as well as with separate compression.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,37 +23,38 @@ use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress};
 use futures::{Stream, StreamExt};
 
-/// How many chunks are kept packed: more than there are at a time that many
-/// clients get.
+/// The number of compressed chunks that are kept. It is larger than the number of chunks that
+/// many clients receive at the same time.
 const KEPT: usize = 64;
 
-/// From how many bytes on a chunk is kept. Shorter ones, such as the marks of a bundle,
-/// are often one client's own. They would take the places of chunks that many clients get.
+/// The minimum size of a chunk that is kept, in bytes. Shorter chunks, such as the marks of a
+/// bundle, often belong to one client, and would displace chunks that many clients receive.
 const SHORT: usize = 64;
 
-/// A gzip header: deflate, no name, no time, and no word about the system.
+/// A gzip header: deflate, without a name or a time, and with an unknown operating system.
 const HEADER: Bytes = Bytes::from_static(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 
-/// The last of the blocks, which is empty.
+/// The last block. It is empty.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
-/// Packs each chunk once.
+/// Compresses each chunk once.
 #[derive(Debug)]
 pub(crate) struct Packer(Mutex<Packed>);
 
 #[derive(Debug)]
 struct Packed {
     compress: Compress,
-    /// Chunks as they are, which keeps them where they are; and packed.
+    /// The newest chunks, plain and compressed. Holding a plain chunk also keeps its address in
+    /// memory valid, by which [`Packer::pack`] finds it.
     recent: VecDeque<(Bytes, Bytes)>,
 }
 
-/// A client's stream.
+/// The compressed stream of a client.
 struct Packing {
     plain: BodyDataStream,
     packer: Arc<Packer>,
     checksum: Hasher,
-    /// How many bytes there were, modulo 2^32.
+    /// The number of plain bytes so far, modulo 2^32.
     length: u32,
     state: Progress,
 }
@@ -73,13 +74,13 @@ impl Packer {
         }))
     }
 
-    /// A chunk as blocks that fit into any stream. Chunks that are the same bytes
-    /// in memory are packed once, unless they are short.
+    /// Compresses a chunk into blocks that fit into any stream. Chunks that share the same bytes
+    /// in memory are compressed once, unless they are short.
     fn pack(&self, chunk: &Bytes) -> Bytes {
         if chunk.len() < SHORT {
             return stored(chunk);
         }
-        // Nothing panics between the changes that belong together.
+        // No code between related changes can panic.
         let mut packed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same =
             |known: &Bytes| known.as_ptr() == chunk.as_ptr() && known.len() == chunk.len();
@@ -96,7 +97,7 @@ impl Packer {
     }
 }
 
-/// A short chunk as a block of the bytes as they are (RFC 1951, section 3.2.4).
+/// A short chunk as a block of uncompressed bytes (RFC 1951, section 3.2.4).
 fn stored(chunk: &[u8]) -> Bytes {
     let length = u16::try_from(chunk.len()).expect("the chunk is short");
     let (length, check) = (length.to_le_bytes(), (!length).to_le_bytes());
@@ -111,8 +112,8 @@ fn deflate(compress: &mut Compress, chunk: &[u8]) -> Bytes {
         let rest = chunk.get(read..).unwrap_or_default();
         compress
             .compress_vec(rest, &mut blocks, FlushCompress::Full)
-            .expect("only misuse is an error");
-        // Room that is left says that all has been flushed.
+            .expect("deflate fails only on misuse");
+        // Free space in the buffer shows that everything has been flushed.
         if blocks.len() < blocks.capacity() {
             return blocks.into();
         }
@@ -120,7 +121,7 @@ fn deflate(compress: &mut Compress, chunk: &[u8]) -> Bytes {
     }
 }
 
-/// Packs an answer that is a stream, for a client that takes gzip.
+/// Compresses an answer if it is a stream and the client accepts gzip.
 pub(crate) fn stream(packer: &Arc<Packer>, is_taken: bool, mut response: Response) -> Response {
     let kind = response.headers().get(header::CONTENT_TYPE);
     if kind.is_none_or(|kind| kind != "text/event-stream") {
@@ -144,7 +145,7 @@ pub(crate) fn stream(packer: &Arc<Packer>, is_taken: bool, mut response: Respons
     })
 }
 
-/// Whether a client takes gzip, as far as it says so by name
+/// Returns true if a client accepts gzip by name
 /// (<https://www.rfc-editor.org/rfc/rfc9110#field.accept-encoding>).
 pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(header::ACCEPT_ENCODING).iter();
@@ -174,7 +175,7 @@ impl Stream for Packing {
                     self.length = self.length.wrapping_add(length);
                     Poll::Ready(Some(Ok(self.packer.pack(&chunk))))
                 }
-                // Our streams do not fail; what does, is cut off.
+                // Our streams do not fail. If one did, it would be cut off here.
                 Some(Err(_)) | None => {
                     self.state = Progress::After;
                     Poll::Ready(Some(Ok(self.end())))

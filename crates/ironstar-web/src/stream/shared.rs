@@ -1,5 +1,5 @@
-//! Things that several look at: each is made for the first who comes, and has gone
-//! with the last. What nobody looks at leaves nothing here.
+//! Values that several holders share. A value is made for its first holder, and removed with its
+//! last. A value without holders uses no memory here.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
 
-/// Things that somebody looks at, by what they are.
+/// The shared values that are in use, by their keys.
 #[derive(Debug)]
 pub(crate) struct Shared<K, T>(Arc<All<K, T>>);
 
 type All<K, T> = Mutex<HashMap<K, Weak<T>>>;
 
-/// What a shared thing holds for as long as it is there.
+/// The lifetime of a shared value. The value owns it. Dropping it ends the value's tasks and
+/// removes the value's entry.
 pub(crate) struct Life {
     ended: CancellationToken,
     leave: Option<Box<dyn FnOnce() + Send + Sync>>,
@@ -26,7 +27,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    /// The thing, if somebody looks at it.
+    /// The value, if it is in use.
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<Arc<T>>
     where
         K: Borrow<Q>,
@@ -35,14 +36,14 @@ where
         lock(&self.0).get(key).and_then(Weak::upgrade)
     }
 
-    /// The thing, for one more to look at; made, if nobody does yet, which is told
-    /// as well. What is made holds its life. It may be made in vain, if somebody else
-    /// comes first in the same moment.
+    /// Returns the value, and true if it is new. If the value is not in use yet, `make` makes
+    /// it, and the value must own the given life. Of several concurrent callers, one call of
+    /// `make` counts, and the others are discarded.
     pub(crate) fn get_or_make(&self, key: &K, make: impl FnOnce(Life) -> Arc<T>) -> (Arc<T>, bool) {
         if let Some(thing) = self.get(key) {
             return (thing, false);
         }
-        // Not under the lock, which is taken to leave.
+        // This happens without the lock, because dropping a life takes the lock.
         let made = make(self.life(key.clone()));
         let mut all = lock(&self.0);
         if let Some(thing) = all.get(key).and_then(Weak::upgrade) {
@@ -57,7 +58,7 @@ where
         let all = Arc::clone(&self.0);
         let leave = move || {
             let mut all = lock(&all);
-            // Somebody may have come again, to another one.
+            // Another value may already have the same key.
             if all.get(&key).is_some_and(|thing| thing.strong_count() == 0) {
                 all.remove(&key);
             }
@@ -68,7 +69,7 @@ where
         }
     }
 
-    /// How many there are.
+    /// The number of values.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
@@ -76,7 +77,7 @@ where
 }
 
 impl Life {
-    /// That of something that is not shared.
+    /// The lifetime of a value that is not shared.
     #[cfg(test)]
     pub(crate) fn alone() -> Self {
         Self {
@@ -85,8 +86,7 @@ impl Life {
         }
     }
 
-    /// Has something done for as long as the thing is there. It must not hold the
-    /// thing itself.
+    /// Runs a task while the value exists. The task must not hold the value itself.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let ended = self.ended.clone();
         tokio::spawn(async move { ended.run_until_cancelled(work).await });
@@ -121,7 +121,7 @@ impl Debug for Life {
 }
 
 fn lock<K, T>(all: &All<K, T>) -> MutexGuard<'_, HashMap<K, Weak<T>>> {
-    // Nothing panics between the changes that belong together.
+    // No code between related changes can panic.
     all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thing_is_there_from_the_first_to_the_last() {
+    async fn value_exists_from_its_first_holder_to_its_last() {
         let things = Shared::default();
         let (first, is_new) = things.get_or_make(&1, thing("a"));
         assert!(is_new);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_done_for_a_thing_ends_with_it() {
+    async fn task_of_a_value_ends_with_the_value() {
         let things = Shared::default();
         let (thing, _) = things.get_or_make(&1, thing("a"));
         let (sender, receiver) = oneshot::channel::<()>();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thing_that_leaves_late_takes_no_other_along() {
+    async fn value_that_is_dropped_late_does_not_remove_its_successor() {
         let things = Shared::default();
         let mut left = None;
         let (thing, _) = things.get_or_make(&1, |life| {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_in_the_same_moment_looks_at_the_same_thing() {
+    async fn concurrent_callers_share_the_same_value() {
         let things = Shared::default();
         let mut first = None;
         let (second, is_new) = things.get_or_make(&1, |life| {

@@ -1,5 +1,5 @@
 //! Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>):
-//! frames, streams of them, and where a client wants to go on.
+//! frames, streams of frames, and the place from which a client continues.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Write};
@@ -23,22 +23,21 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::stream::latest::Side;
 
-/// How long a stream is silent before it shows that it is alive.
+/// The time of silence after which a stream sends a sign of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How old a stream gets. Each draws its own lot, so that those which began
-/// together do not come back together.
+/// The range of a stream's maximum age. Each stream draws its own at random, so that streams
+/// which began together do not end together.
 const MIN_AGE: Duration = Duration::from_secs(15 * 60);
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// What a stream says when there is nothing to say.
+/// The sign of life of a silent stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SignOfLife {
     /// A comment, which clients ignore.
     Comment,
-    /// An event without data, which Datastar hands on to the page (`page.js`), and
-    /// `EventSource` to nobody. A page that has not heard of its stream for long
-    /// takes it for lost.
+    /// An event without data. Datastar passes it on to the page (`page.js`); an `EventSource`
+    /// ignores it. A page considers its stream lost if it is silent for long.
     Event,
 }
 
@@ -51,9 +50,9 @@ impl SignOfLife {
     }
 }
 
-/// What a client has seen when it has seen an event: everything up to a place in the
-/// log; and if it shows a page that does not go to the end of its list, where that
-/// page ends. As text, `42.k3f9a2` or `42.k3f9a2-15`.
+/// The id of an event. A client with this id has seen everything up to a place in the log. If
+/// its page does not reach the end of the list, the id also tells where the page ends. As text:
+/// `42.k3f9a2` or `42.k3f9a2-15`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct EventId {
     pub(crate) place: LogPlace,
@@ -84,20 +83,20 @@ impl EventId {
     }
 }
 
-/// Where a client says that it got to, in the header `Last-Event-ID`.
+/// The last event that a client has seen, from the header `Last-Event-ID`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LastEventId {
-    /// It does not say.
+    /// The header is missing or empty.
     Absent,
-    /// It says something that was never an id of ours.
+    /// The header is not an id of ours.
     Unreadable,
-    /// It has seen this.
+    /// The client has seen this event.
     At(EventId),
 }
 
 impl LastEventId {
-    /// What a client has seen of this log, as far as it says. Of a client that has seen
-    /// another history, which a backup was restored over, that is nothing.
+    /// The last event that the client has seen in this log. It is `None` if the client has seen
+    /// another history, which a restored backup has replaced.
     pub(crate) async fn seen(self, feed: &EventFeed) -> Option<EventId> {
         let id = match self {
             Self::At(id) => id,
@@ -109,7 +108,7 @@ impl LastEventId {
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "whether a client has seen this log is not known; it begins again"
+                    "the place of a client cannot be checked; the client begins again"
                 );
                 None
             }
@@ -121,7 +120,7 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        // A client that has no id may say so with an empty one.
+        // A client without an id may send an empty one.
         let value = parts.headers.get("last-event-id");
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Ok(Self::Absent);
@@ -131,20 +130,19 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     }
 }
 
-/// A position as we write it: digits only.
+/// Parses a position as this server writes it: digits only.
 pub(crate) fn parse_position(text: &str) -> Option<Position> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number).map(Position::new)
 }
 
-/// A frame that only says how far a client has got. It is no event.
+/// A frame that only tells the client its place in the log. It carries no event.
 pub(crate) fn progress(place: LogPlace) -> Bytes {
     format!("id: {place}\n\n").into()
 }
 
-/// One event's text. The id comes last: a client takes note of an id as soon as
-/// it has read the line, so a connection that breaks in the middle of a frame
-/// must not have shown it yet.
+/// The text of one event. The id comes last, because a client stores an id as soon as it has
+/// read the line. If the connection breaks within a frame, the client must not have the id yet.
 pub(crate) fn frame(
     event: &str,
     data: impl IntoIterator<Item = impl AsRef<str>>,
@@ -162,15 +160,14 @@ pub(crate) fn frame(
     frame
 }
 
-/// One of Datastar's events as text. In HTML a carriage return is white space,
-/// and here it would end a line.
+/// The text of one of Datastar's events. It has no carriage return: in HTML that is only white
+/// space, but here it would end a line.
 pub(crate) fn datastar_frame(event: impl Into<DatastarEvent>, id: Option<EventId>) -> String {
     with_id(event.into(), id.map(|id| id.to_string()))
 }
 
-/// One of Datastar's events as text, of several that belong together, and not
-/// the last of them. Its id is empty, which makes a client forget the one that
-/// it has: if the connection breaks here, it begins anew.
+/// The text of one of Datastar's events, if another event of the same change follows. Its empty
+/// id makes the client forget its id. So if the connection breaks here, the client begins again.
 pub(crate) fn unfinished_frame(event: impl Into<DatastarEvent>) -> String {
     with_id(event.into(), Some(String::new()))
 }
@@ -181,7 +178,7 @@ fn with_id(mut event: DatastarEvent, id: Option<String>) -> String {
     }
     let mut frame = event.to_string();
     if let Some(id) = id {
-        // Before the empty line that ends the frame.
+        // The id comes before the empty line that ends the frame.
         frame.truncate(frame.trim_end().len() + 1);
         push_field(&mut frame, "id", &id);
         frame.push('\n');
@@ -189,7 +186,7 @@ fn with_id(mut event: DatastarEvent, id: Option<String>) -> String {
     frame
 }
 
-/// A response of these frames alone.
+/// A response with exactly these frames.
 pub(crate) fn answer(frames: impl Into<Body>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -198,10 +195,10 @@ pub(crate) fn answer(frames: impl Into<Body>) -> Response {
     (headers, frames.into()).into_response()
 }
 
-/// A response that goes on until its frames end, the server does, or it is old
-/// enough: clients then come back by themselves, and go on where they are. So no
-/// client stays with one server for ever, and what a stream may have gathered
-/// goes with it. Frames from the `sides` go out in between.
+/// A response that ends with its frames, at shutdown, or at its maximum age. Clients then
+/// reconnect by themselves, and continue from their last place. So no client stays with one
+/// server for ever, and the memory of a stream is freed from time to time. Frames from the
+/// `sides` go out in between.
 pub(crate) fn respond<S>(
     frames: S,
     sides: Vec<Side>,
@@ -215,29 +212,29 @@ where
     unbuffered(frames)
 }
 
-/// A response that goes on until its frames end.
+/// A response that ends with its frames.
 pub(crate) fn unbuffered(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let mut response = answer(Body::from_stream(frames.map(Ok::<_, Infallible>)));
-    // Proxies hold streams back otherwise.
+    // Without this header, some proxies buffer streams.
     let no = HeaderValue::from_static("no");
     response.headers_mut().insert("x-accel-buffering", no);
     response
 }
 
-/// Frames, and signs of life in between. Frames come one by one, when they are
-/// asked for: nothing is kept of those that are not.
+/// Frames, with signs of life in between. Each frame is made only when the client is ready for
+/// it, so no frames queue up.
 struct Alive<S> {
     frames: S,
     sides: Vec<Side>,
-    /// Whether the sides have their turn.
+    /// True if the sides were polled first this time.
     is_aside: bool,
     alive: SignOfLife,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// When the last frame went out.
+    /// The time at which the last frame went out.
     last: Instant,
     ends: Instant,
-    /// Goes off no later than something is due. It is not set anew for each
-    /// frame: when it goes off too early, it is set again.
+    /// Fires no later than the next sign of life or the end. It is not reset for each frame. If
+    /// it fires too early, it is set again.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -257,8 +254,8 @@ impl<S: Stream<Item = Bytes> + Unpin> Alive<S> {
         }
     }
 
-    /// The next frame of either kind; those of one kind do not keep back the
-    /// other. Ends with the frames of the first kind.
+    /// The next frame of the view or of the sides, in turn, so that neither delays the other. The
+    /// stream ends when the view's frames end.
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.is_aside = !self.is_aside;
         if self.is_aside {
@@ -279,7 +276,7 @@ impl<S: Stream<Item = Bytes> + Unpin> Alive<S> {
         while let Some(side) = self.sides.get_mut(index) {
             match side.poll_next_unpin(context) {
                 Poll::Ready(Some(frame)) => return Poll::Ready(Some(frame)),
-                // There will be no more of it.
+                // This side has ended.
                 Poll::Ready(None) => drop(self.sides.swap_remove(index)),
                 Poll::Pending => index += 1,
             }
@@ -287,7 +284,7 @@ impl<S: Stream<Item = Bytes> + Unpin> Alive<S> {
         Poll::Pending
     }
 
-    /// A sign of life, or the end, when it is time.
+    /// A sign of life or the end, when it is due.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         while self.timer.as_mut().poll(context).is_ready() {
             let now = Instant::now();
@@ -319,7 +316,7 @@ impl<S: Stream<Item = Bytes> + Unpin> Stream for Alive<S> {
         let frame = this.poll_frame(context);
         if frame.is_ready() {
             this.last = Instant::now();
-            // A stream that never rests ends as well.
+            // A stream that is never silent ends at its maximum age, too.
             let is_old = this.last >= this.ends;
             return frame.map(|frame| frame.filter(|_| !is_old).map(Ok));
         }
@@ -327,9 +324,9 @@ impl<S: Stream<Item = Bytes> + Unpin> Stream for Alive<S> {
     }
 }
 
-/// JSON in which no client finds the end of a line, wherever it looks for one: Python's
-/// `splitlines`, JavaScript before 2019 and others take these for one. JSON escapes the
-/// others by itself, and these stand in nothing but texts.
+/// Escapes the characters in JSON that some clients take for the end of a line, such as Python's
+/// `splitlines` and JavaScript before 2019. The JSON writer escapes all other such characters
+/// itself. These three can occur only within strings.
 pub(crate) fn on_one_line(json: String) -> String {
     const ENDS: [(char, &str); 3] = [
         ('\u{85}', "\\u0085"),
@@ -343,8 +340,8 @@ pub(crate) fn on_one_line(json: String) -> String {
     ENDS.into_iter().fold(json, escape)
 }
 
-/// Adds a field, one line for each line of its value. A carriage return ends a
-/// line too, so that none can get in between.
+/// Adds a field, with one line for each line of its value. A carriage return ends a line, too,
+/// so that no value can forge a field.
 fn push_field(frame: &mut String, name: &str, value: &str) {
     for line in value.split(['\n', '\r']) {
         // Writing to a string cannot fail.

@@ -101,7 +101,7 @@ async fn page_of_an_unknown_list_says_what_may_help() {
     assert!(shown.contains("If it is yours, sign in."), "{shown}");
     world.sign_in(&world.app, "octocat").await;
     let (_, shown) = page(&world.app, unknown).await;
-    assert!(!shown.contains("sign in.") && shown.contains("ask them for a new link"));
+    assert!(!shown.contains("sign in.") && shown.contains("ask for a new link"));
 }
 
 #[tokio::test]
@@ -157,10 +157,10 @@ async fn every_failure_of_the_provider_leads_to_a_page_and_changes_nothing() {
         (Behaviour::Busy, 502, "cannot be reached"),
         (Behaviour::HangUp, 502, "cannot be reached"),
         (Behaviour::Slow, 504, "did not answer in time"),
-        (Behaviour::Garbage, 502, "makes no sense"),
-        (Behaviour::Huge, 502, "makes no sense"),
-        (Behaviour::Redirect, 502, "makes no sense"),
-        (Behaviour::NoProfile, 502, "makes no sense"),
+        (Behaviour::Garbage, 502, "is invalid"),
+        (Behaviour::Huge, 502, "is invalid"),
+        (Behaviour::Redirect, 502, "is invalid"),
+        (Behaviour::NoProfile, 502, "is invalid"),
         (Behaviour::NoMoreProfiles, 502, "cannot be reached"),
         (Behaviour::OtherState, 400, "cannot be finished"),
         (Behaviour::NoState, 400, "cannot be finished"),

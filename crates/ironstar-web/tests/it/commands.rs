@@ -178,7 +178,7 @@ async fn bad_input_is_refused_and_appends_nothing() {
         (
             json!({"type": 0, "text": "x"}),
             "invalid-value",
-            "In 'type': it must be a text.",
+            "In 'type': it must be a string.",
         ),
         (json!({"type": "complete", "id": 7}), "invalid-value", ""),
         (json!([]), "invalid-value", ""),
@@ -203,7 +203,7 @@ async fn repeated_field_is_refused() {
     let twice = r#"{"type":"create","text":"One","text":"Two"}"#;
     let (status, problem) = app.command(twice).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(problem["detail"], "The field 'text' is there twice.");
+    assert_eq!(problem["detail"], "The field 'text' occurs twice.");
 }
 
 #[tokio::test]

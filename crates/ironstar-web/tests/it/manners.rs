@@ -66,7 +66,7 @@ async fn form_that_is_not_utf_8_is_refused() {
         let refused = app.form(Request::post("/todos"), body).await;
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
         let page = text(refused).await;
-        assert!(page.contains("A form is text in UTF-8"), "{page}");
+        assert!(page.contains("A form must be UTF-8 text"), "{page}");
     }
     for path in ["/lists", "/theme"] {
         let refused = app.form(Request::post(path), "name=%E9&theme=%E9").await;

@@ -15,7 +15,7 @@ use crate::edge::client::Client;
 use crate::edge::rate::NewSessionRate;
 use crate::session::{Cookies, Session, SessionData, Sessions, Theme};
 
-/// A node, and visitors of it.
+/// A node and the sessions of its visitors.
 struct Node {
     news: PrivateNews,
     sessions: Arc<Sessions>,
@@ -39,7 +39,7 @@ impl Node {
         }
     }
 
-    /// A request of whoever holds this cookie.
+    /// A request with this cookie.
     fn request(&self, cookie: Option<&HeaderValue>) -> Session {
         let mut headers = HeaderMap::new();
         headers.extend(cookie.map(|cookie| (header::COOKIE, cookie.clone())));
@@ -47,13 +47,13 @@ impl Node {
     }
 }
 
-/// A visitor who comes for the first time, and the cookie that they get.
+/// Begins the session of a new visitor, and returns its cookie.
 async fn begin(node: &Node) -> HeaderValue {
     let open = node.request(None).begin().await.expect("begun");
     Cookies::new(false).write(open.id, Duration::from_secs(60))
 }
 
-/// The next thing that a stream hears, if it hears anything soon.
+/// The next frame of a stream, if one comes soon.
 async fn next(heard: &mut Heard) -> Option<String> {
     let mut sides = futures::stream::select_all(heard.sides.iter_mut());
     let frame = timeout(Duration::from_millis(200), sides.next()).await;
@@ -61,7 +61,7 @@ async fn next(heard: &mut Heard) -> Option<String> {
     Some(String::from_utf8(frame.to_vec()).expect("text"))
 }
 
-/// What a stream of whoever holds this cookie hears, and how its page looks at first.
+/// Opens a stream with this cookie. Returns its news, and the frame with the first theme.
 async fn hear(node: &Node, cookie: &HeaderValue) -> (Heard, String) {
     let heard = node.news.hear(&node.request(Some(cookie))).await;
     let mut heard = heard.expect("read").expect("a session");
@@ -70,7 +70,7 @@ async fn hear(node: &Node, cookie: &HeaderValue) -> (Heard, String) {
 }
 
 #[tokio::test]
-async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
+async fn news_reach_the_visitors_pages_on_another_node_and_no_other_page() {
     let (bus, store) = (Arc::new(MemoryEventBus::new()), Arc::default());
     let (here, there) = (
         Node::new("here", &bus, &store),
@@ -87,7 +87,7 @@ async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
     assert!(told.contains("data-theme=\"dark\""), "{told}");
     here.news.was_refused(id, "No.").await;
     assert!(next(&mut me).await.is_some_and(|told| told.contains("No.")));
-    // Where it is refused and carried out, nobody listens.
+    // The node that refuses and executes the commands has no stream.
     here.news.was_carried_out(id).await;
     let told = next(&mut me).await.expect("told");
     assert!(
@@ -96,7 +96,7 @@ async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
     );
     here.news.was_carried_out(id).await;
     assert_eq!(next(&mut me).await, None);
-    // A node that shows the notice takes it away, although it has refused nothing.
+    // A node that shows the notice removes it, although it has refused nothing itself.
     here.news.was_refused(id, "No.").await;
     assert!(next(&mut me).await.is_some_and(|told| told.contains("No.")));
     there.news.was_carried_out(id).await;
@@ -107,13 +107,13 @@ async fn what_a_visitor_does_on_one_node_is_heard_on_another_by_them_alone() {
     here.news.has_ended(id).await;
     timeout(Duration::from_secs(10), me.ended())
         .await
-        .expect("it is over");
+        .expect("the stream ends");
     assert_eq!(next(&mut another).await, None);
     assert!(another.ended().now_or_never().is_none());
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_passed_over() {
+async fn invalid_message_is_ignored() {
     let (bus, store) = (Arc::new(MemoryEventBus::new()), Arc::default());
     let node = Node::new("here", &bus, &store);
     tokio::task::yield_now().await;
@@ -135,7 +135,7 @@ async fn what_makes_no_sense_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_stream_begins_with_what_is_stored_whatever_was_told_before() {
+async fn stream_begins_with_the_stored_theme_despite_older_news() {
     let (bus, store) = (Arc::new(MemoryEventBus::new()), Arc::default());
     let node = Node::new("here", &bus, &store);
     let cookie = begin(&node).await;
@@ -146,7 +146,7 @@ async fn a_stream_begins_with_what_is_stored_whatever_was_told_before() {
     node.news.has_theme(id, Theme::Dark).await;
     let told = next(&mut before).await.expect("told");
     assert!(told.contains("data-theme=\"dark\""), "{told}");
-    // It was changed on another node, and this one did not hear of it.
+    // The theme was changed on another node, and this node missed the message.
     let changed = session.change(|data| data.theme = Theme::Light).await;
     assert!(changed.expect("changed").is_some());
     let (mut after, look) = hear(&node, &cookie).await;
@@ -155,7 +155,7 @@ async fn a_stream_begins_with_what_is_stored_whatever_was_told_before() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_while_a_stream_opens_ends_the_stream() {
+async fn session_that_ends_while_a_stream_opens_ends_the_stream() {
     let (bus, store) = (Arc::new(MemoryEventBus::new()), Arc::default());
     let node = Node::new("here", &bus, &store);
     let cookie = begin(&node).await;
@@ -167,12 +167,12 @@ async fn a_session_that_ends_while_a_stream_opens_ends_the_stream() {
     assert!(replaced.expect("replaced").is_some());
     node.news.has_ended(before.id).await;
     let heard = node.news.hear(&opening).await.expect("read");
-    let ended = heard.expect("it is known from before").ended();
+    let ended = heard.expect("the request has read it before").ended();
     assert!(ended.now_or_never().is_some());
 }
 
 #[tokio::test]
-async fn who_has_no_stream_open_leaves_nothing() {
+async fn visitor_without_an_open_stream_uses_no_memory() {
     let (bus, store) = (Arc::new(MemoryEventBus::new()), Arc::default());
     let node = Node::new("here", &bus, &store);
     let cookie = begin(&node).await;

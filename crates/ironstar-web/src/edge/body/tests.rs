@@ -19,7 +19,7 @@ struct App {
     bodies: Arc<Bodies>,
 }
 
-/// A request whose body comes bit by bit.
+/// A request in progress, whose body arrives in parts.
 struct UnderWay {
     sender: UnboundedSender<Result<Bytes, axum::Error>>,
     answer: JoinHandle<Response>,
@@ -46,7 +46,7 @@ impl App {
         UnderWay { sender, answer }
     }
 
-    /// Waits until so much is counted.
+    /// Waits until exactly this number of bytes is counted.
     async fn counts(&self, expected: u64) {
         let counted = async {
             while self.taken() != expected {
@@ -58,7 +58,7 @@ impl App {
     }
 }
 
-/// Answers the whole body of a request.
+/// Answers a request with its whole body.
 async fn echo(bodies: &Bodies, client: Client, request: Request) -> Response {
     match bodies.whole(client, request).await {
         Ok(request) => request.into_body().into_response(),
@@ -88,7 +88,7 @@ impl UnderWay {
 }
 
 #[tokio::test]
-async fn bytes_that_have_come_count_until_the_body_is_whole_or_given_up() {
+async fn received_bytes_count_until_the_body_is_complete_or_aborted() {
     let app = App::with(1024 * KIB, 1024 * KIB);
     let first = app.begin(1);
     app.counts(GRAIN + 1).await;
@@ -106,7 +106,7 @@ async fn bytes_that_have_come_count_until_the_body_is_whole_or_given_up() {
 }
 
 #[tokio::test]
-async fn client_with_too_much_under_way_is_refused_and_others_are_not() {
+async fn client_with_too_many_incomplete_bytes_is_refused_and_others_are_not() {
     let app = App::with(100 * KIB, 1024 * KIB);
     let first = app.begin(1);
     first.send(60 * KIB);
@@ -116,7 +116,7 @@ async fn client_with_too_much_under_way_is_refused_and_others_are_not() {
     let refused = second.answer().await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
-    assert_eq!(app.taken(), 60 * KIB + 1, "what was refused is let go of");
+    assert_eq!(app.taken(), 60 * KIB + 1, "the refused bytes are released");
     let other = app.begin(2);
     other.send(60 * KIB);
     assert_eq!(other.end().await.status(), StatusCode::OK);
@@ -124,7 +124,7 @@ async fn client_with_too_much_under_way_is_refused_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn server_refuses_what_it_has_no_room_for() {
+async fn server_refuses_bodies_that_it_has_no_room_for() {
     let app = App::with(100 * KIB, 100 * KIB);
     let first = app.begin(1);
     first.send(60 * KIB);
@@ -138,7 +138,7 @@ async fn server_refuses_what_it_has_no_room_for() {
 }
 
 #[tokio::test]
-async fn small_command_is_carried_out_when_others_have_used_up_the_room() {
+async fn small_command_is_executed_when_others_have_used_up_the_room() {
     let app = App::with(100 * KIB, 50 * KIB);
     let first = app.begin(1);
     first.send(50 * KIB - 1);
@@ -153,7 +153,7 @@ async fn small_command_is_carried_out_when_others_have_used_up_the_room() {
 }
 
 #[tokio::test]
-async fn body_that_says_that_it_is_too_large_is_refused_before_it_is_read() {
+async fn body_that_declares_too_large_a_size_is_refused_before_it_is_read() {
     let app = App::with(1024 * KIB, 1024 * KIB);
     let request = |body: Body| {
         let request = Request::post("/").body(body).expect("a request");
@@ -164,7 +164,7 @@ async fn body_that_says_that_it_is_too_large_is_refused_before_it_is_read() {
     assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let most = request(vec![b'x'; BODY_LIMIT].into()).await;
     assert_eq!(most.status(), StatusCode::OK);
-    // One that does not say so is read up to there.
+    // A body without a declared size is read up to the limit.
     let part = Bytes::from(vec![b'x'; BODY_LIMIT / 2 + 1]);
     let parts = futures::stream::repeat(part).map(Ok::<_, axum::Error>);
     let endless = request(Body::from_stream(parts)).await;
@@ -173,7 +173,7 @@ async fn body_that_says_that_it_is_too_large_is_refused_before_it_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn body_that_takes_too_long_is_given_up() {
+async fn body_that_takes_too_long_is_aborted() {
     let app = App::with(1024 * KIB, 1024 * KIB);
     let slow = app.begin(1);
     slow.send(KIB);

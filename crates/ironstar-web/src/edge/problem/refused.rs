@@ -1,5 +1,5 @@
-//! Requests that are refused for how they are sent: in which form, and how much of
-//! everything their client takes up.
+//! Problems of requests that are refused for their form, or because their client uses too much
+//! of the server.
 
 use std::time::Duration;
 
@@ -8,17 +8,18 @@ use axum::http::StatusCode;
 use super::Problem;
 use crate::edge::body;
 
-/// When to try again to open a stream: others may have ended by then.
+/// The time after which a client may try again to open a stream. Other streams may have ended
+/// by then.
 const STREAM_RETRY: Duration = Duration::from_secs(5);
 
-/// The code of a problem that says what would be taken.
+/// The code of the problem whose answer also names the accepted encoding.
 pub(super) const ENCODING: &str = "unsupported-content-encoding";
 
 impl Problem {
-    /// A client has so many streams open, and asks for one more.
+    /// A client has the maximum number of streams open, and requests another.
     pub(crate) fn too_many_streams(most: u32) -> Self {
         let detail = format!(
-            "{most} streams to your address are open, and more are not allowed; \
+            "your network has {most} streams open, and more are not allowed; \
              close some, such as pages that are open in a browser"
         );
         Self {
@@ -27,9 +28,9 @@ impl Problem {
         }
     }
 
-    /// A client does not read what they have asked for, and asks for more.
+    /// A client does not read the answers that it has requested, and requests more.
     pub(crate) fn too_much_unread() -> Self {
-        let detail = "too many answers to your address have not been read yet; \
+        let detail = "too many answers to your network have not been read yet; \
                       read them, and try again";
         Self {
             retry_after: Some(STREAM_RETRY),
@@ -37,20 +38,20 @@ impl Problem {
         }
     }
 
-    /// A client sends requests that do not come to an end, and sends more.
+    /// A client has sent too many incomplete requests, and sends more.
     pub(crate) fn too_much_under_way() -> Self {
-        let detail = "too much is under way from your address, and this request was not carried \
-                      out; finish the requests that have begun, and try again";
+        let detail = "too many requests from your network are incomplete, so this one was not \
+                      carried out; finish the others, and try again";
         Self {
             retry_after: Some(STREAM_RETRY),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-much-under-way", detail)
         }
     }
 
-    /// A client has so many connections open, and asks on one more.
+    /// A client has the maximum number of connections open, and sends a request on another.
     pub(crate) fn too_many_connections(most: u64) -> Self {
         let detail = format!(
-            "{most} connections from your address are open, and more are not allowed; \
+            "your network has {most} connections open, and more are not allowed; \
              close some, and try again"
         );
         Self {
@@ -63,35 +64,38 @@ impl Problem {
         }
     }
 
-    /// All clients together send more than there is room for.
+    /// All clients together send more than the server has room for.
     pub(crate) fn overloaded() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "overloaded",
-            "more requests are coming in than the server has room for, and this one was not \
-             carried out; try again in a while",
+            "the server gets more requests than it has room for, so this one was not \
+             carried out; try again later",
         )
     }
 
-    /// A header is there more than once that says one thing.
+    /// A header with a single value occurs more than once.
     pub(crate) fn repeated_header(name: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "malformed-request",
-            format!("the header '{name}' is there more than once; send it once"),
+            format!("the header '{name}' occurs more than once; send it once"),
         )
     }
 
-    /// The request has a body that is larger than any may be.
+    /// The request's body is larger than the limit.
     pub(crate) fn too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload-too-large",
-            format!("a request has at most {} bytes", body::BODY_LIMIT),
+            format!(
+                "the body of a request has at most {} bytes",
+                body::BODY_LIMIT
+            ),
         )
     }
 
-    /// The body of the request is packed.
+    /// The request's body is compressed.
     pub(crate) fn unsupported_encoding() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -101,7 +105,7 @@ impl Problem {
         )
     }
 
-    /// The body of the request did not come to its end in time.
+    /// The request's body did not arrive completely in time.
     pub(crate) fn overdue(deadline: Duration) -> Self {
         let seconds = deadline.as_secs();
         Self::new(
@@ -125,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_of_a_moment_tell_when_to_try_again() {
+    fn temporary_refusals_tell_when_to_try_again() {
         for problem in [
             Problem::too_many_streams(64),
             Problem::too_many_connections(256),

@@ -1,4 +1,4 @@
-//! What axum rejects: a body that is not JSON, or not a form.
+//! The rejections of axum, for a body that is not JSON or not a form.
 
 use std::error::Error;
 
@@ -22,7 +22,7 @@ impl From<JsonRejection> for Problem {
                 "unsupported-media-type",
                 "a command is sent as JSON, with the header 'content-type: application/json'",
             ),
-            // What axum may add, too.
+            // The wildcard is for rejections that axum may add.
             JsonRejection::BytesRejection(_) | _ => Self::malformed(),
         }
     }
@@ -39,7 +39,8 @@ impl From<FormRejection> for Problem {
             FormRejection::FailedToDeserializeFormBody(error) => {
                 Self::invalid("invalid-value", innermost(&error))
             }
-            // What axum may add, too. No form of ours is a query.
+            // The wildcard is for rejections that axum may add. No form of ours is sent as a
+            // query.
             FormRejection::FailedToDeserializeForm(_) | FormRejection::BytesRejection(_) | _ => {
                 Self::malformed()
             }
@@ -47,8 +48,8 @@ impl From<FormRejection> for Problem {
     }
 }
 
-/// The error that started a chain: what is above it only says which library
-/// came across it.
+/// The error at the end of a chain of sources. The errors above it only tell which library
+/// found it.
 fn innermost(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
@@ -57,7 +58,8 @@ fn innermost(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-/// A value that is not allowed is so wherever it stands.
+/// Removes the line and column from a message of `serde_json`. They do not matter for an
+/// invalid value.
 fn without_place(message: &str) -> &str {
     message
         .rsplit_once(" at line ")

@@ -11,7 +11,7 @@ fn counted(most: u64) -> UnreadLimit {
     UnreadLimit::of(Some(most))
 }
 
-/// The answer of a path to a client.
+/// The answer that a client gets at a path.
 fn ask(unread: &UnreadLimit, method: &Method, path: &str, client: u8) -> Response {
     let client = Client::at([192, 0, 2, client].into());
     let large = || "x".repeat(9_000);
@@ -32,7 +32,7 @@ fn ask(unread: &UnreadLimit, method: &Method, path: &str, client: u8) -> Respons
 }
 
 #[test]
-fn every_byte_of_an_answer_counts_until_the_server_lets_go_of_it() {
+fn every_byte_of_an_answer_counts_until_the_server_drops_it() {
     let unread = counted(64 * 1024);
     let taken = || unread.0.as_ref().expect("a limit").taken();
     let small = ask(&unread, &Method::GET, "/small", 1);
@@ -48,7 +48,7 @@ fn every_byte_of_an_answer_counts_until_the_server_lets_go_of_it() {
 }
 
 #[test]
-fn client_who_reads_nothing_is_refused_and_others_are_not() {
+fn client_that_reads_nothing_is_refused_and_others_are_not() {
     let unread = counted(10_000);
     let large = ask(&unread, &Method::GET, "/large", 1);
     assert_eq!(
@@ -71,7 +71,7 @@ fn client_who_reads_nothing_is_refused_and_others_are_not() {
 }
 
 #[test]
-fn request_that_was_carried_out_is_answered_and_the_next_is_refused() {
+fn executed_request_is_answered_and_the_next_is_refused() {
     for (method, path) in [
         (Method::POST, "/command"),
         (Method::GET, "/carried-out"),

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{RELOAD, guarded, guarded_side};
 
-/// A store whose next reader of a stream waits.
+/// A store that can delay the next reader of a stream.
 #[derive(Debug)]
 struct HeldStore {
     inner: Arc<MemoryEventStore>,
@@ -44,9 +44,9 @@ impl EventStore for HeldStore {
         after: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let held = self.held.lock().expect("nobody panics").take();
+        let held = self.held.lock().expect("the lock is not poisoned").take();
         if let Some(held) = held {
-            // It ends when its holder does.
+            // Dropping the sender ends the delay, so an error of the receiver is expected.
             let _ = held.await;
         }
         self.inner.load_stream(stream, after, limit).await
@@ -65,8 +65,8 @@ impl EventStore for HeldStore {
     }
 }
 
-/// A permit of a list that has gone to somebody else by now, which nobody has noticed
-/// before the holder is dropped; and when that was.
+/// A permit for a list that has been handed over to another owner, and the position of the
+/// hand-over. The gates notice it only after the returned sender is dropped.
 async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
     let log = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
     let bus = Arc::new(MemoryEventBus::new());
@@ -97,9 +97,9 @@ async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
     let permit = permit.await.expect("read").expect("let in");
     assert!(permit.holds_at(created).await);
     let (holder, held) = oneshot::channel();
-    *store.held.lock().expect("nobody panics") = Some(held);
+    *store.held.lock().expect("the lock is not poisoned") = Some(held);
     let since = execute(ListCommand::HandOver { to: bob }).await;
-    // The gates have left with their `Gates`, but for what the permit keeps.
+    // The task of the gates would end when `Gates` is dropped, so `Gates` is kept alive.
     std::mem::forget(gates);
     while feed.head() < since {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -110,14 +110,14 @@ async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
 const FRAME: Bytes = Bytes::from_static(b"secret");
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_waits_until_it_is_known_who_may_have_it() {
+async fn frame_waits_until_the_right_to_it_is_known() {
     let (permit, since, holder) = outdated().await;
-    assert!(permit.holds(), "nobody has noticed yet");
+    assert!(permit.holds(), "the gates have not noticed yet");
     let before = Position::new(since.get() - 1);
     let frames = stream::iter([(before, FRAME), (since, FRAME)]);
     let mut frames = guarded(frames.chain(stream::pending()).boxed(), permit);
     let soon = Duration::from_secs(5);
-    // What was before is theirs to have.
+    // The subscriber may still have the frame from before the hand-over.
     let first = timeout(soon, frames.next()).await;
     assert_eq!(first, Ok(Some(FRAME)));
     let next = timeout(soon, frames.next()).await;
@@ -128,7 +128,7 @@ async fn a_frame_waits_until_it_is_known_who_may_have_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_goes_out_beside_waits_as_well() {
+async fn side_frame_waits_until_the_right_to_it_is_known() {
     let (permit, _, holder) = outdated().await;
     let side = stream::iter([FRAME]).chain(stream::pending()).boxed();
     let mut side = guarded_side(side, permit);
@@ -139,7 +139,7 @@ async fn what_goes_out_beside_waits_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_nothing_to_be_told_is_told_at_once_that_it_is_over() {
+async fn idle_stream_reloads_when_permit_is_revoked() {
     let (permit, _, holder) = outdated().await;
     let mut frames = guarded(stream::pending().boxed(), permit);
     assert_eq!(frames.next().now_or_never(), None);

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::{frames, side};
 
 #[test]
-fn the_newest_frame_comes_first_and_those_that_are_missed_never() {
+fn newest_frame_comes_first_and_missed_frames_never() {
     let sender = watch::Sender::new(Bytes::from_static(b"one"));
     let mut early = side(sender.subscribe(), ());
     let mut next = || early.next().now_or_never().flatten();
@@ -20,7 +20,7 @@ fn the_newest_frame_comes_first_and_those_that_are_missed_never() {
 }
 
 #[test]
-fn an_empty_frame_is_none() {
+fn empty_frame_is_not_sent() {
     let sender = watch::Sender::new(Bytes::new());
     let mut frames = side(sender.subscribe(), ());
     assert!(frames.next().now_or_never().is_none());
@@ -32,7 +32,7 @@ fn an_empty_frame_is_none() {
 }
 
 #[test]
-fn a_side_is_small() {
+fn side_is_small() {
     let sender = watch::Sender::new(Bytes::new());
     let size = size_of_val(&frames(sender.subscribe(), ()));
     assert!(size <= 256, "{size}");

@@ -1,9 +1,8 @@
 //! Keeps a view up to date.
 //!
-//! News come as they come, and browsers are told once a frame: the first change
-//! after a rest at once, and what follows within the time of a frame together,
-//! at its end. So whoever acts alone never waits, and however much happens, a
-//! view is drawn for everyone at most once a frame.
+//! The follower publishes at most once a frame, however many news arrive. It publishes the first
+//! change after a rest at once, and further changes within the time of a frame together, at the
+//! end of the frame. So a single visitor never waits, and a view is drawn at most once a frame.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -17,20 +16,20 @@ use tokio::time::{Instant, sleep_until};
 use super::View;
 use super::live_view::LiveView;
 
-/// How long a screen shows one picture.
+/// The time for which a screen shows one picture.
 pub(super) const FRAME: Duration = Duration::from_millis(16);
 
-/// What is told about the read model of a view.
+/// News of the read model of a view.
 pub(super) type NewsOf<V> = News<<<V as View>::Projection as Projection>::Document>;
 
-/// Follows the news for as long as there are any, and somebody holds the view.
-/// When some are missed, `reached` says how far the read model has got.
+/// Follows the news until they end or the view is no longer held. If the follower misses some,
+/// `reached` tells the place that the read model has reached.
 pub(super) async fn follow<V: View>(
     view: Weak<LiveView<V>>,
     reached: impl Fn() -> LogPlace,
     mut news: Receiver<NewsOf<V>>,
 ) {
-    // When the next publication may be made; and whether one is to be made.
+    // The earliest time of the next publication, and whether there is something to publish.
     let mut not_before = Instant::now();
     let mut is_due = false;
     loop {

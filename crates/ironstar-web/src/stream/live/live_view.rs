@@ -1,10 +1,9 @@
-//! A view that somebody watches: what is known of it, and what its watchers are
-//! told.
+//! A watched view: its state, and the frames for its watchers.
 //!
-//! Two things are shared, and never waited for together. The *publication* is
-//! what the follower has made last; watchers who are up to date look at nothing
-//! else. The *log* is behind a lock that the follower takes for each news, and
-//! others only when they come or have fallen behind; nothing is drawn under it.
+//! The state has two shared parts, and no task waits for both together. The *publication* is the
+//! follower's newest result. Watchers that are up to date read nothing else. The *log* is behind
+//! a lock. The follower takes the lock for each news, and a watcher takes it only when it begins
+//! or has fallen behind. No drawing happens under the lock.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,48 +21,47 @@ use super::{View, Whole, lock};
 use crate::stream::shared::Life;
 use crate::stream::sse::{self, EventId};
 
-/// How long to wait before a read model that cannot be read is asked again.
+/// The pause before an unreadable read model is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct LiveView<V: View> {
     pub(super) view: V,
     known: Mutex<Known<V>>,
-    /// Where watchers look. The follower alone publishes.
+    /// The newest publication. Only the follower publishes.
     published: watch::Sender<Arc<Publication>>,
-    /// The follower lives as long.
+    /// The lifetime of the view, and so of its follower.
     pub(super) life: Life,
 }
 
 #[derive(Debug)]
 struct Known<V: View> {
     log: Log<<V::Projection as Projection>::Document>,
-    /// The whole view, once somebody has asked for it. When something changes
-    /// that it does not show, an empty one takes its place.
+    /// The whole view, once a watcher has requested it. An empty one replaces it when there is
+    /// a change that it does not show.
     whole: SharedWhole,
-    /// How often everyone has begun anew. Patches are for those who have done so
-    /// as often.
+    /// The number of times that all watchers have had to begin again. A patch is only for
+    /// watchers with the same number.
     edition: u64,
-    /// The furthest boundary that somebody has been taken to other than by a
-    /// publication.
+    /// The furthest boundary that a watcher has reached other than by a publication.
     furthest: Position,
 }
 
-/// A whole view and its position, drawn by the first who needs it.
+/// A whole view and its position. The first watcher that needs it draws it.
 type SharedWhole = Arc<OnceCell<(Position, Bytes)>>;
 
-/// Somebody who watches: all that is kept for one.
+/// A watcher: all state that is kept for one browser.
 struct Watcher<V: View> {
     view: Arc<LiveView<V>>,
     published: watch::Receiver<Arc<Publication>>,
-    /// The boundary that it is at; `None`: it has seen nothing yet.
+    /// The boundary that the browser has reached; `None` if it has seen nothing yet.
     seen: Option<Position>,
-    /// The edition of what it has seen.
+    /// The edition that the browser has seen.
     edition: u64,
 }
 
 impl<V: View> LiveView<V> {
-    /// A view that nobody keeps up to date yet, as of a boundary.
+    /// A view as of a boundary. No follower keeps it up to date yet.
     pub(super) fn new(view: V, place: LogPlace, bounds: Bounds, life: Life) -> Self {
         Self {
             view,
@@ -78,8 +76,8 @@ impl<V: View> LiveView<V> {
         }
     }
 
-    /// The frames for somebody who comes with an id, or without one; and up to where
-    /// each leads.
+    /// The frames for a browser, which may have an id. Each comes with the position to which it
+    /// leads.
     pub(super) fn watch(
         self: Arc<Self>,
         seen: Option<Position>,
@@ -104,14 +102,14 @@ impl<V: View> LiveView<V> {
         Some(admitted)
     }
 
-    /// Takes news in. Returns whether there is something to publish.
+    /// Adds news to the log. Returns true if there is something to publish.
     pub(super) fn take(&self, news: &NewsOf<V>) -> bool {
         let mut known = lock(&self.known);
         match news {
             News::Changed(changes) => {
                 let concerns = |key: &str, changed: &_| self.view.concerns(key, changed);
                 let has_changed = known.log.take(changes, concerns);
-                // What is told has been stored before, and may have been drawn.
+                // News are stored before they are sent, so the whole view may already show them.
                 let is_drawn = known
                     .whole
                     .get()
@@ -129,7 +127,7 @@ impl<V: View> LiveView<V> {
         }
     }
 
-    /// Publishes what has been taken in since the last time.
+    /// Publishes the changes since the last publication.
     pub(super) fn publish(&self) {
         let before = self.published.borrow().to.position;
         let (missed, to) = {
@@ -151,16 +149,16 @@ impl<V: View> LiveView<V> {
             *published = publication;
             !is_nothing
         });
-        // What comes to nothing wakes nobody, unless there are some who have seen
-        // a part of it: a todo that has come, and is gone again. Whoever gets
-        // there from now on finds the publication.
+        // Changes that cancel each other, such as a todo that was added and removed, wake no
+        // watcher. The exception is that a watcher may have seen a part of them. Watchers that
+        // arrive later find the publication.
         if is_nothing && lock(&self.known).furthest > before {
             self.published.send_modify(|_| {});
         }
     }
 
-    /// The edition of what is published next. Everyone begins anew with a new one,
-    /// and with a whole view that is drawn from now on.
+    /// The edition of the next publication. With a new edition, all watchers begin again, and
+    /// with a whole view that is drawn from now on.
     fn edition(&self, is_new: bool) -> u64 {
         let mut known = lock(&self.known);
         if is_new {
@@ -170,18 +168,18 @@ impl<V: View> LiveView<V> {
         known.edition
     }
 
-    /// Draws the whole view before anybody waits for it.
+    /// Draws the whole view before a watcher waits for it.
     pub(super) async fn prepare(&self) {
         if let Err(error) = self.whole().await {
-            // Whoever waits for it says so, and tries again.
+            // A watcher that needs the view will try again, and log the error as a warning.
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
-                "a live view begins without what it shows"
+                "a live view begins without its content"
             );
         }
     }
 
-    /// Draws all that has changed from a gap up to a boundary.
+    /// Draws all changes from a gap up to a boundary.
     fn draw(&self, gap: Gap, to: LogPlace) -> Step {
         let merged = lock(&self.known).log.merge(gap, to);
         match merged {
@@ -198,20 +196,20 @@ impl<V: View> LiveView<V> {
         }
     }
 
-    /// What leads to a publication from a boundary that it does not begin at.
+    /// The step to a publication from a boundary outside its gap.
     fn catch_up(&self, publication: &Publication, seen: Position) -> Step {
         let missed = lock(&self.known).log.missed(seen);
         match missed {
             Missed::TooMuch => Step::Whole,
-            // What has not been published yet.
+            // These changes have not been published yet.
             Missed::After(gap) if gap.last >= publication.to.position => Step::Nothing,
             Missed::After(gap) => publication.step_over(gap, || self.draw(gap, publication.to)),
             Missed::Nothing => Step::Nothing,
         }
     }
 
-    /// The whole view, drawn once for all who need it before it changes again; and
-    /// its edition.
+    /// The whole view and its edition. It is drawn once for all watchers that need it before it
+    /// changes again.
     async fn whole(&self) -> Result<(Position, Bytes, u64), ReadError> {
         let (whole, edition, changed) = {
             let known = lock(&self.known);
@@ -220,7 +218,7 @@ impl<V: View> LiveView<V> {
         };
         let draw = async {
             let Whole { place, end, patch } = self.view.draw_whole().await?;
-            // What is told has been stored before.
+            // News are stored before they are sent, so the view shows at least these.
             let place = place.later(changed);
             let frame: Bytes = sse::datastar_frame(patch, Some(EventId { place, end })).into();
             let mut known = lock(&self.known);
@@ -233,8 +231,8 @@ impl<V: View> LiveView<V> {
 }
 
 impl<V: View> Watcher<V> {
-    /// Waits until there is something new, and takes all of it: who has not
-    /// asked for a while gets one drawing of the newest state.
+    /// Waits for something new, and takes all of it. A watcher that has not asked for some time
+    /// gets one drawing of the newest state.
     async fn next(mut self) -> Option<((Position, Bytes), Self)> {
         loop {
             match self.step() {
@@ -264,7 +262,7 @@ impl<V: View> Watcher<V> {
         }
     }
 
-    /// What is to be sent now, and where that leads.
+    /// The next step, and the position to which it leads.
     fn step(&mut self) -> (Position, Step) {
         let publication = {
             let published = self.published.borrow_and_update();

@@ -1,36 +1,35 @@
-//! What has happened to a view lately.
+//! The recent changes of a view.
 //!
-//! Not drawings are kept but the changes themselves, one entry for each news
-//! that concerns the view. So whatever somebody has missed can be drawn as *one*
-//! change: for each document, what it was before the first of the entries and
-//! what it is after the last. A todo that has changed five hundred times is
-//! drawn once, and one that has come and gone is not drawn at all.
+//! The log keeps changes instead of drawings, with one entry for each news that concerns the
+//! view. So all changes that a watcher has missed can be drawn as *one* change: for each
+//! document, the state before the first entry and the state after the last. A todo that has
+//! changed five hundred times is drawn once. A todo that was added and removed is not drawn at
+//! all.
 //!
-//! **A boundary** is a position at which no news begins in the middle: what a
-//! view shows there is what somebody sees who holds it as an id. Whatever this
-//! process hands out is a boundary. An id from elsewhere may not be, since
-//! another process folds the same events in other batches; then nobody knows
-//! what its holder has seen of the batch, and [`Log::admit`] takes it for
-//! nothing.
+//! **A boundary** is a position that lies inside no news. A browser with that position as its id
+//! shows exactly the state of the view at that position. All ids of this process are boundaries.
+//! An id from another process may not be one, since that process folds the same events in other
+//! batches. Then it is unknown which part of a batch the browser has seen, and [`Log::admit`]
+//! rejects the id.
 //!
-//! Two boundaries are *the same to the view* if no entry lies between them. So
-//! news that do not concern it are not kept, however many they are: they neither
-//! push out those that do, nor leave behind whoever waits for them.
+//! Two boundaries are *the same to the view* if no entry lies between them. So news that do not
+//! concern the view need no entry, however many they are. They displace no entry, and no watcher
+//! falls behind because of them.
 
 use std::collections::{HashMap, VecDeque};
 
 use ironstar_app::projection::{Changed, Changes};
 use ironstar_ports::{LogPlace, Position};
 
-/// How much is kept.
+/// The limits of a log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// How many entries, and how many documents they may have together. Who has
-    /// missed more gets the whole view.
+    /// The maximum number of entries, and of documents in all entries together. A watcher that
+    /// has missed more gets the whole view.
     pub(super) entries: usize,
     pub(super) documents: usize,
-    /// How many of the newest batches of more than one event are known, so that
-    /// ids from elsewhere that lie inside can be told.
+    /// The number of newest batches with more than one event that are remembered. By them, the
+    /// log recognises ids of other processes that lie inside a batch.
     pub(super) batches: usize,
 }
 
@@ -42,25 +41,24 @@ impl Bounds {
     };
 }
 
-/// The newest changes that concern a view. It goes on one news at a time, and
-/// never back.
+/// The newest changes that concern a view. Each news moves the log forward, never back.
 #[derive(Debug)]
 pub(super) struct Log<D> {
     bounds: Bounds,
-    /// How far the news have been taken in.
+    /// The place up to which news have been added.
     place: LogPlace,
-    /// Whoever has seen less than this needs the whole view.
+    /// A watcher that has seen less than this needs the whole view.
     floor: LogPlace,
     entries: VecDeque<Entry<D>>,
-    /// How many documents they have together.
+    /// The number of documents in all entries together.
     documents: usize,
-    /// Batches of more than one event: no position inside is a boundary.
+    /// The batches with more than one event. No position inside them is a boundary.
     batches: VecDeque<(Position, Position)>,
-    /// Up to here, batches are no longer known.
+    /// Batches up to here are no longer remembered.
     batches_floor: Position,
 }
 
-/// What one news has changed about the view.
+/// The changes of the view by one news.
 #[derive(Debug)]
 struct Entry<D> {
     from: Position,
@@ -68,35 +66,35 @@ struct Entry<D> {
     documents: Vec<(String, Changed<D>)>,
 }
 
-/// What somebody has missed who is at a boundary.
+/// The changes that a watcher at a boundary has missed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Missed {
-    /// Nothing.
+    /// No changes.
     Nothing,
-    /// What comes after this gap.
+    /// The changes after this gap.
     After(Gap),
-    /// More than is known.
+    /// More changes than the log holds.
     TooMuch,
 }
 
-/// Boundaries that are the same to the view, and the last ones before an entry.
+/// The range of boundaries before an entry that are the same to the view.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Gap {
-    /// Where the entry before ends.
+    /// The end of the entry before.
     pub(super) first: Position,
-    /// Where the next one begins.
+    /// The start of the next entry.
     pub(super) last: Position,
 }
 
 impl Gap {
-    /// Whether a boundary is one of these.
+    /// Returns true if a boundary is in this gap.
     pub(super) fn has(self, boundary: Position) -> bool {
         (self.first..=self.last).contains(&boundary)
     }
 }
 
 impl<D: PartialEq> Log<D> {
-    /// One that begins at a boundary.
+    /// An empty log that begins at a boundary.
     pub(super) fn new(place: LogPlace, bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -109,19 +107,18 @@ impl<D: PartialEq> Log<D> {
         }
     }
 
-    /// How far the news have been taken in.
+    /// The place up to which news have been added.
     pub(super) fn place(&self) -> LogPlace {
         self.place
     }
 
-    /// The last place at which something has changed that the view shows, as
-    /// far as anybody has told.
+    /// The place of the last known change of the view.
     pub(super) fn changed(&self) -> LogPlace {
         self.entries.back().map_or(self.floor, |entry| entry.to)
     }
 
-    /// Takes news in, of which only those documents are kept that the view
-    /// `concerns`. Returns whether there are any.
+    /// Adds news. Only documents for which `concerns` is true are kept. Returns true if there
+    /// are any.
     pub(super) fn take(
         &mut self,
         news: &Changes<D>,
@@ -129,11 +126,11 @@ impl<D: PartialEq> Log<D> {
     ) -> bool {
         let to = news.to.position;
         if to <= self.place.position {
-            // They were part of where this began.
+            // The log began after these news.
             return false;
         }
         if news.from < self.place.position {
-            // Not batches that come one after the other: not to be merged.
+            // The news overlap with earlier ones, so they cannot be merged.
             self.jump(news.to);
             return true;
         }
@@ -170,17 +167,18 @@ impl<D: PartialEq> Log<D> {
         true
     }
 
-    /// Goes on at a place without a word about what has changed.
+    /// Continues at a place without knowledge of the changes before it.
     pub(super) fn jump(&mut self, place: LogPlace) {
         *self = Self::new(place, self.bounds);
     }
 
-    /// The boundary that somebody is at who comes with an id, if it is one.
-    /// Whoever does not come from this process may name any position. The read
-    /// model has `reached` a boundary, of which not all may have been told.
+    /// Returns a browser's id if it is a boundary. A browser that comes from another process may
+    /// name any position. The boundary `reached` is that of the read model, whose latest news
+    /// may not have arrived here yet.
     pub(super) fn admit(&self, seen: Position, reached: Position) -> Option<Position> {
         if seen > self.place.position {
-            // Where the log ends, or beyond: then it was seen of another log.
+            // The id is beyond all news here. Unless it is the end of the read model, it belongs
+            // to another log.
             return (seen == reached).then_some(seen);
         }
         let next = self.batches.partition_point(|(_, to)| *to <= seen);
@@ -188,7 +186,7 @@ impl<D: PartialEq> Log<D> {
         (seen >= self.batches_floor.max(self.floor.position) && !is_inside).then_some(seen)
     }
 
-    /// What somebody at a boundary has missed of what is known.
+    /// The changes that a watcher at a boundary has missed, as far as the log holds them.
     pub(super) fn missed(&self, seen: Position) -> Missed {
         if seen < self.floor.position {
             return Missed::TooMuch;
@@ -207,13 +205,13 @@ impl<D: PartialEq> Log<D> {
         if gap.has(seen) {
             Missed::After(gap)
         } else {
-            // It was no boundary.
+            // The position was not a boundary.
             Missed::TooMuch
         }
     }
 
-    /// What has changed from a gap up to a boundary, as one change: nothing, if
-    /// not all of it is known any more.
+    /// The changes from a gap up to a boundary, merged into one; `None` if the log no longer
+    /// holds all of them.
     pub(super) fn merge(&self, gap: Gap, to: LogPlace) -> Option<Changes<D>> {
         if gap.first < self.floor.position {
             return None;
@@ -239,7 +237,7 @@ impl<D: PartialEq> Log<D> {
         })
     }
 
-    /// The first entry that leads beyond a position.
+    /// The index of the first entry that leads beyond a position.
     fn after(&self, position: Position) -> usize {
         self.entries
             .partition_point(|entry| entry.to.position <= position)

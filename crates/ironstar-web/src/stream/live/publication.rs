@@ -1,4 +1,4 @@
-//! What a view says to everyone at once.
+//! The newest state of a view, for all watchers at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -10,29 +10,29 @@ use super::log::Gap;
 use super::{Drawing, lock};
 use crate::stream::sse::{self, EventId};
 
-/// From how many gaps drawings are shared. Who comes from yet another one gets
-/// the whole view, which is shared by all.
+/// The maximum number of gaps from which drawings are shared. A watcher that comes from yet
+/// another gap gets the whole view, which all watchers share.
 const GAPS: usize = 64;
 
-/// The newest state of a view, as a step from the one that was published before.
+/// The newest state of a view, as a step from the publication before.
 ///
-/// Everyone who has seen that one takes the same bytes, and touches nothing
-/// else. Who has not, because it was slower or has just come, finds a drawing of
-/// all that it has missed, made by the first who needs it.
+/// All watchers that have seen the publication before take the same bytes, and read nothing
+/// else. A slower or new watcher gets a drawing of all that it has missed. The first watcher that
+/// needs this drawing makes it.
 #[derive(Debug)]
 pub(super) struct Publication {
-    /// Whoever is here takes `step`.
+    /// The boundaries from which `step` leads on.
     pub(super) gap: Gap,
-    /// Where that leads.
+    /// The place to which `step` leads.
     pub(super) to: LogPlace,
     pub(super) step: Step,
-    /// Only who has seen the same edition may take it.
+    /// Only watchers that have seen the same edition may take `step`.
     pub(super) edition: u64,
-    /// The steps from other gaps. They go with the publication.
+    /// The steps from other gaps, which are dropped with the publication.
     steps: Mutex<HashMap<Gap, Arc<OnceLock<Step>>>>,
 }
 
-/// What somebody has to be sent.
+/// The content that a watcher has to send.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     /// Nothing.
@@ -54,7 +54,7 @@ impl Publication {
         }
     }
 
-    /// The first one, which nobody has to be told of.
+    /// The first publication, which contains no change.
     pub(super) fn start(place: LogPlace) -> Self {
         let gap = Gap {
             first: place.position,
@@ -63,8 +63,8 @@ impl Publication {
         Self::new(gap, place, Step::Nothing, 0)
     }
 
-    /// What whoever is at a boundary needs, if that is known without a look at
-    /// what it has missed. `None`: it has seen nothing at all.
+    /// The step for a watcher at a boundary; `None` if it depends on the changes that the watcher
+    /// has missed. `seen` is `None` for a watcher that has seen nothing at all.
     pub(super) fn step_from(&self, seen: Option<Position>) -> Option<Step> {
         match seen {
             None => Some(Step::Whole),
@@ -74,8 +74,8 @@ impl Publication {
         }
     }
 
-    /// The step from another gap, drawn by the first who asks for it. Nobody
-    /// else waits for that but those who need the same.
+    /// The step from another gap. The first watcher that asks for it draws it, and only watchers
+    /// that need the same step wait for it.
     pub(super) fn step_over(&self, gap: Gap, draw: impl FnOnce() -> Step) -> Step {
         let step = {
             let mut steps = lock(&self.steps);
@@ -89,9 +89,9 @@ impl Publication {
 }
 
 impl Step {
-    /// The step that a drawing is. Its last frame carries the place that it
-    /// leads to. Whoever has seen only those before it is nowhere: it has to
-    /// begin anew.
+    /// Converts a drawing into a step. Only its last frame carries the place to which it leads.
+    /// A browser that has seen only the frames before that has no valid place, and has to begin
+    /// again.
     pub(super) fn of(drawing: &Drawing, to: EventId) -> Self {
         match drawing {
             Drawing::Nothing => Self::Nothing,

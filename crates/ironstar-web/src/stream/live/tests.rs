@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,19 +11,17 @@ use futures::{FutureExt, StreamExt};
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::projection::{
-    Changed, Changes, Documents, FoldError, News, Projection, Projections, ReadError, ReadModel,
+    Changed, Changes, Documents, FoldError, Projection, Projections, ReadError, ReadModel,
 };
 use ironstar_app::{EventFeed, FeedOptions};
 use ironstar_ports::{
-    Append, BuildState, BuildUpdate, DocumentPage, Envelope, EventBus, EventStore,
-    ExpectedSequence, Key, LogPlace, Metadata, NewEvent, Payload, Place, Position, ProjectionStore,
-    StreamId,
+    Append, DocumentPage, Envelope, EventBus, EventStore, ExpectedSequence, Key, Metadata,
+    NewEvent, Payload, Place, Position, StreamId,
 };
-use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::log::Bounds;
-use super::{Drawing, LiveView, LiveViews, View, Whole, follow};
+use super::{Drawing, LiveViews, View, Whole};
 use slow_store::SlowStore;
 
 const ENTRIES: usize = Bounds::OF_A_VIEW.entries;
@@ -32,10 +29,11 @@ const DOCUMENTS: usize = Bounds::OF_A_VIEW.documents;
 
 mod cells;
 mod histories;
+mod late_news;
 mod sharing;
 mod slow_store;
 
-/// Lists the numbers of the events that are not called `silent`.
+/// Lists the positions of all events whose type is not `silent`.
 #[derive(Debug)]
 struct Numbers;
 
@@ -62,7 +60,7 @@ impl Projection for Numbers {
     }
 }
 
-/// Shows the numbers. One of them is shown by drawing all anew.
+/// A view of the numbers. One of the numbers makes it draw the whole view again.
 #[derive(Debug)]
 struct NumbersView {
     model: ReadModel<Numbers>,
@@ -129,7 +127,7 @@ struct Fixture {
 type Frames = BoxStream<'static, Bytes>;
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
-    /// Watches a view that may not know yet what it shows.
+    /// Watches a view that may not have been drawn yet.
     fn watch(&self, key: &K, make: impl FnOnce() -> V, seen: Option<Position>) -> Frames {
         let make = |life| self.start(make(), life);
         let (view, _) = self.views.get_or_make(key, make);
@@ -167,7 +165,7 @@ impl Fixture {
 
     async fn reach(&self, position: Position) {
         let reached = self.model.reach(position, Duration::from_secs(30)).await;
-        reached.expect("the read model goes on");
+        reached.expect("the read model continues");
     }
 
     async fn append(&self, events: &[&str]) {
@@ -175,7 +173,7 @@ impl Fixture {
         self.reach(head).await;
     }
 
-    /// Does not wait for the read model.
+    /// Appends events without waiting for the read model.
     async fn append_only(&self, events: &[&str]) -> Position {
         let head = append(&self.store, events).await;
         let key = Key::of_stream(&stream());
@@ -225,11 +223,11 @@ async fn next(frames: &mut Frames) -> String {
     let frame = tokio::time::timeout(Duration::from_secs(30), frames.next())
         .await
         .expect("a frame comes")
-        .expect("the stream goes on");
+        .expect("the stream continues");
     String::from_utf8(frame.to_vec()).expect("text")
 }
 
-/// The mark is that of all events here, which have the same id.
+/// A patch with its id. All events here have the same UUID, and so the same mark.
 fn patch(elements: &str, id: u64) -> String {
     format!("event: datastar-patch-elements\ndata: elements {elements}\nid: {id}.000000\n\n")
 }
@@ -240,7 +238,7 @@ fn change(elements: &str, to: u64) -> String {
 }
 
 #[tokio::test]
-async fn the_whole_view_comes_first_and_then_every_change() {
+async fn whole_view_comes_first_and_then_every_change() {
     let fixture = Fixture::start(&["a", "a"]).await;
     let mut frames = fixture.watch(None);
     assert_eq!(next(&mut frames).await, patch("<main>[1, 2]</main>", 2));
@@ -250,14 +248,14 @@ async fn the_whole_view_comes_first_and_then_every_change() {
 }
 
 #[tokio::test]
-async fn who_comes_back_gets_what_was_missed_and_nothing_else() {
+async fn returning_browser_gets_only_the_missed_changes() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut somebody = fixture.watch(Some(1));
+    let mut watcher = fixture.watch(Some(1));
     fixture.append(&["a"]).await;
-    assert_eq!(next(&mut somebody).await, change("<b>2</b>", 2));
+    assert_eq!(next(&mut watcher).await, change("<b>2</b>", 2));
     fixture.append(&["silent"]).await;
     fixture.append(&["a", "a"]).await;
-    assert_eq!(next(&mut somebody).await, change("<b>4</b><b>5</b>", 5));
+    assert_eq!(next(&mut watcher).await, change("<b>4</b><b>5</b>", 5));
     let missed = change("<b>2</b><b>4</b><b>5</b>", 5);
     assert_eq!(next(&mut fixture.watch(Some(1))).await, missed);
     let mut frames = fixture.watch(Some(5));
@@ -266,17 +264,18 @@ async fn who_comes_back_gets_what_was_missed_and_nothing_else() {
     assert_eq!(next(&mut frames).await, change("<b>8</b>", 8));
 }
 
-/// What nobody shows moves the end of the log, and so the id of a whole view.
+/// Events that the view does not show still move the end of the log, and so the id of a whole
+/// view.
 #[tokio::test]
-async fn who_has_seen_events_that_show_nothing_has_missed_nothing() {
+async fn browser_with_the_id_of_an_invisible_event_has_missed_nothing() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut somebody = fixture.watch(Some(1));
+    let mut watcher = fixture.watch(Some(1));
     fixture.append(&["silent", "silent"]).await;
-    assert!(somebody.next().now_or_never().is_none(), "nothing to see");
+    assert!(watcher.next().now_or_never().is_none(), "nothing to see");
     let mut back = fixture.watch(Some(3));
     assert!(back.next().now_or_never().is_none(), "nothing was missed");
     fixture.append(&["a"]).await;
-    for frames in [&mut somebody, &mut back] {
+    for frames in [&mut watcher, &mut back] {
         assert_eq!(next(frames).await, change("<b>4</b>", 4));
     }
     assert_eq!(fixture.drawn.load(SeqCst), 1);
@@ -284,7 +283,7 @@ async fn who_has_seen_events_that_show_nothing_has_missed_nothing() {
 }
 
 #[tokio::test]
-async fn a_view_may_be_drawn_anew() {
+async fn view_may_be_drawn_whole_again() {
     let mut fixture = Fixture::start(&["a"]).await;
     fixture.redrawn_at = 3;
     let mut frames = fixture.watch(Some(1));
@@ -297,7 +296,7 @@ async fn a_view_may_be_drawn_anew() {
 }
 
 #[tokio::test]
-async fn who_claims_to_have_seen_the_future_gets_the_whole_view() {
+async fn browser_with_an_id_beyond_the_log_gets_the_whole_view() {
     let fixture = Fixture::start(&["a"]).await;
     let mut frames = fixture.watch(Some(2));
     assert_eq!(next(&mut frames).await, patch("<main>[1]</main>", 1));
@@ -314,20 +313,20 @@ async fn frames_up_to(frames: &mut Frames, id: usize) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_away_for_too_long_gets_the_whole_view() {
+async fn browser_that_has_missed_too_many_changes_gets_the_whole_view() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut somebody = fixture.watch(Some(1));
+    let mut watcher = fixture.watch(Some(1));
     for _ in 0..ENTRIES {
         fixture.append(&["a"]).await;
     }
     let last = ENTRIES + 1;
-    frames_up_to(&mut somebody, last).await;
-    // Who comes back just in time.
+    frames_up_to(&mut watcher, last).await;
+    // This browser reconnects just in time.
     let all = next(&mut fixture.watch(Some(1))).await;
     assert!(all.contains("<b>2</b><b>3</b>"), "all is kept");
     assert!(all.ends_with(&format!("<b>{last}</b>\nid: {last}.000000\n\n")));
     fixture.append(&["a"]).await;
-    frames_up_to(&mut somebody, last + 1).await;
+    frames_up_to(&mut watcher, last + 1).await;
     let whole = next(&mut fixture.watch(Some(1))).await;
     assert!(whole.contains("<main>[1, 2, 3, "), "the first is forgotten");
     assert!(whole.ends_with(&format!("id: {}.000000\n\n", last + 1)));
@@ -335,24 +334,24 @@ async fn who_was_away_for_too_long_gets_the_whole_view() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_of_many_documents_are_not_all_kept() {
+async fn browser_that_has_missed_too_many_documents_gets_the_whole_view() {
     let fixture = Fixture::start(&["a"]).await;
-    let mut somebody = fixture.watch(Some(1));
+    let mut watcher = fixture.watch(Some(1));
     let batch = vec!["a"; 1_000];
     for _ in 0..DOCUMENTS / 1_000 {
         fixture.append(&batch).await;
     }
-    frames_up_to(&mut somebody, DOCUMENTS + 1).await;
+    frames_up_to(&mut watcher, DOCUMENTS + 1).await;
     let all = next(&mut fixture.watch(Some(1))).await;
     assert!(all.contains("<b>2</b><b>3</b>"), "all is kept");
     fixture.append(&["a"]).await;
-    frames_up_to(&mut somebody, DOCUMENTS + 2).await;
+    frames_up_to(&mut watcher, DOCUMENTS + 2).await;
     let whole = next(&mut fixture.watch(Some(1))).await;
     assert!(whole.contains("<main>"), "the first is forgotten");
 }
 
 #[tokio::test]
-async fn what_nobody_watches_is_not_drawn() {
+async fn view_without_watchers_is_not_drawn() {
     let fixture = Fixture::start(&["a", "a"]).await;
     let mut gone = fixture.watch(Some(2));
     assert!(gone.next().now_or_never().is_none(), "nothing was missed");
@@ -365,123 +364,4 @@ async fn what_nobody_watches_is_not_drawn() {
     assert_eq!(next(&mut back).await, patch("<main>[1, 2, 3, 4]</main>", 4));
     fixture.append(&["a"]).await;
     assert_eq!(next(&mut back).await, change("<b>5</b>", 5));
-}
-
-#[tokio::test]
-async fn another_read_model_is_drawn_anew() {
-    let fixture = Fixture::start(&["a"]).await;
-    let mut frames = fixture.watch(None);
-    assert_eq!(next(&mut frames).await, patch("<main>[1]</main>", 1));
-    // A rebuild, as an operator asks for it.
-    fixture.documents.begin("numbers", 1).await.expect("begun");
-    loop {
-        let builds = fixture.documents.builds().await.expect("builds");
-        if let [only] = &builds[..]
-            && only.id.get() == 2
-            && only.state == BuildState::Live
-        {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    fixture.append(&["a"]).await;
-    let mut seen = next(&mut frames).await;
-    while !seen.contains("2") {
-        seen = next(&mut frames).await;
-    }
-    assert!(
-        seen.contains("<main>[1, 2]</main>") || seen.contains("<b>2</b>"),
-        "{seen}"
-    );
-    let discarded = fixture
-        .documents
-        .update(ironstar_ports::BuildId::new(1), BuildUpdate::Retry);
-    discarded.await.expect_err("the old one has ended");
-}
-
-/// News of a number.
-fn news(number: u64) -> News<u64> {
-    let changed = Changed {
-        before: None,
-        after: Some(Arc::new(number)),
-    };
-    News::Changed(Arc::new(Changes {
-        from: Position::new(number - 1),
-        to: LogPlace::of(Position::new(number), Uuid::nil()),
-        documents: HashMap::from([(number.to_string(), changed)]),
-    }))
-}
-
-#[tokio::test]
-async fn a_view_that_misses_news_is_drawn_anew() {
-    let fixture = Fixture::start(&["a", "a", "a"]).await;
-    let bounds = Bounds::OF_A_VIEW;
-    let views = &fixture.views.views;
-    let (view, _) = views.get_or_make(&(), |life| {
-        Arc::new(LiveView::new(
-            fixture.view(),
-            Position::new(1).into(),
-            bounds,
-            life,
-        ))
-    });
-    let mut frames = fixture.watch(Some(1));
-    assert!(frames.next().now_or_never().is_none(), "nothing was missed");
-    // There is room for the last only.
-    let (sender, receiver) = broadcast::channel(1);
-    for number in 2..=3 {
-        sender.send(news(number)).expect("somebody listens");
-    }
-    let model = fixture.model.clone();
-    let reached = move || model.place();
-    tokio::spawn(follow(Arc::downgrade(&view), reached, receiver));
-    assert_eq!(next(&mut frames).await, patch("<main>[1, 2, 3]</main>", 3));
-    sender.send(news(4)).expect("somebody listens");
-    assert_eq!(next(&mut frames).await, change("<b>4</b>", 4));
-}
-
-/// What is stored can be read a moment before anybody is told of it.
-#[tokio::test]
-async fn a_view_that_begins_before_news_are_told_loses_and_doubles_none() {
-    for seen in [None, Some(1)] {
-        let fixture = Fixture::start(&["a"]).await;
-        let held = fixture.documents.hold_commits().await;
-        let head = fixture.append_only(&["a"]).await;
-        fixture.documents.committed(head).await;
-        assert_eq!(fixture.model.position(), Position::new(1), "not told yet");
-        let mut frames = fixture.watch(seen);
-        if seen.is_none() {
-            assert_eq!(next(&mut frames).await, patch("<main>[1, 2]</main>", 2));
-        }
-        drop(held);
-        fixture.reach(head).await;
-        if seen.is_some() {
-            assert_eq!(next(&mut frames).await, change("<b>2</b>", 2));
-        }
-        fixture.append(&["a"]).await;
-        assert_eq!(next(&mut frames).await, change("<b>3</b>", 3));
-        assert!(frames.next().now_or_never().is_none(), "there is no more");
-    }
-}
-
-/// When everyone begins anew, it is with a view that is drawn after that was
-/// decided, even if there is one that shows as much.
-#[tokio::test]
-async fn a_view_that_everyone_begins_anew_with_is_drawn_for_that() {
-    let mut fixture = Fixture::start(&["a"]).await;
-    fixture.redrawn_at = 2;
-    let mut early = fixture.watch(Some(1));
-    let held = fixture.documents.hold_commits().await;
-    let head = fixture.append_only(&["a"]).await;
-    fixture.documents.committed(head).await;
-    assert_eq!(fixture.model.position(), Position::new(1), "not told yet");
-    let mut ahead = fixture.watch(None);
-    let whole = patch("<main>[1, 2]</main>", 2);
-    assert_eq!(next(&mut ahead).await, whole);
-    drop(held);
-    fixture.reach(head).await;
-    for frames in [&mut early, &mut ahead] {
-        assert_eq!(next(frames).await, whole);
-    }
-    assert_eq!(fixture.drawn_whole.load(SeqCst), 2);
 }

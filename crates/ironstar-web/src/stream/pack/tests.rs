@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 use super::*;
 
-/// What a client does: reads as far as it can.
+/// A client that decompresses as much as it can.
 struct Reader(GzDecoder<Vec<u8>>);
 
 impl Reader {
@@ -26,7 +26,7 @@ impl Reader {
     }
 }
 
-/// A server whose stream sends what it is told to.
+/// A server whose stream sends the given chunks.
 fn app(chunks: mpsc::UnboundedReceiver<Bytes>) -> Router {
     let chunks = Arc::new(tokio::sync::Mutex::new(Some(chunks)));
     let stream = async move || {
@@ -59,7 +59,7 @@ async fn chunk(body: &mut BodyDataStream) -> Bytes {
 }
 
 #[tokio::test]
-async fn a_chunk_can_be_read_as_soon_as_it_is_there() {
+async fn chunk_is_readable_as_soon_as_it_arrives() {
     let (sender, chunks) = mpsc::unbounded_channel();
     let response = ask(app(chunks), "/", Some("br;q=1.0, gzip;q=0.8")).await;
     assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
@@ -84,7 +84,7 @@ async fn a_chunk_can_be_read_as_soon_as_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_chunk_is_packed_once_for_all() {
+async fn chunk_is_compressed_once_for_all_clients() {
     let packer = Packer::new();
     let one = Bytes::from("data: a\n\n".repeat(100));
     let packed = packer.pack(&one);
@@ -97,16 +97,16 @@ async fn a_chunk_is_packed_once_for_all() {
         packer.pack(&Bytes::from(number.to_string().repeat(SHORT)));
     }
     let kept = packer.0.lock().expect("the lock").recent.len();
-    assert_eq!(kept, KEPT, "no more than a few are kept");
+    assert_eq!(kept, KEPT, "only the newest chunks are kept");
     assert_ne!(
         packer.pack(&one).as_ptr(),
         packed.as_ptr(),
-        "it is forgotten"
+        "the first chunk is forgotten"
     );
 }
 
 #[test]
-fn short_chunks_take_no_place_of_others() {
+fn short_chunks_displace_no_others() {
     let packer = Packer::new();
     let long = Bytes::from("data: a\n\n".repeat(100));
     let packed = packer.pack(&long);
@@ -118,7 +118,7 @@ fn short_chunks_take_no_place_of_others() {
 }
 
 #[tokio::test]
-async fn only_streams_are_packed_and_only_for_who_takes_it() {
+async fn only_streams_are_compressed_and_only_for_clients_that_accept_gzip() {
     for (encodings, is_packed) in [
         (None, false),
         (Some("identity"), false),
@@ -142,7 +142,7 @@ async fn only_streams_are_packed_and_only_for_who_takes_it() {
 }
 
 #[test]
-fn chunk_that_gets_no_smaller_is_read_as_it_was_written() {
+fn incompressible_chunk_is_read_as_it_was_written() {
     // Numbers without a pattern (Marsaglia, "Xorshift RNGs", 2003).
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut noise = std::iter::repeat_with(|| {

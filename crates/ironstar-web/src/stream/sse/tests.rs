@@ -15,7 +15,7 @@ use super::{
 use crate::stream::latest::Side;
 
 #[test]
-fn a_frame_ends_with_its_id() {
+fn frame_ends_with_its_id() {
     let patch = PatchElements::new("<p id=\"a\">\n</p>").selector("#a");
     assert_eq!(
         datastar_frame(patch, Some(LogPlace::from(Position::new(7)).into())),
@@ -28,7 +28,7 @@ fn a_frame_ends_with_its_id() {
 }
 
 #[test]
-fn a_frame_that_is_not_the_last_takes_the_id_away() {
+fn unfinished_frame_clears_the_id() {
     let frame = unfinished_frame(PatchElements::new("<p></p>"));
     assert_eq!(
         frame,
@@ -37,7 +37,7 @@ fn a_frame_that_is_not_the_last_takes_the_id_away() {
 }
 
 #[test]
-fn no_text_can_forge_a_line() {
+fn text_cannot_forge_a_line() {
     for line_end in ["\r", "\n", "\r\n"] {
         let hostile = format!("a{line_end}id: 999{line_end}event: forged");
         let text = frame("created", [hostile], Some(Position::new(1).into()));
@@ -58,7 +58,7 @@ fn no_text_can_forge_a_line() {
 }
 
 #[test]
-fn datastar_patches_cannot_be_forged_either() {
+fn patch_cannot_forge_a_line() {
     let text = datastar_frame(PatchElements::new("<p>a\rid: 999</p>"), None);
     assert_eq!(
         text,
@@ -67,8 +67,8 @@ fn datastar_patches_cannot_be_forged_either() {
 }
 
 #[test]
-fn json_has_no_character_in_it_that_a_client_may_take_for_the_end_of_a_line() {
-    // What Python's `str.splitlines` goes by.
+fn json_has_no_character_that_a_client_may_take_for_the_end_of_a_line() {
+    // The characters at which Python's `str.splitlines` splits.
     let ends = "\n\u{b}\u{c}\r\u{1c}\u{1d}\u{1e}\u{85}\u{2028}\u{2029}";
     let text = format!("caf\u{e9}{ends}\u{2027}");
     let json = serde_json::to_string(&text).expect("JSON");
@@ -86,7 +86,7 @@ fn alive(frames: Frames, sides: Vec<Side>) -> Alive<Frames> {
     Alive::new(frames, sides, SignOfLife::Comment, CancellationToken::new())
 }
 
-/// A frame each time that this has gone by.
+/// One frame after each pause.
 fn every(pause: Duration) -> Frames {
     let frames = stream::repeat(Bytes::from_static(b"frame"));
     frames
@@ -98,7 +98,7 @@ fn never() -> Frames {
     stream::pending().boxed()
 }
 
-/// What comes until the stream ends, and when.
+/// All frames of a stream until its end, each with its time.
 async fn all<S: Stream<Item = Bytes> + Unpin>(mut alive: Alive<S>) -> Vec<(Bytes, Duration)> {
     let start = Instant::now();
     let mut all = Vec::new();
@@ -108,13 +108,13 @@ async fn all<S: Stream<Item = Bytes> + Unpin>(mut alive: Alive<S>) -> Vec<(Bytes
     all
 }
 
-/// Timers go by whole milliseconds.
+/// Allows for timers that fire at whole milliseconds.
 fn is_about(actual: Duration, expected: Duration) -> bool {
     (expected..=expected + Duration::from_millis(2)).contains(&actual)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_stream_shows_that_it_is_alive_and_ends_in_time() {
+async fn silent_stream_sends_signs_of_life_and_ends_in_time() {
     let mut ages = Vec::new();
     for _ in 0..100 {
         let start = Instant::now();
@@ -137,7 +137,7 @@ async fn a_silent_stream_shows_that_it_is_alive_and_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_not_silent_shows_nothing_else_and_ends_in_time() {
+async fn busy_stream_sends_no_signs_of_life_and_ends_in_time() {
     for pause in [KEEP_ALIVE - Duration::from_secs(1), Duration::from_secs(1)] {
         let start = Instant::now();
         let all = all(alive(every(pause), vec![])).await;
@@ -148,7 +148,7 @@ async fn a_stream_that_is_not_silent_shows_nothing_else_and_ends_in_time() {
         let age = Duration::from_secs(start.elapsed().as_secs());
         assert!((MIN_AGE..=MAX_AGE).contains(&age), "{age:?}");
     }
-    // One that is ready whenever it is asked ends as well.
+    // A stream that is always ready ends, too.
     let mut busy = alive(stream::repeat(Bytes::from_static(b"frame")).boxed(), vec![]);
     assert!(busy.next().await.is_some());
     tokio::time::advance(MAX_AGE).await;
@@ -166,7 +166,7 @@ async fn silence_is_counted_from_the_last_frame() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn neither_frames_nor_sides_keep_back_the_other() {
+async fn frames_and_sides_do_not_delay_each_other() {
     let of = |text: &'static str| stream::repeat(Bytes::from_static(text.as_bytes())).boxed();
     let mut both = alive(of("frame"), vec![stream::empty().boxed(), of("side")]);
     let mut seen = Vec::new();
@@ -178,13 +178,13 @@ async fn neither_frames_nor_sides_keep_back_the_other() {
     let mut quiet = alive(never(), vec![of("side")]);
     assert_eq!(quiet.next().await.expect("a frame").expect("bytes"), "side");
     let mut ended = alive(stream::empty().boxed(), vec![never()]);
-    assert!(ended.next().await.is_none(), "sides do not go on alone");
+    assert!(ended.next().await.is_none(), "sides do not continue alone");
 }
 
 #[tokio::test]
-async fn a_stream_is_small() {
+async fn stream_is_small() {
     let alive = size_of::<Alive<Frames>>();
     let size = alive + size_of::<Sleep>() + size_of::<WaitForCancellationFutureOwned>();
-    // The other half is for what it is a stream of.
+    // The other half of the memory is for the source of the frames.
     assert!(size <= 512, "{size}");
 }

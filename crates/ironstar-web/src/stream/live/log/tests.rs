@@ -10,7 +10,7 @@ fn at(position: u64) -> Position {
     Position::new(position)
 }
 
-/// A document goes from one number to the next.
+/// A change of the document from one number to the next.
 fn change(from: u64) -> Changes<u64> {
     let changed = Changed {
         before: Some(Arc::new(from)),
@@ -23,10 +23,9 @@ fn change(from: u64) -> Changes<u64> {
     }
 }
 
-/// Between a look at what somebody has missed and the drawing of it, the log
-/// goes on.
+/// The log may lose entries between the time when a watcher reads its gap and the drawing.
 #[test]
-fn what_is_forgotten_cannot_be_merged() {
+fn forgotten_changes_cannot_be_merged() {
     let bounds = Bounds {
         entries: 2,
         ..Bounds::OF_A_VIEW
@@ -50,7 +49,7 @@ fn what_is_forgotten_cannot_be_merged() {
 }
 
 #[test]
-fn as_many_of_the_newest_changes_are_known_as_there_is_room_for() {
+fn log_keeps_the_newest_changes_that_fit() {
     let bounds = Bounds {
         documents: 2,
         ..Bounds::OF_A_VIEW
@@ -69,9 +68,9 @@ fn as_many_of_the_newest_changes_are_known_as_there_is_room_for() {
     }
 }
 
-/// It would mean that batches overlap: what they change cannot be merged.
+/// Such news would mean that batches overlap, and their changes cannot be merged.
 #[test]
-fn news_that_do_not_come_next_leave_nothing_known() {
+fn overlapping_news_clear_the_log() {
     let mut log = Log::new(at(2).into(), Bounds::OF_A_VIEW);
     let mut news = change(1);
     news.to = at(4).into();
@@ -81,7 +80,7 @@ fn news_that_do_not_come_next_leave_nothing_known() {
 }
 
 #[test]
-fn ids_inside_a_batch_are_not_admitted_nor_those_of_which_nothing_is_known() {
+fn log_rejects_ids_inside_a_batch_and_ids_from_before_its_start() {
     let bounds = Bounds {
         batches: 1,
         ..Bounds::OF_A_VIEW
@@ -100,7 +99,7 @@ fn ids_inside_a_batch_are_not_admitted_nor_those_of_which_nothing_is_known() {
         };
         assert!(
             !log.take(&batch, |_, _| false),
-            "it is about something else"
+            "the batch does not concern the view"
         );
         assert_eq!(admitted(&log), known);
     }

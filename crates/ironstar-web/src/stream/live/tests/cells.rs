@@ -1,9 +1,9 @@
-//! A small world of numbers in cells, the views of it, and a browser that shows
-//! what a view tells it to.
+//! A small world of numbers in cells, views of it, and a browser that applies the frames of a
+//! view.
 //!
-//! As of todos, there are many cells, each has its place by when it was made, and
-//! a view shows only some. A browser is strict: what does not fit what it shows is
-//! a bug of whoever has sent it.
+//! As with todos, there are many cells, their order is that of their creation, and a view shows
+//! only some of them. The browser is strict: a patch that does not fit its content is a bug of
+//! the sender.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -27,12 +27,12 @@ use crate::stream::live::{Drawing, View};
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Cell {
-    /// The position at which it was made.
+    /// The position at which the cell was created.
     pub(super) made: u64,
     pub(super) value: u64,
 }
 
-/// Nobody folds it: the tests make up what it says.
+/// A projection that is never folded. The tests make up its documents.
 #[derive(Debug)]
 pub(super) struct Cells;
 
@@ -55,20 +55,20 @@ impl Projection for Cells {
 /// All cells by their keys.
 pub(super) type World = BTreeMap<String, Cell>;
 
-/// What is stored, and as of when.
+/// The stored cells and their position.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
     pub(super) cells: World,
     pub(super) position: u64,
 }
 
-/// Shows the cells with even values, or all.
+/// A view of the cells with even values, or of all cells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CellsView {
     pub(super) stored: Arc<Mutex<Stored>>,
     pub(super) is_even_only: bool,
-    /// How many changes are patched; a view where more have changed is drawn
-    /// anew.
+    /// The maximum number of changes that are patched. With more changes, the whole view is
+    /// drawn.
     pub(super) patched: usize,
     pub(super) drawn: Arc<AtomicUsize>,
     pub(super) drawn_whole: Arc<AtomicUsize>,
@@ -79,7 +79,7 @@ impl CellsView {
         !self.is_even_only || cell.value.is_multiple_of(2)
     }
 
-    /// What it shows of a world.
+    /// The cells of a world that the view shows, in their order.
     pub(super) fn of(&self, world: &World) -> Vec<(String, u64)> {
         let shown = world.iter().filter(|(_, cell)| self.shows(cell));
         let mut shown: Vec<_> = shown.collect();
@@ -88,7 +88,7 @@ impl CellsView {
         cells.map(|(key, cell)| (key.clone(), cell.value)).collect()
     }
 
-    /// A view that nobody follows yet, as of a boundary.
+    /// A view as of a boundary, without a follower.
     pub(super) fn alone(self, position: u64, bounds: Bounds) -> Arc<LiveView<Self>> {
         let position = Position::new(position);
         Arc::new(LiveView::new(self, position.into(), bounds, Life::alone()))
@@ -123,7 +123,7 @@ impl View for CellsView {
                 (None, Some(cell)) if before.is_none() => {
                     added.push((cell.made, (key.clone(), cell.value)));
                 }
-                // Nobody knows its place.
+                // The place of the cell among the others is unknown.
                 (None, Some(_)) => return Drawing::Whole,
             }
         }
@@ -153,7 +153,7 @@ impl View for CellsView {
     fn draw_whole(&self) -> BoxFuture<'_, Result<Whole, ReadError>> {
         async {
             self.drawn_whole.fetch_add(1, SeqCst);
-            // Others come while it is drawn.
+            // Other watchers may arrive during the drawing.
             tokio::task::yield_now().await;
             let stored = self.stored.lock().expect("the lock");
             let whole = format!("whole{}", text(self.of(&stored.cells)));
@@ -167,7 +167,7 @@ impl View for CellsView {
     }
 }
 
-/// News of one event: what a cell was, and what it is.
+/// News of one event: a cell before and after it.
 pub(super) fn news(at: u64, key: &str, before: Option<Cell>, after: Option<Cell>) -> News<Cell> {
     let changed = Changed {
         before: before.map(Arc::new),
@@ -180,7 +180,7 @@ pub(super) fn news(at: u64, key: &str, before: Option<Cell>, after: Option<Cell>
     }))
 }
 
-/// What somebody sees, and the id that it has got to.
+/// The content of a browser, and its last id.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Browser {
     pub(super) cells: Vec<(String, u64)>,
@@ -188,7 +188,7 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    /// Takes note of an event, as text.
+    /// Applies an event, which is given as text.
     pub(super) fn apply(&mut self, event: &str) {
         let (mut mode, mut selector, mut elements) = ("outer", "", "");
         for line in event.lines() {
@@ -206,7 +206,7 @@ impl Browser {
         }
         if mode == "remove" {
             let key = selector.strip_prefix('#').expect("a key");
-            let place = self.place(key).expect("what is removed is there");
+            let place = self.place(key).expect("the removed cell exists");
             self.cells.remove(place);
             return;
         }
@@ -234,7 +234,7 @@ impl Browser {
     }
 }
 
-/// The events of a frame, or of several that come together.
+/// The events of one or several frames.
 pub(super) fn events(frames: &[u8]) -> Vec<String> {
     let frames = std::str::from_utf8(frames).expect("text");
     let events = frames.split_terminator("\n\n");

@@ -1,12 +1,12 @@
-//! Whatever happens, a browser shows what was there at the position that it has.
+//! In every history, a browser shows the state at the position that it has as its id.
 //!
-//! Events happen; they are folded in batches, stored, told, taken in, and
-//! published, each whenever it comes; browsers read or do not, lose their
-//! connection between any two events or in the middle of a change, and come
-//! back, also from a server that has folded the same events in other batches.
-//! After each change that a browser has got as a whole, what it shows is
-//! compared with the history at its id; and at last, when all is told, with the
-//! present.
+//! Events happen. They are folded in batches, stored, sent as news, added to the log, and
+//! published, each step at a random time. Browsers read or pause. They lose their connection
+//! between two events or within a change, and reconnect, also from a server that has folded the
+//! same events in other batches.
+//!
+//! After each complete change, a browser's content is compared with the history at its id. At
+//! the end, when all news have arrived, it is compared with the present.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -37,28 +37,28 @@ enum Deed {
     Remove {
         which: Index,
     },
-    /// Something that is none of anybody's business.
+    /// An event that concerns no cell.
     Else,
-    /// Folds and stores so many of the events.
+    /// Folds and stores this number of events.
     Store {
         count: usize,
     },
-    /// Tells of what has been stored first and not been told.
+    /// Sends the news of the oldest stored batch that has not been sent.
     Tell,
-    /// The view takes in what it was told of.
+    /// The view adds the oldest news to its log.
     Take,
-    /// It misses all that it was told of.
+    /// The view misses all news that were sent.
     Lag,
     Publish,
     Read {
         who: usize,
     },
-    /// Reads only so many of the events that come; then the connection breaks.
+    /// A browser reads only this number of events, and then its connection breaks.
     Break {
         who: usize,
         after: usize,
     },
-    /// Comes back, from elsewhere: anything may have been seen there.
+    /// A browser reconnects from another server, where it may have seen any position.
     Move {
         who: usize,
         seen: Index,
@@ -84,7 +84,8 @@ fn deeds() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// Each is that of a view, which nothing here gets to, or soon reached.
+/// Bounds that are each either those of a real view, which these tests never reach, or so small
+/// that they are soon reached.
 fn bounds() -> impl Strategy<Value = Bounds> {
     let of_a_view = Bounds::OF_A_VIEW;
     let entries = prop_oneof![Just(of_a_view.entries), 1..6_usize];
@@ -97,17 +98,17 @@ fn bounds() -> impl Strategy<Value = Bounds> {
     })
 }
 
-/// What was stored together: up to where, and what there is to tell.
+/// A stored batch: the position up to which it leads, and its news.
 type Batch = (u64, Option<News<Cell>>);
 
 struct Play {
     view: CellsView,
     live: Arc<LiveView<CellsView>>,
-    /// What there was at each position.
+    /// The cells at each position.
     history: Vec<World>,
     stored: VecDeque<Batch>,
     told: VecDeque<News<Cell>>,
-    /// How far has been told.
+    /// The position up to which news have been sent.
     reached: u64,
     browsers: Vec<(Browser, BoxStream<'static, bytes::Bytes>)>,
 }
@@ -198,7 +199,7 @@ impl Play {
         }
     }
 
-    /// Folds as `ironstar_app::projection` does.
+    /// Folds events as `ironstar_app::projection` does.
     fn store(&mut self, count: usize) {
         let mut stored = self.view.stored.lock().expect("the lock");
         let start = stored.position as usize;
@@ -236,12 +237,12 @@ impl Play {
         }
     }
 
-    /// Reads what comes next, or only so many events of it. Returns whether
-    /// there was something.
+    /// Reads the next frames, or only the first `most` events of them. Returns true if there were
+    /// frames.
     fn read(&mut self, who: usize, most: usize) -> bool {
         let (browser, frames) = &mut self.browsers[who];
         let mut next = frames.next();
-        // Drawing the whole view yields once.
+        // A drawing of the whole view yields once.
         let frames = (&mut next).now_or_never().or_else(|| next.now_or_never());
         let Some(frames) = frames else {
             return false;
@@ -254,12 +255,12 @@ impl Play {
             let then = self.view.of(&self.history[id as usize]);
             assert_eq!(browser.cells, then, "at {id}");
         } else {
-            assert!(most < events.len(), "who has read all knows where it is");
+            assert!(most < events.len(), "a complete change has an id");
         }
         true
     }
 
-    /// Tells everyone everything.
+    /// Stores, sends, adds and publishes all that is left, and lets all browsers read it.
     fn end(mut self) {
         self.store(usize::MAX / 2);
         while !self.stored.is_empty() {
@@ -281,7 +282,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_browser_shows_what_was_there_at_its_id(
+    fn browser_shows_the_state_at_its_id(
         is_even_only: bool,
         bounds in bounds(),
         deeds in vec(deeds(), 1..120),

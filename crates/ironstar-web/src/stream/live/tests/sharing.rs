@@ -1,4 +1,4 @@
-//! What it costs to show a change, and when it is shown.
+//! The cost of showing a change, and the time at which it is shown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::stream::live::follower::{FRAME, follow};
 use crate::stream::live::live_view::LiveView;
 use crate::stream::live::log::Bounds;
 
-/// A view of one cell, which says how often it has changed.
+/// A view of one cell, whose value is the number of its changes.
 struct Counter {
     view: CellsView,
     live: Arc<LiveView<CellsView>>,
@@ -34,7 +34,7 @@ struct Counter {
 type Frames = BoxStream<'static, Bytes>;
 
 impl Counter {
-    /// One that is followed, and has counted to one.
+    /// Starts a counter with a follower.
     fn start() -> Self {
         let view = CellsView {
             patched: 100,
@@ -83,7 +83,7 @@ async fn next_bytes(frames: &mut Frames) -> Bytes {
     frame.expect("a frame comes").expect("the stream goes on")
 }
 
-/// Nothing more comes, however long one waits.
+/// Returns true if no frame comes within an hour.
 async fn is_silent(frames: &mut Frames) -> bool {
     let frame = tokio::time::timeout(Duration::from_secs(3_600), frames.next());
     frame.await.is_err()
@@ -102,7 +102,7 @@ fn count_in(frames: &Bytes) -> u64 {
 }
 
 #[tokio::test]
-async fn what_a_change_costs_grows_with_views_and_not_with_watchers() {
+async fn cost_of_a_change_grows_with_views_and_not_with_watchers() {
     let fixture = Fixture::start(&["a"]).await;
     let views = LiveViews::<usize, NumbersView>::new(fixture.model.clone());
     let watch = |index: usize| views.watch(&(index % 50), || fixture.view(), None);
@@ -123,7 +123,7 @@ async fn what_a_change_costs_grows_with_views_and_not_with_watchers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_read_gets_the_newest_state_only_and_shares_it() {
+async fn slow_watchers_share_one_drawing_of_the_newest_state() {
     let mut counter = Counter::start();
     counter.count();
     tokio::time::sleep(FRAME).await;
@@ -153,7 +153,7 @@ async fn who_does_not_read_gets_the_newest_state_only_and_shares_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_comes_alone_is_shown_at_once_and_a_burst_in_one() {
+async fn single_change_is_shown_at_once_and_a_burst_in_one_frame() {
     let mut counter = Counter::start();
     counter.count();
     let mut frames = counter.watch(None);
@@ -170,7 +170,7 @@ async fn a_change_that_comes_alone_is_shown_at_once_and_a_burst_in_one() {
             tokio::task::yield_now().await;
         }
         assert_eq!(count_in(&next_bytes(&mut frames).await), counter.count);
-        // Timers go by whole milliseconds.
+        // Timers fire at whole milliseconds.
         let frame = FRAME..=FRAME + Duration::from_millis(1);
         assert!(frame.contains(&start.elapsed()), "{:?}", start.elapsed());
         assert_eq!(counter.drawn(), drawn + 2);
@@ -179,7 +179,7 @@ async fn a_change_that_comes_alone_is_shown_at_once_and_a_burst_in_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_come_at_once_share_one_whole_view() {
+async fn concurrent_watchers_share_one_whole_view() {
     let mut counter = Counter::start();
     counter.count();
     tokio::time::sleep(FRAME).await;
@@ -191,7 +191,7 @@ async fn all_who_come_at_once_share_one_whole_view() {
     assert_eq!(counter.view.drawn_whole.load(SeqCst), 1);
 }
 
-/// Counts how often somebody is woken.
+/// Counts the times that a watcher is woken.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -206,7 +206,7 @@ fn poll(frames: &mut Frames, waker: &Waker) -> Poll<Option<Bytes>> {
 }
 
 #[test]
-fn what_comes_to_nothing_wakes_nobody_but_who_has_seen_a_part_of_it() {
+fn cancelled_change_wakes_only_watchers_that_have_seen_a_part_of_it() {
     let view = CellsView {
         patched: 100,
         ..CellsView::default()
@@ -227,9 +227,9 @@ fn what_comes_to_nothing_wakes_nobody_but_who_has_seen_a_part_of_it() {
     live.take(&news(2, "a", Some(cell), None));
     live.publish();
     assert!(before.next().now_or_never().is_none());
-    assert_eq!(woken.0.load(SeqCst), 0, "it has come and gone");
+    assert_eq!(woken.0.load(SeqCst), 0, "the cell was added and removed");
     assert_eq!(view.drawn.load(SeqCst), 0, "there is nothing to draw");
-    // Somebody comes in between.
+    // A watcher begins between the two changes.
     assert!(poll(&mut before, &waker(Arc::clone(&woken))).is_pending());
     live.take(&news(3, "a", None, Some(cell)));
     let mut between = watch(Some(3), 3);
@@ -241,7 +241,7 @@ fn what_comes_to_nothing_wakes_nobody_but_who_has_seen_a_part_of_it() {
     let gone = between.next().now_or_never().flatten().expect("it is gone");
     assert!(gone.starts_with(b"event: datastar-patch-elements\ndata: selector #a\n"));
     assert!(before.next().now_or_never().is_none());
-    // And on it goes for all.
+    // Further changes reach both watchers.
     live.take(&news(5, "b", None, Some(cell)));
     live.publish();
     for frames in [&mut before, &mut between] {
@@ -251,8 +251,8 @@ fn what_comes_to_nothing_wakes_nobody_but_who_has_seen_a_part_of_it() {
 }
 
 #[test]
-fn who_has_seen_half_of_a_batch_elsewhere_gets_the_whole_view() {
-    // The view shows one of these, and the other one not.
+fn browser_with_an_id_inside_a_batch_gets_the_whole_view() {
+    // The view shows only one of these values.
     for value in [1, 2] {
         let view = CellsView {
             is_even_only: true,
@@ -292,7 +292,7 @@ fn who_has_seen_half_of_a_batch_elsewhere_gets_the_whole_view() {
 }
 
 #[tokio::test]
-async fn who_has_gone_leaves_nothing_behind() {
+async fn view_and_follower_end_with_the_last_watcher() {
     let fixture = Fixture::start(&["a"]).await;
     append(&fixture.store, &["a"]).await;
     let views = LiveViews::<usize, NumbersView>::new(fixture.model.clone());
@@ -319,7 +319,7 @@ async fn who_has_gone_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_watcher_is_small() {
+async fn watcher_is_small() {
     let mut counter = Counter::start();
     counter.count();
     let watcher = Arc::clone(&counter.live).watch(None, Position::new(1));

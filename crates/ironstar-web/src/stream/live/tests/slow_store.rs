@@ -1,4 +1,4 @@
-//! A store of documents that answers when it is told to.
+//! A store of documents whose answers can be delayed.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ impl SlowStore {
         }
     }
 
-    /// Commits are done, and not answered for as long as this is held.
+    /// Delays the answers to commits while the result is held. The commits themselves happen.
     pub(super) async fn hold_commits(&self) -> MutexGuard<'_, ()> {
         self.answer.lock().await
     }
 
-    /// Waits until something has been committed.
+    /// Waits until the store has committed everything up to a position.
     pub(super) async fn committed(&self, position: Position) {
         let committed = async {
             while self.inner.builds().await.expect("builds")[0]
