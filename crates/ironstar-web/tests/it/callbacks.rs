@@ -127,7 +127,7 @@ async fn page_refers_to_the_operator_if_github_does_not_know_the_site() {
     let (status, shown) = page(&world.app, &callback).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(
-        shown.contains("until its operator has seen to that"),
+        shown.contains("Please tell the operator of this site"),
         "{shown}"
     );
 }

@@ -393,7 +393,7 @@ impl World {
             let owns = self.lists[link.list].owner == link.to;
             assert_eq!(page.contains("new-todo"), link.edit || owns, "{page}");
             // Only the owner sees all links, and needs none of them.
-            assert_eq!(page.contains("This list"), owns, "{page}");
+            assert_eq!(page.contains("id=\"owner\""), owns, "{page}");
             let shown = self.links.iter().filter(|it| page.contains(&it.token));
             assert!(owns || shown.count() == 1, "{page}");
             let part = format!("active?link={}", link.token);
