@@ -7,8 +7,6 @@ use crate::projection::Registered;
 /// feature, and names what is missing.
 #[derive(Clone, Copy, Debug)]
 pub struct Feature {
-    /// The name of the feature's module.
-    pub name: &'static str,
     /// Its projections and process managers.
     pub projections: &'static [Registered],
     /// The audiences of its events. The events of an aggregate without an audience reach no

@@ -38,8 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::tail::{Tail, read};
 use crate::history::{
-    Page, Resolved, Unverified, goes_on_behind, head, read_from, read_page, resolve, resolve_by,
-    whole_pages,
+    FeedError, Page, Resolved, Unverified, goes_on_behind, head, read_from, read_page, resolve,
+    resolve_by, whole_pages,
 };
 
 /// Follows the log for any number of consumers.
@@ -63,37 +63,6 @@ pub struct FeedOptions {
     pub page: usize,
     /// The time after which the store is read without a hint.
     pub poll: Duration,
-}
-
-/// The reason why a feed cannot continue. No event was skipped: the next call tries again.
-#[derive(Debug, thiserror::Error)]
-pub enum FeedError {
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store breaks its contract that positions are contiguous.
-    #[error("the log continues at position {found} instead of {expected}")]
-    Gap {
-        /// The expected next position.
-        expected: Position,
-        /// The position of the event that was found.
-        found: Position,
-    },
-    /// A backup was restored over the log: the last event that was read is not part of it.
-    #[error("a backup was restored over the log, which now has another history")]
-    OtherHistory,
-}
-
-impl FeedError {
-    /// Returns true if another try cannot succeed, because the content of the log will not
-    /// change.
-    #[must_use]
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Store(StoreError::Unavailable(_)) => false,
-            Self::Store(StoreError::Damaged { .. }) | Self::Gap { .. } | Self::OtherHistory => true,
-        }
-    }
 }
 
 impl EventFeed {

@@ -10,8 +10,6 @@ use std::sync::Arc;
 
 use ironstar_ports::{Envelope, EventStore, LogPlace, Position, Sequence, StoreError, StreamId};
 
-use crate::FeedError;
-
 /// The number of pages that a consumer that is behind reads ahead.
 const AHEAD: u64 = 3;
 
@@ -103,6 +101,37 @@ pub async fn last_of_stream(
         }
     }
     Ok(sequence_before(count))
+}
+
+/// The reason why a feed cannot continue. No event was skipped: the next call tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store breaks its contract that positions are contiguous.
+    #[error("the log continues at position {found} instead of {expected}")]
+    Gap {
+        /// The expected next position.
+        expected: Position,
+        /// The position of the event that was found.
+        found: Position,
+    },
+    /// A backup was restored over the log: the last event that was read is not part of it.
+    #[error("a backup was restored over the log, which now has another history")]
+    OtherHistory,
+}
+
+impl FeedError {
+    /// Returns true if another try cannot succeed, because the content of the log will not
+    /// change.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Unavailable(_)) => false,
+            Self::Store(StoreError::Damaged { .. }) | Self::Gap { .. } | Self::OtherHistory => true,
+        }
+    }
 }
 
 /// A page of events that continues without a gap.

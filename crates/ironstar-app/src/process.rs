@@ -29,8 +29,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
+use crate::command::{CommandContext, CommandError};
 use crate::projection::{Documents, FoldError, Projection};
-use crate::{CommandContext, CommandError};
 
 pub use plan::{ProcessDocument, State, Step, Timer};
 pub(crate) use plan::{STEPS, TIMERS};

@@ -14,6 +14,7 @@
 //! [`ReadModel`] is the interface for the rest of the application.
 
 mod build;
+mod changes;
 mod documents;
 mod folder;
 mod follower;
@@ -28,12 +29,12 @@ use ironstar_ports::{Envelope, Place};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::DecodeError;
+use crate::codec::DecodeError;
 
 pub use build::{BuildError, Progress, build};
+pub use changes::{Changes, News};
 pub use documents::{Changed, Documents};
 pub(crate) use folder::chain;
-pub use follower::{Changes, News};
 pub use read_model::{Behind, ReadError, ReadModel, Snapshot};
 pub use registered::{BuildJob, Registered};
 pub use runner::Projections;

@@ -5,7 +5,7 @@ use ironstar_domain::{
     UserError, UserId, UserState,
 };
 
-use crate::{CommandContext, CommandError, CommandHandler};
+use crate::command::{CommandContext, CommandError, CommandHandler};
 
 /// Runs the commands on users.
 #[derive(Clone, Debug)]

@@ -43,6 +43,12 @@ impl From<UserId> for Principal {
     }
 }
 
+impl Display for GuestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
 impl From<GuestId> for Principal {
     fn from(guest: GuestId) -> Self {
         Self::Guest(guest)
@@ -81,7 +87,7 @@ impl Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, "user/{id}"),
-            Self::Guest(GuestId(id)) => write!(f, "guest/{}", id.hyphenated()),
+            Self::Guest(id) => write!(f, "guest/{id}"),
         }
     }
 }

@@ -27,23 +27,20 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use ironstar_app::finish::finish;
-use ironstar_app::{CommandContext, ListService, UserService};
-use ironstar_domain::{GuestId, IdentityId, Principal, Profile, UserId};
+use ironstar_app::{CommandContext, HandOver, UserService};
+use ironstar_domain::{GuestId, IdentityId, Profile, UserId};
 use ironstar_ports::IdentityProvider;
 use tokio::sync::Semaphore;
 
 use crate::account::news::PrivateNews;
+use crate::edge::cost::Cost;
 use crate::edge::problem::Problem;
-use crate::edge::rate::Cost;
 use crate::session::origin::RequestOrigin;
 use crate::session::{Open, Session, SessionData, SignedIn};
 
 /// The maximum number of sign-ins that wait for the provider at the same time. Without a limit,
 /// a slow provider would let more and more of them wait.
 const FINISHING: usize = 32;
-
-/// The time to wait until the read model shows all lists that have to be handed over.
-const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// The pause before the first further attempt to hand lists over, and the number of further
 /// attempts. Each pause is twice as long as the one before.
@@ -55,7 +52,7 @@ const TRIES: u32 = 10;
 pub(crate) struct Accounts {
     provider: Option<Arc<dyn IdentityProvider>>,
     users: UserService,
-    lists: ListService,
+    hand_overs: Vec<Arc<dyn HandOver>>,
     news: PrivateNews,
     finishing: Semaphore,
 }
@@ -73,13 +70,13 @@ impl Accounts {
     pub(crate) fn new(
         provider: Option<Arc<dyn IdentityProvider>>,
         users: UserService,
-        lists: ListService,
+        hand_overs: Vec<Arc<dyn HandOver>>,
         news: PrivateNews,
     ) -> Self {
         Self {
             provider,
             users,
-            lists,
+            hand_overs,
             news,
             finishing: Semaphore::new(FINISHING),
         }
@@ -151,20 +148,22 @@ impl Accounts {
         Ok(())
     }
 
-    /// Hands a guest's lists over to a user. Returns true if all of them were handed over.
+    /// Hands all that a guest owns over to a user. Returns true if all of it was handed over.
     async fn hand_over(&self, from: GuestId, to: UserId, context: &CommandContext) -> bool {
-        let from = Principal::Guest(from);
-        let handed_over = self.lists.hand_over_all(from, to.into(), CATCH_UP, context);
-        let handed_over = handed_over.await;
-        if let Err(error) = &handed_over {
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                %from,
-                %to,
-                "the lists of a user who has signed in are not handed over yet"
-            );
+        let mut is_all = true;
+        for owned in &self.hand_overs {
+            let handed_over = owned.hand_over(from.into(), to.into(), context).await;
+            if let Err(error) = handed_over {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    %from,
+                    %to,
+                    "a user who has signed in does not own yet what the guest had"
+                );
+                is_all = false;
+            }
         }
-        handed_over.is_ok()
+        is_all
     }
 
     /// Tries to hand the lists over again, several times with growing pauses.

@@ -17,6 +17,7 @@ pub(crate) mod base_address;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod context;
+pub(crate) mod cost;
 pub(crate) mod cross_site;
 pub(crate) mod form;
 pub(crate) mod headers;

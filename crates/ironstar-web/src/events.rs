@@ -18,8 +18,8 @@ use serde::Deserialize;
 use hearing::{Hearing, Listener};
 
 use crate::account::news::PrivateNews;
+use crate::edge::cost::Cost;
 use crate::edge::problem::Problem;
-use crate::edge::rate::Cost;
 use crate::edge::turns::Turns;
 use crate::services::Services;
 use crate::session::Session;

@@ -5,10 +5,9 @@
 //! application layer, and pages show the application's read models.
 //!
 //! - [`router`] joins all routes. Only the root sees every module.
-//! - `todo`, `list` and `presence` are the pages, forms, commands and live views of the
-//!   features. A new feature is one more module beside them, and one line in [`router`].
-//!   `events` is the raw event stream for programs, and `command` parses commands of any
-//!   aggregate.
+//! - `features` holds the pages, forms, commands and live views of the features. A new feature
+//!   is one more module there, and one [`Feature`](feature::Feature). `events` is the raw event
+//!   stream for programs, and `command` parses commands of any aggregate.
 //! - `page` holds the parts of every page.
 //! - `stream` draws each change once and shares the bytes with every subscriber.
 //!   `stream::guard` ends a stream when its subscriber may no longer have it. `bundle` carries
@@ -32,12 +31,12 @@ mod page;
 
 mod account;
 
-mod bundle;
 mod command;
+mod feature;
+
+mod bundle;
 mod events;
-mod list;
-mod presence;
-mod todo;
+mod features;
 
 mod router;
 

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use governor::clock::MonotonicClock;
 use ironstar_app::features::audiences;
-use ironstar_app::{ListService, UserService};
+use ironstar_app::{HandOver, UserService};
 use tower::{Service, ServiceExt};
 use tracing::{Instrument, Span};
 
@@ -28,6 +28,7 @@ use crate::edge::rate::{CommandRate, NewSessionRate};
 use crate::edge::streams::Streams;
 use crate::edge::unread::UnreadLimit;
 use crate::edge::{cross_site, hosts};
+use crate::features::FEATURES;
 use crate::page::assets;
 use crate::page::problem::ShownTo;
 #[cfg(debug_assertions)]
@@ -36,7 +37,7 @@ use crate::services::Services;
 use crate::session::{Cookies, Sessions};
 use crate::site::{Site, SiteAddress};
 use crate::stream::pack::{self, Packer};
-use crate::{account, bundle, events, list, todo};
+use crate::{account, bundle, events};
 
 /// All routes of the application, guarded by limits.
 ///
@@ -98,6 +99,11 @@ impl Front {
             context: Arc::new(SiteContext {
                 site,
                 provider: identities.map(|it| it.name().into()),
+                navigation: FEATURES
+                    .iter()
+                    .flat_map(|it| it.navigation)
+                    .copied()
+                    .collect(),
                 rate: Arc::new(CommandRate::new(limits.command_rate, MonotonicClock)),
             }),
             bodies: Bodies::new(are_clients_limited),
@@ -165,24 +171,31 @@ fn routes(services: &Services, news: &PrivateNews, streams: &Streams) -> Router 
     let accounts = Accounts::new(
         services.identities.clone(),
         UserService::new(services.commands.clone()),
-        ListService::new(services.commands.clone(), services.projections.model()),
+        hand_overs(services),
         news.clone(),
     );
     let router = Router::new();
     #[cfg(debug_assertions)]
     let router = router.merge(styleguide::routes());
     let router = router
-        .merge(todo::routes(services, news))
-        .merge(list::routes(services, news))
         .merge(account::routes(accounts))
         .merge(account::theme::routes(news.clone()))
         .merge(events::routes(services, news, audiences()))
         .merge(assets::routes());
+    let router = FEATURES.iter().fold(router, |router, feature| {
+        router.merge((feature.routes)(services, news))
+    });
     router
         .clone()
         .merge(bundle::routes(router, streams))
         .fallback(async || Problem::no_such_page())
         .method_not_allowed_fallback(async || Problem::no_such_method())
+}
+
+/// All that hands over what a guest owns.
+fn hand_overs(services: &Services) -> Vec<Arc<dyn HandOver>> {
+    let hand_overs = FEATURES.iter().filter_map(|feature| feature.hand_over);
+    hand_overs.map(|hand_over| hand_over(services)).collect()
 }
 
 /// Starts the tasks that run without requests, until the server stops.

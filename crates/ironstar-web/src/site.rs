@@ -26,6 +26,13 @@ pub enum Home {
     Own,
 }
 
+/// A link above every page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Navigation {
+    pub(crate) address: &'static str,
+    pub(crate) label: &'static str,
+}
+
 /// The public address of a site, such as `https://example.org`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SiteAddress {

@@ -2,9 +2,11 @@
 //! pages, and the developer tasks.
 
 mod contracts;
+mod features;
 mod guide;
 mod http;
 mod layers;
 mod layout;
 mod migrate;
+mod rooms;
 mod threats;

@@ -10,7 +10,8 @@ use lru::LruCache;
 use super::audience::{Audience, Audiences};
 use super::gates::{Gates, Permit};
 use super::resource::Resource;
-use crate::{Caller, CommandError};
+use crate::caller::Caller;
+use crate::command::CommandError;
 
 /// The number of aggregates whose permits a stream keeps. A stream through a long log then looks
 /// each aggregate up once in a while, and not for each event.

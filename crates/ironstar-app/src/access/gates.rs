@@ -18,7 +18,10 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::resource::{NoRefusal, Resource};
-use crate::{Caller, CommandError, CommandHandler, EventFeed, FeedError};
+use crate::caller::Caller;
+use crate::command::{CommandError, CommandHandler};
+use crate::feed::EventFeed;
+use crate::history::FeedError;
 
 /// The pause before an unreadable log is read again.
 const PAUSE: Duration = Duration::from_millis(500);

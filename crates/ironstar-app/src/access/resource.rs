@@ -7,8 +7,9 @@ use futures::future::BoxFuture;
 use ironstar_domain::{Access, DomainError, ErrorKind, Owned, Ownership};
 use ironstar_ports::{Sequence, StreamId};
 
+use crate::caller::Caller;
 use crate::caller::LinkScope;
-use crate::{Caller, CommandError, CommandHandler};
+use crate::command::{CommandError, CommandHandler};
 
 /// An aggregate with an owner, as far as access to it is concerned.
 #[derive(Clone)]

@@ -190,7 +190,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{LinkScope, LinkToken, LinkTokenError, Links};
-    use crate::Caller;
+    use crate::caller::Caller;
 
     thread_local! {
         /// The number of tags that this thread has made.

@@ -5,6 +5,8 @@ mod archiving;
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use ironstar_domain::list::{ListCommand, ListError, ListEvent, ListId, ListName, ListState};
 use ironstar_domain::{Access, Aggregate, Link, Principal};
 use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
@@ -12,17 +14,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AudienceRule;
 use crate::codec::decode;
+use crate::command::{Accepted, CommandContext, CommandError, CommandHandler};
+use crate::feature::Feature;
+use crate::hand_over::{HandOver, NotHandedOver};
 use crate::process::Process;
 use crate::projection::{
     Behind, Documents, FoldError, Projection, ReadError, ReadModel, Registered,
 };
-use crate::{Accepted, CommandContext, CommandError, CommandHandler, Feature};
 
 pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
 
 /// The list, as it registers.
 pub const FEATURE: Feature = Feature {
-    name: "list",
     projections: &[
         Registered::of::<ListProjection>(),
         Registered::of::<Process<ArchiveDoneLists>>(),
@@ -32,6 +35,9 @@ pub const FEATURE: Feature = Feature {
 
 /// The maximum number of lists that one command hands over.
 const MOST_HANDED_OVER: usize = 10_000;
+
+/// The time that a hand-over waits for the read model.
+const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Runs the commands and queries on lists.
 #[derive(Clone, Debug)]
@@ -190,6 +196,21 @@ impl ListService {
             place: found.place,
             lists: found.page.into_iter().map(|(_, list)| list).collect(),
         })
+    }
+}
+
+impl HandOver for ListService {
+    fn hand_over<'a>(
+        &'a self,
+        from: Principal,
+        to: Principal,
+        context: &'a CommandContext,
+    ) -> BoxFuture<'a, Result<(), NotHandedOver>> {
+        async move {
+            let handed_over = self.hand_over_all(from, to, CATCH_UP, context).await;
+            handed_over.map(|_| ()).map_err(NotHandedOver::because)
+        }
+        .boxed()
     }
 }
 

@@ -11,10 +11,10 @@ use ironstar_domain::{Access, Aggregate};
 use ironstar_ports::StreamAppend;
 
 use crate::access::AudienceRule;
+use crate::caller::Caller;
+use crate::command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler};
+use crate::feature::Feature;
 use crate::projection::{Behind, ReadError, Registered};
-use crate::{
-    Accepted, AcceptedOnAll, Caller, CommandContext, CommandError, CommandHandler, Feature,
-};
 
 pub use lists::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoPage, TodoProjection, counts_key,
@@ -22,7 +22,6 @@ pub use lists::{
 
 /// The todo, as it registers.
 pub const FEATURE: Feature = Feature {
-    name: "todo",
     projections: &[Registered::of::<TodoProjection>()],
     audiences: &[AudienceRule::part_of::<ListState, TodoState>()],
 };

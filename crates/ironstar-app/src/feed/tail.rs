@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ironstar_ports::{Envelope, LogPlace, Position};
 
-use super::FeedError;
+use crate::history::FeedError;
 use crate::history::Page;
 
 /// The newest events, contiguous, up to the head. Behind a damaged event the tail begins again.

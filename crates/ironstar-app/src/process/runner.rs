@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Executor, NotExecuted, Process, ProcessManager, STEPS, Step, TIMERS};
+use crate::caller::Caller;
+use crate::command::{CommandContext, CommandError, CommandHandler};
 use crate::projection::{Projections, ReadError, ReadModel};
-use crate::{Caller, CommandContext, CommandError, CommandHandler};
 
 /// The number of steps that are read at a time, and run before the next read.
 const PAGE: usize = 64;

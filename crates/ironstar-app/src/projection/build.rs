@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::Projection;
 use super::folder::{Folder, Halt};
 use super::origin::of_this_log;
-use crate::FeedError;
+use crate::history::FeedError;
 use crate::history::read_page;
 
 /// The number of documents that are kept in memory.

@@ -12,8 +12,8 @@ use ironstar_ports::{
 };
 use time::OffsetDateTime;
 
+use super::changes::Changes;
 use super::documents::{Changed, Documents};
-use super::follower::Changes;
 use super::{FoldError, Projection};
 
 /// One build of a projection, with its position in the log.

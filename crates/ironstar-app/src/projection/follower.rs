@@ -1,20 +1,20 @@
 //! Keeps the live build of a projection up to date.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use ironstar_ports::{Build, Envelope, LogPlace, Position, ProjectionStore};
+use ironstar_ports::{Build, Envelope, LogPlace, ProjectionStore};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Projection;
-use super::documents::Changed;
+use super::changes::News;
 use super::folder::{Folder, Halt};
-use crate::{EventFeed, FeedError};
+use crate::feed::EventFeed;
+use crate::history::FeedError;
 
 /// The number of documents that are kept in memory.
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
@@ -33,36 +33,6 @@ const LONGEST_REST: Duration = Duration::from_millis(25);
 /// and the time after which it is stored if no more events come.
 pub(super) const UNSTORED: u64 = 1_024;
 const IDLE: Duration = Duration::from_secs(1);
-
-/// The changes of a read model by the events of a batch.
-#[derive(Debug)]
-pub struct Changes<D> {
-    /// The start of the changes: the last position before the first change of a document.
-    pub from: Position,
-    /// The end of the changes.
-    pub to: LogPlace,
-    /// The documents that have changed. Documents that changed and changed back are left out:
-    /// they have no news at the end, although they had some in between.
-    pub documents: HashMap<String, Changed<D>>,
-}
-
-/// News of a read model.
-#[derive(Debug)]
-pub enum News<D> {
-    /// Events have changed these documents.
-    Changed(Arc<Changes<D>>),
-    /// The read model is at this place now, and its changes are unknown.
-    Jumped(LogPlace),
-}
-
-impl<D> Clone for News<D> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Changed(changes) => Self::Changed(Arc::clone(changes)),
-            Self::Jumped(place) => Self::Jumped(*place),
-        }
-    }
-}
 
 /// Announces the progress and the changes of a read model.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use super::Projection;
-use super::follower::{News, Reached};
+use super::changes::News;
+use super::follower::Reached;
 
 /// The time that a query waits for the check that the stored documents belong to this log.
 const CHECK: Duration = Duration::from_secs(2);

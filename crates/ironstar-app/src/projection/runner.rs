@@ -20,7 +20,7 @@ use super::folder::Halt;
 use super::follower::{Announcer, Left, Reached, follow};
 use super::origin::of_this_log;
 use super::{Projection, ReadModel};
-use crate::EventFeed;
+use crate::feed::EventFeed;
 
 /// The interval at which builds are read from the store: to find a new build, another build
 /// that another process has made live, and an operator's decision about a failed build.

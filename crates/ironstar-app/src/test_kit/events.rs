@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{Plan, View};
 use crate::codec::encode;
-use crate::{ProcessManager, Projection};
+use crate::process::ProcessManager;
+use crate::projection::Projection;
 
 /// An event of a stream. It gets its place in the log when it is given.
 #[derive(Clone, Debug)]

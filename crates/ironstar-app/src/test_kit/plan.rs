@@ -6,7 +6,7 @@ use ironstar_domain::{StepEvent, StepId, StepState};
 use time::OffsetDateTime;
 
 use super::{Given, Happened, View, happened};
-use crate::ProcessManager;
+use crate::process::ProcessManager;
 use crate::process::{Process, ProcessDocument, STEPS, Step, TIMERS};
 
 /// The commands that a process manager asks for after the given events.

@@ -8,7 +8,7 @@ use ironstar_domain::test_kit::difference;
 use ironstar_ports::{Envelope, Position};
 
 use super::{Given, Happened};
-use crate::Projection;
+use crate::projection::Projection;
 use crate::projection::{Documents, FoldError, chain};
 
 /// More documents than a test makes.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::list::ListId;
+use crate::user::UserId;
 use crate::{
     Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, UpcastError,
 };
@@ -90,7 +90,7 @@ impl<const FAULT: u8> Aggregate for Door<FAULT> {
     const TYPE: &'static str = "Door";
     const FINGERPRINT: Fingerprint = Fingerprint::of(&[include_str!("toy.rs")]);
 
-    type Id = ListId;
+    type Id = UserId;
     type Command = DoorCommand;
     type Event = DoorEvent<FAULT>;
     type Error = AlreadyIs<FAULT>;

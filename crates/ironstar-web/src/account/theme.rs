@@ -8,9 +8,9 @@ use axum::routing::post;
 use serde::Deserialize;
 
 use crate::account::news::PrivateNews;
+use crate::edge::cost::Cost;
 use crate::edge::form::Form;
 use crate::edge::problem::Problem;
-use crate::edge::rate::Cost;
 use crate::edge::return_to::local;
 use crate::session::{Session, Theme};
 

@@ -4,8 +4,8 @@ use axum::Json;
 use ironstar_domain::{Principal, UserName};
 use serde::Serialize;
 
+use crate::edge::cost::Cost;
 use crate::edge::problem::Problem;
-use crate::edge::rate::Cost;
 use crate::session::{Open, Session, SessionData};
 
 /// The identity of a session, as programs get it.

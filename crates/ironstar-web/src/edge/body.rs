@@ -67,7 +67,7 @@ impl Bodies {
         let (parts, body) = request.into_parts();
         if body.size_hint().lower() > BODY_LIMIT as u64 {
             // A client that waits for permission (`Expect`) does not have to send the body.
-            return Err(Problem::too_large());
+            return Err(Problem::too_large(BODY_LIMIT));
         }
         let taken = self.begin(client, &parts)?;
         let received = timeout(DEADLINE, receive(body, taken)).await;
@@ -89,7 +89,7 @@ async fn receive(body: Body, mut taken: Option<Taken>) -> Result<Bytes, Problem>
         let frame = frame.map_err(|_| Problem::malformed())?;
         let size = whole.len() + frame.len();
         if size > BODY_LIMIT {
-            return Err(Problem::too_large());
+            return Err(Problem::too_large(BODY_LIMIT));
         }
         let more = (size as u64).saturating_sub(counted);
         if let Some(taken) = &mut taken {

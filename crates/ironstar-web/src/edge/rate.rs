@@ -5,8 +5,6 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -16,7 +14,6 @@ use lru::LruCache;
 use tokio::time::sleep;
 
 use crate::edge::client::Client;
-use crate::edge::context::SiteContext;
 use crate::edge::problem::Problem;
 
 /// A client may send as many commands at once as it may send in this number of seconds.
@@ -28,10 +25,6 @@ const BURST: u32 = 5;
 /// An attacker with so many addresses has as many bursts anyway: a limit by address cannot stop
 /// that attacker. But the limit must not use unbounded memory, nor refuse other clients.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
-
-/// The cost, in commands, of a command that may change ten thousand todos, and of the
-/// beginning of a sign-in, which asks the provider.
-pub(crate) const HEAVY: u32 = 10;
 
 /// The number of events in the log that count as one further command, if a request has to read
 /// them. Reading them takes about as long as a command.
@@ -45,11 +38,6 @@ const SESSIONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
 
 /// The limit on the commands of each client.
 pub(crate) struct CommandRate<C: Clock = MonotonicClock>(PerClient<C>);
-
-/// The cost of a request, in commands. Each handler of a command states it with this extractor.
-/// The extractor comes first, so that a refused request costs nothing else.
-#[derive(Debug)]
-pub(crate) struct Cost<const COMMANDS: u32 = 1>(pub(crate) Charge);
 
 /// Counts the further cost of a request that turns out to be more than one command.
 #[derive(Clone)]
@@ -142,30 +130,21 @@ impl<C: Clock> Debug for NewSessionRate<C> {
     }
 }
 
-impl<const COMMANDS: u32, S: Sync> FromRequestParts<S> for Cost<COMMANDS> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(client) = Client::from_request_parts(parts, state).await;
-        let context: Option<&Arc<SiteContext>> = parts.extensions.get();
-        let rate = &context.ok_or_else(no_context)?.rate;
-        if let Some(commands) = NonZeroU32::new(COMMANDS) {
-            rate.count(client, commands)
-                .map_err(Problem::rate_limited)?;
-        }
-        Ok(Self(Charge {
+impl Charge {
+    /// Counts so many commands of a client.
+    pub(crate) fn commands(
+        rate: &Arc<CommandRate>,
+        client: Client,
+        commands: NonZeroU32,
+    ) -> Result<Self, Problem> {
+        rate.count(client, commands)
+            .map_err(Problem::rate_limited)?;
+        Ok(Self {
             rate: Arc::clone(rate),
             client,
-        }))
+        })
     }
-}
 
-fn no_context() -> Problem {
-    tracing::error!("a request did not come through the router of the site");
-    Problem::no_such_page()
-}
-
-impl Charge {
     /// Counts the reading of this number of events in the log, in addition to the command
     /// that was counted already.
     pub(crate) fn catch_up(&self, events: u64) -> Result<(), Problem> {

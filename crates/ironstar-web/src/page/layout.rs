@@ -18,6 +18,7 @@ use crate::page::kit::Button;
 use crate::page::theme;
 use crate::session::drawn_for;
 use crate::session::{Session, Theme};
+use crate::site::Navigation;
 use crate::stream::sse::EventId;
 
 /// The data about the visitor that the frame of a page shows.
@@ -29,6 +30,8 @@ pub(crate) struct Frame {
     user: Option<UserName>,
     /// The name of the provider with which visitors sign in; `None` if they cannot.
     provider: Option<Arc<str>>,
+    /// The links of the features.
+    navigation: Vec<Navigation>,
     /// The address of the page, to which the visitor returns after signing in.
     here: String,
 }
@@ -58,6 +61,7 @@ impl Frame {
             principal: data.as_ref().and_then(|data| data.caller().principal()),
             user: data.and_then(|data| data.user).map(|user| user.name),
             provider: site.and_then(|site| site.provider.clone()),
+            navigation: site.map(|site| site.navigation.clone()).unwrap_or_default(),
             here: here.to_owned(),
         }
     }
@@ -80,7 +84,9 @@ impl Frame {
             header.site {
                 nav aria-label="Site" {
                     a href="/" { "Home" }
-                    a href="/lists" { "My lists" }
+                    @for link in &self.navigation {
+                        a href=(link.address) { (link.label) }
+                    }
                 }
                 div.visitor {
                     (theme::draw(self.theme))

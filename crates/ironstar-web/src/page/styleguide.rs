@@ -79,7 +79,7 @@ fn banners() -> Markup {
 fn lists() -> Markup {
     let columns = [
         Column {
-            heading: "List",
+            heading: "Name",
             is_number: false,
         },
         Column {

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::ListService;
 use crate::access::parent_of;
 use crate::codec::decode;
+use crate::command::{CommandContext, CommandError};
 use crate::process::{Executor, NotExecuted, ProcessManager, Reaction, State};
 use crate::projection::FoldError;
-use crate::{CommandContext, CommandError};
 
 /// The process manager. A list is done when it has todos and all of them are completed. The
 /// shared list is never done.

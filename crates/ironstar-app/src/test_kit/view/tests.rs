@@ -3,7 +3,7 @@ use std::panic::catch_unwind;
 use ironstar_domain::list::{ListEvent, ListId, ListState};
 use ironstar_ports::{Envelope, Place, Position, Sequence};
 
-use crate::list::{ListItem, ListProjection};
+use crate::features::list::{ListItem, ListProjection};
 use crate::projection::{Documents, FoldError, Projection};
 use crate::test_kit::{Happened, given, happened, stored};
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use super::Problem;
-use crate::edge::body;
 
 /// The time after which a client may try again to open a stream. Other streams may have ended
 /// by then.
@@ -84,14 +83,11 @@ impl Problem {
     }
 
     /// The request's body is larger than the limit.
-    pub(crate) fn too_large() -> Self {
+    pub(crate) fn too_large(most: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload-too-large",
-            format!(
-                "the body of a request has at most {} bytes",
-                body::BODY_LIMIT
-            ),
+            format!("the body of a request has at most {} bytes", most),
         )
     }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use governor::clock::{FakeRelativeClock, MonotonicClock};
 
-use super::{Charge, CommandRate, HEAVY};
+use super::{Charge, CommandRate};
 use crate::edge::client::Client;
+use crate::edge::cost::HEAVY;
 
 fn client(number: u8) -> Client {
     Client::at([192, 0, 2, number].into())

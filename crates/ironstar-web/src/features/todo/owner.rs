@@ -6,7 +6,7 @@ use ironstar_domain::{LinkAccess, LinkId};
 use maud::{Markup, html};
 
 use crate::edge::base_address::BaseAddress;
-use crate::list::address_of_link;
+use crate::features::list::address_of_link;
 use crate::page::kit::Button;
 
 /// The owner's controls of a list.

@@ -12,6 +12,7 @@ mod location;
 mod owner;
 mod page;
 mod parts;
+mod presence;
 mod program;
 mod view;
 mod window;
@@ -38,7 +39,7 @@ use ironstar_ports::LogPlace;
 use crate::account::news::PrivateNews;
 use crate::edge::base_address::BaseAddress;
 use crate::edge::problem::Problem;
-use crate::presence::Presence;
+use crate::feature::Feature;
 use crate::services::Services;
 use crate::session::Session;
 use crate::session::drawn_for;
@@ -51,11 +52,19 @@ use crate::stream::sse::{self, LastEventId, SignOfLife};
 use heading::Headings;
 use live::TodoView;
 use location::{Asked, Location};
+use presence::Presence;
 
 /// The longest time that a request waits for the read models to reach a position.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
+/// The todo, as it registers.
+pub(super) const FEATURE: Feature = Feature {
+    routes,
+    navigation: &[],
+    hand_over: None,
+};
+
+fn routes(services: &Services, news: &PrivateNews) -> Router {
     let model = services.projections.model();
     let todos = TodoLists::new(model.clone());
     let lists = ListService::new(services.commands.clone(), services.projections.model());

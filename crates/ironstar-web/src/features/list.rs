@@ -25,9 +25,10 @@ use serde::{Deserialize, Serialize};
 use crate::account::news::PrivateNews;
 use crate::command::{CommandRequest, CommandResponse, keyed_written, written};
 use crate::edge::base_address::BaseAddress;
+use crate::edge::cost::Cost;
 use crate::edge::form::Form;
 use crate::edge::problem::Problem;
-use crate::edge::rate::Cost;
+use crate::feature::{Feature, Navigation};
 use crate::page::layout::Frame;
 use crate::services::Services;
 use crate::session::Session;
@@ -40,7 +41,20 @@ use live::{AllLists, ListsView, Whose};
 /// The longest time that a request waits for the read model to reach the head of the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-pub(crate) fn routes(services: &Services, news: &PrivateNews) -> Router {
+/// The list, as it registers.
+pub(super) const FEATURE: Feature = Feature {
+    routes,
+    navigation: &[Navigation {
+        address: "/lists",
+        label: "My lists",
+    }],
+    hand_over: Some(|services| {
+        let lists = ListService::new(services.commands.clone(), services.projections.model());
+        Arc::new(lists)
+    }),
+};
+
+fn routes(services: &Services, news: &PrivateNews) -> Router {
     let model = services.projections.model();
     let lists = Arc::new(Lists {
         service: ListService::new(services.commands.clone(), model.clone()),

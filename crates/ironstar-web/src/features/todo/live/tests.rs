@@ -22,10 +22,10 @@ use proptest::prelude::*;
 use tokio::time::timeout;
 
 use super::{Location, Show, TodoLists, TodoView, cut};
+use crate::features::todo::parts::item;
+use crate::features::todo::window::PAGE;
 use crate::stream::live::LiveViews;
 use crate::stream::sse::EventId;
-use crate::todo::parts::item;
-use crate::todo::window::PAGE;
 
 /// A step of a history.
 #[derive(Clone, Debug)]

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::location::Asked;
 use super::{Todos, no_such_list};
 use crate::command::{CommandRequest, CommandResponse};
+use crate::edge::cost::{Cost, HEAVY};
 use crate::edge::problem::Problem;
-use crate::edge::rate::{Cost, HEAVY};
 use crate::session::origin::RequestOrigin;
 
 /// The default number of todos in an answer.
