@@ -117,6 +117,12 @@ pub trait DomainError: std::error::Error + Clone + PartialEq + Send + Sync + 'st
 
     /// The machine-readable code: stable, in kebab case, such as `todo-not-found`.
     fn code(&self) -> &'static str;
+
+    /// Returns true if the aggregate may exist, and be hidden from the caller. By default, a
+    /// refusal says the truth.
+    fn may_hide(&self) -> bool {
+        false
+    }
 }
 
 /// The kinds of refusal, which are the same for all aggregates.

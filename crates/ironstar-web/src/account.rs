@@ -158,7 +158,7 @@ impl Accounts {
                     error = &error as &dyn std::error::Error,
                     %from,
                     %to,
-                    "a user who has signed in does not own yet what the guest had"
+                    "what a guest owned was not handed over to the user"
                 );
                 is_all = false;
             }

@@ -90,6 +90,15 @@ fn every_feature_registers_all_that_it_has() {
         }
     }
     assert!(owned > 0, "lists have owners");
+    let scopes = domain
+        .values()
+        .flat_map(|code| code.split("const LINK_SCOPE: &'static str = ").skip(1));
+    let mut scopes: Vec<&str> = scopes.filter_map(|rest| rest.split(';').next()).collect();
+    scopes.sort_unstable();
+    assert!(
+        scopes.len() == owned && scopes.is_sorted_by(|one, next| one < next),
+        "{scopes:?}"
+    );
     for (name, features) in CRATES.iter().zip([&domain, &app, &web]) {
         let registry = fs::read_to_string(source(name).join("features.rs")).expect("the registry");
         for feature in features.keys() {

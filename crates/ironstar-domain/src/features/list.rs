@@ -144,7 +144,7 @@ pub enum ListError {
     #[error("this list is not archived")]
     NotArchived,
     /// The command names the shared list, which never changes.
-    #[error("the shared list cannot be changed")]
+    #[error("the shared list cannot be renamed, archived or shared by links")]
     Shared,
     /// The list belongs to another owner. Only callers who may know of the list get this error.
     #[error("only the owner of this list can do that")]
@@ -358,6 +358,10 @@ fn created_belongs_to_everyone(fields: &mut Map<String, Value>) -> Result<(), Up
 }
 
 impl DomainError for ListError {
+    fn may_hide(&self) -> bool {
+        *self == ListState::NOT_FOUND
+    }
+
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound | Self::NoSuchLink => ErrorKind::NotFound,

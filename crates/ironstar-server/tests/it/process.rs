@@ -1,5 +1,6 @@
 //! Runs the real server on a temporary database.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -36,16 +37,12 @@ pub(crate) fn server() -> Command {
 
 /// Removes this machine's settings from a command.
 pub(crate) fn undisturbed(command: &mut Command) {
-    for variable in [
-        "DATABASE_URL",
-        "IRONSTAR_ALLOWED_HOSTS",
-        "IRONSTAR_ARCHIVE_DONE_LISTS_AFTER",
-        "IRONSTAR_CLIENT_ADDRESS_HEADER",
-        "IRONSTAR_COMMAND_RETENTION_HOURS",
-        "IRONSTAR_LISTEN",
-        "IRONSTAR_LOG_FORMAT",
-        "RUST_LOG",
-    ] {
+    let settings = std::env::vars_os().map(|(variable, _)| variable);
+    let is_ours = |variable: &OsString| variable.as_encoded_bytes().starts_with(b"IRONSTAR_");
+    for variable in settings
+        .filter(is_ours)
+        .chain(["DATABASE_URL".into(), "RUST_LOG".into()])
+    {
         command.env_remove(variable);
     }
     // All requests of a test come from one busy client, and the machine may allow few open

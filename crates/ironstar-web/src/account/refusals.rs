@@ -32,7 +32,7 @@ pub(super) fn denied(provider: &dyn IdentityProvider, error: &str) -> Problem {
 
 pub(super) fn failed(provider: &dyn IdentityProvider, error: &IdentityError) -> Problem {
     let name = provider.name();
-    let again = "You are not signed in. Please try again";
+    let again = "Please try again";
     let is_set_up = !matches!(error, IdentityError::Refused { code } if is_the_operators(code));
     if !is_set_up {
         tracing::error!(
@@ -89,6 +89,6 @@ pub(super) fn makes_no_sense(provider: &dyn IdentityProvider) -> Problem {
     Problem::new(
         StatusCode::BAD_GATEWAY,
         "sign-in-unavailable",
-        format!("the answer of {name} is invalid. You are not signed in. Please try again"),
+        format!("the answer of {name} is invalid. Please try again"),
     )
 }

@@ -74,8 +74,7 @@ async fn has_come_back(mut response: Response) -> Response {
     let extensions = response.extensions_mut();
     extensions.insert(CarriedOut);
     if let Some(problem) = extensions.get_mut::<Problem>() {
-        let start_page = || WayOut::Return("/".to_owned());
-        problem.way_out.get_or_insert_with(start_page);
+        *problem = problem.clone().leading_home();
     }
     response
 }

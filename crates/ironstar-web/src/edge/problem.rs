@@ -66,14 +66,22 @@ impl Problem {
         }
     }
 
+    /// The same, with the start page as the way out, unless it has another.
+    pub(crate) fn leading_home(mut self) -> Self {
+        let start_page = || WayOut::Return("/".to_owned());
+        self.way_out.get_or_insert_with(start_page);
+        self
+    }
+
     /// A refusal of the domain.
     pub(crate) fn refused(refusal: &impl DomainError) -> Self {
-        let (status, way_out) = match refusal.kind() {
-            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, None),
-            ErrorKind::NotFound => (StatusCode::NOT_FOUND, Some(WayOut::SignInOrAsk)),
-            ErrorKind::Forbidden => (StatusCode::FORBIDDEN, None),
-            ErrorKind::Conflict => (StatusCode::CONFLICT, None),
+        let status = match refusal.kind() {
+            ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
         };
+        let way_out = refusal.may_hide().then_some(WayOut::SignInOrAsk);
         Self {
             way_out,
             ..Self::new(status, refusal.code(), refusal.to_string())

@@ -66,6 +66,9 @@ impl ShownTo {
             }
         };
         problem.add_headers(shown.headers_mut());
+        if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+            shown.headers_mut().insert(header::ALLOW, allow);
+        }
         // The other extensions matter, too, such as `CarriedOut`.
         shown
             .extensions_mut()

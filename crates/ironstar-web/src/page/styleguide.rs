@@ -32,7 +32,7 @@ async fn page(frame: Frame) -> Response {
             (section("Chart", &commands()))
         }
     };
-    layout::page(&frame, "ironstar · style guide", &content)
+    layout::page(&frame, "style guide", &content)
 }
 
 fn section(title: &str, content: &Markup) -> Markup {

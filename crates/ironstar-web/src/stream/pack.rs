@@ -154,7 +154,10 @@ pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','))
         .any(|encoding| {
             let (name, weight) = encoding.split_once(';').unwrap_or((encoding, ""));
-            let weight = weight.trim().trim_start_matches("q=").parse::<f32>();
+            let weight = weight
+                .trim()
+                .trim_start_matches(['q', 'Q', '='])
+                .parse::<f32>();
             name.trim().eq_ignore_ascii_case("gzip") && weight != Ok(0.0)
         })
 }

@@ -161,3 +161,42 @@ async fn pages_of_other_origins_are_refused() {
         assert_eq!(answer.status(), expected, "{origin}");
     }
 }
+
+#[tokio::test]
+async fn page_of_a_refusal_names_the_allowed_methods() {
+    let app = TestApp::init().await;
+    for accept in ["application/json", "text/html"] {
+        let request = Request::get("/theme").header(header::ACCEPT, accept);
+        let request = request.body(Body::empty()).expect("a request");
+        let refused = app.send(request).await;
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.headers()[header::ALLOW], "POST", "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn head_of_a_stream_states_no_length() {
+    let app = TestApp::init().await;
+    for path in ["/api/sse/todos", "/api/events"] {
+        let request = Request::head(path).body(Body::empty()).expect("a request");
+        let head = app.send(request).await;
+        assert_eq!(head.status(), StatusCode::OK);
+        let length = head.headers().get(header::CONTENT_LENGTH);
+        assert_eq!(length, None, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn page_advises_to_sign_in_or_ask_only_where_a_list_may_be_hidden() {
+    let app = TestApp::init().await;
+    let unknown = "0190a5a1-0000-7000-8000-000000000001";
+    for (path, advises) in [
+        (format!("/lists/{unknown}"), true),
+        ("/nowhere".to_owned(), false),
+    ] {
+        let request = Request::get(&path).header(header::ACCEPT, "text/html");
+        let request = request.body(Body::empty()).expect("a request");
+        let page = text(app.send(request).await).await;
+        assert_eq!(page.contains("ask for a new link"), advises, "{path}");
+    }
+}

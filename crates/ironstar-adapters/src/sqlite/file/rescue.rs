@@ -37,8 +37,8 @@ pub(super) enum Outcome {
     PutBack,
     /// The data up to the last look was put back in place. The complete log is in this copy.
     Cut(PathBuf),
-    /// A complete copy is beside the database.
-    Beside(PathBuf),
+    /// A complete copy is beside the database, with a log of its own or without one.
+    Beside { copy: PathBuf, has_log: bool },
     /// The content of this file is lost.
     Lost(Part),
     /// The data could not be saved.
@@ -65,11 +65,23 @@ impl Display for Outcome {
                  later writes may be wrong, and are only in {}",
                 copy.display()
             ),
-            Self::Beside(copy) => write!(
+            Self::Beside {
+                copy,
+                has_log: true,
+            } => write!(
                 f,
                 "every acknowledged event was saved in {copy}, with {copy}-wal; to continue with \
                  this copy, stop the server and rename both to the database's names",
                 copy = copy.display()
+            ),
+            Self::Beside {
+                copy,
+                has_log: false,
+            } => write!(
+                f,
+                "every acknowledged event was saved in {}; to continue with this copy, stop the \
+                 server and rename it to the database's name",
+                copy.display()
             ),
             Self::Lost(Part::Main) => f.write_str(
                 "the former content is lost; stop the server, and restore a backup \
@@ -253,7 +265,10 @@ impl Rescue<'_> {
             Prepared::of_bytes(&place, self.mode()?, log)?.put(&place)?;
         }
         Prepared::of_file(&copy, self.mode()?, &main.held)?.put(&copy)?;
-        Ok(Outcome::Beside(copy))
+        Ok(Outcome::Beside {
+            copy,
+            has_log: !log.is_empty(),
+        })
     }
 
     fn is_overwritten(&self, part: Part) -> bool {

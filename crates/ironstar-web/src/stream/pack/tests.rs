@@ -123,6 +123,7 @@ async fn only_streams_are_compressed_and_only_for_clients_that_accept_gzip() {
         (None, false),
         (Some("identity"), false),
         (Some("gzip;q=0"), false),
+        (Some("gzip; Q=0.0"), false),
         (Some("deflate, br, zstd"), false),
         (Some("x-gzip"), false),
         (Some("gzip"), true),
