@@ -2,11 +2,11 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{
-    Link, LinkAccess, LinkId, ListCommand, ListDetails, ListError, ListEvent, ListName,
+    Link, LinkAccess, LinkId, ListCommand, ListDetails, ListError, ListEvent, ListId, ListName,
     ListNameError, ListState,
 };
 use crate::test_kit::{check_golden_files, check_laws, given, history, stored};
-use crate::{Aggregate, DomainError, ErrorKind, LineError, Ownership, Principal};
+use crate::{Access, Aggregate, DomainError, ErrorKind, LineError, Owned, Ownership, Principal};
 
 const GOLDEN_FILES: &[(&str, u32, &str)] = &[
     ("created", 1, include_str!("golden/created.v1.json")),
@@ -254,6 +254,40 @@ fn link_gives_access_until_it_is_revoked() {
             }),
             ..details("Groceries")
         }));
+}
+
+#[test]
+fn list_is_owned_from_its_creation_on() {
+    assert_eq!(ListState::default().ownership(), None);
+    let open = ListState::fold(&[created()]);
+    let ownership = Ownership::of(Some(guest()));
+    assert_eq!(open.ownership(), Some(&ownership));
+    let archived = open.apply(&ListEvent::Archived);
+    assert_eq!(archived.ownership(), Some(&ownership));
+    let handed_over = archived.apply(&ListEvent::HandedOver { to: user() });
+    let ownership = Ownership::of(Some(user()));
+    assert_eq!(handed_over.ownership(), Some(&ownership));
+}
+
+#[test]
+fn shared_list_alone_is_open_to_all() {
+    let open_to_all = ListState::open_to_all(&ListId::SHARED);
+    assert_eq!(open_to_all, Some(Access::Edit));
+    let other = uuid::Uuid::from_u128(1).into();
+    assert_eq!(ListState::open_to_all(&other), None);
+    assert_eq!(ListState::earliest_parent(), None);
+}
+
+#[test]
+fn list_that_is_not_found_may_be_hidden_and_no_other_refusal_hides_one() {
+    assert!(ListError::NotFound.may_hide());
+    for truth in [
+        ListError::NoSuchLink,
+        ListError::NotOwner,
+        ListError::Archived,
+    ] {
+        assert!(!truth.may_hide(), "{truth:?}");
+    }
 }
 
 #[test]

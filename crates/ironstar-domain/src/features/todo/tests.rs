@@ -346,6 +346,13 @@ fn any_event() -> impl Strategy<Value = TodoEvent> {
     ]
 }
 
+#[test]
+fn todo_without_a_named_list_was_in_the_shared_list() {
+    let shared = Parent::of::<ListState>(&ListId::SHARED);
+    assert_eq!(TodoState::earliest_parent(), Some(shared));
+    assert!(!TodoError::NotFound.may_hide());
+}
+
 proptest! {
     #[test]
     fn a_todo_keeps_the_laws(commands in any_commands()) {
