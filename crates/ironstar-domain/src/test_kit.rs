@@ -12,6 +12,7 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::given;
+//! use ironstar_domain::Ownership;
 //! use ironstar_domain::list::{ListCommand, ListDetails, ListError, ListEvent, ListName, ListState};
 //!
 //! let name: ListName = "Groceries".parse().expect("a valid name");
@@ -23,7 +24,7 @@
 //!     .then_refused(ListError::Archived)
 //!     .and_when(ListCommand::Restore)
 //!     .then([ListEvent::Restored])
-//!     .and_state(ListState::Open(ListDetails { name, owner: None, links: vec![] }));
+//!     .and_state(ListState::Open(ListDetails { name, ownership: Ownership::of(None) }));
 //! ```
 //!
 //! # Old events
