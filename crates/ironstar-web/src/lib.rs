@@ -6,7 +6,7 @@
 //!
 //! - [`router`] joins all routes. Only the root sees every module.
 //! - `features` holds the pages, forms, commands and live views of the features. A new feature
-//!   is one more module there, and one [`Feature`](feature::Feature). `events` is the raw event
+//!   is one more module there, and one `Feature`. `events` is the raw event
 //!   stream for programs, and `command` parses commands of any aggregate.
 //! - `page` holds the parts of every page.
 //! - `stream` draws each change once and shares the bytes with every subscriber.
