@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::resource::{NoRefusal, Resource};
-use crate::caller::Caller;
+use crate::caller::{Caller, LinkScope};
 use crate::command::{CommandError, CommandHandler};
 use crate::feed::EventFeed;
 use crate::history::FeedError;
@@ -61,6 +61,8 @@ enum Door {
 #[derive(Debug)]
 struct Gate {
     resource: Resource,
+    /// The scope of the aggregate's links, made once: each frame of each subscriber needs it.
+    scope: Option<LinkScope>,
     known: watch::Sender<Known>,
 }
 
@@ -153,6 +155,7 @@ impl Gates {
                 }
                 let gate = Arc::new(Gate {
                     resource: resource.clone(),
+                    scope: resource.scope(),
                     known: watch::Sender::default(),
                 });
                 gates.insert(stream, Arc::downgrade(&gate));
@@ -233,7 +236,10 @@ impl Gate {
     fn access(&self, caller: &Caller) -> Option<Access> {
         match &self.known.borrow().state {
             State::Unknown => None,
-            State::Read(ownership) => Some(self.resource.access(caller, ownership.as_ref())),
+            State::Read(ownership) => Some(match &self.scope {
+                Some(scope) => caller.access_by(scope, ownership.as_ref()),
+                None => Access::None,
+            }),
         }
     }
 

@@ -7,7 +7,6 @@ use futures::future::BoxFuture;
 use ironstar_domain::{Access, DomainError, ErrorKind, Owned, Ownership};
 use ironstar_ports::{Sequence, StreamId};
 
-use crate::caller::Caller;
 use crate::caller::LinkScope;
 use crate::command::{CommandError, CommandHandler};
 
@@ -75,10 +74,9 @@ impl Resource {
         (self.kind.open_to_all)(&self.id)
     }
 
-    /// The rights of a caller to the aggregate with this ownership.
-    pub(super) fn access(&self, caller: &Caller, ownership: Option<&Ownership>) -> Access {
-        let scope = (self.kind.scope)(&self.id);
-        scope.map_or(Access::None, |scope| caller.access_by(&scope, ownership))
+    /// The scope of the aggregate's links; `None` if no aggregate can have the id.
+    pub(super) fn scope(&self) -> Option<LinkScope> {
+        (self.kind.scope)(&self.id)
     }
 
     /// The ownership of the aggregate now.

@@ -20,7 +20,9 @@ pub(super) fn denied(provider: &dyn IdentityProvider, error: &str) -> Problem {
         return Problem::new(
             StatusCode::FORBIDDEN,
             "sign-in-denied",
-            format!("you have not let {provider} tell who you are, so you are not signed in"),
+            format!(
+                "you did not allow {provider} to share your identity, so you are not signed in"
+            ),
         );
     }
     // The browser passes the error on, and could forge it.

@@ -189,14 +189,22 @@ async fn head_of_a_stream_states_no_length() {
 #[tokio::test]
 async fn page_advises_to_sign_in_or_ask_only_where_a_list_may_be_hidden() {
     let app = TestApp::init().await;
+    let created = app.form(Request::post("/lists"), "name=Groceries").await;
+    let list = created.headers()[header::LOCATION].to_str().expect("text");
     let unknown = "0190a5a1-0000-7000-8000-000000000001";
-    for (path, advises) in [
-        (format!("/lists/{unknown}"), true),
-        ("/nowhere".to_owned(), false),
+    for (request, advises) in [
+        (Request::get(format!("/lists/{unknown}")), true),
+        (Request::get("/nowhere"), false),
+        // The owner sees the list, so nothing is hidden.
+        (
+            Request::post(format!("{list}/links/{unknown}/revoke")),
+            false,
+        ),
     ] {
-        let request = Request::get(&path).header(header::ACCEPT, "text/html");
-        let request = request.body(Body::empty()).expect("a request");
-        let page = text(app.send(request).await).await;
-        assert_eq!(page.contains("ask for a new link"), advises, "{path}");
+        let request = request.header(header::ACCEPT, "text/html");
+        let page = app.form(request, "").await;
+        assert_eq!(page.status(), StatusCode::NOT_FOUND);
+        let page = text(page).await;
+        assert_eq!(page.contains("ask for a new link"), advises, "{page}");
     }
 }
