@@ -5,14 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, Method, header};
+use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream;
 use governor::clock::MonotonicClock;
 use ironstar_app::features::audiences;
 use ironstar_app::{HandOver, UserService};
@@ -160,12 +157,7 @@ impl Front {
             Err(problem) => return problem.into_response(),
         };
         let takes_gzip = pack::takes_gzip(request.headers());
-        let is_head = request.method() == Method::HEAD;
-        let Ok(mut response) = self.routes.clone().oneshot(request).await;
-        if is_head && !response.headers().contains_key(header::CONTENT_LENGTH) {
-            // The size of a stream is unknown, and not 0.
-            *response.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
-        }
+        let Ok(response) = self.routes.clone().oneshot(request).await;
         let response = match &self.packer {
             Some(packer) => pack::stream(packer, takes_gzip, response),
             None => response,
