@@ -7,15 +7,30 @@ pub mod list;
 pub mod todo;
 
 use crate::access::{AudienceRule, Audiences};
+use crate::command::CommandHandler;
 use crate::feature::Feature;
-use crate::projection::Registered;
+use crate::hand_over::{HandOverGuests, HandOvers};
+use crate::process::Process;
+use crate::projection::{Projections, Registered};
 
 /// All features.
 pub const FEATURES: &[Feature] = &[todo::FEATURE, list::FEATURE];
 
+/// The process manager that belongs to no feature.
+const HAND_OVER_GUESTS: Registered = Registered::of::<Process<HandOverGuests>>();
+
 /// Every projection and process manager, so that an operator can name it.
 pub fn projections() -> impl Iterator<Item = &'static Registered> {
-    FEATURES.iter().flat_map(|feature| feature.projections)
+    let features = FEATURES.iter().flat_map(|feature| feature.projections);
+    features.chain([&HAND_OVER_GUESTS])
+}
+
+/// Hands over what guests own, of all features.
+#[must_use]
+pub fn hand_overs(commands: &CommandHandler, projections: &Projections) -> HandOvers {
+    let kinds = FEATURES.iter().filter_map(|feature| feature.hand_over);
+    let kinds = kinds.map(|make| make(commands, projections)).collect();
+    HandOvers::new(commands.clone(), kinds)
 }
 
 /// The audiences of all events that programs may receive.

@@ -1,12 +1,27 @@
-//! Handing over what one owner has to another, as when a guest signs in.
+//! Handing over what a guest owns to the user that the guest has become.
+//!
+//! The event of a sign-in names the guest. A process manager reacts to that event, so the hand-over survives a crash at any moment. It hands over at once, and a
+//! second time after [`LATER`], because a request that began before the sign-in can still create
+//! something for the guest.
 
-use std::error::Error;
+use std::convert::Infallible;
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use ironstar_domain::Principal;
+use ironstar_domain::{Aggregate, GuestId, Principal, UserEvent, UserId, UserState};
+use ironstar_ports::Envelope;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
-use crate::command::CommandContext;
+use crate::codec::decode;
+use crate::command::{CommandContext, CommandError, CommandHandler};
+use crate::process::{Executor, NotExecuted, ProcessManager, Reaction, State};
+use crate::projection::{FoldError, Projections};
+
+/// The time after a sign-in when no request of the guest is in progress any more.
+const LATER: Duration = Duration::from_secs(60);
 
 /// Gives all aggregates of one kind to another owner. Each feature whose aggregates have owners
 /// implements it, so that no guest loses anything by signing in.
@@ -22,18 +37,107 @@ pub trait HandOver: Debug + Send + Sync {
         from: Principal,
         to: Principal,
         context: &'a CommandContext,
-    ) -> BoxFuture<'a, Result<(), NotHandedOver>>;
+    ) -> BoxFuture<'a, Result<(), NotExecuted>>;
 }
 
-/// The reason why nothing was handed over.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct NotHandedOver(Box<dyn Error + Send + Sync>);
+/// Hands over the aggregates of all kinds.
+#[derive(Clone, Debug)]
+pub struct HandOvers {
+    commands: CommandHandler,
+    kinds: Vec<Arc<dyn HandOver>>,
+}
 
-impl NotHandedOver {
-    /// A reason.
+/// The process manager: a user gets all that the guest owns who has signed in.
+#[derive(Debug)]
+pub struct HandOverGuests;
+
+/// A step: a user gets all that a guest owns.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Adoption {
+    /// The guest.
+    pub guest: GuestId,
+    /// The user that the guest has become.
+    pub user: UserId,
+}
+
+impl HandOvers {
+    /// Hands over these kinds of aggregates.
     #[must_use]
-    pub fn because(reason: impl Error + Send + Sync + 'static) -> Self {
-        Self(Box::new(reason))
+    pub fn new(commands: CommandHandler, kinds: Vec<Arc<dyn HandOver>>) -> Self {
+        Self { commands, kinds }
+    }
+
+    /// Hands over all that a guest owns. A kind that fails does not hold up the others.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, if anything was not handed over.
+    pub async fn hand_over(
+        &self,
+        adoption: Adoption,
+        context: &CommandContext,
+    ) -> Result<(), NotExecuted> {
+        let (from, to) = (adoption.guest.into(), adoption.user.into());
+        let mut outcome = Ok(());
+        for kind in &self.kinds {
+            outcome = outcome.and(kind.hand_over(from, to, context).await);
+        }
+        outcome
+    }
+
+    /// Runs the process manager in a task, until the feed is stopped.
+    pub fn manage(self, projections: &Projections) -> JoinHandle<()> {
+        projections.manage::<HandOverGuests, _>(self.commands.clone(), self, LATER)
+    }
+}
+
+impl ProcessManager for HandOverGuests {
+    const NAME: &'static str = "hand-over-guests";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &[UserState::TYPE];
+
+    type State = ();
+    type Command = Adoption;
+
+    fn react(
+        event: &Envelope,
+        _: &mut State<'_, (), Adoption>,
+    ) -> Result<Reaction<Adoption>, FoldError> {
+        let (user, happened) = decode::<UserState>(event)?;
+        Ok(match happened {
+            UserEvent::SignedIn { guest: Some(guest) } => {
+                let adoption = Adoption { guest, user };
+                Reaction::nothing().and(adoption).and_later(
+                    guest.to_string(),
+                    event.created_at,
+                    adoption,
+                )
+            }
+            UserEvent::Registered
+            | UserEvent::IdentityLinked { .. }
+            | UserEvent::ProfileChanged { .. }
+            | UserEvent::SignedIn { guest: None }
+            | UserEvent::SignedOut => Reaction::nothing(),
+        })
+    }
+}
+
+impl Executor<Adoption> for HandOvers {
+    /// Ends the step last and by itself, because the kinds are handed over one after the other.
+    /// After a crash in between, all of them are handed over again, which changes nothing for
+    /// those that were.
+    async fn execute(
+        &self,
+        adoption: &Adoption,
+        context: &CommandContext,
+    ) -> Result<(), NotExecuted> {
+        let mut without_step = CommandContext {
+            also: Vec::new(),
+            ..context.clone()
+        };
+        without_step.origin.actor = Some(Principal::User(adoption.user).to_string());
+        self.hand_over(*adoption, &without_step).await?;
+        let ended: Result<(), CommandError<Infallible>> = self.commands.store_also(context).await;
+        Ok(ended?)
     }
 }

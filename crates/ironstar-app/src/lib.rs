@@ -37,12 +37,12 @@ pub use codec::{DecodeError, decode};
 pub use command::{
     Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, KeyedRequest, Seen,
 };
-pub use feature::Feature;
+pub use feature::{Feature, MakeHandOver};
 pub use features::list::ListService;
 pub use features::todo::TodoService;
 pub use features::{list, todo};
 pub use feed::{EventFeed, FeedOptions, StartError};
-pub use hand_over::{HandOver, NotHandedOver};
+pub use hand_over::{Adoption, HandOver, HandOverGuests, HandOvers};
 pub use history::FeedError;
 pub use process::ProcessManager;
 pub use projection::{Projection, Projections, ReadModel};

@@ -1,7 +1,7 @@
 //! The user's use cases: sign-in and sign-out.
 
 use ironstar_domain::{
-    Aggregate, IdentityEvent, IdentityId, IdentityState, Principal, Profile, UserCommand,
+    Aggregate, GuestId, IdentityEvent, IdentityId, IdentityState, Principal, Profile, UserCommand,
     UserError, UserId, UserState,
 };
 
@@ -22,7 +22,8 @@ impl UserService {
 
     /// Signs in the user with this identity, which the calling code has verified. At the first
     /// sign-in the user is registered. Even after concurrent sign-ins, an identity belongs to
-    /// one user.
+    /// one user. The user gets all that the guest owns: see
+    /// [`HandOverGuests`](crate::HandOverGuests).
     ///
     /// # Errors
     ///
@@ -31,11 +32,13 @@ impl UserService {
         &self,
         identity: &IdentityId,
         profile: &Profile,
+        guest: GuestId,
         context: &CommandContext,
     ) -> Result<UserId, CommandError<UserError>> {
         let mut contest = self.commands.watching();
         loop {
-            match self.try_to_sign_in(identity, profile, context).await {
+            let outcome = self.try_to_sign_in(identity, profile, guest, context);
+            match outcome.await {
                 Err(CommandError::OtherChanged { stream })
                     if stream.aggregate_type == IdentityState::TYPE =>
                 {
@@ -50,13 +53,14 @@ impl UserService {
         &self,
         identity: &IdentityId,
         profile: &Profile,
+        guest: GuestId,
         context: &CommandContext,
     ) -> Result<UserId, CommandError<UserError>> {
         let profile = profile.clone();
         let known = self.commands.see::<IdentityState, _>(identity).await?;
         if let IdentityState::Linked { user } = known.state {
             let context = context.clone().on_behalf_of(user);
-            let command = UserCommand::SignIn { profile };
+            let command = UserCommand::SignIn { profile, guest };
             self.commands
                 .execute::<UserState>(&user, &command, &context)
                 .await?;
@@ -72,6 +76,7 @@ impl UserService {
         let command = UserCommand::Register {
             identity: identity.clone(),
             profile,
+            guest,
         };
         self.commands
             .execute::<UserState>(&user, &command, &context)

@@ -9,9 +9,13 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::line::{self, LineError, Rules};
-use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, IdentityId};
+use crate::{
+    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, GuestId, IdentityId,
+    UpcastError,
+};
 
 pub use id::{UserId, UserIdError};
 
@@ -41,11 +45,15 @@ pub enum UserCommand {
         identity: IdentityId,
         /// The profile at this sign-in.
         profile: Profile,
+        /// The guest that signs in.
+        guest: GuestId,
     },
     /// Sign in again.
     SignIn {
         /// The profile at this sign-in.
         profile: Profile,
+        /// The guest that signs in.
+        guest: GuestId,
     },
     /// Sign out on one device.
     SignOut,
@@ -68,7 +76,11 @@ pub enum UserEvent {
         profile: Profile,
     },
     /// The user signed in on a device.
-    SignedIn,
+    SignedIn {
+        /// The guest that has become the user: all that it owns belongs to the user from now on.
+        /// `None` in old events, which did not record it.
+        guest: Option<GuestId>,
+    },
     /// The user signed out on a device.
     SignedOut,
 }
@@ -119,6 +131,7 @@ impl Aggregate for UserState {
         include_str!("line.rs"),
         include_str!("characters.rs"),
         include_str!("identity/id.rs"),
+        include_str!("principal.rs"),
     ]);
 
     type Id = UserId;
@@ -130,7 +143,14 @@ impl Aggregate for UserState {
         use {UserCommand as C, UserError as E, UserEvent as Happened};
 
         match (self, command) {
-            (Self::NotRegistered, C::Register { identity, profile }) => Ok(vec![
+            (
+                Self::NotRegistered,
+                C::Register {
+                    identity,
+                    profile,
+                    guest,
+                },
+            ) => Ok(vec![
                 Happened::Registered,
                 Happened::IdentityLinked {
                     identity: identity.clone(),
@@ -138,16 +158,21 @@ impl Aggregate for UserState {
                 Happened::ProfileChanged {
                     profile: profile.clone(),
                 },
-                Happened::SignedIn,
+                Happened::SignedIn {
+                    guest: Some(*guest),
+                },
             ]),
             (Self::Registered(_), C::Register { .. }) => Err(E::AlreadyRegistered),
             (Self::NotRegistered, C::SignIn { .. } | C::SignOut) => Err(E::NotFound),
-            (Self::Registered(user), C::SignIn { profile }) => {
+            (Self::Registered(user), C::SignIn { profile, guest }) => {
                 let is_news = user.profile.as_ref() != Some(profile);
                 let changed = is_news.then(|| Happened::ProfileChanged {
                     profile: profile.clone(),
                 });
-                Ok(changed.into_iter().chain([Happened::SignedIn]).collect())
+                let signed_in = Happened::SignedIn {
+                    guest: Some(*guest),
+                };
+                Ok(changed.into_iter().chain([signed_in]).collect())
             }
             (Self::Registered(user), C::SignOut) => Ok(if user.sessions == 0 {
                 vec![]
@@ -167,7 +192,7 @@ impl Aggregate for UserState {
                 state @ Self::NotRegistered,
                 UserEvent::IdentityLinked { .. }
                 | UserEvent::ProfileChanged { .. }
-                | UserEvent::SignedIn
+                | UserEvent::SignedIn { .. }
                 | UserEvent::SignedOut,
             ) => state,
         }
@@ -184,7 +209,7 @@ impl UserDetails {
                 }
             }
             UserEvent::ProfileChanged { profile } => self.profile = Some(profile.clone()),
-            UserEvent::SignedIn => self.sessions += 1,
+            UserEvent::SignedIn { .. } => self.sessions += 1,
             UserEvent::SignedOut => self.sessions = self.sessions.saturating_sub(1),
         }
         self
@@ -196,7 +221,7 @@ impl DomainEvent for UserEvent {
         EventSchema::new("registered"),
         EventSchema::new("identity_linked"),
         EventSchema::new("profile_changed"),
-        EventSchema::new("signed_in"),
+        EventSchema::lifted("signed_in", &[signed_in_without_a_guest]),
         EventSchema::new("signed_out"),
     ];
 
@@ -205,10 +230,16 @@ impl DomainEvent for UserEvent {
             Self::Registered => "registered",
             Self::IdentityLinked { .. } => "identity_linked",
             Self::ProfileChanged { .. } => "profile_changed",
-            Self::SignedIn => "signed_in",
+            Self::SignedIn { .. } => "signed_in",
             Self::SignedOut => "signed_out",
         }
     }
+}
+
+/// Version 1 did not record the guest.
+fn signed_in_without_a_guest(event: &mut Map<String, Value>) -> Result<(), UpcastError> {
+    event.insert("guest".to_owned(), Value::Null);
+    Ok(())
 }
 
 impl DomainError for UserError {

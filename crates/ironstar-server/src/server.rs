@@ -18,6 +18,7 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
+use ironstar_app::features::hand_overs;
 use ironstar_app::list::ArchiveDoneLists;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
 use ironstar_ports::{IdSource, SecretStore};
@@ -147,8 +148,9 @@ fn new_secret() -> [u8; 32] {
     secret
 }
 
-/// Starts the process managers that the operator has enabled.
+/// Starts the process managers: one that always runs, and those that the operator has enabled.
 fn manage_processes(commands: &CommandHandler, projections: &Projections, config: &Config) {
+    hand_overs(commands, projections).manage(projections);
     if let Some(patience) = config.archive_done_lists_after.0 {
         let lists = ListService::new(commands.clone(), projections.model());
         projections.manage::<ArchiveDoneLists, _>(commands.clone(), lists, patience);

@@ -6,9 +6,10 @@
 //! every step succeeds. Then the visitor gets new bits for their cookie, and the server
 //! finishes the sign-in even if the browser disconnects.
 //!
-//! When a guest signs in, their lists are handed over to the user. If that fails, the server
-//! tries again later, and at last when the visitor signs out. If even that fails, the visitor
-//! stays the same guest, so that no list is lost.
+//! When a guest signs in, the log records it first. So the user gets all that the guest owns,
+//! even after a crash: see [`ironstar_app::HandOverGuests`]. The sign-in hands over at once,
+//! too, so that the next page shows everything. At sign-out, the visitor becomes a new guest
+//! only if nothing is left of the old one.
 //!
 //! This module has the only GET that changes something, because the protocol requires it. Its
 //! protection is `state`, which no other site knows.
@@ -19,16 +20,16 @@ mod sign_in;
 pub(crate) mod theme;
 mod who;
 
+use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use ironstar_app::finish::finish;
-use ironstar_app::{CommandContext, HandOver, UserService};
-use ironstar_domain::{GuestId, IdentityId, Profile, UserId};
+use ironstar_app::{Adoption, CommandContext, HandOvers, UserService};
+use ironstar_domain::{IdentityId, Profile, UserId};
 use ironstar_ports::IdentityProvider;
 use tokio::sync::Semaphore;
 
@@ -42,17 +43,12 @@ use crate::session::{Open, Session, SessionData, SignedIn};
 /// a slow provider would let more and more of them wait.
 const FINISHING: usize = 32;
 
-/// The pause before the first further attempt to hand lists over, and the number of further
-/// attempts. Each pause is twice as long as the one before.
-const PAUSE: Duration = Duration::from_secs(1);
-const TRIES: u32 = 10;
-
 /// The state of the handlers.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     provider: Option<Arc<dyn IdentityProvider>>,
     users: UserService,
-    hand_overs: Vec<Arc<dyn HandOver>>,
+    hand_overs: HandOvers,
     news: PrivateNews,
     finishing: Semaphore,
 }
@@ -70,7 +66,7 @@ impl Accounts {
     pub(crate) fn new(
         provider: Option<Arc<dyn IdentityProvider>>,
         users: UserService,
-        hand_overs: Vec<Arc<dyn HandOver>>,
+        hand_overs: HandOvers,
         news: PrivateNews,
     ) -> Self {
         Self {
@@ -86,7 +82,7 @@ impl Accounts {
         self.provider.as_deref().ok_or_else(Problem::no_such_page)
     }
 
-    /// Makes a visitor a user, and hands the visitor's lists over to that user.
+    /// Makes a visitor a user, and hands over to that user what the visitor owns.
     async fn sign_in(
         self: Arc<Self>,
         session: Session,
@@ -94,12 +90,12 @@ impl Accounts {
         (identity, profile): (IdentityId, Profile),
         origin: RequestOrigin,
     ) -> Result<(), Problem> {
+        let guest = before.data.guest;
         let id = self
             .users
-            .sign_in(&identity, &profile, &origin.context())
+            .sign_in(&identity, &profile, guest, &origin.context())
             .await?;
         let name = profile.display_name().clone();
-        let guest = before.data.guest;
         let data = before.data.signed_in(SignedIn { id, name });
         let context = CommandContext {
             caller: data.caller(),
@@ -108,10 +104,9 @@ impl Accounts {
         let replaced = session.replace(before.id, data).await?;
         replaced.ok_or_else(refusals::unknown_sign_in)?;
         self.news.has_ended(before.id).await;
-        // The hand-over comes last: until the session is replaced, new lists are the guest's.
-        if !self.hand_over(guest, id, &context).await {
-            tokio::spawn(self.keep_handing_over(guest, id, context));
-        }
+        // This comes last: until the session is replaced, new lists are the guest's. After a
+        // failure, the process manager goes on.
+        self.hand_over(Adoption { guest, user: id }, &context).await;
         Ok(())
     }
 
@@ -123,10 +118,11 @@ impl Accounts {
         origin: RequestOrigin,
     ) -> Result<(), Problem> {
         let guest = before.data.guest;
-        let guest = if self.hand_over(guest, user, &origin.context()).await {
+        let adoption = Adoption { guest, user };
+        let guest = if self.hand_over(adoption, &origin.context()).await {
             session.next_guest()
         } else {
-            // With a new guest id, no visitor could ever reach those lists again.
+            // With a new guest id, the visitor could not reach those lists any more.
             guest
         };
         let after = SessionData {
@@ -140,7 +136,7 @@ impl Accounts {
         if let Err(error) = self.users.sign_out(user, &origin.context()).await {
             // The visitor is signed out in any case.
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = &error as &dyn Error,
                 %user,
                 "the sign-out of a user was not recorded"
             );
@@ -149,36 +145,17 @@ impl Accounts {
     }
 
     /// Hands all that a guest owns over to a user. Returns true if all of it was handed over.
-    async fn hand_over(&self, from: GuestId, to: UserId, context: &CommandContext) -> bool {
-        let mut is_all = true;
-        for owned in &self.hand_overs {
-            let handed_over = owned.hand_over(from.into(), to.into(), context).await;
-            if let Err(error) = handed_over {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    %from,
-                    %to,
-                    "what a guest owned was not handed over to the user"
-                );
-                is_all = false;
-            }
+    async fn hand_over(&self, adoption: Adoption, context: &CommandContext) -> bool {
+        let handed_over = self.hand_overs.hand_over(adoption, context).await;
+        if let Err(error) = &handed_over {
+            tracing::error!(
+                error = error as &dyn Error,
+                guest = %adoption.guest,
+                user = %adoption.user,
+                "what a guest owned was not handed over to the user yet"
+            );
         }
-        is_all
-    }
-
-    /// Tries to hand the lists over again, several times with growing pauses.
-    async fn keep_handing_over(
-        self: Arc<Self>,
-        from: GuestId,
-        to: UserId,
-        context: CommandContext,
-    ) {
-        for tries in 0..TRIES {
-            tokio::time::sleep(PAUSE * 2_u32.pow(tries)).await;
-            if self.hand_over(from, to, &context).await {
-                return;
-            }
-        }
+        handed_over.is_ok()
     }
 }
 

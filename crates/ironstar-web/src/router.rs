@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use governor::clock::MonotonicClock;
-use ironstar_app::features::audiences;
-use ironstar_app::{HandOver, UserService};
+use ironstar_app::UserService;
+use ironstar_app::features::{audiences, hand_overs};
 use tower::{Service, ServiceExt};
 use tracing::{Instrument, Span};
 
@@ -171,7 +171,7 @@ fn routes(services: &Services, news: &PrivateNews, streams: &Streams) -> Router 
     let accounts = Accounts::new(
         services.identities.clone(),
         UserService::new(services.commands.clone()),
-        hand_overs(services),
+        hand_overs(&services.commands, &services.projections),
         news.clone(),
     );
     let router = Router::new();
@@ -190,12 +190,6 @@ fn routes(services: &Services, news: &PrivateNews, streams: &Streams) -> Router 
         .merge(bundle::routes(router, streams))
         .fallback(async || Problem::no_such_page())
         .method_not_allowed_fallback(async || Problem::no_such_method())
-}
-
-/// All that hands over what a guest owns.
-fn hand_overs(services: &Services) -> Vec<Arc<dyn HandOver>> {
-    let hand_overs = FEATURES.iter().filter_map(|feature| feature.hand_over);
-    hand_overs.map(|hand_over| hand_over(services)).collect()
 }
 
 /// Starts the tasks that run without requests, until the server stops.

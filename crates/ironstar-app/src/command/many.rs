@@ -83,6 +83,23 @@ impl CommandHandler {
         }
     }
 
+    /// Stores the events that a context adds, without a command of their own.
+    ///
+    /// # Errors
+    ///
+    /// If a stream of the context has changed, or the store fails.
+    pub(crate) async fn store_also<E>(
+        &self,
+        context: &CommandContext,
+    ) -> Result<(), CommandError<E>> {
+        let append = Append {
+            streams: context.also.clone(),
+            command: context.record(),
+        };
+        self.append_and_hint(append).await.map_err(not_appended)?;
+        Ok(())
+    }
+
     /// The aggregates as they are now.
     async fn load_all<A: Aggregate>(
         &self,

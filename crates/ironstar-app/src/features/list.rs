@@ -3,6 +3,7 @@
 
 mod archiving;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -16,8 +17,8 @@ use crate::access::AudienceRule;
 use crate::codec::decode;
 use crate::command::{Accepted, CommandContext, CommandError, CommandHandler};
 use crate::feature::Feature;
-use crate::hand_over::{HandOver, NotHandedOver};
-use crate::process::Process;
+use crate::hand_over::HandOver;
+use crate::process::{NotExecuted, Process};
 use crate::projection::{
     Behind, Documents, FoldError, Projection, ReadError, ReadModel, Registered,
 };
@@ -31,6 +32,9 @@ pub const FEATURE: Feature = Feature {
         Registered::of::<Process<ArchiveDoneLists>>(),
     ],
     audiences: &[AudienceRule::owned::<ListState>()],
+    hand_over: Some(|commands, projections| {
+        Arc::new(ListService::new(commands.clone(), projections.model()))
+    }),
 };
 
 /// The maximum number of lists that one command hands over.
@@ -205,12 +209,21 @@ impl HandOver for ListService {
         from: Principal,
         to: Principal,
         context: &'a CommandContext,
-    ) -> BoxFuture<'a, Result<(), NotHandedOver>> {
+    ) -> BoxFuture<'a, Result<(), NotExecuted>> {
         async move {
-            let handed_over = self.hand_over_all(from, to, CATCH_UP, context).await;
-            handed_over.map(|_| ()).map_err(NotHandedOver::because)
+            self.hand_over_all(from, to, CATCH_UP, context).await?;
+            Ok(())
         }
         .boxed()
+    }
+}
+
+impl From<HandOverError> for NotExecuted {
+    fn from(error: HandOverError) -> Self {
+        match error {
+            HandOverError::Command(error) => error.into(),
+            HandOverError::Behind(_) | HandOverError::Read(_) => Self::Failed(error.into()),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub use lists::{
 pub const FEATURE: Feature = Feature {
     projections: &[Registered::of::<TodoProjection>()],
     audiences: &[AudienceRule::part_of::<ListState, TodoState>()],
+    hand_over: None,
 };
 
 /// The maximum number of todos that one command changes.

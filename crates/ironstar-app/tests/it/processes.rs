@@ -1,5 +1,6 @@
 //! Steps happen once, despite crashes, failures and concurrent servers.
 
+mod hand_over;
 mod lists;
 mod support;
 

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use ironstar_app::{CommandContext, CommandError, UserService};
-use ironstar_domain::{Aggregate, IdentityId, Profile, UserError, UserEvent, UserId, UserState};
+use ironstar_domain::{
+    Aggregate, GuestId, IdentityId, Profile, UserError, UserEvent, UserId, UserState,
+};
 use ironstar_ports::{EventStore, Position};
+use uuid::Uuid;
 
 use crate::support::{TestStore, guard_of_nothing, handler, memory_store};
 
@@ -21,10 +24,14 @@ fn profile(login: &str) -> Profile {
     }
 }
 
+fn guest() -> GuestId {
+    Uuid::from_u128(7).into()
+}
+
 async fn sign_in(users: &UserService, subject: &str, login: &str) -> UserId {
     let (identity, profile) = (identity(subject), profile(login));
     let context = CommandContext::default();
-    let user = users.sign_in(&identity, &profile, &context).await;
+    let user = users.sign_in(&identity, &profile, guest(), &context).await;
     user.expect("signed in")
 }
 
@@ -45,10 +52,7 @@ async fn identity_belongs_to_one_user_after_concurrent_sign_ins() {
         let events = log.iter().filter(|event| event.event_type == event_type);
         events.count()
     };
-    assert_eq!(
-        (count("registered"), count("linked"), count("signed_in")),
-        (1, 1, 16)
-    );
+    assert_eq!(["registered", "linked", "signed_in"].map(count), [1, 1, 16]);
     for user in users {
         let actor = format!("user/{user}");
         let actors = log
@@ -77,7 +81,9 @@ async fn other_identity_is_another_user_and_a_new_name_is_stored() {
         UserEvent::ProfileChanged {
             profile: profile("lovelace"),
         },
-        UserEvent::SignedIn,
+        UserEvent::SignedIn {
+            guest: Some(guest()),
+        },
     ]);
     assert_eq!(seen.expect("read").state, expected);
     // The conflict of another stream is not solved by a second try.
@@ -86,12 +92,13 @@ async fn other_identity_is_another_user_and_a_new_name_is_stored() {
         ..CommandContext::default()
     };
     let profile = profile("lovelace");
-    let changed = users.sign_in(&identity("1"), &profile, &stale).await;
+    let ada = identity("1");
+    let changed = users.sign_in(&ada, &profile, guest(), &stale).await;
     assert!(
         matches!(&changed, Err(CommandError::OtherChanged { stream }) if stream.aggregate_type == "Test"),
         "{changed:?}"
     );
-    let nobody = UserId::from(uuid::Uuid::from_u128(9));
+    let nobody = UserId::from(Uuid::from_u128(9));
     let refused = users.sign_out(nobody, &context).await;
     assert!(matches!(
         refused,

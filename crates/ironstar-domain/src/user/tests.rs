@@ -1,10 +1,11 @@
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::{
     Profile, UserCommand, UserDetails, UserError, UserEvent, UserName, UserNameError, UserState,
 };
 use crate::test_kit::{check_golden_files, check_laws, given, history};
-use crate::{DomainError, ErrorKind, IdentityId, LineError};
+use crate::{DomainError, ErrorKind, GuestId, IdentityId, LineError};
 
 const GOLDEN_FILES: &[(&str, u32, &str)] = &[
     (
@@ -38,6 +39,11 @@ const GOLDEN_FILES: &[(&str, u32, &str)] = &[
         include_str!("../golden/User/signed_in.v1.json"),
     ),
     (
+        "signed_in",
+        2,
+        include_str!("../golden/User/signed_in.v2.json"),
+    ),
+    (
         "signed_out",
         1,
         include_str!("../golden/User/signed_out.v1.json"),
@@ -66,15 +72,29 @@ fn identity() -> IdentityId {
     IdentityId::new("github.com", "583231").expect("an identity")
 }
 
+fn guest() -> GuestId {
+    Uuid::from_u128(7).into()
+}
+
 fn register() -> UserCommand {
     UserCommand::Register {
         identity: identity(),
         profile: ada(),
+        guest: guest(),
     }
 }
 
 fn sign_in(profile: Profile) -> UserCommand {
-    UserCommand::SignIn { profile }
+    UserCommand::SignIn {
+        profile,
+        guest: guest(),
+    }
+}
+
+fn the_sign_in() -> UserEvent {
+    UserEvent::SignedIn {
+        guest: Some(guest()),
+    }
 }
 
 fn registered() -> Vec<UserEvent> {
@@ -84,7 +104,7 @@ fn registered() -> Vec<UserEvent> {
             identity: identity(),
         },
         UserEvent::ProfileChanged { profile: ada() },
-        UserEvent::SignedIn,
+        the_sign_in(),
     ]
 }
 
@@ -109,9 +129,9 @@ fn a_user_registers_once_and_signs_in_and_out_at_will() {
         .and_when(UserCommand::SignOut)
         .then_nothing()
         .and_when(sign_in(ada()))
-        .then([UserEvent::SignedIn])
+        .then([the_sign_in()])
         .and_when(sign_in(ada()))
-        .then([UserEvent::SignedIn]);
+        .then([the_sign_in()]);
 }
 
 #[test]
@@ -122,7 +142,7 @@ fn sign_in_records_a_changed_profile() {
             UserEvent::ProfileChanged {
                 profile: countess(),
             },
-            UserEvent::SignedIn,
+            the_sign_in(),
         ])
         .and_state(signed_in(countess(), 2));
     assert_eq!(ada().display_name().as_str(), "Ada Lovelace");
@@ -136,11 +156,8 @@ fn unregistered_user_is_not_found() {
             .when(command)
             .then_refused(UserError::NotFound);
     }
-    given::<UserState>([
-        UserEvent::SignedIn,
-        UserEvent::ProfileChanged { profile: ada() },
-    ])
-    .then_state(UserState::NotRegistered);
+    given::<UserState>([the_sign_in(), UserEvent::ProfileChanged { profile: ada() }])
+        .then_state(UserState::NotRegistered);
 }
 
 #[test]

@@ -48,10 +48,6 @@ pub(super) const FEATURE: Feature = Feature {
         address: "/lists",
         label: "My lists",
     }],
-    hand_over: Some(|services| {
-        let lists = ListService::new(services.commands.clone(), services.projections.model());
-        Arc::new(lists)
-    }),
 };
 
 fn routes(services: &Services, news: &PrivateNews) -> Router {

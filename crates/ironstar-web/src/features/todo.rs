@@ -61,7 +61,6 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 pub(super) const FEATURE: Feature = Feature {
     routes,
     navigation: &[],
-    hand_over: None,
 };
 
 fn routes(services: &Services, news: &PrivateNews) -> Router {

@@ -20,6 +20,31 @@ use crate::sessions::{SetClock, principal};
 
 pub(crate) const SITE: &str = "http://localhost:3000";
 
+fn redirect_url() -> String {
+    format!("{SITE}/sign-in/callback")
+}
+
+/// An application whose visitors sign in with this GitHub.
+pub(crate) fn setup(github: &StandIn) -> Setup {
+    let provider = GitHub::new(GitHubConfig {
+        client_id: "ironstar".to_owned(),
+        client_secret: "secret".to_owned(),
+        authorize_url: github.authorize_url(),
+        token_url: github.token_url(),
+        api_url: github.api_url(),
+        redirect_url: redirect_url(),
+        patience: Duration::from_millis(1_000),
+    });
+    Setup {
+        site: Site {
+            address: Some(SITE.parse().expect("an address")),
+            ..Site::default()
+        },
+        identities: Some(Arc::new(provider.expect("a configuration"))),
+        ..Setup::default()
+    }
+}
+
 /// An application, and a GitHub to sign in with.
 pub(crate) struct World {
     pub(crate) app: TestApp,
@@ -34,36 +59,21 @@ impl World {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
-        let redirect_url = format!("{SITE}/sign-in/callback");
         let registration = Registration {
             client_id: "ironstar".to_owned(),
             client_secret: "secret".to_owned(),
-            redirect_url: redirect_url.clone(),
+            redirect_url: redirect_url(),
         };
         let github = StandIn::start(registration)
             .await
             .expect("the stand-in starts");
-        let provider = GitHub::new(GitHubConfig {
-            client_id: "ironstar".to_owned(),
-            client_secret: "secret".to_owned(),
-            authorize_url: github.authorize_url(),
-            token_url: github.token_url(),
-            api_url: github.api_url(),
-            redirect_url,
-            patience: Duration::from_millis(1_000),
-        });
         let clock = SetClock::new();
         let held = Arc::new(HeldStore::default());
         let app = TestApp::with(Setup {
             limits,
-            site: Site {
-                address: Some(SITE.parse().expect("an address")),
-                ..Site::default()
-            },
-            identities: Some(Arc::new(provider.expect("a configuration"))),
             clock: clock.clone(),
             projections: held.clone(),
-            ..Setup::default()
+            ..setup(&github)
         })
         .await;
         Self {

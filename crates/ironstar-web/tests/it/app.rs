@@ -18,12 +18,15 @@ use ironstar_adapters::memory::{
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
+use ironstar_app::features::hand_overs;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
 use ironstar_ports::{Clock, Envelope, EventStore, IdentityProvider, Position, ProjectionStore};
 use ironstar_web::{Limits, Services, Site};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::mortal::{Life, Mortal};
 
 pub(crate) const COMMAND: &str = "/api/commands/todo";
 
@@ -46,6 +49,17 @@ pub(crate) struct Setup {
     pub(crate) feed: FeedOptions,
     /// A wrapper around the log, for all readers except commands.
     pub(crate) log: Spoil,
+    /// The log and the sessions of the server before.
+    pub(crate) kept: Kept,
+    /// Ends the writes of the server, as a kill does.
+    pub(crate) life: Arc<Life>,
+}
+
+/// The data that outlives a server.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) store: Arc<MemoryEventStore>,
+    pub(crate) sessions: Arc<MemorySessionStore>,
 }
 
 type Spoil = Box<dyn FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>>;
@@ -60,6 +74,17 @@ impl Default for Setup {
             projections: Arc::new(MemoryProjectionStore::new()),
             feed: FeedOptions::default(),
             log: Box::new(|log| log),
+            kept: Kept::default(),
+            life: Life::without_end(),
+        }
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            store: Arc::new(MemoryEventStore::new(Arc::new(SystemClock))),
+            sessions: Arc::new(MemorySessionStore::new()),
         }
     }
 }
@@ -92,7 +117,8 @@ impl TestApp {
         spoil: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
         setup: Setup,
     ) -> Self {
-        let store = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
+        let Kept { store, sessions } = setup.kept;
+        let life = setup.life;
         let bus = Arc::new(MemoryEventBus::new());
         let log = (setup.log)(store.clone());
         let feed = EventFeed::start(Arc::clone(&log), &*bus, setup.feed)
@@ -105,14 +131,17 @@ impl TestApp {
             feed.clone(),
             Arc::new(SystemClock),
         );
-        let sessions = Arc::new(MemorySessionStore::new());
         let ids = Arc::new(SystemIdSource);
         let commands = CommandHandler::new(
-            spoil(store.clone()),
+            spoil(Arc::new(Mortal {
+                store: store.clone(),
+                life: life.clone(),
+            })),
             Arc::new(MemorySnapshotStore::new()),
             bus.clone(),
             ids.clone(),
         );
+        hand_overs(&commands, &projections).manage(&projections);
         let services = Services {
             projections,
             gates: Gates::start(commands.clone(), &feed),
@@ -121,7 +150,10 @@ impl TestApp {
             feed,
             store: log,
             bus,
-            sessions: sessions.clone(),
+            sessions: Arc::new(Mortal {
+                store: sessions.clone(),
+                life,
+            }),
             identities: setup.identities,
             clock: setup.clock,
             ids,
@@ -158,6 +190,14 @@ impl TestApp {
             .lock()
             .expect("the lock is not poisoned")
             .clone()
+    }
+
+    /// The data of this server, for the next one.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept {
+            store: self.store.clone(),
+            sessions: self.sessions.clone(),
+        }
     }
 
     /// Sends a request as a browser does: with the visitor's cookie, unless the request has

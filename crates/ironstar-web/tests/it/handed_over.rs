@@ -1,12 +1,15 @@
-//! A guest's lists become the user's at sign-in, whatever fails in between.
+//! A guest's lists become the user's at sign-in, whatever fails or dies in between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Request, StatusCode};
 
-use crate::accounts::{World, create_list};
-use crate::app::TestApp;
-use crate::held::Hold;
+use ironstar_adapters::memory::MemoryProjectionStore;
+
+use crate::accounts::{World, create_list, setup};
+use crate::app::{Setup, TestApp};
+use crate::mortal::{Life, Mortal};
 use crate::sessions::principal;
 
 /// Waits until a visitor sees a list, which must be soon.
@@ -71,15 +74,79 @@ async fn a_browser_that_goes_away_while_it_signs_in_loses_nothing() {
     let (laptop, phone) = (&world.app, &world.app.stranger());
     let list = create_list(laptop, "Groceries").await;
     let callback = world.callback(laptop, "octocat").await;
-    let (is_read, holder) = world.held.hold(Hold::Before);
-    {
-        let cut_off = std::pin::pin!(laptop.get(&callback));
-        let under_way = futures::future::select(cut_off, is_read).await;
-        assert!(matches!(under_way, futures::future::Either::Right(_)));
+    let (mut is_read, holder) = world.held.hold_all();
+    tokio::select! {
+        _ = laptop.get(&callback) => panic!("the sign-in waits"),
+        read = is_read.recv() => read.expect("the sign-in reads"),
+    }
+    // The new cookie never arrives, and the old one becomes invalid.
+    while principal(laptop).await.is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(holder);
-    // The new cookie never arrived, and the old one is invalid.
-    assert_eq!(principal(laptop).await, None);
     world.sign_in(phone, "octocat").await;
     sees(phone, &list).await;
+}
+
+/// The number of events of a type in the log.
+async fn count(app: &TestApp, event_type: &str) -> usize {
+    let log = app.store_log().await;
+    let events = log.iter().filter(|event| event.event_type == event_type);
+    events.count()
+}
+
+#[tokio::test]
+async fn sign_in_survives_a_kill_between_any_two_writes() {
+    let world = World::new().await;
+    for writes in 0.. {
+        let life = Life::without_end();
+        let documents = Arc::new(MemoryProjectionStore::new());
+        let first = TestApp::with(Setup {
+            life: life.clone(),
+            projections: Arc::new(Mortal {
+                store: documents.clone(),
+                life: life.clone(),
+            }),
+            ..setup(&world.github)
+        })
+        .await;
+        let list = create_list(&first, "Groceries").await;
+        let guest = first.cookie();
+        let callback = world.callback(&first, "octocat").await;
+        life.limit(writes);
+        first.get(&callback).await;
+        let step = async {
+            while !life.is_over() && count(&first, "carried_out").await == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let step = tokio::time::timeout(Duration::from_secs(30), step);
+        step.await.expect("the server ends the step or dies");
+        let is_whole = !life.is_over();
+        life.limit(0);
+        first.shutdown.cancel();
+
+        let next = TestApp::with(Setup {
+            kept: first.kept(),
+            projections: documents,
+            ..setup(&world.github)
+        })
+        .await;
+        let (browser, phone) = (next.with_cookie(first.cookie()), next.stranger());
+        if count(&next, "signed_in").await == 0 {
+            let guest = next.with_cookie(guest);
+            assert_eq!(guest.get(&list).await.status(), StatusCode::OK, "{writes}");
+        } else {
+            world.sign_in(&phone, "octocat").await;
+            sees(&phone, &list).await;
+        }
+        // The same browser tries again.
+        world.sign_in(&browser, "octocat").await;
+        sees(&browser, &list).await;
+        next.shutdown.cancel();
+        if is_whole {
+            assert!(writes > 5, "{writes} writes");
+            return;
+        }
+    }
 }

@@ -1,16 +1,18 @@
-//! A projection store whose readers can be made to wait, so that other things happen in
-//! between, or to fail.
+//! A projection store whose readers of pages can be made to wait, so that other things happen
+//! in between, or to fail. Process managers, which read pages of their steps, are left alone.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::Shared;
 use ironstar_adapters::memory::MemoryProjectionStore;
 use ironstar_ports::{
     Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource, Found,
     ProjectionStore, StoreError, UpdateError,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// The moment at which a reader waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,12 +23,14 @@ pub(crate) enum Hold {
     After,
 }
 
-/// A reader that waits, or will wait.
-#[derive(Debug)]
+/// Readers that wait, or will wait.
+#[derive(Clone, Debug)]
 struct Held {
     when: Hold,
-    reads: oneshot::Sender<()>,
-    until: oneshot::Receiver<()>,
+    /// True if not only the first reader waits.
+    every: bool,
+    reads: mpsc::Sender<()>,
+    until: Shared<oneshot::Receiver<()>>,
 }
 
 /// A store whose next reader of a page waits if the test says so.
@@ -50,12 +54,36 @@ impl HeldStore {
 
     /// Makes the next reader of a page wait until the sender is dropped. The receiver tells
     /// when the reader has come.
-    pub(crate) fn hold(&self, when: Hold) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
-        let (reads, is_read) = oneshot::channel();
+    pub(crate) fn hold(&self, when: Hold) -> (mpsc::Receiver<()>, oneshot::Sender<()>) {
+        self.hold_readers(when, false)
+    }
+
+    /// Makes all readers of pages wait until the sender is dropped, each before it reads.
+    pub(crate) fn hold_all(&self) -> (mpsc::Receiver<()>, oneshot::Sender<()>) {
+        self.hold_readers(Hold::Before, true)
+    }
+
+    fn hold_readers(&self, when: Hold, every: bool) -> (mpsc::Receiver<()>, oneshot::Sender<()>) {
+        let (reads, is_read) = mpsc::channel(1);
         let (holder, until) = oneshot::channel();
-        let held = Held { when, reads, until };
+        let until = until.shared();
+        let held = Held {
+            when,
+            every,
+            reads,
+            until,
+        };
         *self.held.lock().expect("the lock is not poisoned") = Some(held);
         (is_read, holder)
+    }
+
+    /// The hold on the next reader.
+    fn next_hold(&self) -> Option<Held> {
+        let mut held = self.held.lock().expect("the lock is not poisoned");
+        match &*held {
+            Some(every) if every.every => Some(every.clone()),
+            Some(_) | None => held.take(),
+        }
     }
 }
 
@@ -82,16 +110,20 @@ impl ProjectionStore for HeldStore {
         source: &DocumentSource,
         query: &DocumentQuery,
     ) -> Result<Option<Found>, StoreError> {
+        let is_page = query.page.as_ref().is_some_and(|page| {
+            let steps = |name: &String| matches!(&**name, "steps" | "timers");
+            !page.collections.iter().any(steps)
+        });
         let is_broken = |left: u32| left.checked_sub(1);
-        if query.page.is_some() && self.broken.try_update(SeqCst, SeqCst, is_broken).is_ok() {
+        if is_page && self.broken.try_update(SeqCst, SeqCst, is_broken).is_ok() {
             return Err(StoreError::unavailable("broken by the test"));
         }
-        let held = || self.held.lock().expect("the lock is not poisoned").take();
-        let Some(held) = query.page.is_some().then(held).flatten() else {
+        let Some(held) = is_page.then(|| self.next_hold()).flatten() else {
             return self.inner.find(source, query).await;
         };
         let before = self.inner.find(source, query).await;
-        held.reads.send(()).expect("the test waits for the reader");
+        // The test may know already that a reader waits.
+        let _ = held.reads.try_send(());
         // The error is the signal: the test has dropped the sender.
         let _ = held.until.await;
         match held.when {

@@ -18,6 +18,7 @@ mod keys;
 mod limits;
 mod lists;
 mod manners;
+mod mortal;
 mod overload;
 mod owners;
 mod page;

@@ -81,10 +81,10 @@ async fn page_is_not_shown_if_its_link_is_revoked_while_it_is_read() {
         let path = path.replace("LINK", &world.token);
         let shown = world.reader.get(&path).await;
         assert!(text(shown).await.contains("Known"));
-        let (is_read, holder) = world.held.hold(Hold::Before);
+        let (mut is_read, holder) = world.held.hold(Hold::Before);
         let asked = world.reader.get(&path);
         let shut_out = async {
-            is_read.await.expect("the page is read");
+            is_read.recv().await.expect("the page is read");
             world.add("Secret").await;
             world.revoke().await;
             drop(holder);

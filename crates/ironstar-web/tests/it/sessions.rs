@@ -411,9 +411,9 @@ async fn first_list_is_created_once_by_concurrent_requests() {
     assert!(!key.is_empty());
     let first = || app.form(Request::post("/first"), format!("text=Milk&key={key}"));
     // The first request finds no list, and creates one after the second request has.
-    let (is_read, holder) = held.hold(Hold::After);
+    let (mut is_read, holder) = held.hold(Hold::After);
     let other = async {
-        is_read.await.expect("the lists are read");
+        is_read.recv().await.expect("the lists are read");
         let other = first().await;
         drop(holder);
         other

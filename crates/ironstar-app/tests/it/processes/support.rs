@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
 use ironstar_adapters::system::{SteadyClock, SystemIdSource};
+use ironstar_app::features::hand_overs;
 use ironstar_app::list::{ArchiveDoneLists, ListStep};
 use ironstar_app::process::{Executor, NotExecuted, Reaction, State};
 use ironstar_app::projection::{FoldError, Projection};
 use ironstar_app::{
-    CommandContext, CommandHandler, EventFeed, FeedOptions, ListService, ProcessManager,
+    CommandContext, CommandHandler, EventFeed, FeedOptions, HandOvers, ListService, ProcessManager,
     Projections, decode,
 };
 use ironstar_domain::list::{ListCommand, ListId};
@@ -204,6 +205,15 @@ impl Node {
         let commands = self.commands.clone();
         let projections = &self.projections;
         self.keep(projections.manage::<ArchiveDoneLists, _>(commands, executor, patience));
+    }
+
+    /// Hands over all kinds of aggregates.
+    pub(super) fn hand_overs(&self) -> HandOvers {
+        hand_overs(&self.commands, &self.projections)
+    }
+
+    pub(super) fn hand_over_guests(&self, hand_overs: HandOvers) {
+        self.keep(hand_overs.manage(&self.projections));
     }
 
     fn keep(&self, manager: JoinHandle<()>) {

@@ -1,0 +1,164 @@
+//! Stores of a server that dies at a chosen write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use ironstar_adapters::memory::{MemoryEventStore, MemoryProjectionStore, MemorySessionStore};
+use ironstar_ports::{
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommandKey, CommitError,
+    DocumentBatch, DocumentQuery, DocumentSource, Envelope, EventStore, Found, Outcome, Position,
+    ProjectionStore, Sequence, SessionHash, SessionStore, StoreError, StoredSession, StreamId,
+    UpdateError,
+};
+use time::OffsetDateTime;
+
+/// The writes that a server is still able to do. After the last one, no write has an effect any
+/// more, as after a kill.
+#[derive(Debug)]
+pub(crate) struct Life(AtomicU64);
+
+/// A store of a server with a limited life.
+#[derive(Debug)]
+pub(crate) struct Mortal<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) life: Arc<Life>,
+}
+
+impl Life {
+    pub(crate) fn without_end() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(u64::MAX)))
+    }
+
+    /// Limits the writes from now on.
+    pub(crate) fn limit(&self, writes: u64) {
+        self.0.store(writes, SeqCst);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(SeqCst) == 0
+    }
+
+    fn write(&self) -> Result<(), StoreError> {
+        match self
+            .0
+            .try_update(SeqCst, SeqCst, |left| left.checked_sub(1))
+        {
+            Ok(_) => Ok(()),
+            Err(_) => Err(StoreError::unavailable("the server is dead")),
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for Mortal<MemoryEventStore> {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.life.write()?;
+        self.store.append(append).await
+    }
+
+    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
+        self.store.outcome(key).await
+    }
+
+    async fn load_stream(
+        &self,
+        stream: &StreamId,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.store.load_stream(stream, after, limit).await
+    }
+
+    async fn load_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.store.load_after(position, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.store.head().await
+    }
+}
+
+#[async_trait]
+impl SessionStore for Mortal<MemorySessionStore> {
+    async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
+        self.life.write()?;
+        self.store.create(session).await
+    }
+
+    async fn load(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        self.store.load(id, now).await
+    }
+
+    async fn replace(
+        &self,
+        old: &SessionHash,
+        new: StoredSession,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        self.life.write()?;
+        self.store.replace(old, new, now).await
+    }
+
+    async fn prolong(
+        &self,
+        id: &SessionHash,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        self.life.write()?;
+        self.store.prolong(id, expires_at, now).await
+    }
+
+    async fn take(
+        &self,
+        id: &SessionHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        self.life.write()?;
+        self.store.take(id, now).await
+    }
+
+    async fn sweep(&self, now: OffsetDateTime) -> Result<usize, StoreError> {
+        self.life.write()?;
+        self.store.sweep(now).await
+    }
+}
+
+#[async_trait]
+impl ProjectionStore for Mortal<MemoryProjectionStore> {
+    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
+        self.store.builds().await
+    }
+
+    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
+        self.life.write()?;
+        self.store.begin(name, version).await
+    }
+
+    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        self.life.write()?;
+        self.store.update(build, update).await
+    }
+
+    async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
+        self.life.write()?;
+        self.store.commit(batch).await
+    }
+
+    async fn find(
+        &self,
+        source: &DocumentSource,
+        query: &DocumentQuery,
+    ) -> Result<Option<Found>, StoreError> {
+        self.store.find(source, query).await
+    }
+}
