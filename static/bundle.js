@@ -1,7 +1,7 @@
 // Holds one connection for the streams of several pages, as their shared worker.
 //
 // Each page has a port. Through it, a page names the stream that it wants. It gets the status
-// of the stream, then the frames, and 0 at the end (streams.js). The server marks the page
+// of the stream, then the frames, and 0 at the end (page/streams.js). The server marks the page
 // that frames belong to in front of them (crates/ironstar-web/src/bundle.rs).
 //
 // Whenever a page comes or goes, all streams are requested again on a new connection, each

@@ -22,6 +22,31 @@ const BUNDLE: &str = "src/service/web/endpoint/response/datastar.js";
 /// The SHA-256 of Datastar 1.0.2's bundle.
 const BUNDLE_SHA256: &str = "2837d87acf6ee0ba8e4e63765926c25a98d63883b02f88be194a86b81d3fd24a";
 
+/// The parts of the pages' script behind Datastar. Each defines a function, and the last one
+/// calls them. They are one script, so that a page waits for one script only.
+const PAGE: [&str; 10] = [
+    "page/streams.js",
+    "page/connection.js",
+    "page/introduction.js",
+    "page/focus.js",
+    "page/unsent.js",
+    "page/commands.js",
+    "page/editing.js",
+    "page/reload.js",
+    "page/sharing.js",
+    "page/page.js",
+];
+
+/// The parts of the style sheet, in the order of their layers.
+const STYLE: [&str; 6] = [
+    "css/base.css",
+    "css/layout.css",
+    "css/kit.css",
+    "css/todos.css",
+    "css/around.css",
+    "css/motion.css",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=../../Cargo.lock");
@@ -32,36 +57,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("{BUNDLE} in {CARRIER} has an unexpected SHA-256: {hash}").into());
     }
     // The worker is a separate file, because pages load it only when they need it.
-    let worker = embed(&out, "bundle.js", &ours("bundle.js")?)?;
-    // All other scripts are one module, so that a page waits for one script only. A block
-    // around each part keeps its names apart.
-    let streams = [
+    let worker = embed(&out, "bundle.js", &joined(&["bundle.js"])?)?;
+    // A block around our own parts keeps their names apart from Datastar's.
+    let page = [
+        bundle,
         format!("\n{{\nconst BUNDLE = {worker:?};\n").into_bytes(),
-        ours("streams.js")?,
-        b"}\n{\n".into(),
-        ours("page.js")?,
+        joined(&PAGE)?,
         b"}\n".into(),
     ];
-    let script = [bundle, streams.concat()].concat();
-    embed(&out, "page.js", &script)?;
-    for name in ["app.css", "favicon.svg"] {
-        embed(&out, name, &ours(name)?)?;
-    }
+    embed(&out, "page.js", &page.concat())?;
+    embed(&out, "app.css", &joined(&STYLE)?)?;
+    embed(&out, "favicon.svg", &joined(&["favicon.svg"])?)?;
     Ok(())
 }
 
-/// Reads one of our own files, without indentation, empty lines, and comments on lines of
-/// their own. Only human readers need these.
-fn ours(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
-    let path = Path::new("../../static").join(name);
-    println!("cargo:rerun-if-changed={}", path.display());
-    let text = fs::read_to_string(path)?;
-    let lines = text.lines().map(str::trim);
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
-    Ok(lines
-        .flat_map(|line| [line, "\n"])
-        .collect::<String>()
-        .into())
+/// Reads files of our own, one behind the other, as they are written.
+fn joined(names: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut text = Vec::new();
+    for name in names {
+        let path = Path::new("../../static").join(name);
+        println!("cargo:rerun-if-changed={}", path.display());
+        text.extend(fs::read(path)?);
+    }
+    Ok(text)
 }
 
 /// Writes a file for embedding, plain and compressed. Returns the path under which the server

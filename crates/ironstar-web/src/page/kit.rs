@@ -1,4 +1,4 @@
-//! The parts of pages. This module and `static/app.css` alone decide how a button, a field or a
+//! The parts of pages. This module and `static/css/kit.css` alone decide how a button, a field or a
 //! banner looks. In development builds, `/styleguide` shows all parts.
 //!
 //! A part knows nothing of todos. Elements of a single page stay with that page.

@@ -149,7 +149,7 @@ pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], page).into_response()
 }
 
-/// The expression that sends a command which `page.js` requests.
+/// The expression that sends a command which `commands.js` requests.
 pub(crate) const SEND: &str = "evt.detail.answer = @post(evt.detail.action, evt.detail.options)";
 
 /// The expression with which the browser opens a stream. It retries without end, after a random

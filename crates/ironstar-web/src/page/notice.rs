@@ -12,8 +12,8 @@ pub(crate) fn is_datastar(headers: &HeaderMap) -> bool {
     headers.contains_key("datastar-request")
 }
 
-/// The notices of a page: a refusal, an error without an answer from this server (`page.js`), a
-/// command that is not sent yet, and the place of a new entry.
+/// The notices of a page: a refusal, an error without an answer from this server
+/// (`commands.js`), a command that is not sent yet, and the place of a new entry.
 pub(crate) fn notices(refusal: Option<&str>) -> Markup {
     html! {
         (notice(refusal))

@@ -9,7 +9,7 @@ use ironstar_ports::Position;
 
 use crate::stream::latest::Side;
 
-/// Tells a page to reload, because its visitor may have lost the right to it (`page.js`).
+/// Tells a page to reload, because its visitor may have lost the right to it (`reload.js`).
 pub(crate) const RELOAD: Bytes = Bytes::from_static(b"event: datastar-reload\ndata: when now\n\n");
 
 /// Tells a page to reload soon, because its visitor has signed in or out. The page waits until

@@ -36,7 +36,7 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 pub(crate) enum SignOfLife {
     /// A comment, which clients ignore.
     Comment,
-    /// An event without data. Datastar passes it on to the page (`page.js`); an `EventSource`
+    /// An event without data. Datastar passes it on to the page (`connection.js`); an `EventSource`
     /// ignores it. A page considers its stream lost if it is silent for long.
     Event,
 }

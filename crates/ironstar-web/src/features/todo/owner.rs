@@ -109,7 +109,7 @@ impl Panel {
                     span { (what) }
                     input.address readonly value=(link.address);
                 }
-                // `page.js` shows this button if the browser can copy.
+                // `sharing.js` shows this button if the browser can copy.
                 button.button.quiet.copy type="button" aria-label={ "Copy the link: " (what) } { "Copy" }
                 form.plain action={ (self.path) "/links/" (link.id) "/revoke" } method="post" {
                     (Button::Quiet.draw_as("", "Revoke", Some(&format!("Revoke the link: {what}"))))

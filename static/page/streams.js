@@ -2,16 +2,15 @@
 //
 // Over HTTP/1.1 a browser opens six connections to a site, for all its pages together. With a
 // connection for each page's stream, a seventh page would not even load. So three pages hold a
-// connection each, and all others share one (bundle.js). Two stay free, for commands and for
+// connection each, and all others share one (../bundle.js). Two stay free, for commands and for
 // pages that load. HTTP/2 has no such limit, and there each page has its own connection
 // (docs/adr/0010).
 //
 // Datastar opens the stream by `fetch`, and continues after its `Last-Event-ID`, whichever
 // connection the stream uses.
 
-const OWN_STREAMS = 3;
-
-const start = (window, worker) => {
+const startStreams = (window, worker) => {
+  const OWN_STREAMS = 3;
   const { fetch, navigator, performance } = window;
   const [navigation] = performance.getEntriesByType("navigation");
   let canShare = "SharedWorker" in window && Boolean(navigation?.nextHopProtocol.startsWith("http/1"));
@@ -45,7 +44,7 @@ const start = (window, worker) => {
   };
 
   // The page and the worker hold a lock each. Each of them gets the other's lock when the
-  // other is gone. Without locks, silence on the stream tells (page.js).
+  // other is gone. Without locks, silence on the stream tells (connection.js).
   const acquaint = (port, wanted, ended, lose) => {
     const { locks } = navigator;
     if (!locks) {
@@ -154,5 +153,3 @@ const start = (window, worker) => {
     });
   };
 };
-
-start(window, BUNDLE);
