@@ -54,12 +54,12 @@ impl State {
     }
 
     fn begin(&mut self, name: &str, version: u32) -> Build {
-        let under_way = self
+        let unfinished = self
             .builds
             .values_mut()
             .map(|kept| &mut kept.build)
             .find(|build| build.name == name && build.state != BuildState::Live);
-        if let Some(build) = under_way {
+        if let Some(build) = unfinished {
             if build.version == version {
                 build.state = BuildState::Building;
                 return build.clone();

@@ -23,7 +23,7 @@ macro_rules! select {
 const SELECT_ALL: &str = select!("WHERE state <> 'ended' ORDER BY name, state <> 'live'");
 
 /// Begins, and reads the build in progress of a projection (?1).
-const BEGIN_WITH_UNDER_WAY: &str = concat!(
+const BEGIN_AND_READ_UNFINISHED: &str = concat!(
     "BEGIN IMMEDIATE;",
     select!("WHERE name = ?1 AND state IN ('building', 'cancelled')")
 );
@@ -124,14 +124,14 @@ async fn transact_begin(
     name: &str,
     version: u32,
 ) -> Result<Build, BuildError> {
-    let under_way: Option<BuildRow> = sqlx::query_as(BEGIN_WITH_UNDER_WAY)
+    let unfinished: Option<BuildRow> = sqlx::query_as(BEGIN_AND_READ_UNFINISHED)
         .bind(name)
         .fetch_optional(&mut *connection)
         .await?;
-    let mut begun = match under_way.map(build).transpose()? {
+    let mut begun = match unfinished.map(build).transpose()? {
         Some(build) if build.version == version => build,
-        under_way => {
-            if let Some(other) = under_way {
+        unfinished => {
+            if let Some(other) = unfinished {
                 end(connection, other.id).await?;
             }
             let begun: BuildRow = sqlx::query_as(INSERT)

@@ -301,7 +301,7 @@ async fn request_in_progress_is_finished_before_the_end() {
     let mut idle = server.send(REQUEST).await;
     expect(&mut idle, "hello").await;
     let mut half = server.send(b"GET / HTTP/1.1\r\nhost:").await;
-    let mut under_way = server
+    let mut in_progress = server
         .send(b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await;
     begun.notified().await;
@@ -313,6 +313,6 @@ async fn request_in_progress_is_finished_before_the_end() {
     refused.expect_err("the port is closed");
     assert!(!server.serving.is_finished());
     go_on.notify_one();
-    expect(&mut under_way, "done").await;
+    expect(&mut in_progress, "done").await;
     within_an_hour(server.serving).await.expect("served");
 }

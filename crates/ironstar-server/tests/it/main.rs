@@ -14,6 +14,7 @@ mod kill;
 mod limits;
 mod output;
 mod path;
+mod previous_release;
 mod process;
 mod processes;
 mod programs;

@@ -36,7 +36,7 @@ fn refused(directory: &TempDir, task: &[&str]) -> String {
     String::from_utf8(output.stderr).expect("text")
 }
 
-async fn connect(directory: &TempDir) -> SqliteConnection {
+pub(crate) async fn connect(directory: &TempDir) -> SqliteConnection {
     let options = SqliteConnectOptions::new()
         .filename(database(directory))
         .create_if_missing(true);

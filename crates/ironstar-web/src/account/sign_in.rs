@@ -32,11 +32,11 @@ use crate::site::{Site, SiteAddress};
 const CALLBACK: &str = "/sign-in/callback";
 
 /// The time in which a sign-in has to be finished.
-const UNDER_WAY: Duration = Duration::from_secs(10 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// The stored data of a sign-in in progress.
 #[derive(Deserialize, Serialize)]
-struct UnderWay {
+struct PendingSignIn {
     /// The hash of the session in which the sign-in began.
     session: [u8; 32],
     verifier: String,
@@ -93,15 +93,15 @@ async fn begin(
     expect_at_home(&context.site, &headers)?;
     let open = session.begin().await?;
     let request = provider.begin();
-    let under_way = UnderWay {
+    let pending = PendingSignIn {
         session: *open.id.hash().as_bytes(),
         verifier: request.verifier.secret().to_owned(),
         then: local(&form.then).to_owned(),
     };
-    let under_way = Payload::of(&under_way).map_err(|error| Problem::unavailable(&error))?;
+    let pending = Payload::of(&pending).map_err(|error| Problem::unavailable(&error))?;
     session
         .sessions()
-        .deposit(name_of(&request.state), under_way, UNDER_WAY)
+        .deposit(name_of(&request.state), pending, TIME_LIMIT)
         .await?;
     Ok(Redirect::to(&request.address).into_response())
 }
@@ -139,37 +139,41 @@ async fn come_back(
     let open = session.open().await?.ok_or_else(unknown_sign_in)?;
     let busy = || Problem::busy("too many visitors are signing in; try again in a moment");
     let _finishing = accounts.finishing.try_acquire().map_err(|_| busy())?;
-    let under_way = recognise(&session, &open, &answer).await?;
+    let pending = recognise(&session, &open, &answer).await?;
     let finished = async {
         if let Some(error) = answer.error {
             return Err(denied(provider, &error));
         }
         let code = answer.code.ok_or_else(unknown_sign_in)?;
-        let verifier = PkceVerifier::new(under_way.verifier);
+        let verifier = PkceVerifier::new(pending.verifier);
         let told = provider.finish(&code, &verifier).await;
         let told = told.map_err(|error| failed(provider, &error))?;
         let told = read(told).ok_or_else(|| makes_no_sense(provider))?;
         finish(Arc::clone(&accounts).sign_in(session.clone(), open, told, origin)).await
     };
     match finished.await {
-        Ok(()) => Ok(Redirect::to(&under_way.then).into_response()),
+        Ok(()) => Ok(Redirect::to(&pending.then).into_response()),
         // Another attempt from the problem's page leads to the page before the sign-in.
-        Err(problem) => Err(problem.with_way_out(WayOut::Return(under_way.then))),
+        Err(problem) => Err(problem.with_way_out(WayOut::Return(pending.then))),
     }
 }
 
 /// The sign-in that an answer belongs to. It must have begun on this site, in this browser, and
 /// recently, and must not have been used before.
-async fn recognise(session: &Session, open: &Open, answer: &Answer) -> Result<UnderWay, Problem> {
+async fn recognise(
+    session: &Session,
+    open: &Open,
+    answer: &Answer,
+) -> Result<PendingSignIn, Problem> {
     let state = answer.state.as_deref().ok_or_else(unknown_sign_in)?;
     let kept = session.sessions().withdraw(&name_of(state)).await?;
     let kept = kept.ok_or_else(unknown_sign_in)?;
-    let under_way: UnderWay = serde_json::from_str(kept.as_str()).map_err(|error| {
+    let pending: PendingSignIn = serde_json::from_str(kept.as_str()).map_err(|error| {
         tracing::error!(%error, "the stored data of a sign-in is invalid");
         unknown_sign_in()
     })?;
-    if *open.id.hash().as_bytes() == under_way.session {
-        return Ok(under_way);
+    if *open.id.hash().as_bytes() == pending.session {
+        return Ok(pending);
     }
     Err(unknown_sign_in())
 }

@@ -121,7 +121,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 
 fn refusal(refused: Refused) -> Problem {
     match refused {
-        Refused::Client => Problem::too_much_under_way(),
+        Refused::Client => Problem::too_many_incomplete(),
         Refused::Server => Problem::overloaded(),
     }
 }

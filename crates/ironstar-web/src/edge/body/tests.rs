@@ -20,7 +20,7 @@ struct App {
 }
 
 /// A request in progress, whose body arrives in parts.
-struct UnderWay {
+struct Incomplete {
     sender: UnboundedSender<Result<Bytes, axum::Error>>,
     answer: JoinHandle<Response>,
 }
@@ -36,14 +36,14 @@ impl App {
         self.bodies.0.as_ref().expect("a limit").taken()
     }
 
-    fn begin(&self, client: u8) -> UnderWay {
+    fn begin(&self, client: u8) -> Incomplete {
         let (sender, body) = unbounded();
         let mut request = Request::post("/").body(Body::from_stream(body));
         let request = std::mem::take(request.as_mut().expect("a request"));
         let client = Client::at([192, 0, 2, client].into());
         let bodies = Arc::clone(&self.bodies);
         let answer = tokio::spawn(async move { echo(&bodies, client, request).await });
-        UnderWay { sender, answer }
+        Incomplete { sender, answer }
     }
 
     /// Waits until exactly this number of bytes is counted.
@@ -66,7 +66,7 @@ async fn echo(bodies: &Bodies, client: Client, request: Request) -> Response {
     }
 }
 
-impl UnderWay {
+impl Incomplete {
     fn send(&self, size: u64) {
         let size = usize::try_from(size).expect("a size");
         let bytes = Bytes::from(vec![b'x'; size]);

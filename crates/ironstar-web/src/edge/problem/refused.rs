@@ -38,7 +38,7 @@ impl Problem {
     }
 
     /// A client has sent too many incomplete requests, and sends more.
-    pub(crate) fn too_much_under_way() -> Self {
+    pub(crate) fn too_many_incomplete() -> Self {
         let detail = "too many requests from your network are incomplete, so this one was not \
                       carried out; finish the others, and try again";
         Self {
@@ -130,7 +130,7 @@ mod tests {
             Problem::too_many_streams(64),
             Problem::too_many_connections(256),
             Problem::too_much_unread(),
-            Problem::too_much_under_way(),
+            Problem::too_many_incomplete(),
         ] {
             assert!(problem.retry_after.is_some(), "{problem:?}");
         }
