@@ -3,6 +3,8 @@
 //! An adapter's tests run each rule on a fresh instance, under a deadline, on a multi-threaded
 //! runtime. Each rule is also shown to fail: for each there is a deliberately broken adapter,
 //! which breaks only that rule.
+//!
+//! [`doubles`] are for tests of the code that uses the ports.
 
 /// Makes a rule from its name and the function that checks it.
 macro_rules! rule {
@@ -14,6 +16,7 @@ macro_rules! rule {
     };
 }
 
+pub mod doubles;
 pub mod event_bus;
 pub mod event_store;
 pub mod projection_store;

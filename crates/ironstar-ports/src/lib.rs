@@ -12,7 +12,7 @@
 //! - [`IdentityProvider`]: a service, such as GitHub, that identifies users at sign-in.
 //! - [`EventBus`]: hints that the log has new events. A hint is never a source of truth.
 //! - [`Clock`] and [`IdSource`]: time and randomness, which tests replace.
-//! - `contract` (feature `contract`): the rules that every adapter must pass.
+//! - `contract` (feature `contract`): the rules that every adapter must pass, and test doubles.
 
 mod event;
 mod event_bus;

@@ -28,8 +28,8 @@ fn the_page_lists_the_rules_in_order() {
     // The tests of the adapters compare these tables with the rules themselves.
     let rules: Vec<&str> = mutants
         .iter()
-        .flat_map(|source| source.split("const MUTANTS").nth(1))
-        .flat_map(|table| table.split("];").next())
+        .flat_map(|source| source.split("\nmutants! {").nth(1))
+        .flat_map(|table| table.split("\n}").next())
         .flat_map(|table| table.split('"').skip(1).step_by(2))
         .collect();
     assert_eq!(listed, rules);

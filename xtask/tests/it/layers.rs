@@ -1,4 +1,4 @@
-//! The dependency arrows between crates point downwards only.
+//! The dependency arrows between crates point downwards only, and programs contain no test code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -218,6 +218,25 @@ fn every_crate_has_only_allowed_dependencies() {
             unused.iter().all(|dependency| spare.contains(*dependency)),
             "{name} is allowed {unused:?}, and does not use it"
         );
+    }
+}
+
+/// The contracts and the test doubles of the ports are behind a feature.
+#[test]
+fn only_tests_enable_features_of_the_ports() {
+    let metadata = MetadataCommand::new().no_deps().exec();
+    for package in metadata.expect("the workspace's metadata").packages {
+        for dependency in package.dependencies {
+            let is_of_tests = dependency.kind == DependencyKind::Development;
+            assert!(
+                dependency.name != "ironstar-ports"
+                    || is_of_tests
+                    || dependency.features.is_empty(),
+                "{} enables {:?}",
+                package.name,
+                dependency.features
+            );
+        }
     }
 }
 

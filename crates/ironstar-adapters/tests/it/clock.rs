@@ -1,9 +1,10 @@
 //! Tests that a wrong clock does not affect sessions and command keys.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
+use ironstar_ports::contract::doubles::ManualClock;
 use ironstar_ports::{
     Append, Clock, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload,
     SessionHash, SessionStore, StoredSession, StreamId,
@@ -19,36 +20,6 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 const SESSION: SessionHash = SessionHash::new([1; 32]);
 
-/// A clock that the test sets by hand, with an uptime that only passes.
-#[derive(Debug)]
-struct HandClock(Mutex<(OffsetDateTime, Duration)>);
-
-impl HandClock {
-    fn at(time: OffsetDateTime) -> Arc<Self> {
-        Arc::new(Self(Mutex::new((time, Duration::ZERO))))
-    }
-
-    fn set(&self, time: OffsetDateTime) {
-        self.0.lock().expect("no test panics").0 = time;
-    }
-
-    fn pass(&self, time: Duration) {
-        let mut clock = self.0.lock().expect("no test panics");
-        clock.0 += time;
-        clock.1 += time;
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> OffsetDateTime {
-        self.0.lock().expect("no test panics").0
-    }
-
-    fn uptime(&self) -> Duration {
-        self.0.lock().expect("no test panics").1
-    }
-}
-
 /// The time-dependent parts of a server.
 struct Server {
     store: SqliteEventStore,
@@ -56,7 +27,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(directory: &TempDir, clock: &Arc<HandClock>) -> Self {
+    async fn start(directory: &TempDir, clock: &Arc<ManualClock>) -> Self {
         let path = directory.path().join("test.db");
         let url = format!("sqlite:{}", path.display());
         let database = SqliteDatabase::open(&url.parse().expect("an address")).await;
@@ -113,7 +84,7 @@ impl Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn data_stored_in_1970_survives_the_correction_of_the_clock() {
     let directory = TempDir::new().expect("a directory");
-    let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
+    let clock = ManualClock::at(OffsetDateTime::UNIX_EPOCH);
     let server = Server::start(&directory, &clock).await;
     server.begin_session().await;
     server.carry_out("first").await;
@@ -140,7 +111,7 @@ async fn data_stored_in_1970_survives_the_correction_of_the_clock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clock_corrected_while_no_server_runs_makes_nothing_expire() {
     let directory = TempDir::new().expect("a directory");
-    let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
+    let clock = ManualClock::at(OffsetDateTime::UNIX_EPOCH);
     let server = Server::start(&directory, &clock).await;
     server.begin_session().await;
     server.carry_out("first").await;
@@ -157,7 +128,7 @@ async fn clock_corrected_while_no_server_runs_makes_nothing_expire() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clock_that_is_wrong_for_a_while_makes_nothing_expire() {
     let directory = TempDir::new().expect("a directory");
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let server = Server::start(&directory, &clock).await;
     server.begin_session().await;
     server.carry_out("first").await;
@@ -181,7 +152,7 @@ async fn clock_that_is_wrong_for_a_while_makes_nothing_expire() {
 #[tokio::test(flavor = "multi_thread")]
 async fn database_without_a_stored_clock_continues_from_its_newest_event() {
     let directory = TempDir::new().expect("a directory");
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let server = Server::start(&directory, &clock).await;
     server.begin_session().await;
     server.carry_out("first").await;

@@ -1,3 +1,4 @@
+mod commands;
 mod displaced;
 mod locked;
 mod opening;
@@ -9,7 +10,6 @@ mod tools;
 mod wal;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,13 +21,12 @@ use ironstar_adapters::sqlite::{
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::contract::{event_store, snapshot_store};
 use ironstar_ports::{
-    Append, AppendError, Clock, CommandRecord, EventStore, ExpectedSequence, Mark, Metadata,
-    NewEvent, Payload, Position, Sequence, Snapshot, SnapshotStore, StreamHead, StreamId,
+    Append, AppendError, EventStore, ExpectedSequence, Mark, Metadata, NewEvent, Payload, Position,
+    Sequence, Snapshot, SnapshotStore, StreamHead, StreamId,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::contract::passes;
@@ -309,64 +308,6 @@ async fn migrations_are_listed_and_applied() {
     assert!(applied.iter().all(|migration| migration.applied));
     assert_eq!(migrate(&url).await.expect("migrated again"), applied);
     assert_eq!(migration_status(&url).await.expect("a list"), applied);
-}
-
-fn with_key(key: &str) -> Append {
-    let mut append = Append::to_stream(
-        StreamId::new("Todo", key),
-        ExpectedSequence::NoStream,
-        vec![event()],
-    );
-    let key = key.parse().expect("a key");
-    append.command = Some(CommandRecord::new(key, "create".to_owned()));
-    append
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn answers_to_commands_outlive_the_process() {
-    let directory = TempDir::new().expect("a directory");
-    let store = open(&url(&directory)).await;
-    let first = store.append(with_key("key")).await.expect("appended");
-    store.close().await.expect("closed");
-    let store = open(&url(&directory)).await;
-    let again = store.append(with_key("key")).await.expect("answered");
-    assert_eq!(again, first);
-    assert_eq!(store.head().await.expect("read"), Position::new(1));
-}
-
-/// A clock that the test sets by hand.
-#[derive(Debug, Default)]
-struct HandClock(AtomicI64);
-
-impl Clock for HandClock {
-    fn now(&self) -> OffsetDateTime {
-        let seconds = self.0.load(SeqCst);
-        OffsetDateTime::from_unix_timestamp(1_700_000_000 + seconds).expect("a time")
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::from_secs(self.0.load(SeqCst).unsigned_abs())
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn old_commands_are_swept() {
-    let directory = TempDir::new().expect("a directory");
-    let database = SqliteDatabase::open(&url(&directory)).await.expect("open");
-    let clock = Arc::new(HandClock::default());
-    let retention = Duration::from_secs(3_600);
-    let store = SqliteEventStore::new(database, clock.clone(), retention);
-    let is_known = async |key: &str| {
-        let key = key.parse().expect("a key");
-        store.outcome(&key).await.expect("read").is_some()
-    };
-    store.append(with_key("old")).await.expect("appended");
-    clock.0.store(1_800, SeqCst);
-    store.append(with_key("new")).await.expect("appended");
-    assert!(is_known("old").await && is_known("new").await);
-    clock.0.store(3_700, SeqCst);
-    append_one(&store).await.expect("appended");
-    assert!(!is_known("old").await && is_known("new").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,10 +11,8 @@ use ironstar_app::todo::{ListWide, TodoLists, TodoService};
 use ironstar_app::{Caller, CommandContext, CommandError, CommandHandler};
 use ironstar_domain::list::{ListCommand, ListId};
 use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
-use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
-    StoreError, StreamId,
-};
+use ironstar_ports::contract::doubles::AroundEventStore;
+use ironstar_ports::{Append, AppendError, Appended, EventStore, Position, Sequence};
 use uuid::Uuid;
 
 use crate::support::{World, handler};
@@ -29,7 +27,11 @@ struct Hesitant {
 }
 
 #[async_trait]
-impl EventStore for Hesitant {
+impl AroundEventStore for Hesitant {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.inner
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         if self.hesitates.load(SeqCst) {
             for _ in 0..5 {
@@ -37,27 +39,6 @@ impl EventStore for Hesitant {
             }
         }
         self.inner.append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.inner.outcome(key).await
-    }
-
-    async fn load_stream(
-        &self,
-        stream: &StreamId,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(&self, after: Position, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_after(after, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
     }
 }
 

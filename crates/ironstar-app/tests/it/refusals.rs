@@ -10,9 +10,9 @@ use ironstar_app::caller::Links;
 use ironstar_app::{Caller, CommandContext, EventFeed, FeedOptions};
 use ironstar_domain::list::{ListCommand, ListId, ListState};
 use ironstar_domain::{Access, LinkAccess, Ownership, Principal};
+use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
-    Snapshot, SnapshotStore, StoreError, StreamId,
+    Envelope, EventStore, Sequence, Snapshot, SnapshotStore, StoreError, StreamId,
 };
 use uuid::Uuid;
 
@@ -28,13 +28,9 @@ struct Counted {
 }
 
 #[async_trait]
-impl EventStore for Counted {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.events.append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.events.outcome(key).await
+impl AroundEventStore for Counted {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.events
     }
 
     async fn load_stream(
@@ -45,18 +41,6 @@ impl EventStore for Counted {
     ) -> Result<Vec<Envelope>, StoreError> {
         self.streams_read.fetch_add(1, SeqCst);
         self.events.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.events.load_after(position, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.events.head().await
     }
 }
 

@@ -4,16 +4,17 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemorySnapshotStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::CommandHandler;
+use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
-    Append, AppendError, Appended, BusError, CommandKey, Envelope, EventBus, EventStore,
-    ExpectedSequence, IdSource, Key, KeyExpr, Metadata, NewEvent, Outcome, Payload, Position,
-    Sequence, Snapshot, SnapshotStore, StoreError, StreamAppend, StreamId, Subscription,
+    Append, AppendError, Appended, BusError, Envelope, EventBus, EventStore, ExpectedSequence,
+    IdSource, Key, KeyExpr, Metadata, NewEvent, Payload, Position, Sequence, Snapshot,
+    SnapshotStore, StoreError, StreamAppend, StreamId, Subscription,
 };
 use tokio::sync::oneshot;
 
@@ -91,8 +92,9 @@ pub(crate) type Meddle = fn(&StreamId) -> Append;
 /// A store that counts reads, and that can be made faulty.
 #[derive(Debug)]
 pub(crate) struct TestStore {
-    /// The current log. A restore replaces it.
-    inner: RwLock<Arc<MemoryEventStore>>,
+    inner: Arc<MemoryEventStore>,
+    /// The log that replaces the first one.
+    restored: OnceLock<Arc<MemoryEventStore>>,
     streamed: AtomicU64,
     hidden: Position,
     /// On average one of this many reads of the log fails; 0 for none.
@@ -111,7 +113,8 @@ pub(crate) struct TestStore {
 impl TestStore {
     pub(crate) fn counting(inner: Arc<MemoryEventStore>) -> Self {
         Self {
-            inner: RwLock::new(inner),
+            inner,
+            restored: OnceLock::new(),
             streamed: AtomicU64::new(0),
             hidden: Position::START,
             failing: 0,
@@ -142,11 +145,7 @@ impl TestStore {
 
     /// Replaces the log.
     pub(crate) fn restore(&self, other: Arc<MemoryEventStore>) {
-        *self.inner.write().expect("the lock is not poisoned") = other;
-    }
-
-    fn inner(&self) -> Arc<MemoryEventStore> {
-        Arc::clone(&self.inner.read().expect("the lock is not poisoned"))
+        self.restored.set(other).expect("a log is restored once");
     }
 
     /// Damages the events at these positions, and repairs all others.
@@ -190,7 +189,11 @@ impl TestStore {
 }
 
 #[async_trait]
-impl EventStore for TestStore {
+impl AroundEventStore for TestStore {
+    fn inner(&self) -> &dyn EventStore {
+        &**self.restored.get().unwrap_or(&self.inner)
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let left = self.meddlings.load(SeqCst);
         if let (1.., Some(meddle)) = (left, self.meddle) {
@@ -199,10 +202,6 @@ impl EventStore for TestStore {
             self.inner().append(first).await?;
         }
         self.inner().append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.inner().outcome(key).await
     }
 
     async fn load_stream(
@@ -250,10 +249,6 @@ impl EventStore for TestStore {
             Some(sound) => page.truncate(sound),
         }
         Ok(page)
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner().head().await
     }
 }
 

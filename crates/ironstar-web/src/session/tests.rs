@@ -7,7 +7,8 @@ use governor::clock::MonotonicClock;
 use ironstar_adapters::memory::MemorySessionStore;
 use ironstar_adapters::system::SystemIdSource;
 use ironstar_app::caller::Links;
-use ironstar_ports::{Clock, Payload, SessionHash, SessionStore, StoreError, StoredSession};
+use ironstar_ports::contract::doubles::ManualClock;
+use ironstar_ports::{Payload, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 
 use super::{Cookies, Session, SessionData, SessionError, Sessions, Theme};
@@ -95,20 +96,11 @@ impl SessionStore for MovingStore {
     }
 }
 
-#[derive(Debug)]
-struct SetClock(Mutex<OffsetDateTime>);
-
-impl Clock for SetClock {
-    fn now(&self) -> OffsetDateTime {
-        *self.0.lock().expect("the lock is not poisoned")
-    }
-}
-
 /// The next two requests of a visitor, after some time. Their session ends or changes as soon
 /// as the first request has read it.
 async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
     let store = Arc::new(MovingStore::default());
-    let clock = Arc::new(SetClock(Mutex::new(OffsetDateTime::UNIX_EPOCH)));
+    let clock = ManualClock::at(OffsetDateTime::UNIX_EPOCH);
     let sessions = Arc::new(Sessions::new(
         store.clone(),
         clock.clone(),
@@ -123,7 +115,7 @@ async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
     let headers = HeaderMap::from_iter([(header::COOKIE, cookie)]);
     let used = request(&headers).open().await.expect("read");
     assert!(used.is_some(), "the session lasts for thirty days");
-    *clock.0.lock().expect("the lock is not poisoned") += after;
+    clock.pass(after);
     *store.meanwhile.lock().expect("the lock is not poisoned") = meanwhile;
     (request(&headers), request(&headers))
 }

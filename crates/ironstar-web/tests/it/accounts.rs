@@ -10,13 +10,14 @@ use futures::FutureExt;
 use futures::future::join_all;
 use ironstar_adapters::github::{GitHub, GitHubConfig};
 use ironstar_github::{Behaviour, Registration, StandIn};
+use ironstar_ports::contract::doubles::ManualClock;
 use ironstar_web::{Limits, Site};
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, json as body, text};
 use crate::held::HeldStore;
 use crate::lists::post;
-use crate::sessions::{SetClock, principal};
+use crate::sessions::{START, principal};
 
 pub(crate) const SITE: &str = "http://localhost:3000";
 
@@ -49,7 +50,7 @@ pub(crate) fn setup(github: &StandIn) -> Setup {
 pub(crate) struct World {
     pub(crate) app: TestApp,
     pub(crate) github: StandIn,
-    pub(crate) clock: Arc<SetClock>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) held: Arc<HeldStore>,
 }
 
@@ -67,7 +68,7 @@ impl World {
         let github = StandIn::start(registration)
             .await
             .expect("the stand-in starts");
-        let clock = SetClock::new();
+        let clock = ManualClock::at(START);
         let held = Arc::new(HeldStore::default());
         let app = TestApp::with(Setup {
             limits,

@@ -10,13 +10,14 @@ use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use flate2::read::GzDecoder;
 use futures::StreamExt;
+use ironstar_ports::contract::doubles::ManualClock;
 use ironstar_web::Limits;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::app::{Setup, TestApp, json as body, text};
 use crate::revoked;
-use crate::sessions::{SetClock, principal};
+use crate::sessions::{DAY, START, principal};
 
 const TODOS: &str = "/api/sse/todos";
 const LISTS: &str = "/api/sse/lists";
@@ -202,7 +203,7 @@ async fn stream_of_a_bundle_resumes_from_its_own_id() {
 
 #[tokio::test]
 async fn bundle_renews_the_session_of_its_visitor() {
-    let clock = SetClock::new();
+    let clock = ManualClock::at(START);
     let app = TestApp::with(Setup {
         clock: clock.clone(),
         ..Setup::default()
@@ -215,7 +216,7 @@ async fn bundle_renews_the_session_of_its_visitor() {
     let fresh = app.get(&streams).await;
     assert!(!fresh.headers().contains_key(header::SET_COOKIE));
     for _ in 0..2 {
-        clock.advance(time::Duration::days(29));
+        clock.pass(29 * DAY);
         let response = app.get(&streams).await;
         let is_renewed = response.headers().contains_key(header::SET_COOKIE);
         assert!(is_renewed, "the browser gets the renewed cookie");

@@ -1,5 +1,7 @@
 //! The way to a provider and back, by visitors who follow the protocol and by attackers.
 
+use std::time::Duration;
+
 use axum::http::{Request, StatusCode, header};
 use futures::future::join_all;
 use ironstar_github::Behaviour;
@@ -29,7 +31,7 @@ async fn callback_is_valid_once_soon_and_in_the_browser_that_began() {
     // The visitor that it was stolen from must begin again.
     refused(app, &callback).await;
     let callback = world.callback(app, "octocat").await;
-    world.clock.advance(time::Duration::minutes(11));
+    world.clock.pass(Duration::from_mins(11));
     refused(app, &callback).await;
     for forged in [
         "/sign-in/callback",

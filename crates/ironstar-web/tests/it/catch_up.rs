@@ -12,9 +12,10 @@ use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use futures::StreamExt;
 use ironstar_app::FeedOptions;
+use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, Metadata,
-    NewEvent, Outcome, Payload, Position, Sequence, StoreError, StreamId,
+    Append, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
+    Sequence, StoreError, StreamId,
 };
 use ironstar_web::Limits;
 use serde_json::json;
@@ -46,13 +47,9 @@ struct Reads {
 struct WatchedStore(Arc<dyn EventStore>, Arc<Reads>);
 
 #[async_trait]
-impl EventStore for WatchedStore {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.0.append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.0.outcome(key).await
+impl AroundEventStore for WatchedStore {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.0
     }
 
     async fn load_stream(
@@ -88,10 +85,6 @@ impl EventStore for WatchedStore {
             }
         }
         Ok(events)
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.0.head().await
     }
 }
 

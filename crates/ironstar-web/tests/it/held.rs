@@ -8,10 +8,8 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::Shared;
 use ironstar_adapters::memory::MemoryProjectionStore;
-use ironstar_ports::{
-    Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource, Found,
-    ProjectionStore, StoreError, UpdateError,
-};
+use ironstar_ports::contract::doubles::AroundProjectionStore;
+use ironstar_ports::{DocumentQuery, DocumentSource, Found, ProjectionStore, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 /// The moment at which a reader waits.
@@ -88,21 +86,9 @@ impl HeldStore {
 }
 
 #[async_trait]
-impl ProjectionStore for HeldStore {
-    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
-        self.inner.builds().await
-    }
-
-    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
-        self.inner.begin(name, version).await
-    }
-
-    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        self.inner.update(build, update).await
-    }
-
-    async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
-        self.inner.commit(batch).await
+impl AroundProjectionStore for HeldStore {
+    fn inner(&self) -> &dyn ProjectionStore {
+        &self.inner
     }
 
     async fn find(

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventStore, MemoryProjectionStore, MemorySessionStore};
+use ironstar_ports::contract::doubles::{AroundEventStore, AroundProjectionStore};
 use ironstar_ports::{
-    Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommandKey, CommitError,
-    DocumentBatch, DocumentQuery, DocumentSource, Envelope, EventStore, Found, Outcome, Position,
-    ProjectionStore, Sequence, SessionHash, SessionStore, StoreError, StoredSession, StreamId,
-    UpdateError,
+    Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommitError, DocumentBatch,
+    EventStore, ProjectionStore, SessionHash, SessionStore, StoreError, StoredSession, UpdateError,
 };
 use time::OffsetDateTime;
 
@@ -51,35 +50,36 @@ impl Life {
 }
 
 #[async_trait]
-impl EventStore for Mortal<MemoryEventStore> {
+impl AroundEventStore for Mortal<MemoryEventStore> {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.store
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.life.write()?;
         self.store.append(append).await
     }
+}
 
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.store.outcome(key).await
+#[async_trait]
+impl AroundProjectionStore for Mortal<MemoryProjectionStore> {
+    fn inner(&self) -> &dyn ProjectionStore {
+        &*self.store
     }
 
-    async fn load_stream(
-        &self,
-        stream: &StreamId,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.store.load_stream(stream, after, limit).await
+    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
+        self.life.write()?;
+        self.store.begin(name, version).await
     }
 
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.store.load_after(position, limit).await
+    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
+        self.life.write()?;
+        self.store.update(build, update).await
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.store.head().await
+    async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
+        self.life.write()?;
+        self.store.commit(batch).await
     }
 }
 
@@ -130,35 +130,5 @@ impl SessionStore for Mortal<MemorySessionStore> {
     async fn sweep(&self, now: OffsetDateTime) -> Result<usize, StoreError> {
         self.life.write()?;
         self.store.sweep(now).await
-    }
-}
-
-#[async_trait]
-impl ProjectionStore for Mortal<MemoryProjectionStore> {
-    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
-        self.store.builds().await
-    }
-
-    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
-        self.life.write()?;
-        self.store.begin(name, version).await
-    }
-
-    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        self.life.write()?;
-        self.store.update(build, update).await
-    }
-
-    async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
-        self.life.write()?;
-        self.store.commit(batch).await
-    }
-
-    async fn find(
-        &self,
-        source: &DocumentSource,
-        query: &DocumentQuery,
-    ) -> Result<Option<Found>, StoreError> {
-        self.store.find(source, query).await
     }
 }

@@ -2,10 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::http::{Request, StatusCode, header};
-use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
-    StoreError, StreamId,
-};
+use ironstar_ports::contract::doubles::AroundEventStore;
+use ironstar_ports::{Append, AppendError, Appended, EventStore};
 
 use crate::app::{COMMAND, TestApp, json};
 
@@ -14,34 +12,13 @@ use crate::app::{COMMAND, TestApp, json};
 struct FullStore(Arc<dyn EventStore>);
 
 #[async_trait]
-impl EventStore for FullStore {
+impl AroundEventStore for FullStore {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.0
+    }
+
     async fn append(&self, _: Append) -> Result<Appended, AppendError> {
         Err(AppendError::Overloaded)
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.0.outcome(key).await
-    }
-
-    async fn load_stream(
-        &self,
-        stream: &StreamId,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.0.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.0.load_after(position, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.0.head().await
     }
 }
 

@@ -1,38 +1,26 @@
 //! Sessions: visitors who are recognized again, and visitors who are not.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use ironstar_adapters::system::SteadyClock;
+use ironstar_ports::contract::doubles::ManualClock;
 use ironstar_ports::{Clock, SessionStore};
 use ironstar_web::{Limits, Site};
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
+use time::macros::datetime;
 
 use crate::app::{Setup, TestApp, json as body, text};
 use crate::held::{HeldStore, Hold};
 use crate::lists::{list, post};
 
-/// A clock that stands still until it is set.
-#[derive(Debug)]
-pub(crate) struct SetClock(Mutex<OffsetDateTime>);
+/// The time at which the clocks of these tests start.
+pub(crate) const START: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
 
-impl SetClock {
-    pub(crate) fn new() -> Arc<Self> {
-        let start = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
-        Arc::new(Self(Mutex::new(start)))
-    }
-
-    pub(crate) fn advance(&self, by: Duration) {
-        *self.0.lock().expect("the lock is not poisoned") += by;
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> OffsetDateTime {
-        *self.0.lock().expect("the lock is not poisoned")
-    }
-}
+/// A day, as a clock counts it.
+pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// The identity of a visitor, by their cookie.
 pub(crate) async fn principal(app: &TestApp) -> Option<String> {
@@ -168,7 +156,7 @@ async fn store_does_not_contain_the_cookie_of_a_browser() {
 
 #[tokio::test]
 async fn session_lasts_for_thirty_days_after_its_last_use() {
-    let clock = SetClock::new();
+    let clock = ManualClock::at(START);
     let app = TestApp::with(Setup {
         clock: clock.clone(),
         ..Setup::default()
@@ -177,23 +165,23 @@ async fn session_lasts_for_thirty_days_after_its_last_use() {
     begin(&app).await;
     let who = principal(&app).await;
     for _ in 0..3 {
-        clock.advance(Duration::days(29));
+        clock.pass(29 * DAY);
         let response = app.get("/api/session").await;
         let is_renewed = response.headers().contains_key(header::SET_COOKIE);
         assert!(is_renewed, "the browser gets the renewed cookie");
         assert_eq!(principal(&app).await, who);
     }
     // A session that was just renewed is not written again.
-    clock.advance(Duration::hours(1));
+    clock.pass(Duration::from_hours(1));
     let response = app.get("/api/session").await;
     assert!(!response.headers().contains_key(header::SET_COOKIE));
-    clock.advance(Duration::days(30));
+    clock.pass(30 * DAY);
     assert_eq!(principal(&app).await, None);
 }
 
 #[tokio::test]
 async fn session_outlives_a_clock_that_shows_a_wrong_time() {
-    let machine = SetClock::new();
+    let machine = ManualClock::at(START);
     let app = TestApp::with(Setup {
         clock: Arc::new(SteadyClock::new(machine.clone())),
         ..Setup::default()
@@ -202,7 +190,7 @@ async fn session_outlives_a_clock_that_shows_a_wrong_time() {
     begin(&app).await;
     let (who, cookie) = (principal(&app).await, app.cookie());
     for days in [400, -400, -20_000, 20_100] {
-        machine.advance(Duration::days(days));
+        machine.set(machine.now() + time::Duration::days(days));
         assert_eq!(principal(&app).await, who, "after {days} days");
         let added = app.form(Request::post("/todos"), "text=Milk").await;
         assert_eq!(added.status(), StatusCode::SEE_OTHER);
@@ -212,7 +200,7 @@ async fn session_outlives_a_clock_that_shows_a_wrong_time() {
 
 #[tokio::test]
 async fn session_whose_cookie_never_comes_back_expires_soon() {
-    let clock = SetClock::new();
+    let clock = ManualClock::at(START);
     let app = TestApp::with(Setup {
         clock: clock.clone(),
         ..Setup::default()
@@ -222,7 +210,7 @@ async fn session_whose_cookie_never_comes_back_expires_soon() {
     // The same holds for a session that was begun and changed in one request.
     let other = app.stranger();
     other.form(Request::post("/theme"), "theme=dark").await;
-    clock.advance(Duration::minutes(61));
+    clock.pass(Duration::from_mins(61));
     for visitor in [&app, &other] {
         assert_eq!(principal(visitor).await, None);
     }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use ironstar_adapters::system::SystemIdSource;
+use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, IdSource,
-    Metadata, NewEvent, Outcome, Payload, Position, Sequence, StoreError, StreamId,
+    Append, Envelope, EventStore, ExpectedSequence, IdSource, Metadata, NewEvent, Payload,
+    Sequence, StoreError, StreamId,
 };
 use serde_json::json;
 
@@ -23,13 +24,9 @@ struct BreakingStore {
 }
 
 #[async_trait]
-impl EventStore for BreakingStore {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.inner.append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.inner.outcome(key).await
+impl AroundEventStore for BreakingStore {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.inner
     }
 
     async fn load_stream(
@@ -42,18 +39,6 @@ impl EventStore for BreakingStore {
             return Err(StoreError::unavailable("broken by the test"));
         }
         self.inner.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_after(position, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
     }
 }
 

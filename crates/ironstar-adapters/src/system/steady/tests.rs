@@ -1,7 +1,8 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::Clock;
+use ironstar_ports::contract::doubles::ManualClock;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -12,38 +13,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 const RIGHT: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
 
-/// A clock that the test sets by hand, with an uptime that only passes.
-#[derive(Debug)]
-struct HandClock(Mutex<(OffsetDateTime, Duration)>);
-
-impl HandClock {
-    fn at(time: OffsetDateTime) -> Arc<Self> {
-        Arc::new(Self(Mutex::new((time, Duration::ZERO))))
-    }
-
-    fn set(&self, time: OffsetDateTime) {
-        self.0.lock().expect("no test panics").0 = time;
-    }
-
-    fn pass(&self, time: Duration) {
-        let mut clock = self.0.lock().expect("no test panics");
-        clock.0 += time;
-        clock.1 += time;
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> OffsetDateTime {
-        self.0.lock().expect("no test panics").0
-    }
-
-    fn uptime(&self) -> Duration {
-        self.0.lock().expect("no test panics").1
-    }
-}
-
 /// Starts another server, which continues from the stored state of this one.
-fn restart(steady: &SteadyClock, clock: &Arc<HandClock>) -> SteadyClock {
+fn restart(steady: &SteadyClock, clock: &Arc<ManualClock>) -> SteadyClock {
     clock.pass(HOUR / 2);
     let stored = steady.to_store().expect("a state to store");
     SteadyClock::resume(clock.clone(), &stored)
@@ -51,7 +22,7 @@ fn restart(steady: &SteadyClock, clock: &Arc<HandClock>) -> SteadyClock {
 
 #[test]
 fn steady_time_follows_a_correct_clock() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     assert_eq!(steady.steady(), RIGHT);
     clock.pass(YEAR);
@@ -63,7 +34,7 @@ fn steady_time_follows_a_correct_clock() {
 
 #[test]
 fn steady_time_continues_evenly_when_the_clock_is_corrected() {
-    let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
+    let clock = ManualClock::at(OffsetDateTime::UNIX_EPOCH);
     let steady = SteadyClock::new(clock.clone());
     let began = steady.steady();
     clock.pass(HOUR);
@@ -79,7 +50,7 @@ fn steady_time_continues_evenly_when_the_clock_is_corrected() {
 
 #[test]
 fn wrong_reading_leaves_no_trace_once_it_is_corrected() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
     clock.set(RIGHT + YEAR);
@@ -97,7 +68,7 @@ fn wrong_reading_leaves_no_trace_once_it_is_corrected() {
 
 #[test]
 fn server_started_in_1970_restarts_with_the_right_time() {
-    let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
+    let clock = ManualClock::at(OffsetDateTime::UNIX_EPOCH);
     let steady = SteadyClock::new(clock.clone());
     let began = steady.steady();
     clock.pass(HOUR / 2);
@@ -111,7 +82,7 @@ fn server_started_in_1970_restarts_with_the_right_time() {
 
 #[test]
 fn short_pause_between_servers_counts_and_long_pause_does_not() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     let steady = restart(&steady, &clock);
     clock.set(RIGHT + HOUR);
@@ -125,7 +96,7 @@ fn short_pause_between_servers_counts_and_long_pause_does_not() {
 
 #[test]
 fn clock_behind_a_known_moment_continues_from_that_moment() {
-    let clock = HandClock::at(OffsetDateTime::UNIX_EPOCH);
+    let clock = ManualClock::at(OffsetDateTime::UNIX_EPOCH);
     let steady = SteadyClock::after(clock.clone(), RIGHT);
     assert_eq!(steady.steady(), RIGHT);
     clock.set(RIGHT + DAY);
@@ -136,7 +107,7 @@ fn clock_behind_a_known_moment_continues_from_that_moment() {
 
 #[test]
 fn jump_is_stored_at_once() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     assert!(steady.to_store().is_some());
     assert!(steady.to_store().is_none());
@@ -148,7 +119,7 @@ fn jump_is_stored_at_once() {
 
 #[test]
 fn jumps_count_after_they_are_summed_up() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     for _ in 0..MOST_JUMPS * 2 {
         steady.now();
@@ -160,13 +131,13 @@ fn jumps_count_after_they_are_summed_up() {
 
 #[test]
 fn unreadable_stored_state_is_ignored() {
-    let steady = SteadyClock::resume(HandClock::at(RIGHT), "{}[]");
+    let steady = SteadyClock::resume(ManualClock::at(RIGHT), "{}[]");
     assert_eq!(steady.steady(), RIGHT);
 }
 
 #[test]
 fn moment_shown_before_the_clock_was_set_back_is_past() {
-    let clock = HandClock::at(RIGHT + YEAR);
+    let clock = ManualClock::at(RIGHT + YEAR);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
     clock.pass(HOUR);
@@ -185,7 +156,7 @@ fn moment_shown_before_the_clock_was_set_back_is_past() {
 
 #[test]
 fn moment_that_the_clock_skipped_counts_as_the_moment_of_the_jump() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
     for jumps in 1..=3 {
@@ -203,7 +174,7 @@ fn moment_that_the_clock_skipped_counts_as_the_moment_of_the_jump() {
 
 #[test]
 fn steady_clock_has_the_uptime_of_the_clock_that_it_reads() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     clock.pass(HOUR);
     assert_eq!(steady.uptime(), HOUR);
@@ -211,7 +182,7 @@ fn steady_clock_has_the_uptime_of_the_clock_that_it_reads() {
 
 #[test]
 fn moment_just_ahead_of_a_clock_that_went_back_a_little_is_in_the_future() {
-    let clock = HandClock::at(RIGHT + YEAR);
+    let clock = ManualClock::at(RIGHT + YEAR);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
     clock.set(RIGHT);
@@ -227,7 +198,7 @@ fn moment_just_ahead_of_a_clock_that_went_back_a_little_is_in_the_future() {
 
 #[test]
 fn later_jump_over_a_shown_moment_does_not_hide_it() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
     clock.set(OffsetDateTime::UNIX_EPOCH);
@@ -244,7 +215,7 @@ fn later_jump_over_a_shown_moment_does_not_hide_it() {
 
 #[test]
 fn future_moment_stays_in_the_future_after_a_wrong_reading_skipped_it() {
-    let clock = HandClock::at(RIGHT);
+    let clock = ManualClock::at(RIGHT);
     let steady = SteadyClock::new(clock.clone());
     steady.now();
     clock.set(RIGHT + YEAR);

@@ -1,6 +1,6 @@
 //! Broken event buses.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -8,54 +8,26 @@ use ironstar_ports::contract::event_bus::RULES;
 use ironstar_ports::{BusError, BusMessage, EventBus, Key, KeyExpr, Subscription};
 use tokio::sync::mpsc;
 
-use crate::contract::each_breaks_its_rule_and_no_other;
-
-/// The rules, each with the mutation that breaks it.
-const MUTANTS: &[(&str, Mutation)] = &[
-    ("delivers-what-matches", Mutation::IgnoresTheExpression),
-    ("every-subscriber", Mutation::ReplacesSameExpression),
-    ("publisher-order", Mutation::SwapsTwoMessages),
-    ("never-blocks", Mutation::WaitsForSlowSubscribers),
-    ("drop-is-isolated", Mutation::FailsOnDroppedSubscription),
-];
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mutation {
-    IgnoresTheExpression,
-    ReplacesSameExpression,
-    SwapsTwoMessages,
-    WaitsForSlowSubscribers,
-    FailsOnDroppedSubscription,
+mutants! {
+    dyn EventBus, around ();
+    "delivers-what-matches" => IgnoresTheExpression,
+    "every-subscriber" => ReplacesSameExpression,
+    "publisher-order" => SwapsTwoMessages,
+    "never-blocks" => WaitsForSlowSubscribers,
+    "drop-is-isolated" => FailsOnDroppedSubscription,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_mutant_breaks_its_rule_and_no_other() {
-    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
-}
+type Mutant = super::Mutant<Mutation, (), Notes>;
 
-/// A bus with one mutation.
-#[derive(Debug)]
-struct Mutant {
-    mutation: Mutation,
+#[derive(Debug, Default)]
+struct Notes {
     subscribers: Mutex<Vec<(KeyExpr, mpsc::Sender<BusMessage>)>>,
     held_back: Mutex<Option<BusMessage>>,
 }
 
 impl Mutant {
-    fn with(mutation: Mutation) -> Arc<dyn EventBus> {
-        Arc::new(Self {
-            mutation,
-            subscribers: Mutex::default(),
-            held_back: Mutex::default(),
-        })
-    }
-
-    fn is(&self, mutation: Mutation) -> bool {
-        self.mutation == mutation
-    }
-
     async fn deliver(&self, key: &Key, message: BusMessage) -> Result<(), BusError> {
-        let subscribers = self.subscribers.lock().expect("the lock").clone();
+        let subscribers = self.notes.subscribers.lock().expect("the lock").clone();
         for (keys, queue) in subscribers {
             if !keys.matches(key) && !self.is(Mutation::IgnoresTheExpression) {
                 continue;
@@ -82,11 +54,11 @@ impl EventBus for Mutant {
             payload: payload.to_vec(),
         };
         if self.is(Mutation::SwapsTwoMessages) && payload == [50] {
-            *self.held_back.lock().expect("the lock") = Some(message);
+            *self.notes.held_back.lock().expect("the lock") = Some(message);
             return Ok(());
         }
         self.deliver(key, message).await?;
-        let held_back = self.held_back.lock().expect("the lock").take();
+        let held_back = self.notes.held_back.lock().expect("the lock").take();
         match held_back {
             Some(message) => self.deliver(key, message).await,
             None => Ok(()),
@@ -95,7 +67,7 @@ impl EventBus for Mutant {
 
     async fn subscribe(&self, keys: &KeyExpr) -> Result<Subscription, BusError> {
         let (queue, messages) = mpsc::channel(1_024);
-        let mut subscribers = self.subscribers.lock().expect("the lock");
+        let mut subscribers = self.notes.subscribers.lock().expect("the lock");
         if self.is(Mutation::ReplacesSameExpression) {
             subscribers.retain(|(other, _)| other != keys);
         }

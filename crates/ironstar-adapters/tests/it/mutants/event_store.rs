@@ -14,101 +14,41 @@ use ironstar_ports::{
     StreamId,
 };
 
-use crate::contract::each_breaks_its_rule_and_no_other;
-
-/// The rules, each with the mutation that breaks it.
-const MUTANTS: &[(&str, Mutation)] = &[
-    ("empty-store", Mutation::HeadStartsAtOne),
-    ("round-trip", Mutation::ForgetsSchemaVersion),
-    ("sequences", Mutation::AnswersFirstSequence),
-    ("positions", Mutation::AnswersFirstPosition),
-    ("marks", Mutation::AnswersFirstMark),
-    ("expect-no-stream", Mutation::NoStreamAdmitsAnything),
-    ("expect-exact", Mutation::ExactAdmitsMore),
-    ("expect-any", Mutation::AnyMeansNoStream),
-    (
-        "conflict-appends-nothing",
-        Mutation::ConflictLeavesItsFirstEvent,
-    ),
-    ("empty-append", Mutation::AcceptsEmptyAppend),
-    ("several-streams", Mutation::AnswersOneStream),
-    ("all-or-none", Mutation::AppendsStreamByStream),
-    ("immutable", Mutation::RewritesTheFirstEvent),
-    ("one-winner", Mutation::ChecksBeforeItWrites),
-    (
-        "contiguous-under-contention",
-        Mutation::ConflictBurnsAPosition,
-    ),
-    ("visible-in-order", Mutation::ShowsLateEvents),
-    ("stream-paging", Mutation::StreamPageIncludesAfter),
-    ("log-paging", Mutation::LogPageIgnoresLimit),
-    ("command-answers-again", Mutation::AnswersWithThePresent),
-    ("command-outcome-is-known", Mutation::KnowsNoOutcome),
-    ("command-key-is-not-reused", Mutation::IgnoresTheRequest),
-    (
-        "command-with-nothing-to-change",
-        Mutation::RecordsEventsOnly,
-    ),
-    ("command-refusal-is-not-recorded", Mutation::RecordsRefusals),
-    (
-        "command-sent-many-times-at-once",
-        Mutation::LooksBeforeItRecords,
-    ),
-    (
-        "command-known-by-its-second-key",
-        Mutation::ForgetsSecondKeys,
-    ),
-    (
-        "command-known-by-an-earlier-key",
-        Mutation::IgnoresEarlierKeys,
-    ),
-    (
-        "command-earlier-key-of-another-command",
-        Mutation::RefusesEarlierKeys,
-    ),
-];
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mutation {
-    HeadStartsAtOne,
-    ForgetsSchemaVersion,
-    AnswersFirstSequence,
-    AnswersFirstPosition,
-    AnswersFirstMark,
-    NoStreamAdmitsAnything,
-    ExactAdmitsMore,
-    AnyMeansNoStream,
-    ConflictLeavesItsFirstEvent,
-    AcceptsEmptyAppend,
-    ChecksBeforeItWrites,
-    ConflictBurnsAPosition,
-    ShowsLateEvents,
-    StreamPageIncludesAfter,
-    LogPageIgnoresLimit,
-    AnswersOneStream,
-    AppendsStreamByStream,
-    RewritesTheFirstEvent,
-    AnswersWithThePresent,
-    KnowsNoOutcome,
-    IgnoresTheRequest,
-    RecordsEventsOnly,
-    RecordsRefusals,
-    LooksBeforeItRecords,
-    ForgetsSecondKeys,
-    IgnoresEarlierKeys,
-    RefusesEarlierKeys,
+mutants! {
+    dyn EventStore, around MemoryEventStore::new(Arc::new(SystemClock));
+    "empty-store" => HeadStartsAtOne,
+    "round-trip" => ForgetsSchemaVersion,
+    "sequences" => AnswersFirstSequence,
+    "positions" => AnswersFirstPosition,
+    "marks" => AnswersFirstMark,
+    "expect-no-stream" => NoStreamAdmitsAnything,
+    "expect-exact" => ExactAdmitsMore,
+    "expect-any" => AnyMeansNoStream,
+    "conflict-appends-nothing" => ConflictLeavesItsFirstEvent,
+    "empty-append" => AcceptsEmptyAppend,
+    "several-streams" => AnswersOneStream,
+    "all-or-none" => AppendsStreamByStream,
+    "immutable" => RewritesTheFirstEvent,
+    "one-winner" => ChecksBeforeItWrites,
+    "contiguous-under-contention" => ConflictBurnsAPosition,
+    "visible-in-order" => ShowsLateEvents,
+    "stream-paging" => StreamPageIncludesAfter,
+    "log-paging" => LogPageIgnoresLimit,
+    "command-answers-again" => AnswersWithThePresent,
+    "command-outcome-is-known" => KnowsNoOutcome,
+    "command-key-is-not-reused" => IgnoresTheRequest,
+    "command-with-nothing-to-change" => RecordsEventsOnly,
+    "command-refusal-is-not-recorded" => RecordsRefusals,
+    "command-sent-many-times-at-once" => LooksBeforeItRecords,
+    "command-known-by-its-second-key" => ForgetsSecondKeys,
+    "command-known-by-an-earlier-key" => IgnoresEarlierKeys,
+    "command-earlier-key-of-another-command" => RefusesEarlierKeys,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_mutant_breaks_its_rule_and_no_other() {
-    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
-}
+type Mutant = super::Mutant<Mutation, MemoryEventStore, Notes>;
 
-/// A store with one mutation.
-#[derive(Debug)]
-struct Mutant {
-    mutation: Mutation,
-    inner: MemoryEventStore,
+#[derive(Debug, Default)]
+struct Notes {
     /// The number of appends in progress.
     in_flight: AtomicU64,
     /// Burned positions. Each entry is the inner position that the burned one follows.
@@ -118,20 +58,6 @@ struct Mutant {
 }
 
 impl Mutant {
-    fn with(mutation: Mutation) -> Arc<dyn EventStore> {
-        Arc::new(Self {
-            mutation,
-            inner: MemoryEventStore::new(Arc::new(SystemClock)),
-            in_flight: AtomicU64::new(0),
-            burned: Mutex::default(),
-            commands: Mutex::default(),
-        })
-    }
-
-    fn is(&self, mutation: Mutation) -> bool {
-        self.mutation == mutation
-    }
-
     /// Applies the mutation to an append before the store gets it.
     async fn distort(&self, append: &mut Append) {
         if let Some(command) = &mut append.command {
@@ -209,7 +135,7 @@ impl Mutant {
         }
         if self.is(Mutation::LooksBeforeItRecords) {
             let known = {
-                let commands = self.commands.lock().expect("the lock");
+                let commands = self.notes.commands.lock().expect("the lock");
                 let earlier = command.earlier.iter().map(|earlier| &earlier.key);
                 let mut keys = command.keys().chain(earlier);
                 keys.find_map(|key| commands.get(key)).cloned()
@@ -245,7 +171,7 @@ impl Mutant {
             request: command.request.clone(),
             appended,
         };
-        let mut commands = self.commands.lock().expect("the lock");
+        let mut commands = self.notes.commands.lock().expect("the lock");
         commands.extend(command.keys().map(|key| (key.clone(), outcome.clone())));
     }
 
@@ -318,15 +244,15 @@ impl Mutant {
             first.streams[0].expected = ExpectedSequence::Any;
             self.inner.append(first).await.expect("appended");
         }
-        if self.is(Mutation::ConflictBurnsAPosition) && self.in_flight.load(SeqCst) > 1 {
+        if self.is(Mutation::ConflictBurnsAPosition) && self.notes.in_flight.load(SeqCst) > 1 {
             let head = self.inner.head().await.expect("read");
-            self.burned.lock().expect("the lock").push(head);
+            self.notes.burned.lock().expect("the lock").push(head);
         }
     }
 
     /// Returns the position at which an event appears, after the burned positions.
     fn displace(&self, position: Position) -> Position {
-        let burned = self.burned.lock().expect("the lock");
+        let burned = self.notes.burned.lock().expect("the lock");
         let below = burned.iter().filter(|&&burned| burned < position).count();
         Position::new(position.get() + below as u64)
     }
@@ -350,13 +276,13 @@ fn without_command(append: &Append) -> Append {
 #[async_trait]
 impl EventStore for Mutant {
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
-        self.in_flight.fetch_add(1, SeqCst);
+        self.notes.in_flight.fetch_add(1, SeqCst);
         if self.is(Mutation::ConflictBurnsAPosition) {
             tokio::task::yield_now().await;
         }
         self.distort(&mut append).await;
         let outcome = self.append_mutated(append).await;
-        self.in_flight.fetch_sub(1, SeqCst);
+        self.notes.in_flight.fetch_sub(1, SeqCst);
         outcome
     }
 
@@ -364,7 +290,13 @@ impl EventStore for Mutant {
         if self.is(Mutation::KnowsNoOutcome) {
             return Ok(None);
         }
-        let own = self.commands.lock().expect("the lock").get(key).cloned();
+        let own = self
+            .notes
+            .commands
+            .lock()
+            .expect("the lock")
+            .get(key)
+            .cloned();
         let known = match own {
             Some(own) => Some(own),
             None => self.inner.outcome(key).await?,

@@ -1,107 +1,60 @@
 //! Broken projection stores, each a wrapper of a working one.
 
-use std::sync::{Arc, Mutex};
+mod builds;
+
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::MemoryProjectionStore;
 use ironstar_ports::contract::projection_store::RULES;
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,
-    DocumentPage, DocumentQuery, DocumentSource, Failure, Found, LogPlace, Position,
-    ProjectionStore, Skipped, StoreError, UpdateError,
+    DocumentPage, DocumentQuery, DocumentSource, Found, LogPlace, Position, ProjectionStore,
+    StoreError, UpdateError,
 };
 
-use crate::contract::each_breaks_its_rule_and_no_other;
-
-/// The rules, each with the mutation that breaks it.
-const MUTANTS: &[(&str, Mutation)] = &[
-    ("document-round-trip", Mutation::ForgetsTheSortText),
-    ("document-put-again", Mutation::ListsWhereItWas),
-    ("document-removed", Mutation::RemovesNothing),
-    ("documents-by-key", Mutation::FindsTheFirstKeyOnly),
-    ("documents-of-each-build", Mutation::FindsInAnyBuild),
-    ("commit-moves-the-checkpoint", Mutation::IgnoresEmptyCommits),
-    ("commit-from-elsewhere", Mutation::WritesBeforeItChecks),
-    ("commit-in-another-history", Mutation::IgnoresTheMark),
-    ("commit-one-winner", Mutation::ChecksBeforeItWrites),
-    ("commit-seen-whole", Mutation::ReadsInTwoSteps),
-    ("commit-to-what-has-stopped", Mutation::CommitsToCancelled),
-    ("build-begins-empty", Mutation::BeginsAtOne),
-    ("build-goes-on", Mutation::BeginsAnew),
-    ("build-goes-on-after-all", Mutation::BeginsAnewIfCancelled),
-    ("build-of-another-version", Mutation::GoesOnWithAnother),
-    ("build-numbers", Mutation::ReusesNumbers),
-    ("builds-in-order", Mutation::ListsByNumber),
-    ("build-cancelled", Mutation::CancelsTwice),
-    ("build-that-has-ended", Mutation::FindsWhatHasEnded),
-    ("build-discarded", Mutation::KeepsTheLiveOne),
-    ("promote-the-first", Mutation::FindsTheFirstToBe),
-    ("promote-the-next", Mutation::FindsTheFormer),
-    ("promote-not-behind", Mutation::PromotesWhatIsBehind),
-    ("promote-what-is-under-way", Mutation::PromotesCancelled),
-    ("failure-reported", Mutation::KeepsTheFirstFailure),
-    ("failure-over", Mutation::FailsForEver),
-    ("failure-skipped", Mutation::TellsTheLastSkippedFirst),
-    ("failure-of-that-position", Mutation::SkipsAnything),
-    ("failure-of-what-is-skipped", Mutation::FailsAtWhatIsSkipped),
-    ("failure-of-what-is-passed", Mutation::FailsAtWhatIsPassed),
-    ("page-in-order", Mutation::IgnoresCase),
-    ("page-after-a-place", Mutation::PageIncludesAfter),
-    ("page-limit", Mutation::PageIgnoresLimit),
-    (
-        "page-of-several-collections",
-        Mutation::PagesOneAfterAnother,
-    ),
-];
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mutation {
-    ForgetsTheSortText,
-    ListsWhereItWas,
-    RemovesNothing,
-    FindsTheFirstKeyOnly,
-    FindsInAnyBuild,
-    IgnoresEmptyCommits,
-    WritesBeforeItChecks,
-    IgnoresTheMark,
-    ChecksBeforeItWrites,
-    ReadsInTwoSteps,
-    CommitsToCancelled,
-    BeginsAtOne,
-    BeginsAnew,
-    BeginsAnewIfCancelled,
-    GoesOnWithAnother,
-    ReusesNumbers,
-    ListsByNumber,
-    CancelsTwice,
-    FindsWhatHasEnded,
-    KeepsTheLiveOne,
-    FindsTheFirstToBe,
-    FindsTheFormer,
-    PromotesWhatIsBehind,
-    PromotesCancelled,
-    KeepsTheFirstFailure,
-    FailsForEver,
-    TellsTheLastSkippedFirst,
-    SkipsAnything,
-    FailsAtWhatIsSkipped,
-    FailsAtWhatIsPassed,
-    IgnoresCase,
-    PageIncludesAfter,
-    PageIgnoresLimit,
-    PagesOneAfterAnother,
+mutants! {
+    dyn ProjectionStore, around MemoryProjectionStore::new();
+    "document-round-trip" => ForgetsTheSortText,
+    "document-put-again" => ListsWhereItWas,
+    "document-removed" => RemovesNothing,
+    "documents-by-key" => FindsTheFirstKeyOnly,
+    "documents-of-each-build" => FindsInAnyBuild,
+    "commit-moves-the-checkpoint" => IgnoresEmptyCommits,
+    "commit-from-elsewhere" => WritesBeforeItChecks,
+    "commit-in-another-history" => IgnoresTheMark,
+    "commit-one-winner" => ChecksBeforeItWrites,
+    "commit-seen-whole" => ReadsInTwoSteps,
+    "commit-to-what-has-stopped" => CommitsToCancelled,
+    "build-begins-empty" => BeginsAtOne,
+    "build-goes-on" => BeginsAnew,
+    "build-goes-on-after-all" => BeginsAnewIfCancelled,
+    "build-of-another-version" => GoesOnWithAnother,
+    "build-numbers" => ReusesNumbers,
+    "builds-in-order" => ListsByNumber,
+    "build-cancelled" => CancelsTwice,
+    "build-that-has-ended" => FindsWhatHasEnded,
+    "build-discarded" => KeepsTheLiveOne,
+    "promote-the-first" => FindsTheFirstToBe,
+    "promote-the-next" => FindsTheFormer,
+    "promote-not-behind" => PromotesWhatIsBehind,
+    "promote-what-is-under-way" => PromotesCancelled,
+    "failure-reported" => KeepsTheFirstFailure,
+    "failure-over" => FailsForEver,
+    "failure-skipped" => TellsTheLastSkippedFirst,
+    "failure-of-that-position" => SkipsAnything,
+    "failure-of-what-is-skipped" => FailsAtWhatIsSkipped,
+    "failure-of-what-is-passed" => FailsAtWhatIsPassed,
+    "page-in-order" => IgnoresCase,
+    "page-after-a-place" => PageIncludesAfter,
+    "page-limit" => PageIgnoresLimit,
+    "page-of-several-collections" => PagesOneAfterAnother,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_mutant_breaks_its_rule_and_no_other() {
-    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
-}
+type Mutant = super::Mutant<Mutation, MemoryProjectionStore, Notes>;
 
-/// A store with one mutation.
-#[derive(Debug)]
-struct Mutant {
-    mutation: Mutation,
-    inner: MemoryProjectionStore,
+#[derive(Debug, Default)]
+struct Notes {
     /// An ended build, whose number the mutant uses again.
     free: Mutex<Option<BuildId>>,
     /// The documents of a build from before it ended.
@@ -109,19 +62,6 @@ struct Mutant {
 }
 
 impl Mutant {
-    fn with(mutation: Mutation) -> Arc<dyn ProjectionStore> {
-        Arc::new(Self {
-            mutation,
-            inner: MemoryProjectionStore::new(),
-            free: Mutex::default(),
-            ended: Mutex::default(),
-        })
-    }
-
-    fn is(&self, mutation: Mutation) -> bool {
-        self.mutation == mutation
-    }
-
     async fn build(&self, id: BuildId) -> Option<Build> {
         let mut builds = self.inner.builds().await.expect("read").into_iter();
         builds.find(|build| build.id == id)
@@ -136,115 +76,6 @@ impl Mutant {
     async fn inner_find(&self, build: BuildId, query: &DocumentQuery) -> Option<Found> {
         let source = DocumentSource::Build(build);
         self.inner.find(&source, query).await.expect("read")
-    }
-
-    /// Applies the mutation before a build begins or continues. Returns the version that the
-    /// mutant uses.
-    async fn before_begin(&self, under_way: &Build, version: u32) -> u32 {
-        let is_cancelled = under_way.state == BuildState::Cancelled;
-        let is_ended = self.is(Mutation::BeginsAnew) && !is_cancelled
-            || self.is(Mutation::BeginsAnewIfCancelled) && is_cancelled;
-        if is_ended {
-            let other = self.inner.begin(&under_way.name, version + 1).await;
-            other.expect("begun");
-        }
-        let live = self.build_of(&under_way.name, true).await;
-        let is_of_live = live.is_some_and(|live| live.version == version);
-        if self.is(Mutation::GoesOnWithAnother) && is_of_live {
-            return under_way.version;
-        }
-        if under_way.version != version {
-            if self.is(Mutation::FindsWhatHasEnded) {
-                self.keep(under_way.id).await;
-            }
-            *self.free.lock().expect("the lock") = Some(under_way.id);
-        }
-        version
-    }
-
-    /// Executes an update with a mutation of its kind. Returns `None` for other mutations.
-    async fn update_mutated(&self, build: &Build, update: &BuildUpdate) -> Option<()> {
-        let is_cancelled = build.state == BuildState::Cancelled;
-        let is_live = build.state == BuildState::Live;
-        match update {
-            BuildUpdate::Promote => {
-                self.before_promotion(build).await;
-                None
-            }
-            BuildUpdate::Cancel => (self.is(Mutation::CancelsTwice) && is_cancelled).then_some(()),
-            BuildUpdate::Fail(failure) => {
-                self.before_failure(build, failure).await;
-                let is_ignored = self.is(Mutation::KeepsTheFirstFailure);
-                (is_ignored && build.failure.is_some()).then_some(())
-            }
-            BuildUpdate::Skip(position) => {
-                let failed = build.failure.as_ref().map(|failure| failure.position);
-                (self.is(Mutation::SkipsAnything) && failed != Some(*position)).then_some(())
-            }
-            BuildUpdate::Retry => None,
-            BuildUpdate::Discard(_) => {
-                (is_live && self.is(Mutation::KeepsTheLiveOne)).then_some(())
-            }
-        }
-    }
-
-    /// Reports a late failure as if it were at the next event.
-    async fn before_failure(&self, build: &Build, failure: &Failure) {
-        let is_at = |skipped: &Skipped| skipped.position == failure.position;
-        let is_skipped = build.skipped.iter().any(is_at);
-        let is_passed = failure.position <= build.checkpoint.position;
-        if self.is(Mutation::FailsAtWhatIsSkipped) && is_skipped
-            || self.is(Mutation::FailsAtWhatIsPassed) && is_passed
-        {
-            self.fail(build, failure.clone()).await;
-        }
-    }
-
-    /// Reports a failure at a position that is not late.
-    async fn fail(&self, build: &Build, failure: Failure) {
-        let last = build.skipped.last().map(|skipped| skipped.position);
-        let position = build
-            .checkpoint
-            .position
-            .max(last.unwrap_or_default())
-            .next();
-        let failure = Failure {
-            position,
-            ..failure
-        };
-        let failed = self.inner.update(build.id, BuildUpdate::Fail(failure));
-        failed.await.expect("a failure");
-    }
-
-    async fn before_promotion(&self, build: &Build) {
-        let live = self.build_of(&build.name, true).await;
-        if self.is(Mutation::FindsTheFormer)
-            && let Some(live) = &live
-        {
-            self.keep(live.id).await;
-        }
-        if self.is(Mutation::PromotesCancelled) && build.state == BuildState::Cancelled {
-            let resumed = self.inner.begin(&build.name, build.version).await;
-            resumed.expect("a build");
-        }
-        if self.is(Mutation::PromotesWhatIsBehind)
-            && let Some(live) = &live
-            && live.checkpoint.position > build.checkpoint.position
-        {
-            let moved = self.inner.commit(DocumentBatch {
-                build: build.id,
-                from: build.checkpoint,
-                to: live.checkpoint,
-                changes: vec![],
-            });
-            moved.await.expect("moved");
-        }
-    }
-
-    /// Stores the documents of a build that is about to end.
-    async fn keep(&self, build: BuildId) {
-        let found = self.inner_find(build, &DocumentQuery::default()).await;
-        *self.ended.lock().expect("the lock") = found;
     }
 
     /// Applies the mutation to a commit before the store gets it.
@@ -389,7 +220,7 @@ impl Mutant {
     async fn find_ended(&self, source: &DocumentSource) -> Option<Found> {
         match source {
             DocumentSource::Build(id) => {
-                let ended = self.ended.lock().expect("the lock").clone();
+                let ended = self.notes.ended.lock().expect("the lock").clone();
                 ended.filter(|ended| ended.build == *id)
             }
             DocumentSource::Live(name) if self.is(Mutation::FindsTheFirstToBe) => {
@@ -433,7 +264,7 @@ impl ProjectionStore for Mutant {
         }
         if self.is(Mutation::ReusesNumbers)
             && is_first
-            && let Some(free) = self.free.lock().expect("the lock").take()
+            && let Some(free) = self.notes.free.lock().expect("the lock").take()
         {
             build.id = free;
         }

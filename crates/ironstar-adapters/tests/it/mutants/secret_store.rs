@@ -1,6 +1,5 @@
 //! Broken secret stores.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -9,49 +8,24 @@ use ironstar_adapters::memory::MemorySecretStore;
 use ironstar_ports::contract::secret_store::RULES;
 use ironstar_ports::{SecretStore, StoreError};
 
-use crate::contract::each_breaks_its_rule_and_no_other;
-
-/// The rules, each with the mutation that breaks it.
-const MUTANTS: &[(&str, Mutation)] = &[
-    ("secret-is-kept", Mutation::TakesTheSecond),
-    ("secret-of-each-name", Mutation::IgnoresTheName),
-    ("secret-made-once", Mutation::LooksBeforeItKeeps),
-];
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mutation {
-    TakesTheSecond,
-    IgnoresTheName,
-    LooksBeforeItKeeps,
+mutants! {
+    dyn SecretStore, around MemorySecretStore::new();
+    "secret-is-kept" => TakesTheSecond,
+    "secret-of-each-name" => IgnoresTheName,
+    "secret-made-once" => LooksBeforeItKeeps,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_mutant_breaks_its_rule_and_no_other() {
-    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
-}
+type Mutant = super::Mutant<Mutation, MemorySecretStore, Notes>;
 
-/// A secret store with one mutation.
-#[derive(Debug)]
-struct Mutant {
-    mutation: Mutation,
-    inner: MemorySecretStore,
+#[derive(Debug, Default)]
+struct Notes {
     asked: AtomicBool,
-}
-
-impl Mutant {
-    fn with(mutation: Mutation) -> Arc<dyn SecretStore> {
-        Arc::new(Self {
-            mutation,
-            inner: MemorySecretStore::new(),
-            asked: AtomicBool::new(false),
-        })
-    }
 }
 
 #[async_trait]
 impl SecretStore for Mutant {
     async fn secret(&self, name: &str, new: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        let is_first = !self.asked.swap(true, SeqCst);
+        let is_first = !self.notes.asked.swap(true, SeqCst);
         match self.mutation {
             // The first secret is returned, but not stored. Concurrent callers must not get
             // their answer before that.

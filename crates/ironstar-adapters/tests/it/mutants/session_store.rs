@@ -1,7 +1,7 @@
 //! Broken session stores.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::MemorySessionStore;
@@ -9,86 +9,36 @@ use ironstar_ports::contract::session_store::RULES;
 use ironstar_ports::{Payload, SessionHash, SessionStore, StoreError, StoredSession};
 use time::OffsetDateTime;
 
-use crate::contract::each_breaks_its_rule_and_no_other;
-
-/// The rules, each with the mutation that breaks it.
-const MUTANTS: &[(&str, Mutation)] = &[
-    ("session-round-trip", Mutation::MendsTheText),
-    ("session-of-each-name", Mutation::FindsAnother),
-    ("session-name-is-taken", Mutation::CreatesOverAnother),
-    ("session-replaced", Mutation::KeepsWhatItHolds),
-    ("session-renamed", Mutation::LeavesTheOldName),
-    (
-        "session-renamed-to-a-taken-name",
-        Mutation::RenamesOverAnother,
-    ),
-    ("session-replace-creates-nothing", Mutation::ReplaceCreates),
-    ("session-one-replacement", Mutation::LooksBeforeItReplaces),
-    ("session-prolonged", Mutation::ProlongEmpties),
-    ("session-prolong-creates-nothing", Mutation::ProlongCreates),
-    ("session-expired-is-not-loaded", Mutation::LoadsTheExpired),
-    (
-        "session-expired-is-not-replaced",
-        Mutation::ReplacesTheExpired,
-    ),
-    (
-        "session-expired-is-not-prolonged",
-        Mutation::ProlongsTheExpired,
-    ),
-    ("session-taken-is-gone", Mutation::TakeLeavesIt),
-    ("session-expired-is-not-taken", Mutation::TakesTheExpired),
-    ("session-one-taker", Mutation::LooksBeforeItTakes),
-    ("session-sweep", Mutation::SweepsNothing),
-];
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mutation {
-    MendsTheText,
-    FindsAnother,
-    CreatesOverAnother,
-    KeepsWhatItHolds,
-    LeavesTheOldName,
-    RenamesOverAnother,
-    ReplaceCreates,
-    LooksBeforeItReplaces,
-    ProlongEmpties,
-    ProlongCreates,
-    LoadsTheExpired,
-    ReplacesTheExpired,
-    ProlongsTheExpired,
-    TakeLeavesIt,
-    TakesTheExpired,
-    LooksBeforeItTakes,
-    SweepsNothing,
+mutants! {
+    dyn SessionStore, around MemorySessionStore::new();
+    "session-round-trip" => MendsTheText,
+    "session-of-each-name" => FindsAnother,
+    "session-name-is-taken" => CreatesOverAnother,
+    "session-replaced" => KeepsWhatItHolds,
+    "session-renamed" => LeavesTheOldName,
+    "session-renamed-to-a-taken-name" => RenamesOverAnother,
+    "session-replace-creates-nothing" => ReplaceCreates,
+    "session-one-replacement" => LooksBeforeItReplaces,
+    "session-prolonged" => ProlongEmpties,
+    "session-prolong-creates-nothing" => ProlongCreates,
+    "session-expired-is-not-loaded" => LoadsTheExpired,
+    "session-expired-is-not-replaced" => ReplacesTheExpired,
+    "session-expired-is-not-prolonged" => ProlongsTheExpired,
+    "session-taken-is-gone" => TakeLeavesIt,
+    "session-expired-is-not-taken" => TakesTheExpired,
+    "session-one-taker" => LooksBeforeItTakes,
+    "session-sweep" => SweepsNothing,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_mutant_breaks_its_rule_and_no_other() {
-    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
-}
+type Mutant = super::Mutant<Mutation, MemorySessionStore, Notes>;
 
-/// A session store with one mutation.
-#[derive(Debug)]
-struct Mutant {
-    mutation: Mutation,
-    inner: MemorySessionStore,
+#[derive(Debug, Default)]
+struct Notes {
     /// The sessions that were taken, but are still in the store.
     left: Mutex<HashSet<SessionHash>>,
 }
 
 impl Mutant {
-    fn with(mutation: Mutation) -> Arc<dyn SessionStore> {
-        Arc::new(Self {
-            mutation,
-            inner: MemorySessionStore::new(),
-            left: Mutex::default(),
-        })
-    }
-
-    fn is(&self, mutation: Mutation) -> bool {
-        self.mutation == mutation
-    }
-
     /// Returns a time before any session expired, if this is the mutation.
     fn time(&self, mutation: Mutation, now: OffsetDateTime) -> OffsetDateTime {
         if self.is(mutation) {
@@ -143,6 +93,7 @@ impl SessionStore for Mutant {
             (Some(known), Mutation::LeavesTheOldName) if new.id != *old => {
                 // Only the first of several concurrent calls succeeds.
                 if !self
+                    .notes
                     .left
                     .lock()
                     .expect("the lock is not poisoned")
@@ -205,6 +156,7 @@ impl SessionStore for Mutant {
         if self.is(Mutation::TakeLeavesIt) {
             let found = self.inner.load(id, now).await?;
             let is_first = self
+                .notes
                 .left
                 .lock()
                 .expect("the lock is not poisoned")

@@ -1,48 +1,20 @@
 //! Broken snapshot stores.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use ironstar_adapters::memory::MemorySnapshotStore;
 use ironstar_ports::contract::snapshot_store::RULES;
 use ironstar_ports::{Snapshot, SnapshotStore, StoreError, StreamId};
 
-use crate::contract::each_breaks_its_rule_and_no_other;
-
-/// The rules, each with the mutation that breaks it.
-const MUTANTS: &[(&str, Mutation)] = &[
-    ("snapshot-round-trip", Mutation::ForgetsTheFingerprint),
-    ("snapshot-of-each-stream", Mutation::IgnoresTheType),
-    ("snapshot-saved-last", Mutation::KeepsTheHighest),
-];
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mutation {
-    ForgetsTheFingerprint,
-    IgnoresTheType,
-    KeepsTheHighest,
+mutants! {
+    dyn SnapshotStore, around MemorySnapshotStore::new();
+    "snapshot-round-trip" => ForgetsTheFingerprint,
+    "snapshot-of-each-stream" => IgnoresTheType,
+    "snapshot-saved-last" => KeepsTheHighest,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_mutant_breaks_its_rule_and_no_other() {
-    each_breaks_its_rule_and_no_other(RULES, MUTANTS, Mutant::with).await;
-}
-
-/// A snapshot store with one mutation.
-#[derive(Debug)]
-struct Mutant {
-    mutation: Mutation,
-    inner: MemorySnapshotStore,
-}
+type Mutant = super::Mutant<Mutation, MemorySnapshotStore>;
 
 impl Mutant {
-    fn with(mutation: Mutation) -> Arc<dyn SnapshotStore> {
-        Arc::new(Self {
-            mutation,
-            inner: MemorySnapshotStore::new(),
-        })
-    }
-
     /// The stream under which the mutant stores a snapshot.
     fn stream(&self, stream: &StreamId) -> StreamId {
         match self.mutation {

@@ -15,10 +15,11 @@ use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
+use super::commands::with_key;
 use super::locked::snapshot;
 use super::projections::batch;
 use super::sessions::session;
-use super::{append_one, open, raw, url, with_key};
+use super::{append_one, open, raw, url};
 
 /// Functions that SQLite 3.38 (February 2022) has. A function that is not in this list may be
 /// newer than the tools of operators.

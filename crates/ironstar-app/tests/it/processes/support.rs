@@ -18,10 +18,10 @@ use ironstar_app::{
 use ironstar_domain::list::{ListCommand, ListId};
 use ironstar_domain::todo::{TodoCommand, TodoEvent, TodoId, TodoState};
 use ironstar_domain::{Aggregate, StepState};
+use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
-    Append, AppendError, Appended, Build, Clock, CommandKey, Envelope, EventStore,
-    ExpectedSequence, Metadata, NewEvent, Origin, Outcome, Payload, Position, ProjectionStore,
-    Sequence, StoreError, StreamId,
+    Append, AppendError, Appended, Build, Clock, Envelope, EventStore, ExpectedSequence, Metadata,
+    NewEvent, Origin, Payload, Position, ProjectionStore, StoreError, StreamId,
 };
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
@@ -460,7 +460,11 @@ impl UnansweringStore {
 }
 
 #[async_trait]
-impl EventStore for UnansweringStore {
+impl AroundEventStore for UnansweringStore {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.inner
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.asked.fetch_add(1, SeqCst);
         if self.is_down.load(SeqCst) {
@@ -474,30 +478,5 @@ impl EventStore for UnansweringStore {
             return Err(StoreError::unavailable("the answer is lost").into());
         }
         Ok(appended)
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.inner.outcome(key).await
-    }
-
-    async fn load_stream(
-        &self,
-        stream: &StreamId,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_after(position, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
     }
 }

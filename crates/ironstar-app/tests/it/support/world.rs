@@ -10,6 +10,7 @@ use ironstar_adapters::memory::{MemoryEventBus, MemoryEventStore, MemoryProjecti
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::projection::{Documents, FoldError, Projection, Projections, ReadModel};
 use ironstar_app::{EventFeed, FeedOptions};
+use ironstar_ports::contract::doubles::AroundProjectionStore;
 use ironstar_ports::{
     Append, Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource,
     Envelope, EventBus, EventStore, ExpectedSequence, Found, IdSource, Key, Metadata, NewEvent,
@@ -116,7 +117,7 @@ impl World {
 
     /// The builds of a projection, the live one first.
     pub(crate) async fn builds<P: Projection>(&self) -> Vec<Build> {
-        let mut builds = self.store.builds().await.expect("read");
+        let mut builds = ProjectionStore::builds(&*self.store).await.expect("read");
         builds.retain(|build| build.name == P::NAME);
         builds
     }
@@ -268,15 +269,15 @@ impl TestProjectionStore {
 }
 
 #[async_trait]
-impl ProjectionStore for TestProjectionStore {
+impl AroundProjectionStore for TestProjectionStore {
+    fn inner(&self) -> &dyn ProjectionStore {
+        &self.inner
+    }
+
     async fn builds(&self) -> Result<Vec<Build>, StoreError> {
         self.looks.fetch_add(1, SeqCst);
         Self::fails(&self.failing_looks)?;
         self.inner.builds().await
-    }
-
-    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
-        self.inner.begin(name, version).await
     }
 
     async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {

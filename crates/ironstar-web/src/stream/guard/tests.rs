@@ -11,10 +11,8 @@ use ironstar_app::access::{Gates, Permit, Resource};
 use ironstar_app::{CommandContext, CommandHandler, EventFeed, FeedOptions};
 use ironstar_domain::list::{ListCommand, ListId, ListState};
 use ironstar_domain::{Access, Principal};
-use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, Outcome, Position, Sequence,
-    StoreError, StreamId,
-};
+use ironstar_ports::contract::doubles::AroundEventStore;
+use ironstar_ports::{Envelope, EventStore, Position, Sequence, StoreError, StreamId};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -29,13 +27,9 @@ struct HeldStore {
 }
 
 #[async_trait]
-impl EventStore for HeldStore {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.inner.append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.inner.outcome(key).await
+impl AroundEventStore for HeldStore {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.inner
     }
 
     async fn load_stream(
@@ -50,18 +44,6 @@ impl EventStore for HeldStore {
             let _ = held.await;
         }
         self.inner.load_stream(stream, after, limit).await
-    }
-
-    async fn load_after(
-        &self,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.inner.load_after(position, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
     }
 }
 

@@ -145,7 +145,7 @@ impl Fixture {
         let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default())
             .await
             .expect("a feed");
-        let documents = Arc::new(SlowStore::new());
+        let documents = Arc::new(SlowStore::default());
         let clock = Arc::new(SystemClock);
         let projections = Projections::new(documents.clone(), store.clone(), feed, clock);
         let model = projections.model::<Numbers>();

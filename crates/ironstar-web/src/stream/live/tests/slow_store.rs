@@ -4,26 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::MemoryProjectionStore;
-use ironstar_ports::{
-    Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource, Found,
-    Position, ProjectionStore, StoreError, UpdateError,
-};
+use ironstar_ports::contract::doubles::AroundProjectionStore;
+use ironstar_ports::{CommitError, DocumentBatch, Position, ProjectionStore};
 use tokio::sync::{Mutex, MutexGuard};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SlowStore {
     inner: MemoryProjectionStore,
     answer: Mutex<()>,
 }
 
 impl SlowStore {
-    pub(super) fn new() -> Self {
-        Self {
-            inner: MemoryProjectionStore::new(),
-            answer: Mutex::default(),
-        }
-    }
-
     /// Delays the answers to commits while the result is held. The commits themselves happen.
     pub(super) async fn hold_commits(&self) -> MutexGuard<'_, ()> {
         self.answer.lock().await
@@ -48,30 +39,14 @@ impl SlowStore {
 }
 
 #[async_trait]
-impl ProjectionStore for SlowStore {
-    async fn builds(&self) -> Result<Vec<Build>, StoreError> {
-        self.inner.builds().await
-    }
-
-    async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
-        self.inner.begin(name, version).await
-    }
-
-    async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        self.inner.update(build, update).await
+impl AroundProjectionStore for SlowStore {
+    fn inner(&self) -> &dyn ProjectionStore {
+        &self.inner
     }
 
     async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
         let committed = self.inner.commit(batch).await;
         let _answered = self.answer.lock().await;
         committed
-    }
-
-    async fn find(
-        &self,
-        source: &DocumentSource,
-        query: &DocumentQuery,
-    ) -> Result<Option<Found>, StoreError> {
-        self.inner.find(source, query).await
     }
 }

@@ -1,0 +1,54 @@
+//! The stored answers to commands with keys.
+
+use std::time::Duration;
+
+use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
+use ironstar_ports::contract::doubles::ManualClock;
+use ironstar_ports::{Append, CommandRecord, EventStore, ExpectedSequence, Position, StreamId};
+use tempfile::TempDir;
+use time::macros::datetime;
+
+use super::{append_one, event, open, url};
+
+pub(super) fn with_key(key: &str) -> Append {
+    let mut append = Append::to_stream(
+        StreamId::new("Todo", key),
+        ExpectedSequence::NoStream,
+        vec![event()],
+    );
+    let key = key.parse().expect("a key");
+    append.command = Some(CommandRecord::new(key, "create".to_owned()));
+    append
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_commands_outlive_the_process() {
+    let directory = TempDir::new().expect("a directory");
+    let store = open(&url(&directory)).await;
+    let first = store.append(with_key("key")).await.expect("appended");
+    store.close().await.expect("closed");
+    let store = open(&url(&directory)).await;
+    let again = store.append(with_key("key")).await.expect("answered");
+    assert_eq!(again, first);
+    assert_eq!(store.head().await.expect("read"), Position::new(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_commands_are_swept() {
+    let directory = TempDir::new().expect("a directory");
+    let database = SqliteDatabase::open(&url(&directory)).await.expect("open");
+    let clock = ManualClock::at(datetime!(2026-11-29 12:00 UTC));
+    let retention = Duration::from_secs(3_600);
+    let store = SqliteEventStore::new(database, clock.clone(), retention);
+    let is_known = async |key: &str| {
+        let key = key.parse().expect("a key");
+        store.outcome(&key).await.expect("read").is_some()
+    };
+    store.append(with_key("old")).await.expect("appended");
+    clock.pass(retention / 2);
+    store.append(with_key("new")).await.expect("appended");
+    assert!(is_known("old").await && is_known("new").await);
+    clock.pass(retention / 2 + Duration::from_secs(100));
+    append_one(&store).await.expect("appended");
+    assert!(!is_known("old").await && is_known("new").await);
+}
