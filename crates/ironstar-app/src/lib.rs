@@ -15,6 +15,7 @@
 //! - [`mod@test_kit`]: tests for the results of projections and process managers.
 
 pub mod access;
+mod backoff;
 pub mod caller;
 mod codec;
 mod command;

@@ -16,9 +16,11 @@
 mod build;
 mod changes;
 mod documents;
-mod folder;
+mod error;
 mod follower;
+mod next;
 mod origin;
+mod projector;
 mod read_model;
 mod registered;
 mod runner;
@@ -31,10 +33,11 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::DecodeError;
 
-pub use build::{BuildError, Progress, build};
+pub use build::{Progress, build};
 pub use changes::{Changes, News};
 pub use documents::{Changed, Documents};
-pub(crate) use folder::chain;
+pub use error::BuildError;
+pub(crate) use error::chain;
 pub use read_model::{Behind, ReadError, ReadModel, Snapshot};
 pub use registered::{BuildJob, Registered};
 pub use runner::Projections;

@@ -203,7 +203,7 @@ impl Open {
                 Ok(())
             }
             Err(BuildError::Store(error)) => Err(error.into()),
-            Err(error @ BuildError::OtherHistory) => Err(error.into()),
+            Err(error @ (BuildError::OtherHistory | BuildError::Log(_))) => Err(error.into()),
         }
     }
 

@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "ironstar-app",
         &[
-            &["codec", "finish", "history"],
+            &["backoff", "codec", "finish", "history"],
             &["caller", "snapshots", "turns", "warm"],
             &["command", "feed"],
             &["access", "projection", "user"],

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Executor, NotExecuted, Process, ProcessManager, STEPS, Step, TIMERS};
+use crate::backoff::Backoff;
 use crate::caller::Caller;
 use crate::command::{CommandContext, CommandError, CommandHandler};
 use crate::projection::{Projections, ReadError, ReadModel};
@@ -27,10 +28,12 @@ const STEP: Duration = Duration::from_secs(60);
 /// The time to wait until the read model has reached the log's end.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// The pause before a failed step is tried again: the first and the longest. The longest pause
-/// is also the longest time between two reads of the clock, which may jump.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The pauses before a failed step is tried again. The longest is also the longest time between
+/// two reads of the clock, which may jump.
+const RETRY: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
 
 /// Runs the steps of one process manager.
 struct Runner<M: ProcessManager, E> {
@@ -143,7 +146,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         let is_caught_up = self.model.reach(head, CATCH_UP).await.is_ok();
         if !self.model.is_followed() {
             // The stored steps, if there are any, were made by another version of the code.
-            return Ok(FIRST_PAUSE);
+            return Ok(RETRY.first);
         }
         let mut due = self.due(STEPS, PAGE).await?;
         let mut pause = due.pause;
@@ -154,7 +157,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
             pause = pause.min(due.pause);
         }
         if due.steps.is_empty() {
-            return Ok(if is_caught_up { pause } else { FIRST_PAUSE });
+            return Ok(if is_caught_up { pause } else { RETRY.first });
         }
         let carried_out = std::mem::take(&mut self.carried_out);
         for step in due.steps {
@@ -182,7 +185,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
     async fn due(&self, collection: &str, most: usize) -> Result<Due<M::Command>, ReadError> {
         let mut due = Due {
             steps: Vec::new(),
-            pause: LONGEST_PAUSE,
+            pause: RETRY.longest,
         };
         let mut after = None;
         loop {
@@ -331,17 +334,15 @@ impl Failed {
     /// The next failure after an earlier one.
     fn after(before: Option<Self>) -> Self {
         let attempts = before.map_or(0, |before| before.attempts) + 1;
-        let doublings = attempts.saturating_sub(1).min(16);
-        let pause = FIRST_PAUSE.saturating_mul(1 << doublings);
         Self {
             attempts,
-            again: Instant::now() + pause.min(LONGEST_PAUSE),
+            again: Instant::now() + RETRY.after(attempts),
         }
     }
 
     /// Returns true if the next attempt was due so long ago that the step must be gone.
     fn is_forgotten(&self, now: Instant) -> bool {
-        self.again + 2 * LONGEST_PAUSE <= now
+        self.again + 2 * RETRY.longest <= now
     }
 }
 
@@ -352,7 +353,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failure_is_forgotten_some_time_after_it_was_to_be_tried_again() {
         let failed = Failed::after(None);
-        let end = failed.again + 2 * LONGEST_PAUSE;
+        let end = failed.again + 2 * RETRY.longest;
         assert!(!failed.is_forgotten(failed.again));
         assert!(!failed.is_forgotten(end - Duration::from_millis(1)));
         assert!(failed.is_forgotten(end));

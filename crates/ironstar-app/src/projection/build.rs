@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::Projection;
-use super::folder::{Folder, Halt};
+use super::error::BuildError;
 use super::origin::of_this_log;
-use crate::history::FeedError;
-use crate::history::read_page;
+use super::projector::Projector;
+use crate::history::{FeedError, read_page};
 
 /// The number of documents that are kept in memory.
 const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(262_144).expect("it is not zero");
@@ -44,35 +44,6 @@ pub struct Progress {
     pub left: Option<Duration>,
 }
 
-/// The reason why a build has not become live.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// An event cannot be folded. The store has the event and the reason.
-    #[error("the {event_type:?} event at position {position} cannot be folded: {reason}")]
-    Stuck {
-        /// The position of the event.
-        position: Position,
-        /// The stored type of the event.
-        event_type: String,
-        /// The reason.
-        reason: String,
-    },
-    /// Another process builds the same read model.
-    #[error("another process is building this read model")]
-    Moved,
-    /// The build was cancelled, or has ended.
-    #[error("the build was cancelled")]
-    Ended,
-    /// The build was made of another history, and was discarded.
-    #[error(
-        "the build was made of a log that a backup has replaced, and was discarded; build it again"
-    )]
-    OtherHistory,
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Builds a read model from its checkpoint to the end of the log, and makes it live. Reports
 /// the progress at first, and after every stored page.
 ///
@@ -96,14 +67,17 @@ pub async fn build<P: Projection>(
     loop {
         let step = match work.step(store).await {
             Ok(step) => step,
-            Err(halt) => return Err(report(build, store, clock, halt).await?),
+            Err(error) => {
+                error.report(build, store, clock.now()).await?;
+                return Err(error);
+            }
         };
         // A page counts once it is stored.
         if work.stored > told {
             told = work.stored;
             tell(speed.progress(told, head));
         }
-        let last = work.folder.place().position;
+        let last = work.projector.place().position;
         if step.is_whole {
             head = head.max(last);
             work.give_way(&step).await;
@@ -117,24 +91,16 @@ pub async fn build<P: Projection>(
             }
             continue;
         }
-        work.store_all(store).await.map_err(given_up)?;
+        work.store_all(store).await?;
         match store.update(build.id, BuildUpdate::Promote).await {
             Ok(()) => {
                 // Dropping many documents takes long, and no caller has to wait for it.
                 tokio::task::spawn_blocking(move || drop(work));
                 return Ok(());
             }
-            Err(UpdateError::Behind { live }) => {
-                head = head.max(live);
-                if step.is_empty {
-                    // The live build has seen events that cannot be read here yet.
-                    sleep(PAUSE).await;
-                }
-            }
-            Err(UpdateError::NoSuchBuild | UpdateError::WrongState) => {
-                return Err(BuildError::Ended);
-            }
-            Err(UpdateError::Store(error)) => return Err(error.into()),
+            // The live build has seen more events.
+            Err(UpdateError::Behind { live }) => head = head.max(live),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -142,7 +108,7 @@ pub async fn build<P: Projection>(
 /// A build in progress. At the same time, one page is read, the page before it is folded, and
 /// the documents of the page before that are stored.
 struct Work<P: Projection> {
-    folder: Folder<P>,
+    projector: Projector<P>,
     /// The documents of the last page, to be stored next.
     folded: Option<DocumentBatch>,
     /// The stored position of the build.
@@ -157,7 +123,7 @@ struct Work<P: Projection> {
 }
 
 /// A page that is being read.
-type Reading = JoinHandle<Result<Vec<Arc<Envelope>>, StoreError>>;
+type Reading = JoinHandle<Result<Vec<Arc<Envelope>>, FeedError>>;
 
 /// The result of a step.
 struct Step {
@@ -171,9 +137,9 @@ struct Step {
 
 impl<P: Projection> Work<P> {
     fn begin(build: &Build, events: Arc<dyn EventStore>, head: Position) -> Self {
-        let folder = Folder::new(build, DOCUMENTS);
+        let projector = Projector::new(build, DOCUMENTS);
         Self {
-            folder,
+            projector,
             folded: None,
             stored: build.checkpoint.position,
             events,
@@ -184,7 +150,7 @@ impl<P: Projection> Work<P> {
     }
 
     /// Stores the last page, and folds the next one.
-    async fn step(&mut self, store: &dyn ProjectionStore) -> Result<Step, Halt> {
+    async fn step(&mut self, store: &dyn ProjectionStore) -> Result<Step, BuildError> {
         let folded_before = self.folded.take();
         let start = Instant::now();
         let storing = async {
@@ -193,30 +159,30 @@ impl<P: Projection> Work<P> {
                 stored = Some(batch.to.position);
                 store.commit(batch).await?;
             }
-            Ok::<_, Halt>((stored, start.elapsed()))
+            Ok::<_, BuildError>((stored, start.elapsed()))
         };
         let events = Arc::clone(&self.events);
         let folding = async {
-            let page = self.next_page().await.map_err(Halt::unread)?;
-            let missing = self.folder.fold_known(&page);
+            let page = self.next_page().await?;
+            let missing = self.projector.fold_known(&page);
             if let Ok(None) = missing {
                 self.finish_page()?;
             }
-            Ok::<_, Halt>((page, missing))
+            Ok::<_, BuildError>((page, missing))
         };
         let (stored, folded, head) = tokio::join!(storing, folding, events.head());
         let (stored, storing) = stored?;
         self.stored = stored.unwrap_or(self.stored);
         let (page, missing) = folded?;
         let folded = match missing {
-            Ok(missing) => self.folder.fold_missing(store, &page, missing).await,
-            Err(halt) => Err(halt),
+            Ok(missing) => self.projector.fold_missing(store, &page, missing).await,
+            Err(error) => Err(error),
         };
-        if let Err(halt) = folded {
+        if let Err(error) = folded {
             // An operator decides about the event by the checkpoint, which must be right before
             // the event.
             self.store_all(store).await?;
-            return Err(halt);
+            return Err(error);
         }
         self.finish_page()?;
         Ok(Step {
@@ -228,15 +194,15 @@ impl<P: Projection> Work<P> {
     }
 
     /// Prepares the new changes for the store, if there are any.
-    fn finish_page(&mut self) -> Result<(), Halt> {
-        if self.folder.unstored() > 0 {
-            self.folded = Some(self.folder.take()?.0);
+    fn finish_page(&mut self) -> Result<(), BuildError> {
+        if self.projector.unstored() > 0 {
+            self.folded = Some(self.projector.take()?.0);
         }
         Ok(())
     }
 
     /// Stores all folded documents.
-    async fn store_all(&mut self, store: &dyn ProjectionStore) -> Result<(), Halt> {
+    async fn store_all(&mut self, store: &dyn ProjectionStore) -> Result<(), BuildError> {
         self.finish_page()?;
         if let Some(batch) = self.folded.take() {
             let to = batch.to.position;
@@ -248,9 +214,9 @@ impl<P: Projection> Work<P> {
 
     /// The next page. If it is full, the page after it is read from now on. If not, the log has
     /// no more events at the moment.
-    async fn next_page(&mut self) -> Result<Vec<Arc<Envelope>>, StoreError> {
+    async fn next_page(&mut self) -> Result<Vec<Arc<Envelope>>, BuildError> {
         let reading = self.reading.take();
-        let reading = reading.unwrap_or_else(|| read(&self.events, self.folder.place()));
+        let reading = reading.unwrap_or_else(|| read(&self.events, self.projector.place()));
         let page = reading.await.map_err(StoreError::unavailable)??;
         if let Some(last) = page.last()
             && page.len() == PAGE
@@ -287,56 +253,7 @@ fn next_rest(rest: u32, grown: u64) -> u32 {
 /// Reads the events after a place, while other events are folded.
 fn read(events: &Arc<dyn EventStore>, after: LogPlace) -> Reading {
     let events = Arc::clone(events);
-    tokio::spawn(async move {
-        match read_page(&*events, after, PAGE).await {
-            Ok(page) => Ok(page.into()),
-            Err(FeedError::Store(error)) => Err(error),
-            Err(error @ (FeedError::Gap { .. } | FeedError::OtherHistory)) => {
-                Err(StoreError::unavailable(error))
-            }
-        }
-    })
-}
-
-/// Stores the failure of a build.
-async fn report(
-    build: &Build,
-    store: &dyn ProjectionStore,
-    clock: &dyn Clock,
-    halt: Halt,
-) -> Result<BuildError, StoreError> {
-    let Some(failure) = halt.failure(build, clock.now()) else {
-        return Ok(given_up(halt));
-    };
-    let error = BuildError::Stuck {
-        position: failure.position,
-        event_type: failure.event_type.clone(),
-        reason: failure.reason.clone(),
-    };
-    match store.update(build.id, BuildUpdate::Fail(failure)).await {
-        Ok(()) => Ok(error),
-        Err(UpdateError::Store(error)) => Err(error),
-        Err(UpdateError::NoSuchBuild | UpdateError::WrongState | UpdateError::Behind { .. }) => {
-            Ok(BuildError::Ended)
-        }
-    }
-}
-
-fn given_up(halt: Halt) -> BuildError {
-    match halt {
-        Halt::Stuck {
-            position,
-            event_type,
-            reason,
-        } => BuildError::Stuck {
-            position,
-            event_type,
-            reason,
-        },
-        Halt::Moved => BuildError::Moved,
-        Halt::Ended => BuildError::Ended,
-        Halt::Store(error) => BuildError::Store(error),
-    }
+    tokio::spawn(async move { Ok(read_page(&*events, after, PAGE).await?.into()) })
 }
 
 /// The speed of a build.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use ironstar_ports::{Build, Envelope, LogPlace, ProjectionStore};
+use ironstar_ports::{Build, Clock, Envelope, LogPlace, ProjectionStore};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Projection;
 use super::changes::News;
-use super::folder::{Folder, Halt};
+use super::error::BuildError;
+use super::projector::Projector;
 use crate::feed::EventFeed;
 use crate::history::FeedError;
 
@@ -93,63 +94,88 @@ impl<D> Announcer<D> {
     }
 }
 
-/// The reason why a build is no longer followed.
-#[derive(Debug)]
-pub(super) enum Left {
-    /// The build cannot continue.
-    Halted(Halt),
-    /// The log continues elsewhere than it should.
-    Feed(FeedError),
-    /// The feed has ended, because the process stops.
-    Stopped,
+/// Follows the log with a live build until the feed stops, or the build is continued elsewhere:
+/// the future `replaced` is ready when another build is live.
+///
+/// # Errors
+///
+/// If the build cannot continue. An event that cannot be folded is reported to the operator.
+pub(super) async fn follow<P: Projection>(
+    build: &Build,
+    feed: &EventFeed,
+    store: &dyn ProjectionStore,
+    clock: &dyn Clock,
+    announcer: &Announcer<P::Document>,
+    replaced: impl Future<Output = ()>,
+) -> Result<(), BuildError> {
+    let Err(error) = fold_news::<P>(build, feed, store, announcer, replaced).await else {
+        return Ok(());
+    };
+    match &error {
+        BuildError::Ended => {
+            tracing::info!(projection = P::NAME, "another read model is live now");
+            return Ok(());
+        }
+        BuildError::Moved => {
+            tracing::debug!(projection = P::NAME, "another process was faster");
+            return Ok(());
+        }
+        BuildError::Log(_) => error.log::<P>("a projection cannot read the log; trying again"),
+        BuildError::Stuck { .. } | BuildError::OtherHistory | BuildError::Store(_) => {
+            error.log::<P>("a projection has stopped; trying again later");
+        }
+    }
+    if matches!(error, BuildError::Stuck { .. }) {
+        announcer.stick(true);
+    }
+    if let Err(unstored) = error.report(build, store, clock.now()).await {
+        tracing::warn!(
+            error = &unstored as &dyn std::error::Error,
+            projection = P::NAME,
+            "the failure of a projection was not stored"
+        );
+        return Err(unstored.into());
+    }
+    Err(error)
 }
 
-/// Follows the log with a build until it cannot continue, or the future `replaced` is ready
-/// because another build is live.
-pub(super) async fn follow<P: Projection>(
+/// Folds the events of the feed until it stops, or the build cannot continue.
+async fn fold_news<P: Projection>(
     build: &Build,
     feed: &EventFeed,
     store: &dyn ProjectionStore,
     announcer: &Announcer<P::Document>,
     replaced: impl Future<Output = ()>,
-) -> Left {
-    let mut folder = Folder::<P>::new(build, DOCUMENTS);
-    let mut events = feed.subscribe(folder.place());
-    announcer.jump(folder.place());
+) -> Result<(), BuildError> {
+    let mut projector = Projector::<P>::new(build, DOCUMENTS);
+    let mut events = feed.subscribe(projector.place());
+    announcer.jump(projector.place());
     let mut not_before = Instant::now();
     tokio::pin!(replaced);
     loop {
         let batch = tokio::select! {
-            batch = next_batch(&mut events, folder.unstored() > 0, not_before) => batch,
-            () = &mut replaced => return Left::Halted(Halt::Ended),
+            batch = next_batch(&mut events, projector.unstored() > 0, not_before) => batch,
+            () = &mut replaced => return Err(BuildError::Ended),
         };
         let Some((batch, failure)) = batch else {
             // While no server runs, the checkpoint shows the progress to an operator. If it
             // cannot be stored, these events are folded again.
-            if folder.unstored() > 0
-                && let Err(halt) = folder.commit(store).await
+            if projector.unstored() > 0
+                && let Err(error) = projector.commit(store).await
             {
-                tracing::debug!(projection = P::NAME, %halt, "the checkpoint was not stored");
+                tracing::debug!(projection = P::NAME, halt = %error, "the checkpoint was not stored");
             }
-            return Left::Stopped;
+            return Ok(());
         };
         let start = Instant::now();
-        let folded = folder.fold(store, &batch).await;
+        let folded = projector.fold(store, &batch).await;
         // An operator skips an event by the checkpoint, which must be right before the event.
         let is_last = batch.is_empty() || folded.is_err() || failure.is_some();
-        if let Err(halt) = store_and_announce(&mut folder, store, announcer, is_last).await {
-            return Left::Halted(halt);
-        }
+        store_and_announce(&mut projector, store, announcer, is_last).await?;
         not_before = Instant::now() + (start.elapsed() * REST).min(LONGEST_REST);
-        if let Err(halt) = folded {
-            return Left::Halted(halt);
-        }
-        match failure {
-            None => {}
-            Some(FeedError::Store(error)) => return Left::Halted(Halt::unread(error)),
-            Some(error @ (FeedError::Gap { .. } | FeedError::OtherHistory)) => {
-                return Left::Feed(error);
-            }
+        folded?;
+        if let Some(failure) = failure {
+            return Err(failure.into());
         }
     }
 }
@@ -157,21 +183,21 @@ pub(super) async fn follow<P: Projection>(
 /// Stores the folded documents, if that is due or the batch `is_last` for now, and announces
 /// the changes.
 async fn store_and_announce<P: Projection>(
-    folder: &mut Folder<P>,
+    projector: &mut Projector<P>,
     store: &dyn ProjectionStore,
     announcer: &Announcer<P::Document>,
     is_last: bool,
-) -> Result<(), Halt> {
-    let is_due = folder.has_changes() || folder.unstored() >= UNSTORED || is_last;
-    if is_due && folder.unstored() > 0 {
-        let has_changes = folder.has_changes();
-        let changes = folder.commit(store).await?;
+) -> Result<(), BuildError> {
+    let is_due = projector.has_changes() || projector.unstored() >= UNSTORED || is_last;
+    if is_due && projector.unstored() > 0 {
+        let has_changes = projector.has_changes();
+        let changes = projector.commit(store).await?;
         if has_changes {
-            announcer.announce(News::Changed(Arc::new(changes)), folder.place());
+            announcer.announce(News::Changed(Arc::new(changes)), projector.place());
             return Ok(());
         }
     }
-    announcer.reach(folder.place());
+    announcer.reach(projector.place());
     Ok(())
 }
 

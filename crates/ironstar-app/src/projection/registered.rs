@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use ironstar_ports::{Build, Clock, EventStore, Position, ProjectionStore, StoreError};
 
 use super::Projection;
-use super::build::{BuildError, Progress, build};
+use super::build::{Progress, build};
+use super::error::BuildError;
 use super::follower::{BATCH, UNSTORED};
 
 /// A projection, without its type.

@@ -1,24 +1,23 @@
 //! Folds events into the documents of one build, and stores them.
 
 use std::collections::{HashMap, HashSet};
-use std::error::Error;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ironstar_ports::{
-    Build, BuildId, CommitError, Document, DocumentBatch, DocumentChange, DocumentQuery,
-    DocumentSource, Envelope, Failure, LogPlace, Payload, Position, ProjectionStore, StoreError,
+    Build, BuildId, Document, DocumentBatch, DocumentChange, DocumentQuery, DocumentSource,
+    Envelope, LogPlace, Payload, Position, ProjectionStore, StoreError,
 };
-use time::OffsetDateTime;
 
 use super::changes::Changes;
 use super::documents::{Changed, Documents};
+use super::error::{BuildError, chain};
 use super::{FoldError, Projection};
 
 /// One build of a projection, with its position in the log.
 #[derive(Debug)]
-pub(super) struct Folder<P: Projection> {
+pub(super) struct Projector<P: Projection> {
     pub(super) build: BuildId,
     skipped: HashSet<Position>,
     /// The stored position of the build.
@@ -31,27 +30,6 @@ pub(super) struct Folder<P: Projection> {
     documents: Documents<P::Document>,
 }
 
-/// The reason why a build does not continue.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Halt {
-    /// An event cannot be folded.
-    #[error("the {event_type:?} event at position {position} cannot be folded: {reason}")]
-    Stuck {
-        position: Position,
-        event_type: String,
-        reason: String,
-    },
-    /// Another process continues the same build.
-    #[error("another process continues this build")]
-    Moved,
-    /// The build has ended, or was cancelled.
-    #[error("the build has ended or was cancelled")]
-    Ended,
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// A document that must be loaded, and the index of the event that needs it.
 #[derive(Debug)]
 pub(super) struct Missing {
@@ -62,7 +40,7 @@ pub(super) struct Missing {
 /// A batch for the store, and the documents that are part of it.
 pub(super) type Taken<D> = (DocumentBatch, HashMap<String, Changed<D>>);
 
-impl<P: Projection> Folder<P> {
+impl<P: Projection> Projector<P> {
     /// Continues at the checkpoint of a build. At most `most` of its documents are kept in
     /// memory.
     pub(super) fn new(build: &Build, most: NonZeroUsize) -> Self {
@@ -106,14 +84,17 @@ impl<P: Projection> Folder<P> {
         &mut self,
         store: &dyn ProjectionStore,
         events: &[Arc<Envelope>],
-    ) -> Result<(), Halt> {
+    ) -> Result<(), BuildError> {
         let missing = self.fold_known(events)?;
         self.fold_missing(store, events, missing).await
     }
 
     /// Folds events as long as their documents are in memory. Returns the first event that
     /// needs another document, with the key of that document.
-    pub(super) fn fold_known(&mut self, events: &[Arc<Envelope>]) -> Result<Option<Missing>, Halt> {
+    pub(super) fn fold_known(
+        &mut self,
+        events: &[Arc<Envelope>],
+    ) -> Result<Option<Missing>, BuildError> {
         for (index, event) in events.iter().enumerate() {
             match self.fold_one(event) {
                 Ok(()) => {
@@ -129,7 +110,7 @@ impl<P: Projection> Folder<P> {
                 }
                 Err(source) => {
                     self.documents.undo_edits();
-                    return Err(stuck(event, chain(&source)));
+                    return Err(BuildError::stuck(event, chain(&source)));
                 }
             }
         }
@@ -143,7 +124,7 @@ impl<P: Projection> Folder<P> {
         store: &dyn ProjectionStore,
         events: &[Arc<Envelope>],
         mut missing: Option<Missing>,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), BuildError> {
         let mut rest = events;
         while let Some(Missing { index, key }) = missing {
             rest = &rest[index..];
@@ -155,7 +136,7 @@ impl<P: Projection> Folder<P> {
             // A damaged document of a later event counts once that event is folded.
             if let Some(damage) = damage.get(&key) {
                 let words = format!("the document {key:?} cannot be read: {damage}");
-                return Err(stuck(event, words));
+                return Err(BuildError::stuck(event, words));
             }
             missing = self.fold_known(rest)?;
         }
@@ -198,13 +179,16 @@ impl<P: Projection> Folder<P> {
         &mut self,
         store: &dyn ProjectionStore,
         keys: Vec<String>,
-    ) -> Result<HashMap<String, serde_json::Error>, Halt> {
+    ) -> Result<HashMap<String, serde_json::Error>, BuildError> {
         let source = DocumentSource::Build(self.build);
         let query = DocumentQuery { keys, page: None };
-        let found = store.find(&source, &query).await?.ok_or(Halt::Ended)?;
+        let found = store
+            .find(&source, &query)
+            .await?
+            .ok_or(BuildError::Ended)?;
         if found.checkpoint != self.checkpoint {
             // These documents belong to another checkpoint.
-            return Err(Halt::Moved);
+            return Err(BuildError::Moved);
         }
         let found = found.keyed.into_iter();
         let mut found: HashMap<_, _> = found.map(|found| (found.key, found.body)).collect();
@@ -226,7 +210,7 @@ impl<P: Projection> Folder<P> {
     pub(super) async fn commit(
         &mut self,
         store: &dyn ProjectionStore,
-    ) -> Result<Changes<P::Document>, Halt> {
+    ) -> Result<Changes<P::Document>, BuildError> {
         // The changes begin at the last event that changed no document.
         let from = self.unchanged;
         let (batch, mut documents) = self.take()?;
@@ -241,8 +225,8 @@ impl<P: Projection> Folder<P> {
     }
 
     /// Takes the unstored changes, for a commit. From here on they count as stored: if the
-    /// commit fails, this folder cannot be used any more.
-    pub(super) fn take(&mut self) -> Result<Taken<P::Document>, Halt> {
+    /// commit fails, this projector cannot be used any more.
+    pub(super) fn take(&mut self) -> Result<Taken<P::Document>, BuildError> {
         let batch = DocumentBatch {
             build: self.build,
             from: self.checkpoint,
@@ -271,68 +255,4 @@ impl<P: Projection> Folder<P> {
             })
             .collect()
     }
-}
-
-impl From<CommitError> for Halt {
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Moved { .. } => Self::Moved,
-            CommitError::Ended => Self::Ended,
-            CommitError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-fn stuck(event: &Envelope, reason: String) -> Halt {
-    Halt::Stuck {
-        position: event.position,
-        event_type: event.event_type.clone(),
-        reason,
-    }
-}
-
-impl Halt {
-    /// The reason why the log cannot be read any further.
-    pub(super) fn unread(error: StoreError) -> Self {
-        match error {
-            StoreError::Damaged { position, source } => Self::Stuck {
-                position,
-                event_type: "unreadable".to_owned(),
-                reason: chain(&*source),
-            },
-            error @ StoreError::Unavailable(_) => Self::Store(error),
-        }
-    }
-
-    /// The stored failure of a build, for an event that cannot be folded.
-    pub(super) fn failure(&self, build: &Build, now: OffsetDateTime) -> Option<Failure> {
-        let Self::Stuck {
-            position,
-            event_type,
-            reason,
-        } = self
-        else {
-            return None;
-        };
-        let before = build.failure.as_ref();
-        let before = before.filter(|before| before.position == *position);
-        Some(Failure {
-            position: *position,
-            event_type: event_type.clone(),
-            reason: reason.clone(),
-            attempts: before.map_or(0, |before| before.attempts) + 1,
-            failed_at: now,
-        })
-    }
-}
-
-/// An error and its causes, in one line.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
