@@ -27,7 +27,7 @@ fn rename(to: &str) -> TodoCommand {
     }
 }
 
-fn somebody_elses(stream: &StreamId, event: &TodoEvent) -> Append {
+fn by_another_caller(stream: &StreamId, event: &TodoEvent) -> Append {
     let event = NewEvent {
         event_type: event.event_type().to_owned(),
         schema_version: 1,
@@ -104,7 +104,7 @@ async fn command_without_a_change_appends_nothing() {
 async fn command_is_decided_again_after_a_lost_race() {
     let commands = meddled(3, |stream| {
         let text = "Another text".parse().expect("valid");
-        somebody_elses(stream, &TodoEvent::Renamed { text })
+        by_another_caller(stream, &TodoEvent::Renamed { text })
     })
     .await;
     let accepted = commands
@@ -116,7 +116,7 @@ async fn command_is_decided_again_after_a_lost_race() {
 
 #[tokio::test]
 async fn command_may_be_refused_after_a_lost_race() {
-    let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Deleted)).await;
+    let commands = meddled(1, |stream| by_another_caller(stream, &TodoEvent::Deleted)).await;
     let error = commands
         .execute::<TodoState>(&ID, &TodoCommand::Complete, &CommandContext::default())
         .await
@@ -131,7 +131,7 @@ async fn command_may_be_refused_after_a_lost_race() {
 async fn command_gives_up_when_it_loses_every_race() {
     let commands = meddled(u64::MAX, |stream| {
         let text = "Another text".parse().expect("valid");
-        somebody_elses(stream, &TodoEvent::Renamed { text })
+        by_another_caller(stream, &TodoEvent::Renamed { text })
     })
     .await;
     let error = commands
@@ -143,7 +143,7 @@ async fn command_gives_up_when_it_loses_every_race() {
 
 #[tokio::test]
 async fn command_with_a_sequence_is_never_decided_again() {
-    let commands = meddled(1, |stream| somebody_elses(stream, &TodoEvent::Completed)).await;
+    let commands = meddled(1, |stream| by_another_caller(stream, &TodoEvent::Completed)).await;
     let error = commands
         .execute::<TodoState>(&ID, &rename("Tea"), &expecting(0))
         .await
@@ -199,7 +199,7 @@ async fn long_streams_are_read_to_their_end() {
 async fn command_is_refused_when_the_history_is_unreadable() {
     let store = memory_store();
     let stream = StreamId::new(TodoState::TYPE, ID.to_string());
-    let mut append = somebody_elses(&stream, &TodoEvent::Completed);
+    let mut append = by_another_caller(&stream, &TodoEvent::Completed);
     append.streams[0].events[0].payload =
         Payload::from_text(r#"{"type":"painted"}"#.into()).expect("JSON");
     store.append(append).await.expect("appended");

@@ -11,7 +11,7 @@ type Bus = Arc<dyn EventBus>;
 
 /// All rules, in reading order.
 pub const RULES: &[Rule<Bus>] = &[
-    rule!("delivers-what-matches", delivers_what_matches),
+    rule!("delivers-matching-messages", delivers_matching_messages),
     rule!("every-subscriber", every_subscriber),
     rule!("publisher-order", publisher_order),
     rule!("never-blocks", never_blocks),
@@ -19,7 +19,7 @@ pub const RULES: &[Rule<Bus>] = &[
 ];
 
 /// A subscriber gets the messages whose keys match its expression, complete, and no others.
-async fn delivers_what_matches(bus: Bus) -> Verdict {
+async fn delivers_matching_messages(bus: Bus) -> Verdict {
     let mut one = subscribe(&bus, &KeyExpr::of_stream(&stream("1"))).await?;
     let mut typed = subscribe(&bus, &KeyExpr::of_type("Todo")).await?;
     let foreign = Key::of_stream(&StreamId::new("List", "1"));

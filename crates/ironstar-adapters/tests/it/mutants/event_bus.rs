@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 mutants! {
     dyn EventBus, around ();
-    "delivers-what-matches" => IgnoresTheExpression,
+    "delivers-matching-messages" => IgnoresTheExpression,
     "every-subscriber" => ReplacesSameExpression,
     "publisher-order" => SwapsTwoMessages,
     "never-blocks" => WaitsForSlowSubscribers,

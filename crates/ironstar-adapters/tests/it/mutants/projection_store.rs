@@ -25,10 +25,10 @@ mutants! {
     "commit-in-another-history" => IgnoresTheMark,
     "commit-one-winner" => ChecksBeforeItWrites,
     "commit-seen-whole" => ReadsInTwoSteps,
-    "commit-to-what-has-stopped" => CommitsToCancelled,
+    "commit-to-a-stopped-build" => CommitsToCancelled,
     "build-begins-empty" => BeginsAtOne,
     "build-goes-on" => BeginsAnew,
-    "build-goes-on-after-all" => BeginsAnewIfCancelled,
+    "build-goes-on-after-a-cancellation" => BeginsAnewIfCancelled,
     "build-of-another-version" => GoesOnWithAnother,
     "build-numbers" => ReusesNumbers,
     "builds-in-order" => ListsByNumber,
@@ -38,13 +38,13 @@ mutants! {
     "promote-the-first" => FindsTheFirstToBe,
     "promote-the-next" => FindsTheFormer,
     "promote-not-behind" => PromotesWhatIsBehind,
-    "promote-what-is-under-way" => PromotesCancelled,
+    "promote-only-a-build-in-progress" => PromotesCancelled,
     "failure-reported" => KeepsTheFirstFailure,
     "failure-over" => FailsForEver,
     "failure-skipped" => TellsTheLastSkippedFirst,
     "failure-of-that-position" => SkipsAnything,
-    "failure-of-what-is-skipped" => FailsAtWhatIsSkipped,
-    "failure-of-what-is-passed" => FailsAtWhatIsPassed,
+    "failure-at-a-skipped-event" => FailsAtWhatIsSkipped,
+    "failure-at-a-passed-event" => FailsAtWhatIsPassed,
     "page-in-order" => IgnoresCase,
     "page-after-a-place" => PageIncludesAfter,
     "page-limit" => PageIgnoresLimit,
@@ -255,8 +255,8 @@ impl ProjectionStore for Mutant {
         let mut taken_for = version;
         let builds = self.inner.builds().await?;
         let is_first = builds.iter().all(|build| build.name != name);
-        if let Some(under_way) = self.build_of(name, false).await {
-            taken_for = self.before_begin(&under_way, version).await;
+        if let Some(unfinished) = self.build_of(name, false).await {
+            taken_for = self.before_begin(&unfinished, version).await;
         }
         let mut build = self.inner.begin(name, taken_for).await?;
         if self.is(Mutation::BeginsAtOne) && build.checkpoint == LogPlace::START {

@@ -95,7 +95,7 @@ async fn read_models_outlive_the_process() {
     projections.commit(first).await.expect("committed");
     let promoted = projections.update(live.id, BuildUpdate::Promote).await;
     promoted.expect("promoted");
-    let under_way = projections.begin("todo-list", 2).await.expect("begun");
+    let unfinished = projections.begin("todo-list", 2).await.expect("begun");
     let failure = Failure {
         position: Position::new(1),
         event_type: "created".to_owned(),
@@ -109,7 +109,7 @@ async fn read_models_outlive_the_process() {
         BuildUpdate::Fail(failure),
         BuildUpdate::Cancel,
     ] {
-        let updated = projections.update(under_way.id, update).await;
+        let updated = projections.update(unfinished.id, update).await;
         updated.expect("updated");
     }
     let before = (

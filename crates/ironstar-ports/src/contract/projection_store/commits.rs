@@ -134,7 +134,7 @@ async fn write(store: &Store, build: BuildId, last: u64) -> Verdict {
 }
 
 /// A build that was cancelled, has ended or is unknown accepts no commit.
-pub(super) async fn to_what_has_stopped(store: Store) -> Verdict {
+pub(super) async fn to_a_stopped_build(store: Store) -> Verdict {
     let build = begin(&store, 1).await?;
     advance(&store, build, 0, 5).await?;
     let batch = |build| batch(build, 5, 6, vec![put("at", "6")]);

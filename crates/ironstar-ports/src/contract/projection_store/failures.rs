@@ -67,7 +67,7 @@ pub(super) async fn of_that_position(store: Store) -> Verdict {
 }
 
 /// A late failure at a skipped event changes nothing.
-pub(super) async fn of_what_is_skipped(store: Store) -> Verdict {
+pub(super) async fn at_a_skipped_event(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
     for position in [6, 8] {
@@ -86,7 +86,7 @@ pub(super) async fn of_what_is_skipped(store: Store) -> Verdict {
 }
 
 /// A late failure at an event that the checkpoint has passed changes nothing.
-pub(super) async fn of_what_is_passed(store: Store) -> Verdict {
+pub(super) async fn at_a_passed_event(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
     let before = build(&store, id).await?;

@@ -63,7 +63,7 @@ pub(super) async fn not_behind(store: Store) -> Verdict {
 }
 
 /// Only a build in progress can be promoted: neither a cancelled nor the live build can be.
-pub(super) async fn of_what_is_under_way(store: Store) -> Verdict {
+pub(super) async fn of_a_build_in_progress(store: Store) -> Verdict {
     let live = live(&store, 1).await?;
     in_wrong_state(&store, live, BuildUpdate::Promote).await?;
     let cancelled = begin(&store, 2).await?;
