@@ -8,7 +8,7 @@
 //! A stream is in the map only while a caller waits for it or holds it. Callers get their turns
 //! in the order in which they have asked. A caller that is dropped gives up its turn. A caller
 //! that needs several turns must ask for all of them together ([`Turns::take_all`]), and for
-//! the turn at a list before those at its todos.
+//! the turn at a stream that it only watches before those at streams that it changes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::text::serde_as_text;
 use crate::{Aggregate, Principal};
 
 /// The access of a caller to an aggregate with an owner. Each level includes all lower levels.
@@ -165,19 +166,7 @@ impl FromStr for LinkId {
     }
 }
 
-impl TryFrom<String> for LinkId {
-    type Error = LinkIdError;
-
-    fn try_from(text: String) -> Result<Self, LinkIdError> {
-        text.parse()
-    }
-}
-
-impl From<LinkId> for String {
-    fn from(id: LinkId) -> Self {
-        id.to_string()
-    }
-}
+serde_as_text!(LinkId);
 
 impl Display for LinkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

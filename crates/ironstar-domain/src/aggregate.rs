@@ -110,19 +110,21 @@ impl Parent {
     }
 }
 
-/// A refusal. `Display` gives a sentence for people; programs read the kind and the code.
+/// A refusal. `Display` gives a sentence for people; programs read the [`Refusal`].
 pub trait DomainError: std::error::Error + Clone + PartialEq + Send + Sync + 'static {
+    /// The refusal in the form for programs.
+    fn refusal(&self) -> Refusal;
+}
+
+/// A refusal in the form for programs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Refusal {
     /// The kind of the refusal. The web layer derives the HTTP status from it.
-    fn kind(&self) -> ErrorKind;
-
+    pub kind: ErrorKind,
     /// The machine-readable code: stable, in kebab case, such as `todo-not-found`.
-    fn code(&self) -> &'static str;
-
-    /// Returns true if the aggregate may exist, and be hidden from the caller. By default, a
-    /// refusal says the truth.
-    fn may_hide(&self) -> bool {
-        false
-    }
+    pub code: &'static str,
+    /// True if the aggregate may exist, and be hidden from the caller.
+    pub may_hide: bool,
 }
 
 /// The kinds of refusal, which are the same for all aggregates.
@@ -136,4 +138,72 @@ pub enum ErrorKind {
     Forbidden,
     /// The command contradicts the aggregate's current state.
     Conflict,
+}
+
+impl Refusal {
+    /// A refusal of the kind [`ErrorKind::Invalid`].
+    #[must_use]
+    pub const fn invalid(code: &'static str) -> Self {
+        Self::new(ErrorKind::Invalid, code)
+    }
+
+    /// A refusal of the kind [`ErrorKind::NotFound`].
+    #[must_use]
+    pub const fn not_found(code: &'static str) -> Self {
+        Self::new(ErrorKind::NotFound, code)
+    }
+
+    /// A refusal of the kind [`ErrorKind::Forbidden`].
+    #[must_use]
+    pub const fn forbidden(code: &'static str) -> Self {
+        Self::new(ErrorKind::Forbidden, code)
+    }
+
+    /// A refusal of the kind [`ErrorKind::Conflict`].
+    #[must_use]
+    pub const fn conflict(code: &'static str) -> Self {
+        Self::new(ErrorKind::Conflict, code)
+    }
+
+    /// The same refusal, of an aggregate that may exist, and be hidden from the caller.
+    #[must_use]
+    pub const fn hiding(self) -> Self {
+        Self {
+            may_hide: true,
+            ..self
+        }
+    }
+
+    const fn new(kind: ErrorKind, code: &'static str) -> Self {
+        Self {
+            kind,
+            code,
+            may_hide: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ErrorKind, Refusal};
+
+    #[test]
+    fn refusal_hides_nothing_unless_it_says_so() {
+        for (refusal, kind) in [
+            (Refusal::invalid("code"), ErrorKind::Invalid),
+            (Refusal::not_found("code"), ErrorKind::NotFound),
+            (Refusal::forbidden("code"), ErrorKind::Forbidden),
+            (Refusal::conflict("code"), ErrorKind::Conflict),
+        ] {
+            let code = "code";
+            for (refusal, may_hide) in [(refusal, false), (refusal.hiding(), true)] {
+                let expected = Refusal {
+                    kind,
+                    code,
+                    may_hide,
+                };
+                assert_eq!(refusal, expected);
+            }
+        }
+    }
 }

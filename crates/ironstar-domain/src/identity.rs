@@ -9,7 +9,7 @@ mod id;
 use serde::{Deserialize, Serialize};
 
 use crate::user::UserId;
-use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint};
+use crate::{Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Refusal};
 
 pub use id::{IdentityId, IdentityIdError};
 
@@ -58,8 +58,11 @@ pub enum IdentityError {
 
 impl Aggregate for IdentityState {
     const TYPE: &'static str = "Identity";
-    const FINGERPRINT: Fingerprint =
-        Fingerprint::of(&[include_str!("identity.rs"), include_str!("user/id.rs")]);
+    const FINGERPRINT: Fingerprint = Fingerprint::of(&[
+        include_str!("identity.rs"),
+        include_str!("text.rs"),
+        include_str!("user/id.rs"),
+    ]);
 
     type Id = IdentityId;
     type Command = IdentityCommand;
@@ -95,15 +98,9 @@ impl DomainEvent for IdentityEvent {
 }
 
 impl DomainError for IdentityError {
-    fn kind(&self) -> ErrorKind {
+    fn refusal(&self) -> Refusal {
         match self {
-            Self::AlreadyLinked => ErrorKind::Conflict,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyLinked => "identity-already-linked",
+            Self::AlreadyLinked => Refusal::conflict("identity-already-linked"),
         }
     }
 }

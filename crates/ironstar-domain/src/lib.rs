@@ -26,10 +26,11 @@ mod principal;
 pub mod schema;
 pub mod step;
 pub mod test_kit;
+mod text;
 pub mod user;
 
 pub use access::{Access, Link, LinkAccess, LinkId, LinkIdError, Owned, Ownership};
-pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind, Parent};
+pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind, Parent, Refusal};
 pub use features::{list, todo};
 pub use fingerprint::Fingerprint;
 pub use identity::{

@@ -5,6 +5,7 @@
 //! a new rule must not make an old event unreadable.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Deserializer};
@@ -159,10 +160,10 @@ pub fn in_one_direction(text: &str) -> String {
 pub fn typed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: TryFrom<String, Error: Display>,
+    T: FromStr<Err: Display>,
 {
     let text = String::deserialize(deserializer)?;
-    T::try_from(text).map_err(serde::de::Error::custom)
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 /// Reads a stored line unchanged, but refuses control characters. They were never accepted, and

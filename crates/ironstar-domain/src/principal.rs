@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::text::serde_as_text;
 use crate::user::UserId;
 
 /// A possible owner of a list. Its text form is `user/{uuid}` or `guest/{uuid}`.
@@ -69,19 +70,7 @@ impl FromStr for Principal {
     }
 }
 
-impl TryFrom<String> for Principal {
-    type Error = PrincipalError;
-
-    fn try_from(text: String) -> Result<Self, PrincipalError> {
-        text.parse()
-    }
-}
-
-impl From<Principal> for String {
-    fn from(principal: Principal) -> Self {
-        principal.to_string()
-    }
-}
+serde_as_text!(Principal);
 
 impl Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ mod id;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint};
+use crate::{Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Refusal};
 
 pub use id::{StepId, StepIdError};
 
@@ -99,15 +99,9 @@ impl DomainEvent for StepEvent {
 }
 
 impl DomainError for StepError {
-    fn kind(&self) -> ErrorKind {
+    fn refusal(&self) -> Refusal {
         match self {
-            Self::Over => ErrorKind::Conflict,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Over => "step-over",
+            Self::Over => Refusal::conflict("step-over"),
         }
     }
 }

@@ -8,12 +8,12 @@ mod id;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::line::{self, LineError, Rules};
 use crate::{
-    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, GuestId, IdentityId,
+    Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, GuestId, IdentityId, Refusal,
     UpcastError,
 };
 
@@ -23,9 +23,9 @@ pub use id::{UserId, UserIdError};
 /// scalar values). At least one character is visible. None is a control character, or hidden
 /// without a purpose. `Deserialize` reads a stored name, even one that only older rules accept;
 /// see [`typed`](crate::typed).
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
-#[serde(into = "String")]
-pub struct UserName(String);
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct UserName(#[serde(deserialize_with = "line::stored")] String);
 
 /// The names of a user, as the identity provider reports them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -132,6 +132,7 @@ impl Aggregate for UserState {
         include_str!("characters.rs"),
         include_str!("identity/id.rs"),
         include_str!("principal.rs"),
+        include_str!("text.rs"),
     ]);
 
     type Id = UserId;
@@ -243,17 +244,10 @@ fn signed_in_without_a_guest(event: &mut Map<String, Value>) -> Result<(), Upcas
 }
 
 impl DomainError for UserError {
-    fn kind(&self) -> ErrorKind {
+    fn refusal(&self) -> Refusal {
         match self {
-            Self::AlreadyRegistered => ErrorKind::Conflict,
-            Self::NotFound => ErrorKind::NotFound,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyRegistered => "user-already-exists",
-            Self::NotFound => "user-not-found",
+            Self::AlreadyRegistered => Refusal::conflict("user-already-exists"),
+            Self::NotFound => Refusal::not_found("user-not-found"),
         }
     }
 }
@@ -284,26 +278,6 @@ impl FromStr for UserName {
         line::parse(name, Rules::name(Self::MAX_CHARS))
             .map(Self)
             .map_err(UserNameError)
-    }
-}
-
-impl TryFrom<String> for UserName {
-    type Error = UserNameError;
-
-    fn try_from(name: String) -> Result<Self, UserNameError> {
-        name.parse()
-    }
-}
-
-impl<'de> Deserialize<'de> for UserName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        line::stored(deserializer).map(Self)
-    }
-}
-
-impl From<UserName> for String {
-    fn from(name: UserName) -> Self {
-        name.0
     }
 }
 

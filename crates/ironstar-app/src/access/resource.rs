@@ -4,7 +4,7 @@ use std::fmt::{self, Debug, Display};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ironstar_domain::{Access, DomainError, ErrorKind, Owned, Ownership};
+use ironstar_domain::{Access, DomainError, Owned, Ownership, Refusal};
 use ironstar_ports::{Sequence, StreamId};
 
 use crate::caller::LinkScope;
@@ -43,11 +43,7 @@ pub(super) struct Seen {
 pub enum NoRefusal {}
 
 impl DomainError for NoRefusal {
-    fn kind(&self) -> ErrorKind {
-        match *self {}
-    }
-
-    fn code(&self) -> &'static str {
+    fn refusal(&self) -> Refusal {
         match *self {}
     }
 }

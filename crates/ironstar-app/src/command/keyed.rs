@@ -1,4 +1,4 @@
-//! The sender that a command's key belongs to.
+//! Commands with a key, which run once.
 //!
 //! A key belongs to the sender that has chosen it. Only this module derives a stored key from a
 //! sender's key, so a sender never finds another sender's command.
@@ -12,8 +12,9 @@
 //! - Older versions stored keys without a sender. Such a key is found if it was used for the
 //!   same request. It never refuses a command.
 
-use ironstar_ports::{CommandKey, CommandRecord, EarlierCommand};
+use ironstar_ports::{Appended, CommandKey, CommandRecord, EarlierCommand};
 
+use super::{CommandContext, CommandError, CommandHandler};
 use crate::caller::Caller;
 
 /// The key that a sender has given a command, and the request that was sent with it.
@@ -68,5 +69,31 @@ impl KeyedRequest {
             request: self.request.clone(),
             earlier: by_guest.chain([without_sender]).collect(),
         }
+    }
+}
+
+impl CommandHandler {
+    /// The append of an earlier run of the same command.
+    pub(super) async fn known<E>(
+        &self,
+        context: &CommandContext,
+    ) -> Result<Option<Appended>, CommandError<E>> {
+        let Some(record) = context.record() else {
+            return Ok(None);
+        };
+        for key in record.keys() {
+            match self.store.outcome(key).await? {
+                None => {}
+                Some(known) if known.request == record.request => return Ok(Some(known.appended)),
+                Some(_) => return Err(CommandError::KeyReused),
+            }
+        }
+        for earlier in &record.earlier {
+            let known = self.store.outcome(&earlier.key).await?;
+            if let Some(known) = known.filter(|known| known.request == earlier.request) {
+                return Ok(Some(known.appended));
+            }
+        }
+        Ok(None)
     }
 }

@@ -9,7 +9,10 @@ use ironstar_ports::{
     Append, AppendError, Appended, ExpectedSequence, LogPlace, StreamAppend, StreamId,
 };
 
-use super::{CommandContext, CommandError, CommandHandler, Contest, Loaded, not_appended};
+use super::decide::Loaded;
+use super::error::not_appended;
+use super::guard::{Guard, Guarded};
+use super::{CommandContext, CommandError, CommandHandler, Contest};
 use crate::history;
 
 /// The number of streams that are read at the same time.
@@ -40,19 +43,71 @@ impl CommandHandler {
         command: &A::Command,
         context: &CommandContext,
     ) -> Result<AcceptedOnAll, CommandError<A::Error>> {
+        let guarded = Guarded::free(&self.turns);
+        self.decide_and_append_all::<A>(ids, command, context, guarded)
+            .await
+    }
+
+    /// Like [`execute_on_all`](Self::execute_on_all), with a guard that must hold at the moment
+    /// when the command is decided. The aggregates are looked up only for a caller that the
+    /// guard admits, and only if the command has not run before.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute_on_all`](Self::execute_on_all), and those of the guard and the lookup.
+    pub(crate) async fn execute_guarded_on_all<'a, A: Aggregate, E>(
+        &'a self,
+        ids: impl Future<Output = Result<Vec<A::Id>, E>>,
+        command: &A::Command,
+        context: &CommandContext,
+        guard: Guard<'a, A::Error>,
+    ) -> Result<AcceptedOnAll, E>
+    where
+        E: From<CommandError<A::Error>>,
+    {
+        let guarded = Guarded::ask(&self.turns, guard).await?;
+        if let Some(known) = self.known(context).await? {
+            let others = others(context, &guarded).count();
+            return Ok(self.accepted_on_all(&known, others).await?);
+        }
+        let ids = ids.await?;
+        let accepted = self.decide_and_append_all::<A>(&ids, command, context, guarded);
+        Ok(accepted.await?)
+    }
+
+    /// Decides a command on all aggregates, and appends the events. After a lost race, decides
+    /// again.
+    async fn decide_and_append_all<A: Aggregate>(
+        &self,
+        ids: &[A::Id],
+        command: &A::Command,
+        context: &CommandContext,
+        mut guarded: Guarded<'_, A::Error>,
+    ) -> Result<AcceptedOnAll, CommandError<A::Error>> {
         let mut all = self.load_all::<A>(ids).await?;
         let mut contest = Contest::for_many(&self.turns);
         let mut contended: Vec<StreamId> = Vec::new();
         loop {
+            guarded.admit()?;
             let decisions = decide_all(&all, command);
             if decisions.is_empty() && context.is_done_without_events() {
                 let place = history::head(&*self.store).await?;
                 return Ok(AcceptedOnAll { changed: 0, place });
             }
-            let append = self.append_of(&all, &decisions, context)?;
+            let mut append = self.append_of(&all, &decisions, context)?;
+            append.streams.extend(others(context, &guarded).cloned());
             match self.append_and_hint(append).await {
                 Ok(appended) => {
-                    return self.accept_all(all, decisions, appended, context).await;
+                    let others = others(context, &guarded).count();
+                    let accepted = self.accepted_on_all(&appended, others).await?;
+                    self.keep_all(all, decisions, appended);
+                    return Ok(accepted);
+                }
+                Err(AppendError::Conflict { stream, .. }) if guarded.depends_on(&stream) => {
+                    // A turn at the guard's stream comes before turns at the others.
+                    drop(contest);
+                    guarded.lost().await?;
+                    contest = Contest::for_many(&self.turns);
                 }
                 Err(AppendError::Conflict { stream, .. }) if !context.depends_on(&stream) => {
                     add(&mut contended, stream);
@@ -65,21 +120,6 @@ impl CommandHandler {
                 }
                 Err(error) => return Err(not_appended(error)),
             }
-        }
-    }
-
-    /// The answer to an earlier run of the same command, if there was one.
-    ///
-    /// # Errors
-    ///
-    /// If the key belongs to another command, or the store fails.
-    pub async fn answer_again_on_all<E>(
-        &self,
-        context: &CommandContext,
-    ) -> Result<Option<AcceptedOnAll>, CommandError<E>> {
-        match self.known(context).await? {
-            Some(appended) => Ok(Some(self.accepted_on_all(&appended, context).await?)),
-            None => Ok(None),
         }
     }
 
@@ -135,9 +175,8 @@ impl CommandHandler {
                 events: self.encode(&loaded.state, events, &origin)?,
             })
         };
-        let also = context.also.iter().cloned().map(Ok);
         let streams: Result<Vec<_>, CommandError<A::Error>> =
-            decisions.iter().map(stream).chain(also).collect();
+            decisions.iter().map(stream).collect();
         Ok(Append {
             streams: streams?,
             command: context.record(),
@@ -145,14 +184,12 @@ impl CommandHandler {
     }
 
     /// Keeps the states that result from the events.
-    async fn accept_all<A: Aggregate>(
+    fn keep_all<A: Aggregate>(
         &self,
         mut all: Vec<Loaded<A>>,
         decisions: Decisions<A>,
         appended: Appended,
-        context: &CommandContext,
-    ) -> Result<AcceptedOnAll, CommandError<A::Error>> {
-        let accepted = self.accepted_on_all(&appended, context).await?;
+    ) {
         for ((index, events), head) in decisions.into_iter().zip(appended.streams) {
             let loaded = &mut all[index];
             let loaded = Loaded {
@@ -166,21 +203,29 @@ impl CommandHandler {
             };
             self.keep(loaded, &events, appended);
         }
-        Ok(accepted)
     }
 
+    /// The answer for an append that also had `others` streams of no such aggregate.
     async fn accepted_on_all<E>(
         &self,
         appended: &Appended,
-        context: &CommandContext,
+        others: usize,
     ) -> Result<AcceptedOnAll, CommandError<E>> {
-        let changed = appended.streams.len().saturating_sub(context.also.len());
+        let changed = appended.streams.len().saturating_sub(others);
         let place = match changed {
             0 => history::head(&*self.store).await?,
             _ => appended.place(),
         };
         Ok(AcceptedOnAll { changed, place })
     }
+}
+
+/// The streams of an append in addition to those of the aggregates.
+fn others<'a, E: Clone>(
+    context: &'a CommandContext,
+    guarded: &'a Guarded<'_, E>,
+) -> impl Iterator<Item = &'a StreamAppend> {
+    context.also.iter().chain(guarded.unchanged())
 }
 
 /// The streams that have changed between two reads.

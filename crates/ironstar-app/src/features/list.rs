@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ironstar_domain::list::{ListCommand, ListError, ListEvent, ListId, ListName, ListState};
-use ironstar_domain::{Access, Aggregate, Link, Principal};
+use ironstar_domain::{Aggregate, Link, Principal};
 use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
 use serde::{Deserialize, Serialize};
 
@@ -115,25 +115,13 @@ impl ListService {
             return Err(CommandError::Refused(ListError::Shared));
         }
         if matches!(command, ListCommand::Create { .. }) {
-            // Only the owner can use the answer, so only the session identifies a retry.
-            let context = CommandContext {
-                caller: context.caller.by_session(),
-                ..context.clone()
-            };
-            return self
+            let created = self
                 .commands
-                .execute::<ListState>(&id, command, &context)
-                .await;
+                .create_owned::<ListState>(&id, command, context);
+            return created.await;
         }
-        // The ownership must hold at the moment when the command is decided.
-        let caller = context.caller.clone();
-        let admit = move |list: &ListState| match caller.access(&id, list) {
-            Access::None => Err(ListError::NotFound),
-            Access::Read | Access::Edit => Err(ListError::NotOwner),
-            Access::Own => Ok(()),
-        };
         self.commands
-            .execute_if::<ListState>(&id, command, context, &admit)
+            .execute_as_owner::<ListState>(&id, command, context)
             .await
     }
 
@@ -251,25 +239,19 @@ impl Projection for ListProjection {
     fn fold(event: &Envelope, documents: &mut Documents<ListItem>) -> Result<(), FoldError> {
         let (id, happened) = decode::<ListState>(event)?;
         let key = id.to_string();
-        let list = match (documents.get(&key)?.cloned(), happened) {
-            (None, ListEvent::Created { name, owner }) => ListItem {
+        let list = if let Some(list) = documents.get(&key)?.cloned() {
+            list.after(happened)
+        } else if let ListEvent::Created { name, owner } = happened {
+            ListItem {
                 id,
                 name,
                 owner,
                 links: Vec::new(),
                 archived: false,
                 created: event.position,
-            },
-            (Some(list), happened) => list.after(happened),
-            (
-                None,
-                ListEvent::Renamed { .. }
-                | ListEvent::Archived
-                | ListEvent::Restored
-                | ListEvent::HandedOver { .. }
-                | ListEvent::LinkCreated { .. }
-                | ListEvent::LinkRevoked { .. },
-            ) => return Ok(()),
+            }
+        } else {
+            return Ok(());
         };
         documents.put(key, list)
     }

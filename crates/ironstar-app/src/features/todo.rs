@@ -5,14 +5,14 @@ mod lists;
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use ironstar_domain::Access;
 use ironstar_domain::list::{ListId, ListState};
 use ironstar_domain::todo::{TodoCommand, TodoError, TodoId, TodoState};
-use ironstar_domain::{Access, Aggregate};
-use ironstar_ports::StreamAppend;
 
 use crate::access::AudienceRule;
 use crate::caller::Caller;
-use crate::command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler};
+use crate::command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Pass};
 use crate::feature::Feature;
 use crate::projection::{Behind, ReadError, Registered};
 
@@ -100,49 +100,10 @@ impl TodoService {
         command: &TodoCommand,
         context: &CommandContext,
     ) -> Result<Accepted, CommandError<TodoError>> {
-        let entry = match command {
-            TodoCommand::Create { list, .. } => Entry::New(*list),
-            TodoCommand::Rename { .. }
-            | TodoCommand::Complete
-            | TodoCommand::Reopen
-            | TodoCommand::Delete => {
-                let todo: TodoState = self.commands.remembered(&id).await?;
-                match todo.list() {
-                    Some(list) => Entry::Known(list),
-                    // A concurrent command may be creating the todo, in any list.
-                    None => {
-                        let answer = self.commands.answer_again(context).await?;
-                        return answer.ok_or(CommandError::Refused(TodoError::NotFound));
-                    }
-                }
-            }
-        };
-        let execute = async |context: &CommandContext| {
-            let execute = self.commands.execute::<TodoState>(&id, command, context);
-            execute.await
-        };
-        if entry.list().is_shared() {
-            return execute(context).await;
-        }
-        let mut contest = self.commands.watching();
-        loop {
-            let outcome = match self.guard(entry, &context.caller).await {
-                Ok(guard) => execute(&context.with(guard)).await,
-                Err(CommandError::Refused(TodoError::ListArchived)) => {
-                    let answer = self.commands.answer_again(context).await?;
-                    answer.ok_or(CommandError::Refused(TodoError::ListArchived))
-                }
-                Err(error) => Err(error),
-            };
-            match outcome {
-                Err(CommandError::OtherChanged { stream })
-                    if stream.aggregate_type == ListState::TYPE =>
-                {
-                    contest.lost(&[stream]).await?;
-                }
-                outcome => return outcome,
-            }
-        }
+        let guard = || self.guard(id, command, &context.caller).boxed();
+        self.commands
+            .execute_guarded::<TodoState>(&id, command, context, &guard)
+            .await
     }
 
     /// Runs a command on the todos of a list, all in one append, if the caller may edit that
@@ -157,75 +118,76 @@ impl TodoService {
         command: ListWide,
         context: &CommandContext,
     ) -> Result<AcceptedOnAll, ListWideError> {
-        if list.is_shared() {
-            return self.execute_on_all(list, command, context).await;
-        }
-        let mut contest = self.commands.watching();
-        loop {
-            let guard = self.guard(Entry::Whole(list), &context.caller).await?;
-            match self
-                .execute_on_all(list, command, &context.with(guard))
-                .await
-            {
-                Err(ListWideError::Command(CommandError::OtherChanged { stream }))
-                    if stream.aggregate_type == ListState::TYPE =>
-                {
-                    contest.lost::<TodoError>(&[stream]).await?;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn execute_on_all(
-        &self,
-        list: ListId,
-        command: ListWide,
-        context: &CommandContext,
-    ) -> Result<AcceptedOnAll, ListWideError> {
-        if let Some(answer) = self.commands.answer_again_on_all(context).await? {
-            return Ok(answer);
-        }
         let (show, command) = match command {
             ListWide::CompleteAll => (Show::Active, TodoCommand::Complete),
             ListWide::ReopenAll => (Show::Completed, TodoCommand::Reopen),
             ListWide::ClearCompleted => (Show::Completed, TodoCommand::Delete),
         };
+        let todos = self.todos(list, show);
+        let guard = || self.right(Entry::Whole(list), &context.caller).boxed();
+        self.commands
+            .execute_guarded_on_all::<TodoState, _>(todos, &command, context, &guard)
+            .await
+    }
+
+    /// The todos of a list now.
+    async fn todos(&self, list: ListId, show: Show) -> Result<Vec<TodoId>, ListWideError> {
         let head = self.commands.head().await?;
         self.lists.reach(head, CATCH_UP).await?;
         let page = self.lists.page(list, show, None, MOST_AT_ONCE).await?;
         if page.next.is_some() {
             return Err(ListWideError::TooMany);
         }
-        let ids: Vec<TodoId> = page.todos.iter().map(|todo| todo.id).collect();
-        let accepted = self
-            .commands
-            .execute_on_all::<TodoState>(&ids, &command, context)
-            .await?;
-        Ok(accepted)
+        Ok(page.todos.iter().map(|todo| todo.id).collect())
     }
 
-    /// The condition that a list does not change, if the caller has the right to it.
+    /// The guard of a command on a todo: its list.
     async fn guard(
+        &self,
+        id: TodoId,
+        command: &TodoCommand,
+        caller: &Caller,
+    ) -> Result<Pass<TodoError>, CommandError<TodoError>> {
+        let entry = match command {
+            TodoCommand::Create { list, .. } => Entry::New(*list),
+            TodoCommand::Rename { .. }
+            | TodoCommand::Complete
+            | TodoCommand::Reopen
+            | TodoCommand::Delete => {
+                let todo: TodoState = self.commands.remembered(&id).await?;
+                match todo.list() {
+                    Some(list) => Entry::Known(list),
+                    // A concurrent command may be creating the todo, in any list.
+                    None => return Ok(Pass::refused(TodoError::NotFound)),
+                }
+            }
+        };
+        self.right(entry, caller).await
+    }
+
+    /// The caller's right to a list, which lasts while the list does not change.
+    async fn right(
         &self,
         entry: Entry,
         caller: &Caller,
-    ) -> Result<StreamAppend, CommandError<TodoError>> {
+    ) -> Result<Pass<TodoError>, CommandError<TodoError>> {
         let list = entry.list();
+        if list.is_shared() {
+            return Ok(Pass::free());
+        }
         let seen = self.commands.see::<ListState, _>(&list).await?;
-        let refusal = match (caller.access(&list, &seen.state), entry) {
-            (Access::None, Entry::Known(_)) => Some(TodoError::NotFound),
-            (Access::None, Entry::New(_) | Entry::Whole(_)) => Some(TodoError::NoSuchList),
-            (Access::Read, _) => Some(TodoError::ReadOnly),
-            (Access::Edit | Access::Own, Entry::New(_)) => match seen.state {
-                ListState::Archived(_) => Some(TodoError::ListArchived),
-                ListState::NotCreated | ListState::Open(_) => None,
-            },
-            (Access::Edit | Access::Own, Entry::Known(_) | Entry::Whole(_)) => None,
-        };
-        match refusal {
-            Some(refusal) => Err(CommandError::Refused(refusal)),
-            None => Ok(StreamAppend::guard(&seen.head)),
+        match (caller.access(&list, &seen.state), entry) {
+            (Access::None, Entry::Known(_)) => Err(CommandError::Refused(TodoError::NotFound)),
+            (Access::None, Entry::New(_) | Entry::Whole(_)) => {
+                Err(CommandError::Refused(TodoError::NoSuchList))
+            }
+            (Access::Read, _) => Err(CommandError::Refused(TodoError::ReadOnly)),
+            (Access::Edit | Access::Own, Entry::New(_))
+                if matches!(seen.state, ListState::Archived(_)) =>
+            {
+                Ok(Pass::refused(TodoError::ListArchived))
+            }
+            (Access::Edit | Access::Own, _) => Ok(Pass::while_unchanged(&seen.head)),
         }
     }
 }
@@ -246,14 +208,5 @@ impl Entry {
         match self {
             Self::New(list) | Self::Known(list) | Self::Whole(list) => list,
         }
-    }
-}
-
-impl CommandContext {
-    /// The same context, with one more condition.
-    fn with(&self, guard: StreamAppend) -> Self {
-        let mut context = self.clone();
-        context.also.push(guard);
-        context
     }
 }

@@ -9,7 +9,7 @@ use ironstar_app::test_kit::{happened, stored};
 use ironstar_app::{CommandContext, CommandError, CommandHandler, ProcessManager, decode};
 use ironstar_domain::test_kit::{check_laws, given};
 use ironstar_domain::{
-    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, UpcastError,
+    Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Refusal, UpcastError,
 };
 use ironstar_ports::{Envelope, Place};
 use serde::{Deserialize, Serialize};
@@ -113,19 +113,12 @@ impl DomainEvent for BookEvent {
 }
 
 impl DomainError for BookError {
-    fn kind(&self) -> ErrorKind {
+    fn refusal(&self) -> Refusal {
         match self {
-            Self::NotFound => ErrorKind::NotFound,
-            Self::AlreadyAdded | Self::Out(_) | Self::In => ErrorKind::Conflict,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NotFound => "book-not-found",
-            Self::AlreadyAdded => "book-already-added",
-            Self::Out(_) => "book-out",
-            Self::In => "book-in",
+            Self::NotFound => Refusal::not_found("book-not-found"),
+            Self::AlreadyAdded => Refusal::conflict("book-already-added"),
+            Self::Out(_) => Refusal::conflict("book-out"),
+            Self::In => Refusal::conflict("book-in"),
         }
     }
 }

@@ -144,6 +144,17 @@ fn to_list(event: &ListEvent) -> Append {
     Append::to_stream(stream, ExpectedSequence::Any, vec![event])
 }
 
+/// A command with a key.
+fn keyed() -> CommandContext {
+    CommandContext {
+        keyed: Some(KeyedRequest::new(
+            "key".parse().expect("a key"),
+            "create".to_owned(),
+        )),
+        ..CommandContext::default()
+    }
+}
+
 fn refusal<T: std::fmt::Debug>(outcome: Result<T, CommandError<TodoError>>) -> TodoError {
     let error = outcome.expect_err("refused");
     let CommandError::Refused(refusal) = error else {
@@ -291,19 +302,34 @@ async fn list_that_is_handed_over_at_the_last_moment_refuses_its_former_owner() 
 async fn repeated_creation_gets_the_first_answer() {
     let app = App::new().await;
     app.list(create_list()).await;
-    let context = CommandContext {
-        keyed: Some(KeyedRequest::new(
-            "key".parse().expect("a key"),
-            "create".to_owned(),
-        )),
-        ..CommandContext::default()
-    };
+    let context = keyed();
     let first = app.todo(create(list()), &context).await.expect("created");
     let again = app.todo(create(list()), &context).await.expect("as before");
     // The answer is the same after the list was archived.
     app.list(ListCommand::Archive).await;
     let later = app.todo(create(list()), &context).await.expect("as before");
     assert_eq!((again, later), (first, first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_without_the_right_gets_no_answer_to_a_repeated_command() {
+    let app = App::new().await;
+    app.list(create_list()).await;
+    let context = keyed();
+    app.todo(create(list()), &context).await.expect("created");
+    let whole = CommandContext {
+        caller: Caller::anonymous().from_place("here".to_owned()),
+        ..keyed()
+    };
+    app.on_all(&whole).await.expect("completed");
+    let to = Principal::Guest(Uuid::from_u128(2).into());
+    app.list(ListCommand::HandOver { to }).await;
+    let refused = refusal(app.todo(create(list()), &context).await);
+    assert_eq!(refused, TodoError::NoSuchList);
+    let Err(ListWideError::Command(error)) = app.on_all(&whole).await else {
+        panic!("the list belongs to another owner");
+    };
+    assert_eq!(refusal::<()>(Err(error)), TodoError::NoSuchList);
 }
 
 #[tokio::test(start_paused = true)]

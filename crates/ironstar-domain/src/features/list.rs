@@ -10,13 +10,13 @@ mod id;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::line::{self, LineError, Rules};
 use crate::{
-    Access, Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Link,
-    LinkAccess, LinkId, Owned, Ownership, Principal, UpcastError,
+    Access, Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Link, LinkAccess,
+    LinkId, Owned, Ownership, Principal, Refusal, UpcastError,
 };
 
 pub use id::{ListId, ListIdError};
@@ -25,9 +25,9 @@ pub use id::{ListId, ListIdError};
 /// scalar values). At least one character is visible. None is a control character, or hidden
 /// without a purpose. `Deserialize` reads a stored name, even one that only older rules accept;
 /// see [`typed`](crate::typed).
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
-#[serde(into = "String")]
-pub struct ListName(String);
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct ListName(#[serde(deserialize_with = "line::stored")] String);
 
 /// The commands of a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -173,6 +173,7 @@ impl Aggregate for ListState {
         include_str!("../line.rs"),
         include_str!("../characters.rs"),
         include_str!("../principal.rs"),
+        include_str!("../text.rs"),
     ]);
 
     type Id = ListId;
@@ -233,15 +234,12 @@ impl Aggregate for ListState {
                 name: name.clone(),
                 ownership: Ownership::of(*owner),
             }),
-            (Self::Open(list), Happened::Renamed { name }) => Self::Open(ListDetails {
-                name: name.clone(),
-                ..list
-            }),
             (Self::Open(list), Happened::Archived) => Self::Archived(list),
             (Self::Archived(list), Happened::Restored) => Self::Open(list),
             (
                 Self::Open(list),
-                Happened::HandedOver { .. }
+                Happened::Renamed { .. }
+                | Happened::HandedOver { .. }
                 | Happened::LinkCreated { .. }
                 | Happened::LinkRevoked { .. },
             ) => Self::Open(list.apply(event)),
@@ -291,23 +289,18 @@ impl ListDetails {
         Ok(vec![ListEvent::LinkCreated { link, access }])
     }
 
-    fn apply(self, event: &ListEvent) -> Self {
-        let ownership = match event {
-            ListEvent::HandedOver { to } => Ownership {
-                owner: Some(*to),
-                ..self.ownership
-            },
-            ListEvent::LinkCreated { link: id, access } => self.ownership.with_link(Link {
-                id: *id,
-                access: *access,
-            }),
-            ListEvent::LinkRevoked { link } => self.ownership.without_link(*link),
-            ListEvent::Created { .. }
-            | ListEvent::Renamed { .. }
-            | ListEvent::Archived
-            | ListEvent::Restored => self.ownership,
-        };
-        Self { ownership, ..self }
+    fn apply(mut self, event: &ListEvent) -> Self {
+        match event {
+            ListEvent::Renamed { name } => self.name = name.clone(),
+            ListEvent::HandedOver { to } => self.ownership.owner = Some(*to),
+            ListEvent::LinkCreated { link: id, access } => {
+                let (id, access) = (*id, *access);
+                self.ownership = self.ownership.with_link(Link { id, access });
+            }
+            ListEvent::LinkRevoked { link } => self.ownership = self.ownership.without_link(*link),
+            ListEvent::Created { .. } | ListEvent::Archived | ListEvent::Restored => {}
+        }
+        self
     }
 }
 
@@ -358,34 +351,17 @@ fn created_belongs_to_everyone(fields: &mut Map<String, Value>) -> Result<(), Up
 }
 
 impl DomainError for ListError {
-    fn may_hide(&self) -> bool {
-        *self == ListState::NOT_FOUND
-    }
-
-    fn kind(&self) -> ErrorKind {
+    fn refusal(&self) -> Refusal {
         match self {
-            Self::NotFound | Self::NoSuchLink => ErrorKind::NotFound,
-            Self::NotOwner => ErrorKind::Forbidden,
-            Self::AlreadyExists
-            | Self::Archived
-            | Self::NotArchived
-            | Self::Shared
-            | Self::LinkAlreadyExists
-            | Self::TooManyLinks => ErrorKind::Conflict,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyExists => "list-already-exists",
-            Self::NotFound => "list-not-found",
-            Self::Archived => "list-archived",
-            Self::NotArchived => "list-not-archived",
-            Self::Shared => "list-shared",
-            Self::NotOwner => "not-the-owner",
-            Self::LinkAlreadyExists => "link-already-exists",
-            Self::TooManyLinks => "too-many-links",
-            Self::NoSuchLink => "link-not-found",
+            Self::AlreadyExists => Refusal::conflict("list-already-exists"),
+            Self::NotFound => Refusal::not_found("list-not-found").hiding(),
+            Self::Archived => Refusal::conflict("list-archived"),
+            Self::NotArchived => Refusal::conflict("list-not-archived"),
+            Self::Shared => Refusal::conflict("list-shared"),
+            Self::NotOwner => Refusal::forbidden("not-the-owner"),
+            Self::LinkAlreadyExists => Refusal::conflict("link-already-exists"),
+            Self::TooManyLinks => Refusal::conflict("too-many-links"),
+            Self::NoSuchLink => Refusal::not_found("link-not-found"),
         }
     }
 }
@@ -408,26 +384,6 @@ impl FromStr for ListName {
         line::parse(name, Rules::name(Self::MAX_CHARS))
             .map(Self)
             .map_err(ListNameError)
-    }
-}
-
-impl TryFrom<String> for ListName {
-    type Error = ListNameError;
-
-    fn try_from(name: String) -> Result<Self, ListNameError> {
-        name.parse()
-    }
-}
-
-impl<'de> Deserialize<'de> for ListName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        line::stored(deserializer).map(Self)
-    }
-}
-
-impl From<ListName> for String {
-    fn from(name: ListName) -> Self {
-        name.0
     }
 }
 

@@ -6,14 +6,15 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::line::{self, LineError, Rules};
 use crate::list::{ListId, ListState};
+use crate::text::serde_as_text;
 use crate::{
-    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, Parent, UpcastError,
+    Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Parent, Refusal, UpcastError,
 };
 
 /// The id of a todo. Its text form is a hyphenated UUID.
@@ -25,9 +26,9 @@ pub struct TodoId(Uuid);
 /// scalar values). At least one character is visible. None is a control character, or hidden
 /// without a purpose. `Deserialize` reads a stored text, even one that only older rules accept;
 /// see [`typed`](crate::typed).
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
-#[serde(into = "String")]
-pub struct TodoText(String);
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct TodoText(#[serde(deserialize_with = "line::stored")] String);
 
 /// The commands of a todo.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -150,6 +151,7 @@ impl Aggregate for TodoState {
         include_str!("todo.rs"),
         include_str!("../line.rs"),
         include_str!("../characters.rs"),
+        include_str!("../text.rs"),
         include_str!("list/id.rs"),
     ]);
 
@@ -281,26 +283,15 @@ fn created_belongs_to_a_list(fields: &mut Map<String, Value>) -> Result<(), Upca
 }
 
 impl DomainError for TodoError {
-    fn kind(&self) -> ErrorKind {
+    fn refusal(&self) -> Refusal {
         match self {
-            Self::NotFound | Self::NoSuchList => ErrorKind::NotFound,
-            Self::ReadOnly => ErrorKind::Forbidden,
-            Self::AlreadyExists
-            | Self::AlreadyCompleted
-            | Self::NotCompleted
-            | Self::ListArchived => ErrorKind::Conflict,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyExists => "todo-already-exists",
-            Self::NotFound => "todo-not-found",
-            Self::AlreadyCompleted => "todo-already-completed",
-            Self::NotCompleted => "todo-not-completed",
-            Self::NoSuchList => "list-not-found",
-            Self::ListArchived => "list-archived",
-            Self::ReadOnly => "list-read-only",
+            Self::AlreadyExists => Refusal::conflict("todo-already-exists"),
+            Self::NotFound => Refusal::not_found("todo-not-found"),
+            Self::AlreadyCompleted => Refusal::conflict("todo-already-completed"),
+            Self::NotCompleted => Refusal::conflict("todo-not-completed"),
+            Self::NoSuchList => Refusal::not_found("list-not-found"),
+            Self::ListArchived => Refusal::conflict("list-archived"),
+            Self::ReadOnly => Refusal::forbidden("list-read-only"),
         }
     }
 }
@@ -327,19 +318,7 @@ impl FromStr for TodoId {
     }
 }
 
-impl TryFrom<String> for TodoId {
-    type Error = TodoIdError;
-
-    fn try_from(text: String) -> Result<Self, TodoIdError> {
-        text.parse()
-    }
-}
-
-impl From<TodoId> for String {
-    fn from(id: TodoId) -> Self {
-        id.to_string()
-    }
-}
+serde_as_text!(TodoId);
 
 impl Display for TodoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -365,26 +344,6 @@ impl FromStr for TodoText {
         line::parse(text, Rules::text(Self::MAX_CHARS))
             .map(Self)
             .map_err(TodoTextError)
-    }
-}
-
-impl TryFrom<String> for TodoText {
-    type Error = TodoTextError;
-
-    fn try_from(text: String) -> Result<Self, TodoTextError> {
-        text.parse()
-    }
-}
-
-impl<'de> Deserialize<'de> for TodoText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        line::stored(deserializer).map(Self)
-    }
-}
-
-impl From<TodoText> for String {
-    fn from(text: TodoText) -> Self {
-        text.0
     }
 }
 

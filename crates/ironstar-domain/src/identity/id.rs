@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::serde_as_text;
+
 /// The id of an identity: its issuer and its subject. The issuer is a host, with a port unless it
 /// is the default one. The subject is the issuer's permanent id of the account, not the account's
 /// name. The text form is `github.com/583231`.
@@ -63,19 +65,7 @@ impl FromStr for IdentityId {
     }
 }
 
-impl TryFrom<String> for IdentityId {
-    type Error = IdentityIdError;
-
-    fn try_from(text: String) -> Result<Self, IdentityIdError> {
-        text.parse()
-    }
-}
-
-impl From<IdentityId> for String {
-    fn from(id: IdentityId) -> Self {
-        id.to_string()
-    }
-}
+serde_as_text!(IdentityId);
 
 impl Display for IdentityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

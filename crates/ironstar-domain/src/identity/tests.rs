@@ -5,7 +5,7 @@ use super::{
 };
 use crate::test_kit::{check_golden_files, check_laws, given};
 use crate::user::UserId;
-use crate::{DomainError, ErrorKind};
+use crate::{DomainError, Refusal};
 
 const GOLDEN_FILES: &[(&str, u32, &str)] = &[(
     "linked",
@@ -38,8 +38,8 @@ fn an_identity_belongs_to_one_user_for_good() {
         .then_state(IdentityState::Linked { user: user(1) });
     let error = IdentityError::AlreadyLinked;
     assert_eq!(
-        (error.kind(), error.code()),
-        (ErrorKind::Conflict, "identity-already-linked")
+        error.refusal(),
+        Refusal::conflict("identity-already-linked")
     );
 }
 

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::serde_as_text;
+
 /// The id of a step, which names its cause. It has three parts: the process manager, the position
 /// of the event that it reacts to, and the number of the step in that reaction, from 0. The text
 /// form is `archive-done-lists/120.0`.
@@ -84,19 +86,7 @@ impl FromStr for StepId {
     }
 }
 
-impl TryFrom<String> for StepId {
-    type Error = StepIdError;
-
-    fn try_from(text: String) -> Result<Self, StepIdError> {
-        text.parse()
-    }
-}
-
-impl From<StepId> for String {
-    fn from(id: StepId) -> Self {
-        id.to_string()
-    }
-}
+serde_as_text!(StepId);
 
 impl Display for StepId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{StepCommand, StepError, StepEvent, StepState};
 use crate::test_kit::{check_golden_files, check_laws, given};
-use crate::{DomainError, ErrorKind};
+use crate::{DomainError, Refusal};
 
 const GOLDEN_FILES: &[(&str, u32, &str)] = &[
     (
@@ -45,10 +45,7 @@ fn step_runs_once() {
 #[test]
 fn refusal_has_a_kind_and_a_code() {
     let error = StepError::Over;
-    assert_eq!(
-        (error.kind(), error.code()),
-        (ErrorKind::Conflict, "step-over")
-    );
+    assert_eq!(error.refusal(), Refusal::conflict("step-over"));
 }
 
 #[test]

@@ -60,11 +60,12 @@ fn decide<A: Aggregate>(state: &A, command: &A::Command) -> Result<Vec<A::Event>
         let report = broken("a command is decided in the same way every time");
         return Err(report.difference("decided", &told(&outcome), &told(&again)));
     }
-    if let Err(error) = &outcome
-        && !is_kebab_case(error.code())
-    {
-        let report = broken("a refusal's code is in kebab case");
-        return Err(report.finding("code", error.code()));
+    if let Err(error) = &outcome {
+        let code = error.refusal().code;
+        if !is_kebab_case(code) {
+            let report = broken("a refusal's code is in kebab case");
+            return Err(report.finding("code", code));
+        }
     }
     Ok(outcome.unwrap_or_default())
 }

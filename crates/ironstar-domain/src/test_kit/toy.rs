@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::user::UserId;
-use crate::{
-    Aggregate, DomainError, DomainEvent, ErrorKind, EventSchema, Fingerprint, UpcastError,
-};
+use crate::{Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Refusal, UpcastError};
 
 pub(super) const SOUND: u8 = 0;
 /// A command is decided differently every second time.
@@ -167,16 +165,12 @@ impl<const FAULT: u8> DomainEvent for DoorEvent<FAULT> {
 }
 
 impl<const FAULT: u8> DomainError for AlreadyIs<FAULT> {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Conflict
-    }
-
-    fn code(&self) -> &'static str {
-        if FAULT == SHOUTING {
+    fn refusal(&self) -> Refusal {
+        Refusal::conflict(if FAULT == SHOUTING {
             "Door_Already_Is"
         } else {
             "door-already-is"
-        }
+        })
     }
 }
 

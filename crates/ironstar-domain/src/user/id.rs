@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::text::serde_as_text;
+
 /// The id of a user. Its text form is a hyphenated UUID.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -30,19 +32,7 @@ impl FromStr for UserId {
     }
 }
 
-impl TryFrom<String> for UserId {
-    type Error = UserIdError;
-
-    fn try_from(text: String) -> Result<Self, UserIdError> {
-        text.parse()
-    }
-}
-
-impl From<UserId> for String {
-    fn from(id: UserId) -> Self {
-        id.to_string()
-    }
-}
+serde_as_text!(UserId);
 
 impl Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -170,7 +170,8 @@ fn refusal_has_a_kind_and_a_code() {
         ),
         (UserError::NotFound, ErrorKind::NotFound, "user-not-found"),
     ] {
-        assert_eq!((error.kind(), error.code()), (kind, code));
+        let refusal = error.refusal();
+        assert_eq!((refusal.kind, refusal.code), (kind, code));
     }
 }
 

@@ -74,17 +74,18 @@ impl Problem {
     }
 
     /// A refusal of the domain.
-    pub(crate) fn refused(refusal: &impl DomainError) -> Self {
-        let status = match refusal.kind() {
+    pub(crate) fn refused(error: &impl DomainError) -> Self {
+        let refusal = error.refusal();
+        let status = match refusal.kind {
             ErrorKind::Invalid => StatusCode::BAD_REQUEST,
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
             ErrorKind::Forbidden => StatusCode::FORBIDDEN,
             ErrorKind::Conflict => StatusCode::CONFLICT,
         };
-        let way_out = refusal.may_hide().then_some(WayOut::SignInOrAsk);
+        let way_out = refusal.may_hide.then_some(WayOut::SignInOrAsk);
         Self {
             way_out,
-            ..Self::new(status, refusal.code(), refusal.to_string())
+            ..Self::new(status, refusal.code, error.to_string())
         }
     }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::text::serde_as_text;
+
 /// The id of a list: `shared` for the list that always exists, or the UUID of a list that was
 /// created.
 #[derive(
@@ -58,19 +60,7 @@ impl FromStr for ListId {
     }
 }
 
-impl TryFrom<String> for ListId {
-    type Error = ListIdError;
-
-    fn try_from(text: String) -> Result<Self, ListIdError> {
-        text.parse()
-    }
-}
-
-impl From<ListId> for String {
-    fn from(id: ListId) -> Self {
-        id.to_string()
-    }
-}
+serde_as_text!(ListId);
 
 impl Display for ListId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

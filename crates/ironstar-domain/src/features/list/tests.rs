@@ -280,13 +280,13 @@ fn shared_list_alone_is_open_to_all() {
 
 #[test]
 fn list_that_is_not_found_may_be_hidden_and_no_other_refusal_hides_one() {
-    assert!(ListError::NotFound.may_hide());
+    assert!(ListError::NotFound.refusal().may_hide);
     for truth in [
         ListError::NoSuchLink,
         ListError::NotOwner,
         ListError::Archived,
     ] {
-        assert!(!truth.may_hide(), "{truth:?}");
+        assert!(!truth.refusal().may_hide, "{truth:?}");
     }
 }
 
@@ -336,7 +336,8 @@ fn refusal_has_a_kind_and_a_code() {
         ),
         (ListError::NoSuchLink, ErrorKind::NotFound, "link-not-found"),
     ] {
-        assert_eq!((error.kind(), error.code()), (kind, code));
+        let refusal = error.refusal();
+        assert_eq!((refusal.kind, refusal.code), (kind, code));
     }
 }
 

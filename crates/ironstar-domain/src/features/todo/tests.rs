@@ -216,7 +216,8 @@ fn refusal_has_a_kind_and_a_code() {
             "todo-not-completed",
         ),
     ] {
-        assert_eq!((error.kind(), error.code()), (kind, code));
+        let refusal = error.refusal();
+        assert_eq!((refusal.kind, refusal.code), (kind, code));
     }
 }
 
@@ -350,7 +351,7 @@ fn any_event() -> impl Strategy<Value = TodoEvent> {
 fn todo_without_a_named_list_was_in_the_shared_list() {
     let shared = Parent::of::<ListState>(&ListId::SHARED);
     assert_eq!(TodoState::earliest_parent(), Some(shared));
-    assert!(!TodoError::NotFound.may_hide());
+    assert!(!TodoError::NotFound.refusal().may_hide);
 }
 
 proptest! {
