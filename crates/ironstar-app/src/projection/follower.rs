@@ -163,7 +163,11 @@ async fn fold_news<P: Projection>(
             if projector.unstored() > 0
                 && let Err(error) = projector.commit(store).await
             {
-                tracing::debug!(projection = P::NAME, halt = %error, "the checkpoint was not stored");
+                tracing::debug!(
+                    projection = P::NAME,
+                    halt = %error,
+                    "the checkpoint was not stored"
+                );
             }
             return Ok(());
         };
