@@ -72,10 +72,10 @@ impl Known {
 
 impl Foresight {
     /// Returns true if this batch may guess. Each call reduces the number of doubts by one.
-    pub(super) fn is_trusted(&mut self) -> bool {
+    pub(super) fn may_guess(&mut self) -> bool {
         let is_trusted = self.doubts == 0;
         self.doubts = self.doubts.saturating_sub(1);
-        is_trusted
+        is_trusted && self.is_head
     }
 
     /// Reads the last event when the log is opened.

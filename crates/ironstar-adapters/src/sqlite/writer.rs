@@ -57,8 +57,7 @@ pub(super) struct Writer {
 /// A change in one statement, with the answer for its caller.
 struct Asked<T, R> {
     run: R,
-    answer: Option<Answer<T, StoreError>>,
-    patient_until: Instant,
+    answer: Answer<T, StoreError>,
 }
 
 impl Writer {
@@ -140,14 +139,8 @@ impl Writer {
             + Send
             + 'static,
     {
-        self.ask(|answer: Answer<T, StoreError>| {
-            Request::Run(Box::new(Asked {
-                run,
-                patient_until: answer.patient_until(),
-                answer: Some(answer),
-            }))
-        })
-        .await
+        self.ask(|answer| Request::Run(Box::new(Asked { run, answer })))
+            .await
     }
 
     /// Ends the task after it has committed all earlier requests.
@@ -194,22 +187,18 @@ where
             let done = (self.run)(connection).await;
             let done = done.map_err(StoreError::unavailable)?;
             files.check()?;
-            if let Some(answer) = self.answer.take() {
-                answer.send(Ok(done));
-            }
+            self.answer.send(Ok(done));
             Ok(())
         }
         .boxed()
     }
 
-    fn fail(mut self: Box<Self>, error: StoreError) {
-        if let Some(answer) = self.answer.take() {
-            answer.send(Err(error));
-        }
+    fn fail(&mut self, error: StoreError) {
+        self.answer.send(Err(error));
     }
 
     fn patient_until(&self) -> Instant {
-        self.patient_until
+        self.answer.patient_until()
     }
 }
 

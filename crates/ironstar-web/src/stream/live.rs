@@ -10,7 +10,7 @@
 //!    *publishes* it (`follower`, `publication`). A change that comes alone is published at once.
 //! 3. Each browser has a *watcher*. It holds the position that the browser has reached, and
 //!    access to the newest publication (`live_view`). If the browser has seen the publication
-//!    before that one, the watcher only takes the bytes.
+//!    before that one, the watcher only takes the bytes (`progress`).
 //!
 //! A browser that reads slowly or reconnects has missed some publications. It gets them as one
 //! drawing of the newest state. The first watcher that needs this drawing makes it, and all
@@ -27,6 +27,7 @@
 mod follower;
 mod live_view;
 mod log;
+mod progress;
 mod publication;
 
 use std::fmt::Debug;

@@ -1,4 +1,11 @@
-//! The SQL statements of a batch.
+//! The SQL statements of a batch, and the rows that they insert.
+
+use ironstar_ports::{
+    Appended, CommandKey, EarlierCommand, Metadata, NewEvent, Outcome, Position, Sequence, StreamId,
+};
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
 
 use crate::sqlite::foresight::{event_id, head};
 
@@ -74,3 +81,75 @@ pub(super) const SELECT_COMMANDS: &str = "
 pub(super) const SWEEP_COMMANDS: &str = "
     DELETE FROM commands
     WHERE key IN (SELECT key FROM commands WHERE created_at < ?1 LIMIT 1000)";
+
+/// An event to insert, in column order.
+#[derive(Debug, Serialize)]
+pub(super) struct EventRow<'a>(
+    Position,
+    &'a str,
+    &'a str,
+    Sequence,
+    &'a str,
+    u32,
+    &'a str,
+    JsonText<'a, Metadata>,
+);
+
+/// A command to insert: its key, its request, its answer, and the earlier keys that must not
+/// be known.
+#[derive(Debug, Serialize)]
+pub(super) struct CommandRow<'a>(&'a str, &'a str, JsonText<'a, Appended>, Vec<&'a str>);
+
+/// A value that a column holds as JSON text.
+#[derive(Debug)]
+struct JsonText<'a, T>(&'a T);
+
+impl<'a> EventRow<'a> {
+    pub(super) fn new(
+        position: Position,
+        stream: &'a StreamId,
+        sequence: Sequence,
+        event: &'a NewEvent,
+    ) -> Self {
+        Self(
+            position,
+            &stream.aggregate_type,
+            &stream.aggregate_id,
+            sequence,
+            &event.event_type,
+            event.schema_version,
+            event.payload.as_str(),
+            JsonText(&event.metadata),
+        )
+    }
+
+    pub(super) fn position(&self) -> Position {
+        self.0
+    }
+
+    pub(super) fn event_id(&self) -> Uuid {
+        self.7.0.event_id
+    }
+}
+
+impl<'a> CommandRow<'a> {
+    pub(super) fn new(
+        key: &'a CommandKey,
+        outcome: &'a Outcome,
+        earlier: &'a [EarlierCommand],
+    ) -> Self {
+        Self(
+            key.as_str(),
+            &outcome.request,
+            JsonText(&outcome.appended),
+            earlier.iter().map(|earlier| earlier.key.as_str()).collect(),
+        )
+    }
+}
+
+impl<T: Serialize> Serialize for JsonText<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(self.0).map_err(S::Error::custom)?;
+        serializer.serialize_str(&text)
+    }
+}

@@ -45,7 +45,7 @@ pub(super) trait Job: Send {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Answers with an error.
-    fn fail(self: Box<Self>, error: StoreError);
+    fn fail(&mut self, error: StoreError);
 
     /// The end of the time for which the caller waits for a lock.
     fn patient_until(&self) -> Instant;
@@ -53,18 +53,23 @@ pub(super) trait Job: Send {
 
 /// The channel for an answer, and the end of the time for which its caller waits for a lock.
 pub(super) struct Answer<T, E> {
-    to: oneshot::Sender<Result<T, E>>,
+    /// `None` once the answer was sent.
+    to: Option<oneshot::Sender<Result<T, E>>>,
     patient_until: Instant,
 }
 
 impl<T, E> Answer<T, E> {
     pub(super) fn new(to: oneshot::Sender<Result<T, E>>, patient_until: Instant) -> Self {
+        let to = Some(to);
         Self { to, patient_until }
     }
 
-    pub(super) fn send(self, outcome: Result<T, E>) {
-        // The caller may have gone away. The commit has happened all the same.
-        let _ = self.to.send(outcome);
+    /// Sends the first outcome, and ignores others.
+    pub(super) fn send(&mut self, outcome: Result<T, E>) {
+        if let Some(to) = self.to.take() {
+            // The caller may have gone away. The commit has happened all the same.
+            let _ = to.send(outcome);
+        }
     }
 
     pub(super) fn patient_until(&self) -> Instant {
@@ -114,6 +119,25 @@ impl Round {
         self.appends.len() + self.snapshots.len() + self.jobs.len() + self.projects.len()
     }
 
+    /// Answers all appends, in their order.
+    pub(super) fn answer_appends(
+        &mut self,
+        answers: impl Iterator<Item = Result<Appended, AppendError>>,
+    ) {
+        for (mut waiting, answer) in self.append_answers.drain(..).zip(answers) {
+            waiting.send(answer);
+        }
+        self.appends.clear();
+    }
+
+    /// Answers all snapshots.
+    pub(super) fn answer_snapshots(&mut self, answer: impl Fn() -> Result<(), StoreError>) {
+        for mut waiting in self.snapshot_answers.drain(..) {
+            waiting.send(answer());
+        }
+        self.snapshots.clear();
+    }
+
     /// Refuses the requests whose callers do not wait for a lock beyond `time`. Returns the
     /// number of these requests.
     pub(super) fn give_up(&mut self, time: Instant, why: &Arc<Refusal>) -> usize {
@@ -126,14 +150,14 @@ impl Round {
             time,
             locked,
         );
-        for job in mem::take(&mut self.jobs) {
+        for mut job in mem::take(&mut self.jobs) {
             if job.patient_until() > time {
                 self.jobs.push_back(job);
             } else {
                 job.fail(locked());
             }
         }
-        for project in mem::take(&mut self.projects) {
+        for mut project in mem::take(&mut self.projects) {
             if project.patient_until() > time {
                 self.projects.push_back(project);
             } else {
@@ -153,7 +177,7 @@ impl Project {
         }
     }
 
-    fn fail(self, error: StoreError) {
+    fn fail(&mut self, error: StoreError) {
         match self {
             Self::Begin(_, _, answer) => answer.send(Err(error)),
             Self::Update(_, _, answer) => answer.send(Err(error.into())),
@@ -170,7 +194,7 @@ fn give_up_of<R, T, E: From<StoreError>>(
     locked: impl Fn() -> StoreError,
 ) {
     let pairs = mem::take(requests).into_iter().zip(mem::take(answers));
-    for (request, answer) in pairs {
+    for (request, mut answer) in pairs {
         if answer.patient_until() > time {
             requests.push(request);
             answers.push(answer);

@@ -1,13 +1,12 @@
 //! The task that writes. It works in rounds.
 
+mod attempt;
+
 use std::error::Error;
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironstar_ports::{
-    Append, Build, BuildId, BuildUpdate, Clock, CommitError, Snapshot, StoreError, UpdateError,
-};
+use ironstar_ports::StoreError;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -15,20 +14,18 @@ use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, Interval, interval_at, sleep_until};
 
+use self::attempt::Locked;
 use super::LOCK_ATTEMPT;
 use super::guarded::Guarded;
-use super::round::{Job, Project, Request, Round};
-use crate::sqlite::batch::{self, Answers, BatchError, Times};
+use super::round::{Request, Round};
 use crate::sqlite::checkpoint::Checkpoints;
-use crate::sqlite::code::{is_locked, result_code};
+use crate::sqlite::code::is_locked;
 use crate::sqlite::database::SqliteDatabase;
-use crate::sqlite::documents::Changes;
 use crate::sqlite::file::{FileError, Files};
 use crate::sqlite::foresight::Foresight;
 use crate::sqlite::path::DatabaseFile;
-use crate::sqlite::refusal::{Cause, Refusal, cause_of};
-use crate::sqlite::snapshots::{self, SnapshotError};
-use crate::sqlite::{builds, course, documents};
+use crate::sqlite::refusal::Refusal;
+use crate::sqlite::{builds, course};
 use crate::system::SteadyClock;
 
 /// The largest number of appends in one commit.
@@ -36,9 +33,6 @@ const BATCH: usize = 512;
 
 /// The number of appends that are worth a sync. More appends may arrive during the sync.
 const WORTHWHILE: usize = 64;
-
-/// The pause between two removals of old commands, if there are commits.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The pause between two looks at the files, with or without commits.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -72,10 +66,6 @@ pub(super) struct Task {
     /// The time at which this task last found the files in place.
     seen_at: Option<Instant>,
 }
-
-/// The error if another process has the file locked. The rest of the round may be tried
-/// again.
-struct Locked(Arc<Refusal>);
 
 /// Waits while more requests arrive, until the batch is worth its sync. A caller that has
 /// just got its answer may be about to send another request, and this batch serves it earlier
@@ -151,7 +141,7 @@ impl Task {
                 continue;
             }
             self.note_the_time().await;
-            if let Some(answer) = round.close.take() {
+            if let Some(mut answer) = round.close.take() {
                 answer.send(self.close().await);
                 return;
             }
@@ -162,28 +152,17 @@ impl Task {
         }
     }
 
-    /// Executes the round. If the file is locked, the remaining requests stay in the round.
-    async fn carry_out(&mut self, round: &mut Round) -> Result<(), Locked> {
-        if !round.appends.is_empty() {
-            self.append(round).await?;
-        }
-        if !round.snapshots.is_empty() {
-            self.save(round).await?;
-        }
-        while let Some(job) = round.jobs.pop_front() {
-            self.job(job, round).await?;
-        }
-        while let Some(project) = round.projects.pop_front() {
-            self.project(project, round).await?;
-        }
-        Ok(())
-    }
-
     /// Makes sure that the files are in place.
     fn check(&mut self) -> Result<(), FileError> {
         self.files.check()?;
         self.seen_at = Some(Instant::now());
         Ok(())
+    }
+
+    /// Returns the connection, unless the last look found displaced files.
+    fn checked(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.files.check_latched()?;
+        Ok(&mut self.connection)
     }
 
     /// Looks at the files. If they are displaced, their data is saved before any caller gets
@@ -223,80 +202,6 @@ impl Task {
         self.connection.close().await
     }
 
-    /// Commits the appends and answers all callers.
-    async fn append(&mut self, round: &mut Round) -> Result<(), Locked> {
-        let committed = self.commit_appends(&round.appends).await;
-        let committed = self.settled(committed)?;
-        let appends = mem::take(&mut round.appends);
-        let waiting = mem::take(&mut round.append_answers).into_iter();
-        let failure = match committed {
-            Ok(answers) => {
-                for (waiting, answer) in waiting.zip(answers) {
-                    waiting.send(answer);
-                }
-                return Ok(());
-            }
-            Err(failure) => Arc::new(failure),
-        };
-        // If the files are displaced, the rescue has logged that.
-        if !self.files.is_displaced() {
-            tracing::error!(
-                error = &failure as &dyn Error,
-                appends = appends.len(),
-                "a batch of appends failed"
-            );
-        }
-        for waiting in waiting {
-            waiting.send(Err(StoreError::unavailable(Arc::clone(&failure)).into()));
-        }
-        Ok(())
-    }
-
-    /// Evaluates an attempt at the database. If the file was locked, the attempt may be
-    /// repeated. Other errors get the cause for which the storage refuses. The data of
-    /// displaced files is saved before callers get their answers.
-    fn settled<T, E>(&mut self, outcome: Result<T, E>) -> Result<Result<T, E>, Locked>
-    where
-        E: Error + From<Refusal> + Send + Sync + 'static,
-    {
-        let error = match outcome {
-            Ok(done) => return Ok(Ok(done)),
-            Err(error) => error,
-        };
-        let path = self.place.path();
-        if is_locked(&error) {
-            let why = Refusal::new(path, Cause::Locked, error);
-            return Err(Locked(Arc::new(why)));
-        }
-        // This runs on the same thread: the system may be unable to start another one now.
-        let cause = result_code(&error).and_then(|code| cause_of(path, code));
-        let error = match cause {
-            Some(cause) => Refusal::new(path, cause, error).into(),
-            None => error,
-        };
-        self.look();
-        Ok(Err(error))
-    }
-
-    async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
-        let steady = self.clock.steady();
-        let is_due = |swept: OffsetDateTime| steady - swept > SWEEP_INTERVAL;
-        let is_due = self.swept_at.is_none_or(is_due);
-        let times = Times {
-            now: self.clock.now(),
-            steady,
-            forget_before: is_due.then(|| steady - self.retention),
-        };
-        self.files.check_latched()?;
-        let (connection, foresight) = (&mut self.connection, &mut self.foresight);
-        let answers = batch::commit(connection, appends, times, foresight).await?;
-        self.check()?;
-        if is_due {
-            self.swept_at = Some(steady);
-        }
-        Ok(answers)
-    }
-
     /// Stores the state of the clock from time to time, so that the next server can continue
     /// from it. Writes nothing if the files are displaced, or if that is unknown.
     async fn note_the_time(&mut self) {
@@ -312,107 +217,6 @@ impl Task {
                 "the state of the clock was not stored; the server tries again later"
             );
         }
-    }
-
-    /// Saves the snapshots and answers all callers.
-    async fn save(&mut self, round: &mut Round) -> Result<(), Locked> {
-        let saved = self.save_all(&round.snapshots).await;
-        let saved = self.settled(saved)?.map_err(Arc::new);
-        round.snapshots.clear();
-        for waiting in mem::take(&mut round.snapshot_answers) {
-            waiting.send(saved.clone().map_err(StoreError::unavailable));
-        }
-        Ok(())
-    }
-
-    async fn save_all(&mut self, snapshots: &[Snapshot]) -> Result<(), SnapshotError> {
-        self.files.check_latched()?;
-        snapshots::save(&mut self.connection, snapshots).await?;
-        Ok(self.check()?)
-    }
-
-    /// Executes a job and answers it, or puts it back into the round.
-    async fn job(&mut self, mut job: Box<dyn Job>, round: &mut Round) -> Result<(), Locked> {
-        let files = self.files.clone();
-        let done = match self.checked() {
-            Ok(connection) => job.attempt(connection, &files).await,
-            Err(error) => Err(error),
-        };
-        match self.settled(done) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => job.fail(error),
-            Err(locked) => {
-                round.jobs.push_front(job);
-                return Err(locked);
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes a read model and answers, or puts the change back into the round.
-    async fn project(&mut self, project: Project, round: &mut Round) -> Result<(), Locked> {
-        let (project, locked) = match project {
-            Project::Begin(name, version, answer) => {
-                let begun = self.begin(&name, version).await;
-                match self.settled(begun) {
-                    Ok(begun) => {
-                        answer.send(begun);
-                        return Ok(());
-                    }
-                    Err(locked) => (Project::Begin(name, version, answer), locked),
-                }
-            }
-            Project::Update(build, update, answer) => {
-                let updated = self.update(build, update.clone()).await;
-                match self.settled(updated) {
-                    Ok(updated) => {
-                        answer.send(updated);
-                        return Ok(());
-                    }
-                    Err(locked) => (Project::Update(build, update, answer), locked),
-                }
-            }
-            Project::Commit(changes, answer) => {
-                let committed = self.commit(&changes).await;
-                match self.settled(committed) {
-                    Ok(committed) => {
-                        answer.send(committed);
-                        return Ok(());
-                    }
-                    Err(locked) => (Project::Commit(changes, answer), locked),
-                }
-            }
-        };
-        round.projects.push_front(project);
-        Err(locked)
-    }
-
-    async fn begin(&mut self, name: &str, version: u32) -> Result<Build, StoreError> {
-        self.has_ended_builds = true;
-        let build = builds::begin(self.checked()?, name, version).await?;
-        self.check()?;
-        Ok(build)
-    }
-
-    async fn update(&mut self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        self.has_ended_builds = true;
-        let updated = builds::update(self.checked()?, build, update).await;
-        self.check().map_err(StoreError::from)?;
-        updated
-    }
-
-    async fn commit(&mut self, changes: &Changes) -> Result<(), CommitError> {
-        let committed = documents::commit(self.checked()?, changes).await;
-        // Another process may have replaced this build, and may have had no time to sweep it.
-        self.has_ended_builds |= matches!(committed, Err(CommitError::Ended));
-        self.check().map_err(StoreError::from)?;
-        committed
-    }
-
-    /// Returns the connection, unless the last look found displaced files.
-    fn checked(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        self.files.check_latched()?;
-        Ok(&mut self.connection)
     }
 
     /// Waits for requests. Meanwhile, it sweeps ended builds a little at a time, and looks at

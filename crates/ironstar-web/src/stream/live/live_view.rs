@@ -16,6 +16,7 @@ use tokio::sync::{OnceCell, watch};
 
 use super::follower::NewsOf;
 use super::log::{Bounds, Gap, Log, Missed};
+use super::progress::{Next, Progress};
 use super::publication::{Publication, Step};
 use super::{View, Whole, lock};
 use crate::stream::shared::Life;
@@ -54,10 +55,7 @@ type SharedWhole = Arc<OnceCell<(Position, Bytes)>>;
 struct Watcher<V: View> {
     view: Arc<LiveView<V>>,
     published: watch::Receiver<Arc<Publication>>,
-    /// The boundary that the browser has reached; `None` if it has seen nothing yet.
-    seen: Option<Position>,
-    /// The edition that the browser has seen.
-    edition: u64,
+    progress: Progress,
 }
 
 impl<V: View> LiveView<V> {
@@ -85,12 +83,14 @@ impl<V: View> LiveView<V> {
     ) -> impl Stream<Item = (Position, Bytes)> + Send + use<V> {
         let published = self.published.subscribe();
         let edition = published.borrow().edition;
-        let seen = seen.and_then(|seen| self.admit(seen, reached));
+        let progress = match seen.and_then(|seen| self.admit(seen, reached)) {
+            Some(boundary) => Progress::At { boundary, edition },
+            None => Progress::Nothing,
+        };
         let watcher = Watcher {
             published,
             view: self,
-            seen,
-            edition,
+            progress,
         };
         stream::unfold(watcher, Watcher::next)
     }
@@ -196,18 +196,6 @@ impl<V: View> LiveView<V> {
         }
     }
 
-    /// The step to a publication from a boundary outside its gap.
-    fn catch_up(&self, publication: &Publication, seen: Position) -> Step {
-        let missed = lock(&self.known).log.missed(seen);
-        match missed {
-            Missed::TooMuch => Step::Whole,
-            // These changes have not been published yet.
-            Missed::After(gap) if gap.last >= publication.to.position => Step::Nothing,
-            Missed::After(gap) => publication.step_over(gap, || self.draw(gap, publication.to)),
-            Missed::Nothing => Step::Nothing,
-        }
-    }
-
     /// The whole view and its edition. It is drawn once for all watchers that need it before it
     /// changes again.
     async fn whole(&self) -> Result<(Position, Bytes, u64), ReadError> {
@@ -237,18 +225,17 @@ impl<V: View> Watcher<V> {
         loop {
             match self.step() {
                 (to, Step::Frames(frames)) => {
-                    self.seen = Some(to);
+                    self.progress = self.progress.after(to);
                     return Some(((to, frames), self));
                 }
                 (to, Step::Nothing) => {
-                    self.seen = self.seen.max(Some(to));
+                    self.progress = self.progress.after(to);
                     self.published.changed().await.ok()?;
                 }
                 (_, Step::Whole) => match self.view.whole().await {
-                    Ok((position, frame, edition)) => {
-                        self.seen = Some(position);
-                        self.edition = edition;
-                        return Some(((position, frame), self));
+                    Ok((boundary, frame, edition)) => {
+                        self.progress = Progress::At { boundary, edition };
+                        return Some(((boundary, frame), self));
                     }
                     Err(error) => {
                         tracing::warn!(
@@ -264,19 +251,11 @@ impl<V: View> Watcher<V> {
 
     /// The next step, and the position to which it leads.
     fn step(&mut self) -> (Position, Step) {
-        let publication = {
-            let published = self.published.borrow_and_update();
-            if self.edition < published.edition {
-                return (published.to.position, Step::Whole);
-            }
-            if let Some(step) = published.step_from(self.seen) {
-                return (published.to.position, step);
-            }
-            Arc::clone(&published)
-        };
-        let step = match self.seen {
-            None => Step::Whole,
-            Some(seen) => self.view.catch_up(&publication, seen),
+        let publication = Arc::clone(&self.published.borrow_and_update());
+        let missed = |boundary| lock(&self.view.known).log.missed(boundary);
+        let step = match self.progress.step_to(&publication, missed) {
+            Next::Take(step) => step,
+            Next::Draw(gap) => publication.step_over(gap, || self.view.draw(gap, publication.to)),
         };
         (publication.to.position, step)
     }

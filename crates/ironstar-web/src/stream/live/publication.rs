@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use ironstar_ports::{LogPlace, Position};
+use ironstar_ports::LogPlace;
 
 use super::log::Gap;
 use super::{Drawing, lock};
@@ -61,17 +61,6 @@ impl Publication {
             last: place.position,
         };
         Self::new(gap, place, Step::Nothing, 0)
-    }
-
-    /// The step for a watcher at a boundary; `None` if it depends on the changes that the watcher
-    /// has missed. `seen` is `None` for a watcher that has seen nothing at all.
-    pub(super) fn step_from(&self, seen: Option<Position>) -> Option<Step> {
-        match seen {
-            None => Some(Step::Whole),
-            Some(seen) if self.gap.has(seen) => Some(self.step.clone()),
-            Some(seen) if seen >= self.to.position => Some(Step::Nothing),
-            Some(_) => None,
-        }
     }
 
     /// The step from another gap. The first watcher that asks for it draws it, and only watchers
