@@ -9,9 +9,9 @@ use anyhow::{Context, bail, ensure};
 use async_trait::async_trait;
 use ironstar_adapters::sqlite::{SqliteEventStore, SqliteProjectionStore};
 use ironstar_adapters::system::SystemClock;
-use ironstar_app::list::{ArchiveDoneLists, ListProjection};
+use ironstar_app::list::ListProjection;
 use ironstar_app::projection::News;
-use ironstar_app::todo::{Show, TodoLists, TodoProjection};
+use ironstar_app::todo::{ArchiveDoneLists, Show, TodoLists, TodoProjection};
 use ironstar_app::{EventFeed, FeedOptions, ListService, Projection, Projections, ReadModel};
 use ironstar_domain::list::ListId;
 use ironstar_ports::{

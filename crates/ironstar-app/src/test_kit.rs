@@ -59,7 +59,7 @@
 //! due](Plan::and_due).
 //!
 //! ```
-//! use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};
+//! use ironstar_app::todo::{ArchiveDoneLists, ListAt, ListStep};
 //! use ironstar_app::test_kit::{given, happened};
 //! use ironstar_domain::list::{ListEvent, ListId, ListState};
 //! use ironstar_domain::todo::{TodoEvent, TodoState};

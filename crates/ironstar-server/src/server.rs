@@ -19,7 +19,7 @@ use ironstar_adapters::zenoh::ZenohEventBus;
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
 use ironstar_app::features::hand_overs;
-use ironstar_app::list::ArchiveDoneLists;
+use ironstar_app::todo::ArchiveDoneLists;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
 use ironstar_ports::{IdSource, SecretStore};
 use ironstar_web::Services;

@@ -11,7 +11,7 @@ use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, Sqlit
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
-use ironstar_app::list::ArchiveDoneLists;
+use ironstar_app::todo::ArchiveDoneLists;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
 use ironstar_web::{Limits, Services, Site};
 use tokio::net::TcpListener;

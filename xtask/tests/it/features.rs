@@ -1,6 +1,6 @@
 //! The features of the application: each registers all that it has, and the engine names none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -142,6 +142,25 @@ fn engine_names_no_feature() {
             }
         }
         assert!(files > 10, "{name} has an engine");
+    }
+}
+
+/// So any feature can go without those that it uses.
+#[test]
+fn features_use_each_other_in_one_direction() {
+    let mut uses = BTreeSet::new();
+    for name in CRATES {
+        let features = features(name);
+        for (user, text) in &features {
+            let used = features.keys().filter(|used| *used != user);
+            let used = used.filter(|used| code(text).any(|line| names(line, used)));
+            uses.extend(used.map(|used| (user.clone(), used.clone())));
+        }
+    }
+    assert!(!uses.is_empty(), "todos use lists");
+    for (user, used) in &uses {
+        let back = (used.clone(), user.clone());
+        assert!(!uses.contains(&back), "{user} and {used} use each other");
     }
 }
 

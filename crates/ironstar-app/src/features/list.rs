@@ -1,7 +1,4 @@
-//! The list's use cases: its commands, the queries for lists, and the archiving of lists that
-//! are done.
-
-mod archiving;
+//! The list's use cases: its commands, and the queries for lists.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,19 +15,14 @@ use crate::codec::decode;
 use crate::command::{Accepted, CommandContext, CommandError, CommandHandler};
 use crate::feature::Feature;
 use crate::hand_over::HandOver;
-use crate::process::{NotExecuted, Process};
+use crate::process::NotExecuted;
 use crate::projection::{
     Behind, Documents, FoldError, Projection, ReadError, ReadModel, Registered,
 };
 
-pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
-
 /// The list, as it registers.
 pub const FEATURE: Feature = Feature {
-    projections: &[
-        Registered::of::<ListProjection>(),
-        Registered::of::<Process<ArchiveDoneLists>>(),
-    ],
+    projections: &[Registered::of::<ListProjection>()],
     audiences: &[AudienceRule::owned::<ListState>()],
     hand_over: Some(|commands, projections| {
         Arc::new(ListService::new(commands.clone(), projections.model()))
@@ -269,8 +261,8 @@ impl ListItem {
         match event {
             ListEvent::Created { .. } => self,
             ListEvent::Renamed { name } => Self { name, ..self },
-            ListEvent::Archived => self.put_away(true),
-            ListEvent::Restored => self.put_away(false),
+            ListEvent::Archived => self.with_archived(true),
+            ListEvent::Restored => self.with_archived(false),
             ListEvent::HandedOver { to } => Self {
                 owner: Some(to),
                 ..self
@@ -288,7 +280,7 @@ impl ListItem {
         }
     }
 
-    fn put_away(self, archived: bool) -> Self {
+    fn with_archived(self, archived: bool) -> Self {
         Self { archived, ..self }
     }
 }

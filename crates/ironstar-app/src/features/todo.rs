@@ -1,6 +1,7 @@
-//! The todo's use cases: commands on one todo, commands on many todos of a list, and the
-//! queries of pages.
+//! The todo's use cases: commands on one todo, commands on many todos of a list, the queries of
+//! pages, and the archiving of lists whose todos are done.
 
+mod archiving;
 mod lists;
 
 use std::time::Duration;
@@ -14,15 +15,20 @@ use crate::access::AudienceRule;
 use crate::caller::Caller;
 use crate::command::{Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Pass};
 use crate::feature::Feature;
+use crate::process::Process;
 use crate::projection::{Behind, ReadError, Registered};
 
+pub use archiving::{ArchiveDoneLists, Archiving, ListAt, ListProgress, ListStep};
 pub use lists::{
     Show, TodoCounts, TodoDocument, TodoItem, TodoLists, TodoPage, TodoProjection, counts_key,
 };
 
 /// The todo, as it registers.
 pub const FEATURE: Feature = Feature {
-    projections: &[Registered::of::<TodoProjection>()],
+    projections: &[
+        Registered::of::<TodoProjection>(),
+        Registered::of::<Process<ArchiveDoneLists>>(),
+    ],
     audiences: &[AudienceRule::part_of::<ListState, TodoState>()],
     hand_over: None,
 };

@@ -29,8 +29,8 @@ async fn lists_of_a_visitor_are_live_on_their_own_pages_only() {
     let archive = json!({"type": "archive", "id": first});
     post(&app, "list", archive).await;
     let archived = stream.next().await;
-    let (open, put_away) = archived.data.split_once("id=\"put-away\"").expect("both");
-    assert!(!open.contains(">Food<") && put_away.contains(">Food<"));
+    let (open, archived_part) = archived.data.split_once("id=\"archived\"").expect("both");
+    assert!(!open.contains(">Food<") && archived_part.contains(">Food<"));
 
     // The page of all lists shows neither their todos nor their links.
     let link = json!({"type": "create_link", "id": work, "access": "read"});

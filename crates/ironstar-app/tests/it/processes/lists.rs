@@ -1,8 +1,8 @@
 //! Lists that are done are archived after a waiting time.
 
 use ironstar_app::CommandContext;
-use ironstar_app::list::{ArchiveDoneLists, ListAt, ListStep};
 use ironstar_app::process::Process;
+use ironstar_app::todo::{ArchiveDoneLists, ListAt, ListStep};
 use ironstar_domain::Aggregate;
 use ironstar_domain::list::{ListCommand, ListId, ListState};
 use ironstar_ports::{BuildUpdate, Origin, ProjectionStore, Sequence};

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
 use ironstar_adapters::system::{SteadyClock, SystemIdSource};
 use ironstar_app::features::hand_overs;
-use ironstar_app::list::{ArchiveDoneLists, ListStep};
 use ironstar_app::process::{Executor, NotExecuted, Reaction, State};
 use ironstar_app::projection::{FoldError, Projection};
+use ironstar_app::todo::{ArchiveDoneLists, ListStep};
 use ironstar_app::{
     CommandContext, CommandHandler, EventFeed, FeedOptions, HandOvers, ListService, ProcessManager,
     Projections, decode,

@@ -34,7 +34,7 @@ pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
                 (in_use(all))
             }
             (everyones(all))
-            (put_away(all))
+            (archived(all))
         }
     };
     layout::page(frame, "lists", &content)
@@ -42,7 +42,7 @@ pub(super) fn page(frame: &Frame, all: &AllLists, key: &str) -> Response {
 
 /// The part of the page that changes with the log.
 pub(super) fn lists(all: &AllLists) -> Markup {
-    html! { (in_use(all)) (everyones(all)) (put_away(all)) }
+    html! { (in_use(all)) (everyones(all)) (archived(all)) }
 }
 
 fn in_use(all: &AllLists) -> Markup {
@@ -61,7 +61,7 @@ fn in_use(all: &AllLists) -> Markup {
 /// The shared list, and the lists from before lists had owners.
 fn everyones(all: &AllLists) -> Markup {
     html! {
-        section #everyones .put-away aria-labelledby="everyones-name" {
+        section #everyones .further-lists aria-labelledby="everyones-name" {
             h2 #everyones-name { "Everyone’s" }
             div.card {
                 ul.rows {
@@ -73,10 +73,10 @@ fn everyones(all: &AllLists) -> Markup {
     }
 }
 
-fn put_away(all: &AllLists) -> Markup {
+fn archived(all: &AllLists) -> Markup {
     html! {
-        section #put-away .put-away aria-labelledby="archived" hidden[all.archived.is_empty()] {
-            h2 #archived { "Archived" }
+        section #archived .further-lists aria-labelledby="archived-name" hidden[all.archived.is_empty()] {
+            h2 #archived-name { "Archived" }
             div.card {
                 ul.rows {
                     @for list in &all.archived { (item(list)) }

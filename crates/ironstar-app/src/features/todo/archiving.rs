@@ -7,10 +7,10 @@ use ironstar_domain::{Aggregate, StepId};
 use ironstar_ports::{Envelope, Sequence};
 use serde::{Deserialize, Serialize};
 
-use super::ListService;
 use crate::access::parent_of;
 use crate::codec::decode;
 use crate::command::{CommandContext, CommandError};
+use crate::features::list::ListService;
 use crate::process::{Executor, NotExecuted, ProcessManager, Reaction, State};
 use crate::projection::FoldError;
 
