@@ -22,7 +22,7 @@
 mod tail;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, Fuse};
@@ -31,12 +31,13 @@ use ironstar_ports::{
     BusError, BusMessage, Envelope, EventBus, EventStore, Key, KeyExpr, LogPlace, Position,
     StoreError, Subscription,
 };
+use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use self::tail::{Tail, read};
+use self::tail::Tail;
 use crate::history::{
     FeedError, Page, Resolved, Unverified, goes_on_behind, head, read_from, read_page, resolve,
     resolve_by, whole_pages,
@@ -119,7 +120,7 @@ impl EventFeed {
     ///
     /// If the store cannot be read. It is read only for places that are not in memory.
     pub async fn resolve(&self, place: LogPlace) -> Result<Resolved, StoreError> {
-        let found = read(&self.tail).place_at(place.position);
+        let found = self.tail.read().place_at(place.position);
         match found {
             Some(found) => Ok(resolve_by(found, place)),
             None => resolve(&*self.store, place).await,
@@ -171,7 +172,7 @@ impl EventFeed {
     /// Returns true if the event after a position is in memory, or was not appended yet.
     #[must_use]
     pub fn is_recent(&self, after: Position) -> bool {
-        after >= self.head() || read(&self.tail).begins_by(after)
+        after >= self.head() || self.tail.read().begins_by(after)
     }
 
     /// Up to `limit` events after a place, read from the store. For a consumer that is far
@@ -349,7 +350,7 @@ impl Follower {
     }
 
     fn tail(&self) -> RwLockWriteGuard<'_, Tail> {
-        self.tail.write().unwrap_or_else(PoisonError::into_inner)
+        self.tail.write()
     }
 }
 
@@ -396,7 +397,7 @@ impl Consumer {
     }
 
     async fn read(&mut self) -> Page {
-        let recent = read(&self.tail).after(self.last, self.options.page);
+        let recent = self.tail.read().after(self.last, self.options.page);
         if let Some(recent) = recent {
             self.ahead.clear();
             return recent;

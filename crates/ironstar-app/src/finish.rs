@@ -1,4 +1,5 @@
-//! Futures that run to their end, even if their caller is dropped.
+//! Futures that run to their end, even if their caller is dropped. Every append is such a
+//! future, so it must not cost a task (docs/adr/0015).
 
 use std::fmt::{self, Debug};
 use std::pin::Pin;

@@ -12,10 +12,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ironstar_ports::StreamId;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// The maximum number of turns that are waited for or held at the same time.
@@ -70,7 +71,8 @@ impl Turns {
     /// A turn at a stream, if other callers already take turns there. A later caller must not
     /// append before the waiting ones.
     pub(crate) async fn join(&self, stream: &StreamId) -> Result<Option<Turn>, TooManyWait> {
-        if self.0.asked.load(Ordering::Relaxed) == 0 || !self.lock().contains_key(stream) {
+        if self.0.asked.load(Ordering::Relaxed) == 0 || !self.0.streams.lock().contains_key(stream)
+        {
             return Ok(None);
         }
         self.take(stream).await.map(Some)
@@ -114,7 +116,7 @@ impl Turns {
     }
 
     fn ask(&self, stream: &StreamId) -> Result<(Arc<RwLock<()>>, Ticket), TooManyWait> {
-        let mut streams = self.lock();
+        let mut streams = self.0.streams.lock();
         if self.0.asked.load(Ordering::Relaxed) >= MOST {
             return Err(TooManyWait);
         }
@@ -127,19 +129,11 @@ impl Turns {
         };
         Ok((Arc::clone(&waiting.lock), ticket))
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, Waiting>> {
-        // Between two calls the map is consistent, even after a panic.
-        self.0
-            .streams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut streams = self.turns.lock();
+        let mut streams = self.turns.0.streams.lock();
         self.turns.0.asked.fetch_sub(1, Ordering::Relaxed);
         if let Entry::Occupied(mut waiting) = streams.entry(self.stream.clone()) {
             waiting.get_mut().asked -= 1;

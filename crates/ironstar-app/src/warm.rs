@@ -6,10 +6,11 @@
 
 use std::any::Any;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ironstar_ports::{StreamHead, StreamId};
 use lru::LruCache;
+use parking_lot::Mutex;
 
 /// The number of states that are kept. The least recently used state goes first.
 const STATES: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
@@ -36,13 +37,13 @@ impl WarmStates {
 
     /// The state that is kept for a stream.
     pub(crate) fn get<A: Any + Clone>(&self, stream: &StreamId) -> Option<(A, StreamHead)> {
-        let warm = self.lock().get(stream)?.clone();
+        let warm = self.states.lock().get(stream)?.clone();
         Some((warm.state.downcast_ref::<A>()?.clone(), warm.head))
     }
 
     /// Keeps a state, unless a later one is already kept.
     pub(crate) fn put<A: Any + Send + Sync>(&self, state: A, head: StreamHead) {
-        let mut states = self.lock();
+        let mut states = self.states.lock();
         let is_later = states
             .peek(&head.stream)
             .is_none_or(|kept| kept.head.sequence < head.sequence);
@@ -51,10 +52,5 @@ impl WarmStates {
             let state = Arc::new(state);
             states.put(stream, Warm { state, head });
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LruCache<StreamId, Warm>> {
-        // Between two calls the cache is consistent, even after a panic.
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

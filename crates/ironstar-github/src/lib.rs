@@ -11,9 +11,10 @@ mod pages;
 mod routes;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -198,24 +199,24 @@ impl StandIn {
 
     /// Changes the behaviour for all later requests.
     pub fn behave(&self, behaviour: Behaviour) {
-        self.shared.state().behaviour = behaviour;
+        self.shared.state.lock().behaviour = behaviour;
     }
 
     /// Creates an account for a person, or changes the existing one.
     pub fn know(&self, person: Person) {
-        self.shared.state().know(person);
+        self.shared.state.lock().know(person);
     }
 
     /// The number of requests that followed a redirect of the stand-in.
     #[must_use]
     pub fn led_astray(&self) -> usize {
-        self.shared.state().led_astray
+        self.shared.state.lock().led_astray
     }
 
     /// The number of requests for a token, and the number of requests for a profile.
     #[must_use]
     pub fn asked(&self) -> (usize, usize) {
-        let state = self.shared.state();
+        let state = self.shared.state.lock();
         (state.exchanges, state.profiles)
     }
 
@@ -232,12 +233,7 @@ impl StandIn {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The state is consistent between any two calls.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+impl Shared {}
 
 impl State {
     fn know(&mut self, person: Person) {

@@ -104,7 +104,7 @@ impl Shared {
     pub(crate) fn authorize(&self, asked: &Asked, login: &str) -> Result<String, String> {
         let challenge = self.check(asked)?.to_owned();
         let code = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             let mut people = state.people.iter();
             let person = people.find(|person| person.login == login);
             let person = person.ok_or("no account has this login")?.id;
@@ -117,7 +117,7 @@ impl Shared {
     fn back(&self, asked: &Asked, answer: &str) -> String {
         let to = &self.registration.redirect_url;
         let state = asked.get("state").unwrap_or_default();
-        let behaviour = self.state().behaviour;
+        let behaviour = self.state.lock().behaviour;
         if behaviour == Behaviour::OtherState {
             return format!("{to}?{answer}&state=another");
         }
@@ -135,7 +135,7 @@ async fn ask(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Re
         Err(why) => return refuse(&why),
     };
     match shared.check(&asked) {
-        Ok(_) => pages::consent(&shared.state().people, &asked.0).into_response(),
+        Ok(_) => pages::consent(&shared.state.lock().people, &asked.0).into_response(),
         Err(why) => refuse(&why),
     }
 }
@@ -164,7 +164,7 @@ async fn exchange(
     RawForm(form): RawForm,
 ) -> Response {
     let behaviour = {
-        let mut state = shared.state();
+        let mut state = shared.state.lock();
         state.exchanges += 1;
         state.behaviour
     };
@@ -202,7 +202,7 @@ impl Shared {
         }
         let code = asked.get("code").unwrap_or_default();
         let verifier = asked.get("code_verifier").unwrap_or_default();
-        let token = self.state().codes.exchange(code, verifier);
+        let token = self.state.lock().codes.exchange(code, verifier);
         let kind = if behaviour == Behaviour::OtherToken {
             "mac"
         } else {
@@ -218,7 +218,7 @@ impl Shared {
 /// `GET /api/user`
 async fn user(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut state = shared.state();
+    let mut state = shared.state.lock();
     state.profiles += 1;
     if text(header::USER_AGENT).is_none_or(str::is_empty) {
         return (StatusCode::FORBIDDEN, "A user agent is required.").into_response();
@@ -296,7 +296,7 @@ const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "applicati
 
 /// The target of redirects, which no client should follow.
 async fn astray(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    shared.state().led_astray += 1;
+    shared.state.lock().led_astray += 1;
     Json(shared.free_token())
 }
 
@@ -304,19 +304,19 @@ impl Shared {
     /// Returns a token for a client that has followed a redirect, or that reads a wrong
     /// answer.
     fn free_token(&self) -> Value {
-        let token = self.state().codes.token_of(1);
+        let token = self.state.lock().codes.token_of(1);
         json!({"access_token": token, "token_type": "bearer", "scope": ""})
     }
 }
 
 /// `POST /stand-in/behaviour`
 async fn behave(State(shared): State<Arc<Shared>>, Json(behaviour): Json<Behaviour>) {
-    shared.state().behaviour = behaviour;
+    shared.state.lock().behaviour = behaviour;
 }
 
 /// `POST /stand-in/person`
 async fn know(State(shared): State<Arc<Shared>>, Json(person): Json<Person>) {
-    shared.state().know(person);
+    shared.state.lock().know(person);
 }
 
 fn refuse(why: &str) -> Response {

@@ -1,8 +1,8 @@
 //! Random appends, a witness of their answers, and the examination of the resulting log.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use ironstar_ports::{
     Append, AppendError, Appended, CommandRecord, Envelope, EventStore, ExpectedSequence, Metadata,
     NewEvent, Payload, Position, Sequence, StreamAppend, StreamId,
 };
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -49,7 +50,7 @@ impl Mark {
 
 impl Witness {
     pub(crate) fn acknowledged(&self) -> usize {
-        self.lock().len()
+        self.acknowledged.lock().len()
     }
 
     pub(crate) fn failures(&self) -> u64 {
@@ -66,25 +67,11 @@ impl Witness {
     }
 
     pub(crate) fn violations(&self) -> Vec<String> {
-        std::mem::take(
-            &mut *self
-                .violations
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Mark, Appended)>> {
-        self.acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut *self.violations.lock())
     }
 
     fn found(&self, violation: String) {
-        self.violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(violation);
+        self.violations.lock().push(violation);
     }
 }
 
@@ -180,7 +167,10 @@ impl Client {
     }
 
     async fn acknowledge(&mut self, mark: Mark, append: Append, appended: Appended) {
-        self.witness.lock().push((mark, appended.clone()));
+        self.witness
+            .acknowledged
+            .lock()
+            .push((mark, appended.clone()));
         for head in &appended.streams {
             for index in 0..STREAMS {
                 if self.stream(index) == head.stream {
@@ -319,7 +309,7 @@ async fn examine_answers(
     appends: &HashMap<Mark, Vec<Position>>,
     violations: &mut Vec<String>,
 ) -> anyhow::Result<()> {
-    let answers = witness.lock()[..acknowledged].to_vec();
+    let answers = witness.acknowledged.lock()[..acknowledged].to_vec();
     let mut with_key: HashSet<Mark> = appends
         .keys()
         .filter(|mark| mark.has_key)

@@ -1,14 +1,15 @@
 //! Deliberate bugs, which prove that the checks find them.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use ironstar_ports::{
     Append, AppendError, Appended, CommandKey, Envelope, EventStore, ExpectedSequence, Outcome,
     Position, Sequence, StoreError, StreamId,
 };
+use parking_lot::Mutex;
 
 use crate::early::EarlyStore;
 
@@ -150,11 +151,7 @@ impl EventStore for BuggyStore {
                     to.expected = ExpectedSequence::Any;
                 }
             }
-            Bug::RemembersEverything => self
-                .remembered
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(vec![1; REMEMBERED]),
+            Bug::RemembersEverything => self.remembered.lock().push(vec![1; REMEMBERED]),
             Bug::AcknowledgesBeforeSync
             | Bug::AcknowledgesBeforeCommit
             | Bug::ReadsStaleStreams

@@ -3,7 +3,7 @@
 //! With any such bus, every consumer of the feed must see every event once and in order. Some
 //! consumers follow live, some start late, and some read slowly.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use ironstar_ports::{
     Append, BusError, EventBus, EventStore, ExpectedSequence, Key, KeyExpr, Metadata, NewEvent,
     Payload, Position, StreamId, Subscription,
 };
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -191,16 +192,12 @@ impl FaultyBus {
     }
 
     fn faults(&self) -> Faults {
-        self.lock().faults
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().faults
     }
 
     /// Returns the messages to send instead of a message.
     fn distort(&self, key: &Key, payload: &[u8]) -> Vec<(Key, Vec<u8>)> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let message = (key.clone(), payload.to_vec());
         let mut messages = match state.random.u8(0..4) {
             0 => {

@@ -5,11 +5,11 @@
 //! writes. A failing sync loses the data that it should have saved. Linux behaves like that,
 //! because the pages count as written afterwards (<https://lwn.net/Articles/752063/>).
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The unit that a disk writes completely or not at all, in bytes.
 const SECTOR: usize = 512;
@@ -96,19 +96,19 @@ impl Disk {
 
     /// Sets the faults for all later operations.
     pub(crate) fn fail(&self, faults: Faults) {
-        self.state().faults = faults;
+        self.state.lock().faults = faults;
     }
 
     /// The counts so far.
     #[must_use]
     pub(crate) fn counts(&self) -> Counts {
-        self.state().counts
+        self.state.lock().counts
     }
 
     /// Returns the files that a power cut would leave now. The disk itself continues to work.
     #[must_use]
     pub(crate) fn cut(&self) -> Image {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let State { random, files, .. } = &mut *state;
         let files = files
             .iter()
@@ -119,7 +119,7 @@ impl Disk {
 
     /// Opens a file. Its present content counts as synced.
     pub(crate) fn open(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if !state.files.contains_key(path) {
             let file = Stored {
                 synced: fs::read(path)?,
@@ -139,7 +139,7 @@ impl Disk {
         bytes: &[u8],
         pass_on: impl FnOnce(&[u8]) -> bool,
     ) -> Result<(), Failure> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let failure = state.write_fails();
         let length = match failure {
             None => bytes.len(),
@@ -163,19 +163,19 @@ impl Disk {
 
     /// Returns true if files can be locked.
     pub(crate) fn locks(&self) -> bool {
-        !self.state().faults.has_no_locks
+        !self.state.lock().faults.has_no_locks
     }
 
     pub(crate) fn truncate(&self, path: &Path, length: usize) {
-        self.state().change(path, Change::Truncate(length));
+        self.state.lock().change(path, Change::Truncate(length));
     }
 
     pub(crate) fn delete(&self, path: &Path) {
-        self.state().files.remove(path);
+        self.state.lock().files.remove(path);
     }
 
     pub(crate) fn sync(&self, path: &Path) -> Result<(), Failure> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let State {
             random,
             faults,
@@ -199,10 +199,6 @@ impl Disk {
             change.apply(&mut file.synced);
         }
         Ok(())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

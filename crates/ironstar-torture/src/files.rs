@@ -8,12 +8,13 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::{EventStore, Position};
+use parking_lot::Mutex;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -156,10 +157,7 @@ impl Round {
         }
         clients.shutdown().await;
         findings.did("faults of files", 1);
-        let acknowledged = witness
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let acknowledged = witness.lock().clone();
         findings.did("commands acknowledged", acknowledged.len() as u64);
         match self.lost(&acknowledged).await {
             Ok(lost) => {
@@ -203,10 +201,7 @@ async fn create(commands: Commands, name: String, witness: Witness) {
             body: json!({"type": "create", "text": format!("{name} {number}")}),
         };
         match commands.send(&request, None).await {
-            Ok(Some(answer)) => witness
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(answer),
+            Ok(Some(answer)) => witness.lock().push(answer),
             Ok(None) | Err(_) => return,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
@@ -11,6 +11,7 @@ use ironstar_app::decode;
 use ironstar_domain::Aggregate;
 use ironstar_domain::todo::{TodoId, TodoState};
 use ironstar_ports::{EventStore, Position};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::processes::{Processes, step_of};
@@ -23,17 +24,13 @@ pub(crate) struct Witness(Arc<Mutex<HashMap<String, Answer>>>);
 
 impl Witness {
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.0.lock().len()
     }
 
     /// Records an answer. Returns a violation if an earlier answer was different.
     fn note(&self, key: &str, answer: &Answer) -> Option<String> {
-        let before = self.lock().insert(key.to_owned(), answer.clone())?;
+        let before = self.0.lock().insert(key.to_owned(), answer.clone())?;
         (before != *answer).then(|| format!("{key} is answered {before:?}, and later {answer:?}"))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -199,7 +196,7 @@ async fn examine_log(store: &dyn EventStore, witness: &Witness) -> anyhow::Resul
             break;
         }
     }
-    for (key, answer) in &*witness.lock() {
+    for (key, answer) in &*witness.0.lock() {
         match by_key.get(key) {
             None => violations.push(format!("{key} was acknowledged, but is gone")),
             Some(found) if found != answer => {

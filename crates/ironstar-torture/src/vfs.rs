@@ -12,9 +12,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::slice;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use libsqlite3_sys as ffi;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::disk::{Disk, Failure};
 
@@ -68,7 +69,7 @@ impl Drop for Mount {
 }
 
 fn disks() -> MutexGuard<'static, Vec<(PathBuf, Arc<Disk>)>> {
-    DISKS.lock().unwrap_or_else(PoisonError::into_inner)
+    DISKS.lock()
 }
 
 fn disk_of(path: &Path) -> Option<Arc<Disk>> {

@@ -19,7 +19,7 @@ pub(crate) mod drawn_for;
 pub(crate) mod origin;
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -31,6 +31,7 @@ use ironstar_app::caller::Links;
 use ironstar_ports::{
     Clock, IdSource, Payload, PayloadError, SessionHash, SessionStore, StoreError, StoredSession,
 };
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -359,7 +360,7 @@ impl Session {
 
     /// Sends the browser the cookie of a session that has begun or was prolonged.
     pub(crate) fn send_cookie(&self, response: &mut Response) {
-        let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = self.0.answer.lock();
         if let Some(cookie) = answer.take() {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
@@ -368,7 +369,7 @@ impl Session {
     /// Makes a session the current one, and its cookie part of the answer.
     fn keep(&self, state: &mut Known, open: Open) {
         let cookie = self.0.sessions.cookies.write(open.id, AGE);
-        *self.0.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(cookie);
+        *self.0.answer.lock() = Some(cookie);
         *state = Known::Some(open);
     }
 }

@@ -1,11 +1,10 @@
 //! An event bus in a vector.
 
-use std::sync::{Mutex, PoisonError};
-
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream;
 use ironstar_ports::{BusError, BusMessage, EventBus, Key, KeyExpr, Subscription};
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, Sender, error::TrySendError};
 
 /// The number of messages that may wait for one subscriber. Later messages are lost.
@@ -36,20 +35,16 @@ impl EventBus for MemoryEventBus {
     async fn publish(&self, key: &Key, payload: &[u8]) -> Result<(), BusError> {
         self.subscribers
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .retain(|subscriber| !subscriber.is_gone_after(key, payload));
         Ok(())
     }
 
     async fn subscribe(&self, keys: &KeyExpr) -> Result<Subscription, BusError> {
         let (queue, messages) = mpsc::channel(QUEUE);
-        self.subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Subscriber {
-                keys: keys.clone(),
-                queue,
-            });
+        self.subscribers.lock().push(Subscriber {
+            keys: keys.clone(),
+            queue,
+        });
         let next = |mut messages: mpsc::Receiver<BusMessage>| async move {
             messages.recv().await.map(|message| (message, messages))
         };

@@ -1,13 +1,14 @@
 //! An event log in a vector.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ironstar_ports::{
     Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Mark, Outcome,
     Position, Sequence, StoreError, StreamAppend, StreamHead, StreamId,
 };
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 /// A log that is lost when the process ends.
@@ -35,12 +36,6 @@ impl MemoryEventStore {
             log: Mutex::default(),
         }
     }
-
-    fn log(&self) -> MutexGuard<'_, Log> {
-        // The code cannot panic while it holds the lock and has changed only a part of the
-        // log.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[async_trait]
@@ -50,7 +45,7 @@ impl EventStore for MemoryEventStore {
             return Err(AppendError::Empty);
         }
         let created_at = self.clock.now();
-        let mut log = self.log();
+        let mut log = self.log.lock();
         if let Some(answer) = log.answer_again(&append) {
             return answer;
         }
@@ -78,7 +73,7 @@ impl EventStore for MemoryEventStore {
     }
 
     async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        Ok(self.log().commands.get(key).cloned())
+        Ok(self.log.lock().commands.get(key).cloned())
     }
 
     async fn load_stream(
@@ -87,7 +82,7 @@ impl EventStore for MemoryEventStore {
         after: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let log = self.log();
+        let log = self.log.lock();
         let from = after.map_or(Sequence::FIRST, Sequence::next);
         Ok(log
             .streams
@@ -107,12 +102,12 @@ impl EventStore for MemoryEventStore {
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
         let read = usize::try_from(position.get()).unwrap_or(usize::MAX);
-        let log = self.log();
+        let log = self.log.lock();
         Ok(log.events.iter().skip(read).take(limit).cloned().collect())
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        Ok(self.log().head())
+        Ok(self.log.lock().head())
     }
 }
 

@@ -1,7 +1,6 @@
 //! Read models in maps.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ironstar_ports::{
@@ -9,6 +8,7 @@ use ironstar_ports::{
     DocumentPage, DocumentQuery, DocumentSource, Found, LogPlace, ProjectionStore, StoreError,
     UpdateError,
 };
+use parking_lot::Mutex;
 
 use crate::builds::updated;
 
@@ -38,11 +38,6 @@ impl MemoryProjectionStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The state is consistent between any two calls, so a poisoned lock is safe to use.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,7 +164,7 @@ impl Kept {
 #[async_trait]
 impl ProjectionStore for MemoryProjectionStore {
     async fn builds(&self) -> Result<Vec<Build>, StoreError> {
-        let state = self.state();
+        let state = self.state.lock();
         let builds = state.builds.values().map(|kept| kept.build.clone());
         let mut builds: Vec<Build> = builds.collect();
         builds.sort_by(|a, b| {
@@ -180,15 +175,15 @@ impl ProjectionStore for MemoryProjectionStore {
     }
 
     async fn begin(&self, name: &str, version: u32) -> Result<Build, StoreError> {
-        Ok(self.state().begin(name, version))
+        Ok(self.state.lock().begin(name, version))
     }
 
     async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        self.state().update(build, update)
+        self.state.lock().update(build, update)
     }
 
     async fn commit(&self, batch: DocumentBatch) -> Result<(), CommitError> {
-        self.state().commit(batch)
+        self.state.lock().commit(batch)
     }
 
     async fn find(
@@ -196,7 +191,7 @@ impl ProjectionStore for MemoryProjectionStore {
         source: &DocumentSource,
         query: &DocumentQuery,
     ) -> Result<Option<Found>, StoreError> {
-        let state = self.state();
+        let state = self.state.lock();
         let kept = match source {
             DocumentSource::Live(name) => state.live(name),
             DocumentSource::Build(id) => state.builds.get(id),

@@ -1,10 +1,10 @@
 //! Sessions and secrets in maps.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ironstar_ports::{SecretStore, SessionHash, SessionStore, StoreError, StoredSession};
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 /// Sessions that are lost when the process ends.
@@ -29,12 +29,7 @@ impl MemorySessionStore {
     /// The number of sessions, including expired ones.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.sessions().len()
-    }
-
-    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionHash, StoredSession>> {
-        // The map is consistent between any two calls, so a poisoned lock is safe to use.
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().len()
     }
 }
 
@@ -67,7 +62,7 @@ fn to_the_second(session: StoredSession) -> StoredSession {
 #[async_trait]
 impl SessionStore for MemorySessionStore {
     async fn create(&self, session: StoredSession) -> Result<(), StoreError> {
-        let mut sessions = self.sessions();
+        let mut sessions = self.sessions.lock();
         if sessions.contains_key(&session.id) {
             return Err(name_is_taken());
         }
@@ -80,7 +75,7 @@ impl SessionStore for MemorySessionStore {
         id: &SessionHash,
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError> {
-        let session = self.sessions().get(id).cloned();
+        let session = self.sessions.lock().get(id).cloned();
         Ok(session.filter(|session| session.expires_at > now))
     }
 
@@ -90,7 +85,7 @@ impl SessionStore for MemorySessionStore {
         new: StoredSession,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        let mut sessions = self.sessions();
+        let mut sessions = self.sessions.lock();
         if sessions.get(old).is_none_or(|old| old.expires_at <= now) {
             return Ok(false);
         }
@@ -108,7 +103,7 @@ impl SessionStore for MemorySessionStore {
         expires_at: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        let mut sessions = self.sessions();
+        let mut sessions = self.sessions.lock();
         let known = sessions.get_mut(id);
         let Some(known) = known.filter(|known| known.expires_at > now) else {
             return Ok(false);
@@ -122,12 +117,12 @@ impl SessionStore for MemorySessionStore {
         id: &SessionHash,
         now: OffsetDateTime,
     ) -> Result<Option<StoredSession>, StoreError> {
-        let taken = self.sessions().remove(id);
+        let taken = self.sessions.lock().remove(id);
         Ok(taken.filter(|session| session.expires_at > now))
     }
 
     async fn sweep(&self, now: OffsetDateTime) -> Result<usize, StoreError> {
-        let mut sessions = self.sessions();
+        let mut sessions = self.sessions.lock();
         let before = sessions.len();
         sessions.retain(|_, session| session.expires_at > now);
         Ok(before - sessions.len())
@@ -137,7 +132,7 @@ impl SessionStore for MemorySessionStore {
 #[async_trait]
 impl SecretStore for MemorySecretStore {
     async fn secret(&self, name: &str, new: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut secrets = self.secrets.lock();
         Ok(*secrets.entry(name.to_owned()).or_insert(new))
     }
 }

@@ -9,8 +9,9 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
@@ -200,7 +201,7 @@ impl Checkpoints {
             frames: index.map_or(0, |index| index.frames),
             checkpointed: index.map_or(0, |index| index.backfilled),
         };
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+        *self.figures.lock() = figures;
         figures.bytes
     }
 

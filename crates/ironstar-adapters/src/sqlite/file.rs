@@ -26,10 +26,11 @@ mod rescue;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ironstar_ports::StoreError;
+use parking_lot::Mutex;
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
@@ -127,7 +128,7 @@ impl Files {
     /// since the last look must not reach a caller before this check.
     pub(super) fn check(&self) -> Result<(), FileError> {
         self.check_latched()?;
-        let mut seen = self.seen();
+        let mut seen = self.0.seen.lock();
         // Another look may have found displaced files while this one waited for the lock.
         self.check_latched()?;
         let displaced = match self.0.look(&mut seen) {
@@ -174,7 +175,7 @@ impl Files {
 
     /// The head of the index at the last look.
     pub(super) fn index(&self) -> Option<Index> {
-        self.seen().index
+        self.0.seen.lock().index
     }
 
     /// The present length of the log's file, in bytes.
@@ -215,7 +216,7 @@ impl Files {
             let seen = self
                 .0
                 .last_seen
-                .get_or_init(|| mem::take(&mut *self.seen()));
+                .get_or_init(|| mem::take(&mut *self.0.seen.lock()));
             let outcome = rescue::rescue(&self.0, seen);
             tracing::error!(
                 "{displaced}, so every request is refused until the server is restarted; {outcome}"
@@ -232,10 +233,6 @@ impl Files {
             None => Ok(()),
             Some(displaced) => Err(displaced.clone().into()),
         }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

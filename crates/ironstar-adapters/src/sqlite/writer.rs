@@ -13,11 +13,12 @@ mod guarded;
 mod round;
 mod task;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 
 use ironstar_ports::{
     Append, AppendError, Appended, Build, BuildId, BuildUpdate, CommitError, DocumentBatch,
@@ -83,7 +84,7 @@ impl Writer {
 
     /// The state of the write-ahead log.
     pub(super) fn wal(&self) -> WalFigures {
-        *self.wal.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.wal.lock()
     }
 
     /// Asks the task to append events.

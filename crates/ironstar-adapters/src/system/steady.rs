@@ -12,10 +12,11 @@
 //! remaining time, and there is no moment at which a lot of data expires at once.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::Clock;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -78,7 +79,7 @@ impl SteadyClock {
     pub fn resume(clock: Arc<dyn Clock>, stored: &str) -> Self {
         let steady = Self::new(clock);
         match serde_json::from_str(stored) {
-            Ok(course) => steady.state().course = course,
+            Ok(course) => steady.state.lock().course = course,
             Err(error) => tracing::warn!(
                 %error,
                 "the stored state of the clock cannot be read, so all time since the last run \
@@ -94,7 +95,7 @@ impl SteadyClock {
     pub fn after(clock: Arc<dyn Clock>, moment: OffsetDateTime) -> Self {
         let steady = Self::new(clock);
         if steady.clock.now() < moment {
-            steady.state().course.seen = Some(millis(moment));
+            steady.state.lock().course.seen = Some(millis(moment));
         }
         steady
     }
@@ -114,14 +115,9 @@ impl SteadyClock {
     /// Reads the clock, and returns the state with the reading.
     fn read(&self, uptime: Duration) -> (MutexGuard<'_, State>, OffsetDateTime) {
         let now = self.clock.now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.see(millis(now), uptime);
         (state, now)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The state is consistent between any two calls, so a poisoned lock is safe to use.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,12 +8,13 @@
 //! run.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
 use ironstar_domain::{Access, Ownership};
 use ironstar_ports::{Envelope, LogPlace, Position, Sequence, StoreError, StreamId};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -146,7 +147,7 @@ impl Gates {
     async fn gate(&self, resource: &Resource) -> Result<Arc<Gate>, CommandError<NoRefusal>> {
         let gate = {
             let stream = resource.stream();
-            let mut gates = lock(&self.gates);
+            let mut gates = self.gates.lock();
             let known = gates.get(&stream).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
                 // Gates without a holder are removed when the map would have to grow.
@@ -331,7 +332,9 @@ impl Keeper {
     }
 
     fn shut_all(&self) {
-        let gates: Vec<_> = lock(&self.gates)
+        let gates: Vec<_> = self
+            .gates
+            .lock()
             .values()
             .filter_map(Weak::upgrade)
             .collect();
@@ -346,11 +349,6 @@ impl Keeper {
     }
 
     fn gate(&self, stream: &StreamId) -> Option<Arc<Gate>> {
-        lock(&self.gates).get(stream).and_then(Weak::upgrade)
+        self.gates.lock().get(stream).and_then(Weak::upgrade)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code panics between changes that belong together.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

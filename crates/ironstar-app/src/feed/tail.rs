@@ -1,7 +1,7 @@
 //! The newest events in memory, shared by all consumers that keep up.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
 use ironstar_ports::{Envelope, LogPlace, Position};
 
@@ -66,10 +66,4 @@ impl Tail {
             None => (self.before.position == position).then_some(self.before),
         }
     }
-}
-
-/// Locks the tail for reading.
-pub(super) fn read(tail: &RwLock<Tail>) -> RwLockReadGuard<'_, Tail> {
-    // Between two calls the tail is consistent, even after a panic.
-    tail.read().unwrap_or_else(PoisonError::into_inner)
 }

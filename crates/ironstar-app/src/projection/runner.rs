@@ -6,10 +6,11 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{Build, BuildState, Clock, EventStore, ProjectionStore, StoreError};
+use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -73,7 +74,7 @@ impl Projections {
     /// The read model of a projection. The first call starts the projection.
     #[must_use]
     pub fn model<P: Projection>(&self) -> ReadModel<P> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         let model = running
             .entry(TypeId::of::<P>())
             .or_insert_with(|| Box::new(self.start::<P>()))

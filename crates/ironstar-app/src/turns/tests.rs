@@ -24,7 +24,7 @@ async fn turns_are_given_in_the_order_in_which_callers_ask() {
     drop(second.await.expect("a turn"));
     third.await.expect("a turn");
     assert!(
-        turns.lock().is_empty(),
+        turns.0.streams.lock().is_empty(),
         "idle streams are removed from the map"
     );
 }
@@ -51,7 +51,7 @@ async fn caller_that_goes_away_gives_its_turn_up() {
     assert!(waits.as_mut().now_or_never().is_none());
     drop(waits);
     drop(held);
-    assert!(turns.lock().is_empty());
+    assert!(turns.0.streams.lock().is_empty());
     assert!(turns.take(&one).now_or_never().is_some());
 }
 

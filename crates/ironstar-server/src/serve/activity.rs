@@ -1,11 +1,12 @@
 //! Measures the progress of a client. A client makes progress when it sends requests and takes
 //! the answers. No other traffic counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ironstar_web::Unread;
+use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use super::ledger::Ledger;
@@ -36,7 +37,7 @@ pub(super) struct Activity {
     /// Is true while the socket does not take bytes that are ready to be sent.
     is_blocked: AtomicBool,
     /// The bytes of answers that the client has not taken yet.
-    ledger: Mutex<Ledger>,
+    pub(super) ledger: Mutex<Ledger>,
 }
 
 /// A request in progress. Dropping it ends the request.
@@ -63,7 +64,7 @@ impl Answering {
 
     /// Records that this many bytes of the answer were given to hyper.
     pub(super) fn give(&self, bytes: usize) {
-        self.activity.ledger().give(bytes);
+        self.activity.ledger.lock().give(bytes);
     }
 
     /// Records whether the answer waits for the server.
@@ -83,7 +84,7 @@ impl Drop for Answering {
         if self.is_streaming {
             self.activity.streaming.fetch_sub(1, Relaxed);
         }
-        self.activity.ledger().end(self.counts.take());
+        self.activity.ledger.lock().end(self.counts.take());
         self.activity.answering.fetch_sub(1, Relaxed);
         self.activity.steps.fetch_add(1, Relaxed);
     }
@@ -111,7 +112,7 @@ impl Activity {
         loop {
             sleep(patience.quiet).await;
             let steps = self.steps.load(Relaxed);
-            let is_unread = self.ledger().is_unread();
+            let is_unread = self.ledger.lock().is_unread();
             let is_answering = self.answering.load(Relaxed) > 0;
             let is_blocked = self.is_blocked.load(Relaxed) || is_unread;
             let waits_for_server = self.waiting.load(Relaxed) > 0 && !is_blocked;
@@ -142,11 +143,5 @@ impl Activity {
     /// Records whether the socket refuses bytes that are ready to be sent.
     pub(super) fn block(&self, is_blocked: bool) {
         self.is_blocked.store(is_blocked, Relaxed);
-    }
-
-    /// Locks the ledger.
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // The ledger is consistent between any two calls.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

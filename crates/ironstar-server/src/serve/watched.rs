@@ -58,7 +58,7 @@ impl Watched {
             return;
         }
         let activity = &self.activity;
-        let mut ledger = activity.ledger();
+        let mut ledger = activity.ledger.lock();
         for slice in slices {
             let length = slice.len().min(left);
             left -= length;
@@ -84,7 +84,7 @@ impl AsyncRead for Watched {
         let come = &buffer.filled()[before..];
         let activity = &this.activity;
         this.incoming
-            .feed(come, |seen| activity.ledger().receive(seen));
+            .feed(come, |seen| activity.ledger.lock().receive(seen));
         read
     }
 }
@@ -121,7 +121,7 @@ impl AsyncWrite for Watched {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.incoming.is_http2() {
-            this.activity.ledger().flush();
+            this.activity.ledger.lock().flush();
             if this.activity.is_streaming() && this.is_gone(context) {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }

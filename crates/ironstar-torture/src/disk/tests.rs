@@ -6,7 +6,8 @@ use super::{Disk, Failure, Faults};
 fn disk() -> (Disk, &'static Path) {
     let path = Path::new("file");
     let disk = Disk::new(1);
-    disk.state()
+    disk.state
+        .lock()
         .files
         .insert(path.to_owned(), super::Stored::default());
     (disk, path)

@@ -10,13 +10,14 @@
 //! A visitor without an open stream uses no memory here.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use ironstar_ports::{BusMessage, EventBus, Key, KeyExpr};
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -92,11 +93,6 @@ impl PrivateNews {
         }
     }
 
-    fn refused(&self) -> MutexGuard<'_, LruCache<SessionId, ()>> {
-        // The cache is consistent between any two calls.
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Passes on the news of other nodes, as long as there is a bus.
     pub(crate) async fn listen(self) {
         let mut messages = match self.bus.subscribe(&KeyExpr::all_sessions()).await {
@@ -168,13 +164,13 @@ impl PrivateNews {
 
     /// Tells all pages of a session why a command was refused.
     pub(crate) async fn was_refused(&self, session: SessionId, why: &str) {
-        self.refused().put(session, ());
+        self.refused.lock().put(session, ());
         self.tell(session, News::Notice(Some(why.to_owned()))).await;
     }
 
     /// Removes an earlier refusal from all pages of a session, after a successful command.
     pub(crate) async fn was_carried_out(&self, session: SessionId) {
-        let was_refused = self.refused().pop(&session).is_some();
+        let was_refused = self.refused.lock().pop(&session).is_some();
         let room = self.rooms.get(&session.key());
         let has_notice = |room: Arc<Room>| {
             let notice = room.notice.borrow();

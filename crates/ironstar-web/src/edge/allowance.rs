@@ -2,9 +2,10 @@
 //! the same time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::edge::client::Client;
+use parking_lot::Mutex;
 
 /// The limits of one resource, and its current use.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ impl Allowance {
     }
 
     fn add(&self, client: Client, amount: u64) -> Result<(), Refused> {
-        let mut sums = self.sums();
+        let mut sums = self.sums.lock();
         let before = sums.each.get(&client).copied().unwrap_or_default();
         let each = before.saturating_add(amount);
         let all = sums.all.saturating_add(amount);
@@ -89,15 +90,10 @@ impl Allowance {
         Ok(())
     }
 
-    fn sums(&self) -> MutexGuard<'_, Sums> {
-        // No code between related changes can panic.
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The amount that all clients use together.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> u64 {
-        let sums = self.sums();
+        let sums = self.sums.lock();
         assert_eq!(sums.each.values().sum::<u64>(), sums.all);
         assert!(sums.each.values().all(|sum| *sum > 0));
         sums.all
@@ -132,7 +128,7 @@ impl Taken {
 
     /// Takes a further amount, even beyond the limits.
     pub(crate) fn grow_anyway(&mut self, amount: u64) {
-        let mut sums = self.from.sums();
+        let mut sums = self.from.sums.lock();
         let before = sums.each.get(&self.client).copied().unwrap_or_default();
         let all = sums.all.saturating_add(amount);
         sums.set(self.client, before.saturating_add(amount), all);
@@ -142,7 +138,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut sums = self.from.sums();
+        let mut sums = self.from.sums.lock();
         let before = sums.each.get(&self.client).copied().unwrap_or_default();
         let all = sums.all.saturating_sub(self.amount);
         sums.set(self.client, before.saturating_sub(self.amount), all);

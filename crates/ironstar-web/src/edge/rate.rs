@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
@@ -11,6 +11,7 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use crate::edge::client::Client;
@@ -195,7 +196,7 @@ impl StateStore for Recent {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         // A panic cannot leave this incomplete, because there is a single write.
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.0.lock();
         let (outcome, state) = measure(recent.get(client).copied())?;
         recent.put(*client, state);
         Ok(outcome)

@@ -32,7 +32,7 @@ mod publication;
 
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
@@ -175,11 +175,6 @@ impl<V: View> OpenView<V> {
         let seen = seen.map(|seen| seen.place.position);
         self.view.watch(seen, self.reached).boxed()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code between related changes can panic.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, BodyDataStream};
@@ -22,6 +22,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress};
 use futures::{Stream, StreamExt};
+use parking_lot::Mutex;
 
 /// The number of compressed chunks that are kept. It is larger than the number of chunks that
 /// many clients receive at the same time.
@@ -81,7 +82,7 @@ impl Packer {
             return stored(chunk);
         }
         // No code between related changes can panic.
-        let mut packed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packed = self.0.lock();
         let is_same =
             |known: &Bytes| known.as_ptr() == chunk.as_ptr() && known.len() == chunk.len();
         let mut recent = packed.recent.iter().rev();

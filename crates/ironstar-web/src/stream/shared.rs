@@ -5,8 +5,9 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// The shared values that are in use, by their keys.
@@ -33,7 +34,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        lock(&self.0).get(key).and_then(Weak::upgrade)
+        self.0.lock().get(key).and_then(Weak::upgrade)
     }
 
     /// Returns the value, and true if it is new. If the value is not in use yet, `make` makes
@@ -45,7 +46,7 @@ where
         }
         // This happens without the lock, because dropping a life takes the lock.
         let made = make(self.life(key.clone()));
-        let mut all = lock(&self.0);
+        let mut all = self.0.lock();
         if let Some(thing) = all.get(key).and_then(Weak::upgrade) {
             drop(all);
             return (thing, false);
@@ -57,7 +58,7 @@ where
     fn life(&self, key: K) -> Life {
         let all = Arc::clone(&self.0);
         let leave = move || {
-            let mut all = lock(&all);
+            let mut all = all.lock();
             // Another value may already have the same key.
             if all.get(&key).is_some_and(|thing| thing.strong_count() == 0) {
                 all.remove(&key);
@@ -72,7 +73,7 @@ where
     /// The number of values.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        lock(&self.0).len()
+        self.0.lock().len()
     }
 }
 
@@ -118,11 +119,6 @@ impl Debug for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Life").finish_non_exhaustive()
     }
-}
-
-fn lock<K, T>(all: &All<K, T>) -> MutexGuard<'_, HashMap<K, Weak<T>>> {
-    // No code between related changes can panic.
-    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

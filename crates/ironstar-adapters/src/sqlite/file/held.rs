@@ -9,9 +9,9 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use super::quiet;
+use parking_lot::Mutex;
 
 /// The identity of a file: its device and its inode.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,7 +91,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retired = RETIRED.lock();
         retired.extend(self.file.take().map(|file| (self.identity, file)));
         close_unshared(&mut retired);
     }

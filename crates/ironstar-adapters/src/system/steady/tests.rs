@@ -126,7 +126,7 @@ fn jumps_count_after_they_are_summed_up() {
         clock.set(clock.now() + YEAR);
         assert_eq!(steady.steady(), RIGHT);
     }
-    assert_eq!(steady.state().course.jumps.len(), MOST_JUMPS);
+    assert_eq!(steady.state.lock().course.jumps.len(), MOST_JUMPS);
 }
 
 #[test]

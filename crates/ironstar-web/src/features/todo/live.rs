@@ -1,7 +1,5 @@
 //! The live view of a page of a list, which all of its subscribers share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use datastar::consts::ElementPatchMode;
 use datastar::prelude::PatchElements;
 use futures::FutureExt;
@@ -13,6 +11,7 @@ use ironstar_app::todo::{
 use ironstar_domain::todo::TodoId;
 use ironstar_ports::Position;
 use maud::{Markup, html};
+use parking_lot::Mutex;
 
 use super::location::Location;
 use super::parts::{element_id, item, nothing, summary, toggle_all};
@@ -72,14 +71,9 @@ impl TodoView {
     /// The end of the page: a position, or `Some(None)` for the end of the list. Returns
     /// `None` if the end is unknown, or about to change.
     pub(super) fn until(&self) -> Option<Option<Position>> {
-        let window = self.window();
+        let window = self.window.lock();
         let window = window.as_ref().filter(|window| !window.is_stale());
         window.map(|window| window.until)
-    }
-
-    fn window(&self) -> MutexGuard<'_, Option<Window>> {
-        // No panic can separate changes that belong together.
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The page. This cuts it again if necessary.
@@ -87,14 +81,14 @@ impl TodoView {
         let _alone = self.cutting.lock().await;
         let Some(until) = self.until() else {
             let cut = Cut::new(&self.lists, self.location).await?;
-            *self.window() = Some(Window::of(&cut));
+            *self.window.lock() = Some(Window::of(&cut));
             return Ok(cut);
         };
         if let Some(cut) = Cut::again(&self.lists, self.location, until).await? {
             return Ok(cut);
         }
         let cut = Cut::new(&self.lists, self.location).await?;
-        *self.window() = Some(Window::recut(&cut));
+        *self.window.lock() = Some(Window::recut(&cut));
         Ok(cut)
     }
 
@@ -167,7 +161,7 @@ impl View for TodoView {
     }
 
     fn draw(&self, changes: &Changes<TodoDocument>) -> Drawing {
-        let mut window = self.window();
+        let mut window = self.window.lock();
         let Some(window) = window.as_mut() else {
             return Drawing::Whole;
         };

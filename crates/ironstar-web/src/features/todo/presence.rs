@@ -10,13 +10,14 @@
 //! A list without subscribers uses no memory and no task here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use datastar::prelude::PatchElements;
 use ironstar_domain::list::ListId;
 use maud::Markup;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -107,7 +108,7 @@ impl Presence {
         // The time at which people who left are subtracted.
         let mut gone_at = None;
         loop {
-            let count = people.counts().people;
+            let count = people.counts.lock().people;
             if count < shown && gone_at.is_none() {
                 gone_at = Some(Instant::now() + PATIENCE);
                 people.forget_peak();
@@ -146,7 +147,7 @@ impl Presence {
 
 impl People {
     fn take_in(&self, visitor: Option<SessionId>) {
-        let mut counts = self.counts();
+        let mut counts = self.counts.lock();
         let streams = visitor.map(|visitor| counts.visitors.entry(visitor).or_default());
         let is_here = streams.is_some_and(|streams| {
             *streams += 1;
@@ -160,7 +161,7 @@ impl People {
     }
 
     fn let_out(&self, visitor: Option<SessionId>) {
-        let mut counts = self.counts();
+        let mut counts = self.counts.lock();
         if let Some(visitor) = visitor
             && let Some(streams) = counts.visitors.get_mut(&visitor)
         {
@@ -176,18 +177,13 @@ impl People {
 
     /// The number of people; `at_peak`, the largest number since the peak was forgotten.
     fn count(&self, at_peak: bool) -> usize {
-        let counts = self.counts();
+        let counts = self.counts.lock();
         if at_peak { counts.peak } else { counts.people }
     }
 
     fn forget_peak(&self) {
-        let mut counts = self.counts();
+        let mut counts = self.counts.lock();
         counts.peak = counts.people;
-    }
-
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        // No panic can separate changes that belong together.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

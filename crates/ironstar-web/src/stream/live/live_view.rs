@@ -5,20 +5,21 @@
 //! a lock. The follower takes the lock for each news, and a watcher takes it only when it begins
 //! or has fallen behind. No drawing happens under the lock.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, stream};
 use ironstar_app::projection::{News, Projection, ReadError};
 use ironstar_ports::{LogPlace, Position};
+use parking_lot::Mutex;
 use tokio::sync::{OnceCell, watch};
 
 use super::follower::NewsOf;
 use super::log::{Bounds, Gap, Log, Missed};
 use super::progress::{Next, Progress};
 use super::publication::{Publication, Step};
-use super::{View, Whole, lock};
+use super::{View, Whole};
 use crate::stream::shared::Life;
 use crate::stream::sse::{self, EventId};
 
@@ -96,7 +97,7 @@ impl<V: View> LiveView<V> {
     }
 
     fn admit(&self, seen: Position, reached: Position) -> Option<Position> {
-        let mut known = lock(&self.known);
+        let mut known = self.known.lock();
         let admitted = known.log.admit(seen, reached)?;
         known.furthest = known.furthest.max(admitted);
         Some(admitted)
@@ -104,7 +105,7 @@ impl<V: View> LiveView<V> {
 
     /// Adds news to the log. Returns true if there is something to publish.
     pub(super) fn take(&self, news: &NewsOf<V>) -> bool {
-        let mut known = lock(&self.known);
+        let mut known = self.known.lock();
         match news {
             News::Changed(changes) => {
                 let concerns = |key: &str, changed: &_| self.view.concerns(key, changed);
@@ -131,7 +132,7 @@ impl<V: View> LiveView<V> {
     pub(super) fn publish(&self) {
         let before = self.published.borrow().to.position;
         let (missed, to) = {
-            let known = lock(&self.known);
+            let known = self.known.lock();
             (known.log.missed(before), known.log.place())
         };
         let (gap, step) = match missed {
@@ -152,7 +153,7 @@ impl<V: View> LiveView<V> {
         // Changes that cancel each other, such as a todo that was added and removed, wake no
         // watcher. The exception is that a watcher may have seen a part of them. Watchers that
         // arrive later find the publication.
-        if is_nothing && lock(&self.known).furthest > before {
+        if is_nothing && self.known.lock().furthest > before {
             self.published.send_modify(|_| {});
         }
     }
@@ -160,7 +161,7 @@ impl<V: View> LiveView<V> {
     /// The edition of the next publication. With a new edition, all watchers begin again, and
     /// with a whole view that is drawn from now on.
     fn edition(&self, is_new: bool) -> u64 {
-        let mut known = lock(&self.known);
+        let mut known = self.known.lock();
         if is_new {
             known.edition += 1;
             known.whole = SharedWhole::default();
@@ -181,7 +182,7 @@ impl<V: View> LiveView<V> {
 
     /// Draws all changes from a gap up to a boundary.
     fn draw(&self, gap: Gap, to: LogPlace) -> Step {
-        let merged = lock(&self.known).log.merge(gap, to);
+        let merged = self.known.lock().log.merge(gap, to);
         match merged {
             None => Step::Whole,
             Some(changes) if changes.documents.is_empty() => Step::Nothing,
@@ -200,7 +201,7 @@ impl<V: View> LiveView<V> {
     /// changes again.
     async fn whole(&self) -> Result<(Position, Bytes, u64), ReadError> {
         let (whole, edition, changed) = {
-            let known = lock(&self.known);
+            let known = self.known.lock();
             let whole = Arc::clone(&known.whole);
             (whole, known.edition, known.log.changed())
         };
@@ -209,7 +210,7 @@ impl<V: View> LiveView<V> {
             // News are stored before they are sent, so the view shows at least these.
             let place = place.later(changed);
             let frame: Bytes = sse::datastar_frame(patch, Some(EventId { place, end })).into();
-            let mut known = lock(&self.known);
+            let mut known = self.known.lock();
             known.furthest = known.furthest.max(place.position);
             Ok::<_, ReadError>((place.position, frame))
         };
@@ -252,7 +253,7 @@ impl<V: View> Watcher<V> {
     /// The next step, and the position to which it leads.
     fn step(&mut self) -> (Position, Step) {
         let publication = Arc::clone(&self.published.borrow_and_update());
-        let missed = |boundary| lock(&self.view.known).log.missed(boundary);
+        let missed = |boundary| self.view.known.lock().log.missed(boundary);
         let step = match self.progress.step_to(&publication, missed) {
             Next::Take(step) => step,
             Next::Draw(gap) => publication.step_over(gap, || self.view.draw(gap, publication.to)),

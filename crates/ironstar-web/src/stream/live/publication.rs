@@ -1,13 +1,14 @@
 //! The newest state of a view, for all watchers at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use ironstar_ports::LogPlace;
+use parking_lot::Mutex;
 
+use super::Drawing;
 use super::log::Gap;
-use super::{Drawing, lock};
 use crate::stream::sse::{self, EventId};
 
 /// The maximum number of gaps from which drawings are shared. A watcher that comes from yet
@@ -67,7 +68,7 @@ impl Publication {
     /// that need the same step wait for it.
     pub(super) fn step_over(&self, gap: Gap, draw: impl FnOnce() -> Step) -> Step {
         let step = {
-            let mut steps = lock(&self.steps);
+            let mut steps = self.steps.lock();
             if steps.len() >= GAPS && !steps.contains_key(&gap) {
                 return Step::Whole;
             }

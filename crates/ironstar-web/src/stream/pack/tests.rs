@@ -96,7 +96,7 @@ async fn chunk_is_compressed_once_for_all_clients() {
     for number in 0..KEPT {
         packer.pack(&Bytes::from(number.to_string().repeat(SHORT)));
     }
-    let kept = packer.0.lock().expect("the lock").recent.len();
+    let kept = packer.0.lock().recent.len();
     assert_eq!(kept, KEPT, "only the newest chunks are kept");
     assert_ne!(
         packer.pack(&one).as_ptr(),
@@ -114,7 +114,7 @@ fn short_chunks_displace_no_others() {
         packer.pack(&Bytes::from(format!(":{number}\n")));
     }
     assert_eq!(packer.pack(&long).as_ptr(), packed.as_ptr());
-    assert_eq!(packer.0.lock().expect("the lock").recent.len(), 1);
+    assert_eq!(packer.0.lock().recent.len(), 1);
 }
 
 #[tokio::test]
