@@ -191,6 +191,7 @@ impl CommandHandler {
         let outcome = self.decide_and_append(id, command, context, admit, guarded);
         let outcome = outcome.await;
         if outcome.is_err()
+            && !guarded.is_barred()
             && let Some(known) = self.known(context).await?
             && let Some(first) = known.streams.into_iter().next()
         {

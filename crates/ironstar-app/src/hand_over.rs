@@ -1,10 +1,12 @@
 //! Handing over what a guest owns to the user that the guest has become.
 //!
-//! The event of a sign-in names the guest. A process manager reacts to that event, so the hand-over survives a crash at any moment. It hands over at once, and a
-//! second time after [`LATER`], because a request that began before the sign-in can still create
-//! something for the guest.
+//! The event of a sign-in names the guest. A process manager reacts to that event, so the
+//! hand-over survives a crash at any moment. It hands over at once, and a second time after
+//! [`LATER`], because a request that began before the sign-in can still create something for the
+//! guest. Only aggregates that still belong to the guest are handed over.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +29,7 @@ const LATER: Duration = Duration::from_secs(60);
 /// implements it, so that no guest loses anything by signing in.
 pub trait HandOver: Debug + Send + Sync {
     /// Hands over all that one owner has, or nothing. To hand over nothing is no error, so it may
-    /// be tried again.
+    /// be tried again. Other streams of the context are stored in any case.
     ///
     /// # Errors
     ///
@@ -47,7 +49,7 @@ pub struct HandOvers {
     kinds: Vec<Arc<dyn HandOver>>,
 }
 
-/// The process manager: a user gets all that the guest owns who has signed in.
+/// The process manager: after a sign-in, the user gets all that the guest owns.
 #[derive(Debug)]
 pub struct HandOverGuests;
 
@@ -71,16 +73,30 @@ impl HandOvers {
     ///
     /// # Errors
     ///
-    /// The first failure, if anything was not handed over.
+    /// A failure, if anything was not handed over. A failure that may pass comes before a refusal.
     pub async fn hand_over(
         &self,
         adoption: Adoption,
         context: &CommandContext,
     ) -> Result<(), NotExecuted> {
+        Self::hand_over_kinds(&self.kinds, adoption, context).await
+    }
+
+    async fn hand_over_kinds(
+        kinds: &[Arc<dyn HandOver>],
+        adoption: Adoption,
+        context: &CommandContext,
+    ) -> Result<(), NotExecuted> {
         let (from, to) = (adoption.guest.into(), adoption.user.into());
         let mut outcome = Ok(());
-        for kind in &self.kinds {
-            outcome = outcome.and(kind.hand_over(from, to, context).await);
+        for kind in kinds {
+            let Err(error) = kind.hand_over(from, to, context).await else {
+                continue;
+            };
+            tracing::warn!(error = &error as &dyn Error, ?kind, %from, %to, "not handed over");
+            if matches!(outcome, Ok(()) | Err(NotExecuted::Refused(_))) {
+                outcome = Err(error);
+            }
         }
         outcome
     }
@@ -123,21 +139,32 @@ impl ProcessManager for HandOverGuests {
 }
 
 impl Executor<Adoption> for HandOvers {
-    /// Ends the step last and by itself, because the kinds are handed over one after the other.
-    /// After a crash in between, all of them are handed over again, which changes nothing for
-    /// those that were.
+    /// Ends the step in the append of the last kind. After a crash in between, the kinds before
+    /// are handed over again, which changes nothing for those that were.
     async fn execute(
         &self,
         adoption: &Adoption,
         context: &CommandContext,
     ) -> Result<(), NotExecuted> {
-        let mut without_step = CommandContext {
+        let mut context = context.clone();
+        context.origin.actor = Some(Principal::User(adoption.user).to_string());
+        let Some((last, others)) = self.kinds.split_last() else {
+            let ended: Result<(), CommandError<Infallible>> =
+                self.commands.store_also(&context).await;
+            return Ok(ended?);
+        };
+        let without_step = CommandContext {
             also: Vec::new(),
             ..context.clone()
         };
-        without_step.origin.actor = Some(Principal::User(adoption.user).to_string());
-        self.hand_over(*adoption, &without_step).await?;
-        let ended: Result<(), CommandError<Infallible>> = self.commands.store_also(context).await;
-        Ok(ended?)
+        let handed_over = Self::hand_over_kinds(others, *adoption, &without_step).await;
+        // Not even a failure of the others holds up the last kind, but then the step goes on.
+        let context = if handed_over.is_ok() {
+            &context
+        } else {
+            &without_step
+        };
+        let last = last.hand_over(adoption.guest.into(), adoption.user.into(), context);
+        handed_over.and(last.await)
     }
 }

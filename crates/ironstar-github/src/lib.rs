@@ -233,8 +233,6 @@ impl StandIn {
     }
 }
 
-impl Shared {}
-
 impl State {
     fn know(&mut self, person: Person) {
         self.people.retain(|known| known.id != person.id);

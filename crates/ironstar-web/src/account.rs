@@ -8,8 +8,8 @@
 //!
 //! When a guest signs in, the log records it first. So the user gets all that the guest owns,
 //! even after a crash: see [`ironstar_app::HandOverGuests`]. The sign-in hands over at once,
-//! too, so that the next page shows everything. At sign-out, the visitor becomes a new guest
-//! only if nothing is left of the old one.
+//! too, so that the next page shows everything. At sign-out, the visitor becomes a new guest,
+//! because all of the old one belongs to the user.
 //!
 //! This module has the only GET that changes something, because the protocol requires it. Its
 //! protection is `state`, which no other site knows.
@@ -20,7 +20,6 @@ mod sign_in;
 pub(crate) mod theme;
 mod who;
 
-use std::error::Error;
 use std::sync::Arc;
 
 use axum::Router;
@@ -90,6 +89,11 @@ impl Accounts {
         (identity, profile): (IdentityId, Profile),
         origin: RequestOrigin,
     ) -> Result<(), Problem> {
+        // The provider may have taken a while. If the session has ended meanwhile, the log must
+        // not say that its guest has signed in.
+        if !session.is_still(before.id).await? {
+            return Err(refusals::unknown_sign_in());
+        }
         let guest = before.data.guest;
         let id = self
             .users
@@ -105,8 +109,9 @@ impl Accounts {
         replaced.ok_or_else(refusals::unknown_sign_in)?;
         self.news.has_ended(before.id).await;
         // This comes last: until the session is replaced, new lists are the guest's. After a
-        // failure, the process manager goes on.
-        self.hand_over(Adoption { guest, user: id }, &context).await;
+        // failure, which is logged, the process manager goes on.
+        let adoption = Adoption { guest, user: id };
+        let _ = self.hand_overs.hand_over(adoption, &context).await;
         Ok(())
     }
 
@@ -117,17 +122,9 @@ impl Accounts {
         user: UserId,
         origin: RequestOrigin,
     ) -> Result<(), Problem> {
-        let guest = before.data.guest;
-        let adoption = Adoption { guest, user };
-        let guest = if self.hand_over(adoption, &origin.context()).await {
-            session.next_guest()
-        } else {
-            // With a new guest id, the visitor could not reach those lists any more.
-            guest
-        };
         let after = SessionData {
             theme: before.data.theme,
-            ..SessionData::of(guest)
+            ..SessionData::of(session.next_guest())
         };
         if session.replace(before.id, after).await?.is_none() {
             return Ok(());
@@ -136,26 +133,12 @@ impl Accounts {
         if let Err(error) = self.users.sign_out(user, &origin.context()).await {
             // The visitor is signed out in any case.
             tracing::error!(
-                error = &error as &dyn Error,
+                error = &error as &dyn std::error::Error,
                 %user,
                 "the sign-out of a user was not recorded"
             );
         }
         Ok(())
-    }
-
-    /// Hands all that a guest owns over to a user. Returns true if all of it was handed over.
-    async fn hand_over(&self, adoption: Adoption, context: &CommandContext) -> bool {
-        let handed_over = self.hand_overs.hand_over(adoption, context).await;
-        if let Err(error) = &handed_over {
-            tracing::error!(
-                error = error as &dyn Error,
-                guest = %adoption.guest,
-                user = %adoption.user,
-                "what a guest owned was not handed over to the user yet"
-            );
-        }
-        handed_over.is_ok()
     }
 }
 

@@ -247,6 +247,11 @@ impl Session {
         Ok(state.open().cloned())
     }
 
+    /// Returns true if the store still has a session.
+    pub(crate) async fn is_still(&self, id: SessionId) -> Result<bool, SessionError> {
+        Ok(self.0.sessions.load(id).await?.is_some())
+    }
+
     /// The session. If there is none, a new one begins.
     pub(crate) async fn begin(&self) -> Result<Open, SessionError> {
         let mut state = self.0.state.lock().await;

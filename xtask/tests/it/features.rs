@@ -30,7 +30,8 @@ fn features(name: &str) -> BTreeMap<String, String> {
         let module = module.to_str().expect("text").to_owned();
         let code: &mut String = features.entry(module).or_default();
         if !is_test(&path) {
-            code.push_str(&fs::read_to_string(&path).expect("text"));
+            let text = fs::read_to_string(&path).expect("text");
+            code.push_str(text.split("#[cfg(test)]").next().expect("some text"));
         }
     }
     assert!(!features.is_empty(), "{name} has features");

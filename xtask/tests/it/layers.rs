@@ -100,6 +100,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "maud",
             "parking_lot",
             "problem_details",
+            // Never compiled: it carries Datastar's bundle (docs/adr/0004).
             "rama-http",
             "serde",
             "serde_json",
@@ -111,7 +112,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tower",
             "tower-http",
             "tracing",
-            // Never compiled: it carries Datastar's bundle (docs/adr/0004).
         ],
     ),
     (

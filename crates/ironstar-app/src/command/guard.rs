@@ -28,6 +28,8 @@ pub(crate) struct Pass<E> {
 pub(super) struct Guarded<'a, E> {
     guard: Option<Guard<'a, E>>,
     pass: Pass<E>,
+    /// True if the caller may not send the command at all any more.
+    is_barred: bool,
     contest: Contest<'a>,
 }
 
@@ -63,6 +65,7 @@ impl<'a, E: Clone> Guarded<'a, E> {
         Self {
             guard: None,
             pass: Pass::free(),
+            is_barred: false,
             contest: Contest::watching(turns),
         }
     }
@@ -75,6 +78,7 @@ impl<'a, E: Clone> Guarded<'a, E> {
         Ok(Self {
             guard: Some(guard),
             pass: guard().await?,
+            is_barred: false,
             contest: Contest::watching(turns),
         })
     }
@@ -96,13 +100,20 @@ impl<'a, E: Clone> Guarded<'a, E> {
             .is_some_and(|append| append.stream == *stream)
     }
 
+    /// Returns true if the caller may not send the command at all any more.
+    pub(super) fn is_barred(&self) -> bool {
+        self.is_barred
+    }
+
     /// Counts a lost race at the guard's stream, waits for a turn there, and asks again. The
     /// caller must hold no other turn.
     pub(super) async fn lost(&mut self) -> Result<(), CommandError<E>> {
         let stream = self.unchanged().map(|append| append.stream.clone());
         self.contest.lost(stream.as_slice()).await?;
         if let Some(guard) = self.guard {
-            self.pass = guard().await?;
+            let asked = guard().await;
+            self.is_barred = asked.is_err();
+            self.pass = asked?;
         }
         Ok(())
     }

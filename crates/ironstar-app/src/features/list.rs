@@ -138,7 +138,10 @@ impl ListService {
                 .await?;
             ids.extend(lists.lists.into_iter().map(|list| list.id));
         }
-        let command = ListCommand::HandOver { to };
+        let command = ListCommand::HandOver {
+            from: Some(from),
+            to,
+        };
         let accepted = self
             .commands
             .execute_on_all::<ListState>(&ids, &command, context)

@@ -165,7 +165,7 @@ async fn fold_news<P: Projection>(
             {
                 tracing::debug!(
                     projection = P::NAME,
-                    halt = %error,
+                    %error,
                     "the checkpoint was not stored"
                 );
             }

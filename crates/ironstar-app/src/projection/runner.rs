@@ -134,6 +134,7 @@ impl<P: Projection> Runner<P> {
                 }
                 Action::Begin => {
                     if self.begin().await {
+                        self.tasks.has_had_one = true;
                         continue;
                     }
                 }

@@ -163,7 +163,10 @@ async fn list_and_its_todos_do_not_exist_for_callers_without_a_right() {
         for command in [
             rename("Mine"),
             ListCommand::Archive,
-            ListCommand::HandOver { to: bob() },
+            ListCommand::HandOver {
+                from: Some(ada()),
+                to: bob(),
+            },
             ListCommand::RevokeLink { link: link(1) },
         ] {
             let refused = refusal(app.list(caller.clone(), command).await);
@@ -334,13 +337,25 @@ async fn permit_waits_until_the_gates_have_reached_a_position() {
 async fn caller_gets_a_new_permit_when_its_right_returns() {
     let app = App::with_a_list().await;
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
-    app.list(by(ada()), ListCommand::HandOver { to: bob() })
-        .await
-        .expect("handed over");
+    app.list(
+        by(ada()),
+        ListCommand::HandOver {
+            from: Some(ada()),
+            to: bob(),
+        },
+    )
+    .await
+    .expect("handed over");
     soon(permit.ended()).await;
     assert!(app.permit(by(ada()), Access::Read).await.is_none());
     let back = app
-        .list(by(bob()), ListCommand::HandOver { to: ada() })
+        .list(
+            by(bob()),
+            ListCommand::HandOver {
+                from: Some(bob()),
+                to: ada(),
+            },
+        )
         .await;
     let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
     assert!(soon(permit.holds_at(back.expect("handed over"))).await);
@@ -416,7 +431,10 @@ async fn handover_on_another_node_is_noticed() {
     // In memory, this handler still has Ada as the owner.
     let elsewhere = handler(app.world.events.clone());
     let elsewhere = ListService::new(elsewhere, app.world.projections.model());
-    let to_bob = ListCommand::HandOver { to: bob() };
+    let to_bob = ListCommand::HandOver {
+        from: Some(ada()),
+        to: bob(),
+    };
     elsewhere
         .execute(list(), &to_bob, &context(by(ada())))
         .await

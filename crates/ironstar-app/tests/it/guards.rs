@@ -323,7 +323,7 @@ async fn caller_without_the_right_gets_no_answer_to_a_repeated_command() {
     };
     app.on_all(&whole).await.expect("completed");
     let to = Principal::Guest(Uuid::from_u128(2).into());
-    app.list(ListCommand::HandOver { to }).await;
+    app.list(ListCommand::HandOver { from: None, to }).await;
     let refused = refusal(app.todo(create(list()), &context).await);
     assert_eq!(refused, TodoError::NoSuchList);
     let Err(ListWideError::Command(error)) = app.on_all(&whole).await else {

@@ -48,8 +48,10 @@ pub enum ListCommand {
     Archive,
     /// Restore the archived list.
     Restore,
-    /// Give the list to another owner.
+    /// Give the list to another owner, if it still belongs to the owner who hands it over.
     HandOver {
+        /// The owner who hands the list over; `None` for a list that belongs to everyone.
+        from: Option<Principal>,
         /// The new owner.
         to: Principal,
     },
@@ -212,12 +214,10 @@ impl Aggregate for ListState {
             (Self::Archived(_), C::Restore) => Ok(vec![Happened::Restored]),
             (Self::Open(_), C::Restore) => Err(E::NotArchived),
             // The owner may change, and a link be revoked, even while the list is archived.
-            (Self::Open(list) | Self::Archived(list), C::HandOver { to }) => {
-                Ok(if list.ownership.owner == Some(*to) {
-                    vec![]
-                } else {
-                    vec![Happened::HandedOver { to: *to }]
-                })
+            (Self::Open(list) | Self::Archived(list), C::HandOver { from, to }) => {
+                let is_theirs = list.ownership.owner == *from && *from != Some(*to);
+                let handed_over = is_theirs.then_some(Happened::HandedOver { to: *to });
+                Ok(handed_over.into_iter().collect())
             }
             (Self::Open(list) | Self::Archived(list), C::RevokeLink { link }) => {
                 let link = list.ownership.link(*link).ok_or(E::NoSuchLink)?.id;

@@ -34,7 +34,7 @@ pub const RULES: &[Rule<Store>] = &[
     rule!("build-goes-on", builds::goes_on),
     rule!(
         "build-goes-on-after-a-cancellation",
-        builds::goes_on_after_all
+        builds::goes_on_after_a_cancellation
     ),
     rule!("build-of-another-version", builds::of_another_version),
     rule!("build-numbers", builds::numbers),

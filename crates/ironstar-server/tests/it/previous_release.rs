@@ -1,11 +1,11 @@
-//! A database of the previous release opens, and everything in it is served.
+//! A database of the previous release opens, and its lists, links and events are served.
 
 use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
 
-use crate::process::Server;
+use crate::process::{DEADLINE, Server, database, rows};
 use crate::projections::{connect, todos};
 
 const DUMP: &str = include_str!("previous_release/database.sql");
@@ -54,6 +54,16 @@ async fn database_of_the_previous_release_opens_and_is_served() {
     let complete = json!({"type": "complete", "id": TODO});
     let (status, answer) = server.command(&complete).await;
     assert_eq!((status, &answer["sequence"]), (StatusCode::OK, &json!(4)));
+    // All events of the previous release have been read.
+    let builds = async || {
+        let query =
+            "SELECT checkpoint, name, version, state, '' FROM projections WHERE checkpoint < 28";
+        rows(&database(&directory), query).await
+    };
+    let start = std::time::Instant::now();
+    while !builds().await.is_empty() {
+        assert!(start.elapsed() < DEADLINE, "{:?}", builds().await);
+    }
     let (status, log) = server.stop();
     assert!(status.success(), "{log}");
     assert!(!log.contains("ERROR"), "{log}");

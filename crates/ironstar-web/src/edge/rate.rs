@@ -195,7 +195,6 @@ impl StateStore for Recent {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        // A panic cannot leave this incomplete, because there is a single write.
         let mut recent = self.0.lock();
         let (outcome, state) = measure(recent.get(client).copied())?;
         recent.put(*client, state);

@@ -51,7 +51,6 @@ impl Turns {
 
     /// The turns of a client. It has one turn at a time.
     pub(crate) fn of(&self, client: Client) -> ClientTurns {
-        // The map is consistent between any two calls.
         let mut clients = self.clients.lock();
         let known = clients.get(&client).and_then(Weak::upgrade);
         let own = known.unwrap_or_else(|| {

@@ -81,7 +81,6 @@ impl Packer {
         if chunk.len() < SHORT {
             return stored(chunk);
         }
-        // No code between related changes can panic.
         let mut packed = self.0.lock();
         let is_same =
             |known: &Bytes| known.as_ptr() == chunk.as_ptr() && known.len() == chunk.len();

@@ -29,7 +29,7 @@ async fn lists_of_a_visitor_are_live_on_their_own_pages_only() {
     let archive = json!({"type": "archive", "id": first});
     post(&app, "list", archive).await;
     let archived = stream.next().await;
-    let (open, archived_part) = archived.data.split_once("id=\"archived\"").expect("both");
+    let (open, archived_part) = archived.data.split_once("id=\"put-away\"").expect("both");
     assert!(!open.contains(">Food<") && archived_part.contains(">Food<"));
 
     // The page of all lists shows neither their todos nor their links.

@@ -1,4 +1,4 @@
-//! A user gets all that the guest owns who signs in, whatever fails or stops in between.
+//! After a sign-in, the user gets all that the guest owns, whatever fails or stops in between.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};

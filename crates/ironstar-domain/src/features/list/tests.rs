@@ -89,6 +89,11 @@ fn link(number: u128) -> LinkId {
     uuid::Uuid::from_u128(number).into()
 }
 
+fn hand_over(from: Principal, to: Principal) -> ListCommand {
+    let from = Some(from);
+    ListCommand::HandOver { from, to }
+}
+
 fn create_link(number: u128, access: LinkAccess) -> ListCommand {
     let link = link(number);
     ListCommand::CreateLink { link, access }
@@ -153,7 +158,7 @@ fn list_without_events_is_not_found() {
         rename("Food"),
         ListCommand::Archive,
         ListCommand::Restore,
-        ListCommand::HandOver { to: user() },
+        hand_over(guest(), user()),
         create_link(1, LinkAccess::Read),
         revoke_link(1),
     ] {
@@ -216,11 +221,13 @@ fn impossible_event_leaves_the_state_unchanged() {
 
 #[test]
 fn open_or_archived_list_can_be_handed_over() {
-    let to_user = || ListCommand::HandOver { to: user() };
+    let to_user = || hand_over(guest(), user());
     let handed_over = ListEvent::HandedOver { to: user() };
     for past in [vec![created()], vec![created(), ListEvent::Archived]] {
         given::<ListState>(past)
-            .when(ListCommand::HandOver { to: guest() })
+            .when(hand_over(guest(), guest()))
+            .then_nothing()
+            .and_when(hand_over(user(), guest()))
             .then_nothing()
             .and_when(to_user())
             .then([handed_over.clone()])
@@ -391,7 +398,7 @@ fn any_command() -> impl Strategy<Value = ListCommand> {
         name().prop_map(|name| ListCommand::Rename { name }),
         Just(ListCommand::Archive),
         Just(ListCommand::Restore),
-        any_principal().prop_map(|to| ListCommand::HandOver { to }),
+        (any_principal(), any_principal()).prop_map(|(from, to)| hand_over(from, to)),
         (0..4_u128, any_link_access()).prop_map(|(number, access)| create_link(number, access)),
         (0..4_u128).prop_map(revoke_link),
     ]

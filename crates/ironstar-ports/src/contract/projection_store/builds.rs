@@ -56,7 +56,7 @@ pub(super) async fn goes_on(store: Store) -> Verdict {
 }
 
 /// Beginning a build that was cancelled continues it.
-pub(super) async fn goes_on_after_all(store: Store) -> Verdict {
+pub(super) async fn goes_on_after_a_cancellation(store: Store) -> Verdict {
     let id = begin(&store, 1).await?;
     advance(&store, id, 0, 5).await?;
     let before = build(&store, id).await?;

@@ -61,7 +61,7 @@ fn in_use(all: &AllLists) -> Markup {
 /// The shared list, and the lists from before lists had owners.
 fn everyones(all: &AllLists) -> Markup {
     html! {
-        section #everyones .further-lists aria-labelledby="everyones-name" {
+        section #everyones .put-away aria-labelledby="everyones-name" {
             h2 #everyones-name { "Everyone’s" }
             div.card {
                 ul.rows {
@@ -75,8 +75,8 @@ fn everyones(all: &AllLists) -> Markup {
 
 fn archived(all: &AllLists) -> Markup {
     html! {
-        section #archived .further-lists aria-labelledby="archived-name" hidden[all.archived.is_empty()] {
-            h2 #archived-name { "Archived" }
+        section #put-away .put-away aria-labelledby="archived" hidden[all.archived.is_empty()] {
+            h2 #archived { "Archived" }
             div.card {
                 ul.rows {
                     @for list in &all.archived { (item(list)) }

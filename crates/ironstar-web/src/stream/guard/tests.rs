@@ -80,7 +80,11 @@ async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
     assert!(permit.holds_at(created).await);
     let (holder, held) = oneshot::channel();
     *store.held.lock().expect("the lock is not poisoned") = Some(held);
-    let since = execute(ListCommand::HandOver { to: bob }).await;
+    let since = execute(ListCommand::HandOver {
+        from: Some(ada),
+        to: bob,
+    })
+    .await;
     // The task of the gates would end when `Gates` is dropped, so `Gates` is kept alive.
     std::mem::forget(gates);
     while feed.head() < since {

@@ -10,24 +10,24 @@ use super::{Mutant, Mutation};
 impl Mutant {
     /// Applies the mutation before a build begins or continues. Returns the version that the
     /// mutant uses.
-    pub(super) async fn before_begin(&self, under_way: &Build, version: u32) -> u32 {
-        let is_cancelled = under_way.state == BuildState::Cancelled;
+    pub(super) async fn before_begin(&self, unfinished: &Build, version: u32) -> u32 {
+        let is_cancelled = unfinished.state == BuildState::Cancelled;
         let is_ended = self.is(Mutation::BeginsAnew) && !is_cancelled
             || self.is(Mutation::BeginsAnewIfCancelled) && is_cancelled;
         if is_ended {
-            let other = self.inner.begin(&under_way.name, version + 1).await;
+            let other = self.inner.begin(&unfinished.name, version + 1).await;
             other.expect("begun");
         }
-        let live = self.build_of(&under_way.name, true).await;
+        let live = self.build_of(&unfinished.name, true).await;
         let is_of_live = live.is_some_and(|live| live.version == version);
         if self.is(Mutation::GoesOnWithAnother) && is_of_live {
-            return under_way.version;
+            return unfinished.version;
         }
-        if under_way.version != version {
+        if unfinished.version != version {
             if self.is(Mutation::FindsWhatHasEnded) {
-                self.keep(under_way.id).await;
+                self.keep(unfinished.id).await;
             }
-            *self.notes.free.lock().expect("the lock") = Some(under_way.id);
+            *self.notes.free.lock().expect("the lock") = Some(unfinished.id);
         }
         version
     }
