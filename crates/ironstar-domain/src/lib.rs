@@ -9,7 +9,7 @@
 //! - [`mod@todo`] and [`mod@list`] are the aggregates of the application. A new aggregate is one
 //!   more module beside them.
 //! - [`mod@user`] and [`mod@identity`] record sign-ins. A [`Principal`] is a user or a guest, and
-//!   can own lists.
+//!   can own aggregates.
 //! - [`mod@step`] records the outcome of each step of a process manager.
 //! - [`mod@characters`] classifies characters by their Unicode properties. [`tidied`] and
 //!   [`in_one_direction`] prepare a text for parsing.

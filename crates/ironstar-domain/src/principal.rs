@@ -1,4 +1,4 @@
-//! The principal: a user or a guest, and thus a possible owner of a list.
+//! The principal: a user or a guest, and thus a possible owner of an aggregate.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::text::serde_as_text;
 use crate::user::UserId;
 
-/// A possible owner of a list. Its text form is `user/{uuid}` or `guest/{uuid}`.
+/// A possible owner of an aggregate. Its text form is `user/{uuid}` or `guest/{uuid}`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Principal {

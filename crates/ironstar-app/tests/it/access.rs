@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::FutureExt;
 use ironstar_app::access::{Gates, Permit, Resource};
 use ironstar_app::caller::Links;
 use ironstar_app::todo::{ListWide, ListWideError, TodoLists, TodoService};
@@ -284,23 +283,6 @@ async fn lists_are_handed_over_all_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn permit_holds_until_the_log_revokes_it() {
-    let app = App::with_a_list().await;
-    let reader = app.link(1, LinkAccess::Read).await;
-    let permit = app.permit(reader, Access::Read).await.expect("let in");
-    let before = app.list(by(ada()), rename("Food")).await.expect("renamed");
-    assert!(soon(permit.holds_at(before)).await);
-    assert!(permit.ended().now_or_never().is_none());
-    assert!(permit.holds() && !permit.is_refused());
-
-    let revoked = app.revoke(1).await;
-    // The answer for a new position waits until the gates have reached it.
-    assert!(!soon(permit.holds_at(revoked)).await);
-    soon(permit.ended()).await;
-    assert!(!permit.holds() && permit.is_refused());
-}
-
-#[tokio::test(start_paused = true)]
 async fn permit_ends_with_its_right_after_many_other_permits_have_ended() {
     let app = App::with_a_list().await;
     let reader = app.link(1, LinkAccess::Read).await;
@@ -331,34 +313,6 @@ async fn permit_waits_until_the_gates_have_reached_a_position() {
     let shared = app.gates.permit(&shared, Caller::anonymous(), Access::Edit);
     let shared = shared.await.expect("read").expect("let in");
     assert!(shared.holds_at(head.next()).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn caller_gets_a_new_permit_when_its_right_returns() {
-    let app = App::with_a_list().await;
-    let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
-    app.list(
-        by(ada()),
-        ListCommand::HandOver {
-            from: Some(ada()),
-            to: bob(),
-        },
-    )
-    .await
-    .expect("handed over");
-    soon(permit.ended()).await;
-    assert!(app.permit(by(ada()), Access::Read).await.is_none());
-    let back = app
-        .list(
-            by(bob()),
-            ListCommand::HandOver {
-                from: Some(bob()),
-                to: ada(),
-            },
-        )
-        .await;
-    let permit = app.permit(by(ada()), Access::Read).await.expect("let in");
-    assert!(soon(permit.holds_at(back.expect("handed over"))).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ mod history;
 mod keys;
 mod lists;
 mod many;
+mod owned;
 mod processes;
 mod projections;
 mod refusals;
