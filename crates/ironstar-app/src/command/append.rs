@@ -15,7 +15,7 @@ use crate::finish::finish;
 
 impl CommandHandler {
     /// The first event of an aggregate, to be stored together with the events of a command on
-    /// another aggregate: see [`CommandContext::also`].
+    /// another aggregate: see [`CommandContext::also`](super::CommandContext::also).
     ///
     /// # Errors
     ///
