@@ -79,6 +79,7 @@ pub enum UserEvent {
     SignedIn {
         /// The guest that has become the user: all that it owns belongs to the user from now on.
         /// `None` in old events, which did not record it.
+        #[serde(deserialize_with = "Option::deserialize")]
         guest: Option<GuestId>,
     },
     /// The user signed out on a device.

@@ -78,6 +78,7 @@ pub enum ListEvent {
         /// The name of the list.
         name: ListName,
         /// The owner; `None` means everyone, as for all lists before lists had owners.
+        #[serde(deserialize_with = "Option::deserialize")]
         owner: Option<Principal>,
     },
     /// The list was given another name.
