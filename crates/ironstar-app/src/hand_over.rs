@@ -93,7 +93,12 @@ impl HandOvers {
             let Err(error) = kind.hand_over(from, to, context).await else {
                 continue;
             };
-            tracing::warn!(error = &error as &dyn Error, ?kind, %from, %to, "not handed over");
+            tracing::warn!(
+                error = &error as &dyn Error,
+                %from,
+                %to,
+                "aggregates of one kind were not handed over yet"
+            );
             if matches!(outcome, Ok(()) | Err(NotExecuted::Refused(_))) {
                 outcome = Err(error);
             }
