@@ -28,6 +28,9 @@ export const test = base.extend({
   // Environment variables of the server.
   settings: [{}, { option: true }],
 
+  // The variable that names the program of the server.
+  program: ["IRONSTAR_SERVER", { option: true }],
+
   // Is true if sign-in with GitHub is on.
   hasGithub: [false, { option: true }],
 
@@ -41,8 +44,8 @@ export const test = base.extend({
     await github.stop();
   },
 
-  server: async ({ settings, github }, use) => {
-    const server = await Server.start({ ...github?.settings, ...settings });
+  server: async ({ settings, program, github }, use) => {
+    const server = await Server.start({ ...github?.settings, ...settings }, program);
     await use(server);
     await server.remove();
   },

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const READY = /^ironstar is ready at (http:\/\/([0-9.]+:[0-9]+))/;
+const READY = /^[a-z0-9-]+ is ready at (http:\/\/([0-9.]+:[0-9]+))/;
 
 // All browsers of a test have one address, so limits by address are off.
 const SETTINGS = { RUST_LOG: "error", IRONSTAR_COMMAND_RATE: "0", IRONSTAR_STREAMS_PER_VISITOR: "0" };
@@ -15,6 +15,7 @@ const SETTINGS = { RUST_LOG: "error", IRONSTAR_COMMAND_RATE: "0", IRONSTAR_STREA
 export class Server {
   #directory;
   #process;
+  #program;
   #settings;
   #listen = "127.0.0.1:0";
   #session;
@@ -22,9 +23,11 @@ export class Server {
   /** The address of the application. It stays the same across restarts. */
   url;
 
-  static async start(settings = {}) {
+  static async start(settings = {}, program = "IRONSTAR_SERVER") {
     const server = new Server();
     server.#settings = settings;
+    server.#program = process.env[program];
+    if (!server.#program) throw new Error(`${program} names no program; cargo xtask e2e sets it`);
     server.#listen = settings.IRONSTAR_LISTEN ?? server.#listen;
     server.#directory = await mkdtemp(join(tmpdir(), "ironstar-e2e-"));
     await server.start();
@@ -34,7 +37,7 @@ export class Server {
   async start() {
     const database = join(this.#directory, "ironstar.db");
     this.#process = spawn(
-      process.env.IRONSTAR_SERVER,
+      this.#program,
       ["--listen", this.#listen, "--database-url", `sqlite:${database}`],
       { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...SETTINGS, ...this.#settings } },
     );

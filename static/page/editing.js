@@ -30,9 +30,13 @@ const startEditing = (document, commands) => {
     item.classList.toggle("editing", editor.open);
     if (editor.open) {
       edited = item.id;
-      const field = editor.querySelector(".edit");
+      const field = editor.querySelector("input:not([type=hidden])");
+      if (!field) {
+        return;
+      }
       // The current text, not the one from when the editor was drawn.
-      begunWith = item.querySelector("label, .text")?.textContent ?? field.defaultValue;
+      const text = field.matches(".edit") && item.querySelector("label, .text")?.textContent;
+      begunWith = text || field.defaultValue;
       field.value = begunWith;
       field.focus();
       field.setSelectionRange(begunWith.length, begunWith.length);
@@ -52,7 +56,7 @@ const startEditing = (document, commands) => {
   });
 
   document.addEventListener("keydown", ({ key, isComposing, target }) => {
-    if (key === "Escape" && !isComposing && target.matches(".edit")) {
+    if (key === "Escape" && !isComposing && target.matches(".editor input")) {
       target.closest(".editor").open = false;
     }
   });
@@ -64,7 +68,7 @@ const startEditing = (document, commands) => {
     const field = editor?.querySelector(".edit");
     // A patch that removes the editor has not finished yet.
     await undefined;
-    if (!editor || document.activeElement === target || editor.contains(relatedTarget)) {
+    if (!field || document.activeElement === target || editor.contains(relatedTarget)) {
       return;
     }
     const draft = field.value.trim();

@@ -22,9 +22,16 @@ const startSharing = (document) => {
       address.select();
       return;
     }
-    const { ariaLabel, textContent } = button;
+    if ("copied" in button.dataset) {
+      return;
+    }
+    // Changes of the page preserve these attributes.
+    const { ariaLabel } = button;
     button.ariaLabel = "Copied";
-    button.textContent = "Copied";
-    setTimeout(() => Object.assign(button, { ariaLabel, textContent }), 2_000);
+    button.dataset.copied = "";
+    setTimeout(() => {
+      button.ariaLabel = ariaLabel;
+      delete button.dataset.copied;
+    }, 2_000);
   });
 };

@@ -36,7 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .current_dir(&e2e)
         .env("CHROMIUM", chromium)
         .env("IRONSTAR_SERVER", programs.path("ironstar-server")?)
-        .env("IRONSTAR_GITHUB", programs.path("ironstar-github")?);
+        .env("IRONSTAR_GITHUB", programs.path("ironstar-github")?)
+        .env("IRONSTAR_LIBRARY", programs.path("library")?);
     if arguments.screenshots {
         playwright.env("IRONSTAR_SCREENSHOTS", root.join("docs/screenshots"));
     }

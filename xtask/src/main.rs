@@ -3,6 +3,7 @@
 mod bench;
 mod browser;
 mod e2e;
+mod engine;
 mod migrate;
 mod mutants;
 mod output;
@@ -31,6 +32,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Kill the server, cut the power, make disks fail, and check that nothing is lost
     Torture(torture::Arguments),
+    /// Delete the todo application from a copy, and check that the engine works without it
+    Engine(engine::Arguments),
     /// Change the code in small places, and check that a test fails each time
     Mutants(mutants::Arguments),
 }
@@ -84,6 +87,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::E2e(arguments) => e2e::run(arguments),
         Task::Bench(arguments) => bench::run(arguments),
         Task::Torture(arguments) => torture::run(arguments),
+        Task::Engine(arguments) => engine::run(arguments),
         Task::Mutants(arguments) => mutants::run(arguments),
     }
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask torture`: exposes ironstar to the faults of the real world, and checks that
 //! nothing is lost, doubled, skipped or reordered.
 //!
-//! The faults and checks are in `crates/ironstar-torture`. This task builds it and the server,
-//! and runs it.
+//! The faults, the checks and the application that they serve are in `crates/ironstar-torture`.
+//! This task builds and runs them.
 
 use std::process::Command;
 
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .args(["--seed", &arguments.seed.to_string()])
         .args(["--minutes", &arguments.minutes.to_string()])
         .arg("--server")
-        .arg(programs.path("ironstar-server")?)
+        .arg(programs.path("ironstar-notes")?)
         .status()
         .context("cannot run the torture")?;
     if !tortured.success() {

@@ -14,9 +14,9 @@ use ironstar_app::projection::News;
 use ironstar_app::todo::{ArchiveDoneLists, Show, TodoLists, TodoProjection};
 use ironstar_app::{EventFeed, FeedOptions, ListService, Projection, Projections, ReadModel};
 use ironstar_domain::list::ListId;
+use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, Envelope, EventStore, LogPlace, Outcome, Position,
-    ProjectionStore, Sequence, StoreError, StreamId,
+    Envelope, EventStore, LogPlace, Position, ProjectionStore, Sequence, StoreError, StreamId,
 };
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast::error::RecvError;
@@ -191,13 +191,9 @@ impl WatchedLog {
 }
 
 #[async_trait]
-impl EventStore for WatchedLog {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.store.append(append).await
-    }
-
-    async fn outcome(&self, key: &CommandKey) -> Result<Option<Outcome>, StoreError> {
-        self.store.outcome(key).await
+impl AroundEventStore for WatchedLog {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.store
     }
 
     async fn load_stream(

@@ -30,7 +30,7 @@ use guard::Guarded;
 pub(crate) use contest::Contest;
 pub use context::CommandContext;
 pub use error::CommandError;
-pub(crate) use guard::{Guard, Pass};
+pub use guard::{Guard, Pass};
 pub use keyed::KeyedRequest;
 pub use many::AcceptedOnAll;
 
@@ -125,7 +125,7 @@ impl CommandHandler {
     /// # Errors
     ///
     /// As [`execute`](Self::execute). A caller that is not the owner gets a refusal:
-    /// [`Owned::NOT_FOUND`], or [`Owned::NOT_OWNER`] if it may know of the aggregate.
+    /// [`Owned::NOT_FOUND`], or [`Owned::not_owner`] if it may know of the aggregate.
     pub async fn execute_as_owner<A: Owned>(
         &self,
         id: &A::Id,
@@ -134,7 +134,7 @@ impl CommandHandler {
     ) -> Result<Accepted, CommandError<A::Error>> {
         let admit = |aggregate: &A| match context.caller.access(id, aggregate) {
             Access::None => Err(A::NOT_FOUND),
-            Access::Read | Access::Edit => Err(A::NOT_OWNER),
+            Access::Read | Access::Edit => Err(A::not_owner()),
             Access::Own => Ok(()),
         };
         let mut guarded = Guarded::free(&self.turns);
@@ -147,13 +147,17 @@ impl CommandHandler {
     ///
     /// # Errors
     ///
-    /// As [`execute`](Self::execute).
+    /// As [`execute`](Self::execute). An aggregate that is open to all callers cannot be created:
+    /// the refusal is [`Owned::not_owner`].
     pub async fn create_owned<A: Owned>(
         &self,
         id: &A::Id,
         command: &A::Command,
         context: &CommandContext,
     ) -> Result<Accepted, CommandError<A::Error>> {
+        if A::open_to_all(id).is_some() {
+            return Err(CommandError::Refused(A::not_owner()));
+        }
         let context = CommandContext {
             caller: context.caller.by_session(),
             ..context.clone()
@@ -166,8 +170,9 @@ impl CommandHandler {
     ///
     /// # Errors
     ///
-    /// As [`execute`](Self::execute), and those of the guard.
-    pub(crate) async fn execute_guarded<'a, A: Aggregate>(
+    /// As [`execute`](Self::execute), and those of the guard. A refusal of the guard's
+    /// [`Pass`] does not concern a command that has run before.
+    pub async fn execute_guarded<'a, A: Aggregate>(
         &'a self,
         id: &A::Id,
         command: &A::Command,

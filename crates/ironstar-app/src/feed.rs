@@ -19,29 +19,27 @@
 //! [`FeedError::OtherHistory`], and the feed ends: the data that the process keeps in memory
 //! belongs to the old log, and must be dropped with it ([`EventFeed::other_history`]).
 
+mod consumer;
+mod follower;
 mod tail;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream, Fuse};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use ironstar_ports::{
-    BusError, BusMessage, Envelope, EventBus, EventStore, Key, KeyExpr, LogPlace, Position,
-    StoreError, Subscription,
+    BusError, Envelope, EventBus, EventStore, KeyExpr, LogPlace, Position, StoreError,
 };
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::RwLock;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use self::consumer::Consumer;
+use self::follower::Follower;
 use self::tail::Tail;
-use crate::history::{
-    FeedError, Page, Resolved, Unverified, goes_on_behind, head, read_from, read_page, resolve,
-    resolve_by, whole_pages,
-};
+use crate::history::{FeedError, Resolved, head, read_page, resolve, resolve_by};
 
 /// Follows the log for any number of consumers.
 #[derive(Clone, Debug)]
@@ -150,17 +148,7 @@ impl EventFeed {
         &self,
         after: impl Into<LogPlace>,
     ) -> BoxStream<'static, Result<Arc<Envelope>, FeedError>> {
-        let consumer = Consumer {
-            store: Arc::clone(&self.store),
-            options: self.options,
-            tail: Arc::clone(&self.tail),
-            head: self.head.clone(),
-            last: after.into(),
-            other_history: self.other_history.clone(),
-            is_over: false,
-            ready: VecDeque::new(),
-            ahead: VecDeque::new(),
-        };
+        let consumer = Consumer::new(self.clone(), after.into());
         stream::unfold(consumer, |mut consumer| async move {
             consumer.next().await.map(|event| (event, consumer))
         })
@@ -220,222 +208,6 @@ impl Default for FeedOptions {
             tail: 4_096,
             page: 256,
             poll: Duration::from_secs(1),
-        }
-    }
-}
-
-/// The task that keeps the tail up to date.
-struct Follower {
-    store: Arc<dyn EventStore>,
-    options: FeedOptions,
-    tail: Arc<RwLock<Tail>>,
-    head: watch::Sender<LogPlace>,
-    other_history: CancellationToken,
-    stopping: CancellationToken,
-}
-
-impl Follower {
-    async fn run(self, hints: Subscription) {
-        if self
-            .stopping
-            .run_until_cancelled(self.follow(hints))
-            .await
-            .is_none()
-        {
-            // The hint of an event that was acknowledged just now is still on its way.
-            if let Err(error) = self.catch_up(Position::START).await {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "the feed stopped without a last read of the log"
-                );
-            }
-        }
-    }
-
-    async fn follow(&self, hints: Subscription) {
-        let mut hints = hints.fuse();
-        let mut ended = false;
-        let mut has_failed = false;
-        let mut poll = interval(self.options.poll);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let mut end = Position::new(u64::MAX);
-            tokio::select! {
-                hint = hints.next(), if !ended => match hint {
-                    Some(hint) => match self.news(&hint, &mut hints) {
-                        Some(hinted) => end = hinted,
-                        None => continue,
-                    },
-                    None => {
-                        ended = true;
-                        tracing::warn!("the bus is not available; new events are found by polling");
-                    }
-                },
-                _ = poll.tick() => {}
-            }
-            let outcome = self.catch_up(end).await;
-            if matches!(outcome, Err(FeedError::OtherHistory)) {
-                tracing::error!(
-                    last = %*self.head.borrow(),
-                    "a backup was restored over the log; all its readers must start again"
-                );
-                self.other_history.cancel();
-                return;
-            }
-            if let Err(error) = &outcome
-                && !has_failed
-            {
-                tracing::error!(
-                    error = error as &dyn std::error::Error,
-                    "the feed cannot read the log; trying again until it can"
-                );
-            }
-            has_failed = outcome.is_err();
-        }
-    }
-
-    /// The last position that this hint and the waiting hints behind it announce, or `None` if
-    /// the tail already has it. A message that is not a hint may announce any position.
-    fn news(&self, hint: &BusMessage, hints: &mut Fuse<Subscription>) -> Option<Position> {
-        let hinted = |hint: &BusMessage| {
-            // A message to a single session announces no event.
-            if Key::session_in(&hint.key).is_some() {
-                return Position::START;
-            }
-            let text = std::str::from_utf8(&hint.payload).ok();
-            Position::new(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
-        };
-        let mut last = hinted(hint);
-        while let Some(Some(hint)) = hints.next().now_or_never() {
-            last = last.max(hinted(&hint));
-        }
-        (last > self.head.borrow().position).then_some(last)
-    }
-
-    /// Reads the new events, at least up to a position if the log is so long.
-    async fn catch_up(&self, end: Position) -> Result<(), FeedError> {
-        while self.read_more(end).await? {}
-        Ok(())
-    }
-
-    /// Reads a page of new events. Returns true if there may be more.
-    async fn read_more(&self, end: Position) -> Result<bool, FeedError> {
-        let last = *self.head.borrow();
-        let page = match read_page(&*self.store, last, self.options.page).await {
-            Err(FeedError::Store(error @ StoreError::Damaged { .. })) => {
-                self.go_past(last.position.next(), &error);
-                return Ok(true);
-            }
-            page => page?,
-        };
-        let read = page.len();
-        if let Some(newest) = page.back() {
-            let head = newest.place();
-            self.tail().extend(last, page, self.options.tail);
-            self.head.send_replace(head);
-        }
-        // A page that is not full may end in front of a damaged event.
-        let is_end = read < self.options.page && self.head.borrow().position >= end;
-        Ok(read > 0 && !is_end)
-    }
-
-    /// Continues behind an event that cannot be read.
-    fn go_past(&self, damaged: Position, error: &StoreError) {
-        tracing::error!(
-            error = error as &dyn std::error::Error,
-            "an event cannot be read; its consumers stop in front of it, and the feed continues behind it"
-        );
-        self.tail().clear();
-        self.head.send_replace(damaged.into());
-    }
-
-    fn tail(&self) -> RwLockWriteGuard<'_, Tail> {
-        self.tail.write()
-    }
-}
-
-/// The position of one consumer in the log.
-struct Consumer {
-    store: Arc<dyn EventStore>,
-    options: FeedOptions,
-    tail: Arc<RwLock<Tail>>,
-    head: watch::Receiver<LogPlace>,
-    other_history: CancellationToken,
-    /// True if the consumer has got the error about the other history.
-    is_over: bool,
-    last: LogPlace,
-    ready: VecDeque<Arc<Envelope>>,
-    /// The next pages, while they are read.
-    ahead: VecDeque<JoinHandle<Unverified>>,
-}
-
-impl Consumer {
-    async fn next(&mut self) -> Option<Result<Arc<Envelope>, FeedError>> {
-        while !self.is_over {
-            if self.other_history.is_cancelled() {
-                self.is_over = true;
-                return Some(Err(FeedError::OtherHistory));
-            }
-            if let Some(envelope) = self.ready.pop_front() {
-                self.last = envelope.place();
-                return Some(Ok(envelope));
-            }
-            if self.head.borrow_and_update().position <= self.last.position {
-                let is_stopped = self.head.changed().await.is_err();
-                self.is_over = is_stopped && !self.other_history.is_cancelled();
-                continue;
-            }
-            match self.read().await {
-                Ok(ready) => self.ready = ready,
-                Err(error) => {
-                    self.is_over = matches!(error, FeedError::OtherHistory);
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
-    }
-
-    async fn read(&mut self) -> Page {
-        let recent = self.tail.read().after(self.last, self.options.page);
-        if let Some(recent) = recent {
-            self.ahead.clear();
-            return recent;
-        }
-        self.read_ahead();
-        let page = match self.ahead.pop_front() {
-            Some(ahead) => match ahead.await {
-                Ok(Ok(page)) => goes_on_behind(self.last, page),
-                // [`read_page`] finds out which event is damaged.
-                Ok(Err(StoreError::Damaged { .. })) => Ok(VecDeque::new()),
-                Ok(Err(error @ StoreError::Unavailable(_))) => Err(error.into()),
-                Err(error) => Err(StoreError::unavailable(error).into()),
-            },
-            None => Ok(VecDeque::new()),
-        };
-        let page = match page {
-            Ok(page) if page.is_empty() => {
-                read_page(&*self.store, self.last, self.options.page).await
-            }
-            page => page,
-        };
-        let is_whole = matches!(&page, Ok(page) if page.len() == self.options.page);
-        if !is_whole {
-            // The next page begins at another position than expected.
-            self.ahead.clear();
-        }
-        page
-    }
-
-    /// Starts to read the next pages, as far as the log has whole pages.
-    fn read_ahead(&mut self) {
-        let head = self.head.borrow().position;
-        let known = self.ahead.len();
-        for after in whole_pages(self.last.position, head, self.options.page).skip(known) {
-            let (store, limit) = (Arc::clone(&self.store), self.options.page);
-            self.ahead.push_back(tokio::spawn(async move {
-                read_from(&*store, after, limit).await
-            }));
         }
     }
 }

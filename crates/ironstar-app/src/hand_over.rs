@@ -5,6 +5,8 @@
 //! [`LATER`], because a request that began before the sign-in can still create something for the
 //! guest. Only aggregates that still belong to the guest are handed over.
 
+mod by_owner;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Debug;
@@ -22,11 +24,13 @@ use crate::command::{CommandContext, CommandError, CommandHandler};
 use crate::process::{Executor, NotExecuted, ProcessManager, Reaction, State};
 use crate::projection::{FoldError, Projections};
 
+pub use by_owner::{ByOwner, hand_over_by};
+
 /// The time after a sign-in when no request of the guest is in progress any more.
 const LATER: Duration = Duration::from_secs(60);
 
 /// Gives all aggregates of one kind to another owner. Each feature whose aggregates have owners
-/// implements it, so that no guest loses anything by signing in.
+/// registers a `HandOver`, which [`hand_over_by`] makes. So guests lose nothing by signing in.
 pub trait HandOver: Debug + Send + Sync {
     /// Hands over all that one owner has, or nothing. To hand over nothing is no error, so it may
     /// be tried again. Other streams of the context are stored in any case.

@@ -36,14 +36,15 @@ mod warm;
 pub use caller::Caller;
 pub use codec::{DecodeError, decode};
 pub use command::{
-    Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, KeyedRequest, Seen,
+    Accepted, AcceptedOnAll, CommandContext, CommandError, CommandHandler, Guard, KeyedRequest,
+    Pass, Seen,
 };
-pub use feature::{Feature, MakeHandOver};
+pub use feature::{Feature, Features, MakeHandOver};
 pub use features::list::ListService;
 pub use features::todo::TodoService;
 pub use features::{list, todo};
 pub use feed::{EventFeed, FeedOptions, StartError};
-pub use hand_over::{Adoption, HandOver, HandOverGuests, HandOvers};
+pub use hand_over::{Adoption, ByOwner, HandOver, HandOverGuests, HandOvers, hand_over_by};
 pub use history::FeedError;
 pub use process::ProcessManager;
 pub use projection::{Projection, Projections, ReadModel};

@@ -274,7 +274,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<CommandError<E>> for Not
 
 #[cfg(test)]
 mod tests {
-    use ironstar_domain::todo::TodoError;
+    use ironstar_domain::UserError;
     use ironstar_ports::StreamId;
 
     use super::*;
@@ -283,9 +283,9 @@ mod tests {
     fn step_is_over_when_its_own_stream_has_changed() {
         let changed = |aggregate_type| {
             let stream = StreamId::new(aggregate_type, "1");
-            NotExecuted::from(CommandError::<TodoError>::OtherChanged { stream })
+            NotExecuted::from(CommandError::<UserError>::OtherChanged { stream })
         };
         assert!(matches!(changed(StepState::TYPE), NotExecuted::Over));
-        assert!(matches!(changed("List"), NotExecuted::Failed(_)));
+        assert!(matches!(changed("Note"), NotExecuted::Failed(_)));
     }
 }

@@ -10,31 +10,27 @@
 //! exactly these documents. More events can follow.
 //!
 //! ```
-//! use ironstar_app::list::{ListItem, ListProjection};
 //! use ironstar_app::test_kit::{given, happened};
-//! use ironstar_domain::list::{ListEvent, ListId, ListName, ListState};
-//! use ironstar_ports::Position;
+//! use ironstar_domain::{OwnedEvent, Ownership, OwnershipEvent, Principal};
+//! use ironstar_fixtures::note::{NoteEvent, NoteState};
+//! use ironstar_fixtures::notes::{NoteItem, NoteProjection};
+//! use uuid::Uuid;
 //!
-//! let id: ListId = "00000000-0000-0000-0000-000000000007".parse().expect("an id");
-//! let name: ListName = "Groceries".parse().expect("a valid name");
-//! let list = |archived| ListItem {
-//!     id,
-//!     name: name.clone(),
-//!     owner: None,
-//!     links: vec![],
-//!     archived,
-//!     created: Position::new(1),
-//! };
-//! let happened = |event| happened::<ListState>(id, event);
+//! let id = Uuid::from_u128(7);
+//! let text = "Groceries".to_owned();
+//! let [ada, bob] = [1, 2].map(|number| Principal::User(Uuid::from_u128(number).into()));
+//! let note = |owner| NoteItem { text: text.clone(), ownership: Ownership::of(Some(owner)) };
+//! let created = NoteEvent::Created { text: text.clone(), owner: Some(ada) };
+//! let handed_over = OwnedEvent::Ownership(OwnershipEvent::HandedOver { to: bob });
 //!
-//! let view = given([happened(ListEvent::Created { name: name.clone(), owner: None })])
-//!     .view::<ListProjection>()
-//!     .then([(id.to_string(), list(false))])
-//!     .and([happened(ListEvent::Archived)])
-//!     .then([(id.to_string(), list(true))]);
-//! assert_eq!(view.document(&id.to_string()), Some(&list(true)));
-//! assert!(view.listed("open").is_empty());
-//! assert_eq!(view.listed("archived"), [&list(true)]);
+//! let view = given([happened::<NoteState>(id, created)])
+//!     .view::<NoteProjection>()
+//!     .then([(id.to_string(), note(ada))])
+//!     .and([happened::<NoteState>(id, handed_over)])
+//!     .then([(id.to_string(), note(bob))]);
+//! assert_eq!(view.document(&id.to_string()), Some(&note(bob)));
+//! assert!(view.listed(&ada.to_string()).is_empty());
+//! assert_eq!(view.listed(&bob.to_string()), [&note(bob)]);
 //! ```
 //!
 //! # Events that cannot be folded
@@ -43,12 +39,13 @@
 //! projection](View::then_stuck).
 //!
 //! ```
-//! use ironstar_app::list::ListProjection;
 //! use ironstar_app::test_kit::{given, stored};
-//! use ironstar_domain::list::{ListId, ListState};
+//! use ironstar_fixtures::note::NoteState;
+//! use ironstar_fixtures::notes::NoteProjection;
+//! use uuid::Uuid;
 //!
-//! given([stored::<ListState>(ListId::SHARED, "painted", 1, "{}")])
-//!     .view::<ListProjection>()
+//! given([stored::<NoteState>(Uuid::from_u128(7), "painted", 1, "{}")])
+//!     .view::<NoteProjection>()
 //!     .then_stuck(1);
 //! ```
 //!
@@ -59,27 +56,26 @@
 //! due](Plan::and_due).
 //!
 //! ```
-//! use ironstar_app::todo::{ArchiveDoneLists, ListAt, ListStep};
 //! use ironstar_app::test_kit::{given, happened};
-//! use ironstar_domain::list::{ListEvent, ListId, ListState};
-//! use ironstar_domain::todo::{TodoEvent, TodoState};
+//! use ironstar_fixtures::closing::Closing;
+//! use ironstar_fixtures::note::NoteState;
+//! use ironstar_fixtures::remark::{RemarkEvent, RemarkState};
 //! use ironstar_ports::Sequence;
 //! use time::macros::datetime;
+//! use uuid::Uuid;
 //!
-//! let list: ListId = "00000000-0000-0000-0000-000000000007".parse().expect("an id");
-//! let todo = "00000000-0000-0000-0000-000000000008".parse().expect("an id");
-//! let created = ListEvent::Created { name: "Groceries".parse().expect("a name"), owner: None };
-//! let todo = |event| happened::<TodoState>(todo, event).part_of::<ListState>(list);
-//! let text = "Buy milk".parse().expect("a text");
+//! let [note, id] = [7, 8].map(Uuid::from_u128);
+//! let remark = |event| happened::<RemarkState>(id, event).part_of::<NoteState>(note);
+//! let text = "Buy milk".to_owned();
 //! let noon = datetime!(2026-11-24 12:00 UTC);
-//! let archive = ListStep::Archive(ListAt { list, sequence: Some(Sequence::FIRST) });
 //!
-//! given([happened::<ListState>(list, created), todo(TodoEvent::Created { text, list })])
-//!     .process::<ArchiveDoneLists>()
+//! given([remark(RemarkEvent::Created { note, text })])
+//!     .process::<Closing>()
+//!     .and([remark(RemarkEvent::Closed)])
 //!     .then_nothing()
-//!     .and([todo(TodoEvent::Completed).at(noon)])
+//!     .and([remark(RemarkEvent::Reopened).at(noon)])
 //!     .then_asks([])
-//!     .then_waits([(noon, archive)])
+//!     .then_waits([(noon, (id, Sequence::new(2)))])
 //!     .and_due()
 //!     .then_nothing();
 //! ```

@@ -6,8 +6,8 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserializer, Serialize};
 
 use crate::schema::schema_of;
 use crate::{EventSchema, Fingerprint};
@@ -77,16 +77,35 @@ pub trait Aggregate:
 pub trait DomainEvent:
     Clone + Debug + DeserializeOwned + PartialEq + Send + Serialize + Sync + 'static
 {
-    /// All event types, each with the versions of its shape.
+    /// The type's own event types, each with the versions of its shape.
+    /// [`schemas_of`](crate::schema::schemas_of) returns all event types: these, and those of
+    /// [`WRAPPED`](Self::WRAPPED).
     const SCHEMAS: &'static [EventSchema];
 
+    /// The event types of the events that this type wraps, as
+    /// [`OwnedEvent`](crate::OwnedEvent) does. By default it wraps none.
+    /// [`schemas_of`](crate::schema::schemas_of) returns them too.
+    const WRAPPED: &'static [EventSchema] = &[];
+
     /// The event type as it is stored, in snake case. It equals the payload's `type` tag, and is
-    /// one of [`SCHEMAS`](Self::SCHEMAS).
+    /// one of [`schemas_of`](crate::schema::schemas_of).
     fn event_type(&self) -> &'static str;
 
     /// The version of the payload's shape, counted from 1 for each event type.
     fn schema_version(&self) -> u32 {
         schema_of::<Self>(self.event_type()).map_or(1, EventSchema::version)
+    }
+
+    /// Reads a payload of the newest version, which is stored under this event type.
+    ///
+    /// # Errors
+    ///
+    /// If the payload is no event.
+    fn from_payload<'de, D: Deserializer<'de>>(
+        _event_type: &str,
+        payload: D,
+    ) -> Result<Self, D::Error> {
+        Self::deserialize(payload)
     }
 }
 

@@ -29,7 +29,10 @@ pub mod test_kit;
 mod text;
 pub mod user;
 
-pub use access::{Access, Link, LinkAccess, LinkId, LinkIdError, Owned, Ownership};
+pub use access::{
+    Access, Link, LinkAccess, LinkId, LinkIdError, Owned, OwnedEvent, Ownership, OwnershipCommand,
+    OwnershipError, OwnershipEvent,
+};
 pub use aggregate::{Aggregate, DomainError, DomainEvent, ErrorKind, Parent, Refusal};
 pub use features::{list, todo};
 pub use fingerprint::Fingerprint;

@@ -1,4 +1,4 @@
-//! One line of text that a person has typed: the text of a todo, or the name of a list or user.
+//! One line of text that a person has typed, such as the name of a user.
 //!
 //! New input goes through [`parse`], which normalizes it to Unicode form C, so that two lines
 //! that look alike are equal. [`stored`] reads a stored line, even one that today's rules refuse:
@@ -31,14 +31,6 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// The rules for a todo's text. Tibetan piles up more marks than any other script.
-    pub(crate) const fn text(max_chars: usize) -> Self {
-        Self {
-            max_chars,
-            max_marks: 8,
-        }
-    }
-
     /// The rules for a name. UTS #39, section 5.4, recommends this limit of marks.
     pub(crate) const fn name(max_chars: usize) -> Self {
         Self {

@@ -86,9 +86,12 @@ impl EventSchema {
 /// Returns the schema of an event type, or `None` if the type is unknown.
 #[must_use]
 pub fn schema_of<E: DomainEvent>(event_type: &str) -> Option<&'static EventSchema> {
-    E::SCHEMAS
-        .iter()
-        .find(|schema| schema.event_type == event_type)
+    schemas_of::<E>().find(|schema| schema.event_type == event_type)
+}
+
+/// Returns the schemas of all event types of `E`, with those of the events that it wraps.
+pub fn schemas_of<E: DomainEvent>() -> impl Iterator<Item = &'static EventSchema> {
+    E::SCHEMAS.iter().chain(E::WRAPPED)
 }
 
 /// Reads a stored event of any version.
@@ -107,8 +110,11 @@ pub fn read<E: DomainEvent>(
     let event: E = match schema_version {
         0 => return Err(EventError::NoVersion),
         version if version > newest => return Err(EventError::NewerVersion { newest }),
-        version if version == newest => serde_json::from_str(payload),
-        version => serde_json::from_value(lift(schema, version, payload)?),
+        version if version == newest => {
+            let mut text = serde_json::Deserializer::from_str(payload);
+            E::from_payload(event_type, &mut text).and_then(|event| text.end().map(|()| event))
+        }
+        version => E::from_payload(event_type, lift(schema, version, payload)?),
     }
     .map_err(EventError::NotAnEvent)?;
     if event.event_type() != event_type {

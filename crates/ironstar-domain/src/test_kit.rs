@@ -12,19 +12,26 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::given;
-//! use ironstar_domain::Ownership;
-//! use ironstar_domain::list::{ListCommand, ListDetails, ListError, ListEvent, ListName, ListState};
+//! use ironstar_domain::{GuestId, Profile, UserCommand, UserDetails, UserError, UserEvent, UserState};
 //!
-//! let name: ListName = "Groceries".parse().expect("a valid name");
-//! given::<ListState>([ListEvent::Created { name: name.clone(), owner: None }])
-//!     .when(ListCommand::Rename { name: name.clone() })
+//! let guest = GuestId::from(uuid::Uuid::from_u128(1));
+//! let profile = Profile { login: "ada".parse().expect("a valid name"), name: None };
+//! given::<UserState>([])
+//!     .when(UserCommand::SignOut)
+//!     .then_refused(UserError::NotFound)
+//!     .and([UserEvent::Registered])
+//!     .when(UserCommand::SignOut)
 //!     .then_nothing()
-//!     .and([ListEvent::Archived])
-//!     .when(ListCommand::Archive)
-//!     .then_refused(ListError::Archived)
-//!     .and_when(ListCommand::Restore)
-//!     .then([ListEvent::Restored])
-//!     .and_state(ListState::Open(ListDetails { name, ownership: Ownership::of(None) }));
+//!     .and_when(UserCommand::SignIn { profile: profile.clone(), guest })
+//!     .then([
+//!         UserEvent::ProfileChanged { profile: profile.clone() },
+//!         UserEvent::SignedIn { guest: Some(guest) },
+//!     ])
+//!     .and_state(UserState::Registered(UserDetails {
+//!         profile: Some(profile),
+//!         sessions: 1,
+//!         ..UserDetails::default()
+//!     }));
 //! ```
 //!
 //! # Old events
@@ -33,17 +40,11 @@
 //! or [is refused](Stored::is_refused).
 //!
 //! ```
+//! use ironstar_domain::UserEvent;
 //! use ironstar_domain::test_kit::stored;
-//! use ironstar_domain::list::ListId;
-//! use ironstar_domain::todo::TodoEvent;
 //!
-//! stored("created", 1, r#"{"type": "created", "text": "Buy milk"}"#).reads_as(
-//!     TodoEvent::Created {
-//!         text: "Buy milk".parse().expect("a valid text"),
-//!         list: ListId::SHARED,
-//!     },
-//! );
-//! stored::<TodoEvent>("created", 3, "{}")
+//! stored("signed_in", 1, r#"{"type": "signed_in"}"#).reads_as(UserEvent::SignedIn { guest: None });
+//! stored::<UserEvent>("signed_in", 3, "{}")
 //!     .is_refused_as("the newest known version is 2; run a newer ironstar");
 //! ```
 //!
@@ -71,29 +72,34 @@
 //!
 //! ```
 //! use ironstar_domain::test_kit::{check_laws, history};
-//! use ironstar_domain::Aggregate;
-//! use ironstar_domain::list::{ListCommand, ListState};
+//! use ironstar_domain::{Aggregate, IdentityId, Profile, UserCommand, UserState};
 //! use proptest::prelude::*;
+//! use uuid::Uuid;
 //!
-//! fn any_command() -> impl Strategy<Value = ListCommand> {
-//!     let name = || "[ab]".prop_map(|name| name.parse().expect("a valid name"));
+//! fn any_command() -> impl Strategy<Value = UserCommand> {
+//!     let guest = Uuid::from_u128(1).into();
+//!     let identity = IdentityId::new("github.com", "583231").expect("an identity");
+//!     let profile = || "[ab]".prop_map(|login| {
+//!         Profile { login: login.parse().expect("a valid name"), name: None }
+//!     });
 //!     prop_oneof![
-//!         name().prop_map(|name| ListCommand::Create { name, owner: None }),
-//!         name().prop_map(|name| ListCommand::Rename { name }),
-//!         Just(ListCommand::Archive),
-//!         Just(ListCommand::Restore),
+//!         profile().prop_map(move |profile| {
+//!             UserCommand::Register { identity: identity.clone(), profile, guest }
+//!         }),
+//!         profile().prop_map(move |profile| UserCommand::SignIn { profile, guest }),
+//!         Just(UserCommand::SignOut),
 //!     ]
 //! }
 //!
 //! proptest!(|(commands in prop::collection::vec(any_command(), 0..20))| {
-//!     check_laws::<ListState>(commands);
+//!     check_laws::<UserState>(commands);
 //! });
 //!
 //! let any_history =
-//!     prop::collection::vec(any_command(), 0..20).prop_map(history::<ListState>);
+//!     prop::collection::vec(any_command(), 0..20).prop_map(history::<UserState>);
 //! proptest!(|(events in any_history)| {
-//!     let created = ListState::fold(&events) != ListState::NotCreated;
-//!     prop_assert_eq!(created, !events.is_empty());
+//!     let is_registered = UserState::fold(&events) != UserState::NotRegistered;
+//!     prop_assert_eq!(is_registered, !events.is_empty());
 //! });
 //! ```
 

@@ -52,8 +52,6 @@ pub enum Behaviour {
     Normal,
     /// It answers after every client has given up.
     Slow,
-    /// It answers so late that other requests can finish first.
-    Late,
     /// It does not know the application.
     UnknownClient,
     /// It fails with 500.
@@ -113,9 +111,6 @@ struct State {
     profiles: usize,
     led_astray: usize,
 }
-
-/// The delay of [`Behaviour::Late`].
-const LATE: Duration = Duration::from_millis(300);
 
 /// The delay of [`Behaviour::Slow`].
 const SLOW: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::{Behaviour, LATE, Person, SLOW, Shared, pages};
+use crate::{Behaviour, Person, SLOW, Shared, pages};
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -259,10 +259,6 @@ async fn misbehave(shared: &Shared, behaviour: Behaviour) -> Option<Response> {
         | Behaviour::NoState => None,
         Behaviour::Slow => {
             tokio::time::sleep(SLOW).await;
-            None
-        }
-        Behaviour::Late => {
-            tokio::time::sleep(LATE).await;
             None
         }
         Behaviour::UnknownClient => {

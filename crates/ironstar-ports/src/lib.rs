@@ -14,6 +14,7 @@
 //! - [`Clock`] and [`IdSource`]: time and randomness, which tests replace.
 //! - `contract` (feature `contract`): the rules that every adapter must pass, and test doubles.
 
+mod command_record;
 mod event;
 mod event_bus;
 mod event_store;
@@ -29,13 +30,14 @@ mod system;
 #[cfg(feature = "contract")]
 pub mod contract;
 
+pub use command_record::{CommandKey, CommandKeyError, CommandRecord, EarlierCommand};
 pub use event::{
     Envelope, Metadata, NewEvent, Origin, Payload, PayloadError, Position, Sequence, StreamId,
 };
 pub use event_bus::{BusError, BusMessage, EventBus, Subscription};
 pub use event_store::{
-    Append, AppendError, Appended, CommandKey, CommandKeyError, CommandRecord, EarlierCommand,
-    EventStore, ExpectedSequence, Outcome, StoreError, StreamAppend, StreamHead,
+    Append, AppendError, Appended, EventStore, ExpectedSequence, Outcome, StoreError, StreamAppend,
+    StreamHead,
 };
 pub use identity_provider::{
     IdentityError, IdentityProfile, IdentityProvider, PkceVerifier, SignInRequest,

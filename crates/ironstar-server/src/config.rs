@@ -3,7 +3,6 @@
 mod github;
 mod variables;
 
-use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,31 +10,47 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, value_parser};
 use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
 use ironstar_ports::IdentityProvider;
-use ironstar_web::{AllowedHosts, Home, HostRule, Limits, Site, SiteAddress};
+use ironstar_web::{AllowedHosts, HostRule, Limits, Site, SiteAddress, SiteName};
 
 use self::github::GitHubOptions;
+use crate::application::Application;
 
 /// The number of connections that a client may have for each stream that it may have open, and
 /// the smallest number of streams that this counts with.
 const CONNECTIONS: u64 = 4;
 const MIN_STREAMS: u64 = 16;
 
-/// Serves a live todo list, with its history in one SQLite file.
-#[derive(Clone, Debug, Parser)]
+/// The command line of a server.
+#[derive(Debug, Parser)]
+#[group(skip)]
 #[command(
-    name = "ironstar-server",
-    version,
+    name = A::NAME,
+    version = A::VERSION,
+    about = A::ABOUT,
+    long_about = A::ABOUT,
     after_help = "A variable that is empty counts as not set. RUST_LOG selects what is logged, such as \
-                  'debug' or 'info,ironstar_app=trace'."
+                  'debug' or 'info,ironstar_app=trace'.",
+    mut_arg("database_url", |url| url.required(false).default_value(A::DATABASE_URL))
 )]
-pub(crate) struct Config {
+pub(crate) struct CommandLine<A: Application> {
     /// The task to run instead of serving
     #[command(subcommand)]
     pub(crate) task: Option<Task>,
 
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    #[command(flatten)]
+    pub(crate) application: A,
+}
+
+/// The options that every server has.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct Config {
     /// The IP address and port to listen on
     #[arg(
         long,
@@ -51,7 +66,6 @@ pub(crate) struct Config {
     #[arg(
         long,
         env = "DATABASE_URL",
-        default_value = "sqlite:ironstar.db",
         value_name = "URL",
         hide_env_values = true,
         global = true
@@ -67,17 +81,6 @@ pub(crate) struct Config {
         value_name = "HOURS"
     )]
     command_retention_hours: u32,
-
-    /// Time after which a list whose todos are all completed is archived automatically: a time
-    /// such as '30days' or '12h' ('m' is minutes, 'M' months), or 'never'. It is counted from
-    /// the last event of the list and its todos, even if that is long ago
-    #[arg(
-        long,
-        env = "IRONSTAR_ARCHIVE_DONE_LISTS_AFTER",
-        default_value = "30days",
-        value_name = "TIME"
-    )]
-    pub(crate) archive_done_lists_after: Patience,
 
     /// Number of commands a second that each client may send. After a pause, a client may send
     /// five times as many at once. A client is an IPv4 address or an IPv6 network (/64). 0
@@ -159,15 +162,6 @@ pub(crate) struct Config {
     #[arg(long, env = "IRONSTAR_PUBLIC_URL", value_name = "URL")]
     public_url: Option<SiteAddress>,
 
-    /// The start page: the list that all visitors share, or the visitor's own list
-    #[arg(
-        long,
-        env = "IRONSTAR_HOME",
-        default_value = "shared",
-        value_name = "LIST"
-    )]
-    home: HomeList,
-
     /// Sign-in
     #[command(flatten)]
     github: GitHubOptions,
@@ -212,14 +206,11 @@ impl Config {
         }
     }
 
-    /// The settings of the site as a whole.
-    pub(crate) fn site(&self) -> Site {
+    /// The settings of the site with this name as a whole.
+    pub(crate) fn site(&self, name: SiteName) -> Site {
         Site {
+            name,
             address: self.public_url.clone(),
-            home: match self.home {
-                HomeList::Shared => Home::Shared,
-                HomeList::Own => Home::Own,
-            },
         }
     }
 
@@ -295,47 +286,6 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The list on the start page.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum HomeList {
-    /// The list that all visitors share.
-    Shared,
-    /// The visitor's own list.
-    Own,
-}
-
-/// The time to wait before a list is archived; `None` means never.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Patience(pub(crate) Option<Duration>);
-
-impl FromStr for Patience {
-    type Err = PatienceError;
-
-    fn from_str(time: &str) -> Result<Self, PatienceError> {
-        if time == "never" {
-            return Ok(Self(None));
-        }
-        let time = humantime::parse_duration(time).map_err(PatienceError)?;
-        Ok(Self(Some(time)))
-    }
-}
-
-/// A text is not a [`Patience`].
-#[derive(Debug)]
-pub(crate) struct PatienceError(humantime::DurationError);
-
-impl Display for PatienceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}; give a time such as '30days' or '12h', or 'never'",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for PatienceError {}
-
 /// Parses the address to listen on.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -371,121 +321,4 @@ impl FromStr for DatabaseUrl {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use clap::{CommandFactory, Parser};
-
-    use ironstar_web::{AllowedHosts, HostRule};
-
-    use super::{Config, Patience};
-
-    #[test]
-    fn the_options_are_consistent() {
-        Config::command().debug_assert();
-    }
-
-    fn parse(arguments: &[&str]) -> Result<Config, String> {
-        let arguments = ["ironstar-server"].iter().chain(arguments);
-        Config::try_parse_from(arguments).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn clients_are_limited_unless_operator_turns_limits_off() {
-        let config = parse(&[]).expect("defaults");
-        let limits = config.limits();
-        assert_eq!((limits.command_rate, limits.streams_per_client), (20, 64));
-        assert_eq!(limits.client_address_header, None);
-        assert_eq!(config.max_connections(), None);
-
-        let config = parse(&[
-            "--command-rate=0",
-            "--streams-per-visitor=0",
-            "--max-connections=1",
-            "--client-address-header=X-Real-IP",
-        ]);
-        let config = config.expect("options");
-        let limits = config.limits();
-        assert_eq!((limits.command_rate, limits.streams_per_client), (0, 0));
-        let header = limits.client_address_header.expect("a header");
-        assert_eq!(header, "x-real-ip");
-        assert_eq!(config.max_connections(), Some(1));
-    }
-
-    #[test]
-    fn hosts_are_loopback_unless_server_listens_on_another_address() {
-        let hosts = |arguments: &[&str]| parse(arguments).expect("options").limits().allowed_hosts;
-        let only = |more: &[&str]| {
-            let more = more.iter().map(|rule| rule.parse().expect("a rule"));
-            AllowedHosts::Only(HostRule::loopback().into_iter().chain(more).collect())
-        };
-        assert_eq!(hosts(&[]), only(&["127.0.0.1"]));
-        assert_eq!(hosts(&["--listen=127.0.0.2:80"]), only(&["127.0.0.2"]));
-        assert_eq!(hosts(&["--listen=[::1]:80"]), only(&["::1"]));
-        assert_eq!(hosts(&["--listen=0.0.0.0:80"]), AllowedHosts::Any);
-        for listen in ["--listen=127.0.0.1:80", "--listen=192.0.2.1:80"] {
-            let given = [listen, "--allowed-hosts=example.org,.example.net"];
-            assert_eq!(hosts(&given), only(&["example.org", ".example.net"]));
-        }
-    }
-
-    #[test]
-    fn invalid_limits_are_refused_with_a_reason() {
-        for (argument, reason) in [
-            ("--command-rate=fast", "invalid digit"),
-            ("--command-rate=1000001", "1000001 is not in 0..=1000000"),
-            ("--streams-per-visitor=-1", "-1 is not in 0.."),
-            ("--max-connections=0", "0 is not in 1..=1000000"),
-            ("--client-address-header=", "such as X-Forwarded-For"),
-            ("--client-address-header=a b", "such as X-Forwarded-For"),
-            ("--client-address-header=Forwarded", "is not supported"),
-            ("--allowed-hosts=", "without scheme and port"),
-            (
-                "--allowed-hosts=http://example.org",
-                "without scheme and port",
-            ),
-            (
-                "--allowed-hosts=a.test,example.org:80",
-                "without scheme and port",
-            ),
-            ("--allowed-hosts=*.example.org", "'.example.org' for that"),
-        ] {
-            let message = parse(&[argument]).expect_err(argument);
-            assert!(message.contains(reason), "{argument}: {message}");
-        }
-    }
-
-    #[test]
-    fn a_patience_is_a_time_or_never() {
-        let days = |days: u64| Patience(Some(Duration::from_secs(days * 24 * 60 * 60)));
-        let parsed = |time: &str| {
-            let option = format!("--archive-done-lists-after={time}");
-            Config::try_parse_from(["ironstar-server", &option])
-                .map(|config| config.archive_done_lists_after)
-        };
-        assert_eq!(parsed("30days").expect("a time"), days(30));
-        assert_eq!(parsed("2d").expect("a time"), days(2));
-        assert_eq!(parsed("never").expect("a time"), Patience(None));
-        for malformed in ["", "30", "soon", "-1d"] {
-            parsed(malformed).expect_err(malformed);
-        }
-        let default = Config::try_parse_from(["ironstar-server"]).expect("defaults");
-        assert_eq!(default.archive_done_lists_after, days(30));
-    }
-
-    #[test]
-    fn an_app_at_github_has_an_id_and_a_secret() {
-        let parsed = |id: &str, secret: &str| {
-            let (id, secret) = (
-                format!("--github-client-id={id}"),
-                format!("--github-client-secret={secret}"),
-            );
-            parse(&["--public-url", "http://localhost:3000", &id, &secret])
-        };
-        parsed("id", "secret").expect("both");
-        for (id, secret) in [("", "secret"), ("id", ""), ("id", " ")] {
-            let refused = parsed(id, secret).expect_err("one is missing");
-            assert!(refused.contains("it is empty"), "{refused}");
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail, ensure};
 use ironstar_adapters::sqlite::{DatabaseFile, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::SystemClock;
-use ironstar_app::features::projections;
+use ironstar_app::Features;
 use ironstar_app::projection::{BuildError, BuildJob, Progress, Registered};
 use ironstar_ports::{
     Build, BuildId, BuildState, BuildUpdate, EventStore, Position, ProjectionStore, UpdateError,
@@ -32,12 +32,17 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 
 /// The open database.
 struct Open {
+    features: Features,
     log: Arc<SqliteEventStore>,
     builds: Arc<dyn ProjectionStore>,
 }
 
 /// Carries out the operator's command.
-pub(crate) async fn run(config: &Config, task: &ProjectionsTask) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    config: &Config,
+    features: Features,
+    task: &ProjectionsTask,
+) -> anyhow::Result<()> {
     let url = &config.database_url.0;
     let file = DatabaseFile::find(url)?;
     ensure!(
@@ -53,6 +58,7 @@ pub(crate) async fn run(config: &Config, task: &ProjectionsTask) -> anyhow::Resu
         config.command_retention(),
     ));
     let open = Open {
+        features,
         builds: Arc::new(log.projections()),
         log,
     };
@@ -66,7 +72,7 @@ impl Open {
         match task {
             ProjectionsTask::List => self.list().await,
             ProjectionsTask::Status => self.status().await,
-            ProjectionsTask::Rebuild { name } => self.rebuild(registered(name)?).await,
+            ProjectionsTask::Rebuild { name } => self.rebuild(self.registered(name)?).await,
             ProjectionsTask::Cancel { name } => self.cancel(name).await,
             ProjectionsTask::Retry { name } => self.retry(name).await,
             ProjectionsTask::Skip { name, position } => {
@@ -77,10 +83,11 @@ impl Open {
 
     async fn list(&self) -> anyhow::Result<()> {
         let builds = self.builds.builds().await?;
-        let names = projections().map(|projection| projection.name.len());
+        let names = self.features.projections();
+        let names = names.map(|projection| projection.name.len());
         let width = names.max().unwrap_or_default().max("projection".len());
         say(&format!("{:<width$} {:>7}  live", "projection", "version"))?;
-        for Registered { name, version, .. } in projections() {
+        for Registered { name, version, .. } in self.features.projections() {
             let is_live = |build: &&Build| build.name == *name && build.state == BuildState::Live;
             let live = match builds.iter().find(is_live) {
                 Some(live) => format!("version {}", live.version),
@@ -208,7 +215,7 @@ impl Open {
     }
 
     async fn cancel(&self, name: &str) -> anyhow::Result<()> {
-        let name = registered(name)?.name;
+        let name = self.registered(name)?.name;
         let build = self
             .find(name, |build| build.state == BuildState::Building)
             .await?;
@@ -232,7 +239,7 @@ impl Open {
 
     /// Tries all failed read models again: the live one, the one that is being built, or both.
     async fn retry(&self, name: &str) -> anyhow::Result<()> {
-        let name = registered(name)?.name;
+        let name = self.registered(name)?.name;
         let mut failed = self.builds.builds().await?;
         failed.retain(|build| build.name == name && build.failure.is_some());
         ensure!(!failed.is_empty(), "{name}: nothing has failed");
@@ -248,7 +255,7 @@ impl Open {
     }
 
     async fn skip(&self, name: &str, position: Position) -> anyhow::Result<()> {
-        let name = registered(name)?.name;
+        let name = self.registered(name)?.name;
         let has_failed = |build: &Build| {
             let failure = build.failure.as_ref();
             failure.is_some_and(|failure| failure.position == position)
@@ -265,6 +272,19 @@ impl Open {
         Ok(())
     }
 
+    fn registered(&self, name: &str) -> anyhow::Result<&'static Registered> {
+        let mut all = self.features.projections();
+        all.find(|projection| projection.name == name)
+            .ok_or_else(|| {
+                let all = self.features.projections();
+                let names: Vec<&str> = all.map(|projection| projection.name).collect();
+                anyhow!(
+                    "there is no projection {name:?}; the projections are: {}",
+                    names.join(", ")
+                )
+            })
+    }
+
     /// Returns the first build of a projection that the test accepts.
     async fn find(
         &self,
@@ -275,17 +295,6 @@ impl Open {
         let mut builds = builds.into_iter().filter(|build| build.name == name);
         Ok(builds.find(is_meant))
     }
-}
-
-fn registered(name: &str) -> anyhow::Result<&'static Registered> {
-    let found = projections().find(|projection| projection.name == name);
-    found.ok_or_else(|| {
-        let names: Vec<&str> = projections().map(|projection| projection.name).collect();
-        anyhow!(
-            "there is no projection {name:?}; the projections are: {}",
-            names.join(", ")
-        )
-    })
 }
 
 /// Returns the processed part of the log, in per cent.

@@ -18,14 +18,13 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_adapters::zenoh::ZenohEventBus;
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
-use ironstar_app::features::hand_overs;
-use ironstar_app::todo::ArchiveDoneLists;
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
 use ironstar_ports::{IdSource, SecretStore};
-use ironstar_web::Services;
+use ironstar_web::{Services, Site};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::application::Application;
 use crate::config::Config;
 use crate::{output, serve, shutdown};
 
@@ -43,14 +42,14 @@ enum Ended {
     OtherHistory(TcpListener),
 }
 
-/// Runs the server until it receives a signal to stop.
-pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
+/// Serves an application until the server receives a signal to stop.
+pub(crate) async fn run<A: Application>(config: &Config, application: &A) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("cannot listen for signals")?;
     // Before the database, so that a port in use is reported before the database is touched.
     let mut listener = listen(config.listen).await?;
     let mut is_first = true;
     loop {
-        let running = run_on_one_history(listener, config, &shutdown, is_first);
+        let running = run_on_one_history(listener, config, application, &shutdown, is_first);
         match running.await? {
             Ended::Stopped => break,
             Ended::OtherHistory(kept) => listener = kept,
@@ -64,9 +63,10 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
 
 /// Runs the server until it receives a signal to stop, or until the database holds a history
 /// other than the one that was opened.
-async fn run_on_one_history(
+async fn run_on_one_history<A: Application>(
     listener: TcpListener,
     config: &Config,
+    application: &A,
     shutdown: &CancellationToken,
     is_first: bool,
 ) -> anyhow::Result<Ended> {
@@ -91,11 +91,16 @@ async fn run_on_one_history(
         feed.clone(),
         store.clock(),
     );
-    manage_processes(&commands, &projections, config);
+    let features = A::FEATURES;
+    features
+        .hand_overs(&commands, &projections)
+        .manage(&projections);
+    application.manage_processes(&commands, &projections);
     let sessions = Arc::new(store.sessions());
     let ending = shutdown.child_token();
     end_with_history(&feed, &ending);
     let services = Services {
+        features,
         gates: Gates::start(commands.clone(), &feed),
         links: Links::new(sessions.secret("links", new_secret()).await?),
         commands,
@@ -109,9 +114,14 @@ async fn run_on_one_history(
         ids: Arc::new(SystemIdSource),
         shutdown: ending.clone(),
     };
-    let router = ironstar_web::router(services, config.site(), config.limits());
+    let router = ironstar_web::router(
+        services,
+        application.site_features(),
+        config.site(A::SITE),
+        config.limits(),
+    );
     if is_first {
-        announce(&listener, &path, config)?;
+        announce::<A>(&listener, &path, config)?;
     }
     let ended = serve(listener, router, config, shutdown, ending).await;
     feed.stop();
@@ -148,15 +158,6 @@ fn new_secret() -> [u8; 32] {
     secret
 }
 
-/// Starts the process managers: one that always runs, and those that the operator has enabled.
-fn manage_processes(commands: &CommandHandler, projections: &Projections, config: &Config) {
-    hand_overs(commands, projections).manage(projections);
-    if let Some(patience) = config.archive_done_lists_after.0 {
-        let lists = ListService::new(commands.clone(), projections.model());
-        projections.manage::<ArchiveDoneLists, _>(commands.clone(), lists, patience);
-    }
-}
-
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let advice = [
@@ -186,15 +187,22 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Prints the address of the application. If standard output does not take the line, the line
 /// goes to the log, and the server serves all the same.
-fn announce(listener: &TcpListener, database: &Path, config: &Config) -> anyhow::Result<()> {
+fn announce<A: Application>(
+    listener: &TcpListener,
+    database: &Path,
+    config: &Config,
+) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
     let database = database.display();
-    let ready = format!("ironstar is ready at http://{address} (events in {database})");
-    let site = config.site().address;
-    let site = site.map(|site| format!("its public address is {site}"));
-    for line in std::iter::once(ready).chain(site) {
+    let Site {
+        name,
+        address: public,
+    } = config.site(A::SITE);
+    let ready = format!("{name} is ready at http://{address} (events in {database})");
+    let public = public.map(|public| format!("its public address is {public}"));
+    for line in std::iter::once(ready).chain(public) {
         if let Err(error) = output::say(&line) {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "{line}");

@@ -53,7 +53,7 @@ const OPTIONS: FeedOptions = FeedOptions {
 ///
 /// The check itself does not work.
 pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(plan);
     let mut random = fastrand::Rng::with_seed(plan.seed);
     let end = Instant::now() + plan.time;
     while Instant::now() < end && !findings.is_enough() {

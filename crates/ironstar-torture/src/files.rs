@@ -1,7 +1,7 @@
 //! The files of a database are removed, replaced, overwritten or truncated under a server.
 //!
-//! Clients create todos until the server refuses them. Then the server is killed. The next
-//! start must find every acknowledged todo, from before the fault and after it. In two of
+//! Clients create remarks until the server refuses them. Then the server is killed. The next
+//! start must find every acknowledged remark, from before the fault and after it. In two of
 //! three rounds, two servers share the database.
 
 use std::fs::{self, OpenOptions};
@@ -19,7 +19,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::server::{Answer, Commands, DATABASE, Recipient, Request, Server};
+use crate::server::{Answer, Commands, DATABASE, Recipient, Reply, Request, Server};
 use crate::{Findings, Plan};
 
 /// The number of concurrent clients.
@@ -63,7 +63,7 @@ const FAULTS: [Fault; 14] = [
 ///
 /// The check itself does not work.
 pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(plan);
     let mut random = fastrand::Rng::with_seed(plan.seed);
     let end = Instant::now() + plan.time;
     let mut faults: Vec<Fault> = Vec::new();
@@ -127,7 +127,7 @@ impl Round {
             Servers::OneAndIdle => (2, 1),
         };
         for number in 0..count {
-            let server = Server::start(program, self.folder.path(), plan.bug)?;
+            let server = Server::start(program, self.folder.path(), plan.bug, &[])?;
             for client in (0..CLIENTS).filter(|_| number < busy) {
                 let name = format!("{number}-{client}");
                 clients.spawn(create(server.commands(), name, Arc::clone(&witness)));
@@ -192,17 +192,18 @@ impl Round {
     }
 }
 
-/// Creates todos until the server refuses one.
+/// Creates remarks until the server refuses one.
 async fn create(commands: Commands, name: String, witness: Witness) {
     for number in 0.. {
         let request = Request {
             key: format!("{name}-{number}"),
-            to: Recipient::Todo,
+            to: Recipient::Remark,
             body: json!({"type": "create", "text": format!("{name} {number}")}),
+            last: Position::START,
         };
         match commands.send(&request, None).await {
-            Ok(Some(answer)) => witness.lock().push(answer),
-            Ok(None) | Err(_) => return,
+            Ok(Some(Reply::Accepted(answer))) => witness.lock().push(answer),
+            Ok(Some(Reply::AlreadyClosed { .. }) | None) | Err(_) => return,
         }
     }
 }

@@ -1,22 +1,23 @@
-//! Examines a history of concurrent commands on todos and their answers: could the commands
+//! Examines a history of concurrent commands on remarks and their answers: could the commands
 //! have run one after the other?
 //!
 //! The log is an order of all commands with an effect, so no order has to be searched for. A
 //! history is linearizable (<https://doi.org/10.1145/78969.78972>) under three conditions.
 //! The answers must agree with the order of the log. That order must agree with real time.
 //! And for each command without an effect, there must be a moment at which its answer was
-//! right. All todos share the log, so they are examined together.
+//! right. All remarks share the log, so they are examined together.
 
 use std::collections::HashMap;
 
 use ironstar_domain::Aggregate;
-use ironstar_domain::todo::{TodoCommand, TodoError, TodoEvent, TodoId, TodoState};
+use ironstar_fixtures::remark::{RemarkCommand, RemarkError, RemarkEvent, RemarkState};
+use uuid::Uuid;
 
 /// A command with its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
-    pub(crate) id: TodoId,
-    pub(crate) command: TodoCommand,
+    pub(crate) id: Uuid,
+    pub(crate) command: RemarkCommand,
     /// The sequence that the client expected.
     pub(crate) expected: Option<u64>,
     /// The times of the command and the answer, on a clock that all clients share.
@@ -26,13 +27,13 @@ pub(crate) struct Operation {
 }
 
 /// The answer to a command.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
-    /// The command was accepted. The todo's last event has this sequence and position.
+    /// The command was accepted. The remark's last event has this sequence and position.
     Accepted { sequence: u64, position: u64 },
     /// The aggregate refused the command.
-    Refused(TodoError),
-    /// The command was refused, because the todo was at this sequence.
+    Refused(RemarkError),
+    /// The command was refused, because the remark was at this sequence.
     Unexpected { actual: Option<u64> },
     /// The node gave up, which has no meaning for the history.
     Contended,
@@ -41,8 +42,8 @@ pub(crate) enum Outcome {
 /// An event in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
-    pub(crate) id: TodoId,
-    pub(crate) event: TodoEvent,
+    pub(crate) id: Uuid,
+    pub(crate) event: RemarkEvent,
     /// The index of the operation that caused the event.
     pub(crate) author: usize,
 }
@@ -50,19 +51,19 @@ pub(crate) struct Stored {
 /// Returns all contradictions between a history and the order of the log. The events of the
 /// log have the positions from 1.
 pub(crate) fn examine(log: &[Stored], operations: &[Operation]) -> Vec<String> {
-    let mut todos: HashMap<TodoId, Todo> = HashMap::new();
+    let mut remarks: HashMap<Uuid, Remark> = HashMap::new();
     let mut authors: HashMap<usize, u64> = HashMap::new();
     let mut violations = Vec::new();
     for (stored, position) in log.iter().zip(1..) {
-        let todo = todos.entry(stored.id).or_default();
+        let remark = remarks.entry(stored.id).or_default();
         let author = &operations[stored.author];
-        if let Some(why) = todo.disputes(stored, author, position) {
+        if let Some(why) = remark.disputes(stored, author, position) {
             violations.push(format!("{author:?}: {why}"));
         }
         if let Some(other) = authors.insert(stored.author, position) {
             violations.push(format!("{author:?} happened at {other} and at {position}"));
         }
-        todo.push(&stored.event, position);
+        remark.push(&stored.event, position);
     }
     let bounds = Bounds::of(log, operations);
     for (index, operation) in operations.iter().enumerate() {
@@ -73,12 +74,12 @@ pub(crate) fn examine(log: &[Stored], operations: &[Operation]) -> Vec<String> {
             ),
             None => {
                 let most = bounds.at_most(operation.returned).max(least);
-                let empty = Todo::default();
-                let todo = todos.get(&operation.id).unwrap_or(&empty);
-                let lengths = todo.length_at(least)..=todo.length_at(most);
+                let empty = Remark::default();
+                let remark = remarks.get(&operation.id).unwrap_or(&empty);
+                let lengths = remark.length_at(least)..=remark.length_at(most);
                 let fits = lengths
                     .into_iter()
-                    .any(|length| todo.answers(operation, length));
+                    .any(|length| remark.answers(operation, length));
                 (!fits).then_some("there was no moment for that answer")
             }
         };
@@ -89,28 +90,28 @@ pub(crate) fn examine(log: &[Stored], operations: &[Operation]) -> Vec<String> {
     violations
 }
 
-/// The history of a todo.
+/// The history of a remark.
 #[derive(Debug, Default)]
-struct Todo {
+struct Remark {
     /// The states after the first event, after the second, and so on.
-    states: Vec<TodoState>,
+    states: Vec<RemarkState>,
     positions: Vec<u64>,
 }
 
-impl Todo {
+impl Remark {
     /// The state after this many events.
-    fn state(&self, length: usize) -> TodoState {
+    fn state(&self, length: usize) -> RemarkState {
         let last = length.checked_sub(1).map(|last| self.states[last].clone());
         last.unwrap_or_default()
     }
 
-    fn push(&mut self, event: &TodoEvent, position: u64) {
+    fn push(&mut self, event: &RemarkEvent, position: u64) {
         let state = self.state(self.states.len());
         self.states.push(state.apply(event));
         self.positions.push(position);
     }
 
-    /// The number of the todo's events up to a position.
+    /// The number of the remark's events up to a position.
     fn length_at(&self, position: u64) -> usize {
         self.positions.partition_point(|at| *at <= position)
     }
@@ -152,7 +153,9 @@ impl Todo {
                 let found = last.map(|last| (last as u64, self.positions[last]));
                 is_expected && decision == Ok(vec![]) && found == Some((*sequence, *position))
             }
-            Outcome::Refused(error) => (is_expected || length == 0) && decision == Err(*error),
+            Outcome::Refused(error) => {
+                (is_expected || length == 0) && decision.as_ref() == Err(error)
+            }
             Outcome::Unexpected { actual } => {
                 !is_expected && last.map(|last| last as u64) == *actual
             }

@@ -9,17 +9,22 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tempfile::TempDir;
 
+use crate::examined::examine;
+use crate::remarks::{Client, Witness};
 use crate::server::Server;
-use crate::todos::{Client, Witness, examine};
 use crate::{Findings, Plan};
 
-/// The number of concurrent clients. Every fourth client creates lists.
+/// The number of concurrent clients. Every fourth client creates notes.
 const CLIENTS: usize = 8;
 
 /// The number of kills for one database, which is read completely after each kill.
 const KILLS: usize = 8;
 
-/// The time that the server gets for steps of process managers: at first, and at most.
+/// The option that lets a process manager close remarks at once.
+const CLOSING: [&str; 2] = ["--close-remarks-after", "0"];
+
+/// The time of a round in which the server runs the remaining steps of process managers: at first,
+/// and at most.
 const FIRST_REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_secs(16);
 
@@ -29,7 +34,7 @@ const LONGEST_REST: Duration = Duration::from_secs(16);
 ///
 /// The check itself does not work.
 pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(plan);
     let mut random = fastrand::Rng::with_seed(plan.seed);
     let end = Instant::now() + plan.time;
     while Instant::now() < end && !findings.is_enough() {
@@ -37,17 +42,17 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
         let witness = Witness::default();
         let mut clients: Vec<Client> = (0..CLIENTS)
             .map(|number| {
-                let makes_lists = number % 4 == 0;
+                let makes_notes = number % 4 == 0;
                 Client::new(
                     number.to_string(),
-                    makes_lists,
+                    makes_notes,
                     witness.clone(),
                     random.u64(..),
                 )
             })
             .collect();
         for _ in 0..KILLS {
-            let server = Server::start(server, folder.path(), plan.bug)?;
+            let server = Server::start(server, folder.path(), plan.bug, &CLOSING)?;
             let pause = Duration::from_millis(random.u64(20..500));
             clients = run_until_killed(server, clients, pause, &mut findings).await?;
             for violation in examine(folder.path(), &witness).await?.violations {
@@ -67,7 +72,39 @@ pub async fn check(plan: &Plan, server: &Path) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-/// Lets the server execute the remaining steps of process managers, until none is left.
+/// The rounds in which the server runs the remaining steps of process managers.
+#[derive(Debug)]
+struct Rounds {
+    time: Duration,
+    /// The numbers of unfinished remarks and of steps after the last round.
+    last: Option<(usize, u64)>,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        let time = FIRST_REST;
+        Self { time, last: None }
+    }
+}
+
+impl Rounds {
+    /// Returns true if another round may help. The machine may be slow, so the number of rounds
+    /// with progress is not limited. Each round without progress makes the next one longer, and
+    /// the longest one without progress is the last.
+    fn may_go_on(&mut self, unfinished: usize, steps: u64) -> bool {
+        let last = self.last.replace((unfinished, steps));
+        let is_progress = last.is_none_or(|(left, over)| unfinished < left || steps > over);
+        if unfinished == 0 || !is_progress && self.time >= LONGEST_REST {
+            return false;
+        }
+        if !is_progress {
+            self.time = (self.time * 2).min(LONGEST_REST);
+        }
+        true
+    }
+}
+
+/// Lets the server run the remaining steps of process managers, until none is left.
 async fn finish(
     plan: &Plan,
     server: &Path,
@@ -75,15 +112,14 @@ async fn finish(
     witness: &Witness,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let mut rest = FIRST_REST;
+    let mut rounds = Rounds::default();
     loop {
-        let server = Server::start(server, folder, plan.bug)?;
-        tokio::time::sleep(rest).await;
+        let server = Server::start(server, folder, plan.bug, &CLOSING)?;
+        tokio::time::sleep(rounds.time).await;
         server.kill()?;
         let examined = examine(folder, witness).await?;
-        rest *= 2;
-        let is_finished = examined.unfinished.is_empty();
-        if !is_finished && rest < LONGEST_REST && examined.violations.is_empty() {
+        let may_go_on = rounds.may_go_on(examined.unfinished.len(), examined.steps);
+        if may_go_on && examined.violations.is_empty() {
             continue;
         }
         for violation in examined.violations.into_iter().chain(examined.unfinished) {
@@ -128,4 +164,34 @@ async fn run_until_killed(
         }
     }
     Ok(clients)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_go_on_as_long_as_there_is_progress() {
+        let mut rounds = Rounds::default();
+        for left in (1..1_000).rev() {
+            assert!(rounds.may_go_on(left, 0));
+        }
+        for steps in 1..1_000 {
+            assert!(rounds.may_go_on(1, steps));
+        }
+        assert_eq!(rounds.time, FIRST_REST);
+        assert!(!rounds.may_go_on(0, 1_000));
+    }
+
+    #[test]
+    fn rounds_without_progress_grow_and_end() {
+        let mut rounds = Rounds::default();
+        let mut times = Vec::new();
+        while rounds.may_go_on(1, 0) {
+            times.push(rounds.time.as_secs_f64());
+        }
+        assert_eq!(times, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]);
+        assert!(rounds.may_go_on(1, 1), "there is progress again");
+        assert!(!rounds.may_go_on(1, 1));
+    }
 }

@@ -21,6 +21,7 @@ mod checkpoints;
 pub mod consumers;
 mod disk;
 mod early;
+mod examined;
 pub mod files;
 mod history;
 pub mod kill;
@@ -28,15 +29,19 @@ pub mod power;
 mod processes;
 pub mod races;
 mod read_model;
+mod remarks;
 mod serve;
 mod server;
-mod todos;
+mod site;
 mod vfs;
+#[cfg(test)]
+mod written;
 
 use std::time::Duration;
 
 pub use bug::{Bug, ParseBugError};
 pub use serve::serve;
+pub use site::NotesSite;
 
 /// The settings of one run of a check.
 #[derive(Clone, Copy, Debug)]
@@ -47,18 +52,39 @@ pub struct Plan {
     pub time: Duration,
     /// The deliberate bug, if there is one.
     pub bug: Option<Bug>,
+    /// Texts of the violations that show the bug. Only these end the run early: a bug may have
+    /// side effects, which one comes first is a matter of time.
+    /// Without texts, each violation does.
+    pub symptoms: &'static [&'static str],
 }
 
 /// The work and the findings of a check.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Findings {
     /// The counts of the work, by name.
     pub work: Vec<(&'static str, u64)>,
     /// The violations that were found. The list must be empty.
     pub violations: Vec<String>,
+    symptoms: &'static [&'static str],
 }
 
 impl Findings {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            work: Vec::new(),
+            violations: Vec::new(),
+            symptoms: plan.symptoms,
+        }
+    }
+
+    /// Returns the first violation with one of the symptoms of the plan.
+    #[must_use]
+    pub fn symptom(&self) -> Option<&String> {
+        let is_one =
+            |violation: &&String| self.symptoms.iter().any(|text| violation.contains(text));
+        self.violations.iter().find(is_one)
+    }
+
     fn found(&mut self, violation: impl Into<String>) {
         self.violations.push(violation.into());
     }
@@ -71,8 +97,12 @@ impl Findings {
         }
     }
 
-    /// Returns true if there is a violation, so that the check may stop.
+    /// Returns true if a violation was found that the run looks for, so that it may stop.
     fn is_enough(&self) -> bool {
-        !self.violations.is_empty()
+        if self.symptoms.is_empty() {
+            !self.violations.is_empty()
+        } else {
+            self.symptom().is_some()
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use ironstar_torture::{Bug, Findings, Plan, bus, consumers, files, kill, power, races};
+use ironstar_torture::{Bug, Findings, NotesSite, Plan, bus, consumers, files, kill, power, races};
 
 /// Injects faults into ironstar, and checks that no event is lost.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum What {
         folder: PathBuf,
         /// Name of the bug
         bug: Bug,
+        #[command(flatten)]
+        site: NotesSite,
     },
 }
 
@@ -60,7 +62,7 @@ struct Check {
 /// The expected result of a check on a bug.
 #[derive(Clone, Copy, Debug)]
 enum Expectation {
-    /// The check finds the bug, and its message contains one of these texts.
+    /// The check finds the bug, and a message contains one of these texts.
     Caught(&'static [&'static str]),
     /// The check cannot see the bug, for this reason.
     Missed(&'static str),
@@ -156,7 +158,10 @@ const MISSED_TIME: Duration = Duration::from_secs(4);
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().what {
         What::Run(run) => torture(&run).await,
-        What::Serve { folder, bug } => ironstar_torture::serve(&folder, bug).await.map(|()| true),
+        What::Serve { folder, bug, site } => {
+            let served = ironstar_torture::serve(&folder, bug, &site).await;
+            served.map(|()| true)
+        }
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -191,6 +196,7 @@ async fn torture(run: &Run) -> anyhow::Result<bool> {
             seed: run.seed,
             time: Duration::from_secs_f64(run.minutes * 60.0 * check.share / shares),
             bug: None,
+            symptoms: &[],
         };
         report::beginning(check.name, plan.time);
         let mut findings = (check.run)(&plan, run).await?;
@@ -206,18 +212,18 @@ async fn torture(run: &Run) -> anyhow::Result<bool> {
     report::bugs();
     for check in &checks {
         for &(bug, expectation) in check.bugs {
-            let time = match expectation {
-                Expectation::Caught(_) => BUG_TIME,
-                Expectation::Missed(_) => MISSED_TIME,
+            let (time, symptoms) = match expectation {
+                Expectation::Caught(symptoms) => (BUG_TIME, symptoms),
+                Expectation::Missed(_) => (MISSED_TIME, &[][..]),
             };
             let plan = Plan {
                 seed: run.seed,
                 time,
                 bug: Some(bug),
+                symptoms,
             };
             let findings = (check.run)(&plan, run).await?;
-            let found = &findings.violations;
-            surprises += usize::from(!report::bug(check.name, bug, expectation, found));
+            surprises += usize::from(!report::bug(check.name, bug, expectation, &findings));
         }
     }
     report::end(violations, surprises);

@@ -13,8 +13,8 @@ use ironstar_adapters::memory::MemoryEventBus;
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::{CommandContext, CommandError, CommandHandler, decode};
-use ironstar_domain::list::ListId;
-use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
+use ironstar_fixtures::note::OPEN;
+use ironstar_fixtures::remark::{RemarkCommand, RemarkState};
 use ironstar_ports::{EventStore, Origin, Position, Sequence};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -27,8 +27,8 @@ use crate::{Findings, Plan};
 const NODES: usize = 2;
 const CLIENTS: usize = 8;
 
-/// The number of todos that the clients compete for, and of the commands of each client.
-const TODOS: usize = 3;
+/// The number of remarks that the clients compete for, and of the commands of each client.
+const REMARKS: usize = 3;
 const COMMANDS: usize = 250;
 
 /// Runs the check.
@@ -37,7 +37,7 @@ const COMMANDS: usize = 250;
 ///
 /// The check itself does not work.
 pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(plan);
     let mut random = fastrand::Rng::with_seed(plan.seed);
     let end = Instant::now() + plan.time;
     while Instant::now() < end && !findings.is_enough() {
@@ -90,7 +90,7 @@ async fn race(
             node: nodes[number % NODES].clone(),
             clock: Arc::clone(&clock),
             random: random.fork(),
-            known: [None; TODOS],
+            known: [None; REMARKS],
         };
         clients.spawn(client.run());
     }
@@ -110,8 +110,8 @@ struct Client {
     node: CommandHandler,
     clock: Arc<AtomicU64>,
     random: fastrand::Rng,
-    /// The last known sequence of each todo.
-    known: [Option<u64>; TODOS],
+    /// The last known sequence of each remark.
+    known: [Option<u64>; REMARKS],
 }
 
 impl Client {
@@ -128,21 +128,18 @@ impl Client {
     }
 
     async fn command(&mut self, number: usize) -> anyhow::Result<Operation> {
-        let todo = self.random.usize(0..TODOS);
-        let id = TodoId::new(Uuid::from_u128(todo as u128));
-        let text = ["Tea", "Milk"][self.random.usize(0..2)].parse()?;
+        let remark = self.random.usize(0..REMARKS);
+        let id = Uuid::from_u128(remark as u128);
+        let text = ["Tea", "Milk"][self.random.usize(0..2)].to_owned();
         let command = match self.random.u8(0..20) {
-            0..4 => TodoCommand::Create {
-                text,
-                list: ListId::SHARED,
-            },
-            4..9 => TodoCommand::Rename { text },
-            9..14 => TodoCommand::Complete,
-            14..19 => TodoCommand::Reopen,
-            _ if self.random.u8(0..20) == 0 => TodoCommand::Delete,
-            _ => TodoCommand::Complete,
+            0..4 => RemarkCommand::Create { text, note: OPEN },
+            4..9 => RemarkCommand::Rewrite { text },
+            9..14 => RemarkCommand::Close,
+            14..19 => RemarkCommand::Reopen,
+            _ if self.random.u8(0..20) == 0 => RemarkCommand::Delete,
+            _ => RemarkCommand::Close,
         };
-        let expected = self.known[todo].filter(|_| self.random.u8(0..4) == 0);
+        let expected = self.known[remark].filter(|_| self.random.u8(0..4) == 0);
         let context = CommandContext {
             expected: expected.map(Sequence::new),
             origin: Origin {
@@ -154,12 +151,12 @@ impl Client {
         let invoked = self.clock.fetch_add(1, SeqCst);
         let answer = self
             .node
-            .execute::<TodoState>(&id, &command, &context)
+            .execute::<RemarkState>(&id, &command, &context)
             .await;
         let returned = self.clock.fetch_add(1, SeqCst);
         let outcome = match answer {
             Ok(accepted) => Outcome::Accepted {
-                sequence: accepted.sequence.context("a todo has events")?.get(),
+                sequence: accepted.sequence.context("a remark has events")?.get(),
                 position: accepted.place.position.get(),
             },
             Err(CommandError::Refused(error)) => Outcome::Refused(error),
@@ -170,7 +167,7 @@ impl Client {
             Err(error) => return Err(error.into()),
         };
         if let Outcome::Accepted { sequence, .. } = outcome {
-            self.known[todo] = Some(sequence);
+            self.known[remark] = Some(sequence);
         }
         Ok(Operation {
             id,
@@ -187,7 +184,7 @@ async fn read(store: &dyn EventStore) -> anyhow::Result<Vec<Stored>> {
     let log = store.load_after(Position::START, usize::MAX).await?;
     log.iter()
         .map(|envelope| {
-            let (id, event) = decode::<TodoState>(envelope)?;
+            let (id, event) = decode::<RemarkState>(envelope)?;
             let author = envelope.metadata.origin.correlation_id.as_deref();
             Ok(Stored {
                 id,

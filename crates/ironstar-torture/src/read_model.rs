@@ -4,125 +4,169 @@ use std::collections::BTreeMap;
 
 use ironstar_app::decode;
 use ironstar_app::projection::Projection;
-use ironstar_app::todo::{Show, TodoCounts, TodoDocument, TodoItem, TodoProjection, counts_key};
 use ironstar_domain::Aggregate;
-use ironstar_domain::list::ListId;
-use ironstar_domain::todo::{TodoId, TodoState};
+use ironstar_fixtures::note::{NoteState, OPEN};
+use ironstar_fixtures::remark::RemarkState;
+use ironstar_fixtures::remarks::{Line, RemarkProjection, collections};
 use ironstar_ports::{
-    DocumentPage, DocumentQuery, DocumentSource, EventStore, Position, ProjectionStore,
+    Document, DocumentPage, DocumentQuery, DocumentSource, Envelope, EventStore, Position,
+    ProjectionStore,
 };
+use uuid::Uuid;
 
 /// The number of events that are read at once.
 const PAGE: usize = 4_096;
 
-/// Returns all violations in the live read model of todos, for the shared list. There may be
-/// no read model yet.
+/// The number of notes whose lines are read at once. A store limits the collections of a query.
+const NOTES: usize = 100;
+
+/// Returns all violations in the live read model of remarks, for all notes. There may be no
+/// read model yet.
 pub(crate) async fn examine(
     log: &dyn EventStore,
     store: &dyn ProjectionStore,
 ) -> anyhow::Result<Vec<String>> {
-    let source = DocumentSource::Live(TodoProjection::NAME.to_owned());
-    let query = DocumentQuery {
-        keys: vec![counts_key(ListId::SHARED)],
-        page: Some(DocumentPage {
-            collections: Show::All.collections(ListId::SHARED),
-            after: None,
-            limit: usize::MAX,
-        }),
-    };
-    let Some(found) = store.find(&source, &query).await? else {
+    let source = DocumentSource::Live(RemarkProjection::NAME.to_owned());
+    let Some(found) = store.find(&source, &query(&[])).await? else {
         return Ok(Vec::new());
     };
     let checkpoint = found.checkpoint.position;
-    let expected = fold(log, checkpoint).await?;
+    let events = read(log, checkpoint).await?;
     let mut violations = Vec::new();
-    if expected.last < checkpoint {
+    let last = events.last().map_or(Position::START, |last| last.position);
+    if last < checkpoint {
         violations.push(format!(
-            "the read model is at {}, but the log ends at {}",
-            checkpoint, expected.last
+            "the read model is at {checkpoint}, but the log ends at {last}"
         ));
     }
-    let read = |body: &str| serde_json::from_str::<TodoDocument>(body);
-    let mut todos = Vec::new();
-    for document in &found.page {
-        todos.extend(read(document.body.as_str())?.todo());
+    let expected = fold(&events)?;
+    let mut notes: Vec<Uuid> = expected.iter().map(|line| line.note).collect();
+    notes.push(OPEN);
+    notes.sort_unstable();
+    notes.dedup();
+    let mut documents = Vec::new();
+    for notes in notes.chunks(NOTES) {
+        let found = store.find(&source, &query(notes)).await?;
+        documents.extend(found.into_iter().flat_map(|found| found.page));
     }
-    if todos != expected.todos {
-        violations.push(format!(
-            "the read model at {} has {} todos, which differ from the {} todos of the log",
-            checkpoint,
-            todos.len(),
-            expected.todos.len()
-        ));
-    }
-    let mut counts = TodoCounts::default();
-    for document in &found.keyed {
-        counts = read(document.body.as_str())?.counts().unwrap_or_default();
-    }
-    if counts != expected.counts {
-        violations.push(format!(
-            "the read model at {} counts {counts:?}, but the log has {:?}",
-            checkpoint, expected.counts
-        ));
-    }
+    let differences = compare(&documents, &expected)?;
+    let differences = differences.into_iter();
+    violations.extend(differences.map(|found| format!("the read model at {checkpoint} {found}")));
     Ok(violations)
 }
 
-/// The expected read model, from the states of the todos.
-struct Expected {
-    last: Position,
-    todos: Vec<TodoItem>,
-    counts: TodoCounts,
+/// Reads the log up to a position.
+pub(crate) async fn read(log: &dyn EventStore, to: Position) -> anyhow::Result<Vec<Envelope>> {
+    let mut events: Vec<Envelope> = Vec::new();
+    loop {
+        let last = events.last().map_or(Position::START, |last| last.position);
+        let page = log.load_after(last, PAGE).await?;
+        let is_last = page.len() < PAGE;
+        let count = events.len() + page.len();
+        let up_to_there = page.into_iter().filter(|event| event.position <= to);
+        events.extend(up_to_there);
+        if is_last || events.len() < count {
+            return Ok(events);
+        }
+    }
 }
 
-async fn fold(log: &dyn EventStore, to: Position) -> anyhow::Result<Expected> {
-    let mut states: BTreeMap<TodoId, (Position, TodoState)> = BTreeMap::new();
-    let mut last = Position::START;
-    'log: loop {
-        let page = log.load_after(last, PAGE).await?;
-        for envelope in &page {
-            if envelope.position > to {
-                break 'log;
-            }
-            last = envelope.position;
-            if envelope.stream.aggregate_type != TodoState::TYPE {
-                continue;
-            }
-            let (id, event) = decode::<TodoState>(envelope)?;
-            let (_, state) = states
-                .entry(id)
-                .or_insert_with(|| (envelope.position, TodoState::default()));
-            *state = std::mem::take(state).apply(&event);
+/// Returns the differences between documents and the expected lines.
+fn compare(documents: &[Document], expected: &[Line]) -> anyhow::Result<Vec<String>> {
+    let mut differences = Vec::new();
+    let mut lines = Vec::new();
+    for document in documents {
+        let line: Line = serde_json::from_str(document.body.as_str())?;
+        if document.place != RemarkProjection::place(&line) {
+            differences.push(format!("has {line:?} at {:?}", document.place));
         }
-        if page.len() < PAGE {
-            break;
-        }
+        lines.push(line);
     }
-    let mut counts = TodoCounts::default();
-    let mut todos: Vec<TodoItem> = Vec::new();
-    for (id, (created, state)) in states {
-        let (text, list, completed) = match state {
-            TodoState::Active { text, list } => (text, list, false),
-            TodoState::Completed { text, list } => (text, list, true),
-            TodoState::NotCreated | TodoState::Deleted { .. } => continue,
-        };
-        if !list.is_shared() {
-            continue;
-        }
-        counts.active += u64::from(!completed);
-        counts.completed += u64::from(completed);
-        todos.push(TodoItem {
-            id,
-            list,
-            text,
-            completed,
-            created,
-        });
+    lines.sort_by_key(|line| line.created);
+    if lines != expected {
+        differences.push(format!(
+            "has {} lines, which differ from the {} lines of the log",
+            lines.len(),
+            expected.len()
+        ));
     }
-    todos.sort_by_key(|todo| todo.created);
-    Ok(Expected {
-        last,
-        todos,
-        counts,
-    })
+    Ok(differences)
 }
+
+/// A query of the lines of notes.
+fn query(notes: &[Uuid]) -> DocumentQuery {
+    DocumentQuery {
+        keys: Vec::new(),
+        page: Some(DocumentPage {
+            collections: notes.iter().copied().flat_map(collections).collect(),
+            after: None,
+            limit: usize::MAX,
+        }),
+    }
+}
+
+/// An aggregate, as its events make it.
+#[derive(Debug)]
+struct Folded<A> {
+    /// The position of its first event.
+    created: Position,
+    /// The number of its events.
+    changes: u64,
+    state: A,
+}
+
+/// The expected lines, from the states of the notes and remarks.
+fn fold(log: &[Envelope]) -> anyhow::Result<Vec<Line>> {
+    let mut notes: BTreeMap<Uuid, Folded<NoteState>> = BTreeMap::new();
+    let mut remarks: BTreeMap<Uuid, Folded<RemarkState>> = BTreeMap::new();
+    for event in log {
+        match &*event.stream.aggregate_type {
+            NoteState::TYPE => add(&mut notes, event)?,
+            RemarkState::TYPE => add(&mut remarks, event)?,
+            _ => {}
+        }
+    }
+    let notes = notes.iter().filter_map(|(id, note)| {
+        Some(Line {
+            id: *id,
+            note: *id,
+            is_remark: false,
+            text: note.state.text()?.to_owned(),
+            is_closed: false,
+            created: note.created,
+            changes: note.changes,
+        })
+    });
+    let remarks = remarks.iter().filter_map(|(id, remark)| {
+        Some(Line {
+            id: *id,
+            note: remark.state.note()?,
+            is_remark: true,
+            text: remark.state.text()?.to_owned(),
+            is_closed: remark.state.is_closed(),
+            created: remark.created,
+            changes: remark.changes,
+        })
+    });
+    let mut lines: Vec<Line> = notes.chain(remarks).collect();
+    lines.sort_by_key(|line| line.created);
+    Ok(lines)
+}
+
+fn add<A: Aggregate<Id = Uuid>>(
+    aggregates: &mut BTreeMap<Uuid, Folded<A>>,
+    event: &Envelope,
+) -> anyhow::Result<()> {
+    let (id, happened) = decode::<A>(event)?;
+    let folded = aggregates.entry(id).or_insert_with(|| Folded {
+        created: event.position,
+        changes: 0,
+        state: A::default(),
+    });
+    folded.state = std::mem::take(&mut folded.state).apply(&happened);
+    folded.changes += 1;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

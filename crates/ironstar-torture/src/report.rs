@@ -36,18 +36,15 @@ pub(super) fn bugs() {
 }
 
 /// Prints the result of a check on a bug. Returns true if it is the expected result.
-pub(super) fn bug(check: &str, bug: Bug, expectation: Expectation, found: &[String]) -> bool {
-    let (is_expected, outcome) = match (expectation, found) {
-        (Expectation::Caught(words), found) => {
-            let is_it = |found: &&String| words.iter().any(|words| found.contains(words));
-            match (found.iter().find(is_it), found.first()) {
-                (Some(found), _) => (true, format!("caught: {found}")),
-                (None, Some(other)) => (false, format!("NOT CAUGHT; found instead: {other}")),
-                (None, None) => (false, "NOT CAUGHT".to_owned()),
-            }
-        }
-        (Expectation::Missed(why), []) => (true, format!("missed, as expected: {why}")),
-        (Expectation::Missed(_), [found, ..]) => (false, format!("NOT EXPECTED: {found}")),
+pub(super) fn bug(check: &str, bug: Bug, expectation: Expectation, findings: &Findings) -> bool {
+    let (is_expected, outcome) = match (expectation, findings.violations.first()) {
+        (Expectation::Caught(_), first) => match (findings.symptom(), first) {
+            (Some(found), _) => (true, format!("caught: {found}")),
+            (None, Some(other)) => (false, format!("NOT CAUGHT; found instead: {other}")),
+            (None, None) => (false, "NOT CAUGHT".to_owned()),
+        },
+        (Expectation::Missed(why), None) => (true, format!("missed, as expected: {why}")),
+        (Expectation::Missed(_), Some(found)) => (false, format!("NOT EXPECTED: {found}")),
     };
     say(format_args!("    {check}, {}: {outcome}", bug.name()));
     is_expected

@@ -4,31 +4,30 @@ use std::fs;
 use std::io::{Write, stdout};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ironstar_adapters::memory::{MemoryEventBus, MemorySnapshotStore};
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
-use ironstar_app::todo::ArchiveDoneLists;
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, ListService, Projections};
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
+use ironstar_server::Application;
 use ironstar_web::{Limits, Services, Site};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::Bug;
 use crate::bug::plant;
 use crate::disk::{Disk, Faults};
 use crate::server::DATABASE;
 use crate::vfs::Mount;
+use crate::{Bug, NotesSite};
 
 /// Serves the database in a folder with a bug, until killed.
 ///
 /// # Errors
 ///
 /// The database cannot be served.
-pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
+pub async fn serve(folder: &Path, bug: Bug, site: &NotesSite) -> anyhow::Result<()> {
     let mut _mount = None;
     if bug == Bug::AcknowledgesBeforeSync {
         let disk = Disk::new(0);
@@ -54,9 +53,9 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
     let ids = Arc::new(SystemIdSource);
     let commands = CommandHandler::new(store.clone(), snapshots, bus.clone(), ids.clone());
     let projections = Projections::new(documents, store.clone(), feed.clone(), clock.clone());
-    let lists = ListService::new(commands.clone(), projections.model());
-    projections.manage::<ArchiveDoneLists, _>(commands.clone(), lists, Duration::ZERO);
+    site.manage_processes(&commands, &projections);
     let services = Services {
+        features: NotesSite::FEATURES,
         gates: Gates::start(commands.clone(), &feed),
         links: Links::new([0; 32]),
         commands,
@@ -70,10 +69,18 @@ pub async fn serve(folder: &Path, bug: Bug) -> anyhow::Result<()> {
         ids,
         shutdown: CancellationToken::new(),
     };
-    let router = ironstar_web::router(services, Site::default(), Limits::default());
+    let router = ironstar_web::router(
+        services,
+        site.site_features(),
+        Site {
+            name: NotesSite::SITE,
+            address: None,
+        },
+        Limits::default(),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    writeln!(stdout(), "ironstar is ready at http://{address}")?;
+    writeln!(stdout(), "{} is ready at http://{address}", NotesSite::SITE)?;
     axum::serve(listener, router).await?;
     Ok(())
 }

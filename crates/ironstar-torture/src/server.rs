@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use anyhow::{Context, bail};
+use ironstar_ports::Position;
 use reqwest::Client;
 use serde_json::Value;
 
@@ -15,27 +16,52 @@ use crate::Bug;
 /// The file name of the database.
 pub(crate) const DATABASE: &str = "ironstar.db";
 
-/// A command on a todo or a list, with its idempotency key.
+/// The type of the problem when a command closes a remark that is already closed.
+const ALREADY_CLOSED: &str = "/problems/remark-already-closed";
+
+/// A command on a note or a remark, with its idempotency key.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) key: String,
     pub(crate) to: Recipient,
     pub(crate) body: Value,
+    /// The position of the sender's last event of the same remark, or the start.
+    pub(crate) last: Position,
 }
 
 /// The aggregate that a command is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Recipient {
-    Todo,
-    List,
+    Note,
+    Remark,
 }
 
-/// The position of a todo or a list after a command.
+/// The position of a note or a remark after a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) id: String,
     pub(crate) sequence: u64,
     pub(crate) position: u64,
+}
+
+/// The reply to a command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Reply {
+    /// The command was accepted.
+    Accepted(Answer),
+    /// The remark with this id was already closed: a process manager had been faster. `last` is
+    /// the position of the client's last event of the remark.
+    AlreadyClosed { id: String, last: Position },
+}
+
+impl Reply {
+    /// Returns the answer to a command that nothing can prevent.
+    pub(crate) fn accepted(self) -> anyhow::Result<Answer> {
+        match self {
+            Self::Accepted(answer) => Ok(answer),
+            Self::AlreadyClosed { id, .. } => bail!("the remark {id} was already closed"),
+        }
+    }
 }
 
 /// A running server. Dropping it kills the server.
@@ -48,14 +74,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on the database in a folder, and waits until it is ready.
-    pub(crate) fn start(program: &Path, folder: &Path, bug: Option<Bug>) -> anyhow::Result<Self> {
+    /// Starts a server on the database in a folder, with options of the application, and waits
+    /// until it is ready.
+    pub(crate) fn start(
+        program: &Path,
+        folder: &Path,
+        bug: Option<Bug>,
+        options: &[&str],
+    ) -> anyhow::Result<Self> {
         let mut command = match bug {
             None => {
                 let mut command = Command::new(program);
                 let url = format!("sqlite:{}", folder.join(DATABASE).display());
                 command.args(["--listen", "127.0.0.1:0", "--database-url", &url]);
-                command.args(["--archive-done-lists-after", "0s"]);
                 command
             }
             Some(bug) => {
@@ -65,6 +96,8 @@ impl Server {
             }
         };
         let mut process = command
+            .args(options)
+            .env_remove("NOTES_CLOSE_REMARKS_AFTER")
             .env("RUST_LOG", "off")
             // All requests of this check come from one address, so the limits are off.
             .env("IRONSTAR_COMMAND_RATE", "0")
@@ -154,10 +187,10 @@ impl Commands {
         &self,
         request: &Request,
         cookie: Option<&str>,
-    ) -> anyhow::Result<Option<Answer>> {
+    ) -> anyhow::Result<Option<Reply>> {
         let to = match request.to {
-            Recipient::Todo => "todo",
-            Recipient::List => "list",
+            Recipient::Note => "note",
+            Recipient::Remark => "remark",
         };
         let mut post = self
             .http
@@ -183,18 +216,23 @@ impl Commands {
                     .context("the server does not answer, although it was not killed");
             }
         };
-        let number = |name: &str| answer[name].as_u64();
-        match (
-            answer["id"].as_str(),
-            number("sequence"),
-            number("position"),
-        ) {
-            (Some(id), Some(sequence), Some(position)) if status.is_success() => Ok(Some(Answer {
-                id: id.to_owned(),
-                sequence,
-                position,
-            })),
-            _ => bail!("{} is answered {status} {answer}", request.body),
+        if let Some(answer) = answer_in(&answer).filter(|_| status.is_success()) {
+            return Ok(Some(Reply::Accepted(answer)));
         }
+        if answer["type"] == ALREADY_CLOSED
+            && let Some(id) = request.body["id"].as_str()
+        {
+            let (id, last) = (id.to_owned(), request.last);
+            return Ok(Some(Reply::AlreadyClosed { id, last }));
+        }
+        bail!("{} is answered {status} {answer}", request.body)
     }
+}
+
+fn answer_in(body: &Value) -> Option<Answer> {
+    Some(Answer {
+        id: body["id"].as_str()?.to_owned(),
+        sequence: body["sequence"].as_u64()?,
+        position: body["position"].as_u64()?,
+    })
 }

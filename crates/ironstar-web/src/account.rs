@@ -14,7 +14,7 @@
 //! This module has the only GET that changes something, because the protocol requires it. Its
 //! protection is `state`, which no other site knows.
 
-pub(crate) mod news;
+pub mod news;
 mod refusals;
 mod sign_in;
 pub(crate) mod theme;

@@ -1,6 +1,8 @@
 //! Commands from programs, for any aggregate: a request carries JSON, and the answer tells the
 //! stream's new end.
 
+pub mod owned;
+
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
@@ -24,15 +26,15 @@ const MARK: &[u8] = "\u{feff}".as_bytes();
 /// A command on an aggregate, as a program sends it: the aggregate's own command, and the
 /// fields beside it.
 #[derive(Debug)]
-pub(crate) struct CommandRequest<Id, C> {
+pub struct CommandRequest<Id, C> {
     /// The aggregate's id. A command that creates an aggregate may leave it out.
-    pub(crate) id: Option<Id>,
+    pub id: Option<Id>,
     /// The sequence of the aggregate's last event, as the sender expects it.
     expected_sequence: Option<Sequence>,
     /// The same as the header `Idempotency-Key`.
     command_id: Option<CommandKey>,
     /// The aggregate's own command.
-    pub(crate) command: C,
+    pub command: C,
 }
 
 impl<Id, C> CommandRequest<Id, C>
@@ -84,9 +86,15 @@ fn in_field(name: &str, error: &dyn Display) -> Problem {
 }
 
 impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
+    /// The id of the aggregate, in a command that needs one.
+    pub fn required_id(&self) -> Result<&Id, Problem> {
+        let missing = || Problem::invalid("invalid-value", "the field 'id' is missing");
+        self.id.as_ref().ok_or_else(missing)
+    }
+
     /// Refuses an expected sequence in a command that creates an aggregate. Otherwise a sender
     /// that guesses an id could learn about another owner's aggregate.
-    pub(crate) fn refuse_expected_sequence(&self) -> Result<(), Problem> {
+    pub fn refuse_expected_sequence(&self) -> Result<(), Problem> {
         match self.expected_sequence {
             None => Ok(()),
             Some(_) => Err(in_field(
@@ -97,7 +105,7 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
     }
 
     /// The context of the command, from the body and the headers.
-    pub(crate) fn context(
+    pub fn context(
         &self,
         aggregate_type: &str,
         origin: &RequestOrigin,
@@ -140,7 +148,7 @@ impl<Id: Display, C: Serialize> CommandRequest<Id, C> {
 
 /// The context of a command: its caller, its origin, and its key if it has one. If the same
 /// sender uses the key again and `asked` differs, that command is refused.
-pub(crate) fn keyed(
+pub fn keyed(
     asked: &impl Serialize,
     key: Option<CommandKey>,
     origin: &RequestOrigin,
@@ -169,7 +177,7 @@ pub(crate) fn written(asked: &impl Serialize) -> Result<String, Problem> {
 
 /// The answer to an executed command.
 #[derive(Debug, Serialize)]
-pub(crate) struct CommandResponse {
+pub struct CommandResponse {
     status: &'static str,
     id: String,
     sequence: Option<Sequence>,
@@ -179,7 +187,8 @@ pub(crate) struct CommandResponse {
 }
 
 impl CommandResponse {
-    pub(crate) fn ok(accepted: Accepted) -> Json<Self> {
+    /// The answer for a command that was accepted.
+    pub fn ok(accepted: Accepted) -> Json<Self> {
         Json(Self {
             status: "ok",
             id: accepted.aggregate_id,

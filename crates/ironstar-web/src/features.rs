@@ -1,12 +1,17 @@
 //! The features of the site, and the one place where they register.
 //!
 //! Each feature is one module and one [`Feature`]. Everything outside of this folder works for
-//! any of them, except for the router, which joins them.
+//! any of them.
 
 mod list;
 mod todo;
 
 use crate::feature::Feature;
 
+pub use todo::Home;
+
 /// All features.
-pub(crate) const FEATURES: &[Feature] = &[todo::FEATURE, list::FEATURE];
+#[must_use]
+pub fn features(home: Home) -> Vec<Feature> {
+    vec![todo::feature(home), list::feature()]
+}

@@ -4,16 +4,16 @@
 //!
 //! - [`layout`] is the frame around a page.
 //! - [`kit`] and [`icon`] are the parts of pages. `styleguide` shows them.
-//! - [`problem`] draws a refusal.
+//! - `problem` draws a refusal.
 //! - [`notice`] tells on a page why a command was refused.
-//! - [`theme`] draws the choice of light or dark pages.
-//! - [`assets`] serves the style sheet, the scripts and the icon.
+//! - `theme` draws the choice of light or dark pages.
+//! - `assets` serves the style sheet, the scripts and the icon.
 
 pub(crate) mod assets;
-pub(crate) mod icon;
-pub(crate) mod kit;
-pub(crate) mod layout;
-pub(crate) mod notice;
+pub mod icon;
+pub mod kit;
+pub mod layout;
+pub mod notice;
 pub(crate) mod problem;
 #[cfg(debug_assertions)]
 pub(crate) mod styleguide;

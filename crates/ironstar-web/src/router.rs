@@ -12,7 +12,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use governor::clock::MonotonicClock;
 use ironstar_app::UserService;
-use ironstar_app::features::{audiences, hand_overs};
 use tower::{Service, ServiceExt};
 use tracing::{Instrument, Span};
 
@@ -28,7 +27,7 @@ use crate::edge::rate::{CommandRate, NewSessionRate};
 use crate::edge::streams::Streams;
 use crate::edge::unread::UnreadLimit;
 use crate::edge::{cross_site, hosts};
-use crate::features::FEATURES;
+use crate::feature::Feature;
 use crate::page::assets;
 use crate::page::problem::ShownTo;
 #[cfg(debug_assertions)]
@@ -39,14 +38,14 @@ use crate::site::{Site, SiteAddress};
 use crate::stream::pack::{self, Packer};
 use crate::{account, bundle, events};
 
-/// All routes of the application, guarded by limits.
+/// The routes of these features, and all that every site has, guarded by limits.
 ///
 /// A request over a network must carry the address of its peer, as the extension
 /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
 ///
 /// Call this within a Tokio runtime: it starts tasks, which run until `services.shutdown`.
-pub fn router(services: Services, site: Site, limits: Limits) -> Router {
-    let front = Front::new(services, site, limits);
+pub fn router(services: Services, features: Vec<Feature>, site: Site, limits: Limits) -> Router {
+    let front = Front::new(services, features, site, limits);
     Router::new().fallback_service(FrontDoor(Arc::new(front)))
 }
 
@@ -73,19 +72,20 @@ struct Front {
 }
 
 impl Front {
-    fn new(services: Services, site: Site, limits: Limits) -> Self {
+    fn new(services: Services, features: Vec<Feature>, site: Site, limits: Limits) -> Self {
         let is_secure = site.address.as_ref().is_some_and(SiteAddress::is_secure);
         let are_clients_limited = limits.streams_per_client > 0;
         let news = PrivateNews::new(
             Arc::clone(&services.bus),
             services.ids.next_id().to_string(),
+            services.shutdown.clone(),
         );
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&services.sessions),
             Arc::clone(&services.clock),
             Arc::clone(&services.ids),
             services.links.clone(),
-            Cookies::new(is_secure),
+            Cookies::new(site.name, is_secure),
             NewSessionRate::new(limits.command_rate > 0, MonotonicClock),
         ));
         start_tasks(&services, &news, &sessions);
@@ -99,9 +99,9 @@ impl Front {
             context: Arc::new(SiteContext {
                 site,
                 provider: identities.map(|it| it.name().into()),
-                navigation: FEATURES
+                navigation: features
                     .iter()
-                    .flat_map(|it| it.navigation)
+                    .flat_map(|feature| feature.navigation)
                     .copied()
                     .collect(),
                 rate: Arc::new(CommandRate::new(limits.command_rate, MonotonicClock)),
@@ -109,7 +109,7 @@ impl Front {
             bodies: Bodies::new(are_clients_limited),
             hosts: limits.allowed_hosts,
             packer: limits.compress_streams.then(|| Arc::new(Packer::new())),
-            routes: routes(&services, &news, &streams),
+            routes: routes(&services, features, &news, &streams),
             streams,
         }
     }
@@ -167,11 +167,17 @@ impl Front {
 }
 
 /// The routes of all modules.
-fn routes(services: &Services, news: &PrivateNews, streams: &Streams) -> Router {
+fn routes(
+    services: &Services,
+    features: Vec<Feature>,
+    news: &PrivateNews,
+    streams: &Streams,
+) -> Router {
+    let application = services.features;
     let accounts = Accounts::new(
         services.identities.clone(),
         UserService::new(services.commands.clone()),
-        hand_overs(&services.commands, &services.projections),
+        application.hand_overs(&services.commands, &services.projections),
         news.clone(),
     );
     let router = Router::new();
@@ -180,9 +186,9 @@ fn routes(services: &Services, news: &PrivateNews, streams: &Streams) -> Router 
     let router = router
         .merge(account::routes(accounts))
         .merge(account::theme::routes(news.clone()))
-        .merge(events::routes(services, news, audiences()))
+        .merge(events::routes(services, news, application.audiences()))
         .merge(assets::routes());
-    let router = FEATURES.iter().fold(router, |router, feature| {
+    let router = features.into_iter().fold(router, |router, feature| {
         router.merge((feature.routes)(services, news))
     });
     router

@@ -15,8 +15,9 @@
 
 mod cookie;
 mod data;
-pub(crate) mod drawn_for;
-pub(crate) mod origin;
+pub mod drawn_for;
+mod error;
+pub mod origin;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -24,18 +25,21 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use ironstar_app::Caller;
 use ironstar_app::caller::Links;
 use ironstar_ports::{
-    Clock, IdSource, Payload, PayloadError, SessionHash, SessionStore, StoreError, StoredSession,
+    Clock, IdSource, Payload, SessionHash, SessionStore, StoreError, StoredSession,
 };
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::sync::Mutex as AsyncMutex;
 
-pub(crate) use cookie::{Cookies, SessionId};
+pub use cookie::SessionId;
+pub use error::SessionError;
+
+pub(crate) use cookie::Cookies;
 pub(crate) use data::{SessionData, SignedIn, Theme};
 
 use crate::edge::client::Client;
@@ -67,7 +71,7 @@ pub(crate) struct Sessions {
 
 /// The session of a request. The request may have none, and may begin one.
 #[derive(Clone, Debug)]
-pub(crate) struct Session(Arc<Inner>);
+pub struct Session(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -94,36 +98,6 @@ pub(crate) struct Open {
     pub(crate) data: SessionData,
     /// The time until it expires: [`TRIAL`] until its cookie comes back, then [`AGE`].
     age: Duration,
-}
-
-/// The reason why a session is not available.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SessionError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("a session is damaged")]
-    Damaged(#[source] serde_json::Error),
-    #[error("a session cannot be stored")]
-    Unwritable(#[from] PayloadError),
-    #[error("too many new sessions from your network; try again in a minute")]
-    TooMany(Duration),
-}
-
-impl From<SessionError> for Problem {
-    fn from(error: SessionError) -> Self {
-        match &error {
-            SessionError::Store(error) => Self::from_store(error),
-            SessionError::Damaged(_) | SessionError::Unwritable(_) => Self::unavailable(&error),
-            SessionError::TooMany(wait) => Self {
-                retry_after: Some(*wait),
-                ..Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "too-many-sessions",
-                    error.to_string(),
-                )
-            },
-        }
-    }
 }
 
 impl Sessions {
@@ -239,6 +213,15 @@ impl Sessions {
 impl Session {
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// The id of the session; `None` if the visitor has none.
+    ///
+    /// # Errors
+    ///
+    /// If the store of sessions cannot be read.
+    pub async fn id(&self) -> Result<Option<SessionId>, SessionError> {
+        Ok(self.open().await?.map(|open| open.id))
     }
 
     pub(crate) async fn open(&self) -> Result<Option<Open>, SessionError> {

@@ -1,4 +1,5 @@
-//! The operator's settings for the site as a whole: its address and its start page.
+//! The name of the site, the operator's settings for it as a whole, and the links above its
+//! pages.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -6,31 +7,29 @@ use std::str::FromStr;
 use axum::http::uri::{Authority, Scheme, Uri};
 use thiserror::Error;
 
-/// The operator's settings for the site as a whole.
+/// The name of the site, and the operator's settings for it as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
+    /// The name of the site.
+    pub name: SiteName,
     /// The public address of the site. If it is `None`, links use the host of the request, and
     /// cookies are those of a site without TLS.
     pub address: Option<SiteAddress>,
-    /// The content of the start page.
-    pub home: Home,
 }
 
-/// The content of the start page.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Home {
-    /// The list that everyone shares.
-    #[default]
-    Shared,
-    /// The visitor's own list.
-    Own,
-}
+/// The name of a site, such as `ironstar`. It begins the titles of all pages. It is also part of
+/// the name of the session cookie, so that visitors keep one session with each of several
+/// applications on the same host.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SiteName(&'static str);
 
 /// A link above every page.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Navigation {
-    pub(crate) address: &'static str,
-    pub(crate) label: &'static str,
+pub struct Navigation {
+    /// The address of a page of the site, such as `/lists`.
+    pub address: &'static str,
+    /// The text of the link.
+    pub label: &'static str,
 }
 
 /// The public address of a site, such as `https://example.org`.
@@ -44,6 +43,52 @@ pub struct SiteAddress {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("the address must look like 'https://example.org', without a path")]
 pub struct SiteAddressError;
+
+impl SiteName {
+    /// A name of lower-case letters, digits and hyphens.
+    ///
+    /// # Panics
+    ///
+    /// If the name is empty or contains another character; at compile time, if the name is a
+    /// constant.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        let mut rest = name.as_bytes();
+        assert!(!rest.is_empty(), "the name of a site must not be empty");
+        while let [byte, others @ ..] = rest {
+            assert!(
+                matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'),
+                "the name of a site must consist of lower-case letters, digits and hyphens"
+            );
+            rest = others;
+        }
+        Self(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// The title of a page, as the browser shows it.
+    #[must_use]
+    pub fn title(self, page: &str) -> String {
+        format!("{self} · {page}")
+    }
+}
+
+impl Default for SiteName {
+    fn default() -> Self {
+        Self::new("ironstar")
+    }
+}
+
+impl Display for SiteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
 
 impl SiteAddress {
     /// Returns true if browsers reach the site over TLS.
@@ -102,7 +147,17 @@ impl Display for SiteAddress {
 
 #[cfg(test)]
 mod tests {
-    use super::{SiteAddress, SiteAddressError};
+    use super::{SiteAddress, SiteAddressError, SiteName};
+
+    #[test]
+    fn site_name_fits_into_the_name_of_a_cookie() {
+        let name = SiteName::new("book-club-2");
+        assert_eq!(name.title("books"), "book-club-2 · books");
+        for refused in ["", "Books", "book club", "books;", "books=", "büche"] {
+            let made = std::panic::catch_unwind(|| SiteName::new(refused));
+            made.expect_err(refused);
+        }
+    }
 
     #[test]
     fn site_address_is_a_scheme_and_a_host() {

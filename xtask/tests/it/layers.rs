@@ -1,8 +1,11 @@
 //! The dependency arrows between crates point downwards only, and programs contain no test code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+use crate::layout::root;
 
 /// The dependencies that each crate may have. Any other one is a decision about the design:
 /// see `docs/ARCHITECTURE.md`.
@@ -138,6 +141,44 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "ironstar-fixtures",
+        &[
+            "axum",
+            "datastar",
+            "futures",
+            "ironstar-app",
+            "ironstar-domain",
+            "ironstar-ports",
+            "ironstar-web",
+            "maud",
+            "proptest",
+            "serde",
+            "thiserror",
+            "tokio",
+            "uuid",
+        ],
+    ),
+    (
+        "library",
+        &[
+            "axum",
+            "clap",
+            "datastar",
+            "futures",
+            "ironstar-app",
+            "ironstar-domain",
+            "ironstar-ports",
+            "ironstar-server",
+            "ironstar-web",
+            "maud",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "uuid",
+        ],
+    ),
+    (
         "ironstar-github",
         &[
             "anyhow",
@@ -168,7 +209,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ironstar-adapters",
             "ironstar-app",
             "ironstar-domain",
+            "ironstar-fixtures",
             "ironstar-ports",
+            "ironstar-server",
             "ironstar-web",
             "libsqlite3-sys",
             "parking_lot",
@@ -229,11 +272,12 @@ fn every_crate_has_only_allowed_dependencies() {
 
 /// The contracts and the test doubles of the ports are behind a feature.
 #[test]
-fn only_tests_enable_features_of_the_ports() {
+fn only_tests_and_fixtures_enable_features_of_the_ports() {
     let metadata = MetadataCommand::new().no_deps().exec();
     for package in metadata.expect("the workspace's metadata").packages {
         for dependency in package.dependencies {
-            let is_of_tests = dependency.kind == DependencyKind::Development;
+            let is_of_tests = dependency.kind == DependencyKind::Development
+                || *package.name == "ironstar-fixtures";
             assert!(
                 dependency.name != "ironstar-ports"
                     || is_of_tests
@@ -244,6 +288,34 @@ fn only_tests_enable_features_of_the_ports() {
             );
         }
     }
+}
+
+/// The benchmarks are a workspace of their own, which is built with its lock file as it is.
+#[test]
+fn lock_file_of_the_benchmarks_knows_the_dependencies_of_each_crate() {
+    let lock = root().join("bench/Cargo.lock");
+    let lock = fs::read_to_string(lock).expect("the lock file");
+    let metadata = MetadataCommand::new().no_deps().exec();
+    let mut checked = 0;
+    for package in metadata.expect("the workspace's metadata").packages {
+        let name = format!("name = \"{}\"\n", package.name);
+        let Some(entry) = lock.split("[[package]]\n").find(|it| it.starts_with(&name)) else {
+            continue;
+        };
+        // A line such as ` "sha2 0.10.9",`.
+        let names = entry.lines().filter_map(|line| line.strip_prefix(" \""));
+        let locked: BTreeSet<&str> = names
+            .filter_map(|line| line.split([' ', '"']).next())
+            .collect();
+        assert_eq!(
+            locked,
+            dependencies(&package),
+            "bench/Cargo.lock is out of date for {}: run 'cargo check' in bench",
+            package.name
+        );
+        checked += 1;
+    }
+    assert!(checked > 3, "the benchmarks use the crates");
 }
 
 /// Returns the dependencies of a package, without those of its tests and build script.

@@ -14,7 +14,9 @@ pub(crate) fn root() -> &'static Path {
 
 /// Returns every Rust file of the workspace.
 pub(crate) fn sources() -> Vec<PathBuf> {
-    let mut folders = vec![root().join("crates"), root().join("xtask")];
+    let mut folders = ["crates", "examples", "xtask"]
+        .map(|it| root().join(it))
+        .to_vec();
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {

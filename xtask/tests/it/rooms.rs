@@ -32,8 +32,9 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             &["page"],
             &["account"],
             &["command", "feature"],
-            &["bundle", "events", "features"],
+            &["bundle", "events"],
             &["router"],
+            &["features"],
         ],
     ),
 ];

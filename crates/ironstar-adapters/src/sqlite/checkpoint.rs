@@ -61,10 +61,19 @@ pub struct WalFigures {
 pub(super) struct Checkpoints {
     pub(super) limits: WalLimits,
     figures: Arc<Mutex<WalFigures>>,
-    /// The head of the log's index after the last checkpoint.
-    tried: Option<Index>,
+    /// The last checkpoint.
+    tried: Option<Tried>,
     /// The size of the log at the last warning, in bytes.
     warned: u64,
+}
+
+/// A checkpoint that was tried.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    /// The head of the log's index afterwards. A new log has one frame, the link.
+    index: Index,
+    /// True if all frames were copied to the database.
+    is_complete: bool,
 }
 
 /// Errors of a checkpoint.
@@ -115,7 +124,8 @@ impl Checkpoints {
         let Some(index) = files.index() else {
             return;
         };
-        let tried = self.tried.filter(|tried| tried.salts == index.salts);
+        let tried = self.tried.map(|tried| tried.index);
+        let tried = tried.filter(|tried| tried.salts == index.salts);
         let frames = tried.map_or(0, |tried| tried.frames);
         if index.frames >= frames.saturating_add(WORTHWHILE) {
             self.run(connection, files, true).await;
@@ -129,8 +139,7 @@ impl Checkpoints {
         };
         let bytes = self.note(files);
         let is_held_up = self.tried.is_some_and(|tried| {
-            tried.salts == index.salts
-                && (tried.backfilled < tried.frames || bytes > self.limits.kept)
+            tried.index.salts == index.salts && (!tried.is_complete || bytes > self.limits.kept)
         });
         if !is_held_up {
             return;
@@ -152,23 +161,27 @@ impl Checkpoints {
 
     /// Makes a checkpoint. After a failure, the next checkpoint tries again.
     async fn run(&mut self, connection: &mut SqliteConnection, files: &Files, is_stamped: bool) {
-        if let Err(error) = self.checkpoint(connection, files, is_stamped).await {
+        let outcome = self.checkpoint(connection, files, is_stamped).await;
+        let is_complete = outcome.unwrap_or_else(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a checkpoint of the write-ahead log failed; the server tries again"
             );
-        }
-        self.tried = files.index();
+            false
+        });
+        self.tried = files.index().map(|index| Tried { index, is_complete });
         self.note(files);
         self.warn_if_held_up(files);
     }
 
+    /// Copies the frames of the log to the database. If there were some, and all were copied,
+    /// the log begins again. Returns true if none is left.
     async fn checkpoint(
         &self,
         connection: &mut SqliteConnection,
         files: &Files,
         is_stamped: bool,
-    ) -> Result<(), CheckpointError> {
+    ) -> Result<bool, CheckpointError> {
         files.check()?;
         if is_stamped {
             set_user_version(connection, link::stamp()?).await?;
@@ -177,10 +190,11 @@ impl Checkpoints {
             .execute(&mut *connection)
             .await?;
         files.check()?;
-        let is_complete = files
-            .index()
-            .is_some_and(|index| index.frames > 0 && index.backfilled == index.frames);
-        if is_complete {
+        let Some(index) = files.index() else {
+            return Ok(false);
+        };
+        let is_complete = index.backfilled == index.frames;
+        if is_complete && index.frames > 0 {
             // The limit may have changed since the connection was opened.
             let limit = format!("PRAGMA journal_size_limit = {}", self.limits.kept);
             sqlx::raw_sql(AssertSqlSafe(limit))
@@ -190,7 +204,7 @@ impl Checkpoints {
             roll_back_if_failed(connection, linked).await?;
             files.check()?;
         }
-        Ok(())
+        Ok(is_complete)
     }
 
     /// Records the state of the log. Returns the length of its file, in bytes.

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use ironstar_ports::StoreError;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
+use tokio::sync::mpsc;
 
 use super::connection::{BUSY_TIMEOUT, options};
 use super::file::Files;
@@ -27,6 +28,9 @@ impl Readers {
     pub(super) async fn open(place: &DatabaseFile, files: Files) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::unusable(place, source);
         let of_connection = files.clone();
+        // sqlx opens a refused connection again until its patience ends, and then returns a
+        // timeout instead of the reason.
+        let (refused, mut refusals) = mpsc::unbounded_channel();
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
@@ -35,24 +39,27 @@ impl Readers {
             // A connection inside the process does not break by itself.
             .test_before_acquire(false)
             .after_connect(move |connection, _| {
-                let files = of_connection.clone();
+                let (files, refused) = (of_connection.clone(), refused.clone());
                 Box::pin(async move {
-                    // SQLite opens the log at the first read.
-                    sqlx::query("SELECT count(*) FROM sqlite_schema")
-                        .execute(connection)
-                        .await?;
-                    let checked = files.check();
-                    checked.map_err(|error| sqlx::Error::Configuration(error.into()))
+                    let Err(error) = begin(connection, &files).await else {
+                        return Ok(());
+                    };
+                    let text = error.to_string();
+                    // After the opening, the reason is not needed any more.
+                    let _ = refused.send(error);
+                    Err(sqlx::Error::Protocol(text))
                 })
             })
-            .connect_with(options(place).read_only(true))
-            .await
-            .map_err(unusable)?;
+            .connect_lazy_with(options(place).read_only(true));
         // With `min_connections`, a background task of sqlx would open some of them, perhaps
         // later.
         let mut all = Vec::new();
         for _ in 0..READERS {
-            all.push(pool.acquire().await.map_err(unusable)?);
+            let reader = tokio::select! {
+                Some(reason) = refusals.recv() => Err(reason),
+                reader = pool.acquire() => reader,
+            };
+            all.push(reader.map_err(unusable)?);
         }
         Ok(Self { pool, files })
     }
@@ -80,5 +87,41 @@ impl Readers {
 
     pub(super) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Makes a new connection open the log, and checks that it has the right files.
+async fn begin(connection: &mut SqliteConnection, files: &Files) -> sqlx::Result<()> {
+    // SQLite opens the log at the first read.
+    sqlx::query("SELECT count(*) FROM sqlite_schema")
+        .execute(connection)
+        .await?;
+    let checked = files.check();
+    checked.map_err(|error| sqlx::Error::Configuration(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::{fs, iter};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::sqlite::SqliteDatabase;
+
+    #[tokio::test]
+    async fn refused_reader_is_reported_with_the_reason() {
+        let directory = TempDir::new().expect("a directory");
+        let url = directory.path().join("ironstar.db").into();
+        let database = SqliteDatabase::open(&url).await.expect("opened");
+        fs::remove_file(directory.path().join("ironstar.db-shm")).expect("removed");
+        let refused = Readers::open(&database.place, database.files).await;
+        let error = refused.map(|_| ()).expect_err("refused");
+        let error: &dyn Error = &error;
+        let causes = iter::successors(Some(error), |error| (*error).source());
+        let texts: Vec<_> = causes.map(ToString::to_string).collect();
+        let is_told = |text: &String| text.contains("-shm was removed while it was open");
+        assert!(texts.iter().any(is_told), "{texts:?}");
     }
 }

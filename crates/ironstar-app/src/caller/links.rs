@@ -186,7 +186,7 @@ impl Debug for Links {
 mod tests {
     use std::cell::Cell;
 
-    use ironstar_domain::{Access, Link, LinkAccess, LinkId, Ownership, Principal};
+    use ironstar_domain::{Access, LinkAccess, LinkId, Ownership, OwnershipEvent, Principal};
     use uuid::Uuid;
 
     use super::{LinkScope, LinkToken, LinkTokenError, Links};
@@ -216,8 +216,8 @@ mod tests {
     fn owned(links: usize) -> Ownership {
         let owner = Ownership::of(Some(Principal::Guest(Uuid::from_u128(7).into())));
         (1..=links).fold(owner, |ownership, number| {
-            ownership.with_link(Link {
-                id: link(number as u128),
+            ownership.apply(&OwnershipEvent::LinkCreated {
+                link: link(number as u128),
                 access: LinkAccess::Read,
             })
         })
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!((count, access), (0, Access::Read));
         let elsewhere = caller.access_by(&scope(2), Some(&ownership));
         assert_eq!(elsewhere, Access::None);
-        let revoked = ownership.without_link(link(2));
+        let revoked = ownership.apply(&OwnershipEvent::LinkRevoked { link: link(2) });
         let (count, access) = tags(|| caller.access_by(&scope(1), Some(&revoked)));
         assert_eq!((count, access), (Ownership::MAX_LINKS, Access::None));
     }

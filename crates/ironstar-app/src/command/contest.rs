@@ -11,6 +11,7 @@ use ironstar_ports::StreamId;
 use tokio::time::{Instant, sleep};
 
 use super::CommandError;
+use crate::backoff::Backoff;
 use crate::turns::{TooManyWait, Turn, Turns};
 
 /// The number of races that a caller may lose in a row without a pause.
@@ -19,8 +20,11 @@ const ATTEMPTS: u32 = 16;
 /// The time that a caller goes on trying after that, counted from its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+/// The pauses after further lost races.
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_millis(1),
+    longest: Duration::from_millis(64),
+};
 
 /// The races of one caller for some streams.
 #[derive(Debug)]
@@ -123,8 +127,7 @@ impl<E> From<TooManyWait> for CommandError<E> {
 
 /// The pause after this many lost races; none after the first ones.
 fn pause_after(lost: u32) -> Option<Duration> {
-    let doublings = lost.checked_sub(ATTEMPTS)?.min(16);
-    Some(LONGEST_PAUSE.min(Duration::from_millis(1 << doublings)))
+    Some(PAUSES.after(lost.checked_sub(ATTEMPTS)? + 1))
 }
 
 #[cfg(test)]

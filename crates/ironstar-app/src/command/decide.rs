@@ -86,15 +86,12 @@ impl CommandHandler {
     }
 
     /// An aggregate as it is in memory, or otherwise as it is now. Use it only for data that
-    /// never changes.
+    /// never changes, such as the parent of a part. `E` is the error type of the calling code.
     ///
     /// # Errors
     ///
     /// If the aggregate's history cannot be read.
-    pub(crate) async fn remembered<A: Aggregate, E>(
-        &self,
-        id: &A::Id,
-    ) -> Result<A, CommandError<E>> {
+    pub async fn remembered<A: Aggregate, E>(&self, id: &A::Id) -> Result<A, CommandError<E>> {
         let mut loaded = self.recall::<A>(id);
         if loaded.head.sequence.is_none() {
             self.catch_up(&mut loaded).await?;

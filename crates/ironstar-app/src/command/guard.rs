@@ -1,4 +1,5 @@
-//! A guard: a condition on another stream, which must hold when a command is decided.
+//! A guard: a condition on another stream, which must hold when a command is decided. Commands on
+//! the parts of an aggregate need a guard: it checks the right to the aggregate.
 //!
 //! The handler asks the guard before it decides. The stream that the guard has looked at becomes
 //! part of the append, without events, so the append fails if the stream has changed since. Then
@@ -10,14 +11,15 @@ use ironstar_ports::{StreamAppend, StreamHead, StreamId};
 use super::{CommandError, Contest};
 use crate::turns::Turns;
 
-/// Looks at another stream. An error means that the caller may not send the command at all, so
-/// the caller does not get the answer to an earlier run either.
-pub(crate) type Guard<'a, E> =
+/// Looks at another stream, and is asked again after each lost race. An error means that the
+/// caller may not send the command at all, so the caller does not get the answer to an earlier
+/// run either.
+pub type Guard<'a, E> =
     &'a (dyn Fn() -> BoxFuture<'a, Result<Pass<E>, CommandError<E>>> + Send + Sync);
 
 /// The finding of a guard, for a caller that may send the command.
 #[derive(Clone, Debug)]
-pub(crate) struct Pass<E> {
+pub struct Pass<E> {
     /// The stream that must not change until the append.
     unchanged: Option<StreamAppend>,
     /// The refusal of a command that has not run before.
@@ -34,24 +36,28 @@ pub(super) struct Guarded<'a, E> {
 }
 
 impl<E> Pass<E> {
-    /// The command depends on no other stream.
-    pub(crate) const fn free() -> Self {
+    /// The command depends on no other stream, and every caller may send it.
+    #[must_use]
+    pub const fn free() -> Self {
         Self {
             unchanged: None,
             refusal: None,
         }
     }
 
-    /// The command depends on a stream, which must not change.
-    pub(crate) fn while_unchanged(head: &StreamHead) -> Self {
+    /// The command may run while the stream with this head does not change. The append checks
+    /// that. It must be another stream than the command's own.
+    #[must_use]
+    pub fn while_unchanged(head: &StreamHead) -> Self {
         Self {
             unchanged: Some(StreamAppend::guard(head)),
             refusal: None,
         }
     }
 
-    /// The command is refused, unless it has run before.
-    pub(crate) const fn refused(refusal: E) -> Self {
+    /// The command is refused, unless it has run before. Then the caller gets the first answer.
+    #[must_use]
+    pub const fn refused(refusal: E) -> Self {
         Self {
             unchanged: None,
             refusal: Some(refusal),
@@ -118,3 +124,6 @@ impl<'a, E: Clone> Guarded<'a, E> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

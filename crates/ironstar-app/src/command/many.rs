@@ -54,8 +54,9 @@ impl CommandHandler {
     ///
     /// # Errors
     ///
-    /// As [`execute_on_all`](Self::execute_on_all), and those of the guard and the lookup.
-    pub(crate) async fn execute_guarded_on_all<'a, A: Aggregate, E>(
+    /// As [`execute_on_all`](Self::execute_on_all), and those of the guard and of the lookup
+    /// (`ids`). A refusal by the guard is an error of the whole command.
+    pub async fn execute_guarded_on_all<'a, A: Aggregate, E>(
         &'a self,
         ids: impl Future<Output = Result<Vec<A::Id>, E>>,
         command: &A::Command,
@@ -259,7 +260,7 @@ mod tests {
 
     #[test]
     fn stream_is_contended_once() {
-        let [one, other] = ["1", "2"].map(|id| StreamId::new("Todo", id));
+        let [one, other] = ["1", "2"].map(|id| StreamId::new("Test", id));
         let mut contended = Vec::new();
         for stream in [&one, &other, &one] {
             add(&mut contended, stream.clone());

@@ -1,12 +1,7 @@
 //! The list's use cases: its commands, and the queries for lists.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use ironstar_domain::list::{ListCommand, ListError, ListEvent, ListId, ListName, ListState};
-use ironstar_domain::{Aggregate, Link, Principal};
+use ironstar_domain::{Aggregate, Link, OwnedEvent, Ownership, Principal};
 use ironstar_ports::{DocumentPage, Envelope, LogPlace, Place, Position};
 use serde::{Deserialize, Serialize};
 
@@ -14,26 +9,15 @@ use crate::access::AudienceRule;
 use crate::codec::decode;
 use crate::command::{Accepted, CommandContext, CommandError, CommandHandler};
 use crate::feature::Feature;
-use crate::hand_over::HandOver;
-use crate::process::NotExecuted;
-use crate::projection::{
-    Behind, Documents, FoldError, Projection, ReadError, ReadModel, Registered,
-};
+use crate::hand_over::{ByOwner, hand_over_by};
+use crate::projection::{Documents, FoldError, Projection, ReadError, ReadModel, Registered};
 
 /// The list, as it registers.
 pub const FEATURE: Feature = Feature {
     projections: &[Registered::of::<ListProjection>()],
     audiences: &[AudienceRule::owned::<ListState>()],
-    hand_over: Some(|commands, projections| {
-        Arc::new(ListService::new(commands.clone(), projections.model()))
-    }),
+    hand_over: Some(hand_over_by::<ListProjection>),
 };
-
-/// The maximum number of lists that one command hands over.
-const MOST_HANDED_OVER: usize = 10_000;
-
-/// The time that a hand-over waits for the read model.
-const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Runs the commands and queries on lists.
 #[derive(Clone, Debug)]
@@ -117,38 +101,6 @@ impl ListService {
             .await
     }
 
-    /// Hands over all lists of one owner to another, all or none. Returns the number of lists.
-    ///
-    /// # Errors
-    ///
-    /// If the read model does not reach the log's end in time, or the store fails.
-    pub async fn hand_over_all(
-        &self,
-        from: Principal,
-        to: Principal,
-        within: Duration,
-        context: &CommandContext,
-    ) -> Result<usize, HandOverError> {
-        let head = self.commands.head().await?;
-        self.model.reach(head, within).await?;
-        let mut ids = Vec::new();
-        for archived in [false, true] {
-            let lists = self
-                .lists(&[Some(from)], archived, MOST_HANDED_OVER)
-                .await?;
-            ids.extend(lists.lists.into_iter().map(|list| list.id));
-        }
-        let command = ListCommand::HandOver {
-            from: Some(from),
-            to,
-        };
-        let accepted = self
-            .commands
-            .execute_on_all::<ListState>(&ids, &command, context)
-            .await?;
-        Ok(accepted.changed)
-    }
-
     /// A list, if it exists, with the place that the read model has reached.
     ///
     /// # Errors
@@ -186,44 +138,6 @@ impl ListService {
     }
 }
 
-impl HandOver for ListService {
-    fn hand_over<'a>(
-        &'a self,
-        from: Principal,
-        to: Principal,
-        context: &'a CommandContext,
-    ) -> BoxFuture<'a, Result<(), NotExecuted>> {
-        async move {
-            self.hand_over_all(from, to, CATCH_UP, context).await?;
-            Ok(())
-        }
-        .boxed()
-    }
-}
-
-impl From<HandOverError> for NotExecuted {
-    fn from(error: HandOverError) -> Self {
-        match error {
-            HandOverError::Command(error) => error.into(),
-            HandOverError::Behind(_) | HandOverError::Read(_) => Self::Failed(error.into()),
-        }
-    }
-}
-
-/// The reason why lists were not handed over.
-#[derive(Debug, thiserror::Error)]
-pub enum HandOverError {
-    /// The read model is still behind.
-    #[error("the lists are not up to date yet; try again in a moment")]
-    Behind(#[from] Behind),
-    /// The lists cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The command had no effect.
-    #[error(transparent)]
-    Command(#[from] CommandError<ListError>),
-}
-
 impl Projection for ListProjection {
     const NAME: &'static str = "lists";
     const VERSION: u32 = 2;
@@ -236,7 +150,7 @@ impl Projection for ListProjection {
         let key = id.to_string();
         let list = if let Some(list) = documents.get(&key)?.cloned() {
             list.after(happened)
-        } else if let ListEvent::Created { name, owner } = happened {
+        } else if let OwnedEvent::Own(ListEvent::Created { name, owner }) = happened {
             ListItem {
                 id,
                 name,
@@ -259,32 +173,34 @@ impl Projection for ListProjection {
     }
 }
 
+impl ByOwner for ListProjection {
+    type Aggregate = ListState;
+
+    fn collections(owner: Principal) -> Vec<String> {
+        [false, true]
+            .map(|archived| collection(Some(owner), archived))
+            .into()
+    }
+}
+
 impl ListItem {
-    fn after(self, event: ListEvent) -> Self {
+    fn after(mut self, event: OwnedEvent<ListEvent>) -> Self {
         match event {
-            ListEvent::Created { .. } => self,
-            ListEvent::Renamed { name } => Self { name, ..self },
-            ListEvent::Archived => self.with_archived(true),
-            ListEvent::Restored => self.with_archived(false),
-            ListEvent::HandedOver { to } => Self {
-                owner: Some(to),
-                ..self
-            },
-            ListEvent::LinkCreated { link: id, access } => {
-                let mut links = self.links;
-                links.push(Link { id, access });
-                Self { links, ..self }
-            }
-            ListEvent::LinkRevoked { link } => {
-                let mut links = self.links;
-                links.retain(|known| known.id != link);
-                Self { links, ..self }
+            OwnedEvent::Own(ListEvent::Created { .. }) => {}
+            OwnedEvent::Own(ListEvent::Renamed { name }) => self.name = name,
+            OwnedEvent::Own(ListEvent::Archived) => self.archived = true,
+            OwnedEvent::Own(ListEvent::Restored) => self.archived = false,
+            OwnedEvent::Ownership(event) => {
+                let (owner, links) = (self.owner, self.links);
+                let Ownership { owner, links } = Ownership { owner, links }.apply(&event);
+                return Self {
+                    owner,
+                    links,
+                    ..self
+                };
             }
         }
-    }
-
-    fn with_archived(self, archived: bool) -> Self {
-        Self { archived, ..self }
+        self
     }
 }
 

@@ -54,7 +54,8 @@ pub struct Given {
 ///
 /// If the event has no stored form.
 #[must_use]
-pub fn happened<A: Aggregate>(id: A::Id, event: A::Event) -> Happened {
+pub fn happened<A: Aggregate>(id: A::Id, event: impl Into<A::Event>) -> Happened {
+    let event = event.into();
     let stored = encode(&event, Metadata::new(Uuid::nil()));
     Happened {
         stream: StreamId::new(A::TYPE, id.to_string()),

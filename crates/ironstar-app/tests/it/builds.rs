@@ -10,88 +10,11 @@ use ironstar_app::projection::{BuildError, BuildJob, News, Progress, Registered}
 use ironstar_ports::{
     Build, BuildState, BuildUpdate, DocumentBatch, EventStore, Position, ProjectionStore,
 };
-
 use tokio::time::Instant;
 
-use crate::support::{Tally, TallyProjection, World, count, folds, tally};
+use crate::support::{TallyProjection, World, count, folds};
 
 type First = TallyProjection<1>;
-type Second = TallyProjection<2>;
-
-fn version(tally: Option<Tally>) -> Option<u32> {
-    tally.map(|tally| tally.version)
-}
-
-/// A world with a live read model of the first version, and ten events.
-async fn world_of_first() -> World {
-    let world = World::new().await;
-    let first = world.projections.start::<First>();
-    for _ in 0..10 {
-        world.happens("a", "happened").await;
-    }
-    world.settled(&first).await;
-    world
-}
-
-#[tokio::test(start_paused = true)]
-async fn new_version_is_built_beside_the_old_one_and_replaces_it() {
-    let world = world_of_first().await;
-    world.feed.stop();
-    let later = world.again().await;
-    // The build begins, and an operator cancels it for now.
-    let begun = later.store.begin("tally", 2).await.expect("begun");
-    later
-        .store
-        .update(begun.id, BuildUpdate::Cancel)
-        .await
-        .expect("cancelled");
-    let second = later.projections.start::<Second>();
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let old = tally(&second, "a").await.expect("the old one serves");
-    assert_eq!((old.version, old.count), (1, 10));
-    later.store.begin("tally", 2).await.expect("goes on");
-    later.settled(&second).await;
-    let new = tally(&second, "a").await.expect("the new one serves");
-    assert_eq!((new.version, new.count), (2, 10));
-    let builds = later.builds::<Second>().await;
-    assert_eq!(builds.len(), 1, "the old one has ended: {builds:#?}");
-    assert_eq!(
-        (builds[0].id, builds[0].state),
-        (begun.id, BuildState::Live)
-    );
-}
-
-/// As in a deployment: otherwise two versions would replace each other for ever.
-#[tokio::test(start_paused = true)]
-async fn old_version_gives_way_where_both_versions_run() {
-    let world = world_of_first().await;
-    let later = world.again().await;
-    let second = later.projections.start::<Second>();
-    later.settled(&second).await;
-    let begun = later.builds::<Second>().await[0].id;
-    for _ in 0..100 {
-        world.happens("a", "happened").await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let builds = later.builds::<Second>().await;
-        assert_eq!(builds.len(), 1, "{builds:#?}");
-        assert_eq!(builds[0].id, begun, "the live build is still the same");
-    }
-    later.settled(&second).await;
-    assert_eq!(count(&second, "a").await, 110);
-}
-
-#[tokio::test(start_paused = true)]
-async fn old_version_can_be_restored_by_a_rebuild() {
-    let world = world_of_first().await;
-    world.feed.stop();
-    let later = world.again().await;
-    later.settled(&later.projections.start::<Second>()).await;
-    later.feed.stop();
-    let back = later.again().await;
-    let first = back.projections.start::<First>();
-    back.settled(&first).await;
-    assert_eq!(version(tally(&first, "a").await), Some(1));
-}
 
 #[tokio::test(start_paused = true)]
 async fn rebuild_loses_and_doubles_no_event_while_events_are_appended() {

@@ -1,178 +1,107 @@
 //! Many callers that change the same aggregate at the same time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use async_trait::async_trait;
 use futures::future::join_all;
-use ironstar_adapters::memory::MemoryEventStore;
-use ironstar_app::list::ListService;
-use ironstar_app::todo::{ListWide, TodoLists, TodoService};
-use ironstar_app::{Caller, CommandContext, CommandError, CommandHandler};
-use ironstar_domain::list::{ListCommand, ListId};
-use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
-use ironstar_ports::contract::doubles::AroundEventStore;
-use ironstar_ports::{Append, AppendError, Appended, EventStore, Position, Sequence};
+use ironstar_app::{CommandContext, CommandError, CommandHandler};
+use ironstar_fixtures::remark::{RemarkCommand, RemarkState};
+use ironstar_ports::Sequence;
 use uuid::Uuid;
 
-use crate::support::{World, handler};
+use crate::support::{Hesitant, handler, memory_store};
 
-const ID: TodoId = TodoId::new(Uuid::from_u128(7));
-
-/// A store in which all callers decide before the first append.
-#[derive(Debug)]
-struct Hesitant {
-    inner: Arc<MemoryEventStore>,
-    hesitates: AtomicBool,
-}
-
-#[async_trait]
-impl AroundEventStore for Hesitant {
-    fn inner(&self) -> &dyn EventStore {
-        &*self.inner
-    }
-
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        if self.hesitates.load(SeqCst) {
-            for _ in 0..5 {
-                tokio::task::yield_now().await;
-            }
-        }
-        self.inner.append(append).await
-    }
-}
+const ID: Uuid = Uuid::from_u128(7);
 
 struct App {
-    world: World,
     commands: CommandHandler,
-    todos: TodoService,
-    lists: ListService,
     store: Arc<Hesitant>,
 }
 
 impl App {
-    async fn new() -> Self {
-        let world = World::new().await;
-        let store = Arc::new(Hesitant {
-            inner: world.events.clone(),
-            hesitates: AtomicBool::new(false),
-        });
+    fn new() -> Self {
+        let store = Arc::new(Hesitant::new(memory_store()));
         let commands = handler(store.clone());
-        let model = TodoLists::new(world.projections.model());
-        Self {
-            todos: TodoService::new(commands.clone(), model),
-            lists: ListService::new(commands.clone(), world.projections.model()),
-            commands,
-            store,
-            world,
-        }
+        Self { commands, store }
     }
 
-    async fn create(&self, id: TodoId, list: ListId) {
-        let text = "Milk".parse().expect("valid");
-        let create = TodoCommand::Create { text, list };
+    async fn create(&self, id: Uuid) {
+        let (note, text) = (Uuid::from_u128(1), "Milk".to_owned());
+        let create = RemarkCommand::Create { note, text };
         let context = CommandContext::default();
-        let created = self.todos.execute(id, &create, &context).await;
-        created.expect("created");
-    }
-
-    async fn create_list(&self) -> ListId {
-        let id = self.lists.next_id();
-        let name = "Groceries".parse().expect("valid");
-        let create = ListCommand::Create { name, owner: None };
-        let context = CommandContext::default();
-        let created = self.lists.execute(id, &create, &context).await;
-        created.expect("created");
-        id
-    }
-
-    fn start(&self) {
-        self.store.hesitates.store(true, SeqCst);
-    }
-
-    async fn count(&self, event_type: &str) -> usize {
-        let log = self.world.events.load_after(Position::START, usize::MAX);
-        let log = log.await.expect("read");
-        log.iter()
-            .filter(|event| event.event_type == event_type)
-            .count()
+        let created = self.commands.execute::<RemarkState>(&id, &create, &context);
+        created.await.expect("created");
     }
 }
 
-fn rename(number: usize) -> TodoCommand {
-    let text = format!("Milk {number}").parse().expect("valid");
-    TodoCommand::Rename { text }
-}
-
-fn rename_list(number: usize) -> ListCommand {
-    let name = format!("Groceries {number}").parse().expect("valid");
-    ListCommand::Rename { name }
+fn rewrite(number: usize) -> RemarkCommand {
+    let text = format!("Milk {number}");
+    RemarkCommand::Rewrite { text }
 }
 
 #[tokio::test(start_paused = true)]
-async fn none_of_many_renames_at_once_is_refused() {
+async fn none_of_many_rewrites_at_once_is_refused() {
     for many in [40, 300] {
-        let app = App::new().await;
-        app.create(ID, ListId::SHARED).await;
-        app.start();
+        let app = App::new();
+        app.create(ID).await;
+        app.store.hesitate();
         let context = CommandContext::default();
-        let renames = (0..many).map(|number| {
+        let rewrites = (0..many).map(|number| {
             let (app, context) = (&app, &context);
             async move {
-                let rename = rename(number);
+                let rewrite = rewrite(number);
                 app.commands
-                    .execute::<TodoState>(&ID, &rename, context)
+                    .execute::<RemarkState>(&ID, &rewrite, context)
                     .await
             }
         });
-        for renamed in join_all(renames).await {
-            renamed.expect("renamed");
+        for rewritten in join_all(rewrites).await {
+            rewritten.expect("rewritten");
         }
-        assert_eq!(app.count("renamed").await, many);
+        assert_eq!(app.store.count("rewritten").await, many);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_processes_refuse_none_of_many_renames_at_once() {
-    let app = App::new().await;
-    app.create(ID, ListId::SHARED).await;
-    app.start();
+async fn two_processes_refuse_none_of_many_rewrites_at_once() {
+    let app = App::new();
+    app.create(ID).await;
+    app.store.hesitate();
     let handlers = [app.commands.clone(), handler(app.store.clone())];
     let context = CommandContext::default();
-    let renames = (0..200).map(|number| {
+    let rewrites = (0..200).map(|number| {
         let (handlers, context) = (&handlers, &context);
         async move {
-            let rename = rename(number);
+            let rewrite = rewrite(number);
             let handler = &handlers[number % 2];
-            handler.execute::<TodoState>(&ID, &rename, context).await
+            handler.execute::<RemarkState>(&ID, &rewrite, context).await
         }
     });
-    for renamed in join_all(renames).await {
-        renamed.expect("renamed");
+    for rewritten in join_all(rewrites).await {
+        rewritten.expect("rewritten");
     }
-    assert_eq!(app.count("renamed").await, 200);
+    assert_eq!(app.store.count("rewritten").await, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn named_sequence_is_decided_once_among_many() {
-    let app = App::new().await;
-    app.create(ID, ListId::SHARED).await;
-    app.start();
-    let renames = (0..40).map(|number| {
+    let app = App::new();
+    app.create(ID).await;
+    app.store.hesitate();
+    let rewrites = (0..40).map(|number| {
         let app = &app;
         async move {
             let context = CommandContext {
                 expected: (number % 2 == 0).then_some(Sequence::FIRST),
                 ..CommandContext::default()
             };
-            let rename = rename(number);
-            let renamed = app.commands.execute::<TodoState>(&ID, &rename, &context);
-            (number, renamed.await)
+            let rewrite = rewrite(number);
+            let rewritten = app.commands.execute::<RemarkState>(&ID, &rewrite, &context);
+            (number, rewritten.await)
         }
     });
     let mut named = 0;
-    for (number, renamed) in join_all(renames).await {
-        match renamed {
+    for (number, rewritten) in join_all(rewrites).await {
+        match rewritten {
             Ok(_) if number % 2 == 0 => named += 1,
             Ok(_) => {}
             Err(CommandError::Unexpected { .. }) => assert_eq!(number % 2, 0, "{number}"),
@@ -183,58 +112,34 @@ async fn named_sequence_is_decided_once_among_many() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn list_takes_many_commands_of_its_owner_and_on_its_todos_at_once() {
-    let app = App::new().await;
-    let list = app.create_list().await;
-    app.create(ID, list).await;
-    app.start();
-    let context = CommandContext {
-        caller: Caller::application("test"),
-        ..CommandContext::default()
-    };
-    let on_the_list = (0..60).map(|number| {
-        let (app, context) = (&app, &context);
+async fn command_on_many_remarks_gets_its_turn_among_many_on_each() {
+    let app = App::new();
+    let ids: Vec<Uuid> = (1..=20).map(Uuid::from_u128).collect();
+    for id in &ids {
+        app.create(*id).await;
+    }
+    app.store.hesitate();
+    let context = CommandContext::default();
+    let rewrites = (0..400).map(|number| {
+        let (app, context, id) = (&app, &context, ids[number % ids.len()]);
         async move {
-            let rename = rename_list(number);
-            app.lists.execute(list, &rename, context).await
+            let rewrite = rewrite(number);
+            let rewritten = app.commands.execute::<RemarkState>(&id, &rewrite, context);
+            rewritten.await
         }
     });
-    let on_the_todo = (0..60).map(|number| {
-        let (app, context) = (&app, &context);
-        async move { app.todos.execute(ID, &rename(number), context).await }
+    let wholes = [RemarkCommand::Close, RemarkCommand::Close].map(|close| {
+        let (app, context, ids) = (&app, &context, &ids);
+        async move {
+            let done = app
+                .commands
+                .execute_on_all::<RemarkState>(ids, &close, context);
+            done.await.map(|accepted| accepted.changed)
+        }
     });
-    let (lists, todos) = futures::join!(join_all(on_the_list), join_all(on_the_todo));
-    for renamed in lists {
-        renamed.expect("a list is renamed");
-    }
-    for renamed in todos {
-        renamed.expect("a todo is renamed");
-    }
-    assert_eq!(app.count("renamed").await, 120);
-}
-
-#[tokio::test(start_paused = true)]
-async fn command_on_a_whole_list_gets_its_turn_among_many_on_its_todos() {
-    let app = App::new().await;
-    let ids: Vec<TodoId> = (1..=20)
-        .map(|id| TodoId::new(Uuid::from_u128(id)))
-        .collect();
-    for id in &ids {
-        app.create(*id, ListId::SHARED).await;
-    }
-    app.start();
-    let context = CommandContext::default();
-    let renames = (0..400).map(|number| {
-        let (app, context, id) = (&app, &context, ids[number % ids.len()]);
-        async move { app.todos.execute(id, &rename(number), context).await }
-    });
-    let wholes = [ListWide::CompleteAll, ListWide::CompleteAll].map(|whole| {
-        let done = app.todos.execute_on_list(ListId::SHARED, whole, &context);
-        async move { done.await.map(|accepted| accepted.changed) }
-    });
-    let (renames, wholes) = futures::join!(join_all(renames), join_all(wholes));
-    for renamed in renames {
-        renamed.expect("renamed");
+    let (rewrites, wholes) = futures::join!(join_all(rewrites), join_all(wholes));
+    for rewritten in rewrites {
+        rewritten.expect("rewritten");
     }
     let changed: usize = wholes.into_iter().map(|done| done.expect("done")).sum();
     assert_eq!(changed, ids.len());

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use ironstar_adapters::memory::MemoryEventStore;
 use ironstar_app::{Accepted, Caller, CommandContext, CommandError, CommandHandler, KeyedRequest};
-use ironstar_domain::list::ListId;
-use ironstar_domain::todo::{TodoCommand, TodoError, TodoId, TodoState};
-use ironstar_domain::{GuestId, Principal, UserId};
+use ironstar_domain::{Aggregate, GuestId, Principal, UserId};
+use ironstar_fixtures::remark::{RemarkCommand, RemarkError, RemarkEvent, RemarkState};
 use ironstar_ports::{
     Append, CommandRecord, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
     StreamId,
@@ -14,6 +13,8 @@ use ironstar_ports::{
 use uuid::Uuid;
 
 use crate::support::{handler, memory_store};
+
+const NOTE: Uuid = Uuid::from_u128(1);
 
 fn guest(number: u128) -> Principal {
     Principal::Guest(GuestId::from(Uuid::from_u128(number)))
@@ -43,34 +44,30 @@ impl World {
         Self { store, commands }
     }
 
-    /// Creates a todo with a new id, so that only the key identifies a retry.
+    /// Creates a remark with a new id, so that only the key identifies a retry.
     async fn create(
         &self,
         caller: Caller,
         keyed: KeyedRequest,
-    ) -> Result<Accepted, CommandError<TodoError>> {
-        let create = TodoCommand::Create {
-            text: "Milk".parse().expect("valid"),
-            list: ListId::SHARED,
-        };
-        let id = TodoId::new(self.commands.next_id());
-        self.execute(&id, &create, caller, keyed).await
+    ) -> Result<Accepted, CommandError<RemarkError>> {
+        let id = self.commands.next_id();
+        self.execute(&id, &create(), caller, keyed).await
     }
 
     async fn execute(
         &self,
-        id: &TodoId,
-        command: &TodoCommand,
+        id: &Uuid,
+        command: &RemarkCommand,
         caller: Caller,
         keyed: KeyedRequest,
-    ) -> Result<Accepted, CommandError<TodoError>> {
+    ) -> Result<Accepted, CommandError<RemarkError>> {
         let context = CommandContext {
             caller,
             keyed: Some(keyed),
             ..CommandContext::default()
         };
         self.commands
-            .execute::<TodoState>(id, command, &context)
+            .execute::<RemarkState>(id, command, &context)
             .await
     }
 
@@ -81,6 +78,13 @@ impl World {
 
     async fn count(&self) -> u64 {
         self.store.head().await.expect("read").get()
+    }
+}
+
+fn create() -> RemarkCommand {
+    RemarkCommand::Create {
+        note: NOTE,
+        text: "Milk".to_owned(),
     }
 }
 
@@ -135,11 +139,11 @@ async fn command_of_a_guest_is_not_repeated_after_the_sign_in() {
 async fn command_that_cannot_run_again_is_found_by_the_key_of_the_guest() {
     let world = World::new();
     let created = world.accepted(of(&[guest(1)]), "create").await;
-    let id: TodoId = created.aggregate_id.parse().expect("an id");
+    let id: Uuid = created.aggregate_id.parse().expect("an id");
     let delete = async |caller, request| {
         let keyed = KeyedRequest::new("7".parse().expect("a key"), String::from(request));
         world
-            .execute(&id, &TodoCommand::Delete, caller, keyed)
+            .execute(&id, &RemarkCommand::Delete, caller, keyed)
             .await
     };
     let deleted = delete(of(&[guest(1)]), "delete").await.expect("deleted");
@@ -167,16 +171,14 @@ async fn form_that_is_sent_twice_before_the_cookie_arrives_is_one_command() {
 #[tokio::test]
 async fn key_without_a_sender_is_good_for_the_request_that_it_was_stored_with() {
     let world = World::new();
+    let text = "Milk".to_owned();
     let event = NewEvent {
         event_type: "created".to_owned(),
-        schema_version: 2,
-        payload: Payload::from_text(
-            r#"{"type":"created","text":"Milk","list":"shared"}"#.to_owned(),
-        )
-        .expect("JSON"),
+        schema_version: 1,
+        payload: Payload::of(&RemarkEvent::Created { note: NOTE, text }).expect("JSON"),
         metadata: Metadata::new(Uuid::nil()),
     };
-    let stream = StreamId::new("Todo", Uuid::from_u128(9).to_string());
+    let stream = StreamId::new(RemarkState::TYPE, Uuid::from_u128(9).to_string());
     let mut append = Append::to_stream(stream, ExpectedSequence::NoStream, vec![event]);
     let key = "6".parse().expect("a key");
     append.command = Some(CommandRecord::new(key, "as it was written".to_owned()));

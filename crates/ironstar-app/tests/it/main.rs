@@ -1,17 +1,17 @@
 //! The use cases, on adapters in memory and on faulty adapters.
 
 mod access;
+mod audiences;
 mod builds;
 mod command;
 mod contention;
 mod damaged;
 mod documents;
+mod features;
 mod feed;
-mod first_aggregate;
-mod guards;
+mod hints;
 mod history;
 mod keys;
-mod lists;
 mod many;
 mod owned;
 mod processes;
@@ -22,3 +22,4 @@ mod snapshots;
 mod stuck;
 mod support;
 mod users;
+mod versions;

@@ -2,36 +2,35 @@
 
 use std::sync::Arc;
 
-use ironstar_app::todo::{
-    ListWide, ListWideError, MOST_AT_ONCE, Show, TodoCounts, TodoLists, TodoService,
-};
-use ironstar_app::{AcceptedOnAll, CommandContext, CommandError, KeyedRequest};
-use ironstar_domain::list::{ListCommand, ListId, ListState};
-use ironstar_domain::todo::{TodoCommand, TodoEvent, TodoId, TodoState};
+use ironstar_adapters::memory::MemoryEventStore;
+use ironstar_app::{AcceptedOnAll, CommandContext, CommandError, CommandHandler, KeyedRequest};
 use ironstar_domain::{Aggregate, DomainEvent};
+use ironstar_fixtures::remark::{RemarkCommand, RemarkEvent, RemarkState};
 use ironstar_ports::{
     Append, Envelope, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Position,
     StreamAppend, StreamId,
 };
 use uuid::Uuid;
 
-use crate::support::{Meddle, TestStore, World, handler};
+use crate::support::{Meddle, TestStore, handler, memory_store};
 
-fn id(number: u128) -> TodoId {
-    TodoId::new(Uuid::from_u128(number))
+const NOTE: Uuid = Uuid::from_u128(1);
+
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
 }
 
-fn stream(id: TodoId) -> StreamId {
-    StreamId::new(TodoState::TYPE, id.to_string())
+fn stream(id: Uuid) -> StreamId {
+    StreamId::new(RemarkState::TYPE, id.to_string())
 }
 
-fn created(list: ListId) -> TodoEvent {
-    let text = "Buy milk".parse().expect("valid");
-    TodoEvent::Created { text, list }
+fn created() -> RemarkEvent {
+    let text = "Buy milk".to_owned();
+    RemarkEvent::Created { note: NOTE, text }
 }
 
-fn events(stream: StreamId, events: &[TodoEvent]) -> StreamAppend {
-    let event = |event: &TodoEvent| NewEvent {
+fn events(stream: StreamId, events: &[RemarkEvent]) -> StreamAppend {
+    let event = |event: &RemarkEvent| NewEvent {
         event_type: event.event_type().to_owned(),
         schema_version: event.schema_version(),
         payload: Payload::of(event).expect("JSON"),
@@ -44,26 +43,26 @@ fn events(stream: StreamId, events: &[TodoEvent]) -> StreamAppend {
     }
 }
 
-/// Another caller deletes the todo.
+/// Another caller deletes the remark.
 fn delete(stream: &StreamId) -> Append {
     Append {
-        streams: vec![events(stream.clone(), &[TodoEvent::Deleted])],
+        streams: vec![events(stream.clone(), &[RemarkEvent::Deleted])],
         command: None,
     }
 }
 
-/// Another caller renames the todo.
-fn rename(stream: &StreamId) -> Append {
-    let text = "Tea".parse().expect("valid");
+/// Another caller rewrites the remark.
+fn rewrite(stream: &StreamId) -> Append {
+    let text = "Tea".to_owned();
     Append {
-        streams: vec![events(stream.clone(), &[TodoEvent::Renamed { text }])],
+        streams: vec![events(stream.clone(), &[RemarkEvent::Rewritten { text }])],
         command: None,
     }
 }
 
-/// Appends new todos with these numbers, in this order.
-async fn create(world: &World, numbers: impl IntoIterator<Item = u128>, list: ListId) {
-    let created = [created(list)];
+/// Appends new remarks with these numbers, in this order.
+async fn create(store: &MemoryEventStore, numbers: impl IntoIterator<Item = u128>) {
+    let created = [created()];
     let streams = numbers
         .into_iter()
         .map(|number| events(stream(id(number)), &created));
@@ -71,37 +70,22 @@ async fn create(world: &World, numbers: impl IntoIterator<Item = u128>, list: Li
         streams: streams.collect(),
         command: None,
     };
-    world.events.append(append).await.expect("appended");
+    store.append(append).await.expect("appended");
 }
 
-/// Creates a list that belongs to all callers.
-async fn create_list(world: &World, list: ListId) {
-    let name = "Groceries".parse().expect("a name");
-    let command = ListCommand::Create { name, owner: None };
-    handler(world.events.clone())
-        .execute::<ListState>(&list, &command, &CommandContext::default())
-        .await
-        .expect("created");
+fn meddled(store: &Arc<MemoryEventStore>, times: u64, meddle: Meddle) -> CommandHandler {
+    let store = TestStore::meddled(store.clone(), times, meddle);
+    handler(Arc::new(store))
 }
 
-fn service(world: &World, events: Arc<dyn EventStore>) -> TodoService {
-    let lists = TodoLists::new(world.projections.model());
-    TodoService::new(handler(events), lists)
-}
-
-fn meddled(world: &World, times: u64, meddle: Meddle) -> TodoService {
-    let store = TestStore::meddled(world.events.clone(), times, meddle);
-    service(world, Arc::new(store))
-}
-
-async fn log(world: &World, after: u64) -> Vec<Envelope> {
+async fn log(store: &MemoryEventStore, after: u64) -> Vec<Envelope> {
     let after = Position::new(after);
-    world.events.load_after(after, 100).await.expect("read")
+    store.load_after(after, 100).await.expect("read")
 }
 
 /// The ids and types of the events after a position.
-async fn happened(world: &World, after: u64) -> Vec<(String, String)> {
-    let log = log(world, after).await.into_iter();
+async fn happened(store: &MemoryEventStore, after: u64) -> Vec<(String, String)> {
+    let log = log(store, after).await.into_iter();
     log.map(|event| (event.stream.aggregate_id, event.event_type))
         .collect()
 }
@@ -127,253 +111,181 @@ fn told<E: std::fmt::Debug>(outcome: Result<AcceptedOnAll, E>) -> (usize, u64) {
     (accepted.changed, accepted.place.position.get())
 }
 
-#[tokio::test(start_paused = true)]
-async fn command_on_a_list_is_one_append_to_the_changed_todos() {
-    let world = World::new().await;
-    let list = Uuid::from_u128(1).into();
-    create_list(&world, list).await;
-    create(&world, [1, 2, 3], list).await;
-    create(&world, [4], ListId::SHARED).await;
-    let service = service(&world, world.events.clone());
+#[tokio::test]
+async fn command_on_many_remarks_is_one_append_to_the_changed_ones() {
+    let store = memory_store();
+    create(&store, [1, 2, 3]).await;
+    create(&store, [4]).await;
+    let commands = handler(store.clone());
     let context = CommandContext::default();
-    service
-        .execute(id(2), &TodoCommand::Complete, &context)
-        .await
-        .expect("completed");
-    let completed = service
-        .execute_on_list(list, ListWide::CompleteAll, &context)
-        .await;
-    assert_eq!(told(completed), (2, 8));
-    assert_eq!(happened(&world, 6).await, all(&[1, 3], "completed"));
+    let on_two = async |command: RemarkCommand| {
+        let done = commands
+            .execute::<RemarkState>(&id(2), &command, &context)
+            .await;
+        done.expect("accepted");
+    };
+    let on_all = async |command: RemarkCommand| {
+        let ids = [1, 2, 3].map(id);
+        let done = commands.execute_on_all::<RemarkState>(&ids, &command, &context);
+        told(done.await)
+    };
+    on_two(RemarkCommand::Close).await;
+    assert_eq!(on_all(RemarkCommand::Close).await, (2, 7));
+    assert_eq!(happened(&store, 5).await, all(&[1, 3], "closed"));
+    assert_eq!(on_all(RemarkCommand::Close).await, (0, 7));
 
-    let again = service
-        .execute_on_list(list, ListWide::CompleteAll, &context)
-        .await;
-    assert_eq!(told(again), (0, 8));
-    service
-        .execute(id(2), &TodoCommand::Reopen, &context)
-        .await
-        .expect("reopened");
-    let cleared = service
-        .execute_on_list(list, ListWide::ClearCompleted, &context)
-        .await;
-    assert_eq!(told(cleared), (2, 11));
-    assert_eq!(happened(&world, 9).await, all(&[1, 3], "deleted"));
+    on_two(RemarkCommand::Reopen).await;
+    assert_eq!(on_all(RemarkCommand::Reopen).await, (2, 10));
+    assert_eq!(happened(&store, 8).await, all(&[1, 3], "reopened"));
 
-    service
-        .execute(id(2), &TodoCommand::Complete, &context)
-        .await
-        .expect("completed");
-    let reopened = service
-        .execute_on_list(list, ListWide::ReopenAll, &context)
-        .await;
-    assert_eq!(told(reopened), (1, 13));
-    world.settled(service.lists().model()).await;
-    let page = service
-        .lists()
-        .page(list, Show::All, None, 10)
-        .await
-        .expect("read");
-    assert_eq!(
-        page.counts,
-        TodoCounts {
-            active: 1,
-            completed: 0
-        }
-    );
+    on_two(RemarkCommand::Delete).await;
+    assert_eq!(on_all(RemarkCommand::Delete).await, (2, 13));
+    assert_eq!(happened(&store, 11).await, all(&[1, 3], "deleted"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn events_of_many_todos_name_their_list() {
-    let world = World::new().await;
-    let list: ListId = Uuid::from_u128(1).into();
-    create_list(&world, list).await;
-    create(&world, [1, 2], list).await;
-    let service = service(&world, world.events.clone());
+#[tokio::test]
+async fn events_of_many_remarks_name_their_note() {
+    let store = memory_store();
+    create(&store, [1, 2]).await;
+    let commands = handler(store.clone());
     let context = CommandContext::default();
-    for command in [ListWide::CompleteAll, ListWide::ClearCompleted] {
-        service
-            .execute_on_list(list, command, &context)
+    for command in [RemarkCommand::Close, RemarkCommand::Delete] {
+        commands
+            .execute_on_all::<RemarkState>(&[1, 2].map(id), &command, &context)
             .await
             .expect("accepted");
     }
-    let parent = StreamId::new("List", list.to_string());
-    let log = log(&world, 3).await;
+    let parent = StreamId::new("Note", NOTE.to_string());
+    let log = log(&store, 2).await;
     assert_eq!(log.len(), 4);
     for event in log {
         assert_eq!(event.metadata.parent, Some(parent.clone()), "{event:?}");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn todos_that_refuse_are_left_out() {
-    let world = World::new().await;
-    create(&world, [1, 2, 3], ListId::SHARED).await;
-    let commands = handler(world.events.clone());
+#[tokio::test]
+async fn remarks_that_refuse_are_left_out() {
+    let store = memory_store();
+    create(&store, [1, 2, 3]).await;
+    let commands = handler(store);
     let context = CommandContext::default();
-    let complete = TodoCommand::Complete;
+    let complete = RemarkCommand::Close;
     commands
-        .execute::<TodoState>(&id(2), &complete, &context)
+        .execute::<RemarkState>(&id(2), &complete, &context)
         .await
-        .expect("completed");
-    // One todo is already completed, one does not exist, and two change.
+        .expect("closed");
+    // One remark is already closed, one does not exist, and two change.
     let ids = [1, 2, 3, 9].map(id);
-    let completed = commands
-        .execute_on_all::<TodoState>(&ids, &complete, &context)
+    let closed = commands
+        .execute_on_all::<RemarkState>(&ids, &complete, &context)
         .await;
-    assert_eq!(told(completed), (2, 6));
+    assert_eq!(told(closed), (2, 6));
     // The new states are in memory: the next command reads nothing to notice that nothing
     // changes.
-    let text = "Buy milk".parse().expect("valid");
-    let same = TodoCommand::Rename { text };
-    let renamed = commands
-        .execute_on_all::<TodoState>(&ids, &same, &context)
+    let text = "Buy milk".to_owned();
+    let same = RemarkCommand::Rewrite { text };
+    let rewritten = commands
+        .execute_on_all::<RemarkState>(&ids, &same, &context)
         .await;
-    assert_eq!(told(renamed), (0, 6));
-    let nobody = commands
-        .execute_on_all::<TodoState>(&[], &complete, &context)
+    assert_eq!(told(rewritten), (0, 6));
+    let of_none = commands
+        .execute_on_all::<RemarkState>(&[], &complete, &context)
         .await;
-    assert_eq!(told(nobody), (0, 6));
+    assert_eq!(told(of_none), (0, 6));
 }
 
 #[tokio::test(start_paused = true)]
 async fn command_is_decided_again_for_all_after_a_lost_race() {
-    let world = World::new().await;
-    create(&world, [1, 2, 3], ListId::SHARED).await;
-    let service = meddled(&world, 3, rename);
+    let store = memory_store();
+    create(&store, [1, 2, 3]).await;
+    let commands = meddled(&store, 3, rewrite);
     let context = CommandContext::default();
-    let completed = service
-        .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+    let closed = commands
+        .execute_on_all::<RemarkState>(&[1, 2, 3].map(id), &RemarkCommand::Close, &context)
         .await;
-    assert_eq!(told(completed), (3, 9));
-    assert_eq!(happened(&world, 6).await, all(&[1, 2, 3], "completed"));
+    assert_eq!(told(closed), (3, 9));
+    assert_eq!(happened(&store, 6).await, all(&[1, 2, 3], "closed"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn todo_that_was_deleted_in_between_is_left_out() {
-    let world = World::new().await;
-    create(&world, [1, 2, 3], ListId::SHARED).await;
-    let service = meddled(&world, 1, delete);
+async fn remark_that_was_deleted_in_between_is_left_out() {
+    let store = memory_store();
+    create(&store, [1, 2, 3]).await;
+    let commands = meddled(&store, 1, delete);
     let context = CommandContext::default();
-    let completed = service
-        .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+    let closed = commands
+        .execute_on_all::<RemarkState>(&[1, 2, 3].map(id), &RemarkCommand::Close, &context)
         .await;
-    assert_eq!(told(completed), (2, 6));
-    assert_eq!(happened(&world, 4).await, all(&[2, 3], "completed"));
+    assert_eq!(told(closed), (2, 6));
+    assert_eq!(happened(&store, 4).await, all(&[2, 3], "closed"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn command_that_loses_every_race_changes_nothing() {
-    let world = World::new().await;
-    create(&world, [1, 2], ListId::SHARED).await;
-    let service = meddled(&world, u64::MAX, rename);
+    let store = memory_store();
+    create(&store, [1, 2]).await;
+    let commands = meddled(&store, u64::MAX, rewrite);
     let context = CommandContext::default();
-    let error = service
-        .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
+    let error = commands
+        .execute_on_all::<RemarkState>(&[1, 2, 3].map(id), &RemarkCommand::Close, &context)
         .await
         .expect_err("always late");
-    assert!(
-        matches!(
-            error,
-            ListWideError::Command(CommandError::Contended { .. })
-        ),
-        "{error}"
-    );
-    let happened = happened(&world, 0).await;
+    assert!(matches!(error, CommandError::Contended { .. }), "{error}");
+    let happened = happened(&store, 0).await;
     assert!(
         happened
             .iter()
-            .all(|(_, event_type)| event_type != "completed")
+            .all(|(_, event_type)| event_type != "closed")
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn repeated_command_gets_the_first_answer() {
-    let world = World::new().await;
-    create(&world, [1, 2], ListId::SHARED).await;
-    let service = service(&world, world.events.clone());
-    let complete = async |context: &CommandContext| {
-        service
-            .execute_on_list(ListId::SHARED, ListWide::CompleteAll, context)
-            .await
-    };
-    let first = complete(&recorded("complete")).await.expect("accepted");
-    assert_eq!((first.changed, first.place.position.get()), (2, 4));
-    // There is another todo to complete by now.
-    create(&world, [3], ListId::SHARED).await;
-    assert_eq!(
-        complete(&recorded("complete")).await.expect("accepted"),
-        first
-    );
-    assert_eq!(happened(&world, 5).await, []);
-    let error = complete(&recorded("another"))
-        .await
-        .expect_err("another request has the same key");
-    assert!(
-        matches!(error, ListWideError::Command(CommandError::KeyReused)),
-        "{error}"
-    );
-    // A retry is answered even if the read model is behind.
-    let head = world.events.head().await.expect("read");
-    world.log.damage([head.next()]);
-    world.happens_loudly("1", "happened").await;
-    let again = complete(&recorded("complete")).await;
-    assert_eq!(again.expect("accepted"), first);
-    let other = complete(&CommandContext::default()).await;
-    assert!(matches!(other, Err(ListWideError::Behind(_))), "{other:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn repeated_command_gets_the_first_answer_even_if_nothing_changed() {
-    let world = World::new().await;
-    let service = service(&world, world.events.clone());
-    let complete = async || {
-        let context = recorded("complete");
-        service
-            .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
-            .await
-    };
-    assert_eq!(told(complete().await), (0, 0));
-    create(&world, [1], ListId::SHARED).await;
-    assert_eq!(told(complete().await), (0, 1));
-    assert_eq!(happened(&world, 1).await, [], "the command ran before");
-}
-
-#[tokio::test(start_paused = true)]
-async fn command_on_too_many_todos_is_refused() {
-    let world = World::new().await;
-    let most = MOST_AT_ONCE as u128;
-    create(&world, 0..=most, ListId::SHARED).await;
-    let service = service(&world, world.events.clone());
-    world.settled(service.lists().model()).await;
-    let context = CommandContext::default();
-    let complete = async || {
-        service
-            .execute_on_list(ListId::SHARED, ListWide::CompleteAll, &context)
-            .await
-    };
-    let error = complete().await.expect_err("one too many");
-    assert!(matches!(error, ListWideError::TooMany), "{error}");
-    service
-        .execute(id(most), &TodoCommand::Delete, &context)
-        .await
-        .expect("deleted");
-    assert_eq!(complete().await.expect("accepted").changed, MOST_AT_ONCE);
 }
 
 #[tokio::test]
-async fn todo_that_is_named_twice_changes_once() {
-    let store = crate::support::memory_store();
-    let create = events(stream(id(1)), &[created(ListId::SHARED)]);
-    let append = Append {
-        streams: vec![create],
-        command: None,
+async fn repeated_command_gets_the_first_answer() {
+    let store = memory_store();
+    create(&store, [1, 2, 3]).await;
+    let commands = handler(store.clone());
+    let close = async |numbers: &[u128], context: &CommandContext| {
+        let ids: Vec<Uuid> = numbers.iter().copied().map(id).collect();
+        let close = RemarkCommand::Close;
+        let done = commands.execute_on_all::<RemarkState>(&ids, &close, context);
+        done.await
     };
-    store.append(append).await.expect("appended");
+    let first = close(&[1, 2], &recorded("close")).await.expect("accepted");
+    assert_eq!((first.changed, first.place.position.get()), (2, 5));
+    // The sender names another remark, too, that is still open.
+    let again = close(&[1, 2, 3], &recorded("close")).await;
+    assert_eq!(again.expect("accepted"), first);
+    assert_eq!(happened(&store, 5).await, []);
+    let error = close(&[1, 2, 3], &recorded("another"))
+        .await
+        .expect_err("another request has the same key");
+    assert!(matches!(error, CommandError::KeyReused), "{error}");
+}
+
+#[tokio::test]
+async fn repeated_command_gets_the_first_answer_even_if_nothing_changed() {
+    let store = memory_store();
+    let commands = handler(store.clone());
+    let close = async || {
+        let (ids, context) = ([id(1)], recorded("close"));
+        let close = RemarkCommand::Close;
+        let done = commands.execute_on_all::<RemarkState>(&ids, &close, &context);
+        told(done.await)
+    };
+    assert_eq!(close().await, (0, 0));
+    create(&store, [1]).await;
+    assert_eq!(close().await, (0, 1));
+    assert_eq!(happened(&store, 1).await, [], "the command ran before");
+}
+
+#[tokio::test]
+async fn remark_that_is_named_twice_changes_once() {
+    let store = memory_store();
+    create(&store, [1]).await;
     let accepted = handler(store)
-        .execute_on_all::<TodoState>(
+        .execute_on_all::<RemarkState>(
             &[id(1), id(1)],
-            &TodoCommand::Complete,
+            &RemarkCommand::Close,
             &CommandContext::default(),
         )
         .await

@@ -1,11 +1,10 @@
-//! The engine protects any aggregate with an owner. The tests run on lists, and on a note that
-//! exists only here and declares nothing but its owner and its links.
+//! The engine protects any aggregate with an owner. The tests run on notes, which declare nothing
+//! but their owners and links. A feature with such an aggregate runs them on it, too.
 
 mod history;
+mod letter;
 mod model;
-mod note;
-mod notes;
-mod privacy;
-mod sign_in;
-mod specimen;
+pub(crate) mod privacy;
+pub(crate) mod sign_in;
+pub(crate) mod specimen;
 mod trial;

@@ -1,8 +1,8 @@
 //! Steps happen once, despite crashes, failures and concurrent servers.
 
 mod hand_over;
-mod lists;
-mod support;
+pub(crate) mod support;
+mod timers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -10,22 +10,22 @@ use std::time::Duration;
 
 use ironstar_app::process::Process;
 use ironstar_app::{CommandContext, CommandError};
-use ironstar_domain::list::{ListCommand, ListId};
 use ironstar_domain::{Aggregate, StepEvent, StepId, StepState};
+use ironstar_fixtures::note::{NoteCommand, NoteState};
 use ironstar_ports::{Build, BuildState, Origin, Position, ProjectionStore, StreamId};
 use tokio::time::{Instant, sleep};
 
 use support::{Manner, Stamping, UnansweringStore, World, words};
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
 async fn step_runs_once_and_its_event_is_stored_with_it() {
     let world = World::new();
     let node = world.node().await;
     node.run(Manner::Eager);
-    let todo = node.create_todo(ListId::SHARED).await;
+    let remark = node.create_remark().await;
     world.until_over(1).await;
     sleep(HOUR).await;
     let step = "stamping/1.0";
@@ -33,8 +33,8 @@ async fn step_runs_once_and_its_event_is_stored_with_it() {
     assert_eq!(
         words(&log),
         [
-            format!("Todo {todo} created"),
-            format!("Todo {todo} renamed"),
+            format!("Remark {remark} created"),
+            format!("Remark {remark} rewritten"),
             format!("Step {step} carried_out"),
         ]
     );
@@ -50,7 +50,7 @@ async fn new_process_manager_reacts_to_old_events() {
     let world = World::new();
     let node = world.node().await;
     for _ in 0..3 {
-        node.create_todo(ListId::SHARED).await;
+        node.create_remark().await;
     }
     node.run(Manner::Eager);
     world.until_over(3).await;
@@ -65,11 +65,11 @@ async fn several_servers_run_a_step_once() {
         node.run(Manner::Slow(Duration::from_secs(5)));
     }
     for _ in 0..20 {
-        nodes[0].create_todo(ListId::SHARED).await;
+        nodes[0].create_remark().await;
     }
     world.until_over(20).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("renamed").await, 20);
+    assert_eq!(world.count("rewritten").await, 20);
     assert_eq!(world.count("carried_out").await, 20);
     assert_eq!(world.count("refused").await, 0);
 }
@@ -81,10 +81,10 @@ async fn step_without_an_answer_does_not_run_again() {
         .node_on(Arc::new(UnansweringStore::new(&world, 3)))
         .await;
     node.run(Manner::Eager);
-    world.create_todos(5).await;
+    world.create_remarks(5).await;
     world.until_over(5).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("renamed").await, 5);
+    assert_eq!(world.count("rewritten").await, 5);
     assert_eq!(world.count("carried_out").await, 5);
     assert_eq!(world.count("refused").await, 0);
 }
@@ -92,7 +92,7 @@ async fn step_without_an_answer_does_not_run_again() {
 #[tokio::test(start_paused = true)]
 async fn server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
     let world = World::new();
-    world.create_todos(10).await;
+    world.create_remarks(10).await;
     for lifetime in (0..40).map(|step| Duration::from_micros(step * 537)) {
         let node = world.node().await;
         // The executor pauses in the middle of its work.
@@ -104,7 +104,7 @@ async fn server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
     node.run(Manner::Eager);
     world.until_over(10).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("renamed").await, 10);
+    assert_eq!(world.count("rewritten").await, 10);
     assert_eq!(world.count("carried_out").await, 10);
     assert_eq!(world.count("refused").await, 0);
 }
@@ -113,15 +113,15 @@ async fn server_that_ends_at_any_moment_neither_loses_nor_repeats_a_step() {
 async fn failed_step_is_tried_again_and_delays_no_other_step() {
     let world = World::new();
     let node = world.node().await;
-    let first = node.create_todo(ListId::SHARED).await;
+    let first = node.create_remark().await;
     let tried = Arc::<AtomicU64>::default();
     node.run(Manner::Brittle {
-        todo: first,
+        remark: first,
         times: 4,
         tried: tried.clone(),
     });
     let start = Instant::now();
-    world.create_todos(2).await;
+    world.create_remarks(2).await;
     world.until_over(2).await;
     assert!(start.elapsed() < Duration::from_secs(2), "the others wait");
     assert_eq!(world.count("carried_out").await, 2);
@@ -131,7 +131,7 @@ async fn failed_step_is_tried_again_and_delays_no_other_step() {
     assert!((15..20).contains(&waited.as_secs()), "{waited:?}");
     sleep(HOUR).await;
     assert_eq!(tried.load(SeqCst), 5);
-    assert_eq!(world.count("renamed").await, 3);
+    assert_eq!(world.count("rewritten").await, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,18 +142,18 @@ async fn refused_step_is_over_and_records_the_reason() {
     node.run(Manner::Refusing {
         tried: tried.clone(),
     });
-    node.create_todo(ListId::SHARED).await;
+    node.create_remark().await;
     world.until_over(1).await;
     sleep(HOUR).await;
     node.stop();
     world.node().await.run(Manner::Eager);
     sleep(HOUR).await;
     assert_eq!(tried.load(SeqCst), 1);
-    assert_eq!(world.count("renamed").await, 0);
+    assert_eq!(world.count("rewritten").await, 0);
     let log = world.log().await;
     let refused = log.last().expect("the refusal is the last event");
     assert_eq!(refused.event_type, "refused");
-    assert!(refused.payload.as_str().contains("there is no such todo"));
+    assert!(refused.payload.as_str().contains("there is no such remark"));
     let origin = &refused.metadata.origin;
     assert!(origin.step.is_some(), "{origin:?}");
     assert_eq!(origin.causation_id, origin.step);
@@ -169,9 +169,9 @@ async fn refused_step_is_over_and_records_the_reason() {
 async fn events_beside_a_command_are_stored_even_if_it_changes_nothing() {
     let world = World::new();
     let node = world.node().await;
-    let list = node.done_list().await;
-    let name = "Groceries".parse().expect("a name");
-    let rename = ListCommand::Rename { name };
+    let note = node.create_note(None).await;
+    let text = "Groceries".to_owned();
+    let rewrite = NoteCommand::Rewrite { text };
     let step = StepId::new("testing", 1, 0).expect("an id");
     let over = StepEvent::CarriedOut;
     let over = node
@@ -181,12 +181,16 @@ async fn events_beside_a_command_are_stored_even_if_it_changes_nothing() {
         also: vec![over.expect("the event has a stored form")],
         ..CommandContext::default()
     };
-    let accepted = node.lists.execute(list, &rename, &context).await;
-    let accepted = accepted.expect("the list already has that name");
+    let rewrite = async || {
+        let done = node
+            .commands
+            .execute_as_owner::<NoteState>(&note, &rewrite, &context);
+        done.await
+    };
+    let accepted = rewrite().await.expect("the note already has that text");
     assert_eq!(accepted.place.position, Position::new(1));
     assert_eq!(world.count("carried_out").await, 1);
-    let again = node.lists.execute(list, &rename, &context).await;
-    let error = again.expect_err("the step is over");
+    let error = rewrite().await.expect_err("the step is over");
     let CommandError::OtherChanged { stream } = error else {
         panic!("{error:?}");
     };
@@ -197,7 +201,7 @@ async fn events_beside_a_command_are_stored_even_if_it_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn unavailable_log_is_not_asked_for_every_step() {
     let world = World::new();
-    world.create_todos(50).await;
+    world.create_remarks(50).await;
     let log = Arc::new(UnansweringStore::new(&world, 0));
     log.is_down.store(true, SeqCst);
     let node = world.node_on(log.clone()).await;
@@ -207,7 +211,7 @@ async fn unavailable_log_is_not_asked_for_every_step() {
     assert!((3..10).contains(&asked), "{asked}");
     log.is_down.store(false, SeqCst);
     world.until_over(50).await;
-    assert_eq!(world.count("renamed").await, 50);
+    assert_eq!(world.count("rewritten").await, 50);
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,7 +219,7 @@ async fn rebuild_repeats_no_step() {
     let world = World::new();
     let node = world.node().await;
     node.run(Manner::Eager);
-    world.create_todos(5).await;
+    world.create_remarks(5).await;
     world.until_over(5).await;
     let before = world.builds::<Process<Stamping>>().await;
     let began = world.documents.begin("stamping", 1).await.expect("begun");
@@ -227,10 +231,10 @@ async fn rebuild_repeats_no_step() {
     }
     assert_ne!(before[0].id, began.id);
     sleep(HOUR).await;
-    world.create_todos(1).await;
+    world.create_remarks(1).await;
     world.until_over(6).await;
     sleep(HOUR).await;
-    assert_eq!(world.count("renamed").await, 6);
+    assert_eq!(world.count("rewritten").await, 6);
     assert_eq!(world.count("carried_out").await, 6);
     assert_eq!(world.count("refused").await, 0);
 }
@@ -243,7 +247,7 @@ async fn steps_wait_for_a_failing_store() {
     sleep(MINUTE).await;
     world.documents.failing_finds.store(8, SeqCst);
     world.documents.failing_commits.store(5, SeqCst);
-    world.create_todos(3).await;
+    world.create_remarks(3).await;
     world.until_over(3).await;
     assert_eq!(world.documents.failing_commits.load(SeqCst), 0);
     sleep(HOUR).await;
@@ -254,13 +258,13 @@ async fn steps_wait_for_a_failing_store() {
 async fn executor_that_hangs_is_stopped_and_tried_again_later() {
     let world = World::new();
     let node = world.node().await;
-    let first = node.create_todo(ListId::SHARED).await;
+    let first = node.create_remark().await;
     let tried = Arc::<AtomicU64>::default();
     node.run(Manner::Hanging {
-        todo: first,
+        remark: first,
         tried: tried.clone(),
     });
-    node.create_todo(ListId::SHARED).await;
+    node.create_remark().await;
     world.until_over(1).await;
     world.until_over(2).await;
     assert_eq!(tried.load(SeqCst), 2);
@@ -270,7 +274,7 @@ async fn executor_that_hangs_is_stopped_and_tried_again_later() {
 async fn executor_that_does_not_store_its_step_runs_only_after_pauses() {
     let world = World::new();
     let node = world.node().await;
-    node.create_todo(ListId::SHARED).await;
+    node.create_remark().await;
     let tried = Arc::<AtomicU64>::default();
     node.run(Manner::Forgetful {
         tried: tried.clone(),
@@ -286,6 +290,6 @@ async fn process_manager_ignores_unreadable_steps_of_others() {
     let node = world.node().await;
     node.run(Manner::Eager);
     world.painted(StepState::TYPE, "other-process/1.0").await;
-    node.create_todo(ListId::SHARED).await;
+    node.create_remark().await;
     world.until_over(2).await;
 }

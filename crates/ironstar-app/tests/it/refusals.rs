@@ -1,4 +1,4 @@
-//! A refused caller with a wrong link cannot learn from the number of reads that a list exists.
+//! A refused caller with a wrong link cannot learn from the number of reads that a note exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -8,8 +8,8 @@ use ironstar_adapters::memory::{MemoryEventStore, MemorySnapshotStore};
 use ironstar_app::access::{Gates, Resource};
 use ironstar_app::caller::Links;
 use ironstar_app::{Caller, CommandContext, EventFeed, FeedOptions};
-use ironstar_domain::list::{ListCommand, ListId, ListState};
-use ironstar_domain::{Access, LinkAccess, Ownership, Principal};
+use ironstar_domain::{Access, LinkAccess, Ownership, OwnershipCommand, Principal};
+use ironstar_fixtures::note::{NoteCommand, NoteState};
 use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
     Envelope, EventStore, Sequence, Snapshot, SnapshotStore, StoreError, StreamId,
@@ -63,30 +63,31 @@ impl Counted {
     }
 }
 
-fn id(number: u128) -> ListId {
-    Uuid::from_u128(number).into()
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
 }
 
-/// A list with an owner, and with the maximum number of links.
-async fn create(store: &Arc<MemoryEventStore>, list: ListId) {
+/// A note with an owner, and with the maximum number of links.
+async fn create(store: &Arc<MemoryEventStore>, note: Uuid) {
     let owner = Some(Principal::Guest(Uuid::from_u128(1).into()));
-    let name = "Groceries".parse().expect("valid");
-    let links = (1..=Ownership::MAX_LINKS as u128).map(|number| ListCommand::CreateLink {
-        link: Uuid::from_u128(number).into(),
-        access: LinkAccess::Read,
+    let text = "Groceries".to_owned();
+    let links = (1..=Ownership::MAX_LINKS as u128).map(|number| {
+        let link = Uuid::from_u128(number).into();
+        let access = LinkAccess::Read;
+        OwnershipCommand::CreateLink { link, access }.into()
     });
-    let commands = std::iter::once(ListCommand::Create { name, owner }).chain(links);
+    let commands = std::iter::once(NoteCommand::Create { text, owner }).chain(links);
     let handler = handler_with(store.clone(), Arc::new(MemorySnapshotStore::new()));
     for command in commands {
         handler
-            .execute::<ListState>(&list, &command, &CommandContext::default())
+            .execute::<NoteState>(&note, &command, &CommandContext::default())
             .await
             .expect("accepted");
     }
 }
 
 #[tokio::test]
-async fn wrong_link_takes_equal_reads_for_existing_and_missing_lists() {
+async fn wrong_link_takes_equal_reads_for_existing_and_missing_notes() {
     let store = memory_store();
     create(&store, id(1)).await;
     let counted = Arc::new(Counted {
@@ -100,14 +101,14 @@ async fn wrong_link_takes_equal_reads_for_existing_and_missing_lists() {
         .expect("a feed");
     let gates = Gates::start(handler_with(counted.clone(), counted.clone()), &feed);
     let links = Links::new([7; 32]);
-    let wrong = links.token_of::<ListState>(&id(3), Uuid::from_u128(1).into());
-    let reads_of = async |list: ListId| {
+    let wrong = links.token_of::<NoteState>(&id(3), Uuid::from_u128(1).into());
+    let reads_of = async |note: Uuid| {
         let before = counted.reads();
         let caller = Caller::anonymous().by_link(Some(links.presented(wrong)));
         let permit = gates
-            .permit(&Resource::of::<ListState>(&list), caller, Access::Read)
+            .permit(&Resource::of::<NoteState>(&note), caller, Access::Read)
             .await;
-        assert!(permit.expect("the list can be read").is_none());
+        assert!(permit.expect("the note can be read").is_none());
         let after = counted.reads();
         (after.0 - before.0, after.1 - before.1)
     };

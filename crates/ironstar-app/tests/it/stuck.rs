@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use ironstar_app::CommandContext;
 use ironstar_app::CommandError;
-use ironstar_app::list::ListProjection;
 use ironstar_app::projection::{Behind, ReadError};
-use ironstar_app::todo::TodoProjection;
 use ironstar_domain::Aggregate;
-use ironstar_domain::list::ListId;
-use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
+use ironstar_fixtures::note::{NoteCommand, NoteState};
+use ironstar_fixtures::notes::NoteProjection;
 use ironstar_ports::{
     Append, BuildState, BuildUpdate, EventStore, ExpectedSequence, Failure, Metadata, NewEvent,
     Payload, Position, ProjectionStore, StreamId,
@@ -275,15 +273,15 @@ async fn damaged_event_stops_a_projection_until_it_is_skipped() {
     assert_eq!(count(&model, "a").await, 2);
 }
 
-/// Appends an unreadable event of a todo.
-async fn paint(world: &World, todo: TodoId) {
+/// Appends an unreadable event of a note.
+async fn paint(world: &World, note: Uuid) {
     let event = NewEvent {
         event_type: "painted".to_owned(),
         schema_version: 1,
         payload: Payload::from_text(r#"{"type":"painted"}"#.to_owned()).expect("JSON"),
         metadata: Metadata::new(Uuid::nil()),
     };
-    let stream = StreamId::new(TodoState::TYPE, todo.to_string());
+    let stream = StreamId::new(NoteState::TYPE, note.to_string());
     let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event]);
     world.events.append(append).await.expect("appended");
 }
@@ -291,30 +289,30 @@ async fn paint(world: &World, todo: TodoId) {
 #[tokio::test(start_paused = true)]
 async fn only_commands_on_a_damaged_stream_are_refused() {
     let world = World::new().await;
-    let todos = world.projections.model::<TodoProjection>();
-    let lists = world.projections.model::<ListProjection>();
-    world.settled(&todos).await;
-    let [damaged, other] = [7, 8].map(|number| TodoId::new(Uuid::from_u128(number)));
+    let notes = world.projections.model::<NoteProjection>();
+    let others = world.projections.model::<Robust>();
+    world.settled(&notes).await;
+    let [damaged, other] = [7, 8].map(Uuid::from_u128);
     paint(&world, damaged).await;
     let commands = handler(world.events.clone());
     let context = CommandContext::default();
-    let create = TodoCommand::Create {
-        text: "Buy milk".parse().expect("valid"),
-        list: ListId::SHARED,
+    let create = NoteCommand::Create {
+        text: "Buy milk".to_owned(),
+        owner: None,
     };
     let refused = commands
-        .execute::<TodoState>(&damaged, &create, &context)
+        .execute::<NoteState>(&damaged, &create, &context)
         .await;
-    let refused = refused.expect_err("the todo's history cannot be read");
+    let refused = refused.expect_err("the note's history cannot be read");
     assert!(matches!(refused, CommandError::Unreadable(_)), "{refused}");
     commands
-        .execute::<TodoState>(&other, &create, &context)
+        .execute::<NoteState>(&other, &create, &context)
         .await
         .expect("created");
-    world.settled(&lists).await;
+    world.settled(&others).await;
     let head = world.events.head().await.expect("read");
-    todos.reach(head, SOON).await.expect_err("stuck");
-    let builds = world.builds::<TodoProjection>().await;
+    notes.reach(head, SOON).await.expect_err("stuck");
+    let builds = world.builds::<NoteProjection>().await;
     let failure = builds[0].failure.as_ref().expect("the build has failed");
     assert_eq!(&*failure.event_type, "painted");
     assert!(

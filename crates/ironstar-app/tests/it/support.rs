@@ -86,6 +86,43 @@ impl EventBus for SilentBus {
     }
 }
 
+/// Records the keys of hints, and delivers nothing.
+#[derive(Debug)]
+pub(crate) struct RememberingBus {
+    inner: MemoryEventBus,
+    keys: Mutex<Vec<String>>,
+}
+
+impl RememberingBus {
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: MemoryEventBus::new(),
+            keys: Mutex::default(),
+        }
+    }
+
+    /// The keys since the last call, in their own order.
+    pub(crate) fn take(&self) -> Vec<String> {
+        let mut keys = self.keys.lock().expect("the lock is not poisoned");
+        let mut keys = std::mem::take(&mut *keys);
+        keys.sort_unstable();
+        keys
+    }
+}
+
+#[async_trait]
+impl EventBus for RememberingBus {
+    async fn publish(&self, key: &Key, _: &[u8]) -> Result<(), BusError> {
+        let mut keys = self.keys.lock().expect("the lock is not poisoned");
+        keys.push(key.as_str().to_owned());
+        Ok(())
+    }
+
+    async fn subscribe(&self, keys: &KeyExpr) -> Result<Subscription, BusError> {
+        self.inner.subscribe(keys).await
+    }
+}
+
 /// The append that a [`TestStore`] does before each of its first appends.
 pub(crate) type Meddle = fn(&StreamId) -> Append;
 
@@ -255,6 +292,50 @@ impl AroundEventStore for TestStore {
 /// Numbers without a pattern: Knuth's multiplicative hash.
 fn scattered(number: u64) -> u64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
+/// A store in which all callers decide before the first append, once it hesitates.
+#[derive(Debug)]
+pub(crate) struct Hesitant {
+    inner: Arc<MemoryEventStore>,
+    hesitates: AtomicBool,
+}
+
+impl Hesitant {
+    pub(crate) fn new(inner: Arc<MemoryEventStore>) -> Self {
+        Self {
+            inner,
+            hesitates: AtomicBool::new(false),
+        }
+    }
+
+    /// Hesitates before each append from now on.
+    pub(crate) fn hesitate(&self) {
+        self.hesitates.store(true, SeqCst);
+    }
+
+    /// The number of events of a type.
+    pub(crate) async fn count(&self, event_type: &str) -> usize {
+        let log = self.inner.load_after(Position::START, usize::MAX).await;
+        let log = log.expect("read").into_iter();
+        log.filter(|event| event.event_type == event_type).count()
+    }
+}
+
+#[async_trait]
+impl AroundEventStore for Hesitant {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.inner
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if self.hesitates.load(SeqCst) {
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.inner.append(append).await
+    }
 }
 
 /// A snapshot store that always fails.

@@ -98,8 +98,8 @@ async fn other_identity_is_another_user_and_a_new_name_is_stored() {
         matches!(&changed, Err(CommandError::OtherChanged { stream }) if stream.aggregate_type == "Test"),
         "{changed:?}"
     );
-    let nobody = UserId::from(Uuid::from_u128(9));
-    let refused = users.sign_out(nobody, &context).await;
+    let unknown = UserId::from(Uuid::from_u128(9));
+    let refused = users.sign_out(unknown, &context).await;
     assert!(matches!(
         refused,
         Err(CommandError::Refused(UserError::NotFound))

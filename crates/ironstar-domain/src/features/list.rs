@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use crate::line::{self, LineError, Rules};
 use crate::{
-    Access, Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Link, LinkAccess,
-    LinkId, Owned, Ownership, Principal, Refusal, UpcastError,
+    Access, Aggregate, DomainError, DomainEvent, EventSchema, Fingerprint, Owned, OwnedEvent,
+    Ownership, OwnershipCommand, OwnershipError, OwnershipEvent, Principal, Refusal, UpcastError,
 };
 
 pub use id::{ListId, ListIdError};
@@ -48,28 +48,11 @@ pub enum ListCommand {
     Archive,
     /// Restore the archived list.
     Restore,
-    /// Give the list to another owner, if it still belongs to the owner who hands it over.
-    HandOver {
-        /// The owner who hands the list over; `None` for a list that belongs to everyone.
-        from: Option<Principal>,
-        /// The new owner.
-        to: Principal,
-    },
-    /// Give access to the holders of a new link.
-    CreateLink {
-        /// The id of the new link.
-        link: LinkId,
-        /// The access that the link gives.
-        access: LinkAccess,
-    },
-    /// End the access by a link.
-    RevokeLink {
-        /// The id of the link.
-        link: LinkId,
-    },
+    /// Change the owner or the links of the list.
+    Ownership(OwnershipCommand),
 }
 
-/// The events of a list. The JSON form is the stored payload.
+/// The events of a list, apart from those of its ownership. The JSON form is the stored payload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ListEvent {
@@ -90,23 +73,6 @@ pub enum ListEvent {
     Archived,
     /// The list was restored.
     Restored,
-    /// The list was given to another owner.
-    HandedOver {
-        /// The new owner.
-        to: Principal,
-    },
-    /// A link was created, and its holders have access.
-    LinkCreated {
-        /// The id of the link.
-        link: LinkId,
-        /// The access that the link gives.
-        access: LinkAccess,
-    },
-    /// A link was revoked, and its holders have no access any more.
-    LinkRevoked {
-        /// The id of the link.
-        link: LinkId,
-    },
 }
 
 /// The state of a list, as far as its decisions need it.
@@ -149,18 +115,9 @@ pub enum ListError {
     /// The command names the shared list, which never changes.
     #[error("the shared list cannot be renamed, archived or shared by links")]
     Shared,
-    /// The list belongs to another owner. Only callers who may know of the list get this error.
-    #[error("only the owner of this list can do that")]
-    NotOwner,
-    /// The id of the link is already in use.
-    #[error("this link already exists")]
-    LinkAlreadyExists,
-    /// The list already has [`Ownership::MAX_LINKS`] links.
-    #[error("a list has at most {max} links; revoke one that is not needed any more", max = Ownership::MAX_LINKS)]
-    TooManyLinks,
-    /// The link does not exist, or is revoked.
-    #[error("this list has no such link")]
-    NoSuchLink,
+    /// The command is refused because of the owner or the links.
+    #[error(transparent)]
+    Ownership(#[from] OwnershipError),
 }
 
 /// The error for a text that is not a [`ListName`].
@@ -172,98 +129,69 @@ impl Aggregate for ListState {
     const TYPE: &'static str = "List";
     const FINGERPRINT: Fingerprint = Fingerprint::of(&[
         include_str!("list.rs"),
-        include_str!("../access.rs"),
         include_str!("../line.rs"),
         include_str!("../characters.rs"),
-        include_str!("../principal.rs"),
-        include_str!("../text.rs"),
+        Ownership::SOURCE,
     ]);
 
     type Id = ListId;
     type Command = ListCommand;
-    type Event = ListEvent;
+    type Event = OwnedEvent<ListEvent>;
     type Error = ListError;
 
-    fn handle(&self, command: &ListCommand) -> Result<Vec<ListEvent>, ListError> {
+    fn handle(&self, command: &ListCommand) -> Result<Vec<Self::Event>, ListError> {
         use {ListCommand as C, ListError as E, ListEvent as Happened};
 
-        match (self, command) {
-            (Self::NotCreated, C::Create { name, owner }) => Ok(vec![Happened::Created {
+        let event = match (self, command) {
+            (Self::NotCreated, C::Create { name, owner }) => Happened::Created {
                 name: name.clone(),
                 owner: *owner,
-            }]),
-            (Self::Open(_) | Self::Archived(_), C::Create { .. }) => Err(E::AlreadyExists),
+            },
+            (Self::Open(_) | Self::Archived(_), C::Create { .. }) => return Err(E::AlreadyExists),
+            (Self::NotCreated, C::Rename { .. } | C::Archive | C::Restore | C::Ownership(_)) => {
+                return Err(E::NotFound);
+            }
+            (Self::Open(list), C::Rename { name }) if list.name == *name => return Ok(vec![]),
+            (Self::Open(_), C::Rename { name }) => Happened::Renamed { name: name.clone() },
+            (Self::Open(_), C::Archive) => Happened::Archived,
             (
-                Self::NotCreated,
-                C::Rename { .. }
-                | C::Archive
-                | C::Restore
-                | C::HandOver { .. }
-                | C::CreateLink { .. }
-                | C::RevokeLink { .. },
-            ) => Err(E::NotFound),
-            (Self::Open(list), C::Rename { name }) => Ok(if list.name == *name {
-                vec![]
-            } else {
-                vec![Happened::Renamed { name: name.clone() }]
-            }),
-            (Self::Open(_), C::Archive) => Ok(vec![Happened::Archived]),
-            (Self::Open(list), C::CreateLink { link, access }) => list.create_link(*link, *access),
-            (Self::Archived(_), C::Rename { .. } | C::Archive | C::CreateLink { .. }) => {
-                Err(E::Archived)
-            }
-            (Self::Archived(_), C::Restore) => Ok(vec![Happened::Restored]),
-            (Self::Open(_), C::Restore) => Err(E::NotArchived),
+                Self::Archived(_),
+                C::Rename { .. } | C::Archive | C::Ownership(OwnershipCommand::CreateLink { .. }),
+            ) => return Err(E::Archived),
+            (Self::Archived(_), C::Restore) => Happened::Restored,
+            (Self::Open(_), C::Restore) => return Err(E::NotArchived),
             // The owner may change, and a link be revoked, even while the list is archived.
-            (Self::Open(list) | Self::Archived(list), C::HandOver { from, to }) => {
-                let is_theirs = list.ownership.owner == *from && *from != Some(*to);
-                let handed_over = is_theirs.then_some(Happened::HandedOver { to: *to });
-                Ok(handed_over.into_iter().collect())
+            (Self::Open(list) | Self::Archived(list), C::Ownership(command)) => {
+                return Ok(list.ownership.handle(command, Self::NOUN)?);
             }
-            (Self::Open(list) | Self::Archived(list), C::RevokeLink { link }) => {
-                let link = list.ownership.link(*link).ok_or(E::NoSuchLink)?.id;
-                Ok(vec![Happened::LinkRevoked { link }])
-            }
-        }
+        };
+        Ok(vec![event.into()])
     }
 
-    fn apply(self, event: &ListEvent) -> Self {
+    fn apply(self, event: &Self::Event) -> Self {
         use ListEvent as Happened;
+        use OwnedEvent::{Own, Ownership as OfOwnership};
 
         match (self, event) {
-            (Self::NotCreated, Happened::Created { name, owner }) => Self::Open(ListDetails {
+            (Self::NotCreated, Own(Happened::Created { name, owner })) => Self::Open(ListDetails {
                 name: name.clone(),
                 ownership: Ownership::of(*owner),
             }),
-            (Self::Open(list), Happened::Archived) => Self::Archived(list),
-            (Self::Archived(list), Happened::Restored) => Self::Open(list),
-            (
-                Self::Open(list),
-                Happened::Renamed { .. }
-                | Happened::HandedOver { .. }
-                | Happened::LinkCreated { .. }
-                | Happened::LinkRevoked { .. },
-            ) => Self::Open(list.apply(event)),
-            (Self::Archived(list), Happened::HandedOver { .. } | Happened::LinkRevoked { .. }) => {
-                Self::Archived(list.apply(event))
-            }
-            (
-                state @ Self::NotCreated,
-                Happened::Renamed { .. }
-                | Happened::Archived
-                | Happened::Restored
-                | Happened::HandedOver { .. }
-                | Happened::LinkCreated { .. }
-                | Happened::LinkRevoked { .. },
-            )
-            | (state @ Self::Open(_), Happened::Created { .. } | Happened::Restored)
+            (Self::Open(list), Own(Happened::Archived)) => Self::Archived(list),
+            (Self::Archived(list), Own(Happened::Restored)) => Self::Open(list),
+            (Self::Open(list), Own(Happened::Renamed { name })) => Self::Open(ListDetails {
+                name: name.clone(),
+                ..list
+            }),
+            (state @ Self::NotCreated, Own(_) | OfOwnership(_))
+            | (state @ Self::Open(_), Own(Happened::Created { .. } | Happened::Restored))
             | (
                 state @ Self::Archived(_),
-                Happened::Created { .. }
-                | Happened::Renamed { .. }
-                | Happened::Archived
-                | Happened::LinkCreated { .. },
+                Own(Happened::Created { .. } | Happened::Renamed { .. } | Happened::Archived)
+                | OfOwnership(OwnershipEvent::LinkCreated { .. }),
             ) => state,
+            (Self::Open(list), OfOwnership(event)) => Self::Open(list.after(event)),
+            (Self::Archived(list), OfOwnership(event)) => Self::Archived(list.after(event)),
         }
     }
 }
@@ -280,36 +208,23 @@ impl ListState {
 }
 
 impl ListDetails {
-    fn create_link(&self, link: LinkId, access: LinkAccess) -> Result<Vec<ListEvent>, ListError> {
-        if self.ownership.link(link).is_some() {
-            return Err(ListError::LinkAlreadyExists);
-        }
-        if !self.ownership.has_room() {
-            return Err(ListError::TooManyLinks);
-        }
-        Ok(vec![ListEvent::LinkCreated { link, access }])
+    fn after(self, event: &OwnershipEvent) -> Self {
+        let ownership = self.ownership.apply(event);
+        Self { ownership, ..self }
     }
+}
 
-    fn apply(mut self, event: &ListEvent) -> Self {
-        match event {
-            ListEvent::Renamed { name } => self.name = name.clone(),
-            ListEvent::HandedOver { to } => self.ownership.owner = Some(*to),
-            ListEvent::LinkCreated { link: id, access } => {
-                let (id, access) = (*id, *access);
-                self.ownership = self.ownership.with_link(Link { id, access });
-            }
-            ListEvent::LinkRevoked { link } => self.ownership = self.ownership.without_link(*link),
-            ListEvent::Created { .. } | ListEvent::Archived | ListEvent::Restored => {}
-        }
-        self
+impl From<OwnershipCommand> for ListCommand {
+    fn from(command: OwnershipCommand) -> Self {
+        Self::Ownership(command)
     }
 }
 
 impl Owned for ListState {
+    const NOUN: &'static str = "a list";
     // Links from before other aggregates had links name no scope.
     const LINK_SCOPE: &'static str = "";
     const NOT_FOUND: ListError = ListError::NotFound;
-    const NOT_OWNER: ListError = ListError::NotOwner;
 
     fn ownership(&self) -> Option<&Ownership> {
         self.details().map(|list| &list.ownership)
@@ -327,9 +242,6 @@ impl DomainEvent for ListEvent {
         EventSchema::new("renamed"),
         EventSchema::new("archived"),
         EventSchema::new("restored"),
-        EventSchema::new("handed_over"),
-        EventSchema::new("link_created"),
-        EventSchema::new("link_revoked"),
     ];
 
     fn event_type(&self) -> &'static str {
@@ -338,9 +250,6 @@ impl DomainEvent for ListEvent {
             Self::Renamed { .. } => "renamed",
             Self::Archived => "archived",
             Self::Restored => "restored",
-            Self::HandedOver { .. } => "handed_over",
-            Self::LinkCreated { .. } => "link_created",
-            Self::LinkRevoked { .. } => "link_revoked",
         }
     }
 }
@@ -359,10 +268,7 @@ impl DomainError for ListError {
             Self::Archived => Refusal::conflict("list-archived"),
             Self::NotArchived => Refusal::conflict("list-not-archived"),
             Self::Shared => Refusal::conflict("list-shared"),
-            Self::NotOwner => Refusal::forbidden("not-the-owner"),
-            Self::LinkAlreadyExists => Refusal::conflict("link-already-exists"),
-            Self::TooManyLinks => Refusal::conflict("too-many-links"),
-            Self::NoSuchLink => Refusal::not_found("link-not-found"),
+            Self::Ownership(error) => error.refusal(),
         }
     }
 }

@@ -341,9 +341,12 @@ impl FromStr for TodoText {
     type Err = TodoTextError;
 
     fn from_str(text: &str) -> Result<Self, TodoTextError> {
-        line::parse(text, Rules::text(Self::MAX_CHARS))
-            .map(Self)
-            .map_err(TodoTextError)
+        let rules = Rules {
+            max_chars: Self::MAX_CHARS,
+            // Tibetan piles up more marks than any other script.
+            max_marks: 8,
+        };
+        line::parse(text, rules).map(Self).map_err(TodoTextError)
     }
 }
 

@@ -7,7 +7,19 @@ use super::{
 use crate::characters::{is_control, is_out_of_place, shows};
 
 fn text(text: &str) -> Result<String, LineError> {
-    parse(text, Rules::text(500))
+    text_of(text, 500)
+}
+
+/// Reads a text that may pile up as many marks as any script needs.
+fn text_of(text: &str, max_chars: usize) -> Result<String, LineError> {
+    let max_marks = 8;
+    parse(
+        text,
+        Rules {
+            max_chars,
+            max_marks,
+        },
+    )
 }
 
 fn name(text: &str) -> Result<String, LineError> {
@@ -25,7 +37,7 @@ fn read(text: &str) -> Option<String> {
 
 #[test]
 fn line_is_trimmed_and_counted_in_characters() {
-    let short = |text: &str| parse(text, Rules::text(8));
+    let short = |text: &str| text_of(text, 8);
     assert_eq!(short("  Buy milk\n"), Ok("Buy milk".to_owned()));
     assert_eq!(short(&"ü".repeat(8)), Ok("ü".repeat(8)));
     // Each of these has two characters until it is composed.

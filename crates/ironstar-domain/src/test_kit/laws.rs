@@ -12,7 +12,7 @@ use crate::{Aggregate, DomainError, DomainEvent};
 ///
 /// - A command is decided in the same way every time, and a refusal's code is in kebab case.
 /// - Every decided event changes the state, in the same way every time.
-/// - An event's type is one of its `SCHEMAS` and the `type` tag of its payload. Its version is
+/// - An event's type is one of its event types and the `type` tag of its payload. Its version is
 ///   the newest, and the stored event reads back as the same event.
 /// - Every state reads back from JSON as it was, as snapshots need.
 /// - A replay of the whole history gives the same state.
@@ -109,7 +109,7 @@ fn state_reads_back<A: Aggregate>(state: &A) -> Result<(), Report> {
 fn event_reads_back<E: DomainEvent>(event: &E) -> Result<(), Report> {
     let (event_type, version) = (event.event_type(), event.schema_version());
     let schema = schema_of::<E>(event_type).ok_or_else(|| {
-        broken("an event's type is one of its SCHEMAS").finding("type", event_type)
+        broken("an event's type is one of its event types").finding("type", event_type)
     })?;
     if version != schema.version() {
         let report = broken("an event's version is the newest").finding("type", event_type);

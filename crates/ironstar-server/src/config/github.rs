@@ -14,6 +14,7 @@ use ironstar_web::SiteAddress;
 
 /// The options for sign-in with GitHub.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub(crate) struct GitHubOptions {
     /// Client id of the OAuth app at GitHub. The callback address of the app is
     /// '/sign-in/callback' below --public-url. By default, sign-in is off

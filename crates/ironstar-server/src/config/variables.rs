@@ -10,20 +10,21 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
-use super::Config;
+use super::CommandLine;
+use crate::application::Application;
 use crate::output;
 
 /// A command line that gives no configuration: it is invalid, or asks for help.
 #[derive(Debug)]
 pub(crate) struct NoConfig(clap::Error);
 
-impl Config {
-    /// Returns the operator's configuration.
+impl<A: Application> CommandLine<A> {
+    /// Parses the command line of this process, and its variables.
     ///
     /// # Errors
     ///
     /// If the command line or a variable is invalid, or if the operator asks for help.
-    pub(crate) fn from_command_line() -> Result<Self, NoConfig> {
+    pub(crate) fn parse_here() -> Result<Self, NoConfig> {
         let is_blank = |variable: &OsStr| {
             std::env::var_os(variable)
                 .is_some_and(|value| value.to_str().is_some_and(|value| value.trim().is_empty()))
@@ -43,12 +44,12 @@ impl NoConfig {
     /// # Errors
     ///
     /// If standard output does not take the help.
-    pub(crate) fn explain(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn explain<A: Application>(self) -> anyhow::Result<ExitCode> {
         let Self(error) = self;
         output::show(&error)?;
         let typed: Vec<OsString> = std::env::args_os().collect();
         let is_set = |variable: &str| std::env::var_os(variable).is_some();
-        for note in notes(&error, &typed, is_set) {
+        for note in notes(&CommandLine::<A>::command(), &error, &typed, is_set) {
             output::complain(&note);
         }
         Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
@@ -73,7 +74,12 @@ fn without_variables(command: Command, is_left_out: &impl Fn(&OsStr) -> bool) ->
 }
 
 /// Returns a note for each option of an error whose value comes from a variable.
-fn notes(error: &clap::Error, typed: &[OsString], is_set: impl Fn(&str) -> bool) -> Vec<String> {
+fn notes(
+    command: &Command,
+    error: &clap::Error,
+    typed: &[OsString],
+    is_set: impl Fn(&str) -> bool,
+) -> Vec<String> {
     let refused = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(option)) => Some(option),
         _ => None,
@@ -81,7 +87,6 @@ fn notes(error: &clap::Error, typed: &[OsString], is_set: impl Fn(&str) -> bool)
     // clap names only the missing option, not the option that requires it. So every set
     // variable is a candidate.
     let is_any = error.kind() == ErrorKind::MissingRequiredArgument;
-    let command = Config::command();
     let options = command.get_arguments().filter_map(|argument| {
         let variable = argument.get_env()?.to_str()?.to_owned();
         Some((format!("--{}", argument.get_long()?), variable))
@@ -107,44 +112,52 @@ mod tests {
 
     use clap::{CommandFactory, Parser};
 
-    use super::{Config, notes, without_variables};
+    use super::{notes, without_variables};
+    use crate::application::tests::Bare;
+
+    type Line = super::CommandLine<Bare>;
 
     fn told(typed: &[&str], set: &[&str]) -> Vec<String> {
-        let typed: Vec<OsString> = std::iter::once(&"ironstar-server")
+        let typed: Vec<OsString> = std::iter::once(&"bare")
             .chain(typed)
             .map(OsString::from)
             .collect();
-        let error = Config::try_parse_from(&typed).expect_err("it is refused");
-        notes(&error, &typed, |variable| set.contains(&variable))
+        let error = Line::try_parse_from(&typed).expect_err("it is refused");
+        notes(&Line::command(), &error, &typed, |variable| {
+            set.contains(&variable)
+        })
     }
 
     #[test]
     fn note_names_variable_of_option_that_is_not_on_the_command_line() {
-        let home = "note: '--home' comes from the variable IRONSTAR_HOME";
-        let typed = &["--home", "zz"];
-        assert_eq!(told(typed, &["IRONSTAR_HOME"]), [""; 0]);
-        assert_eq!(told(&["--home=zz"], &["IRONSTAR_HOME"]), [""; 0]);
+        let format = "note: '--log-format' comes from the variable IRONSTAR_LOG_FORMAT";
+        let typed = &["--log-format", "zz"];
+        assert_eq!(told(typed, &["IRONSTAR_LOG_FORMAT"]), [""; 0]);
+        assert_eq!(
+            told(&["--log-format=zz"], &["IRONSTAR_LOG_FORMAT"]),
+            [""; 0]
+        );
         // As clap sees it when the variable is set.
-        let error = Config::try_parse_from(["ironstar-server", "--home", "zz"]);
+        let error = Line::try_parse_from(["bare", "--log-format", "zz"]);
         let error = error.expect_err("it is refused");
-        let set = |variable: &str| ["IRONSTAR_HOME", "DATABASE_URL"].contains(&variable);
-        assert_eq!(notes(&error, &[], set), [home]);
-        assert_eq!(notes(&error, &[], |_| false), [""; 0]);
+        let set = |variable: &str| ["IRONSTAR_LOG_FORMAT", "DATABASE_URL"].contains(&variable);
+        assert_eq!(notes(&Line::command(), &error, &[], set), [format]);
+        assert_eq!(notes(&Line::command(), &error, &[], |_| false), [""; 0]);
     }
 
     #[test]
     fn note_names_variable_of_option_that_requires_a_missing_one() {
-        let error = Config::try_parse_from(["ironstar-server", "--github-client-secret", "x"]);
+        let error = Line::try_parse_from(["bare", "--github-client-secret", "x"]);
         let error = error.expect_err("it is refused");
         let set = |variable: &str| variable == "IRONSTAR_GITHUB_CLIENT_SECRET";
         let secret = "note: '--github-client-secret' comes from the variable \
                       IRONSTAR_GITHUB_CLIENT_SECRET";
-        assert_eq!(notes(&error, &[], set), [secret]);
+        assert_eq!(notes(&Line::command(), &error, &[], set), [secret]);
     }
 
     #[test]
     fn every_option_has_a_variable_that_counts_as_not_set_when_it_is_empty() {
-        let command = Config::command();
+        let command = Line::command();
         let options = command.get_arguments().filter(|it| it.get_long().is_some());
         for option in options.filter(|it| !["help", "version"].contains(&it.get_id().as_str())) {
             assert!(option.get_env().is_some(), "{option} has no variable");
@@ -154,20 +167,20 @@ mod tests {
             assert_eq!(option.get_env(), None, "{option} looks at its variable");
         }
         let help = command.render_help().to_string();
-        assert!(help.contains("[env: IRONSTAR_HOME=]"), "{help}");
-        let some = without_variables(Config::command(), &|it| it == "IRONSTAR_HOME");
+        assert!(help.contains("[env: IRONSTAR_LOG_FORMAT=]"), "{help}");
+        let some = without_variables(Line::command(), &|it| it == "IRONSTAR_LOG_FORMAT");
         let looks = |id: &str| {
             some.get_arguments()
                 .any(|it| it.get_id() == id && it.get_env().is_some())
         };
-        assert!(looks("listen") && !looks("home"));
+        assert!(looks("listen") && !looks("log_format"));
     }
 
     /// The words that operators use. The parser of an option also reads its variable.
     #[test]
     fn every_switch_takes_the_usual_words() {
         let mut switches = 0;
-        for option in Config::command().get_arguments() {
+        for option in Line::command().get_arguments() {
             let is_switch =
                 option.get_value_parser().type_id() == clap::value_parser!(bool).type_id();
             if !is_switch || option.get_env().is_none() {
@@ -177,8 +190,8 @@ mod tests {
             let id = option.get_id().as_str();
             let long = format!("--{}", option.get_long().expect("a name"));
             let parsed = |typed: &[&str]| {
-                let typed = ["ironstar-server"].iter().chain(typed);
-                let matches = Config::command().try_get_matches_from(typed);
+                let typed = ["bare"].iter().chain(typed);
+                let matches = Line::command().try_get_matches_from(typed);
                 matches.map(|matches| matches.get_one::<bool>(id).copied())
             };
             let words = ["1", "yes", "TRUE", "on", "true", "y", "t"].map(|word| (word, true));

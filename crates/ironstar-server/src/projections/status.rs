@@ -1,6 +1,5 @@
 //! `projections status`: the position of each read model, and its failure, if any.
 
-use ironstar_app::features::projections;
 use ironstar_app::process::ToDo;
 use ironstar_ports::{Build, BuildState, EventStore, Position};
 
@@ -32,7 +31,10 @@ impl Open {
             BuildState::Cancelled => "cancelled",
         };
         let (name, version) = (&build.name, build.version);
-        let known = projections().find(|known| known.name == *name);
+        let known = self
+            .features
+            .projections()
+            .find(|known| known.name == *name);
         let position = match known.filter(|known| known.version == version) {
             Some(known) => known.position(build, &*self.log).await?,
             None => build.checkpoint.position,

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::process::{DEADLINE, Server, database_url, server};
+use crate::projections::remarks;
 
 /// The addresses of the clients in these tests.
 const ATTACKER: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -118,7 +119,7 @@ async fn incomplete_bodies_are_counted_over_all_connections() {
     let server = limited(&directory);
     let script = script(&server).await;
     let part = Bytes::from(vec![b' '; 63 * 1024]);
-    let uri = format!("{}/api/commands/todo", server.url);
+    let uri = format!("{}/api/commands/remark", server.url);
     let (mut held, mut answers) = (Vec::new(), FuturesUnordered::new());
     for _ in 0..CONNECTIONS {
         let client = http2(&server, ATTACKER, 65_535).await;
@@ -189,7 +190,7 @@ async fn body_that_would_be_too_large_is_refused_before_it_is_sent() {
     let server = Server::start(&directory);
     let mut client = connect(&server, ATTACKER).await;
     client
-        .write_all(b"POST /api/commands/todo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 65537\r\n\r\n")
+        .write_all(b"POST /api/commands/remark HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 65537\r\n\r\n")
         .await
         .expect("sent");
     let mut answer = [0; 12];
@@ -206,7 +207,7 @@ async fn client_that_half_closes_has_its_command_carried_out_and_answered() {
     let body = r#"{"type":"create","text":"Milk"}"#;
     let length = body.len();
     let request = format!(
-        "POST /api/commands/todo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+        "POST /api/commands/remark HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     );
     for _ in 0..30 {
@@ -218,8 +219,6 @@ async fn client_that_half_closes_has_its_command_carried_out_and_answered() {
         read.expect("an end").expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
     }
-    let todos = format!("{}/api/todos?at_least=30", server.url);
-    let todos = server.client.get(todos).send().await.expect("an answer");
-    let todos: serde_json::Value = todos.json().await.expect("JSON");
-    assert_eq!(todos["counts"]["active"], 30);
+    let created = remarks(&server, "at_least=30").await;
+    assert_eq!(created.len(), 30);
 }

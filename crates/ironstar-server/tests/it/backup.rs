@@ -43,15 +43,15 @@ fn run(directory: &TempDir, line: &str) {
 
 async fn texts(directory: &TempDir) -> Vec<String> {
     let path = database(directory);
-    let todos = rows(
+    let remarks = rows(
         &path,
         "SELECT id, payload ->> 'text', sequence, event_type, aggregate_type FROM events
          WHERE event_type = 'created' ORDER BY id",
     );
-    todos.await.into_iter().map(|todo| todo.1).collect()
+    remarks.await.into_iter().map(|remark| remark.1).collect()
 }
 
-/// Backs up a running server, adds a todo, and restores after the server has ended cleanly or
+/// Backs up a running server, adds a remark, and restores after the server has ended cleanly or
 /// was killed.
 async fn restores(backup: &str, restore: &str) {
     for signal in ["TERM", "KILL"] {

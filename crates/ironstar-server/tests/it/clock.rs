@@ -20,8 +20,8 @@ async fn server_warns_about_clock_behind_the_log_and_serves() {
     let from_later = "
         INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type,
                             schema_version, payload, metadata, created_at)
-        SELECT id + 1, aggregate_type, aggregate_id, sequence + 1, 'completed',
-               1, '{\"type\":\"completed\"}', metadata, '2099-01-01T00:00:00.000Z'
+        SELECT id + 1, aggregate_type, aggregate_id, sequence + 1, 'closed',
+               1, '{\"type\":\"closed\"}', metadata, '2099-01-01T00:00:00.000Z'
         FROM events";
     let inserted = sqlx::query(from_later).execute(&mut raw).await;
     inserted.expect("inserted");

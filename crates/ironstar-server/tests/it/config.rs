@@ -1,13 +1,27 @@
+//! The operator's options: their variables, values and defaults.
+
+use std::process::Command;
+
 use tempfile::TempDir;
 
-use crate::process::{Server, database_url, run_to_end, server};
+use crate::process::{Server, database_url, program, run_to_end, server};
 
 #[test]
 fn help_names_every_option_its_variable_and_its_default() {
-    let output = run_to_end(server().arg("--help"));
+    let own = [
+        "--close-remarks-after",
+        "NOTES_CLOSE_REMARKS_AFTER",
+        "2592000",
+    ];
+    expect_options_in_help(&mut server(), &own);
+}
+
+/// Checks that the help of a server has the options of every server, and these texts.
+pub(crate) fn expect_options_in_help(server: &mut Command, own: &[&str]) {
+    let output = run_to_end(server.arg("--help"));
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).expect("text");
-    for expected in [
+    let of_every_server = [
         "--listen",
         "IRONSTAR_LISTEN",
         "127.0.0.1:3000",
@@ -33,7 +47,8 @@ fn help_names_every_option_its_variable_and_its_default() {
         "IRONSTAR_LOG_FORMAT",
         "text",
         "json",
-    ] {
+    ];
+    for expected in of_every_server.iter().chain(own) {
         assert!(help.contains(expected), "{expected} is missing in:\n{help}");
     }
 }
@@ -108,7 +123,7 @@ fn default_start_does_not_warn_about_open_files() {
         let mut command = std::process::Command::new("sh");
         command
             .args(["-c", "ulimit -n 1000 && exec \"$0\" \"$@\""])
-            .arg(env!("CARGO_BIN_EXE_ironstar-server"))
+            .arg(program())
             .args(options)
             .env("DATABASE_URL", &url);
         for variable in [

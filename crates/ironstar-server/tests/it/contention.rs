@@ -1,4 +1,4 @@
-//! Many concurrent renames of the same todo: none is refused.
+//! Many concurrent changes of the same remark: none is refused.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use ironstar_adapters::memory::MemoryEventBus;
 use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::{CommandContext, CommandHandler};
-use ironstar_domain::list::ListId;
-use ironstar_domain::todo::{TodoCommand, TodoId, TodoState};
+use ironstar_fixtures::note::OPEN;
+use ironstar_fixtures::remark::{RemarkCommand, RemarkState};
 use reqwest::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::process::{Server, database, rows};
 
-const ID: TodoId = TodoId::new(Uuid::from_u128(7));
+const ID: Uuid = Uuid::from_u128(7);
 
 /// Returns a handler with its own connections, like that of a separate process.
 async fn handler(directory: &TempDir) -> CommandHandler {
@@ -31,65 +31,64 @@ async fn handler(directory: &TempDir) -> CommandHandler {
     CommandHandler::new(store.clone(), store, bus, Arc::new(SystemIdSource))
 }
 
-async fn rename_at_once(handlers: &[CommandHandler], many: usize) {
-    let text = "Milk".parse().expect("valid");
-    let create = TodoCommand::Create {
-        text,
-        list: ListId::SHARED,
+async fn rewrite_at_once(handlers: &[CommandHandler], many: usize) {
+    let create = RemarkCommand::Create {
+        note: OPEN,
+        text: "Milk".to_owned(),
     };
     let context = CommandContext::default();
-    let created = handlers[0].execute::<TodoState>(&ID, &create, &context);
+    let created = handlers[0].execute::<RemarkState>(&ID, &create, &context);
     created.await.expect("created");
-    let renames = (0..many).map(|number| {
+    let changes = (0..many).map(|number| {
         let handler = handlers[number % handlers.len()].clone();
         tokio::spawn(async move {
-            let text = format!("Milk {number}").parse().expect("valid");
-            let rename = TodoCommand::Rename { text };
+            let text = format!("Milk {number}");
+            let rewrite = RemarkCommand::Rewrite { text };
             let context = CommandContext::default();
-            let renamed = handler.execute::<TodoState>(&ID, &rename, &context);
-            renamed.await
+            let rewritten = handler.execute::<RemarkState>(&ID, &rewrite, &context);
+            rewritten.await
         })
     });
-    for renamed in join_all(renames).await {
-        renamed.expect("no panic").expect("renamed");
+    for changed in join_all(changes).await {
+        changed.expect("no panic").expect("rewritten");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handler_refuses_none_of_many_renames_at_once() {
+async fn handler_refuses_none_of_many_changes_at_once() {
     for many in [40, 400] {
         let directory = TempDir::new().expect("a directory");
-        rename_at_once(&[handler(&directory).await], many).await;
+        rewrite_at_once(&[handler(&directory).await], many).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_handlers_on_one_file_refuse_none_of_many_renames_at_once() {
+async fn two_handlers_on_one_file_refuse_none_of_many_changes_at_once() {
     let directory = TempDir::new().expect("a directory");
     let handlers = [handler(&directory).await, handler(&directory).await];
-    rename_at_once(&handlers, 80).await;
+    rewrite_at_once(&handlers, 80).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_refuses_none_of_many_renames_at_once() {
+async fn server_refuses_none_of_many_changes_at_once() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     let id = server.create("Milk").await;
     for many in [40, 200] {
-        let renames = (0..many).map(|number| {
-            let rename = json!({"type": "rename", "id": id, "text": format!("{many}/{number}")});
+        let changes = (0..many).map(|number| {
+            let rewrite = json!({"type": "rewrite", "id": id, "text": format!("{many}/{number}")});
             let server = &server;
-            async move { server.command(&rename).await }
+            async move { server.command(&rewrite).await }
         });
-        for (status, answer) in join_all(renames).await {
+        for (status, answer) in join_all(changes).await {
             assert_eq!(status, StatusCode::OK, "{answer}");
         }
     }
-    let renamed = rows(
+    let rewritten = rows(
         &database(&directory),
         "SELECT id, aggregate_type, sequence, event_type, aggregate_id FROM events
-         WHERE event_type = 'renamed'",
+         WHERE event_type = 'rewritten'",
     )
     .await;
-    assert_eq!(renamed.len(), 240);
+    assert_eq!(rewritten.len(), 240);
 }

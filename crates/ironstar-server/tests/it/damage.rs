@@ -5,7 +5,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::process::{DEADLINE, Server, database, rows};
-use crate::projections::{change, projections, said, todos};
+use crate::projections::{change, projections, remarks, said};
 
 #[tokio::test]
 async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
@@ -41,7 +41,7 @@ async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
         .expect("an answer");
     assert_eq!(page.status(), StatusCode::OK);
     let page = page.text().await.expect("text");
-    assert!(page.contains("Sound"), "todos before the event are shown");
+    assert!(page.contains("Sound"), "remarks before the event are shown");
     assert!(page.contains("This page may be out of date"), "{page}");
     let stuck = |name: &str| {
         let [name, event_type, state] = [name, "unreadable", "live"].map(str::to_owned);
@@ -58,16 +58,16 @@ async fn a_damaged_event_stops_read_models_where_it_is_and_nothing_else() {
     };
     // The page may show the damage a moment before the database does.
     let start = std::time::Instant::now();
-    let all = ["archive-done-lists", "hand-over-guests", "lists", "todos"].map(stuck);
+    let all = ["closing", "hand-over-guests", "notes", "remarks"].map(stuck);
     while builds().await != all {
         assert!(start.elapsed() < DEADLINE, "{:?}", builds().await);
     }
 
     let (status, problem) = server
-        .command(&json!({"type": "complete", "id": damaged}))
+        .command(&json!({"type": "close", "id": damaged}))
         .await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{problem}");
-    server.create("Other todos go on").await;
+    server.create("Other remarks go on").await;
     let mut events = server.stream("/api/events?after=0").await;
     assert_eq!(events.next().await.id, "1", "events before it are sent");
     let (status, log) = server.stop();
@@ -80,7 +80,7 @@ async fn event_damaged_while_server_runs_stops_only_its_readers() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     server.create("Sound").await;
-    todos(&server, "").await;
+    remarks(&server, "").await;
     let mut live = server.stream("/api/events").await;
     // The metadata of the event lack its id.
     change(
@@ -90,7 +90,7 @@ async fn event_damaged_while_server_runs_stops_only_its_readers() {
                   '{}', created_at FROM events"],
     )
     .await;
-    server.create("Other todos go on").await;
+    server.create("Other remarks go on").await;
     assert!(live.next_or_end().await.is_none(), "the stream ends there");
     let mut behind = server.stream("/api/events?after=2").await;
     assert_eq!(behind.next().await.id, "3");
@@ -102,14 +102,14 @@ async fn event_damaged_while_server_runs_stops_only_its_readers() {
         }
     };
     status("stuck at position 2, a \"unreadable\" event: missing field").await;
-    while !said(&directory, &["status"]).contains("todos, version 1: live, at position 3") {
+    while !said(&directory, &["status"]).contains("remarks, version 1: live, at position 3") {
         assert!(start.elapsed() < DEADLINE, "the event is not skipped");
         // The projection must be stuck there before the event can be skipped.
-        projections(&directory, &["skip", "todos", "2"]);
+        projections(&directory, &["skip", "remarks", "2"]);
     }
     server.create("Live, behind it").await;
     assert_eq!(behind.next().await.id, "4");
-    let shown = todos(&server, "at_least=4").await;
-    assert_eq!(shown["todos"].as_array().expect("todos").len(), 3);
-    status("lists, version 1: live, at position 1").await;
+    let shown = remarks(&server, "at_least=4").await;
+    assert_eq!(shown.len(), 3);
+    status("notes, version 1: live, at position 1").await;
 }

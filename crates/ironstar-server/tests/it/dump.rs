@@ -37,9 +37,9 @@ async fn a_server_starts_on_a_database_that_was_dumped_and_loaded() {
 
     let mut server = Server::start(&after);
     server.resume_session(&cookie);
-    let (status, answer) = server.command(&json!({"type": "complete", "id": id})).await;
+    let (status, answer) = server.command(&json!({"type": "close", "id": id})).await;
     assert!(status.is_success(), "{answer}");
     let page = server.client.get(&server.url).send().await.expect("a page");
     let page = page.text().await.expect("text");
-    assert_eq!(page.matches("class=\"completed\"").count(), 1);
+    assert_eq!(page.matches("class=\"closed\"").count(), 1);
 }

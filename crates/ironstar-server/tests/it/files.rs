@@ -75,12 +75,12 @@ const FAULTS: &[(&str, Fault)] = &[
     }),
 ];
 
-/// Returns the texts of all created todos, in the order of the log.
+/// Returns the texts of all created remarks, in the order of the log.
 async fn created(path: &Path) -> Vec<String> {
     let events = rows(
         path,
         "SELECT id, payload ->> 'text', sequence, event_type, aggregate_type FROM events
-         WHERE event_type = 'created' AND aggregate_type = 'Todo' ORDER BY id",
+         WHERE event_type = 'created' AND aggregate_type = 'Remark' ORDER BY id",
     );
     events.await.into_iter().map(|event| event.1).collect()
 }

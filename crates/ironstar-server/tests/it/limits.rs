@@ -9,7 +9,7 @@ use reqwest::header;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{DEADLINE, Server, database_url, server};
+use crate::process::{DEADLINE, Server, database_url, live_page, server};
 
 /// Starts a server on a loopback address with the default limits.
 fn limited(directory: &TempDir) -> Server {
@@ -24,7 +24,7 @@ fn limited(directory: &TempDir) -> Server {
 async fn commands_streams_and_hosts_are_limited_by_default() {
     let directory = TempDir::new().expect("a directory");
     let server = limited(&directory);
-    let command = format!("{}/api/commands/todo", server.url);
+    let command = format!("{}/api/commands/remark", server.url);
     let (start, mut count) = (Instant::now(), 0);
     let refused = loop {
         let answer = server
@@ -44,9 +44,9 @@ async fn commands_streams_and_hosts_are_limited_by_default() {
 
     let mut streams = Vec::new();
     for _ in 0..64 {
-        streams.push(server.stream("/api/sse/todos").await);
+        streams.push(server.stream(&live_page()).await);
     }
-    let stream = format!("{}/api/sse/todos", server.url);
+    let stream = format!("{}{}", server.url, live_page());
     let asked = || server.client.get(&stream).send();
     let refused = asked().await.expect("an answer");
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
@@ -81,7 +81,7 @@ async fn limits_can_be_set() {
         .env("IRONSTAR_ALLOWED_HOSTS", "example.org");
     let server = Server::start_with(&mut command);
     let send = |visitor: &'static str| {
-        let request = server.client.post(format!("{}/todos", server.url));
+        let request = server.client.post(&server.url);
         let request = request.header("x-real-ip", visitor);
         request.header(header::HOST, "example.org").send()
     };
@@ -97,7 +97,7 @@ async fn limits_can_be_set() {
 async fn clients_cannot_fill_the_log_with_errors() {
     let directory = TempDir::new().expect("a directory");
     let server = limited(&directory);
-    let behind = format!("{}/api/todos?at_least=1000000", server.url);
+    let behind = format!("{}/api/remarks?at_least=1000000", server.url);
     let answer = server.client.get(behind).send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     let (_, log) = server.stop();
@@ -114,11 +114,14 @@ async fn a_connection_goes_on_after_a_refusal() {
     client.set_read_timeout(patience).expect("set");
     for (request, status) in [
         ("POST /nowhere HTTP/1.1\r\nhost: localhost", "404"),
-        ("POST /lists/x HTTP/1.1\r\nhost: localhost", "405"),
-        ("POST /api/commands/todo HTTP/1.1\r\nhost: localhost", "415"),
-        ("POST /todos HTTP/1.1\r\nhost: evil.test", "421"),
+        ("POST /api/remarks HTTP/1.1\r\nhost: localhost", "405"),
         (
-            "POST /todos HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: cross-site",
+            "POST /api/commands/remark HTTP/1.1\r\nhost: localhost",
+            "415",
+        ),
+        ("POST / HTTP/1.1\r\nhost: evil.test", "421"),
+        (
+            "POST / HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: cross-site",
             "403",
         ),
     ] {

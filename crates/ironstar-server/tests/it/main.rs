@@ -1,20 +1,20 @@
-//! The real binary: real SQLite, real Zenoh, real HTTP.
+//! The real server as a process: real SQLite, real Zenoh, real HTTP. Its application is that of
+//! `examples/notes.rs`, except in `features`.
 
 mod attacks;
 mod backup;
-mod chromium;
 mod clock;
 mod concurrency;
 mod config;
 mod contention;
 mod damage;
 mod dump;
+mod features;
 mod files;
 mod kill;
 mod limits;
 mod output;
 mod path;
-mod previous_release;
 mod process;
 mod processes;
 mod programs;

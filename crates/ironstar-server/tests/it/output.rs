@@ -69,7 +69,7 @@ async fn server_serves_when_no_reader_takes_its_output() {
             .expect("the server starts");
         answers(&mut process, &address).await;
         let create = Client::new()
-            .post(format!("http://{address}/api/commands/todo"))
+            .post(format!("http://{address}/api/commands/remark"))
             .json(&serde_json::json!({"type": "create", "text": "Buy milk"}));
         let created = create.send().await.expect("an answer").status();
         assert_eq!(created, StatusCode::OK, "{what}");
@@ -114,7 +114,7 @@ fn command_ends_quietly_when_its_reader_has_gone_and_says_that_a_disk_is_full() 
         let closed = ended(arguments, closed_pipe().into());
         assert_eq!(closed, (Some(0), String::new()), "{arguments:?}");
         let full =
-            "ironstar: cannot write to standard output: No space left on device (os error 28)\n";
+            "notes: cannot write to standard output: No space left on device (os error 28)\n";
         let (code, said) = ended(arguments, full_disk().into());
         assert_eq!((code, &*said), (Some(1), full), "{arguments:?}");
     }
@@ -124,7 +124,10 @@ fn command_ends_quietly_when_its_reader_has_gone_and_says_that_a_disk_is_full() 
 fn refusal_keeps_its_exit_code_when_no_reader_takes_the_reason() {
     for (what, [stdout, stderr]) in unwritable() {
         let mut command = server();
-        command.args(["--home", "zz"]).stdout(stdout).stderr(stderr);
+        command
+            .args(["--close-remarks-after", "zz"])
+            .stdout(stdout)
+            .stderr(stderr);
         let status = command.status().expect("it runs");
         assert_eq!(status.code(), Some(2), "{what}");
     }
@@ -216,7 +219,8 @@ fn refusal_to_start_holds_no_characters_that_act_on_its_reader() {
     let nowhere = format!("sqlite:/nowhere{harmful}/x.db");
     for (option, value) in [
         ("--database-url", &*nowhere),
-        ("--home", &harmful),
+        ("--close-remarks-after", &harmful),
+        ("--log-format", &harmful),
         ("--listen", &harmful),
         ("--client-address-header", &harmful),
     ] {

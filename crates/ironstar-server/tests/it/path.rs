@@ -3,20 +3,21 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use ironstar_fixtures::note::OPEN;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{Server, database, rows};
+use crate::process::{Server, database, live_page, rows};
 
 const ROWS: &str = "SELECT id, aggregate_type, sequence, event_type, payload FROM events";
 
 #[tokio::test]
-async fn a_todo_reaches_the_disk_and_every_stream() {
+async fn a_remark_reaches_the_disk_and_every_stream() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
-    let mut page = server.stream("/api/sse/todos").await;
-    let mut raw = server.stream("/api/events?key=events/Todo/**").await;
+    let mut page = server.stream(&live_page()).await;
+    let mut raw = server.stream("/api/events?key=events/Remark/**").await;
     // The number of visitors is sent without an id.
     while page.next().await.id != "0" {}
 
@@ -35,10 +36,10 @@ async fn a_todo_reaches_the_disk_and_every_stream() {
         rows(&database(&directory), ROWS).await,
         [(
             1,
-            "Todo".to_owned(),
+            "Remark".to_owned(),
             0,
             "created".to_owned(),
-            r#"{"type":"created","text":"Buy milk","list":"shared"}"#.to_owned()
+            format!(r#"{{"type":"created","note":"{OPEN}","text":"Buy milk"}}"#)
         )]
     );
 }
@@ -48,16 +49,16 @@ async fn acknowledged_events_survive_a_kill() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     let id = server.create("Buy milk").await;
-    let complete = json!({"type": "complete", "id": id});
-    server.command(&complete).await;
+    let close = json!({"type": "close", "id": id});
+    server.command(&close).await;
     server.signal("KILL");
     server.wait();
 
     let server = Server::start(&directory);
     let page = server.client.get(&server.url).send().await.expect("a page");
     let page = page.text().await.expect("text");
-    assert_eq!(page.matches("class=\"completed\"").count(), 1);
-    let (status, _) = server.command(&complete).await;
+    assert_eq!(page.matches("class=\"closed\"").count(), 1);
+    let (status, _) = server.command(&close).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(rows(&database(&directory), ROWS).await.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Runs the real server on a temporary database.
+//! Runs the real server on a temporary database, with notes and remarks as its application.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use eventsource_stream::{Event, Eventsource};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use ironstar_fixtures::note::OPEN;
 use reqwest::header::{COOKIE, HeaderMap, HeaderValue};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -28,9 +29,28 @@ pub(crate) struct Server {
 /// An open event stream.
 pub(crate) struct Events(BoxStream<'static, Event>);
 
+/// Returns the path of the server. It is an example of this crate, because a binary may not use
+/// the crates of tests. `cargo test` builds it, unless it is told to build one test only.
+pub(crate) fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test.ancestors().nth(2).expect("the folder of the profile");
+    let program = profile.join("examples/notes");
+    assert!(
+        program.is_file(),
+        "{} is missing: build it with 'cargo build --example notes'",
+        program.display()
+    );
+    program
+}
+
+/// The address of the live page of the open note.
+pub(crate) fn live_page() -> String {
+    format!("/api/sse/notes/{OPEN}")
+}
+
 /// Returns a command line for the server, without this machine's settings.
 pub(crate) fn server() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ironstar-server"));
+    let mut command = Command::new(program());
     undisturbed(&mut command);
     command
 }
@@ -41,7 +61,7 @@ pub(crate) fn undisturbed(command: &mut Command) {
     let is_ours = |variable: &OsString| variable.as_encoded_bytes().starts_with(b"IRONSTAR_");
     for variable in settings
         .filter(is_ours)
-        .chain(["DATABASE_URL".into(), "RUST_LOG".into()])
+        .chain(["DATABASE_URL", "NOTES_CLOSE_REMARKS_AFTER", "RUST_LOG"].map(Into::into))
     {
         command.env_remove(variable);
     }
@@ -148,11 +168,16 @@ impl Server {
         self.process.id()
     }
 
-    /// Sends a command, and returns the status and the JSON of the answer.
+    /// Sends a command on a remark, and returns the status and the JSON of the answer.
     pub(crate) async fn command(&self, body: &Value) -> (StatusCode, Value) {
+        self.command_on("remark", body).await
+    }
+
+    /// Sends a command on an aggregate, and returns the status and the JSON of the answer.
+    pub(crate) async fn command_on(&self, what: &str, body: &Value) -> (StatusCode, Value) {
         let response = self
             .client
-            .post(format!("{}/api/commands/todo", self.url))
+            .post(format!("{}/api/commands/{what}", self.url))
             .json(body)
             .send()
             .await
@@ -161,7 +186,7 @@ impl Server {
         (status, response.json().await.expect("JSON"))
     }
 
-    /// Creates a todo, and returns its id.
+    /// Creates a remark on the open note, and returns its id.
     pub(crate) async fn create(&self, text: &str) -> String {
         let (status, answer) = self.command(&json!({"type": "create", "text": text})).await;
         assert_eq!(status, StatusCode::OK, "{answer}");

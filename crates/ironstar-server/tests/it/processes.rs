@@ -3,91 +3,67 @@
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::process::{DEADLINE, Server, database, database_url, rows, run_to_end, server};
+use crate::process::{DEADLINE, Server, database, database_url, rows, server};
+use crate::projections::{remarks, said};
 
 const STEPS: &str = "SELECT id, aggregate_type, sequence, event_type, payload FROM events
-     WHERE event_type = 'archived' OR aggregate_type = 'Step'";
+     WHERE event_type = 'closed' OR aggregate_type = 'Step'";
 
 fn start(directory: &TempDir, patience: &str) -> Server {
     let url = database_url(directory);
-    let options = [
-        "--database-url",
-        &url,
-        "--archive-done-lists-after",
-        patience,
-    ];
+    let options = ["--database-url", &url, "--close-remarks-after", patience];
     Server::start_with(server().args(options))
 }
 
-/// Creates a list whose only todo is completed. Returns its id.
-async fn done_list(server: &Server) -> String {
-    let create = json!({"type": "create", "name": "Groceries"});
-    let url = format!("{}/api/commands/list", server.url);
-    let answer = server.client.post(url).json(&create).send().await;
-    let answer: Value = answer.expect("an answer").json().await.expect("JSON");
-    let list = answer["id"].as_str().expect("an id");
-    let create = json!({"type": "create", "text": "Buy milk", "list": list});
-    let (status, answer) = server.command(&create).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    let complete = json!({"type": "complete", "id": answer["id"]});
-    assert_eq!(server.command(&complete).await.0, StatusCode::OK);
-    list.to_owned()
-}
-
-/// Waits until the output of `projections status` contains these words.
-fn wait_for(directory: &TempDir, words: &str) {
+/// Waits until the process manager that closes remarks has these steps and timers.
+fn wait_for(directory: &TempDir, pending: &str) {
     let since = Instant::now();
     loop {
-        let url = database_url(directory);
-        let status = ["projections", "status", "--database-url", &url];
-        let output = run_to_end(server().args(status));
-        let said = String::from_utf8(output.stdout).expect("text");
-        if said.contains(words) {
+        let said = said(directory, &["status"]);
+        let mut lines = said.lines();
+        lines.find(|line| line.starts_with("closing, version 1: live"));
+        if lines.next() == Some(&format!("    pending: {pending}")) {
             return;
         }
         assert!(since.elapsed() < DEADLINE, "{said}");
     }
 }
 
-async fn archived(server: &Server) -> Vec<String> {
-    let url = format!("{}/api/lists", server.url);
-    let answer = server.client.get(url).send().await;
-    let answer: Value = answer.expect("an answer").json().await.expect("JSON");
-    let lists = answer["archived"].as_array().expect("lists").iter();
-    lists
-        .map(|list| list["id"].as_str().expect("an id").to_owned())
-        .collect()
+/// Returns true for each remark that is closed.
+async fn are_closed(server: &Server) -> Vec<bool> {
+    let remarks = remarks(server, "").await;
+    let is_closed = |remark: &serde_json::Value| remark["is_closed"] == true;
+    remarks.iter().map(is_closed).collect()
 }
 
 #[tokio::test]
-async fn a_done_list_is_archived_once_also_across_kills() {
+async fn remark_is_closed_once_also_across_kills() {
     let directory = TempDir::new().expect("a directory");
-    let mut server = start(&directory, "1h");
-    let session = server.begin_session().await;
-    let list = done_list(&server).await;
-    wait_for(&directory, "pending: 0 steps, 1 timer");
+    let server = start(&directory, "3600");
+    let id = server.create("Buy milk").await;
+    let rewrite = json!({"type": "rewrite", "id": id, "text": "Buy oat milk"});
+    assert_eq!(server.command(&rewrite).await.0, StatusCode::OK);
+    wait_for(&directory, "0 steps, 1 timer");
     server.signal("KILL");
     server.wait();
 
-    let mut server = start(&directory, "1s");
-    server.resume_session(&session);
+    let server = start(&directory, "1");
     let since = Instant::now();
-    while archived(&server).await != [list.clone()] {
-        assert!(since.elapsed() < DEADLINE, "the list is never archived");
+    while are_closed(&server).await != [true] {
+        assert!(since.elapsed() < DEADLINE, "the remark is never closed");
         sleep(Duration::from_millis(20)).await;
     }
-    wait_for(&directory, "pending: 0 steps, 0 timers");
+    wait_for(&directory, "0 steps, 0 timers");
     server.signal("KILL");
     server.wait();
 
-    let mut server = start(&directory, "0s");
-    server.resume_session(&session);
+    let server = start(&directory, "0");
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(archived(&server).await, [list]);
+    assert_eq!(are_closed(&server).await, [true]);
     let found = rows(&database(&directory), STEPS).await;
     let found: Vec<_> = found
         .iter()
@@ -95,23 +71,20 @@ async fn a_done_list_is_archived_once_also_across_kills() {
         .collect();
     assert_eq!(
         found,
-        [(4, "List", 1, "archived"), (5, "Step", 0, "carried_out")]
+        [(3, "Remark", 2, "closed"), (4, "Step", 0, "carried_out")]
     );
 }
 
 #[tokio::test]
-async fn no_list_is_archived_with_option_never() {
+async fn no_remark_is_closed_before_its_time() {
     let directory = TempDir::new().expect("a directory");
-    let mut server = start(&directory, "never");
-    let session = server.begin_session().await;
-    done_list(&server).await;
+    let patient = start(&directory, "3600");
+    patient.create("Buy milk").await;
+    let other = TempDir::new().expect("a directory");
+    // Without the option, the time is a month.
+    let by_default = Server::start(&other);
+    by_default.create("Buy milk").await;
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(archived(&server).await, Vec::<String>::new());
-    server.signal("KILL");
-    server.wait();
-    // By default, a list is archived after 30 days.
-    let mut server = Server::start(&directory);
-    server.resume_session(&session);
-    sleep(Duration::from_secs(1)).await;
-    assert_eq!(archived(&server).await, Vec::<String>::new());
+    assert_eq!(are_closed(&patient).await, [false]);
+    assert_eq!(are_closed(&by_default).await, [false]);
 }

@@ -51,11 +51,13 @@ pub(crate) async fn change(directory: &TempDir, statements: &[&'static str]) {
     }
 }
 
-pub(crate) async fn todos(server: &Server, query: &str) -> Value {
-    let url = format!("{}/api/todos?{query}", server.url);
+/// Returns the remarks on the open note.
+pub(crate) async fn remarks(server: &Server, query: &str) -> Vec<Value> {
+    let url = format!("{}/api/remarks?{query}", server.url);
     let response = server.client.get(url).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
-    response.json().await.expect("JSON")
+    let answer: Value = response.json().await.expect("JSON");
+    answer["remarks"].as_array().expect("remarks").clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +66,7 @@ async fn a_rebuild_under_load_fails_no_request_and_changes_nothing() {
     let server = Arc::new(Server::start(&directory));
     let mut ids = Vec::new();
     for number in 0..50 {
-        ids.push(server.create(&format!("Todo {number}")).await);
+        ids.push(server.create(&format!("Remark {number}")).await);
     }
     let done = Arc::new(AtomicBool::new(false));
     let load = {
@@ -74,9 +76,9 @@ async fn a_rebuild_under_load_fails_no_request_and_changes_nothing() {
             while !done.load(SeqCst) {
                 for id in &ids {
                     let text = format!("Round {rounds}");
-                    let rename = json!({"type": "rename", "id": id, "text": text});
-                    assert_eq!(server.command(&rename).await.0, StatusCode::OK);
-                    todos(&server, "limit=5").await;
+                    let rewrite = json!({"type": "rewrite", "id": id, "text": text});
+                    assert_eq!(server.command(&rewrite).await.0, StatusCode::OK);
+                    remarks(&server, "").await;
                 }
                 rounds += 1;
             }
@@ -84,20 +86,20 @@ async fn a_rebuild_under_load_fails_no_request_and_changes_nothing() {
         })
     };
     for _ in 0..3 {
-        let said = said(&directory, &["rebuild", "todos"]);
+        let said = said(&directory, &["rebuild", "remarks"]);
         assert!(
-            said.starts_with("todos: the new read model is live"),
+            said.starts_with("remarks: the new read model is live"),
             "{said}"
         );
     }
     done.store(true, SeqCst);
     assert!(load.await.expect("no request has failed") > 0);
-    let before = todos(&server, "").await;
-    said(&directory, &["rebuild", "todos"]);
-    assert_eq!(todos(&server, "").await, before);
+    let before = remarks(&server, "").await;
+    said(&directory, &["rebuild", "remarks"]);
+    assert_eq!(remarks(&server, "").await, before);
     let status = said(&directory, &["status"]);
     assert_eq!(
-        status.matches("todos, version 1: live").count(),
+        status.matches("remarks, version 1: live").count(),
         1,
         "{status}"
     );
@@ -109,20 +111,20 @@ async fn a_read_model_is_rebuilt_without_a_server_too() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     server.create("Buy milk").await;
-    todos(&server, "").await;
+    remarks(&server, "").await;
     server.stop();
     change(
         &directory,
         &["UPDATE documents SET body = json_set(body, '$.text', 'Spoilt')"],
     )
     .await;
-    let said = said(&directory, &["rebuild", "todos"]);
+    let said = said(&directory, &["rebuild", "remarks"]);
     assert!(
-        said.starts_with("todos: the new read model is live"),
+        said.starts_with("remarks: the new read model is live"),
         "{said}"
     );
     let server = Server::start(&directory);
-    assert_eq!(todos(&server, "").await["todos"][0]["text"], "Buy milk");
+    assert_eq!(remarks(&server, "").await[0]["text"], "Buy milk");
 }
 
 #[tokio::test]
@@ -131,7 +133,7 @@ async fn status_says_up_to_date_when_no_event_after_the_checkpoint_concerns_a_pr
     let server = Server::start(&directory);
     server.create("Buy milk").await;
     server.create("Buy bread").await;
-    todos(&server, "at_least=2").await;
+    remarks(&server, "at_least=2").await;
     server.stop();
     // As it is until a running projection stores its checkpoint behind the events that do not
     // concern it.
@@ -140,8 +142,8 @@ async fn status_says_up_to_date_when_no_event_after_the_checkpoint_concerns_a_pr
     let lines: Vec<&str> = status.lines().collect();
     let is_there = |line| assert!(lines.contains(&line), "{status}");
     is_there("the log ends at position 2");
-    is_there("lists, version 2: live, at position 2 (100 %), up to date");
-    is_there("todos, version 1: live, at position 0 (0 %)");
+    is_there("notes, version 1: live, at position 2 (100 %), up to date");
+    is_there("remarks, version 1: live, at position 0 (0 %)");
 }
 
 #[tokio::test]
@@ -149,7 +151,7 @@ async fn unreadable_event_is_reported_and_skipped_on_request() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
     let id = server.create("Sound").await;
-    todos(&server, "").await;
+    remarks(&server, "").await;
     server.stop();
     // As if a newer version of ironstar had written to the log.
     change(
@@ -160,13 +162,13 @@ async fn unreadable_event_is_reported_and_skipped_on_request() {
     )
     .await;
     let server = Server::start(&directory);
-    let list = json!({"type": "create", "text": "Other todos go on"});
-    assert_eq!(server.command(&list).await.0, StatusCode::OK);
-    let rename = json!({"type": "rename", "id": id, "text": "x"});
-    let (status, problem) = server.command(&rename).await;
+    let other = json!({"type": "create", "text": "Other remarks go on"});
+    assert_eq!(server.command(&other).await.0, StatusCode::OK);
+    let rewrite = json!({"type": "rewrite", "id": id, "text": "x"});
+    let (status, problem) = server.command(&rewrite).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{problem}");
     assert_eq!(problem["type"], "/problems/unreadable-history");
-    let url = format!("{}/api/todos", server.url);
+    let url = format!("{}/api/remarks", server.url);
     let behind = server.client.get(url).send().await.expect("an answer");
     assert_eq!(behind.status(), StatusCode::SERVICE_UNAVAILABLE);
 
@@ -175,25 +177,25 @@ async fn unreadable_event_is_reported_and_skipped_on_request() {
                   at position 2 cannot be read: no event of this type is known (tried ";
     assert!(status.contains(reason), "{status}");
     assert!(
-        status.contains("lists, version 2: live, at position"),
+        status.contains("notes, version 1: live, at position"),
         "{status}"
     );
-    let stuck = refused(&directory, &["skip", "todos", "3"]);
+    let stuck = refused(&directory, &["skip", "remarks", "3"]);
     assert!(
         stuck.contains("nothing has failed at position 3"),
         "{stuck}"
     );
-    said(&directory, &["retry", "todos"]);
+    said(&directory, &["retry", "remarks"]);
     loop {
         // The event must fail again before it can be skipped.
-        let skip = projections(&directory, &["skip", "todos", "2"]);
+        let skip = projections(&directory, &["skip", "remarks", "2"]);
         if skip.status.success() {
             break;
         }
     }
-    while !said(&directory, &["status"]).contains("todos, version 1: live, at position 3") {}
-    let shown = todos(&server, "").await;
-    assert_eq!(shown["todos"][1]["text"], "Other todos go on");
+    while !said(&directory, &["status"]).contains("remarks, version 1: live, at position 3") {}
+    let shown = remarks(&server, "").await;
+    assert_eq!(shown[1]["text"], "Other remarks go on");
     let status = said(&directory, &["status"]);
     assert!(
         status.contains("skipped position 2, a \"painted\" event"),
@@ -205,14 +207,14 @@ async fn unreadable_event_is_reported_and_skipped_on_request() {
 async fn retry_tries_all_failed_read_models_again() {
     let directory = TempDir::new().expect("a directory");
     let server = Server::start(&directory);
-    todos(&server, "").await;
+    remarks(&server, "").await;
     server.stop();
     change(
         &directory,
         &[
             "INSERT INTO projections (name, version, state, checkpoint, skipped)
            SELECT name, version, 'building', 0, '[]' FROM projections
-           WHERE name IN ('lists', 'todos')",
+           WHERE name IN ('notes', 'remarks')",
         ],
     )
     .await;
@@ -221,13 +223,13 @@ async fn retry_tries_all_failed_read_models_again() {
         sqlx::query(
             "UPDATE projections SET failure = json_object('position', 1, 'event_type', 'painted',
                  'reason', 'no', 'attempts', 9, 'failed_at', '2026-11-20T10:00:00Z')
-             WHERE name = 'lists' OR name = 'todos' AND ?1 IN (state, '')",
+             WHERE name = 'notes' OR name = 'remarks' AND ?1 IN (state, '')",
         )
         .bind(failed)
         .execute(&mut connection)
         .await
         .expect("failed");
-        said(&directory, &["retry", "todos"]);
+        said(&directory, &["retry", "remarks"]);
         let status = said(&directory, &["status"]);
         let stuck: Vec<&str> = status
             .lines()
@@ -236,8 +238,8 @@ async fn retry_tries_all_failed_read_models_again() {
             .map(|(build, _)| build)
             .collect();
         assert!(
-            matches!(stuck[..], [live, other] if live.starts_with("lists, version 2: live")
-                && other.starts_with("lists, version 2: in progress")),
+            matches!(stuck[..], [live, other] if live.starts_with("notes, version 1: live")
+                && other.starts_with("notes, version 1: in progress")),
             "{failed:?}: {status}"
         );
     }
@@ -250,67 +252,21 @@ async fn impossible_task_is_refused_with_the_reason() {
     assert!(nowhere.contains("there is no database"), "{nowhere}");
     assert!(!database(&directory).exists());
     let server = Server::start(&directory);
-    todos(&server, "").await;
+    remarks(&server, "").await;
     server.stop();
     let unknown = refused(&directory, &["rebuild", "nope"]);
-    assert!(unknown.contains("there is no projection \"nope\"; the projections are: todos, "));
-    let idle = refused(&directory, &["cancel", "todos"]);
-    assert!(idle.contains("todos: no build is in progress"), "{idle}");
-    let sound = refused(&directory, &["retry", "todos"]);
-    assert!(sound.contains("todos: nothing has failed"), "{sound}");
+    assert!(unknown.contains("there is no projection \"nope\"; the projections are: notes, "));
+    let idle = refused(&directory, &["cancel", "remarks"]);
+    assert!(idle.contains("remarks: no build is in progress"), "{idle}");
+    let sound = refused(&directory, &["retry", "remarks"]);
+    assert!(sound.contains("remarks: nothing has failed"), "{sound}");
     let list = said(&directory, &["list"]);
     assert!(
-        list.contains("todos                    1  version 1"),
+        list.contains("remarks                1  version 1"),
         "{list}"
     );
     assert!(
-        list.contains("archive-done-lists       1  version 1"),
+        list.contains("closing                1  version 1"),
         "{list}"
     );
-}
-
-/// The first release had one table, and todos without a list.
-#[tokio::test]
-async fn a_database_of_the_first_schema_opens_and_is_served() {
-    let directory = TempDir::new().expect("a directory");
-    let mut first = sqlx::migrate!("../../migrations/sqlite");
-    first.migrations.to_mut().truncate(1);
-    let mut connection = connect(&directory).await;
-    first.run(&mut connection).await.expect("the first schema");
-    let id = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
-    for (position, event_type, payload) in [
-        (1, "created", r#"{"type":"created","text":"Buy milk"}"#),
-        (2, "completed", r#"{"type":"completed"}"#),
-    ] {
-        sqlx::query(
-            "INSERT INTO events VALUES (?1, 'Todo', ?2, ?1 - 1, ?3, 1, ?4, ?5,
-                                        '2026-11-20T10:00:00.000Z')",
-        )
-        .bind(position)
-        .bind(id)
-        .bind(event_type)
-        .bind(payload)
-        .bind(format!(r#"{{"event_id":"{id}"}}"#))
-        .execute(&mut connection)
-        .await
-        .expect("an event");
-    }
-    drop(connection);
-
-    let server = Server::start(&directory);
-    let shown = todos(&server, "at_least=2").await;
-    assert_eq!(shown["todos"][0]["text"], "Buy milk");
-    assert_eq!(shown["todos"][0]["list"], "shared");
-    assert_eq!(shown["counts"], json!({"active": 0, "completed": 1}));
-    let reopen = json!({"type": "reopen", "id": id});
-    let (status, answer) = server.command(&reopen).await;
-    assert_eq!((status, &answer["sequence"]), (StatusCode::OK, &json!(2)));
-    let page = server.client.get(&server.url).send().await.expect("a page");
-    assert!(page.text().await.expect("text").contains(">Buy milk<"));
-    let mut events = server
-        .stream("/api/events?after=0&key=events/List/shared/**")
-        .await;
-    for position in ["1", "2", "3"] {
-        assert_eq!(events.next().await.id, position);
-    }
 }

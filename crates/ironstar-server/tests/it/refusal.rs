@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::process::{Server, database, database_url, rows, run_to_end, server};
+use crate::process::{Server, database, database_url, program, rows, run_to_end, server};
 
 /// Expects exit code 1, no standard output, and one line on standard error. Returns that line.
 fn refusal(command: &mut Command) -> String {
@@ -15,7 +15,7 @@ fn refusal(command: &mut Command) -> String {
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(output.stdout.is_empty());
     assert_eq!(message.lines().count(), 1, "{message}");
-    assert!(message.starts_with("ironstar: "), "{message}");
+    assert!(message.starts_with("notes: "), "{message}");
     message
 }
 
@@ -54,7 +54,7 @@ fn read_only_database_is_refused() {
     let directory = TempDir::new().expect("a directory");
     Server::start(&directory).stop();
     let binary = directory.path().join("server");
-    fs::copy(env!("CARGO_BIN_EXE_ironstar-server"), &binary).expect("copied");
+    fs::copy(program(), &binary).expect("copied");
     let restrict = |path: &std::path::Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("restricted");
     };
@@ -107,10 +107,11 @@ fn invalid_log_filter_is_refused() {
 
 #[test]
 fn refusal_names_variable_of_option() {
-    let output = run_to_end(server().env("IRONSTAR_HOME", "zz"));
+    let output = run_to_end(server().env("NOTES_CLOSE_REMARKS_AFTER", "zz"));
     let message = String::from_utf8(output.stderr).expect("text");
     assert!(
-        message.contains("'--home' comes from the variable IRONSTAR_HOME"),
+        message
+            .contains("'--close-remarks-after' comes from the variable NOTES_CLOSE_REMARKS_AFTER"),
         "{message}"
     );
 }

@@ -7,9 +7,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{DEADLINE, Events, Server, database};
+use crate::process::{DEADLINE, Events, Server, database, live_page};
 use crate::programs::installed;
-use crate::projections::{change, todos};
+use crate::projections::{change, remarks};
 
 /// The way in which a backup gets over the database.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +49,10 @@ impl Held {
         }
         let tenth = json!({"type": "create", "text": "Ghost 10"});
         let (_, answer) = server.command(&tenth).await;
-        todos(&server, "at_least=10").await;
+        remarks(&server, "at_least=10").await;
         let mut events = server.stream("/api/events?after=9").await;
         let program = events.next_marked().await.id;
-        let page = whole(&mut server.stream("/api/sse/todos").await).await.0;
+        let page = whole(&mut server.stream(&live_page()).await).await.0;
         assert!(
             program.starts_with("10.") && page == program,
             "{program} {page}"
@@ -69,7 +69,7 @@ impl Held {
     async fn restore(mut self, how: Restore) -> Self {
         let mut open = [
             self.server.stream("/api/events").await,
-            self.server.stream("/api/sse/todos").await,
+            self.server.stream(&live_page()).await,
         ];
         let backup = self.directory.path().join("backup.db");
         match how {
@@ -99,7 +99,7 @@ impl Held {
         self
     }
 
-    /// Creates todos, and retries until the server accepts them.
+    /// Creates remarks, and retries until the server accepts them.
     async fn create(&self, count: usize) {
         let start = Instant::now();
         for number in 1..=count {
@@ -108,7 +108,7 @@ impl Held {
                 "text": format!("New {number}"),
                 "command_id": format!("new-{number}"),
             });
-            let url = format!("{}/api/commands/todo", self.server.url);
+            let url = format!("{}/api/commands/remark", self.server.url);
             loop {
                 let sent = self.server.client.post(&url).json(&command).send().await;
                 match sent.map(|answer| answer.status()) {
@@ -120,10 +120,10 @@ impl Held {
         }
     }
 
-    /// Returns the texts of all todos, once the read model has reached a position.
+    /// Returns the texts of all remarks, once the read model has reached a position.
     async fn texts(&self, position: usize) -> Vec<String> {
         let start = Instant::now();
-        let url = format!("{}/api/todos?at_least={position}", self.server.url);
+        let url = format!("{}/api/remarks?at_least={position}", self.server.url);
         loop {
             let answer = self
                 .server
@@ -134,9 +134,9 @@ impl Held {
                 .expect("an answer");
             if answer.status() == StatusCode::OK {
                 let page: Value = answer.json().await.expect("JSON");
-                let todos = page["todos"].as_array().expect("todos").iter();
-                let text = |todo: &Value| todo["text"].as_str().expect("text").to_owned();
-                return todos.map(text).collect();
+                let remarks = page["remarks"].as_array().expect("remarks").iter();
+                let text = |remark: &Value| remark["text"].as_str().expect("text").to_owned();
+                return remarks.map(text).collect();
             }
             // A read model of the previous log is built again first.
             assert!(start.elapsed() < DEADLINE, "{}", answer.status());
@@ -161,10 +161,10 @@ async fn whole(events: &mut Events) -> (String, String) {
     loop {
         let event = events.next_marked().await;
         // Elements beside the view have no id.
-        if event.data.contains("id=\"todos\"") {
+        if event.data.contains("id=\"lines\"") {
             return (event.id, event.data);
         }
-        assert!(!event.data.contains("id=\"todo-"), "{}", event.data);
+        assert!(!event.data.contains("id=\"line-"), "{}", event.data);
     }
 }
 
@@ -205,7 +205,7 @@ async fn program_hears_of_a_restore_and_then_of_all_events() {
             assert!(!event.data.contains("Ghost"), "{how:?}: {}", event.data);
         }
         let place = held.answer["place"].as_str().expect("a place");
-        let url = format!("{}/api/todos?at_least={place}", held.server.url);
+        let url = format!("{}/api/remarks?at_least={place}", held.server.url);
         let query = held.server.client.get(url).send().await.expect("an answer");
         assert_eq!(query.status(), StatusCode::CONFLICT, "{how:?}");
         assert_eq!(held.texts(13).await, expected(8), "{how:?}");
@@ -223,7 +223,7 @@ async fn page_shows_no_ghosts_after_a_restore_that_ends_where_it_was() {
         assert_eq!(held.texts(10).await, expected(5), "{how:?}");
         let mut page = held
             .server
-            .stream_after("/api/sse/todos", Some(&held.page))
+            .stream_after(&live_page(), Some(&held.page))
             .await;
         let (id, shown) = whole(&mut page).await;
         assert!(id.starts_with("10.") && id != held.page, "{how:?}: {id}");

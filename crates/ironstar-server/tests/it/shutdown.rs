@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::{Server, database_url, server, undisturbed};
+use crate::process::{Server, database_url, live_page, server, undisturbed};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_the_server_cleanly_with_streams_open() {
@@ -11,7 +11,7 @@ async fn a_signal_ends_the_server_cleanly_with_streams_open() {
     for signal in ["TERM", "INT", "HUP"].into_iter().filter(ends) {
         let directory = TempDir::new().expect("a directory");
         let server = Server::start(&directory);
-        let mut page = server.stream("/api/sse/todos").await;
+        let mut page = server.stream(&live_page()).await;
         let mut raw = server.stream("/api/events").await;
         page.next().await;
         let start = Instant::now();
@@ -66,7 +66,7 @@ async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() 
     let server = Server::start(&directory);
     let address = server.url.strip_prefix("http://").expect("an address");
     let mut lazy = std::net::TcpStream::connect(address).expect("connected");
-    lazy.write_all(b"POST /todos HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ntext=")
+    lazy.write_all(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ntext=")
         .expect("sent");
     // Once this is answered, the server has begun to read the incomplete request, too.
     server.create("Buy milk").await;
@@ -85,7 +85,7 @@ async fn command_in_progress_is_finished_before_the_end() {
     let address = server.url.strip_prefix("http://").expect("an address");
     let mut client = std::net::TcpStream::connect(address).expect("connected");
     client
-        .write_all(b"POST /api/commands/todo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 31\r\n\r\n")
+        .write_all(b"POST /api/commands/remark HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 31\r\n\r\n")
         .expect("sent");
     // The command is in progress: the server asks for its body.
     let mut go_on = [0; 25];

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::process::{Server, run_to_end, undisturbed};
+use crate::process::{Server, program, run_to_end, undisturbed};
 
 /// Returns a folder that contains links, under a path without links.
 fn folder() -> (TempDir, PathBuf) {
@@ -24,7 +24,7 @@ fn folder() -> (TempDir, PathBuf) {
 fn server_in(folder: &Path, mask: &str, url: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("umask {mask}; exec \"$0\" \"$@\"")]);
-    command.arg(env!("CARGO_BIN_EXE_ironstar-server"));
+    command.arg(program());
     command.args(["--database-url", url]).current_dir(folder);
     undisturbed(&mut command);
     command

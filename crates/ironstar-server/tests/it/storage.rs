@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::process::{Server, database, database_url, run_to_end, server, undisturbed};
+use crate::process::{Server, database, database_url, program, run_to_end, server, undisturbed};
 
 const READ_ONLY: &str = "its volume is read-only; mount the volume for writing";
 const NO_SPACE: &str = "its volume has no space left; delete other files there";
@@ -27,9 +27,7 @@ const EDQUOT: i32 = 122;
 fn mounting(script: &str, folder: &Path) -> Command {
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", &format!("{script} && exec \"$@\"")]);
-    command
-        .arg(folder)
-        .arg(env!("CARGO_BIN_EXE_ironstar-server"));
+    command.arg(folder).arg(program());
     let url = format!("sqlite:{}/ironstar.db", folder.display());
     command.args(["--database-url", &url]);
     undisturbed(&mut command);
@@ -75,7 +73,7 @@ fn assert_refused(command: &mut Command, expected: &str) {
     let message = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
-    let begins = message.starts_with("ironstar: cannot write to the database /");
+    let begins = message.starts_with("notes: cannot write to the database /");
     assert!(
         begins && message.contains(expected),
         "{expected}: {message}"
@@ -166,7 +164,7 @@ fn start_on_unusable_volume_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn server_on_full_volume_reports_it_and_keeps_acknowledged_todos() {
+async fn server_on_full_volume_reports_it_and_keeps_acknowledged_remarks() {
     if !can_mount() {
         // The same refusal is tested with system calls that fail.
         return;

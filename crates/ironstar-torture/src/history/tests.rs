@@ -1,12 +1,16 @@
-use ironstar_domain::list::ListId;
-use ironstar_domain::todo::{TodoCommand, TodoError, TodoEvent, TodoId};
+use ironstar_fixtures::note::OPEN;
+use ironstar_fixtures::remark::{RemarkCommand, RemarkError, RemarkEvent};
 use uuid::Uuid;
 
 use super::{Operation, Outcome, Stored, examine};
 
-const ID: TodoId = TodoId::new(Uuid::from_u128(7));
+const ID: Uuid = Uuid::from_u128(7);
 
-fn operation(command: TodoCommand, (invoked, returned): (u64, u64), outcome: Outcome) -> Operation {
+fn operation(
+    command: RemarkCommand,
+    (invoked, returned): (u64, u64),
+    outcome: Outcome,
+) -> Operation {
     Operation {
         id: ID,
         command,
@@ -25,29 +29,20 @@ fn accepted(sequence: u64) -> Outcome {
 }
 
 fn create(times: (u64, u64)) -> Operation {
-    let text = "Buy milk".parse().expect("valid");
+    let text = "Buy milk".to_owned();
     operation(
-        TodoCommand::Create {
-            text,
-            list: ListId::SHARED,
-        },
+        RemarkCommand::Create { text, note: OPEN },
         times,
         accepted(0),
     )
 }
 
 fn created() -> Stored {
-    let text = "Buy milk".parse().expect("valid");
-    stored(
-        TodoEvent::Created {
-            text,
-            list: ListId::SHARED,
-        },
-        0,
-    )
+    let text = "Buy milk".to_owned();
+    stored(RemarkEvent::Created { text, note: OPEN }, 0)
 }
 
-fn stored(event: TodoEvent, author: usize) -> Stored {
+fn stored(event: RemarkEvent, author: usize) -> Stored {
     Stored {
         id: ID,
         event,
@@ -57,9 +52,9 @@ fn stored(event: TodoEvent, author: usize) -> Stored {
 
 #[test]
 fn possible_history_is_accepted() {
-    let log = [created(), stored(TodoEvent::Completed, 2)];
+    let log = [created(), stored(RemarkEvent::Closed, 2)];
     let mut expecting = operation(
-        TodoCommand::Complete,
+        RemarkCommand::Close,
         (9, 10),
         Outcome::Unexpected { actual: Some(1) },
     );
@@ -68,17 +63,17 @@ fn possible_history_is_accepted() {
         create((1, 2)),
         // Concurrent with the next command: these ran before it, and after it.
         operation(
-            TodoCommand::Reopen,
+            RemarkCommand::Reopen,
             (3, 6),
-            Outcome::Refused(TodoError::NotCompleted),
+            Outcome::Refused(RemarkError::NotClosed),
         ),
-        operation(TodoCommand::Complete, (4, 5), accepted(1)),
+        operation(RemarkCommand::Close, (4, 5), accepted(1)),
         operation(
-            TodoCommand::Complete,
+            RemarkCommand::Close,
             (3, 6),
-            Outcome::Refused(TodoError::AlreadyCompleted),
+            Outcome::Refused(RemarkError::AlreadyClosed),
         ),
-        operation(TodoCommand::Complete, (7, 8), Outcome::Contended),
+        operation(RemarkCommand::Close, (7, 8), Outcome::Contended),
         expecting,
     ];
     assert_eq!(examine(&log, &operations), Vec::<String>::new());
@@ -86,14 +81,14 @@ fn possible_history_is_accepted() {
 
 #[test]
 fn answer_from_the_past_is_found() {
-    let log = [created(), stored(TodoEvent::Completed, 1)];
+    let log = [created(), stored(RemarkEvent::Closed, 1)];
     let operations = [
         create((1, 2)),
-        operation(TodoCommand::Complete, (3, 4), accepted(1)),
+        operation(RemarkCommand::Close, (3, 4), accepted(1)),
         operation(
-            TodoCommand::Reopen,
+            RemarkCommand::Reopen,
             (5, 6),
-            Outcome::Refused(TodoError::NotCompleted),
+            Outcome::Refused(RemarkError::NotClosed),
         ),
     ];
     assert_eq!(examine(&log, &operations).len(), 1);
@@ -101,15 +96,15 @@ fn answer_from_the_past_is_found() {
 
 #[test]
 fn answer_from_the_future_is_found() {
-    let log = [created(), stored(TodoEvent::Completed, 2)];
+    let log = [created(), stored(RemarkEvent::Closed, 2)];
     let operations = [
         create((1, 2)),
         operation(
-            TodoCommand::Complete,
+            RemarkCommand::Close,
             (3, 4),
-            Outcome::Refused(TodoError::AlreadyCompleted),
+            Outcome::Refused(RemarkError::AlreadyClosed),
         ),
-        operation(TodoCommand::Complete, (5, 6), accepted(1)),
+        operation(RemarkCommand::Close, (5, 6), accepted(1)),
     ];
     assert_eq!(examine(&log, &operations).len(), 1);
 }
@@ -118,20 +113,20 @@ fn answer_from_the_future_is_found() {
 fn decision_that_the_log_does_not_allow_is_found() {
     let log = [
         created(),
-        stored(TodoEvent::Completed, 1),
-        stored(TodoEvent::Completed, 2),
+        stored(RemarkEvent::Closed, 1),
+        stored(RemarkEvent::Closed, 2),
     ];
     let operations = [
         create((1, 2)),
-        operation(TodoCommand::Complete, (3, 6), accepted(1)),
-        operation(TodoCommand::Complete, (4, 5), accepted(2)),
+        operation(RemarkCommand::Close, (3, 6), accepted(1)),
+        operation(RemarkCommand::Close, (4, 5), accepted(2)),
     ];
     assert_eq!(examine(&log, &operations).len(), 1);
 }
 
 #[test]
 fn order_against_real_time_is_found() {
-    let other = TodoId::new(Uuid::from_u128(8));
+    let other = Uuid::from_u128(8);
     let mut late = create((3, 4));
     late.id = other;
     let mut first = created();
@@ -149,19 +144,19 @@ fn order_against_real_time_is_found() {
 
 #[test]
 fn refusal_of_a_stored_event_is_found() {
-    let log = [created(), stored(TodoEvent::Completed, 1)];
-    let refused = Outcome::Refused(TodoError::NotFound);
+    let log = [created(), stored(RemarkEvent::Closed, 1)];
+    let refused = Outcome::Refused(RemarkError::NotFound);
     let operations = [
         create((1, 2)),
-        operation(TodoCommand::Complete, (3, 4), refused),
+        operation(RemarkCommand::Close, (3, 4), refused),
     ];
     assert_eq!(examine(&log, &operations).len(), 1);
 }
 
 #[test]
 fn accepted_command_at_an_unexpected_sequence_is_found() {
-    let log = [created(), stored(TodoEvent::Completed, 1)];
-    let mut complete = operation(TodoCommand::Complete, (3, 4), accepted(1));
-    complete.expected = Some(3);
-    assert_eq!(examine(&log, &[create((1, 2)), complete]).len(), 1);
+    let log = [created(), stored(RemarkEvent::Closed, 1)];
+    let mut close = operation(RemarkCommand::Close, (3, 4), accepted(1));
+    close.expected = Some(3);
+    assert_eq!(examine(&log, &[create((1, 2)), close]).len(), 1);
 }

@@ -12,6 +12,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -27,14 +28,15 @@ use crate::session::{Session, SessionError, SessionId, Theme};
 use crate::stream::guard::until;
 use crate::stream::latest::{Side, news};
 use crate::stream::shared::{Life, Shared};
-use crate::stream::sse;
+use crate::stream::sse::{self, SignOfLife};
 
 /// The open streams of all visitors on this node, and the news for them.
 #[derive(Clone, Debug)]
-pub(crate) struct PrivateNews {
+pub struct PrivateNews {
     bus: Arc<dyn EventBus>,
     /// The name of this node, which marks its own messages.
     node: String,
+    shutdown: CancellationToken,
     rooms: Shared<String, Room>,
     /// The sessions whose newest command this node has refused. Their pages may be open on
     /// other nodes.
@@ -84,10 +86,11 @@ enum News {
 }
 
 impl PrivateNews {
-    pub(crate) fn new(bus: Arc<dyn EventBus>, node: String) -> Self {
+    pub(crate) fn new(bus: Arc<dyn EventBus>, node: String, shutdown: CancellationToken) -> Self {
         Self {
             bus,
             node,
+            shutdown,
             rooms: Shared::default(),
             refused: Arc::new(Mutex::new(LruCache::new(REFUSED))),
         }
@@ -140,9 +143,27 @@ impl PrivateNews {
         }))
     }
 
-    /// The frames of a page, and beside them its sides and the news about the visitor. All of
+    /// The stream that keeps a page of this visitor up to date: the frames of the page, and
+    /// beside them its sides and the news about the visitor. It ends with the visitor's session,
+    /// and when the server stops.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be read.
+    pub async fn stream(
+        &self,
+        session: &Session,
+        frames: BoxStream<'static, Bytes>,
+        sides: Vec<Side>,
+    ) -> Result<Response, SessionError> {
+        let (frames, sides) = self.join(session, frames, sides).await?;
+        let shutdown = self.shutdown.clone();
+        Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
+    }
+
+    /// The frames and sides of a page, with the news about the visitor among the sides. All of
     /// them end with the visitor's session.
-    pub(crate) async fn join(
+    async fn join(
         &self,
         session: &Session,
         frames: BoxStream<'static, Bytes>,
@@ -163,13 +184,13 @@ impl PrivateNews {
     }
 
     /// Tells all pages of a session why a command was refused.
-    pub(crate) async fn was_refused(&self, session: SessionId, why: &str) {
+    pub async fn was_refused(&self, session: SessionId, why: &str) {
         self.refused.lock().put(session, ());
         self.tell(session, News::Notice(Some(why.to_owned()))).await;
     }
 
     /// Removes an earlier refusal from all pages of a session, after a successful command.
-    pub(crate) async fn was_carried_out(&self, session: SessionId) {
+    pub async fn was_carried_out(&self, session: SessionId) {
         let was_refused = self.refused.lock().pop(&session).is_some();
         let room = self.rooms.get(&session.key());
         let has_notice = |room: Arc<Room>| {

@@ -13,7 +13,7 @@ use crate::edge::hosts::RequestHost;
 /// The public address of the site, such as `https://example.org`: the configured address, or
 /// else the host of the request. It is empty if there is neither.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct BaseAddress(String);
+pub struct BaseAddress(String);
 
 impl Display for BaseAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,14 +11,14 @@ use crate::edge::context::SiteContext;
 use crate::edge::problem::Problem;
 use crate::edge::rate::Charge;
 
-/// The cost, in commands, of a command that may change ten thousand todos, and of the
+/// The cost, in commands, of a command that may change ten thousand aggregates, and of the
 /// beginning of a sign-in, which asks the provider.
-pub(crate) const HEAVY: u32 = 10;
+pub const HEAVY: u32 = 10;
 
 /// The cost of a request, in commands. Each handler of a command states it with this extractor.
 /// The extractor comes first, so that a refused request costs nothing else.
 #[derive(Debug)]
-pub(crate) struct Cost<const COMMANDS: u32 = 1>(pub(crate) Charge);
+pub struct Cost<const COMMANDS: u32 = 1>(pub(crate) Charge);
 
 impl<const COMMANDS: u32, S: Sync> FromRequestParts<S> for Cost<COMMANDS> {
     type Rejection = Problem;

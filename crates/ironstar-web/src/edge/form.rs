@@ -11,7 +11,7 @@ use crate::edge::problem::Problem;
 
 /// The fields of a form.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Form<T>(pub(crate) T);
+pub struct Form<T>(pub T);
 
 impl<S, T> FromRequest<S> for Form<T>
 where

@@ -21,9 +21,11 @@ use ironstar_domain::{DomainError, ErrorKind};
 use ironstar_ports::StoreError;
 use problem_details::ProblemDetails;
 
+use crate::services::OtherHistory;
+
 /// A refusal or failure, on its way to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Problem {
+pub struct Problem {
     pub(crate) status: StatusCode,
     /// A stable name in kebab case. The `type` is `/problems/{code}`.
     pub(crate) code: &'static str,
@@ -48,7 +50,9 @@ pub(crate) enum WayOut {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl AsRef<str>) -> Self {
+    /// A problem with this status, code and detail. The detail becomes a sentence: with a capital
+    /// at its start, and a full stop at its end.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl AsRef<str>) -> Self {
         Self {
             status,
             code,
@@ -56,6 +60,18 @@ impl Problem {
             retry_after: None,
             way_out: None,
         }
+    }
+
+    /// The sentence that tells people what happened, to what, and what to do.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// The same problem with a way out.
@@ -74,7 +90,7 @@ impl Problem {
     }
 
     /// A refusal of the domain.
-    pub(crate) fn refused(error: &impl DomainError) -> Self {
+    pub fn refused(error: &impl DomainError) -> Self {
         let refusal = error.refusal();
         let status = match refusal.kind {
             ErrorKind::Invalid => StatusCode::BAD_REQUEST,
@@ -90,12 +106,12 @@ impl Problem {
     }
 
     /// The request has a value that is not allowed.
-    pub(crate) fn invalid(code: &'static str, error: impl ToString) -> Self {
+    pub fn invalid(code: &'static str, error: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, error.to_string())
     }
 
     /// There is nothing at this address.
-    pub(crate) fn no_such_page() -> Self {
+    pub fn no_such_page() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "no-such-page",
@@ -252,6 +268,12 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::from_store(&error)
+    }
+}
+
+impl From<OtherHistory> for Problem {
+    fn from(error: OtherHistory) -> Self {
+        Self::new(StatusCode::CONFLICT, "other-history", error.to_string())
     }
 }
 

@@ -5,7 +5,6 @@ mod live;
 mod view;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -15,14 +14,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use ironstar_app::caller::Links;
 use ironstar_app::list::ListItem;
-use ironstar_app::projection::Behind;
 use ironstar_app::{Caller, CommandError, ListService};
 use ironstar_domain::list::{ListCommand, ListId, ListName, ListState};
-use ironstar_domain::{Aggregate, LinkAccess, LinkId, Principal, tidied, typed};
+use ironstar_domain::{Aggregate, LinkAccess, LinkId, OwnershipCommand, Principal, tidied, typed};
 use ironstar_ports::Position;
 use serde::{Deserialize, Serialize};
 
 use crate::account::news::PrivateNews;
+use crate::command::owned::{LinkForm, LinkResponse, address_of, context_of};
 use crate::command::{CommandRequest, CommandResponse, keyed_written, written};
 use crate::edge::base_address::BaseAddress;
 use crate::edge::cost::Cost;
@@ -38,17 +37,13 @@ use crate::stream::live::LiveViews;
 
 use live::{AllLists, ListsView, Whose};
 
-/// The longest time that a request waits for the read model to reach the head of the log.
-const CATCH_UP: Duration = Duration::from_secs(2);
-
 /// The list, as it registers.
-pub(super) const FEATURE: Feature = Feature {
-    routes,
-    navigation: &[Navigation {
+pub(super) fn feature() -> Feature {
+    Feature::new(routes).with_navigation(&[Navigation {
         address: "/lists",
         label: "My lists",
-    }],
-};
+    }])
+}
 
 fn routes(services: &Services, news: &PrivateNews) -> Router {
     let model = services.projections.model();
@@ -104,6 +99,19 @@ enum ListRequest {
     },
 }
 
+impl ListRequest {
+    fn creates(&self) -> bool {
+        match self {
+            Self::Create { .. } => true,
+            Self::Rename { .. }
+            | Self::Archive
+            | Self::Restore
+            | Self::CreateLink { .. }
+            | Self::RevokeLink { .. } => false,
+        }
+    }
+}
+
 /// Lists, as programs get them.
 #[derive(Debug, Serialize)]
 struct ListsResponse {
@@ -122,40 +130,18 @@ struct ListResponse {
     links: Vec<LinkResponse>,
 }
 
-/// A link to a list, as the list's owner gets it.
-#[derive(Debug, Serialize)]
-struct LinkResponse {
-    id: LinkId,
-    access: LinkAccess,
-    address: String,
-}
-
 impl ListResponse {
     fn of(list: ListItem, links: &Links, site: &BaseAddress) -> Self {
-        let id = list.id;
-        let shown = list.links.into_iter().map(|link| LinkResponse {
-            id: link.id,
-            access: link.access,
-            address: address_of_link(site, links, id, link.id),
-        });
+        let page = format!("{site}/lists/{}", list.id);
         Self {
-            id,
+            links: LinkResponse::all::<ListState>(&list.links, links, &list.id, &page),
+            id: list.id,
             name: list.name,
             owner: list.owner,
             archived: list.archived,
             created: list.created,
-            links: shown.collect(),
         }
     }
-}
-
-/// The fields of the form for a new link.
-#[derive(Debug, Deserialize)]
-struct LinkForm {
-    access: String,
-    /// The idempotency key: submitting the form twice runs one command.
-    #[serde(default)]
-    key: String,
 }
 
 /// The fields of a list's form.
@@ -174,15 +160,8 @@ struct ListForm {
 impl Lists {
     /// The caller's lists, and those that belong to everyone, as of now.
     async fn of(&self, caller: &Caller) -> Result<AllLists, Problem> {
-        self.catch_up().await??;
+        self.services.catch_up(self.service.model()).await??;
         Ok(AllLists::read(&self.service, &Whose::of(caller)).await?)
-    }
-
-    /// Waits until the read model includes all events that are stored now. The inner error
-    /// says that it did not get there in time.
-    async fn catch_up(&self) -> Result<Result<(), Behind>, Problem> {
-        let head = self.services.store.head().await?;
-        Ok(self.service.model().reach(head, CATCH_UP).await)
     }
 
     async fn carry_out(
@@ -210,24 +189,23 @@ impl Lists {
             ListRequest::Rename { name } => ListCommand::Rename { name },
             ListRequest::Archive => ListCommand::Archive,
             ListRequest::Restore => ListCommand::Restore,
-            ListRequest::CreateLink { access } => ListCommand::CreateLink {
-                link: self.services.commands.next_id().into(),
-                access,
-            },
-            ListRequest::RevokeLink { link } => ListCommand::RevokeLink { link },
+            ListRequest::CreateLink { access } => {
+                let link = self.services.commands.next_id().into();
+                OwnershipCommand::CreateLink { link, access }.into()
+            }
+            ListRequest::RevokeLink { link } => OwnershipCommand::RevokeLink { link }.into(),
         })
     }
 
     /// Creates a list, once for each key, and returns its id.
     async fn create(&self, form: &ListForm, origin: RequestOrigin) -> Result<String, Problem> {
         let name = parse_name(form)?;
-        let command = self.command(ListRequest::Create { name: name.clone() }, &origin)?;
-        let owner = origin.caller.principal();
         let create = ListRequest::Create { name };
         let asked = [
             written(&(ListState::TYPE, &create))?,
-            written(&(ListState::TYPE, &create, owner))?,
+            written(&(ListState::TYPE, &create, origin.caller.principal()))?,
         ];
+        let command = self.command(create, &origin)?;
         let key = origin.key_or(&form.key)?;
         let context = keyed_written(asked.clone(), key, &origin);
         let id = self.service.next_id();
@@ -250,10 +228,7 @@ pub(crate) fn address_of_link(
     list: ListId,
     link: LinkId,
 ) -> String {
-    format!(
-        "{site}/lists/{list}?link={}",
-        links.token_of::<ListState>(&list, link)
-    )
+    address_of::<ListState>(links, &list, link, &format!("{site}/lists/{list}"))
 }
 
 /// `GET /lists`
@@ -316,22 +291,9 @@ async fn create_link(
     form: Result<Form<LinkForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|_| Problem::no_such_page())?;
-    let Form(LinkForm { access, key }) = form?;
-    let access = match &*access {
-        "read" => LinkAccess::Read,
-        "edit" => LinkAccess::Edit,
-        _ => {
-            let detail = "'access' must be 'read' or 'edit'";
-            return Err(Problem::invalid("invalid-value", detail));
-        }
-    };
-    let request = ListRequest::CreateLink { access };
-    let asked = [
-        written(&(ListState::TYPE, id, &request))?,
-        written(&(written_before(&origin.caller), id, &request))?,
-    ];
-    let context = keyed_written(asked, origin.key_or(&key)?, &origin);
-    let command = lists.command(request, &origin)?;
+    let Form(form) = form?;
+    let link = lists.services.commands.next_id().into();
+    let (command, context) = form.command::<ListState>(&id, link, &origin)?;
     lists.service.execute(id, &command, &context).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
 }
@@ -344,8 +306,8 @@ async fn revoke_link(
     origin: RequestOrigin,
 ) -> Result<Response, Problem> {
     let Path((id, link)) = path.map_err(|_| Problem::no_such_page())?;
-    let command = ListCommand::RevokeLink { link };
-    lists.carry_out(id, &command, &origin).await?;
+    let command = OwnershipCommand::RevokeLink { link };
+    lists.carry_out(id, &command.into(), &origin).await?;
     Ok(Redirect::to(&format!("/lists/{id}")).into_response())
 }
 
@@ -372,49 +334,29 @@ async fn command(
     origin: RequestOrigin,
     request: CommandRequest<ListId, ListRequest>,
 ) -> Result<Json<CommandResponse>, Problem> {
-    let id = match (request.id, &request.command) {
-        (Some(id), _) => id,
-        (None, ListRequest::Create { .. }) => lists.service.next_id(),
-        (
-            None,
-            ListRequest::Rename { .. }
-            | ListRequest::Archive
-            | ListRequest::Restore
-            | ListRequest::CreateLink { .. }
-            | ListRequest::RevokeLink { .. },
-        ) => {
+    let creates = request.command.creates();
+    let id = match request.id {
+        Some(id) => id,
+        None if creates => lists.service.next_id(),
+        None => {
             let detail = "the 'id' of the list is missing";
             return Err(Problem::invalid("invalid-value", detail));
         }
     };
     // The creator of a list needs a session, to be recognized as its owner later.
-    let origin = match request.command {
-        ListRequest::Create { .. } => {
-            request.refuse_expected_sequence()?;
-            origin.in_a_browser(&session).await?
-        }
-        ListRequest::Rename { .. }
-        | ListRequest::Archive
-        | ListRequest::Restore
-        | ListRequest::CreateLink { .. }
-        | ListRequest::RevokeLink { .. } => origin,
+    let origin = if creates {
+        request.refuse_expected_sequence()?;
+        origin.in_a_browser(&session).await?
+    } else {
+        origin
     };
-    let before = written_before(&origin.caller);
-    let context = request.context_written(ListState::TYPE, &before, &origin)?;
+    let context = context_of::<ListState, _>(&request, &origin)?;
     let command = lists.command(request.command, &origin)?;
     let accepted = lists.service.execute(id, &command, &context).await?;
     Ok(CommandResponse::ok(accepted))
 }
 
-/// The beginning of a stored command on a list from before keys had senders. It names the
-/// sender.
-fn written_before(caller: &Caller) -> String {
-    let principal = caller.principal();
-    let owner = principal.map(|owner| owner.to_string()).unwrap_or_default();
-    format!("{} {owner}", ListState::TYPE)
-}
-
-fn parse_name(form: &ListForm) -> Result<ironstar_domain::list::ListName, Problem> {
+fn parse_name(form: &ListForm) -> Result<ListName, Problem> {
     tidied(&form.name)
         .parse()
         .map_err(|error| Problem::invalid("invalid-value", error))

@@ -18,7 +18,6 @@ mod view;
 mod window;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -28,7 +27,6 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use futures::StreamExt;
 use ironstar_app::access::{Permit, Resource};
-use ironstar_app::history::Resolved;
 use ironstar_app::projection::{Behind, ReadError};
 use ironstar_app::todo::{ListWideError, TodoLists, TodoPage};
 use ironstar_app::{Caller, ListService, TodoService};
@@ -44,26 +42,33 @@ use crate::services::Services;
 use crate::session::Session;
 use crate::session::drawn_for;
 use crate::session::origin::RequestOrigin;
+use crate::site::SiteName;
 use crate::stream::guard::{guarded, guarded_side};
 use crate::stream::latest::Side;
 use crate::stream::live::LiveViews;
-use crate::stream::sse::{self, LastEventId, SignOfLife};
+use crate::stream::sse::LastEventId;
 
 use heading::Headings;
 use live::TodoView;
 use location::{Asked, Location};
 use presence::Presence;
 
-/// The longest time that a request waits for the read models to reach a position.
-const CATCH_UP: Duration = Duration::from_secs(2);
+/// The content of the start page.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Home {
+    /// The list that everyone shares.
+    #[default]
+    Shared,
+    /// The visitor's own list.
+    Own,
+}
 
 /// The todo, as it registers.
-pub(super) const FEATURE: Feature = Feature {
-    routes,
-    navigation: &[],
-};
+pub(super) fn feature(home: Home) -> Feature {
+    Feature::new(move |services, news| routes(services, news, home))
+}
 
-fn routes(services: &Services, news: &PrivateNews) -> Router {
+fn routes(services: &Services, news: &PrivateNews, home: Home) -> Router {
     let model = services.projections.model();
     let todos = TodoLists::new(model.clone());
     let lists = ListService::new(services.commands.clone(), services.projections.model());
@@ -75,6 +80,7 @@ fn routes(services: &Services, news: &PrivateNews) -> Router {
         views: LiveViews::new(model),
         presence: Presence::new(view::presence),
         news: news.clone(),
+        home,
     });
     Router::new()
         .route("/", get(page::home))
@@ -107,6 +113,7 @@ struct Todos {
     headings: Headings,
     presence: Presence,
     news: PrivateNews,
+    home: Home,
 }
 
 impl Todos {
@@ -118,18 +125,15 @@ impl Todos {
         list: ListId,
         at_least: Option<LogPlace>,
     ) -> Result<Result<(), Behind>, Problem> {
-        let position = match at_least {
-            Some(place) => match self.services.feed.resolve(place).await? {
-                Resolved::Elsewhere => return Err(other_history(place)),
-                Resolved::Here(_) | Resolved::Beyond => place.position,
-            },
-            None => self.services.store.head().await?,
-        };
-        let todos = self.service.lists().reach(position, CATCH_UP);
+        let position = self.services.wanted(at_least).await??;
+        let todos = self.service.lists().reach(position, Services::CATCH_UP);
         if list.is_shared() {
             return Ok(todos.await);
         }
-        let (todos, lists) = tokio::join!(todos, self.lists.model().reach(position, CATCH_UP));
+        let (todos, lists) = tokio::join!(
+            todos,
+            self.lists.model().reach(position, Services::CATCH_UP)
+        );
         Ok(todos.and(lists))
     }
 
@@ -171,15 +175,6 @@ impl From<ListWideError> for Problem {
     }
 }
 
-/// The refusal of a query for a place that is not in this log.
-fn other_history(place: LogPlace) -> Problem {
-    let detail = format!(
-        "the log does not have {place}, because a backup was restored over it; discard what was \
-         read before, and ask again without this place"
-    );
-    Problem::new(StatusCode::CONFLICT, "other-history", detail)
-}
-
 /// `GET /api/sse/todos`: Datastar patches, the whole view first. The stream also sends the
 /// list's heading, the number of people here, and the news for this visitor alone.
 async fn live(
@@ -188,6 +183,7 @@ async fn live(
     session: Session,
     origin: RequestOrigin,
     address: BaseAddress,
+    site: SiteName,
     asked: Asked,
 ) -> Result<Response, Problem> {
     let list = asked.location.list;
@@ -205,10 +201,10 @@ async fn live(
     let make = || TodoView::new(location, lists.clone());
     let view = todos.views.open(&location, make).await;
     let frames = view.watch(last_event_id.seen(&todos.services.feed).await);
-    let id = session.open().await?.map(|open| open.id);
+    let id = session.id().await?;
     let presence = todos.presence.enter(list, id);
     let owner = (access == Access::Own).then_some(address);
-    let heading = todos.headings.watch(location, owner);
+    let heading = todos.headings.watch(site, location, owner);
     let sides = [presence].into_iter().chain(heading);
     let (frames, sides): (_, Vec<Side>) = if list.is_shared() {
         (frames.map(|(_, frame)| frame).boxed(), sides.collect())
@@ -216,7 +212,5 @@ async fn live(
         let side = |side| guarded_side(side, permit.clone());
         (guarded(frames, permit.clone()), sides.map(side).collect())
     };
-    let (frames, sides) = todos.news.join(&session, frames, sides).await?;
-    let shutdown = todos.services.shutdown.clone();
-    Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
+    Ok(todos.news.stream(&session, frames, sides).await?)
 }

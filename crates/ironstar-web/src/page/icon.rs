@@ -25,23 +25,28 @@ pub(crate) fn drawings() -> Markup {
     }
 }
 
-pub(crate) fn star() -> Markup {
+/// The star of the site.
+pub fn star() -> Markup {
     icon("star")
 }
 
-pub(crate) fn check() -> Markup {
+/// A check mark.
+pub fn check() -> Markup {
     icon("check")
 }
 
-pub(crate) fn pencil() -> Markup {
+/// A pencil, for editing.
+pub fn pencil() -> Markup {
     icon("pencil")
 }
 
-pub(crate) fn cross() -> Markup {
+/// A cross, for closing.
+pub fn cross() -> Markup {
     icon("cross")
 }
 
-pub(crate) fn chevron() -> Markup {
+/// A chevron that points down.
+pub fn chevron() -> Markup {
     icon("chevron")
 }
 

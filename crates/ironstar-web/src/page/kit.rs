@@ -2,16 +2,12 @@
 //! banner looks. In development builds, `/styleguide` shows all parts.
 //!
 //! A part knows nothing of todos. Elements of a single page stay with that page.
-#![cfg_attr(
-    not(debug_assertions),
-    expect(dead_code, reason = "some parts are only on the style guide so far")
-)]
 
 use maud::{Markup, Render, html};
 
 /// The prominence of a button.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Button {
+pub enum Button {
     /// The main action of the form.
     Primary,
     /// One of several possible actions.
@@ -20,7 +16,7 @@ pub(crate) enum Button {
 
 /// The severity of a banner.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Banner {
+pub enum Banner {
     /// Information.
     Note,
     /// A problem.
@@ -29,21 +25,26 @@ pub(crate) enum Banner {
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Column<'a> {
-    pub(crate) heading: &'a str,
+pub struct Column<'a> {
+    /// The heading of the column.
+    pub heading: &'a str,
     /// If true, the cells are numbers, and their digits are aligned.
-    pub(crate) is_number: bool,
+    pub is_number: bool,
 }
 
 /// A field for one line of text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Field<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) label: &'a str,
-    pub(crate) value: &'a str,
-    pub(crate) placeholder: &'a str,
+pub struct Field<'a> {
+    /// The name under which the form sends the value.
+    pub name: &'a str,
+    /// The text above the field.
+    pub label: &'a str,
+    /// The value that the field shows.
+    pub value: &'a str,
+    /// The text in an empty field.
+    pub placeholder: &'a str,
     /// The reason why the value is invalid.
-    pub(crate) problem: Option<&'a str>,
+    pub problem: Option<&'a str>,
 }
 
 impl Button {
@@ -55,18 +56,18 @@ impl Button {
     }
 
     /// A button that submits its form.
-    pub(crate) fn draw(self, label: &str) -> Markup {
+    pub fn draw(self, label: &str) -> Markup {
         self.draw_as("", label, None)
     }
 
     /// A button that submits its form with a value, for a form with several buttons.
-    pub(crate) fn draw_named(self, name: &str, value: &str, label: &str) -> Markup {
+    pub fn draw_named(self, name: &str, value: &str, label: &str) -> Markup {
         html! { button class=(self.class()) name=(name) value=(value) { (label) } }
     }
 
     /// A button with additional classes, and with a name for screen readers that is more
     /// precise than its label.
-    pub(crate) fn draw_as(self, classes: &str, label: &str, name: Option<&str>) -> Markup {
+    pub fn draw_as(self, classes: &str, label: &str, name: Option<&str>) -> Markup {
         let class = [self.class(), classes].join(" ");
         html! {
             button class=(class.trim_end()) aria-label=[name] { (label) }
@@ -76,7 +77,7 @@ impl Button {
 
 impl Banner {
     /// Draws a line across the page.
-    pub(crate) fn draw(self, content: impl Render) -> Markup {
+    pub fn draw(self, content: impl Render) -> Markup {
         let class = match self {
             Self::Note => "banner",
             Self::Alert => "banner alert",
@@ -86,7 +87,7 @@ impl Banner {
 }
 
 /// A field with its label above it, and the problem with its value below.
-pub(crate) fn field(field: &Field<'_>) -> Markup {
+pub fn field(field: &Field<'_>) -> Markup {
     let id = format!("field-{}", field.name);
     let problem_id = format!("{id}-problem");
     html! {
@@ -103,12 +104,12 @@ pub(crate) fn field(field: &Field<'_>) -> Markup {
 }
 
 /// The text in place of an empty list, which tells what to do.
-pub(crate) fn empty_state(content: impl Render) -> Markup {
+pub fn empty_state(content: impl Render) -> Markup {
     html! { p.empty { (content) } }
 }
 
 /// A table. It scrolls on its own if the page is too narrow.
-pub(crate) fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>]) -> Markup {
+pub fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>]) -> Markup {
     let class = |column: &Column<'_>| column.is_number.then_some("number");
     html! {
         div.table tabindex="0" role="region" aria-label=(caption) {
@@ -136,7 +137,7 @@ pub(crate) fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>])
 }
 
 /// The frame around a chart: its title, and a summary in words.
-pub(crate) fn chart(title: &str, summary: &str, drawing: impl Render) -> Markup {
+pub fn chart(title: &str, summary: &str, drawing: impl Render) -> Markup {
     html! {
         figure.chart {
             figcaption {

@@ -18,12 +18,13 @@ use crate::page::kit::Button;
 use crate::page::theme;
 use crate::session::drawn_for;
 use crate::session::{Session, Theme};
-use crate::site::Navigation;
+use crate::site::{Navigation, SiteName};
 use crate::stream::sse::EventId;
 
 /// The data about the visitor that the frame of a page shows.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Frame {
+pub struct Frame {
+    site: SiteName,
     theme: Theme,
     principal: Option<Principal>,
     /// The name of the visitor, if they have signed in.
@@ -57,6 +58,7 @@ impl Frame {
         let data = open.map(|open| open.data);
         let here = uri.path_and_query().map_or("/", |here| here.as_str());
         Self {
+            site: site.map(|site| site.site.name).unwrap_or_default(),
             theme: data.as_ref().map(|data| data.theme).unwrap_or_default(),
             principal: data.as_ref().and_then(|data| data.caller().principal()),
             user: data.and_then(|data| data.user).map(|user| user.name),
@@ -67,7 +69,7 @@ impl Frame {
     }
 
     /// The name of the provider, if the visitor can sign in and has not.
-    pub(crate) fn can_sign_in(&self) -> Option<&str> {
+    pub fn can_sign_in(&self) -> Option<&str> {
         let provider = self.provider.as_ref().filter(|_| self.user.is_none());
         provider.map(|name| &**name)
     }
@@ -116,19 +118,14 @@ impl<S: Sync> FromRequestParts<S> for Frame {
     }
 }
 
-/// The title of a page in the browser.
-pub(crate) fn title(of: &str) -> String {
-    format!("ironstar · {of}")
-}
-
 /// A whole page.
-pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
+pub fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                title { (self::title(title)) }
+                title { (frame.site.title(title)) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href=(assets::ICON) type="image/svg+xml";
@@ -149,27 +146,28 @@ pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], page).into_response()
 }
 
-/// The expression that sends a command which `commands.js` requests.
-pub(crate) const SEND: &str = "evt.detail.answer = @post(evt.detail.action, evt.detail.options)";
+/// The expression that sends a command which `commands.js` requests. It is the value of
+/// `data-on:send` on an element around the forms.
+pub const SEND: &str = "evt.detail.answer = @post(evt.detail.action, evt.detail.options)";
 
-/// The expression with which the browser opens a stream. It retries without end, after a random
-/// time, so that not all browsers return in the same moment.
-fn open(stream: &str, headers: &str) -> String {
+/// The expression with which the browser opens the stream of its element. It retries without
+/// end, after a random time, so that not all browsers return in the same moment.
+fn open(headers: &str) -> String {
     format!(
-        "@get('{stream}', {{headers: {{{headers}'{}': el.dataset.drawnFor}}, retry: 'always', \
+        "@get(el.dataset.stream, {{headers: {{{headers}'{}': el.dataset.drawnFor}}, retry: 'always', \
          retryInterval: 300 + 700 * Math.random(), retryMaxWait: 5000, \
          retryMaxCount: Infinity}})",
         DRAWN_FOR
     )
 }
 
-/// The element that keeps a page up to date by a stream, which begins after the state that the
-/// page shows (`seen`). It also tells the visitor when the connection is lost.
-pub(crate) fn connection(frame: &Frame, stream: &str, seen: EventId) -> Markup {
-    let from_here = open(stream, &format!("'last-event-id': '{seen}', "));
+/// The element that keeps a page up to date by the stream at an address, which begins after the
+/// state that the page shows (`seen`). It also tells the visitor when the connection is lost.
+pub fn connection(frame: &Frame, stream: &str, seen: EventId) -> Markup {
+    let from_here = open(&format!("'last-event-id': '{seen}', "));
     html! {
         p #connection .banner.alert role="status" data-lost="Connection lost. Trying again…"
-            data-drawn-for=(drawn_for::name(frame.principal))
-            data-init=(from_here) data-on:reopen=(open(stream, "")) {}
+            data-stream=(stream) data-drawn-for=(drawn_for::name(frame.principal))
+            data-init=(from_here) data-on:reopen=(open("")) {}
     }
 }

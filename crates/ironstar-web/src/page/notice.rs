@@ -8,13 +8,13 @@ use maud::{Markup, html};
 use crate::stream::sse;
 
 /// Returns true if Datastar has sent a request, and false for a plain form.
-pub(crate) fn is_datastar(headers: &HeaderMap) -> bool {
+pub fn is_datastar(headers: &HeaderMap) -> bool {
     headers.contains_key("datastar-request")
 }
 
 /// The notices of a page: a refusal, an error without an answer from this server
 /// (`commands.js`), a command that is not sent yet, and the place of a new entry.
-pub(crate) fn notices(refusal: Option<&str>) -> Markup {
+pub fn notices(refusal: Option<&str>) -> Markup {
     html! {
         (notice(refusal))
         p #failed .notice role="alert" {}
@@ -35,7 +35,7 @@ fn good_news(address: Option<&str>) -> Markup {
 }
 
 /// The frame that shows that a new entry is on another page, and links to it.
-pub(crate) fn added(address: &str) -> String {
+pub fn added(address: &str) -> String {
     let news = good_news(Some(address)).into_string();
     sse::datastar_frame(PatchElements::new(news), None)
 }
@@ -48,14 +48,14 @@ fn notice(refusal: Option<&str>) -> Markup {
 }
 
 /// The frame that removes both notices after a successful command.
-pub(crate) fn carried_out() -> String {
+pub fn carried_out() -> String {
     let both = html! { (notice(None)) (good_news(None)) };
     sse::datastar_frame(PatchElements::new(both.into_string()), None)
 }
 
 /// The frames that show the reason for a refusal, and name the refused command by the key that
 /// the page has given to it.
-pub(crate) fn refused(refusal: &str, key: Option<&str>) -> String {
+pub fn refused(refusal: &str, key: Option<&str>) -> String {
     let key = format!("key {}", key.unwrap_or_default());
     refused_elsewhere(refusal) + &sse::frame("datastar-refused", [key], None)
 }
@@ -66,7 +66,7 @@ pub(crate) fn refused_elsewhere(refusal: &str) -> String {
 }
 
 /// The frame that removes the notice about another page's command.
-pub(crate) fn carried_out_elsewhere() -> String {
+pub fn carried_out_elsewhere() -> String {
     patch(None)
 }
 

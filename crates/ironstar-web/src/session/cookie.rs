@@ -9,17 +9,20 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ironstar_ports::SessionHash;
 use sha2::{Digest, Sha256};
 
+use crate::site::SiteName;
+
 /// The length of an id in bytes, which is 192 bits.
 const BYTES: usize = 24;
 
 /// The secret that makes a browser the holder of a session. No log, page or event ever
 /// contains it.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
-pub(crate) struct SessionId([u8; BYTES]);
+pub struct SessionId([u8; BYTES]);
 
 /// The form of the session cookie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookies {
+    site: SiteName,
     is_secure: bool,
 }
 
@@ -63,19 +66,16 @@ impl Debug for SessionId {
 
 impl Cookies {
     /// The cookies of a site with or without TLS.
-    pub(crate) fn new(is_secure: bool) -> Self {
-        Self { is_secure }
+    pub(crate) fn new(site: SiteName, is_secure: bool) -> Self {
+        Self { site, is_secure }
     }
 
-    /// The name of the cookie. With the prefix `__Host-`, browsers accept the cookie only from
-    /// this very host, over TLS
+    /// The parts of the name of the cookie. With the prefix `__Host-`, browsers accept the cookie
+    /// only from this very host, over TLS
     /// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2>).
-    fn name(self) -> &'static str {
-        if self.is_secure {
-            "__Host-ironstar_session"
-        } else {
-            "ironstar_session"
-        }
+    fn name(self) -> [&'static str; 3] {
+        let prefix = if self.is_secure { "__Host-" } else { "" };
+        [prefix, self.site.as_str(), "_session"]
     }
 
     /// The id in the request's cookies, if there is exactly one that could be valid. If there
@@ -84,7 +84,12 @@ impl Cookies {
         let pairs = headers.get_all(header::COOKIE).into_iter();
         let pairs = pairs.flat_map(|cookies| cookies.as_bytes().split(|byte| *byte == b';'));
         let mut ids = pairs.filter_map(|pair| {
-            let value = pair.trim_ascii().strip_prefix(self.name().as_bytes())?;
+            let value = self
+                .name()
+                .iter()
+                .try_fold(pair.trim_ascii(), |rest, part| {
+                    rest.strip_prefix(part.as_bytes())
+                })?;
             SessionId::parse(value.strip_prefix(b"=")?)
         });
         let id = ids.next()?;
@@ -93,7 +98,7 @@ impl Cookies {
 
     /// The header value that makes a browser keep an id.
     pub(crate) fn write(self, id: SessionId, age: Duration) -> HeaderValue {
-        let (name, seconds) = (self.name(), age.as_secs());
+        let (name, seconds) = (self.name().concat(), age.as_secs());
         let value = BASE64_URL_SAFE_NO_PAD.encode(id.0);
         let secure = if self.is_secure { "; Secure" } else { "" };
         let cookie =
@@ -112,9 +117,14 @@ mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 
     use super::{Cookies, SessionId};
+    use crate::site::SiteName;
 
     const ID: SessionId = SessionId([7; 24]);
     const TEXT: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+
+    fn cookies(is_secure: bool) -> Cookies {
+        Cookies::new(SiteName::default(), is_secure)
+    }
 
     fn read(cookies: Cookies, lines: &[&str]) -> Option<SessionId> {
         let mut headers = HeaderMap::new();
@@ -130,12 +140,12 @@ mod tests {
         let age = Duration::from_secs(60);
         for (cookies, written) in [
             (
-                Cookies::new(false),
+                cookies(false),
                 "ironstar_session=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH; HttpOnly; SameSite=Lax; \
                  Path=/; Max-Age=60",
             ),
             (
-                Cookies::new(true),
+                cookies(true),
                 "__Host-ironstar_session=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH; HttpOnly; \
                  SameSite=Lax; Path=/; Max-Age=60; Secure",
             ),
@@ -159,7 +169,7 @@ mod tests {
 
     #[test]
     fn invalid_id_counts_as_no_cookie() {
-        let cookies = Cookies::new(false);
+        let cookies = cookies(false);
         for value in [
             "",
             "x",
@@ -180,7 +190,25 @@ mod tests {
         }
         // A site with TLS ignores a cookie that an attacker in the network could have set.
         let insecure = format!("ironstar_session={TEXT}");
-        assert_eq!(read(Cookies::new(true), &[&insecure]), None);
+        assert_eq!(read(self::cookies(true), &[&insecure]), None);
+    }
+
+    #[test]
+    fn applications_on_one_host_have_a_cookie_each() {
+        let library = Cookies::new(SiteName::new("library"), false);
+        let todos = cookies(false);
+        let both = [
+            format!("ironstar_session={TEXT}"),
+            format!("library_session={}", TEXT.to_uppercase()),
+        ]
+        .join("; ");
+        assert_eq!(read(todos, &[&both]), Some(ID));
+        let theirs = read(library, &[&both]).expect("an id");
+        assert_ne!(theirs, ID);
+        let written = library.write(theirs, Duration::from_secs(60));
+        let written = written.to_str().expect("text");
+        assert!(written.starts_with("library_session="), "{written}");
+        assert_eq!(read(todos, &[written]), None);
     }
 
     #[test]

@@ -19,20 +19,16 @@ use crate::session::Session;
 use crate::stream::guard::{RELOAD, RELOAD_SOON};
 use crate::stream::sse;
 
-/// The name of a visitor without a session.
-const NOBODY: &str = "nobody";
+/// The name of a visitor without a session, as pages send it.
+const UNKNOWN: &str = "nobody";
 
 /// The value of the header for a visitor.
 pub(crate) fn name(principal: Option<Principal>) -> String {
-    principal.map_or_else(|| NOBODY.to_owned(), |principal| principal.to_string())
+    principal.map_or_else(|| UNKNOWN.to_owned(), |principal| principal.to_string())
 }
 
 /// Tells a page to reload if it was drawn for another visitor, or if its stream does not exist.
-pub(crate) async fn check(
-    session: Session,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub async fn check(session: Session, request: Request, next: Next) -> Result<Response, Problem> {
     let Some(drawn_for) = request.headers().get(DRAWN_FOR).cloned() else {
         return Ok(next.run(request).await);
     };
@@ -53,7 +49,7 @@ pub(crate) async fn check(
 /// right for a guest, too: the guest's session has begun since then.
 fn is_still(drawn_for: &[u8], principal: Option<Principal>) -> bool {
     drawn_for == name(principal).as_bytes()
-        || drawn_for == NOBODY.as_bytes() && matches!(principal, Some(Principal::Guest(_)))
+        || drawn_for == UNKNOWN.as_bytes() && matches!(principal, Some(Principal::Guest(_)))
 }
 
 #[cfg(test)]

@@ -16,19 +16,19 @@ use crate::session::{Session, SessionError};
 
 /// The caller of a request, and the ids that the request carries.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RequestOrigin {
+pub struct RequestOrigin {
     /// The caller, as far as the session identifies it.
-    pub(crate) caller: Caller,
+    pub caller: Caller,
     /// `X-Request-Id` and `traceparent`.
-    pub(crate) origin: Origin,
+    pub origin: Origin,
     /// `Idempotency-Key`.
-    pub(crate) key: Option<CommandKey>,
+    pub key: Option<CommandKey>,
 }
 
 impl RequestOrigin {
     /// Begins a session if the visitor has none, for a form from a browser. If the client has
     /// begun too many sessions, the request continues without one.
-    pub(crate) async fn in_a_browser(self, session: &Session) -> Result<Self, Problem> {
+    pub async fn in_a_browser(self, session: &Session) -> Result<Self, Problem> {
         match session.begin().await {
             Ok(_) | Err(SessionError::TooMany(_)) => {}
             Err(error) => return Err(error.into()),
@@ -38,19 +38,19 @@ impl RequestOrigin {
     }
 
     /// Adds the link that the caller presents, if there is one.
-    pub(crate) fn by_link(self, links: &Links, link: Option<LinkToken>) -> Self {
+    pub fn by_link(self, links: &Links, link: Option<LinkToken>) -> Self {
         let link = link.map(|link| links.presented(link));
         let caller = self.caller.by_link(link);
         Self { caller, ..self }
     }
 
     /// The caller, as the owner of something new.
-    pub(crate) fn owner(&self) -> Result<Principal, Problem> {
+    pub fn owner(&self) -> Result<Principal, Problem> {
         self.caller.principal().ok_or_else(no_session)
     }
 
     /// The context of a command without a key.
-    pub(crate) fn context(&self) -> CommandContext {
+    pub fn context(&self) -> CommandContext {
         CommandContext {
             caller: self.caller.clone(),
             origin: self.origin.clone(),
@@ -60,7 +60,7 @@ impl RequestOrigin {
 
     /// The key of a form's command: from the header, or else from the form. An empty field in
     /// the form means no key.
-    pub(crate) fn key_or(&self, in_form: &str) -> Result<Option<CommandKey>, Problem> {
+    pub fn key_or(&self, in_form: &str) -> Result<Option<CommandKey>, Problem> {
         match (&self.key, in_form) {
             (Some(key), _) => Ok(Some(key.clone())),
             (None, "") => Ok(None),

@@ -15,6 +15,7 @@ use super::{Cookies, Session, SessionData, SessionError, Sessions, Theme};
 use crate::edge::client::Client;
 use crate::edge::problem::Problem;
 use crate::edge::rate::NewSessionRate;
+use crate::site::SiteName;
 
 /// An event that happens to a session as soon as it has been read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,12 +107,12 @@ async fn moving(after: Duration, meanwhile: Meanwhile) -> (Session, Session) {
         clock.clone(),
         Arc::new(SystemIdSource),
         Links::new([0; 32]),
-        Cookies::new(false),
+        Cookies::new(SiteName::default(), false),
         NewSessionRate::new(false, MonotonicClock),
     ));
     let request = |headers: &HeaderMap| sessions.session(headers, Client::default());
     let open = request(&HeaderMap::new()).begin().await.expect("begun");
-    let cookie = Cookies::new(false).write(open.id, Duration::from_secs(60));
+    let cookie = Cookies::new(SiteName::default(), false).write(open.id, Duration::from_secs(60));
     let headers = HeaderMap::from_iter([(header::COOKIE, cookie)]);
     let used = request(&headers).open().await.expect("read");
     assert!(used.is_some(), "the session lasts for thirty days");

@@ -19,7 +19,7 @@ pub(crate) const RELOAD_SOON: Bytes =
 
 /// Sends frames while a permit holds, and then tells the page to reload. Each frame comes with
 /// the position that it shows.
-pub(crate) fn guarded(
+pub fn guarded(
     frames: BoxStream<'static, (Position, Bytes)>,
     permit: Permit,
 ) -> BoxStream<'static, Bytes> {
@@ -42,7 +42,7 @@ pub(crate) fn guarded(
 }
 
 /// Sends the frames of a side while the permit holds.
-pub(crate) fn guarded_side(side: Side, permit: Permit) -> Side {
+pub fn guarded_side(side: Side, permit: Permit) -> Side {
     side.take_while(move |_| {
         let permit = permit.clone();
         async move { permit.holds_by_now().await }

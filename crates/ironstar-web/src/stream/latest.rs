@@ -10,11 +10,11 @@ use futures::{Stream, StreamExt};
 use tokio::sync::watch;
 
 /// Frames that go out beside those of a view.
-pub(crate) type Side = BoxStream<'static, Bytes>;
+pub type Side = BoxStream<'static, Bytes>;
 
 /// The current frame, unless it is empty, then each frame that replaces it. The stream owns
 /// `held`, and drops it at its own end.
-pub(crate) fn side(mut latest: watch::Receiver<Bytes>, held: impl Send + 'static) -> Side {
+pub fn side(mut latest: watch::Receiver<Bytes>, held: impl Send + 'static) -> Side {
     // The current frame counts as new, too.
     latest.mark_changed();
     frames(latest, held).boxed()

@@ -50,7 +50,7 @@ use crate::stream::shared::{Life, Shared};
 use crate::stream::sse::EventId;
 
 /// The part of a read model that a page shows.
-pub(crate) trait View: Debug + Send + Sync + 'static {
+pub trait View: Debug + Send + Sync + 'static {
     /// The projection that makes the read model.
     type Projection: Projection;
 
@@ -86,17 +86,18 @@ pub(crate) trait View: Debug + Send + Sync + 'static {
 
 /// A view that was drawn whole.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub struct Whole {
     /// The place up to which the view shows all events.
-    pub(crate) place: LogPlace,
+    pub place: LogPlace,
     /// The position at which the content ends; `None` if the view shows everything.
-    pub(crate) end: Option<Position>,
-    pub(crate) patch: PatchElements,
+    pub end: Option<Position>,
+    /// The whole content of the view.
+    pub patch: PatchElements,
 }
 
 /// The way in which a view shows changes.
 #[derive(Debug)]
-pub(crate) enum Drawing {
+pub enum Drawing {
     /// The view does not show the changes.
     Nothing,
     /// These patches, in this order. If the connection of a browser breaks between them, the
@@ -108,21 +109,21 @@ pub(crate) enum Drawing {
 
 /// The watched views, by their keys.
 #[derive(Debug)]
-pub(crate) struct LiveViews<K, V: View> {
+pub struct LiveViews<K, V: View> {
     model: ReadModel<V::Projection>,
     views: Shared<K, LiveView<V>>,
 }
 
 /// A view that a browser is about to watch.
 #[derive(Debug)]
-pub(crate) struct OpenView<V: View> {
+pub struct OpenView<V: View> {
     view: Arc<LiveView<V>>,
     reached: Position,
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
     /// The views of a read model. None of them is watched yet.
-    pub(crate) fn new(model: ReadModel<V::Projection>) -> Self {
+    pub fn new(model: ReadModel<V::Projection>) -> Self {
         Self {
             model,
             views: Shared::default(),
@@ -131,7 +132,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
 
     /// Opens a view for a browser. If no browser watches the view yet, it is made and drawn, so
     /// that it knows its content and can patch from the first change on.
-    pub(crate) async fn open(&self, key: &K, make: impl FnOnce() -> V) -> OpenView<V> {
+    pub async fn open(&self, key: &K, make: impl FnOnce() -> V) -> OpenView<V> {
         let made = |life| self.start(make(), life);
         let (view, is_new) = self.views.get_or_make(key, made);
         let view = OpenView {
@@ -145,7 +146,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: View> LiveViews<K, V> {
     }
 
     /// Reads from a view, if it is watched.
-    pub(crate) fn look<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
+    pub fn look<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
         self.views.get(key).map(|view| look(&view.view))
     }
 
@@ -169,7 +170,7 @@ impl<V: View> OpenView<V> {
     /// The frames for a browser: the missed changes first, then new ones. Each frame comes with
     /// the position to which it leads. `seen` is the last event that the browser has seen. The
     /// frames end with the read model.
-    pub(crate) fn watch(self, seen: Option<EventId>) -> BoxStream<'static, (Position, Bytes)> {
+    pub fn watch(self, seen: Option<EventId>) -> BoxStream<'static, (Position, Bytes)> {
         // A browser whose content ends at another position cannot be patched.
         let seen = seen.filter(|seen| self.view.view.ends_at(seen.end));
         let seen = seen.map(|seen| seen.place.position);

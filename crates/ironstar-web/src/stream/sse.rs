@@ -54,9 +54,11 @@ impl SignOfLife {
 /// its page does not reach the end of the list, the id also tells where the page ends. As text:
 /// `42.k3f9a2` or `42.k3f9a2-15`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct EventId {
-    pub(crate) place: LogPlace,
-    pub(crate) end: Option<Position>,
+pub struct EventId {
+    /// The place up to which the client has seen everything.
+    pub place: LogPlace,
+    /// The position of the last entry on the page; `None` if the page reaches the end.
+    pub end: Option<Position>,
 }
 
 impl From<LogPlace> for EventId {
@@ -85,7 +87,7 @@ impl EventId {
 
 /// The last event that a client has seen, from the header `Last-Event-ID`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum LastEventId {
+pub enum LastEventId {
     /// The header is missing or empty.
     Absent,
     /// The header is not an id of ours.
@@ -97,7 +99,7 @@ pub(crate) enum LastEventId {
 impl LastEventId {
     /// The last event that the client has seen in this log. It is `None` if the client has seen
     /// another history, which a restored backup has replaced.
-    pub(crate) async fn seen(self, feed: &EventFeed) -> Option<EventId> {
+    pub async fn seen(self, feed: &EventFeed) -> Option<EventId> {
         let id = match self {
             Self::At(id) => id,
             Self::Absent | Self::Unreadable => return None,
@@ -162,7 +164,7 @@ pub(crate) fn frame(
 
 /// The text of one of Datastar's events. It has no carriage return: in HTML that is only white
 /// space, but here it would end a line.
-pub(crate) fn datastar_frame(event: impl Into<DatastarEvent>, id: Option<EventId>) -> String {
+pub fn datastar_frame(event: impl Into<DatastarEvent>, id: Option<EventId>) -> String {
     with_id(event.into(), id.map(|id| id.to_string()))
 }
 

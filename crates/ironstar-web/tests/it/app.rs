@@ -1,16 +1,14 @@
 //! The application, without a network.
 
+mod events;
+
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::request::Builder;
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::Response;
-use eventsource_stream::{Event, EventStream, Eventsource};
-use futures::StreamExt;
-use futures::stream::BoxStream;
 use ironstar_adapters::memory::{
     MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySessionStore,
     MemorySnapshotStore,
@@ -18,23 +16,48 @@ use ironstar_adapters::memory::{
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
-use ironstar_app::features::hand_overs;
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
+use ironstar_app::{CommandHandler, EventFeed, Features, FeedOptions, Projections};
+use ironstar_fixtures::site;
 use ironstar_ports::{Clock, Envelope, EventStore, IdentityProvider, Position, ProjectionStore};
-use ironstar_web::{Limits, Services, Site};
+use ironstar_web::{Feature, Limits, Services, Site};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::mortal::{Life, Mortal};
 
-pub(crate) const COMMAND: &str = "/api/commands/todo";
+pub(crate) use events::Events;
+
+/// The address of commands on remarks.
+pub(crate) const COMMAND: &str = "/api/commands/remark";
+
+/// The stream of the start page, which shows the open note.
+pub(crate) const STREAM: &str = "/api/sse/notes/00000000-0000-0000-0000-000000000000";
+
+/// The aggregate that [`TestApp::create`] and [`TestApp::command`] are about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject {
+    /// The address of its commands.
+    pub(crate) command: &'static str,
+    /// The address of a query that waits for a position.
+    pub(crate) query: &'static str,
+    /// Parts of the events that its streams send beside the view.
+    pub(crate) sides: &'static [&'static str],
+}
+
+/// Remarks on the open note.
+const REMARKS: Subject = Subject {
+    command: COMMAND,
+    query: "/api/remarks",
+    sides: &[],
+};
 
 pub(crate) struct TestApp {
     pub(crate) store: Arc<MemoryEventStore>,
     pub(crate) sessions: Arc<MemorySessionStore>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) router: Router,
+    subject: Subject,
     /// The cookie that the visitor of this application holds.
     cookie: Mutex<Option<HeaderValue>>,
 }
@@ -42,6 +65,9 @@ pub(crate) struct TestApp {
 /// The settings of an application that differ from the default.
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
+    pub(crate) subject: Subject,
+    pub(crate) features: Features,
+    pub(crate) site_features: Vec<Feature>,
     pub(crate) site: Site,
     pub(crate) identities: Option<Arc<dyn IdentityProvider>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -68,6 +94,9 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            subject: REMARKS,
+            features: site::FEATURES,
+            site_features: site::features(),
             site: Site::default(),
             identities: None,
             clock: Arc::new(SystemClock),
@@ -141,8 +170,12 @@ impl TestApp {
             bus.clone(),
             ids.clone(),
         );
-        hand_overs(&commands, &projections).manage(&projections);
+        setup
+            .features
+            .hand_overs(&commands, &projections)
+            .manage(&projections);
         let services = Services {
+            features: setup.features,
             projections,
             gates: Gates::start(commands.clone(), &feed),
             links: Links::new([7; 32]),
@@ -163,7 +196,8 @@ impl TestApp {
             store,
             sessions,
             shutdown,
-            router: ironstar_web::router(services, setup.site, setup.limits),
+            subject: setup.subject,
+            router: ironstar_web::router(services, setup.site_features, setup.site, setup.limits),
             cookie: Mutex::default(),
         }
     }
@@ -180,6 +214,7 @@ impl TestApp {
             sessions: self.sessions.clone(),
             shutdown: self.shutdown.clone(),
             router: self.router.clone(),
+            subject: self.subject,
             cookie: Mutex::new(cookie),
         }
     }
@@ -226,7 +261,7 @@ impl TestApp {
 
     /// Sends a command, and returns the status and the JSON of the answer.
     pub(crate) async fn command(&self, body: impl Into<Body>) -> (StatusCode, Value) {
-        let request = Request::post(COMMAND)
+        let request = Request::post(self.subject.command)
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.into())
             .expect("a request");
@@ -234,13 +269,23 @@ impl TestApp {
         let (status, answer) = (response.status(), json(response).await);
         if let Some(position) = answer["position"].as_u64() {
             // A view draws changes that come close together as one, so wait for this one.
-            let seen = self.get(&format!("/api/todos?at_least={position}")).await;
+            let query = format!("{}?at_least={position}", self.subject.query);
+            let seen = self.get(&query).await;
             assert_eq!(seen.status(), StatusCode::OK);
         }
         (status, answer)
     }
 
-    /// Creates a todo, and returns its id.
+    /// Sends a command on an aggregate of another type.
+    pub(crate) async fn post(&self, to: &str, command: Value) -> (StatusCode, Value) {
+        let request = Request::post(format!("/api/commands/{to}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(command.to_string().into());
+        let response = self.send(request.expect("a request")).await;
+        (response.status(), json(response).await)
+    }
+
+    /// Creates a remark on the open note, and returns its id.
     pub(crate) async fn create(&self, text: &str) -> String {
         let body = serde_json::json!({"type": "create", "text": text});
         let (status, answer) = self.command(body.to_string()).await;
@@ -282,13 +327,7 @@ impl TestApp {
             "text/event-stream"
         );
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
-        Events(
-            response
-                .into_body()
-                .into_data_stream()
-                .boxed()
-                .eventsource(),
-        )
+        Events::of(response, self.subject.sides)
     }
 
     /// The whole log.
@@ -299,72 +338,6 @@ impl TestApp {
 
     pub(crate) async fn head(&self) -> Position {
         self.store.head().await.expect("the head")
-    }
-}
-
-/// An open event stream.
-pub(crate) struct Events(EventStream<BoxStream<'static, Result<Bytes, axum::Error>>>);
-
-impl Events {
-    /// The next event of the view, which must come soon. Its id is without the history's mark.
-    pub(crate) async fn next(&mut self) -> Event {
-        let mut event = self.next_marked().await;
-        if let Some((position, rest)) = event.id.split_once('.') {
-            let end = rest.find('-').map_or("", |end| &rest[end..]);
-            event.id = format!("{position}{end}");
-        }
-        event
-    }
-
-    /// The next event of the view, which must come soon. Its id is as the server sent it.
-    pub(crate) async fn next_marked(&mut self) -> Event {
-        loop {
-            let event = self.next_of_all().await;
-            let sides = [
-                "id=\"presence\"",
-                "id=\"heading\"",
-                "id=\"themes\"",
-                "<title>",
-            ];
-            if !sides.iter().any(|side| event.data.contains(side)) {
-                return event;
-            }
-        }
-    }
-
-    /// The next event with the number of people, which must come soon.
-    pub(crate) async fn next_presence(&mut self) -> Event {
-        self.next_with("id=\"presence\"").await
-    }
-
-    /// The next event whose data contains a text, which must come soon.
-    pub(crate) async fn next_with(&mut self, what: &str) -> Event {
-        loop {
-            let event = self.next_of_all().await;
-            if event.data.contains(what) {
-                return event;
-            }
-        }
-    }
-
-    async fn next_of_all(&mut self) -> Event {
-        tokio::time::timeout(Duration::from_secs(30), self.0.next())
-            .await
-            .expect("an event comes")
-            .expect("the stream goes on")
-            .expect("an event")
-    }
-
-    /// Returns true if the stream ends soon.
-    pub(crate) async fn ends(&mut self) -> bool {
-        self.rest().await.is_some()
-    }
-
-    /// The events up to the end of the stream; `None` if it does not end soon.
-    pub(crate) async fn rest(&mut self) -> Option<Vec<Event>> {
-        let rest = self.0.by_ref().map(|event| event.expect("an event"));
-        let rest = tokio::time::timeout(Duration::from_secs(30), rest.collect());
-        rest.await.ok()
     }
 }
 

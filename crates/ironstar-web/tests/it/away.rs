@@ -4,7 +4,8 @@
 use axum::http::{Request, StatusCode};
 
 use crate::accounts::{World, page};
-use crate::app::TestApp;
+use crate::app::{STREAM, Setup, TestApp};
+use crate::kinds::{Kind, NOTE};
 use crate::revoked;
 
 /// Loads a page, and returns the visitor that it says it was drawn for.
@@ -30,10 +31,15 @@ async fn reload(app: &TestApp, path: &str, drawn_for: &str) -> Option<String> {
 
 #[tokio::test]
 async fn page_reloads_if_its_visitor_has_another_identity_by_now() {
-    let world = World::new().await;
+    reload_for_another_identity(Setup::default(), "/notes", [STREAM, "/api/sse/notes"]).await;
+}
+
+/// Checks that the streams of a site reload a page that was drawn for another identity.
+pub(crate) async fn reload_for_another_identity(site: Setup, page: &str, streams: [&str; 2]) {
+    let world = World::on(site).await;
     let app = &world.app;
-    for stream in ["/api/sse/todos", "/api/sse/lists"] {
-        let at_first = drawn_for(app, "/lists").await;
+    for stream in streams {
+        let at_first = drawn_for(app, page).await;
         assert_eq!(reload(app, stream, &at_first).await, None);
         // The page of a visitor whose session has just begun does not reload.
         app.form(Request::post("/theme"), "theme=dark").await;
@@ -60,9 +66,14 @@ async fn page_reloads_if_its_visitor_has_another_identity_by_now() {
 }
 
 #[tokio::test]
-async fn page_of_a_list_that_is_gone_reloads() {
-    let world = revoked::World::new("read").await;
-    let path = format!("/api/sse/todos?list={}&link={}", world.list, world.token);
+async fn page_of_a_note_that_is_gone_reloads() {
+    reload_when_gone(&NOTE).await;
+}
+
+/// Checks that the page of an aggregate reloads when its visitor may not see it any more.
+pub(crate) async fn reload_when_gone(kind: &'static Kind) {
+    let world = revoked::World::new(kind, "read").await;
+    let path = world.at(kind.stream);
     assert_eq!(reload(&world.reader, &path, "nobody").await, None);
     world.revoke().await;
     let told = reload(&world.reader, &path, "nobody").await;
@@ -79,7 +90,7 @@ async fn page_that_comes_back_gets_the_visitors_theme() {
     for theme in ["dark", "light", "auto"] {
         app.form(Request::post("/theme"), format!("theme={theme}"))
             .await;
-        for stream in ["/api/sse/todos", "/api/sse/lists"] {
+        for stream in [STREAM, "/api/sse/notes"] {
             let mut stream = app.stream(stream, None).await;
             let themes = stream.next_with("id=\"themes\"").await;
             let chosen = format!("data-theme=\"{theme}\"");

@@ -15,12 +15,12 @@ use ironstar_web::Limits;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::app::{Setup, TestApp, json as body, text};
+use crate::app::{STREAM, Setup, TestApp, json as body, text};
+use crate::kinds::{NOTE, at};
 use crate::revoked;
 use crate::sessions::{DAY, START, principal};
 
-const TODOS: &str = "/api/sse/todos";
-const LISTS: &str = "/api/sse/lists";
+const NOTES: &str = "/api/sse/notes";
 
 /// An open bundle, and the frames of each of its streams so far.
 struct Bundle {
@@ -120,48 +120,21 @@ fn wanted(path: &str) -> Value {
     json!({ "path": path })
 }
 
-/// Creates a list of the visitor's with one todo.
-async fn list(app: &TestApp, name: &str, todo: &str) -> String {
-    let command = async |to: &str, command: Value| {
-        let request = Request::post(format!("/api/commands/{to}"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(command.to_string().into());
-        let response = app.send(request.expect("a request")).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        body(response).await["id"]
-            .as_str()
-            .expect("an id")
-            .to_owned()
-    };
-    app.send(
-        Request::post("/api/session")
-            .body(Body::empty())
-            .expect("a request"),
-    )
-    .await;
-    let list = command("list", json!({"type": "create", "name": name})).await;
-    command(
-        "todo",
-        json!({"type": "create", "text": todo, "list": list}),
-    )
-    .await;
-    list
+/// Creates a note of the visitor's with one remark, and returns the stream of its page.
+async fn note(app: &TestApp, text: &str, remark: &str) -> String {
+    let note = NOTE.create(app, text).await;
+    let (status, answer) = NOTE.add(app, &note, remark).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    at(NOTE.stream, &note, None)
 }
 
 #[tokio::test]
 async fn streams_of_a_bundle_do_not_mix() {
     let app = TestApp::init().await;
-    let list = list(&app, "Plans", "Secret").await;
+    let path = note(&app, "Plans", "Secret").await;
     app.create("Milk").await;
-    let mut bundle = Bundle::open(
-        &app,
-        json!([
-            wanted(TODOS),
-            wanted(&format!("{TODOS}?list={list}")),
-            wanted(LISTS)
-        ]),
-    )
-    .await;
+    let mut bundle =
+        Bundle::open(&app, json!([wanted(STREAM), wanted(&path), wanted(NOTES)])).await;
     bundle.hears(0, ">Milk<").await;
     bundle.hears(1, ">Secret<").await;
     bundle.hears(2, ">Plans<").await;
@@ -182,19 +155,18 @@ async fn streams_of_a_bundle_do_not_mix() {
 #[tokio::test]
 async fn stream_of_a_bundle_resumes_from_its_own_id() {
     let app = TestApp::init().await;
-    let list = list(&app, "Plans", "Secret").await;
+    let path = note(&app, "Plans", "Secret").await;
     app.create("Milk").await;
-    let path = format!("{TODOS}?list={list}");
-    let mut bundle = Bundle::open(&app, json!([wanted(TODOS), wanted(&path)])).await;
+    let mut bundle = Bundle::open(&app, json!([wanted(STREAM), wanted(&path)])).await;
     bundle.hears(0, ">Milk<").await;
     bundle.hears(1, ">Secret<").await;
     let (first, second) = (bundle.id(0), bundle.id(1));
     // A stream that stays, because a view without subscribers keeps no changes.
-    let mut stays = app.stream(TODOS, None).await;
+    let mut stays = app.stream(STREAM, None).await;
     stays.next().await;
     drop(bundle);
     app.create("Bread").await;
-    let streams = json!([{"path": TODOS, "id": first}, {"path": path, "id": second}]);
+    let streams = json!([{"path": STREAM, "id": first}, {"path": path, "id": second}]);
     let mut bundle = Bundle::open(&app, streams).await;
     bundle.hears(0, ">Bread<").await;
     assert!(!bundle.said(0).contains(">Milk<"), "{}", bundle.said(0));
@@ -212,7 +184,7 @@ async fn bundle_renews_the_session_of_its_visitor() {
     let request = Request::post("/api/session").body(Body::empty());
     app.send(request.expect("a request")).await;
     let visitor = principal(&app).await;
-    let streams = address(&json!([wanted(TODOS), wanted(LISTS)]));
+    let streams = address(&json!([wanted(STREAM), wanted(NOTES)]));
     let fresh = app.get(&streams).await;
     assert!(!fresh.headers().contains_key(header::SET_COOKIE));
     for _ in 0..2 {
@@ -228,18 +200,17 @@ async fn bundle_renews_the_session_of_its_visitor() {
 #[tokio::test]
 async fn refused_stream_leaves_the_others_of_its_bundle_open() {
     let app = TestApp::init().await;
-    let list = list(&app, "Plans", "Secret").await;
+    let path = note(&app, "Plans", "Secret").await;
     let stranger = app.stranger();
-    let path = format!("{TODOS}?list={list}");
     let streams = json!([
         wanted(&path),
         wanted("/api/sse/nowhere"),
-        wanted(TODOS),
+        wanted(STREAM),
         {"path": path, "drawn_for": "nobody"},
-        {"path": TODOS, "drawn_for": "guest/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"},
+        {"path": STREAM, "drawn_for": "guest/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e"},
     ]);
     let mut bundle = Bundle::open(&stranger, streams).await;
-    bundle.hears(2, "id=\"todos\"").await;
+    bundle.hears(2, "id=\"lines\"").await;
     bundle.hears(3, "end\n").await;
     bundle.hears(4, "end\n").await;
     app.create("Milk").await;
@@ -255,11 +226,11 @@ async fn refused_stream_leaves_the_others_of_its_bundle_open() {
 
 #[tokio::test]
 async fn revoked_link_ends_its_stream_of_a_bundle_alone() {
-    let world = revoked::World::new("read").await;
-    let path = format!("{TODOS}?list={}&link={}", world.list, world.token);
-    let mut bundle = Bundle::open(&world.reader, json!([wanted(&path), wanted(TODOS)])).await;
-    bundle.hears(0, "id=\"todos\"").await;
-    bundle.hears(1, "id=\"todos\"").await;
+    let world = revoked::World::new(&NOTE, "read").await;
+    let path = world.at(NOTE.stream);
+    let mut bundle = Bundle::open(&world.reader, json!([wanted(&path), wanted(STREAM)])).await;
+    bundle.hears(0, "id=\"lines\"").await;
+    bundle.hears(1, "id=\"lines\"").await;
     world.revoke().await;
     bundle.hears(0, "end\n").await;
     assert!(
@@ -286,13 +257,13 @@ async fn each_stream_of_a_bundle_counts_as_one() {
         request.headers_mut().insert(header::HOST, localhost);
         app.send(request).await
     };
-    let alone = open(TODOS).await;
-    let streams = address(&json!([wanted(TODOS), wanted(LISTS), wanted(TODOS)]));
+    let alone = open(STREAM).await;
+    let streams = address(&json!([wanted(STREAM), wanted(NOTES), wanted(STREAM)]));
     let mut bundle = Bundle::of(open(&streams).await);
     bundle.hears(0, "200\n").await;
     bundle.hears(1, "200\n").await;
     bundle.hears(2, "429\n").await;
-    let refused = open(TODOS).await;
+    let refused = open(STREAM).await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     drop((alone, bundle));
     let mut bundle = Bundle::of(open(&streams).await);
@@ -306,24 +277,24 @@ async fn bundle_of_anything_but_streams_is_refused() {
         "/",
         "/livez",
         "/api/events?after=0",
-        "/api/lists",
+        "/api/notes",
         "/api/sse/bundle?streams=[]",
-        "api/sse/todos",
-        "https://evil.test/api/sse/todos",
+        "api/sse/notes",
+        "https://evil.test/api/sse/notes",
         "",
     ] {
-        let streams = json!([wanted(TODOS), wanted(path)]);
+        let streams = json!([wanted(STREAM), wanted(path)]);
         let response = app.get(&address(&streams)).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
         assert_eq!(body(response).await["type"], "/problems/invalid-value");
     }
-    let many = |count| Value::Array(vec![wanted(TODOS); count]);
+    let many = |count| Value::Array(vec![wanted(STREAM); count]);
     for streams in [
         json!({}),
         json!([]),
-        json!([TODOS]),
-        json!([{"path": TODOS, "id": "1\n2"}]),
-        json!([{"path": TODOS, "cookie": "x"}]),
+        json!([STREAM]),
+        json!([{"path": STREAM, "id": "1\n2"}]),
+        json!([{"path": STREAM, "cookie": "x"}]),
         many(25),
     ] {
         let response = app.get(&address(&streams)).await;
@@ -333,7 +304,7 @@ async fn bundle_of_anything_but_streams_is_refused() {
         assert_eq!(app.get(path).await.status(), StatusCode::BAD_REQUEST);
     }
     // No route has this path, because the server does not resolve `..`.
-    let mut bundle = Bundle::open(&app, json!([wanted("/api/sse/../lists")])).await;
+    let mut bundle = Bundle::open(&app, json!([wanted("/api/sse/../notes")])).await;
     bundle.hears(0, "404\n").await;
     Bundle::open(&app, many(24)).await.hears(23, "200\n").await;
 }
@@ -341,9 +312,9 @@ async fn bundle_of_anything_but_streams_is_refused() {
 #[tokio::test]
 async fn bundle_ends_with_its_last_stream() {
     let app = TestApp::init().await;
-    let mut bundle = Bundle::open(&app, json!([wanted(TODOS), wanted(LISTS)])).await;
-    bundle.hears(0, "id=\"todos\"").await;
-    bundle.hears(1, "id=\"lists\"").await;
+    let mut bundle = Bundle::open(&app, json!([wanted(STREAM), wanted(NOTES)])).await;
+    bundle.hears(0, "id=\"lines\"").await;
+    bundle.hears(1, "id=\"notes\"").await;
     app.shutdown.cancel();
     bundle.ends().await;
     assert!(bundle.said(0).ends_with("end\n\n") && bundle.said(1).ends_with("end\n\n"));
@@ -359,7 +330,7 @@ async fn bundle_is_compressed_as_a_whole() {
     })
     .await;
     app.create("Milk").await;
-    let streams = address(&json!([wanted(TODOS), wanted(TODOS)]));
+    let streams = address(&json!([wanted(STREAM), wanted(STREAM)]));
     let request = Request::get(streams).header(header::ACCEPT_ENCODING, "gzip");
     let response = app
         .send(request.body(Body::empty()).expect("a request"))

@@ -1,14 +1,23 @@
 //! The way to a provider and back, by visitors who follow the protocol and by attackers.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::http::{Request, StatusCode, header};
 use futures::future::join_all;
 use ironstar_github::Behaviour;
+use ironstar_ports::{
+    IdentityError, IdentityProfile, IdentityProvider, PkceVerifier, SignInRequest,
+};
 
-use crate::accounts::{SITE, World, location, name, page};
-use crate::app::{TestApp, json as body, text};
+use crate::accounts::{SITE, World, location, name, page, setup};
+use crate::app::{Setup, TestApp, json as body, text};
+use crate::held::Held;
 use crate::sessions::principal;
+
+/// The deadline for what must happen soon.
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn callback_is_valid_once_soon_and_in_the_browser_that_began() {
@@ -64,7 +73,7 @@ async fn second_try_leads_to_the_page_of_the_first() {
     world.github.behave(Behaviour::Fail);
     let callback = world.callback(app, "octocat").await;
     let (_, shown) = page(app, &callback).await;
-    assert_eq!(then(&shown), "/lists");
+    assert_eq!(then(&shown), "/notes");
     // A callback that was used once names no page to return to.
     let (_, shown) = page(app, &callback).await;
     assert_eq!(then(&shown), "/");
@@ -96,9 +105,9 @@ async fn visitors_sign_in_at_the_public_address_only() {
 }
 
 #[tokio::test]
-async fn page_of_an_unknown_list_says_what_may_help() {
+async fn page_of_an_unknown_note_says_what_may_help() {
     let world = World::new().await;
-    let unknown = "/lists/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
+    let unknown = "/notes/019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
     let (_, shown) = page(&world.app, unknown).await;
     assert!(shown.contains("If it is yours, sign in."), "{shown}");
     world.sign_in(&world.app, "octocat").await;
@@ -229,4 +238,74 @@ async fn other_sites_neither_sign_in_nor_out_nor_lead_elsewhere() {
         .get(callback.strip_prefix(SITE).expect("a path of this site"))
         .await;
     assert_eq!(location(&response), "/");
+}
+
+/// A provider whose next answer waits for the test, if the test says so.
+#[derive(Debug)]
+struct HeldProvider {
+    inner: Arc<dyn IdentityProvider>,
+    held: Mutex<Option<Held>>,
+}
+
+#[async_trait]
+impl IdentityProvider for HeldProvider {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn origin(&self) -> &str {
+        self.inner.origin()
+    }
+
+    fn begin(&self) -> SignInRequest {
+        self.inner.begin()
+    }
+
+    async fn finish(
+        &self,
+        code: &str,
+        verifier: &PkceVerifier,
+    ) -> Result<IdentityProfile, IdentityError> {
+        let answer = self.inner.finish(code, verifier).await;
+        let held = self.held.lock().expect("the lock is not poisoned").take();
+        if let Some(held) = held {
+            held.wait().await;
+        }
+        answer
+    }
+}
+
+#[tokio::test]
+async fn visitor_who_signs_out_during_a_sign_in_stays_signed_out() {
+    let world = World::new().await;
+    let setup = setup(&world.github, Setup::default());
+    let provider = Arc::new(HeldProvider {
+        inner: setup.identities.clone().expect("a provider"),
+        held: Mutex::default(),
+    });
+    let app = &TestApp::with(Setup {
+        identities: Some(provider.clone()),
+        ..setup
+    })
+    .await;
+    world.sign_in(app, "octocat").await;
+    let callback = world.callback(app, "hubot").await;
+    let (held, has_answered, holder) = Held::new();
+    *provider.held.lock().expect("the lock is not poisoned") = Some(held);
+    let tab = app.with_cookie(app.cookie());
+    let (late, ()) = tokio::join!(tab.get(&callback), async {
+        let has_answered = tokio::time::timeout(SOON, has_answered).await;
+        let has_answered = has_answered.expect("the provider is asked in time");
+        has_answered.expect("the provider is asked");
+        app.form(Request::post("/sign-out"), "").await;
+        drop(holder);
+    });
+    assert_eq!(late.status(), StatusCode::BAD_REQUEST);
+    assert!(!late.headers().contains_key(header::SET_COOKIE));
+    assert_eq!(name(app).await, None);
+    // A process manager may add events of its own.
+    let log = app.store_log().await;
+    let mut of_user = log.iter().filter(|it| it.stream.aggregate_type == "User");
+    let last = of_user.next_back().expect("an event");
+    assert_eq!(last.event_type, "signed_out", "no sign-in is recorded");
 }

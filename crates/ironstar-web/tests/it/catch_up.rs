@@ -24,8 +24,8 @@ use uuid::Uuid;
 
 use crate::app::{Setup, TestApp};
 
-/// The number of todos, and of the newest events that the feed keeps.
-const TODOS: u64 = 40;
+/// The number of remarks, and of the newest events that the feed keeps.
+const REMARKS: u64 = 40;
 const TAIL: usize = 4;
 
 /// The reads of events that the feed does not keep any more, and controls for them.
@@ -109,11 +109,11 @@ async fn far_behind(limits: Limits) -> (TestApp, Arc<Reads>, Vec<String>) {
         ..Setup::default()
     })
     .await;
-    let mut todos = Vec::new();
-    for number in 0..TODOS {
-        todos.push(app.create(&format!("Todo {number}")).await);
+    let mut remarks = Vec::new();
+    for number in 0..REMARKS {
+        remarks.push(app.create(&format!("Remark {number}")).await);
     }
-    (app, reads, todos)
+    (app, reads, remarks)
 }
 
 /// Appends events that no caller may see, and waits until the read models have reached them.
@@ -131,9 +131,9 @@ async fn append(app: &TestApp, count: usize) {
     app.create("Last").await;
 }
 
-async fn complete(app: &TestApp, id: &str) {
+async fn close(app: &TestApp, id: &str) {
     let (status, _) = app
-        .command(json!({"type": "complete", "id": id}).to_string())
+        .command(json!({"type": "close", "id": id}).to_string())
         .await;
     assert_eq!(status, StatusCode::OK);
 }
@@ -146,18 +146,20 @@ async fn open(app: &TestApp, query: &str) -> Response {
 
 #[tokio::test]
 async fn events_of_one_aggregate_are_read_from_its_stream() {
-    let (app, reads, todos) = far_behind(Limits::default()).await;
-    let first = &todos[0];
-    complete(&app, first).await;
-    for todo in &todos[1..10] {
-        complete(&app, todo).await;
+    let (app, reads, remarks) = far_behind(Limits::default()).await;
+    let first = &remarks[0];
+    close(&app, first).await;
+    for remark in &remarks[1..10] {
+        close(&app, remark).await;
     }
     let mut positions = vec![1, 41];
     for after in [0, 1, 41] {
-        let path = format!("/api/events?key=events/Todo/{first}&after={after}");
+        let path = format!("/api/events?key=events/Remark/{first}&after={after}");
         let mut events = app.stream(&path, None).await;
         let (_, answer) = app
-            .command(json!({"type": "rename", "id": first, "text": format!("{after}")}).to_string())
+            .command(
+                json!({"type": "rewrite", "id": first, "text": format!("{after}")}).to_string(),
+            )
             .await;
         positions.push(answer["position"].as_u64().expect("carried out"));
         for position in positions.iter().filter(|it| **it > after) {
@@ -171,13 +173,13 @@ async fn events_of_one_aggregate_are_read_from_its_stream() {
 #[tokio::test]
 async fn stream_sends_no_event_after_a_backup_was_restored() {
     for after in [0, 1] {
-        let (app, reads, todos) = far_behind(Limits::default()).await;
-        complete(&app, &todos[0]).await;
-        for todo in &todos[1..10] {
-            complete(&app, todo).await;
+        let (app, reads, remarks) = far_behind(Limits::default()).await;
+        close(&app, &remarks[0]).await;
+        for remark in &remarks[1..10] {
+            close(&app, remark).await;
         }
         reads.restores.store(true, SeqCst);
-        let path = format!("/api/events?key=events/Todo/{}&after={after}", todos[0]);
+        let path = format!("/api/events?key=events/Remark/{}&after={after}", remarks[0]);
         let mut events = app.stream(&path, None).await;
         let told = events.rest().await.expect("the stream ends");
         assert!(told.is_empty(), "after {after}: {told:?}");
@@ -188,7 +190,7 @@ async fn stream_sends_no_event_after_a_backup_was_restored() {
 #[tokio::test(start_paused = true)]
 async fn key_that_cannot_match_causes_no_reads() {
     let (app, reads, _) = far_behind(Limits::default()).await;
-    for key in ["events/X", "events/X/**", "events/Step/**", "events/Todo"] {
+    for key in ["events/X", "events/X/**", "events/Step/**", "events/Remark"] {
         let mut frames = open(&app, &format!("after=0&key={key}"))
             .await
             .into_body()
@@ -205,14 +207,14 @@ async fn key_that_cannot_match_causes_no_reads() {
 
 #[tokio::test]
 async fn subscriber_that_scans_the_log_gets_all_events_in_order() {
-    let (app, reads, todos) = far_behind(Limits::default()).await;
+    let (app, reads, remarks) = far_behind(Limits::default()).await;
     reads.go_on.add_permits(100);
     let mut events = app.stream("/api/events?after=0", None).await;
-    for position in 1..=TODOS {
+    for position in 1..=REMARKS {
         assert_eq!(events.next().await.id, position.to_string());
     }
-    complete(&app, &todos[0]).await;
-    assert_eq!(events.next().await.id, (TODOS + 1).to_string());
+    close(&app, &remarks[0]).await;
+    assert_eq!(events.next().await.id, (REMARKS + 1).to_string());
     assert!(reads.log.load(SeqCst) > 0);
 }
 
@@ -242,11 +244,11 @@ async fn scan_of_the_log_counts_as_many_commands_and_another_read_as_one() {
         command_rate: 20,
         ..Limits::default()
     };
-    let (app, _, todos) = far_behind(limits).await;
+    let (app, _, remarks) = far_behind(limits).await;
     append(&app, 4_000).await;
     let all = let_through(&app, [192, 0, 2, 1], "after=0").await;
     assert!((11..60).contains(&all), "{all}");
-    let key = format!("after=0&key=events/Todo/{}", todos[0]);
+    let key = format!("after=0&key=events/Remark/{}", remarks[0]);
     let one = let_through(&app, [192, 0, 2, 2], &key).await;
     assert!(one >= 100, "{one}");
 }
@@ -283,24 +285,30 @@ async fn each_page_of_one_aggregate_counts_as_a_command() {
         ..Setup::default()
     })
     .await;
-    let todo = app.create("Milk").await;
-    let renamed = NewEvent {
-        event_type: "renamed".to_owned(),
+    let remark = app.create("Milk").await;
+    let rewritten = NewEvent {
+        event_type: "rewritten".to_owned(),
         schema_version: 1,
-        payload: Payload::from_text(r#"{"type":"renamed","text":"Beer"}"#.to_owned())
+        payload: Payload::from_text(r#"{"type":"rewritten","text":"Beer"}"#.to_owned())
             .expect("JSON"),
         metadata: Metadata::new(Uuid::nil()),
     };
     // Five pages, as many as the commands that a client may send at once.
-    let renames = vec![renamed; 4 * 512 + 100];
-    let last = renames.len() + 1;
-    let stream = StreamId::new("Todo", &todo);
-    let append = Append::to_stream(stream, ExpectedSequence::Any, renames);
+    let rewrites = vec![rewritten; 4 * 512 + 100];
+    let last = rewrites.len() + 1;
+    let stream = StreamId::new("Remark", &remark);
+    let append = Append::to_stream(stream, ExpectedSequence::Any, rewrites);
     app.store.append(append).await.expect("appended");
     app.create("Last").await;
 
     let peer = [192, 0, 2, 1];
-    read_until(&app, peer, &format!("after=0&key=events/Todo/{todo}"), last).await;
+    read_until(
+        &app,
+        peer,
+        &format!("after=0&key=events/Remark/{remark}"),
+        last,
+    )
+    .await;
     let head = app.store.head().await.expect("a head");
     let left = let_through(&app, peer, &format!("after={head}")).await;
     assert!(left < 4, "{left} of 5 are left");
@@ -310,7 +318,7 @@ async fn each_page_of_one_aggregate_counts_as_a_command() {
     read_until(
         &app,
         peer,
-        &format!("after={after}&key=events/Todo/{todo}"),
+        &format!("after={after}&key=events/Remark/{remark}"),
         last,
     )
     .await;

@@ -1,12 +1,13 @@
 use axum::http::StatusCode;
 use futures::StreamExt;
+use ironstar_fixtures::note::OPEN;
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, json};
 
-async fn complete(app: &TestApp, id: &str) {
+async fn close(app: &TestApp, id: &str) {
     let (status, _) = app
-        .command(json!({"type": "complete", "id": id}).to_string())
+        .command(json!({"type": "close", "id": id}).to_string())
         .await;
     assert_eq!(status, StatusCode::OK);
 }
@@ -20,16 +21,16 @@ async fn events_are_sent_as_envelopes() {
     assert_eq!((&*event.event, &*event.id), ("created", "1"));
     let envelope: Value = serde_json::from_str(&event.data).expect("JSON");
     assert_eq!(envelope["position"], 1);
-    assert_eq!(envelope["aggregate_type"], "Todo");
+    assert_eq!(envelope["aggregate_type"], "Remark");
     assert_eq!(envelope["aggregate_id"], id);
     assert_eq!(envelope["sequence"], 0);
     assert_eq!(envelope["event_type"], "created");
-    assert_eq!(envelope["schema_version"], 2);
+    assert_eq!(envelope["schema_version"], 1);
     assert_eq!(
         envelope["payload"],
-        json!({"type": "created", "text": "Buy milk", "list": "shared"})
+        json!({"type": "created", "text": "Buy milk", "note": OPEN})
     );
-    assert_eq!(envelope["metadata"]["parent"], "List/shared");
+    assert_eq!(envelope["metadata"]["parent"], format!("Note/{OPEN}"));
     assert!(envelope["metadata"]["event_id"].is_string());
     assert!(
         envelope["created_at"]
@@ -78,15 +79,15 @@ async fn a_stream_is_filtered_by_key() {
     let app = TestApp::init().await;
     let one = app.create("One").await;
     let two = app.create("Two").await;
-    complete(&app, &one).await;
-    complete(&app, &two).await;
+    close(&app, &one).await;
+    close(&app, &two).await;
     for (key, ids) in [
-        (format!("events/Todo/{two}"), vec!["2", "4"]),
-        ("events/Todo/**".to_owned(), vec!["1", "2", "3", "4"]),
+        (format!("events/Remark/{two}"), vec!["2", "4"]),
+        ("events/Remark/**".to_owned(), vec!["1", "2", "3", "4"]),
         (format!("events/*/{one}"), vec!["1", "3"]),
         ("**".to_owned(), vec!["1", "2", "3", "4"]),
-        ("events/List/shared/**".to_owned(), vec!["1", "2", "3", "4"]),
-        (format!("events/List/*/Todo/{two}"), vec!["2", "4"]),
+        (format!("events/Note/{OPEN}/**"), vec!["1", "2", "3", "4"]),
+        (format!("events/Note/*/Remark/{two}"), vec!["2", "4"]),
     ] {
         let mut events = app
             .stream(&format!("/api/events?key={key}&after=0"), None)
@@ -97,7 +98,7 @@ async fn a_stream_is_filtered_by_key() {
     }
     // Events that do not match are not sent: the first event of this stream is the last one.
     let id = "019337a4-7b2f-7c61-9d0e-2f5a8b1c3d4e";
-    let path = format!("/api/events?key=events/Todo/{id}&after=0");
+    let path = format!("/api/events?key=events/Remark/{id}&after=0");
     let mut last = app.stream(&path, None).await;
     let create = json!({"type": "create", "id": id, "text": "Last"});
     app.command(create.to_string()).await;

@@ -1,4 +1,4 @@
-//! A guest's lists become the user's at sign-in, whatever fails or dies in between.
+//! A guest's notes become the user's at sign-in, whatever fails or dies in between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,74 +7,79 @@ use axum::http::{Request, StatusCode};
 
 use ironstar_adapters::memory::MemoryProjectionStore;
 
-use crate::accounts::{World, create_list, setup};
+use crate::accounts::{World, create_note, setup};
 use crate::app::{Setup, TestApp};
 use crate::mortal::{Life, Mortal};
 use crate::sessions::principal;
 
-/// Waits until a visitor sees a list, which must be soon.
-async fn sees(app: &TestApp, list: &str) {
+/// Waits until a visitor sees a note, which must be soon.
+async fn sees(app: &TestApp, note: &str) {
     let sees = async {
-        while app.get(list).await.status() != StatusCode::OK {
+        while app.get(note).await.status() != StatusCode::OK {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(30), sees)
         .await
-        .expect("the visitor sees the list");
+        .expect("the visitor sees the note");
 }
 
 #[tokio::test]
 async fn failed_hand_over_is_tried_again() {
     let world = World::new().await;
     let (laptop, phone) = (&world.app, &world.app.stranger());
-    let list = create_list(laptop, "Groceries").await;
+    let note = create_note(laptop, "Groceries").await;
     world.held.fail(1);
     world.sign_in(laptop, "octocat").await;
     assert_eq!(world.held.broken(), 0);
     world.sign_in(phone, "octocat").await;
-    sees(phone, &list).await;
+    sees(phone, &note).await;
 }
 
 #[tokio::test]
-async fn lists_reach_the_user_even_after_a_sign_out() {
+async fn notes_reach_the_user_even_after_a_sign_out() {
     let world = World::new().await;
     let (laptop, phone) = (&world.app, &world.app.stranger());
-    let list = create_list(laptop, "Groceries").await;
+    let note = create_note(laptop, "Groceries").await;
     let guest = principal(laptop).await;
     world.held.fail(u32::MAX);
     world.sign_in(laptop, "octocat").await;
     laptop.form(Request::post("/sign-out"), "").await;
     // The next visitor of this browser is another guest.
     assert_ne!(principal(laptop).await, guest);
-    assert_eq!(laptop.get(&list).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(laptop.get(&note).await.status(), StatusCode::NOT_FOUND);
     world.held.fail(0);
     world.sign_in(phone, "octocat").await;
-    sees(phone, &list).await;
+    sees(phone, &note).await;
 }
 
 #[tokio::test]
 async fn a_browser_that_goes_away_while_it_signs_in_loses_nothing() {
     let world = World::new().await;
-    let (laptop, phone) = (&world.app, &world.app.stranger());
-    let list = create_list(laptop, "Groceries").await;
+    let life = Life::without_end();
+    let laptop = &TestApp::with(Setup {
+        life: life.clone(),
+        ..setup(&world.github, Setup::default())
+    })
+    .await;
+    let phone = &laptop.stranger();
+    let note = create_note(laptop, "Groceries").await;
+    let mut other_tab = laptop.stream("/api/sse/notes", None).await;
     let callback = world.callback(laptop, "octocat").await;
-    let (mut is_read, holder) = world.held.hold_all();
+    let (is_recorded, holder) = life.hold_replacement();
     tokio::select! {
         _ = laptop.get(&callback) => panic!("the sign-in waits"),
-        read = is_read.recv() => read.expect("the sign-in reads"),
+        is_recorded = is_recorded => is_recorded.expect("the sign-in replaces the session"),
     }
-    // The new cookie never arrives, and the old one becomes invalid.
-    let is_replaced = async {
-        while principal(laptop).await.is_some() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let is_replaced = tokio::time::timeout(Duration::from_secs(30), is_replaced);
-    is_replaced.await.expect("the sign-in goes on");
+    assert_eq!(count(laptop, "signed_in").await, 1);
     drop(holder);
+    // The new cookie never arrives, the old one becomes invalid, and the other tab reloads.
+    let told = other_tab.rest().await.expect("the sign-in goes on");
+    let last = told.last().expect("an event");
+    assert_eq!(last.event, "datastar-reload");
+    assert_eq!(principal(laptop).await, None);
     world.sign_in(phone, "octocat").await;
-    sees(phone, &list).await;
+    sees(phone, &note).await;
 }
 
 /// The number of events of a type in the log.
@@ -96,10 +101,10 @@ async fn sign_in_survives_a_kill_between_any_two_writes() {
                 store: documents.clone(),
                 life: life.clone(),
             }),
-            ..setup(&world.github)
+            ..setup(&world.github, Setup::default())
         })
         .await;
-        let list = create_list(&first, "Groceries").await;
+        let note = create_note(&first, "Groceries").await;
         let guest = first.cookie();
         let callback = world.callback(&first, "octocat").await;
         life.limit(writes);
@@ -118,20 +123,20 @@ async fn sign_in_survives_a_kill_between_any_two_writes() {
         let next = TestApp::with(Setup {
             kept: first.kept(),
             projections: documents,
-            ..setup(&world.github)
+            ..setup(&world.github, Setup::default())
         })
         .await;
         let (browser, phone) = (next.with_cookie(first.cookie()), next.stranger());
         if count(&next, "signed_in").await == 0 {
             let guest = next.with_cookie(guest);
-            assert_eq!(guest.get(&list).await.status(), StatusCode::OK, "{writes}");
+            assert_eq!(guest.get(&note).await.status(), StatusCode::OK, "{writes}");
         } else {
             world.sign_in(&phone, "octocat").await;
-            sees(&phone, &list).await;
+            sees(&phone, &note).await;
         }
         // The same browser tries again.
         world.sign_in(&browser, "octocat").await;
-        sees(&browser, &list).await;
+        sees(&browser, &note).await;
         next.shutdown.cancel();
         if is_whole {
             assert!(writes > 5, "{writes} writes");

@@ -5,12 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use async_trait::async_trait;
-use futures::FutureExt;
-use futures::future::Shared;
 use ironstar_adapters::memory::MemoryProjectionStore;
 use ironstar_ports::contract::doubles::AroundProjectionStore;
 use ironstar_ports::{DocumentQuery, DocumentSource, Found, ProjectionStore, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// The moment at which a reader waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,21 +19,34 @@ pub(crate) enum Hold {
     After,
 }
 
-/// Readers that wait, or will wait.
-#[derive(Clone, Debug)]
-struct Held {
-    when: Hold,
-    /// True if not only the first reader waits.
-    every: bool,
-    reads: mpsc::Sender<()>,
-    until: Shared<oneshot::Receiver<()>>,
+/// A call that waits, or will wait, for the test.
+#[derive(Debug)]
+pub(crate) struct Held {
+    comes: oneshot::Sender<()>,
+    until: oneshot::Receiver<()>,
+}
+
+impl Held {
+    /// A call that waits until the sender is dropped. The receiver tells when the call has come.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (comes, has_come) = oneshot::channel();
+        let (holder, until) = oneshot::channel();
+        (Self { comes, until }, has_come, holder)
+    }
+
+    pub(crate) async fn wait(self) {
+        // The test may know already that the call waits.
+        let _ = self.comes.send(());
+        // The error is the signal: the test has dropped the sender.
+        let _ = self.until.await;
+    }
 }
 
 /// A store whose next reader of a page waits if the test says so.
 #[derive(Debug, Default)]
 pub(crate) struct HeldStore {
     inner: MemoryProjectionStore,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<(Hold, Held)>>,
     broken: AtomicU32,
 }
 
@@ -52,36 +63,15 @@ impl HeldStore {
 
     /// Makes the next reader of a page wait until the sender is dropped. The receiver tells
     /// when the reader has come.
-    pub(crate) fn hold(&self, when: Hold) -> (mpsc::Receiver<()>, oneshot::Sender<()>) {
-        self.hold_readers(when, false)
-    }
-
-    /// Makes all readers of pages wait until the sender is dropped, each before it reads.
-    pub(crate) fn hold_all(&self) -> (mpsc::Receiver<()>, oneshot::Sender<()>) {
-        self.hold_readers(Hold::Before, true)
-    }
-
-    fn hold_readers(&self, when: Hold, every: bool) -> (mpsc::Receiver<()>, oneshot::Sender<()>) {
-        let (reads, is_read) = mpsc::channel(1);
-        let (holder, until) = oneshot::channel();
-        let until = until.shared();
-        let held = Held {
-            when,
-            every,
-            reads,
-            until,
-        };
-        *self.held.lock().expect("the lock is not poisoned") = Some(held);
-        (is_read, holder)
+    pub(crate) fn hold(&self, when: Hold) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (held, has_come, holder) = Held::new();
+        *self.held.lock().expect("the lock is not poisoned") = Some((when, held));
+        (has_come, holder)
     }
 
     /// The hold on the next reader.
-    fn next_hold(&self) -> Option<Held> {
-        let mut held = self.held.lock().expect("the lock is not poisoned");
-        match &*held {
-            Some(every) if every.every => Some(every.clone()),
-            Some(_) | None => held.take(),
-        }
+    fn next_hold(&self) -> Option<(Hold, Held)> {
+        self.held.lock().expect("the lock is not poisoned").take()
     }
 }
 
@@ -104,15 +94,12 @@ impl AroundProjectionStore for HeldStore {
         if is_page && self.broken.try_update(SeqCst, SeqCst, is_broken).is_ok() {
             return Err(StoreError::unavailable("broken by the test"));
         }
-        let Some(held) = is_page.then(|| self.next_hold()).flatten() else {
+        let Some((when, held)) = is_page.then(|| self.next_hold()).flatten() else {
             return self.inner.find(source, query).await;
         };
         let before = self.inner.find(source, query).await;
-        // The test may know already that a reader waits.
-        let _ = held.reads.try_send(());
-        // The error is the signal: the test has dropped the sender.
-        let _ = held.until.await;
-        match held.when {
+        held.wait().await;
+        match when {
             Hold::Before => self.inner.find(source, query).await,
             Hold::After => before,
         }

@@ -1,39 +1,40 @@
-//! No visitor ever gets a byte of a list that they may not see.
+//! No visitor ever gets a byte of a note that they may not see.
 //!
-//! The test plays random histories of visitors, lists, links and revocations. After each
-//! step, every visitor asks every route for every list, with every link that they ever had.
-//! Meanwhile they keep streams open. The answers and streams may contain the names and texts
-//! of lists that the visitor may see, and of no others.
+//! The test plays random histories of visitors, notes, links and revocations. After each step,
+//! every visitor asks every route for every note, with every link that they ever had. Meanwhile
+//! they keep streams open. The answers and streams may contain the texts of notes and remarks
+//! that the visitor may see, and of no others. The same holds for every [`Kind`].
 
+mod checks;
 mod deeds;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Request, StatusCode};
 use futures::StreamExt;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, json as body, text};
+use crate::app::TestApp;
 use crate::bundle::address;
+use crate::kinds::{Kind, NOTE, at};
 
 use deeds::{Deed, VISITORS, any_deed};
 
-/// A list, as the test knows it.
-struct List {
+/// A note, as the test knows it.
+struct Note {
     id: String,
     owner: usize,
-    /// A text in the name and in all todos of this list, and in no other list.
+    /// A text in this note and in all its remarks, and in no other note.
     mark: String,
-    todos: Vec<String>,
+    remarks: Vec<String>,
 }
 
-/// A link: its list, its holder, and its state.
+/// A link: its note, its holder, and its state.
 struct Shared {
-    list: usize,
+    note: usize,
     id: String,
     token: String,
     to: usize,
@@ -50,17 +51,18 @@ struct Stream {
     checked: usize,
 }
 
-struct World {
+pub(crate) struct World {
+    kind: &'static Kind,
     visitors: Vec<TestApp>,
-    lists: Vec<List>,
+    notes: Vec<Note>,
     links: Vec<Shared>,
     streams: Vec<Stream>,
     marks: usize,
 }
 
 impl World {
-    async fn new() -> Self {
-        let app = TestApp::init().await;
+    pub(crate) async fn new(kind: &'static Kind) -> Self {
+        let app = TestApp::with((kind.setup)()).await;
         let mut visitors = Vec::new();
         for _ in 0..VISITORS {
             let visitor = app.stranger();
@@ -69,118 +71,101 @@ impl World {
             visitors.push(visitor);
         }
         Self {
+            kind,
             visitors,
-            lists: Vec::new(),
+            notes: Vec::new(),
             links: Vec::new(),
             streams: Vec::new(),
             marks: 0,
         }
     }
 
-    /// A new text with the mark of a list.
-    fn mark(&mut self, list: usize) -> String {
+    /// A new text with the mark of a note.
+    fn mark(&mut self, note: usize) -> String {
         self.marks += 1;
-        format!("mark{list}x{}", self.marks)
+        format!("mark{note}x{}", self.marks)
     }
 
     async fn play(&mut self, deed: &Deed) {
         match deed {
             Deed::Create(owner) => self.create(*owner).await,
-            Deed::Add(list) => self.add(*list).await,
-            Deed::Rename(list) => {
-                if let Some(list) = self.list(*list) {
-                    let name = self.mark(list);
-                    let id = &self.lists[list].id;
-                    let command = json!({"type": "rename", "id": id, "name": name});
-                    self.command(self.lists[list].owner, "list", &command).await;
+            Deed::Add(note) => self.add(*note).await,
+            Deed::Rewrite(note) => {
+                if let Some(note) = self.note(*note) {
+                    let text = self.mark(note);
+                    let Kind {
+                        rewrite,
+                        text: field,
+                        ..
+                    } = self.kind;
+                    let id = &self.notes[note].id;
+                    let command = json!({"type": rewrite, "id": id, *field: text});
+                    self.command(self.notes[note].owner, &command).await;
                 }
             }
-            Deed::Archive(list) => {
-                if let Some(list) = self.list(*list) {
-                    let command = json!({"type": "archive", "id": self.lists[list].id});
-                    self.command(self.lists[list].owner, "list", &command).await;
+            Deed::Archive(note) => {
+                if let (Some(note), Some(archive)) = (self.note(*note), self.kind.archive) {
+                    let command = json!({"type": archive, "id": self.notes[note].id});
+                    self.command(self.notes[note].owner, &command).await;
                 }
             }
-            Deed::Share { list, to, edit } => self.share(*list, *to, *edit).await,
+            Deed::Share { note, to, edit } => self.share(*note, *to, *edit).await,
             Deed::Revoke(link) => self.revoke(*link).await,
-            Deed::Watch { visitor, list } => self.watch(*visitor, *list).await,
+            Deed::Watch { visitor, note } => self.watch(*visitor, *note).await,
         }
     }
 
-    fn list(&self, number: usize) -> Option<usize> {
-        (!self.lists.is_empty()).then(|| number % self.lists.len())
+    fn note(&self, number: usize) -> Option<usize> {
+        (!self.notes.is_empty()).then(|| number % self.notes.len())
     }
 
-    async fn command(&self, by: usize, what: &str, command: &Value) -> (StatusCode, Value) {
-        self.command_by(by, what, "", command).await
-    }
-
-    async fn command_by(
-        &self,
-        visitor: usize,
-        what: &str,
-        query: &str,
-        command: &Value,
-    ) -> (StatusCode, Value) {
-        let request = Request::post(format!("/api/commands/{what}{query}"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(command.to_string().into())
-            .expect("a request");
-        let response = self.visitors[visitor].send(request).await;
-        (response.status(), body(response).await)
+    /// A command on a note.
+    async fn command(&self, by: usize, command: &Value) -> (StatusCode, Value) {
+        self.visitors[by]
+            .post(self.kind.name, command.clone())
+            .await
     }
 
     async fn create(&mut self, owner: usize) {
-        let number = self.lists.len();
-        let mark = format!("mark{number}x");
-        let name = self.mark(number);
-        let command = json!({"type": "create", "name": name});
-        let (status, answer) = self.command(owner, "list", &command).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        self.lists.push(List {
-            id: answer["id"].as_str().expect("an id").to_owned(),
+        let number = self.notes.len();
+        let text = self.mark(number);
+        self.notes.push(Note {
+            id: self.kind.create(&self.visitors[owner], &text).await,
             owner,
-            mark,
-            todos: Vec::new(),
+            mark: format!("mark{number}x"),
+            remarks: Vec::new(),
         });
     }
 
-    async fn add(&mut self, list: usize) {
-        let Some(list) = self.list(list) else {
+    async fn add(&mut self, note: usize) {
+        let Some(note) = self.note(note) else {
             return;
         };
-        let text = self.mark(list);
-        let List { id, owner, .. } = &self.lists[list];
-        let command = json!({"type": "create", "text": text, "list": id});
-        let (status, answer) = self.command(*owner, "todo", &command).await;
+        let text = self.mark(note);
+        let Note { id, owner, .. } = &self.notes[note];
+        let (status, answer) = self.kind.add(&self.visitors[*owner], id, &text).await;
         if status == StatusCode::OK {
             let id = answer["id"].as_str().expect("an id").to_owned();
-            self.lists[list].todos.push(id);
+            self.notes[note].remarks.push(id);
         }
     }
 
-    async fn share(&mut self, list: usize, to: usize, edit: bool) {
-        let Some(list) = self.list(list) else {
+    async fn share(&mut self, note: usize, to: usize, edit: bool) {
+        let Some(note) = self.note(note) else {
             return;
         };
-        let List { id, owner, .. } = &self.lists[list];
+        let Note { id, owner, .. } = &self.notes[note];
         let access = if edit { "edit" } else { "read" };
         let command = json!({"type": "create_link", "id": id, "access": access});
-        let (status, _) = self.command(*owner, "list", &command).await;
+        let (status, _) = self.command(*owner, &command).await;
         if status != StatusCode::OK {
             return;
         }
-        let lists = body(self.visitors[*owner].get("/api/lists").await).await;
-        let all = lists["open"].as_array().expect("lists");
-        let shown = all.iter().find(|shown| shown["id"] == json!(id));
-        let links = shown.expect("the list")["links"].as_array().expect("links");
-        let link = links.last().expect("the link");
-        let address = link["address"].as_str().expect("an address");
-        let (_, token) = address.split_once("link=").expect("a token");
+        let (id, token) = self.kind.last_link(&self.visitors[*owner], id).await;
         self.links.push(Shared {
-            list,
-            id: link["id"].as_str().expect("an id").to_owned(),
-            token: token.to_owned(),
+            note,
+            id,
+            token,
             to,
             edit,
             is_revoked: false,
@@ -192,22 +177,22 @@ impl World {
             return;
         }
         let link = link % self.links.len();
-        let Shared { list, id, .. } = &self.links[link];
-        let List {
-            id: list, owner, ..
-        } = &self.lists[*list];
-        let command = json!({"type": "revoke_link", "id": list, "link": id});
-        self.command(*owner, "list", &command).await;
+        let Shared { note, id, .. } = &self.links[link];
+        let Note {
+            id: note, owner, ..
+        } = &self.notes[*note];
+        let command = json!({"type": "revoke_link", "id": note, "link": id});
+        self.command(*owner, &command).await;
         self.links[link].is_revoked = true;
         // The holder may keep everything that was sent before.
         self.forgive();
     }
 
-    /// Returns true if a visitor may see a list, as its owner or by this link.
-    fn may_see(&self, visitor: usize, list: usize, link: Option<usize>) -> bool {
+    /// Returns true if a visitor may see a note, as its owner or by this link.
+    fn may_see(&self, visitor: usize, note: usize, link: Option<usize>) -> bool {
         let by = link.map(|link| &self.links[link]);
-        self.lists[list].owner == visitor
-            || by.is_some_and(|link| link.list == list && !link.is_revoked)
+        self.notes[note].owner == visitor
+            || by.is_some_and(|link| link.note == note && !link.is_revoked)
     }
 
     /// No link, and all links that a visitor has ever had.
@@ -216,28 +201,30 @@ impl World {
         std::iter::once(None).chain(theirs.map(Some)).collect()
     }
 
-    fn query(&self, link: Option<usize>, first: char) -> String {
-        let link = link.map(|link| format!("{first}link={}", self.links[link].token));
-        link.unwrap_or_default()
+    /// An address about a note, with a link.
+    fn at(&self, address: &str, note: &str, link: Option<usize>) -> String {
+        at(address, note, link.map(|link| &*self.links[link].token))
     }
 
     /// A visitor opens streams by each of their links, and keeps them open.
-    async fn watch(&mut self, visitor: usize, list: usize) {
-        let Some(list) = self.list(list) else {
+    async fn watch(&mut self, visitor: usize, note: usize) {
+        let Some(note) = self.note(note) else {
             return;
         };
-        let id = self.lists[list].id.clone();
-        let response = self.visitors[visitor].get("/api/sse/lists").await;
+        let id = self.notes[note].id.clone();
+        let mine = self.kind.stream_of_all;
+        let response = self.visitors[visitor].get(mine).await;
         self.hold(visitor, None, response);
         for link in self.links_of(visitor) {
-            let link_query = self.query(link, '&');
+            let stream = self.at(self.kind.stream, &id, link);
+            let of_note = format!("/api/events?after=0&key=events/{}/ID/**", self.kind.stored);
             for path in [
-                format!("/api/sse/todos?list={id}{link_query}"),
-                format!("/api/events?after=0{link_query}"),
-                format!("/api/events?after=0&key=events/List/{id}/**{link_query}"),
+                stream.clone(),
+                self.at("/api/events?after=0", &id, link),
+                self.at(&of_note, &id, link),
             ] {
                 let response = self.visitors[visitor].get(&path).await;
-                let expected = if path.contains("sse") && !self.may_see(visitor, list, link) {
+                let expected = if path.contains("sse") && !self.may_see(visitor, note, link) {
                     StatusCode::NOT_FOUND
                 } else {
                     StatusCode::OK
@@ -245,8 +232,7 @@ impl World {
                 assert_eq!(response.status(), expected, "{path}");
                 self.hold(visitor, link, response);
             }
-            let todos = format!("/api/sse/todos?list={id}{link_query}");
-            let streams = json!([{"path": todos}, {"path": "/api/sse/lists"}]);
+            let streams = json!([{"path": stream}, {"path": mine}]);
             let bundle = self.visitors[visitor].get(&address(&streams)).await;
             self.hold(visitor, link, bundle);
         }
@@ -285,123 +271,6 @@ impl World {
             stream.checked = stream.heard.lock().expect("the lock is not poisoned").len();
         }
     }
-
-    /// Checks that a visitor's answer is about no list that they may not see.
-    fn check(&self, visitor: usize, link: Option<usize>, what: &str, got: &str) {
-        for (number, list) in self.lists.iter().enumerate() {
-            if !self.may_see(visitor, number, link) {
-                assert!(
-                    !got.contains(&list.mark),
-                    "{what} tells of {}: {got}",
-                    list.mark
-                );
-            }
-        }
-    }
-
-    /// Every visitor asks for everything.
-    async fn examine(&mut self) {
-        for visitor in 0..VISITORS {
-            for link in self.links_of(visitor) {
-                self.ask(visitor, link).await;
-            }
-        }
-        // Wait until streams have sent what they are about to send.
-        tokio::time::sleep(Duration::from_millis(25)).await;
-        for index in 0..self.streams.len() {
-            let stream = &self.streams[index];
-            let heard = self.heard(index);
-            let new = &heard[stream.checked..];
-            self.check(stream.visitor, stream.link, "a stream", new);
-        }
-    }
-
-    async fn ask(&self, visitor: usize, link: Option<usize>) {
-        let app = &self.visitors[visitor];
-        for path in ["/", "/lists", "/api/lists", "/api/todos", "/api/session"] {
-            let query = self.query(link, '?');
-            let got = text(app.get(&format!("{path}{query}")).await).await;
-            // These pages show the visitor's own lists, whatever the link.
-            self.check(visitor, None, path, &got);
-        }
-        for (number, list) in self.lists.iter().enumerate() {
-            let id = &list.id;
-            let may_see = self.may_see(visitor, number, link);
-            let (query, also) = (self.query(link, '?'), self.query(link, '&'));
-            for path in [
-                format!("/lists/{id}{query}"),
-                format!("/lists/{id}/active{query}"),
-                format!("/lists/{id}/completed{query}"),
-                format!("/api/todos?list={id}{also}"),
-            ] {
-                let response = app.get(&path).await;
-                let status = response.status();
-                let expected = if may_see {
-                    StatusCode::OK
-                } else {
-                    StatusCode::NOT_FOUND
-                };
-                assert_eq!(status, expected, "{visitor} {path}");
-                self.check(visitor, link, &path, &text(response).await);
-            }
-            if !may_see {
-                self.meddle(visitor, link, number).await;
-            }
-        }
-    }
-
-    /// Checks that a visitor who may not see a list cannot change it, and that the answer is
-    /// 404.
-    async fn meddle(&self, visitor: usize, link: Option<usize>, list: usize) {
-        let List { id, todos, .. } = &self.lists[list];
-        let query = self.query(link, '?');
-        let mut commands = vec![
-            ("list", json!({"type": "rename", "id": id, "name": "x"})),
-            (
-                "list",
-                json!({"type": "create_link", "id": id, "access": "edit"}),
-            ),
-            ("todo", json!({"type": "create", "text": "x", "list": id})),
-            ("todos", json!({"type": "complete_all", "id": id})),
-        ];
-        if let Some(todo) = todos.last() {
-            commands.push(("todo", json!({"type": "complete", "id": todo})));
-            commands.push(("todo", json!({"type": "delete", "id": todo})));
-        }
-        for (what, command) in commands {
-            let (status, answer) = self.command_by(visitor, what, &query, &command).await;
-            assert_eq!(status, StatusCode::NOT_FOUND, "{command}: {answer}");
-            self.check(visitor, link, what, &answer.to_string());
-        }
-        let app = &self.visitors[visitor];
-        let form = format!("/todos?list={id}{}", self.query(link, '&'));
-        let request = Request::post(form).header(header::ACCEPT, "text/html");
-        let response = app.form(request, "text=x").await;
-        assert_eq!(response.status(), StatusCode::NOT_FOUND);
-        self.check(visitor, link, "a form", &text(response).await);
-    }
-
-    /// Checks that visitors see the lists that they may see. Without this, a server that shows
-    /// nothing would pass.
-    async fn expect_sight(&self) -> usize {
-        let mut seen = 0;
-        for link in self.links.iter().filter(|link| !link.is_revoked) {
-            let List { id, mark, .. } = &self.lists[link.list];
-            let path = format!("/lists/{id}?link={}", link.token);
-            let page = text(self.visitors[link.to].get(&path).await).await;
-            assert!(page.contains(mark), "{page}");
-            let owns = self.lists[link.list].owner == link.to;
-            assert_eq!(page.contains("new-todo"), link.edit || owns, "{page}");
-            // Only the owner sees all links, and needs none of them.
-            assert_eq!(page.contains("id=\"owner\""), owns, "{page}");
-            let shown = self.links.iter().filter(|it| page.contains(&it.token));
-            assert!(owns || shown.count() == 1, "{page}");
-            let part = format!("active?link={}", link.token);
-            assert_eq!(page.contains(&part), !owns, "{page}");
-            seen += 1;
-        }
-        seen
-    }
 }
 
 impl Drop for World {
@@ -413,7 +282,12 @@ impl Drop for World {
 }
 
 #[test]
-fn visitor_gets_no_byte_of_a_list_that_they_may_not_see() {
+fn visitor_gets_no_byte_of_a_note_that_they_may_not_see() {
+    play_at_random(&NOTE);
+}
+
+/// Plays random histories.
+pub(crate) fn play_at_random(kind: &'static Kind) {
     let mut runner = TestRunner::new(Config {
         cases: 24,
         failure_persistence: None,
@@ -423,7 +297,7 @@ fn visitor_gets_no_byte_of_a_list_that_they_may_not_see() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let played = runner.run(&deeds, |deeds| {
         runtime.block_on(async {
-            let mut world = World::new().await;
+            let mut world = World::new(kind).await;
             for deed in &deeds {
                 world.play(deed).await;
                 world.examine().await;
@@ -439,9 +313,13 @@ fn visitor_gets_no_byte_of_a_list_that_they_may_not_see() {
 
 /// One fixed history in which all of this happens.
 #[tokio::test]
-async fn link_opens_its_list_until_it_is_revoked() {
-    let mut world = World::new().await;
-    let share = |to, edit| Deed::Share { list: 0, to, edit };
+async fn link_opens_its_note_until_it_is_revoked() {
+    play(&NOTE).await;
+}
+
+pub(crate) async fn play(kind: &'static Kind) {
+    let mut world = World::new(kind).await;
+    let share = |to, edit| Deed::Share { note: 0, to, edit };
     for deed in [
         Deed::Create(0),
         Deed::Add(0),
@@ -449,11 +327,11 @@ async fn link_opens_its_list_until_it_is_revoked() {
         share(2, true),
         Deed::Watch {
             visitor: 1,
-            list: 0,
+            note: 0,
         },
         Deed::Watch {
             visitor: 2,
-            list: 0,
+            note: 0,
         },
         Deed::Add(0),
     ] {
@@ -468,7 +346,7 @@ async fn link_opens_its_list_until_it_is_revoked() {
             .collect()
     };
     // With the link, four streams have the text: of the page, both of events, and the
-    // bundle. Without the link, the five others have nothing of the list.
+    // bundle. Without the link, the five others have nothing of the note.
     let of_each = [[false; 5].as_slice(), &[true; 4]].concat();
     assert_eq!(told(&world), of_each.repeat(2));
     world.play(&Deed::Revoke(0)).await;

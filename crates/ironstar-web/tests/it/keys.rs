@@ -13,11 +13,11 @@ use ironstar_ports::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{TestApp, json as body};
-use crate::lists::{list, post};
+use crate::app::{COMMAND, Setup, TestApp, json as body, text};
+use crate::kinds::{Kind, NOTE, at};
 use crate::sessions::principal;
 
-async fn with_session(app: &TestApp) -> TestApp {
+pub(crate) async fn with_session(app: &TestApp) -> TestApp {
     let app = app.stranger();
     let begin = Request::post("/api/session").header("idempotency-key", "6");
     let begun = app.send(begin.body("".into()).expect("a request")).await;
@@ -37,7 +37,7 @@ async fn from(app: &TestApp, peer: &str, mut request: Request<Body>) -> Response
 }
 
 async fn command_from(app: &TestApp, peer: &str, command: &Value) -> (StatusCode, Value) {
-    let request = Request::post("/api/commands/todo")
+    let request = Request::post(COMMAND)
         .header(header::HOST, "localhost")
         .header(header::CONTENT_TYPE, "application/json")
         .body(command.to_string().into())
@@ -48,43 +48,55 @@ async fn command_from(app: &TestApp, peer: &str, command: &Value) -> (StatusCode
 
 #[tokio::test]
 async fn two_sessions_use_the_same_key_for_two_commands() {
-    let app = TestApp::init().await;
+    expect_keys_on_parts(&NOTE).await;
+}
+
+/// Checks that two senders use the same key for two new parts of an open aggregate.
+pub(crate) async fn expect_keys_on_parts(kind: &Kind) {
+    let app = TestApp::with((kind.setup)()).await;
     let (a, b) = (with_session(&app).await, with_session(&app).await);
     assert_ne!(principal(&a).await, principal(&b).await);
-    let (_, first) = post(&a, "todo", create()).await;
-    let (status, second) = post(&b, "todo", create()).await;
+    let (_, first) = a.post(kind.part, create()).await;
+    let (status, second) = b.post(kind.part, create()).await;
     assert_eq!(status, StatusCode::OK, "{second}");
     assert_ne!(first["id"], second["id"]);
     assert_eq!(app.head().await, Position::new(2));
-    assert_eq!(post(&a, "todo", create()).await.1, first);
-    assert_eq!(post(&b, "todo", create()).await.1, second);
+    assert_eq!(a.post(kind.part, create()).await.1, first);
+    assert_eq!(b.post(kind.part, create()).await.1, second);
     // A sender who knows the key of another neither learns nor blocks that command.
     let tea = json!({"type": "create", "text": "Tea", "command_id": "6"});
-    let (status, third) = post(&with_session(&app).await, "todo", tea.clone()).await;
+    let (status, third) = with_session(&app).await.post(kind.part, tea.clone()).await;
     assert_eq!(status, StatusCode::OK, "{third}");
-    let (status, problem) = post(&a, "todo", tea).await;
+    let (status, problem) = a.post(kind.part, tea).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
 }
 
 #[tokio::test]
-async fn commands_on_whole_lists_and_links_have_keys_of_their_senders() {
-    let app = TestApp::init().await;
+async fn commands_on_all_remarks_and_links_have_keys_of_their_senders() {
+    expect_keys_on_all_parts_and_links(&NOTE).await;
+}
+
+/// Checks that a key of a command on all parts, or on the links of an aggregate, is its sender's.
+pub(crate) async fn expect_keys_on_all_parts_and_links(kind: &Kind) {
+    let app = TestApp::with((kind.setup)()).await;
     let (a, b) = (with_session(&app).await, with_session(&app).await);
     app.create("Milk").await;
-    let complete = json!({"type": "complete_all", "command_id": "6"});
-    let (_, first) = post(&a, "todos", complete.clone()).await;
+    let parts = format!("{}s", kind.part);
+    let change = json!({"type": kind.on_all, "command_id": "6"});
+    let (_, first) = a.post(&parts, change.clone()).await;
     assert_eq!(first["changed"], 1);
     app.create("Tea").await;
-    let (_, second) = post(&b, "todos", complete.clone()).await;
+    let (_, second) = b.post(&parts, change.clone()).await;
     assert_eq!(second["changed"], 1, "{second}");
-    assert_eq!(post(&a, "todos", complete).await.1, first);
+    assert_eq!(a.post(&parts, change).await.1, first);
 
     for sender in [&a, &b] {
-        let id = list(sender, "Shopping").await;
+        let id = kind.create(sender, "Shopping").await;
         let link = json!({"type": "create_link", "id": id, "access": "read", "command_id": "7"});
-        let (status, made) = post(sender, "list", link.clone()).await;
+        let (status, made) = sender.post(kind.name, link.clone()).await;
         assert_eq!(status, StatusCode::OK, "{made}");
-        assert_eq!(post(sender, "list", link).await.1, made);
+        assert_eq!(sender.post(kind.name, link).await.1, made);
+        assert_eq!(kind.links(sender, &id).await.len(), 1);
     }
 }
 
@@ -109,9 +121,15 @@ async fn visitors_without_a_session_are_told_apart_by_their_address() {
 
 #[tokio::test]
 async fn form_that_is_sent_twice_at_a_first_visit_is_one_command() {
-    let app = TestApp::init().await;
+    expect_first_form_once(Setup::default(), "/").await;
+}
+
+/// Checks that a form for a new part of an open aggregate is one command, if it is sent twice
+/// before its sender has a cookie.
+pub(crate) async fn expect_first_form_once(site: Setup, path: &str) {
+    let app = TestApp::with(site).await;
     let form = || {
-        Request::post("/todos")
+        Request::post(path)
             .header(header::HOST, "localhost")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("text=Milk&key=0a1b".into())
@@ -131,11 +149,17 @@ async fn form_that_is_sent_twice_at_a_first_visit_is_one_command() {
 }
 
 /// Stores a command as it was stored before keys had senders: the key without a sender, and
-/// the request.
-async fn stored_before(app: &TestApp, key: &str, asked: &str, stream: &StreamId, event: &Value) {
+/// the request. The event is a schema version and a payload.
+pub(crate) async fn stored_before(
+    app: &TestApp,
+    key: &str,
+    asked: &str,
+    stream: &StreamId,
+    (schema_version, event): (u32, &Value),
+) {
     let event = NewEvent {
         event_type: "created".to_owned(),
-        schema_version: 2,
+        schema_version,
         payload: Payload::of(event).expect("JSON"),
         metadata: Metadata::new(Uuid::nil()),
     };
@@ -150,25 +174,23 @@ async fn keys_that_were_stored_without_a_sender_are_still_known() {
     let app = TestApp::init().await;
     let a = with_session(&app).await;
     let who = principal(&a).await.expect("a guest");
-    let create = r#"{"type":"create","name":"Shopping"}"#;
-    let created = json!({"type": "created", "name": "Shopping", "owner": who});
-    let stream = |number| StreamId::new("List", Uuid::from_u128(number).to_string());
-    let as_json = format!(r#"["List {who}",null,null,{create}]"#);
-    stored_before(&app, "8", &as_json, &stream(8), &created).await;
-    let as_form = format!(r#"["List",{create},"{who}"]"#);
-    stored_before(&app, "9", &as_form, &stream(9), &created).await;
+    let create = r#"{"type":"create","text":"Shopping"}"#;
+    let created = json!({"type": "created", "text": "Shopping", "owner": who});
+    let stream = StreamId::new("Note", Uuid::from_u128(8).to_string());
+    let asked = format!(r#"["Note {who}",null,null,{create}]"#);
+    stored_before(&app, "8", &asked, &stream, (1, &created)).await;
 
-    let again = json!({"type": "create", "name": "Shopping", "command_id": "8"});
-    let (status, answer) = post(&a, "list", again.clone()).await;
+    let again = json!({"type": "create", "text": "Shopping", "command_id": "8"});
+    let (status, answer) = a.post("note", again.clone()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert_eq!(answer["id"], stream(8).aggregate_id);
-    let form = a.form(Request::post("/lists"), "name=Shopping&key=9").await;
-    let page = format!("/lists/{}", stream(9).aggregate_id);
-    assert_eq!(form.headers()[header::LOCATION], page);
-    assert_eq!(app.head().await, Position::new(2));
+    assert_eq!(answer["id"], stream.aggregate_id);
+    assert_eq!(app.head().await, Position::new(1));
+    let page = a.get(&at(NOTE.page, &stream.aggregate_id, None)).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(text(page).await.contains("Shopping"));
     // The key tells another guest nothing, and refuses none of their commands.
     let b = with_session(&app).await;
-    let (status, other) = post(&b, "list", again).await;
+    let (status, other) = b.post("note", again).await;
     assert_eq!(status, StatusCode::OK, "{other}");
     assert_ne!(other["id"], answer["id"]);
 }

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use ironstar_ports::Position;
 
-use crate::app::{COMMAND, TestApp, json, text};
+use crate::app::{COMMAND, STREAM, TestApp, json, text};
 
 const CREATE: &str = r#"{"type":"create","text":"Milk"}"#;
 
@@ -32,7 +32,7 @@ async fn compressed_body_is_refused_with_the_accepted_coding() {
         let problem = json(refused).await;
         assert_eq!(problem["type"], "/problems/unsupported-content-encoding");
     }
-    let form = Request::post("/todos").header("content-encoding", "gzip");
+    let form = Request::post("/").header("content-encoding", "gzip");
     let refused = app.form(form, "text=Milk").await;
     assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(app.head().await, Position::START);
@@ -63,18 +63,18 @@ async fn json_may_begin_with_a_byte_order_mark_and_with_one_only() {
 async fn form_that_is_not_utf_8_is_refused() {
     let app = TestApp::init().await;
     for body in [&b"text=caf\xe9"[..], b"text=caf%E9", b"te%FFxt=Milk"] {
-        let refused = app.form(Request::post("/todos"), body).await;
+        let refused = app.form(Request::post("/"), body).await;
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
         let page = text(refused).await;
         assert!(page.contains("A form must be UTF-8 text"), "{page}");
     }
-    for path in ["/lists", "/theme"] {
-        let refused = app.form(Request::post(path), "name=%E9&theme=%E9").await;
+    for path in ["/notes", "/theme"] {
+        let refused = app.form(Request::post(path), "text=%E9&theme=%E9").await;
         let detail = json(refused).await["detail"].to_string();
         assert!(detail.contains("UTF-8"), "{path}: {detail}");
     }
     assert_eq!(app.head().await, Position::START);
-    let taken = app.form(Request::post("/todos"), "text=caf%C3%A9").await;
+    let taken = app.form(Request::post("/"), "text=caf%C3%A9").await;
     assert_eq!(taken.status(), StatusCode::SEE_OTHER);
 }
 
@@ -102,7 +102,7 @@ async fn header_that_may_come_once_is_refused_if_it_is_repeated() {
         ("datastar-request", "true", "false"),
         ("last-event-id", "1", "2"),
         ("ironstar-drawn-for", "nobody", "nobody"),
-        ("referer", "/", "/lists"),
+        ("referer", "/", "/notes"),
     ] {
         let headers = [(name, one), (name, two)];
         for method in ["GET", "POST"] {
@@ -177,7 +177,7 @@ async fn page_of_a_refusal_names_the_allowed_methods() {
 #[tokio::test]
 async fn head_of_a_stream_states_no_length() {
     let app = TestApp::init().await;
-    for path in ["/api/sse/todos", "/api/events"] {
+    for path in [STREAM, "/api/events"] {
         let request = Request::head(path).body(Body::empty()).expect("a request");
         let head = app.send(request).await;
         assert_eq!(head.status(), StatusCode::OK);
@@ -187,21 +187,14 @@ async fn head_of_a_stream_states_no_length() {
 }
 
 #[tokio::test]
-async fn page_advises_to_sign_in_or_ask_only_where_a_list_may_be_hidden() {
+async fn page_advises_to_sign_in_or_ask_only_where_a_note_may_be_hidden() {
     let app = TestApp::init().await;
-    let created = app.form(Request::post("/lists"), "name=Groceries").await;
-    let list = created.headers()[header::LOCATION].to_str().expect("text");
     let unknown = "0190a5a1-0000-7000-8000-000000000001";
-    for (request, advises) in [
-        (Request::get(format!("/lists/{unknown}")), true),
-        (Request::get("/nowhere"), false),
-        // The owner sees the list, so nothing is hidden.
-        (
-            Request::post(format!("{list}/links/{unknown}/revoke")),
-            false,
-        ),
+    for (path, advises) in [
+        (format!("/notes/{unknown}"), true),
+        ("/nowhere".to_owned(), false),
     ] {
-        let request = request.header(header::ACCEPT, "text/html");
+        let request = Request::get(path).header(header::ACCEPT, "text/html");
         let page = app.form(request, "").await;
         assert_eq!(page.status(), StatusCode::NOT_FOUND);
         let page = text(page).await;

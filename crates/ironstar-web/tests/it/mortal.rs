@@ -1,7 +1,7 @@
 //! Stores of a server that dies at a chosen write.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ironstar_adapters::memory::{MemoryEventStore, MemoryProjectionStore, MemorySessionStore};
@@ -11,11 +11,18 @@ use ironstar_ports::{
     EventStore, ProjectionStore, SessionHash, SessionStore, StoreError, StoredSession, UpdateError,
 };
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
+
+use crate::held::Held;
 
 /// The writes that a server is still able to do. After the last one, no write has an effect any
 /// more, as after a kill.
 #[derive(Debug)]
-pub(crate) struct Life(AtomicU64);
+pub(crate) struct Life {
+    left: AtomicU64,
+    /// The next replacement of a session, if it must wait.
+    held: Mutex<Option<Held>>,
+}
 
 /// A store of a server with a limited life.
 #[derive(Debug)]
@@ -26,21 +33,32 @@ pub(crate) struct Mortal<S> {
 
 impl Life {
     pub(crate) fn without_end() -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(u64::MAX)))
+        Arc::new(Self {
+            left: AtomicU64::new(u64::MAX),
+            held: Mutex::default(),
+        })
     }
 
     /// Limits the writes from now on.
     pub(crate) fn limit(&self, writes: u64) {
-        self.0.store(writes, SeqCst);
+        self.left.store(writes, SeqCst);
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.0.load(SeqCst) == 0
+        self.left.load(SeqCst) == 0
+    }
+
+    /// Makes the next replacement of a session wait until the sender is dropped. The receiver
+    /// tells when the replacement begins.
+    pub(crate) fn hold_replacement(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (held, has_begun, holder) = Held::new();
+        *self.held.lock().expect("the lock is not poisoned") = Some(held);
+        (has_begun, holder)
     }
 
     fn write(&self) -> Result<(), StoreError> {
         match self
-            .0
+            .left
             .try_update(SeqCst, SeqCst, |left| left.checked_sub(1))
         {
             Ok(_) => Ok(()),
@@ -104,6 +122,15 @@ impl SessionStore for Mortal<MemorySessionStore> {
         new: StoredSession,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
+        let held = self
+            .life
+            .held
+            .lock()
+            .expect("the lock is not poisoned")
+            .take();
+        if let Some(held) = held {
+            held.wait().await;
+        }
         self.life.write()?;
         self.store.replace(old, new, now).await
     }

@@ -34,7 +34,7 @@ async fn programs_and_people_are_told_when_to_try_again() {
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
     assert_eq!(json(response).await["type"], "/problems/overloaded");
 
-    let response = app.form(Request::post("/todos"), "text=Milk").await;
+    let response = app.form(Request::post("/"), "text=Milk").await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
     assert_eq!(app.get("/").await.status(), StatusCode::OK, "reads go on");

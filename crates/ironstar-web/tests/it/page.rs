@@ -1,18 +1,23 @@
+//! The start page, and what all responses have in common.
+
 use axum::http::{StatusCode, header};
+use serde_json::json;
 
 use crate::app::{TestApp, text};
+use crate::kinds::{Kind, NOTE};
 
 #[tokio::test]
-async fn the_page_is_complete_at_first_paint() {
-    let app = TestApp::init().await;
-    let empty = text(app.get("/").await).await;
-    assert!(empty.contains("Nothing to do."));
-    assert!(empty.contains("id=\"todo-summary\" hidden"));
+async fn page_is_complete_at_first_paint() {
+    expect_complete_page(&NOTE).await;
+}
 
+/// Checks that the page shows an open part and a closed part without a script. Returns it.
+pub(crate) async fn expect_complete_page(kind: &Kind) -> String {
+    let app = kind.app().await;
     app.create("Buy milk").await;
     let id = app.create("Call Ada").await;
-    app.command(format!(r#"{{"type":"complete","id":"{id}"}}"#))
-        .await;
+    let close = json!({"type": kind.close.0, "id": id});
+    assert_eq!(app.post(kind.part, close).await.0, StatusCode::OK);
     let response = app.get("/").await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
@@ -24,15 +29,20 @@ async fn the_page_is_complete_at_first_paint() {
     let (milk, ada) = (page.find(">Buy milk<"), page.find(">Call Ada<"));
     assert!(
         milk.is_some() && milk < ada,
-        "todos are in the order of their creation"
+        "parts are in the order of their creation"
     );
-    assert_eq!(page.matches("aria-checked=\"true\"").count(), 1);
-    assert!(page.contains("<strong>1</strong> item left"));
+    assert_eq!(page.matches(kind.closed).count(), 1);
+    page
 }
 
 #[tokio::test]
-async fn text_of_a_todo_is_never_markup_or_code() {
-    let app = TestApp::init().await;
+async fn text_of_a_remark_is_never_markup_or_code() {
+    expect_text_is_no_code(&NOTE).await;
+}
+
+/// Checks that the text of a part is neither markup nor code of the page.
+pub(crate) async fn expect_text_is_no_code(kind: &Kind) {
+    let app = kind.app().await;
     app.create("\"><script>alert(1)</script> $x @get('/y')")
         .await;
     let page = text(app.get("/").await).await;
@@ -47,7 +57,7 @@ async fn text_of_a_todo_is_never_markup_or_code() {
 #[tokio::test]
 async fn every_response_restricts_the_browser() {
     let app = TestApp::init().await;
-    for path in ["/", "/lists", "/nowhere", "/api/todos", "/api/events"] {
+    for path in ["/", "/notes", "/nowhere", "/api/remarks", "/api/events"] {
         let response = app.get(path).await;
         let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
             .to_str()

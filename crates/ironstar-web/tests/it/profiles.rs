@@ -7,7 +7,7 @@ use ironstar_web::Limits;
 use serde_json::json;
 
 use crate::accounts::{World, name, page};
-use crate::app::{TestApp, json as body};
+use crate::app::{Setup, TestApp, json as body};
 
 #[tokio::test]
 async fn profile_is_used_as_far_as_it_is_valid() {
@@ -62,7 +62,11 @@ async fn storm_of_sign_ins_is_limited() {
         command_rate: 20,
         ..Limits::default()
     };
-    let world = World::with(limits).await;
+    let world = World::on(Setup {
+        limits,
+        ..Setup::default()
+    })
+    .await;
     let begin = async || {
         let response = world.app.form(Request::post("/sign-in"), "").await;
         response.status()
@@ -90,6 +94,6 @@ async fn site_without_a_provider_has_no_sign_in() {
     assert_eq!(callback.status(), StatusCode::NOT_FOUND);
     assert_eq!(app.sessions.count(), 0);
     app.create("Milk").await;
-    let answer = body(app.get("/api/todos").await).await;
-    assert_eq!(answer["todos"][0]["text"], json!("Milk"));
+    let answer = body(app.get("/api/remarks").await).await;
+    assert_eq!(answer["remarks"][0]["text"], json!("Milk"));
 }

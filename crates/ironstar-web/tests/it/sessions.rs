@@ -7,14 +7,11 @@ use axum::http::{HeaderValue, Request, StatusCode, header};
 use ironstar_adapters::system::SteadyClock;
 use ironstar_ports::contract::doubles::ManualClock;
 use ironstar_ports::{Clock, SessionStore};
-use ironstar_web::{Limits, Site};
-use serde_json::{Value, json};
+use ironstar_web::{Limits, Site, SiteName};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use crate::app::{Setup, TestApp, json as body, text};
-use crate::held::{HeldStore, Hold};
-use crate::lists::{list, post};
+use crate::app::{STREAM, Setup, TestApp, json as body, text};
 
 /// The time at which the clocks of these tests start.
 pub(crate) const START: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
@@ -28,7 +25,7 @@ pub(crate) async fn principal(app: &TestApp) -> Option<String> {
     answer["principal"].as_str().map(str::to_owned)
 }
 
-async fn begin(app: &TestApp) -> String {
+pub(crate) async fn begin(app: &TestApp) -> String {
     let request = Request::post("/api/session").body("".into());
     let response = app.send(request.expect("a request")).await;
     assert_eq!(response.status(), StatusCode::OK);
@@ -41,39 +38,46 @@ async fn begin(app: &TestApp) -> String {
 #[tokio::test]
 async fn reading_begins_no_session() {
     let app = TestApp::init().await;
-    for path in [
+    let paths = [
         "/",
-        "/active",
-        "/lists",
-        "/lists/shared",
-        "/api/todos",
-        "/api/lists",
+        "/notes",
+        "/notes/00000000-0000-0000-0000-000000000000",
+        "/api/remarks",
+        "/api/notes",
         "/api/session",
         "/api/events",
-        "/api/sse/todos",
-        "/nowhere",
-    ] {
+        "/api/sse/notes",
+        STREAM,
+    ];
+    expect_no_session(&app, &paths).await;
+    let unknown = app.get("/nowhere").await;
+    assert!(!unknown.headers().contains_key(header::SET_COOKIE));
+    assert_eq!(app.sessions.count(), 0);
+}
+
+/// Checks that reading begins no session, and that a program's command on an aggregate that
+/// everyone shares begins none, either.
+pub(crate) async fn expect_no_session(app: &TestApp, paths: &[&str]) {
+    for path in paths {
         let response = app.get(path).await;
-        assert!(
-            !response.headers().contains_key(header::SET_COOKIE),
-            "{path}"
-        );
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let is_set = response.headers().contains_key(header::SET_COOKIE);
+        assert!(!is_set, "{path}");
     }
-    // A program's command on the shared list begins no session, either.
     app.create("Milk").await;
     assert_eq!(app.sessions.count(), 0);
-    assert_eq!(principal(&app).await, None);
+    assert_eq!(principal(app).await, None);
 }
 
 #[tokio::test]
 async fn visitor_who_submits_a_form_is_recognized_again() {
     let app = TestApp::init().await;
-    let response = app.form(Request::post("/todos"), "text=Milk").await;
+    let response = app.form(Request::post("/"), "text=Milk").await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(app.sessions.count(), 1);
     let first = principal(&app).await.expect("a guest");
     assert!(first.starts_with("guest/"), "{first}");
-    app.form(Request::post("/todos"), "text=Bread").await;
+    app.form(Request::post("/"), "text=Bread").await;
     assert_eq!(principal(&app).await, Some(first.clone()));
     assert_eq!(app.sessions.count(), 1);
     let stranger = app.stranger();
@@ -97,8 +101,8 @@ async fn a_cookie_is_for_the_server_only_and_sent_over_tls_if_there_is_any() {
     assert_eq!(flags, "HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000");
 
     let site = Site {
+        name: SiteName::new("library"),
         address: Some("https://example.org".parse().expect("an address")),
-        ..Site::default()
     };
     let setup = Setup {
         site,
@@ -107,7 +111,7 @@ async fn a_cookie_is_for_the_server_only_and_sent_over_tls_if_there_is_any() {
     let app = TestApp::with(setup).await;
     let cookie = begin(&app).await;
     let (pair, flags) = cookie.split_once("; ").expect("flags");
-    assert!(pair.starts_with("__Host-ironstar_session="), "{pair}");
+    assert!(pair.starts_with("__Host-library_session="), "{pair}");
     assert_eq!(
         flags,
         "HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000; Secure"
@@ -115,6 +119,8 @@ async fn a_cookie_is_for_the_server_only_and_sent_over_tls_if_there_is_any() {
     let page = app.get("/").await;
     let strict = &page.headers()[header::STRICT_TRANSPORT_SECURITY];
     assert_eq!(strict, "max-age=31536000");
+    let page = text(page).await;
+    assert!(page.contains("<title>library · "), "{page}");
 }
 
 #[tokio::test]
@@ -192,7 +198,7 @@ async fn session_outlives_a_clock_that_shows_a_wrong_time() {
     for days in [400, -400, -20_000, 20_100] {
         machine.set(machine.now() + time::Duration::days(days));
         assert_eq!(principal(&app).await, who, "after {days} days");
-        let added = app.form(Request::post("/todos"), "text=Milk").await;
+        let added = app.form(Request::post("/"), "text=Milk").await;
         assert_eq!(added.status(), StatusCode::SEE_OTHER);
         assert_eq!(app.cookie(), cookie, "no new session has begun");
     }
@@ -219,11 +225,24 @@ async fn session_whose_cookie_never_comes_back_expires_soon() {
 
 #[tokio::test]
 async fn client_begins_a_limited_number_of_sessions() {
+    // The open note needs no session, and a note of the visitor's own does.
+    let (open, own) = (("/", "text=Milk"), ("/notes", "text=Mine"));
+    expect_session_limit(Setup::default(), open, own).await;
+}
+
+/// Checks that a client begins a limited number of sessions. After them, the form of an
+/// aggregate that everyone shares is carried out, and that of the visitor's own is refused. A
+/// form is an address and its fields.
+pub(crate) async fn expect_session_limit(
+    site: Setup,
+    open: (&str, &'static str),
+    own: (&str, &'static str),
+) {
     let limits = Limits {
         command_rate: 1_000_000,
         ..Limits::default()
     };
-    let app = TestApp::with_limits(limits).await;
+    let app = TestApp::with(Setup { limits, ..site }).await;
     let begin = async || {
         let request = Request::post("/api/session").body("".into());
         let response = app.stranger().send(request.expect("a request")).await;
@@ -233,12 +252,14 @@ async fn client_begins_a_limited_number_of_sessions() {
         assert_eq!(begin().await, StatusCode::OK);
     }
     assert_eq!(begin().await, StatusCode::TOO_MANY_REQUESTS);
-    // The shared list needs no session, and a list of the visitor's own does.
     let stranger = app.stranger();
-    let added = stranger.form(Request::post("/todos"), "text=Milk").await;
-    assert_eq!(added.status(), StatusCode::SEE_OTHER);
-    let list = stranger.form(Request::post("/lists"), "name=Mine").await;
-    assert_eq!(list.status(), StatusCode::TOO_MANY_REQUESTS);
+    for ((path, fields), expected) in [
+        (open, StatusCode::SEE_OTHER),
+        (own, StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        let answer = stranger.form(Request::post(path), fields).await;
+        assert_eq!(answer.status(), expected, "{path}");
+    }
     assert_eq!(app.sessions.count(), 120);
 }
 
@@ -248,14 +269,14 @@ async fn theme_applies_to_all_pages_of_its_visitor_only() {
     let page = text(app.get("/").await).await;
     assert!(page.contains("data-theme=\"auto\""));
     app.form(Request::post("/theme"), "theme=light").await;
-    let mut stream = app.stream("/api/sse/todos", None).await;
-    let mut other = app.stranger().stream("/api/sse/todos", None).await;
-    let dark = Request::post("/theme").header(header::REFERER, "http://localhost/lists?x=1");
+    let mut stream = app.stream(STREAM, None).await;
+    let mut other = app.stranger().stream(STREAM, None).await;
+    let dark = Request::post("/theme").header(header::REFERER, "http://localhost/notes?x=1");
     let response = app.form(dark, "theme=dark").await;
-    assert_eq!(response.headers()[header::LOCATION], "/lists?x=1");
+    assert_eq!(response.headers()[header::LOCATION], "/notes?x=1");
     stream.next_with("data-theme=\"dark\"").await;
     assert!(
-        text(app.get("/lists").await)
+        text(app.get("/notes").await)
             .await
             .contains("data-theme=\"dark\"")
     );
@@ -277,20 +298,16 @@ async fn theme_applies_to_all_pages_of_its_visitor_only() {
 #[tokio::test]
 async fn refusal_on_one_page_is_shown_on_the_visitors_other_pages() {
     let app = TestApp::init().await;
-    app.form(Request::post("/todos"), "text=Milk").await;
-    let mut stream = app.stream("/api/sse/todos", None).await;
-    let mut other = app.stranger().stream("/api/sse/todos", None).await;
-    let datastar = || Request::post("/todos").header("datastar-request", "true");
-    app.form(datastar(), "text=%07").await;
+    app.form(Request::post("/"), "text=Milk").await;
+    let mut stream = app.stream(STREAM, None).await;
+    let mut other = app.stranger().stream(STREAM, None).await;
+    let unknown = Request::post("/notes/0190a5a1-0000-7000-8000-000000000001");
+    app.form(unknown, "text=Tea").await;
     let told = stream.next_with("id=\"notice\"").await;
-    assert!(
-        told.data.contains("without control characters"),
-        "{}",
-        told.data
-    );
-    app.form(datastar(), "text=Bread").await;
+    assert!(told.data.contains("There is no such note"), "{}", told.data);
+    app.form(Request::post("/"), "text=Bread").await;
     let told = stream.next_with("id=\"notice\"").await;
-    assert!(!told.data.contains("control"), "the notice is gone");
+    assert!(!told.data.contains("no such note"), "the notice is gone");
     loop {
         let event = other.next_with("id").await;
         assert!(!event.data.contains("notice"), "{}", event.data);
@@ -298,132 +315,4 @@ async fn refusal_on_one_page_is_shown_on_the_visitors_other_pages() {
             break;
         }
     }
-}
-
-#[tokio::test]
-async fn presence_counts_visitors_and_not_their_pages() {
-    let app = TestApp::init().await;
-    begin(&app).await;
-    let mut one = app.stream("/api/sse/todos", None).await;
-    let _same = app.stream("/api/sse/todos", None).await;
-    assert!(one.next_presence().await.data.contains("Only you are here"));
-    let _other = app.stranger().stream("/api/sse/todos", None).await;
-    let told = one.next_presence().await.data;
-    assert!(told.contains("2 people are here"), "{told}");
-}
-
-#[tokio::test]
-async fn own_start_page_begins_with_the_first_todo() {
-    let site = Site {
-        home: ironstar_web::Home::Own,
-        ..Site::default()
-    };
-    let setup = Setup {
-        site,
-        ..Setup::default()
-    };
-    let app = TestApp::with(setup).await;
-    let page = text(app.get("/").await).await;
-    assert!(
-        page.contains("Your own list") && page.contains("action=\"/first\""),
-        "{page}"
-    );
-    assert_eq!(app.sessions.count(), 0);
-    let blank = app.form(Request::post("/first"), "text=%07").await;
-    assert_eq!(blank.status(), StatusCode::BAD_REQUEST);
-    let added = app.form(Request::post("/first"), "text=Milk").await;
-    assert_eq!(added.headers()[header::LOCATION], "/");
-    let page = text(app.get("/").await).await;
-    assert!(
-        page.contains("Milk") && page.contains("/api/sse/todos?list="),
-        "{page}"
-    );
-    let again = app.form(Request::post("/first"), "text=Bread").await;
-    assert_eq!(again.status(), StatusCode::SEE_OTHER);
-    let lists: Value = body(app.get("/api/lists").await).await;
-    assert_eq!(lists["open"].as_array().map(Vec::len), Some(1), "{lists}");
-    let stranger = text(app.stranger().get("/").await).await;
-    assert!(!stranger.contains("Milk"));
-    // The shared list still exists, and links to its own parts.
-    let shared = text(app.get("/lists/shared").await).await;
-    assert!(shared.contains("href=\"/lists/shared/active\""), "{shared}");
-    assert_eq!(lists["open"][0]["owner"], json!(principal(&app).await));
-}
-
-#[tokio::test]
-async fn start_page_without_a_list_reloads_when_its_visitor_has_one() {
-    let app = TestApp::init().await;
-    begin(&app).await;
-    let (stranger, unknown) = (app.stranger(), app.stranger());
-    begin(&stranger).await;
-    let mut mine = app.stream("/api/sse/first", None).await;
-    let mut others = stranger.stream("/api/sse/first", None).await;
-    let mut unknowns = unknown.stream("/api/sse/first", None).await;
-    list(&stranger, "Theirs").await;
-    assert_eq!(others.next().await.event, "datastar-reload");
-    assert!(others.ends().await);
-    app.form(Request::post("/theme"), "theme=dark").await;
-    mine.next_with("data-theme=\"dark\"").await;
-    let id = list(&app, "Mine").await;
-    assert_eq!(mine.next().await.event, "datastar-reload");
-    // A visitor who has a list is told at once, and again when an archived one is restored.
-    let mut late = app.stream("/api/sse/first", None).await;
-    assert_eq!(late.next().await.event, "datastar-reload");
-    let archive = json!({"type": "archive", "id": id});
-    assert_eq!(post(&app, "list", archive).await.0, StatusCode::OK);
-    let mut mine = app.stream("/api/sse/first", None).await;
-    let restore = json!({"type": "restore", "id": id});
-    assert_eq!(post(&app, "list", restore).await.0, StatusCode::OK);
-    assert_eq!(mine.next().await.event, "datastar-reload");
-    app.shutdown.cancel();
-    assert_eq!(unknowns.rest().await.map(|rest| rest.len()), Some(0));
-}
-
-#[tokio::test]
-async fn first_list_is_created_once_by_concurrent_requests() {
-    let site = Site {
-        home: ironstar_web::Home::Own,
-        ..Site::default()
-    };
-    let held = Arc::new(HeldStore::default());
-    let app = TestApp::with(Setup {
-        site,
-        projections: held.clone(),
-        ..Setup::default()
-    })
-    .await;
-    begin(&app).await;
-    let page = text(app.get("/").await).await;
-    let (_, key) = page.split_once("name=\"key\" value=\"").expect("a key");
-    let key = key.split('"').next().expect("its end");
-    assert!(!key.is_empty());
-    let first = || app.form(Request::post("/first"), format!("text=Milk&key={key}"));
-    // The first request finds no list, and creates one after the second request has.
-    let (mut is_read, holder) = held.hold(Hold::After);
-    let other = async {
-        is_read.recv().await.expect("the lists are read");
-        let other = first().await;
-        drop(holder);
-        other
-    };
-    let (late, early) = tokio::join!(first(), other);
-    for answer in [late, early] {
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    }
-    let lists: Value = body(app.get("/api/lists").await).await;
-    assert_eq!(lists["open"].as_array().map(Vec::len), Some(1), "{lists}");
-    let page = text(app.get("/").await).await;
-    assert_eq!(page.matches(">Milk</label>").count(), 1, "{page}");
-
-    // An archived list is kept, and the next first list is another one.
-    let id = lists["open"][0]["id"].as_str().expect("an id");
-    app.form(Request::post(format!("/lists/{id}/archive")), "")
-        .await;
-    let page = text(app.get("/").await).await;
-    assert!(page.contains("Your list was archived"), "{page}");
-    app.form(Request::post("/first"), "text=Bread").await;
-    let page = text(app.get("/").await).await;
-    assert!(page.contains(">Bread</label>") && !page.contains(">Milk</label>"));
-    let lists: Value = body(app.get("/api/lists").await).await;
-    assert_ne!(lists["open"][0]["id"], json!(id));
 }

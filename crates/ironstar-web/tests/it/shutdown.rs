@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::app::TestApp;
+use crate::app::{STREAM, TestApp};
 
 /// The number of streams, unless the system allows a process fewer files.
 const STREAMS: usize = 1_000;
@@ -57,7 +57,7 @@ async fn thousand_streams_do_not_delay_the_shutdown() {
     let serving = axum::serve(listener, app.router.clone())
         .with_graceful_shutdown(async move { stop.cancelled().await });
     let serving = tokio::spawn(async move { serving.await });
-    let paths = ["/api/sse/todos", "/api/events?after=0"];
+    let paths = [STREAM, "/api/events?after=0"];
     let opening = (0..streams()).map(|index| open(address, paths[index % 2]));
     let streams = timeout(PATIENCE, join_all(opening)).await;
     let streams = streams.expect("all streams are open");

@@ -1,4 +1,4 @@
-//! Lists that are unreadable for a while: no subscriber gets their events then, and none
+//! Notes that are unreadable for a while: no subscriber gets their events then, and none
 //! misses any later.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use ironstar_ports::{
 use serde_json::json;
 
 use crate::app::{Events, TestApp};
-use crate::lists::{list, todo};
+use crate::kinds::NOTE;
 
 /// A store whose streams are unreadable for a while.
 #[derive(Debug)]
@@ -64,11 +64,11 @@ async fn hears(events: &mut Events, all: &[&str]) {
 }
 
 #[tokio::test]
-async fn subscriber_that_comes_while_a_list_is_unreadable_misses_nothing() {
+async fn subscriber_that_comes_while_a_note_is_unreadable_misses_nothing() {
     let (app, is_broken) = breaking().await;
     app.create("Before").await;
-    let id = list(&app, "Mine").await;
-    todo(&app, &id, "Within").await;
+    let id = NOTE.create(&app, "Mine").await;
+    NOTE.add(&app, &id, "Within").await;
     is_broken.store(true, SeqCst);
     let mut events = app.stream("/api/events?after=0", None).await;
     let told = events.rest().await.expect("the stream ends");
@@ -84,56 +84,56 @@ async fn subscriber_that_comes_while_a_list_is_unreadable_misses_nothing() {
     hears(&mut events, &["Mine", "Within"]).await;
 }
 
-/// Renames a list by an append, without the command handler, which would have to read it.
-async fn rename(app: &TestApp, list: &str, name: &str) {
-    let renamed = json!({"type": "renamed", "name": name});
+/// Rewrites a note by an append, without the command handler, which would have to read it.
+async fn rewrite(app: &TestApp, note: &str, text: &str) {
+    let rewritten = json!({"type": "rewritten", "text": text});
     let event = NewEvent {
-        event_type: "renamed".to_owned(),
+        event_type: "rewritten".to_owned(),
         schema_version: 1,
-        payload: Payload::of(&renamed).expect("JSON"),
+        payload: Payload::of(&rewritten).expect("JSON"),
         metadata: Metadata::new(SystemIdSource.next_id()),
     };
-    let stream = StreamId::new("List", list);
+    let stream = StreamId::new("Note", note);
     let append = Append::to_stream(stream, ExpectedSequence::Any, vec![event]);
     app.store.append(append).await.expect("appended");
 }
 
 #[tokio::test]
-async fn subscriber_that_is_behind_when_a_list_becomes_unreadable_misses_nothing() {
+async fn subscriber_that_is_behind_when_a_note_becomes_unreadable_misses_nothing() {
     let (app, is_broken) = breaking().await;
-    let id = list(&app, "Mine").await;
+    let id = NOTE.create(&app, "Mine").await;
     let mut events = app.stream("/api/events", None).await;
-    let mut page = app.stream(&format!("/api/sse/todos?list={id}"), None).await;
-    todo(&app, &id, "Within").await;
+    let mut page = app.stream(&format!("/api/sse/notes/{id}"), None).await;
+    NOTE.add(&app, &id, "Within").await;
     hears(&mut events, &["Within"]).await;
     page.next().await;
-    todo(&app, &id, "More").await;
+    NOTE.add(&app, &id, "More").await;
     is_broken.store(true, SeqCst);
-    rename(&app, &id, "Renamed").await;
-    // No visitor may watch the list any more.
+    rewrite(&app, &id, "Rewritten").await;
+    // No visitor may watch the note any more.
     assert_eq!(page.next_with("when now").await.event, "datastar-reload");
     is_broken.store(false, SeqCst);
-    hears(&mut events, &["More", "Renamed"]).await;
+    hears(&mut events, &["More", "Rewritten"]).await;
 }
 
 #[tokio::test]
-async fn subscriber_that_listens_while_a_list_is_unreadable_misses_nothing() {
+async fn subscriber_that_listens_while_a_note_is_unreadable_misses_nothing() {
     let (app, is_broken) = breaking().await;
-    let id = list(&app, "Mine").await;
+    let id = NOTE.create(&app, "Mine").await;
     let mut events = app.stream("/api/events", None).await;
-    todo(&app, &id, "Within").await;
+    NOTE.add(&app, &id, "Within").await;
     hears(&mut events, &["Within"]).await;
     is_broken.store(true, SeqCst);
     let position = app.head().await;
-    // The server cannot exclude that the list has another owner now.
-    for name in ["Renamed", "Again"] {
-        rename(&app, &id, name).await;
+    // The server cannot exclude that the note has another owner now.
+    for text in ["Rewritten", "Again"] {
+        rewrite(&app, &id, text).await;
     }
     let told = events.rest().await.expect("the stream ends");
     assert!(told.is_empty(), "{told:?}");
     is_broken.store(false, SeqCst);
     let mut events = app.stream("/api/events", Some(&position.to_string())).await;
-    hears(&mut events, &["Renamed", "Again"]).await;
-    todo(&app, &id, "More").await;
+    hears(&mut events, &["Rewritten", "Again"]).await;
+    NOTE.add(&app, &id, "More").await;
     hears(&mut events, &["More"]).await;
 }

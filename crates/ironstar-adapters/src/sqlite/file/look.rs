@@ -187,10 +187,13 @@ impl Shared {
                 // SQLite rebuilds an index that it cannot read. Earlier reads may have
                 // trusted the broken index.
                 let is_made_again = index.changes < last.changes;
+                // A power cut can leave a log that has a header and no frame. The index of
+                // such a log has no page size before the first commit.
+                let is_resized = last.page_size != 0 && index.page_size != last.page_size;
                 is_made_again
                     || index.frames < last.frames
                     || index.backfilled < last.backfilled
-                    || index.page_size != last.page_size
+                    || is_resized
             }
             Some(_) => seen.past.contains(&index.salts),
             None => false,

@@ -1,6 +1,9 @@
 //! Tests that remove, replace, overwrite or truncate the files of an open database. The store
 //! must refuse the next commit. A server that starts on the remaining files must find every
 //! acknowledged event.
+//!
+//! Each test runs on one thread, because a fault may take several steps: a store must not look
+//! at the files between two of them.
 
 mod shared;
 mod victim;
@@ -142,7 +145,7 @@ const CASES: &[Case] = &[
     ),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn acknowledged_events_survive_every_displacement() {
     for (what, fault, why, beside) in CASES {
         let victim = Victim::new().await;
@@ -153,6 +156,7 @@ async fn acknowledged_events_survive_every_displacement() {
     }
 }
 
+/// Replaced by one step, so the rescue may run on a thread of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn database_is_saved_beside_one_that_took_its_place() {
     let victim = Victim::new().await;
@@ -163,7 +167,7 @@ async fn database_is_saved_beside_one_that_took_its_place() {
     assert_eq!(victim.head_after_kill(".rescued-1").await, BEFORE);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn overwritten_database_is_left_unchanged() {
     let victim = Victim::new().await;
     victim.overwrite("", 0, JUNK.as_bytes());
@@ -171,7 +175,7 @@ async fn overwritten_database_is_left_unchanged() {
     assert_eq!(victim.beside(), [""; 0]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn truncated_database_is_detected() {
     let victim = Victim::new().await;
     victim.checkpoint("PASSIVE").await;
@@ -181,7 +185,7 @@ async fn truncated_database_is_detected() {
 }
 
 /// An operator copies the files while the database is open, and later puts them back.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn earlier_files_are_detected() {
     for (suffix, why) in [("-wal", "Log Overwritten"), ("-shm", "Index Overwritten")] {
         let victim = Victim::new().await;
@@ -195,7 +199,7 @@ async fn earlier_files_are_detected() {
 }
 
 /// The index describes a log that is older than the present one.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn index_of_an_earlier_log_is_detected() {
     let victim = Victim::new().await;
     let (log, index) = (victim.read("-wal"), victim.read("-shm"));
@@ -210,7 +214,7 @@ async fn index_of_an_earlier_log_is_detected() {
 }
 
 /// The database has all frames of the log, so the next start must not replay it.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn completely_checkpointed_log_is_moved_away() {
     let victim = Victim::new().await;
     victim.checkpoint("PASSIVE").await;
@@ -223,7 +227,7 @@ async fn completely_checkpointed_log_is_moved_away() {
 }
 
 /// As before, but another fault is detected first.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn completely_checkpointed_log_is_moved_away_after_other_faults() {
     for (suffix, why) in [("-shm", "Index Removed"), ("", "Main Removed")] {
         let victim = Victim::new().await;
@@ -239,7 +243,7 @@ async fn completely_checkpointed_log_is_moved_away_after_other_faults() {
 }
 
 /// A new log begins in a file that still contains an earlier one.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn log_that_was_begun_again_is_saved() {
     for mode in ["RESTART", "TRUNCATE"] {
         let victim = Victim::new().await;
@@ -252,7 +256,7 @@ async fn log_that_was_begun_again_is_saved() {
 }
 
 /// Up to 16 MiB of a log are kept in memory. A longer log is lost with its file.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn overwritten_log_is_given_up_if_it_is_too_long() {
     const MIB: usize = 1024 * 1024;
 
@@ -283,7 +287,7 @@ async fn overwritten_log_is_given_up_if_it_is_too_long() {
 }
 
 /// Each look follows the operator's name for the database again.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn link_that_leads_elsewhere_is_detected() {
     let directory = TempDir::new().expect("a directory");
     let [one, two] = ["one", "two"].map(|name| directory.path().join(name));
@@ -310,7 +314,7 @@ async fn link_that_leads_elsewhere_is_detected() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn empty_log_is_not_put_back() {
     let victim = Victim::new().await;
     victim.checkpoint("TRUNCATE").await;
@@ -321,7 +325,7 @@ async fn empty_log_is_not_put_back() {
 }
 
 /// An earlier copy of the log would make the database older.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn log_that_ends_before_the_frames_of_the_database_is_moved_away() {
     let victim = Victim::new().await;
     let end = usize::try_from(victim.end_of_log()).expect("a length");
@@ -338,7 +342,7 @@ async fn log_that_ends_before_the_frames_of_the_database_is_moved_away() {
 }
 
 /// The log has no data to save, and stays unchanged.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn overwritten_index_of_an_empty_log_is_detected() {
     let victim = Victim::new().await;
     victim.checkpoint("TRUNCATE").await;

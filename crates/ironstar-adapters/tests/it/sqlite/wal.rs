@@ -23,6 +23,9 @@ use super::{append_one, open, raw, url};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The length of the header of a log, in bytes.
+const WAL_HEADER: usize = 32;
+
 /// Copies the files that a server would leave if it were killed now.
 fn killed(of: &TempDir) -> TempDir {
     let directory = TempDir::new().expect("a directory");
@@ -86,6 +89,30 @@ async fn log_of_killed_server_is_accepted_at_any_time() {
             assert_eq!(head(&killed).await, Position::new(position));
             assert_eq!(head(&killed).await, Position::new(position));
         }
+    }
+}
+
+/// A power cut leaves any part of a log that has just begun again. The first commit after it
+/// may keep the log's salts.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_that_was_cut_off_in_its_first_transaction_is_accepted() {
+    const SECTOR: usize = 512;
+
+    let directory = TempDir::new().expect("a directory");
+    let store = open(&url(&directory)).await;
+    append_one(&store).await.expect("appended");
+    store.close().await.expect("closed");
+    let _store = open(&url(&directory)).await;
+    let log = fs::read(directory.path().join("ironstar.db-wal")).expect("a log");
+    let whole_sectors = (0..log.len()).step_by(SECTOR);
+    for length in whole_sectors.chain([WAL_HEADER, log.len()]) {
+        let killed = killed(&directory);
+        let cut = killed.path().join("ironstar.db-wal");
+        fs::write(cut, &log[..length]).expect("cut off");
+        let store = open(&url(&killed)).await;
+        append_one(&store).await.expect("appended");
+        store.close().await.expect("closed");
+        assert_eq!(head(&killed).await, Position::new(2), "{length} bytes");
     }
 }
 
@@ -281,6 +308,21 @@ async fn operator_learns_which_process_keeps_the_log_from_shrinking() {
         assert!(start.elapsed() < 2 * DEADLINE, "{:?}", store.wal());
     }
     store.close().await.expect("closed");
+}
+
+/// The store looks at its files each second. A log without new events needs no checkpoint.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_does_not_begin_again_without_events() {
+    let directory = TempDir::new().expect("a directory");
+    let store = open(&url(&directory)).await;
+    append_one(&store).await.expect("appended");
+    let header = || {
+        let log = fs::read(directory.path().join("ironstar.db-wal"));
+        log.expect("a log")[..WAL_HEADER].to_vec()
+    };
+    let before = header();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(header(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 
 use ironstar_domain::list::{ListCommand, ListEvent, ListId, ListState};
 use ironstar_domain::todo::{TodoEvent, TodoState};
-use ironstar_domain::{Aggregate, StepId};
+use ironstar_domain::{Aggregate, OwnedEvent, StepId};
 use ironstar_ports::{Envelope, Sequence};
 use serde::{Deserialize, Serialize};
 
@@ -95,16 +95,13 @@ impl ProcessManager for ArchiveDoneLists {
         } else {
             list.sequence = Some(event.sequence);
             match decode::<ListState>(event)?.1 {
-                ListEvent::Archived => {
+                OwnedEvent::Own(ListEvent::Archived) => {
                     list.archived = true;
                     is_undone = is_of_this(event) && !list.is_done();
                 }
-                ListEvent::Restored => list.archived = false,
-                ListEvent::Created { .. }
-                | ListEvent::Renamed { .. }
-                | ListEvent::HandedOver { .. }
-                | ListEvent::LinkCreated { .. }
-                | ListEvent::LinkRevoked { .. } => {}
+                OwnedEvent::Own(ListEvent::Restored) => list.archived = false,
+                OwnedEvent::Own(ListEvent::Created { .. } | ListEvent::Renamed { .. })
+                | OwnedEvent::Ownership(_) => {}
             }
         }
         list.waits = list.is_done() && !list.archived;

@@ -1,23 +1,24 @@
 use std::panic::catch_unwind;
 
-use ironstar_domain::list::{ListEvent, ListId, ListState};
 use ironstar_domain::{Aggregate, StepState};
+use ironstar_fixtures::remark::{RemarkEvent, RemarkState};
 use ironstar_ports::Envelope;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::process::{ProcessManager, Reaction, State};
 use crate::projection::FoldError;
 use crate::test_kit::{Happened, Plan, given, happened, stored};
 
-/// Asks for a number after every event, waits after a rename, and cancels the timer when the
-/// list is archived.
+/// Asks for a number after every event, waits after a new text, and cancels the timer when the
+/// remark is closed.
 #[derive(Debug)]
 struct Counting;
 
 impl ProcessManager for Counting {
     const NAME: &'static str = "counting";
     const VERSION: u32 = 1;
-    const AGGREGATES: &'static [&'static str] = &[ListState::TYPE];
+    const AGGREGATES: &'static [&'static str] = &[RemarkState::TYPE];
 
     type State = u64;
     type Command = String;
@@ -30,21 +31,21 @@ impl ProcessManager for Counting {
         state.put("count", count)?;
         let reaction = Reaction::nothing().and(format!("say {count}"));
         Ok(match &*event.event_type {
-            "renamed" => reaction.and_later("rename", event.created_at, format!("late {count}")),
-            "archived" => reaction.and_never("rename"),
-            "restored" => return Err(FoldError::Senseless("not this".to_owned())),
+            "rewritten" => reaction.and_later("text", event.created_at, format!("late {count}")),
+            "closed" => reaction.and_never("text"),
+            "reopened" => return Err(FoldError::Senseless("not this".to_owned())),
             _ => reaction,
         })
     }
 }
 
-fn list(event: ListEvent) -> Happened {
-    happened::<ListState>(ListId::SHARED, event)
+fn remark(event: RemarkEvent) -> Happened {
+    happened::<RemarkState>(Uuid::from_u128(7), event)
 }
 
-fn renamed() -> Happened {
-    let name = "Food".parse().expect("a name");
-    list(ListEvent::Renamed { name })
+fn rewritten() -> Happened {
+    let text = "Food".to_owned();
+    remark(RemarkEvent::Rewritten { text })
 }
 
 fn late(number: u64) -> (OffsetDateTime, String) {
@@ -52,7 +53,7 @@ fn late(number: u64) -> (OffsetDateTime, String) {
 }
 
 fn one() -> Plan<Counting> {
-    given([renamed()]).process::<Counting>()
+    given([rewritten()]).process::<Counting>()
 }
 
 fn failure_of(check: fn()) -> String {
@@ -65,7 +66,7 @@ fn steps_exist_until_they_are_over() {
     let plan = one()
         .then_asks(["say 1".to_owned()])
         .then_waits([late(1)])
-        .and([renamed()])
+        .and([rewritten()])
         .then_asks(["say 1".to_owned(), "say 2".to_owned()])
         .then_waits([late(2)])
         .and_carried_out()
@@ -90,7 +91,7 @@ fn step_id_names_the_event_and_the_number() {
 fn cancelled_timer_does_not_wait() {
     one()
         .and_carried_out()
-        .and([list(ListEvent::Archived)])
+        .and([remark(RemarkEvent::Closed)])
         .and_carried_out()
         .then_nothing();
 }
@@ -100,9 +101,9 @@ fn timer_that_was_set_again_outlives_the_step_before() {
     let id = one().timers().remove(0).0;
     let over = happened::<StepState>(id, ironstar_domain::StepEvent::CarriedOut);
     one()
-        .and([renamed(), over])
+        .and([rewritten(), over])
         .then_waits([late(2)])
-        .and([list(ListEvent::Archived)])
+        .and([remark(RemarkEvent::Closed)])
         .then_waits([]);
 }
 
@@ -127,7 +128,8 @@ fn failure_shows_other_commands_line_by_line() {
         one().then_asks(["say 2".to_owned()]);
     });
     for part in [
-        "the process manager asks for something else\ngiven:\n    1: List shared renamed v1",
+        "the process manager asks for something else\ngiven:\n    \
+         1: Remark 00000000-0000-0000-0000-000000000007 rewritten v1",
         "-     \"say 2\",\n    +     \"say 1\",",
     ] {
         assert!(told.contains(part), "{told}");
@@ -141,16 +143,18 @@ fn failure_shows_other_commands_line_by_line() {
 
 #[test]
 fn failure_shows_the_event_without_a_reaction() {
-    let stuck = || one().and([list(ListEvent::Restored)]);
+    let stuck = || one().and([remark(RemarkEvent::Reopened)]);
     assert_eq!(stuck().then_stuck(2), "not this");
     let told = failure_of(|| {
         one()
-            .and([list(ListEvent::Restored)])
+            .and([remark(RemarkEvent::Reopened)])
             .then_asks(["say 1".to_owned()]);
     });
     assert!(told.contains("stuck at position 2: not this"), "{told}");
     let told = failure_of(|| {
-        one().and([list(ListEvent::Restored)]).then_waits([late(1)]);
+        one()
+            .and([remark(RemarkEvent::Reopened)])
+            .then_waits([late(1)]);
     });
     assert!(told.contains("stuck at position 2: not this"), "{told}");
 }

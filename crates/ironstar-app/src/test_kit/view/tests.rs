@@ -1,37 +1,65 @@
 use std::panic::catch_unwind;
 
-use ironstar_domain::list::{ListEvent, ListId, ListState};
-use ironstar_ports::{Envelope, Place, Position, Sequence};
+use ironstar_domain::{Aggregate, OwnedEvent};
+use ironstar_fixtures::note::{NoteEvent, NoteState};
+use ironstar_ports::{Envelope, Place, Sequence};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::features::list::{ListItem, ListProjection};
+use crate::codec::decode;
 use crate::projection::{Documents, FoldError, Projection};
 use crate::test_kit::{Happened, given, happened, stored};
 
-fn id() -> ListId {
-    "00000000-0000-0000-0000-000000000007"
-        .parse()
-        .expect("an id")
+const ID: Uuid = Uuid::from_u128(7);
+
+/// The texts of notes.
+#[derive(Debug)]
+struct Texts;
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct Shown {
+    text: String,
 }
 
-fn list(event: ListEvent) -> Happened {
-    happened::<ListState>(id(), event)
+impl Projection for Texts {
+    const NAME: &'static str = "texts";
+    const VERSION: u32 = 1;
+    const AGGREGATES: &'static [&'static str] = &[NoteState::TYPE];
+
+    type Document = Shown;
+
+    fn fold(event: &Envelope, texts: &mut Documents<Shown>) -> Result<(), FoldError> {
+        let (id, happened) = decode::<NoteState>(event)?;
+        match happened {
+            OwnedEvent::Own(NoteEvent::Created { text, .. } | NoteEvent::Rewritten { text }) => {
+                texts.put(id.to_string(), Shown { text })
+            }
+            OwnedEvent::Ownership(_) => Ok(()),
+        }
+    }
+
+    fn place(_: &Shown) -> Option<Place> {
+        None
+    }
 }
 
 fn created() -> Happened {
-    let name = "Food".parse().expect("valid");
-    list(ListEvent::Created { name, owner: None })
+    let text = "Food".to_owned();
+    happened::<NoteState>(ID, NoteEvent::Created { text, owner: None })
 }
 
-fn item(archived: bool) -> (String, ListItem) {
-    let item = ListItem {
-        id: id(),
-        name: "Food".parse().expect("valid"),
-        owner: None,
-        links: vec![],
-        archived,
-        created: Position::new(1),
-    };
-    (id().to_string(), item)
+fn rewritten() -> Happened {
+    let text = "Fun".to_owned();
+    happened::<NoteState>(ID, NoteEvent::Rewritten { text })
+}
+
+fn painted() -> Happened {
+    stored::<NoteState>(ID, "painted", 1, "{}")
+}
+
+fn item() -> (String, Shown) {
+    let text = "Food".to_owned();
+    (ID.to_string(), Shown { text })
 }
 
 fn failure_of(check: fn()) -> String {
@@ -41,8 +69,9 @@ fn failure_of(check: fn()) -> String {
 
 #[test]
 fn events_get_their_places_in_the_given_order() {
-    let other = happened::<ListState>(ListId::SHARED, ListEvent::Archived);
-    let given = given([created(), other]).and([list(ListEvent::Archived)]);
+    let text = "Fun".to_owned();
+    let other = happened::<NoteState>(Uuid::nil(), NoteEvent::Rewritten { text });
+    let given = given([created(), other]).and([rewritten()]);
     let places = given.log().iter().map(|event| {
         let id = event.metadata.event_id.as_u128();
         (event.position.get(), event.sequence, id)
@@ -58,18 +87,18 @@ fn events_get_their_places_in_the_given_order() {
 #[test]
 fn failure_shows_other_documents_line_by_line() {
     let told = failure_of(|| {
-        given([created(), list(ListEvent::Archived)])
-            .view::<ListProjection>()
-            .then([item(false)]);
+        given([created(), rewritten()])
+            .view::<Texts>()
+            .then([item()]);
     });
     let expected = "the projection holds other documents\n\
          given:\n    \
-         1: List 00000000-0000-0000-0000-000000000007 created v2 {\"type\":\"created\",\"name\":\"Food\",\"owner\":null}\n    \
-         2: List 00000000-0000-0000-0000-000000000007 archived v1 {\"type\":\"archived\"}\n\
+         1: Note 00000000-0000-0000-0000-000000000007 created v1 {\"type\":\"created\",\"text\":\"Food\",\"owner\":null}\n    \
+         2: Note 00000000-0000-0000-0000-000000000007 rewritten v1 {\"type\":\"rewritten\",\"text\":\"Fun\"}\n\
          then (- expected, + got):\n";
     assert!(told.starts_with(expected), "{told}");
     assert!(
-        told.contains("\n    -     archived: false,\n    +     archived: true,\n"),
+        told.contains("\n    -     text: \"Food\",\n    +     text: \"Fun\",\n"),
         "{told}"
     );
 }
@@ -77,14 +106,14 @@ fn failure_shows_other_documents_line_by_line() {
 #[test]
 fn view_finds_missing_and_surplus_documents() {
     let nothing = failure_of(|| {
-        given([created()]).view::<ListProjection>().then_nothing();
+        given([created()]).view::<Texts>().then_nothing();
     });
     assert!(
         nothing.contains("\n    - nothing\n    + 00000000"),
         "{nothing}"
     );
     let one = failure_of(|| {
-        given([]).view::<ListProjection>().then([item(false)]);
+        given([]).view::<Texts>().then([item()]);
     });
     assert!(
         one.starts_with("the projection holds other documents\ngiven:\n    nothing\n"),
@@ -95,27 +124,20 @@ fn view_finds_missing_and_surplus_documents() {
 
 #[test]
 fn expectation_of_documents_fails_when_an_event_cannot_be_folded() {
-    let painted = || stored::<ListState>(id(), "painted", 1, "{}");
-    given([created(), painted()])
-        .view::<ListProjection>()
-        .then_stuck(2);
+    given([created(), painted()]).view::<Texts>().then_stuck(2);
     let told = failure_of(|| {
-        given([created(), stored::<ListState>(id(), "painted", 1, "{}")])
-            .view::<ListProjection>()
-            .then([item(false)]);
+        given([created(), painted()]).view::<Texts>().then([item()]);
     });
     assert!(
         told.contains("+ stuck at position 2: the \"painted\" event"),
         "{told}"
     );
     let told = failure_of(|| {
-        given([created()]).view::<ListProjection>().then_stuck(1);
+        given([created()]).view::<Texts>().then_stuck(1);
     });
     assert!(told.starts_with("every event is folded\n"), "{told}");
     let told = failure_of(|| {
-        given([stored::<ListState>(id(), "painted", 1, "{}")])
-            .view::<ListProjection>()
-            .then_stuck(2);
+        given([painted()]).view::<Texts>().then_stuck(2);
     });
     assert!(
         told.starts_with("another event cannot be folded\n"),
@@ -130,7 +152,7 @@ struct Forgetful;
 impl Projection for Forgetful {
     const NAME: &'static str = "forgetful";
     const VERSION: u32 = 1;
-    const AGGREGATES: &'static [&'static str] = &["List"];
+    const AGGREGATES: &'static [&'static str] = &[NoteState::TYPE];
 
     type Document = u32;
 

@@ -3,8 +3,8 @@
 use ironstar_app::access::{AudienceRule, Audiences, Audition, Gates, Permit};
 use ironstar_app::caller::Links;
 use ironstar_app::{Accepted, Caller, CommandContext, CommandError, CommandHandler};
-use ironstar_domain::todo::TodoState;
-use ironstar_domain::{Access, Aggregate, Link, LinkAccess};
+use ironstar_domain::{Access, Aggregate, Link, LinkAccess, OwnershipCommand};
+use ironstar_fixtures::remark::RemarkState;
 use ironstar_ports::{
     Append, EventStore, ExpectedSequence, Metadata, NewEvent, Origin, Payload, Position, StreamId,
 };
@@ -63,7 +63,7 @@ impl Trial {
             audiences: Audiences::new([
                 AudienceRule::owned::<A>(),
                 AudienceRule::owned::<B>(),
-                AudienceRule::part_of::<A, TodoState>(),
+                AudienceRule::part_of::<A, RemarkState>(),
             ]),
             links: Links::new([7; 32]),
             model: Model::default(),
@@ -120,7 +120,8 @@ impl Trial {
             Deed::HandOver { item, to } => {
                 if let Some(to) = to.principals().first().copied() {
                     let from = self.model.items[item % count].owner;
-                    self.owner::<A>(item % count, A::hand_over(from, to)).await;
+                    let hand_over = OwnershipCommand::HandOver { from, to };
+                    self.owner::<A>(item % count, hand_over.into()).await;
                     self.model.items[item % count].owner = Some(to);
                 }
             }
@@ -147,7 +148,12 @@ impl Trial {
             id: Uuid::from_u128(of_item.count() as u128).into(),
             access,
         };
-        self.both::<A, B>(item, A::link(link), B::link(link)).await;
+        let create = OwnershipCommand::CreateLink {
+            link: link.id,
+            access,
+        };
+        self.both::<A, B>(item, create.clone().into(), create.into())
+            .await;
         let token = self.links.token_of::<A>(&id::<A>(item), link.id);
         let caller = to.caller().by_link(Some(self.links.presented(token)));
         self.add_asker(to, Some(self.model.links.len()), caller);
@@ -162,7 +168,8 @@ impl Trial {
         let given = &mut self.model.links[link];
         if !std::mem::replace(&mut given.is_revoked, true) {
             let (item, link) = (given.item, given.link.id);
-            self.owner::<A>(item, A::revoke(link)).await;
+            let revoke = OwnershipCommand::RevokeLink { link };
+            self.owner::<A>(item, revoke.into()).await;
         }
     }
 
@@ -178,7 +185,7 @@ impl Trial {
                 ..Metadata::new(Uuid::nil())
             },
         };
-        let part = StreamId::new(TodoState::TYPE, "1");
+        let part = StreamId::new(RemarkState::TYPE, "1");
         let append = Append::to_stream(part, ExpectedSequence::Any, vec![event]);
         self.world.events.append(append).await.expect("appended");
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ironstar_app::process::NotExecuted;
-use ironstar_app::{CommandContext, HandOver, HandOvers, UserService};
-use ironstar_domain::list::{ListCommand, ListId, ListState};
+use ironstar_app::{CommandContext, Features, HandOver, HandOvers, UserService, hand_over_by};
 use ironstar_domain::{GuestId, IdentityId, Owned, Principal, Profile, UserId};
+use ironstar_fixtures::note::NoteState;
+use ironstar_fixtures::notes::{FEATURE, NoteProjection};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -23,21 +24,25 @@ fn guest() -> GuestId {
 }
 
 impl World {
-    async fn owner(&self, list: ListId) -> Option<Principal> {
-        let state = self.state::<ListState>(list).await;
-        let ownership = state.ownership().expect("the list exists");
+    async fn owner(&self, note: Uuid) -> Option<Principal> {
+        let state = self.state::<NoteState>(note).await;
+        let ownership = state.ownership().expect("the note exists");
         ownership.owner
     }
 }
 
 impl Node {
-    async fn list_of_guest(&self) -> ListId {
-        let list = self.lists.next_id();
-        let name = "Groceries".parse().expect("a name");
-        let owner = Some(guest().into());
-        self.on_list(list, ListCommand::Create { name, owner })
-            .await;
-        list
+    async fn note_of_guest(&self) -> Uuid {
+        self.create_note(Some(guest().into())).await
+    }
+
+    /// Hands over all kinds of aggregates.
+    fn hand_overs(&self) -> HandOvers {
+        Features::new(&[FEATURE]).hand_overs(&self.commands, &self.projections)
+    }
+
+    fn hand_over_notes(&self) -> Arc<dyn HandOver> {
+        hand_over_by::<NoteProjection>(&self.commands, &self.projections)
     }
 
     async fn guest_signs_in(&self, login: &str) -> UserId {
@@ -81,17 +86,17 @@ impl HandOver for Stubborn {
 }
 
 #[tokio::test(start_paused = true)]
-async fn user_gets_the_lists_of_the_guest_at_once_and_late_ones_after_a_minute() {
+async fn user_gets_the_notes_of_the_guest_at_once_and_late_ones_after_a_minute() {
     let world = World::new();
     let node = world.node().await;
     node.hand_over_guests(node.hand_overs());
-    let list = node.list_of_guest().await;
+    let note = node.note_of_guest().await;
     let user = node.guest_signs_in("ada").await;
     world.until_over(1).await;
-    assert_eq!(world.owner(list).await, Some(user.into()));
+    assert_eq!(world.owner(note).await, Some(user.into()));
 
     // This request began before the sign-in.
-    let late = node.list_of_guest().await;
+    let late = node.note_of_guest().await;
     sleep(MINUTE - SECOND).await;
     assert_eq!(world.owner(late).await, Some(guest().into()));
     world.until_over(2).await;
@@ -103,7 +108,7 @@ async fn user_gets_the_lists_of_the_guest_at_once_and_late_ones_after_a_minute()
 }
 
 #[tokio::test(start_paused = true)]
-async fn sign_in_without_lists_ends_its_steps() {
+async fn sign_in_without_notes_ends_its_steps() {
     let world = World::new();
     let node = world.node().await;
     node.hand_over_guests(HandOvers::new(node.commands.clone(), Vec::new()));
@@ -120,13 +125,12 @@ async fn kind_that_fails_holds_up_no_other_and_is_tried_again() {
         times: 3,
         ..Stubborn::default()
     });
-    let lists = Arc::new(node.lists.clone());
-    let kinds: Vec<Arc<dyn HandOver>> = vec![stubborn.clone(), lists];
+    let kinds: Vec<Arc<dyn HandOver>> = vec![stubborn.clone(), node.hand_over_notes()];
     node.hand_over_guests(HandOvers::new(node.commands.clone(), kinds));
-    let list = node.list_of_guest().await;
+    let note = node.note_of_guest().await;
     let user = node.guest_signs_in("ada").await;
     sleep(SECOND / 2).await;
-    assert_eq!(world.owner(list).await, Some(user.into()));
+    assert_eq!(world.owner(note).await, Some(user.into()));
     assert_eq!(world.count("carried_out").await, 0);
 
     world.until_over(1).await;
@@ -142,18 +146,18 @@ async fn server_that_stops_between_two_kinds_is_replaced_by_the_next() {
         hangs: true,
         ..Stubborn::default()
     });
-    let kinds: Vec<Arc<dyn HandOver>> = vec![hanging.clone(), Arc::new(node.lists.clone())];
+    let kinds: Vec<Arc<dyn HandOver>> = vec![hanging.clone(), node.hand_over_notes()];
     node.hand_over_guests(HandOvers::new(node.commands.clone(), kinds));
-    let list = node.list_of_guest().await;
+    let note = node.note_of_guest().await;
     let user = node.guest_signs_in("ada").await;
     while hanging.tried.load(SeqCst) == 0 {
         sleep(SECOND).await;
     }
     node.stop();
-    assert_eq!(world.owner(list).await, Some(guest().into()));
+    assert_eq!(world.owner(note).await, Some(guest().into()));
 
     let next = world.node().await;
     next.hand_over_guests(next.hand_overs());
     world.until_over(1).await;
-    assert_eq!(world.owner(list).await, Some(user.into()));
+    assert_eq!(world.owner(note).await, Some(user.into()));
 }

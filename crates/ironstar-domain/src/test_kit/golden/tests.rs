@@ -237,6 +237,6 @@ there is no `rang` among the samples";
 fn a_sample_of_an_unlisted_type_is_found() {
     let files = [("opened", 1, OPENED_2.2), SHUT];
     let failure = failure_of(|| check_golden_files::<DoorEvent<UNLISTED>>(&files, samples()));
-    let headline = "there is no `rang` in the event's SCHEMAS\nbut a sample:";
+    let headline = "`rang` is not one of the event types\nbut a sample:";
     assert!(failure.message.starts_with(headline), "{}", failure.message);
 }

@@ -97,7 +97,7 @@ fn wrong_name_or_version_is_found() {
     assert_eq!(law(&told::<MISTAGGED>()), law_of_tags);
     assert_eq!(
         law(&told::<UNLISTED>()),
-        "an event's type is one of its SCHEMAS"
+        "an event's type is one of its event types"
     );
     assert_eq!(law(&told::<OUTDATED>()), "an event's version is the newest");
     assert_eq!(

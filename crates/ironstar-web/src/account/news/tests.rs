@@ -14,6 +14,8 @@ use super::{Heard, PrivateNews};
 use crate::edge::client::Client;
 use crate::edge::rate::NewSessionRate;
 use crate::session::{Cookies, Session, SessionData, Sessions, Theme};
+use crate::site::SiteName;
+use tokio_util::sync::CancellationToken;
 
 /// A node and the sessions of its visitors.
 struct Node {
@@ -23,14 +25,14 @@ struct Node {
 
 impl Node {
     fn new(name: &str, bus: &Arc<MemoryEventBus>, store: &Arc<MemorySessionStore>) -> Self {
-        let news = PrivateNews::new(bus.clone(), name.to_owned());
+        let news = PrivateNews::new(bus.clone(), name.to_owned(), CancellationToken::new());
         tokio::spawn(news.clone().listen());
         let sessions = Sessions::new(
             store.clone(),
             Arc::new(SystemClock),
             Arc::new(SystemIdSource),
             Links::new([0; 32]),
-            Cookies::new(false),
+            Cookies::new(SiteName::default(), false),
             NewSessionRate::new(false, MonotonicClock),
         );
         Self {
@@ -50,7 +52,7 @@ impl Node {
 /// Begins the session of a new visitor, and returns its cookie.
 async fn begin(node: &Node) -> HeaderValue {
     let open = node.request(None).begin().await.expect("begun");
-    Cookies::new(false).write(open.id, Duration::from_secs(60))
+    Cookies::new(SiteName::default(), false).write(open.id, Duration::from_secs(60))
 }
 
 /// The next frame of a stream, if one comes soon.

@@ -19,7 +19,7 @@ use crate::edge::problem::Problem;
 use crate::session::Session;
 use crate::session::origin::RequestOrigin;
 use crate::stream::live::{Drawing, View, Whole};
-use crate::stream::sse::{self, LastEventId, SignOfLife};
+use crate::stream::sse::LastEventId;
 
 /// The largest number of lists in use on a page, and of archived lists.
 const PAGE: usize = 500;
@@ -117,9 +117,7 @@ pub(super) async fn stream(
     session: Session,
     origin: RequestOrigin,
 ) -> Result<Response, Problem> {
-    if let Err(behind) = lists.catch_up().await? {
-        tracing::debug!(%behind, "a live view begins before the read model has reached the head of the log");
-    }
+    lists.services.settle(lists.service.model()).await?;
     let whose = Whose::of(&origin.caller);
     let make = || ListsView {
         whose: whose.clone(),
@@ -129,7 +127,5 @@ pub(super) async fn stream(
     let seen = last_event_id.seen(&lists.services.feed).await;
     let frames = view.watch(seen);
     let frames = frames.map(|(_, frame)| frame).boxed();
-    let (frames, sides) = lists.news.join(&session, frames, vec![]).await?;
-    let shutdown = lists.services.shutdown.clone();
-    Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
+    Ok(lists.news.stream(&session, frames, vec![]).await?)
 }

@@ -16,9 +16,9 @@ use maud::html;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::Todos;
 use super::page::Reader;
 use super::view::{Refused, composer};
-use super::{CATCH_UP, Todos};
 use crate::edge::problem::Problem;
 use crate::page::icon::star;
 use crate::page::kit::{Banner, empty_state};
@@ -27,7 +27,6 @@ use crate::page::notice;
 use crate::session::Session;
 use crate::session::origin::RequestOrigin;
 use crate::stream::guard::RELOAD;
-use crate::stream::sse::{self, SignOfLife};
 
 /// The name of the list that a visitor's first todo creates.
 const FIRST_LIST: &str = "My todos";
@@ -89,8 +88,7 @@ impl Todos {
         if owners.is_empty() {
             return Ok(None);
         }
-        let head = self.services.store.head().await?;
-        self.lists.model().reach(head, CATCH_UP).await?;
+        self.services.catch_up(self.lists.model()).await??;
         let lists = self.lists.lists(&owners, archived, 1).await?;
         Ok(lists.lists.first().map(|list| list.id))
     }
@@ -148,14 +146,12 @@ pub(super) async fn stream(
     session: Session,
     origin: RequestOrigin,
 ) -> Result<Response, Problem> {
-    let shutdown = todos.services.shutdown.clone();
-    let private = todos.news.clone();
+    let news = todos.news.clone();
     let frames = stream::once(async move {
         has_list(&todos, &origin.caller).await;
         RELOAD
     });
-    let (frames, sides) = private.join(&session, frames.boxed(), vec![]).await?;
-    Ok(sse::respond(frames, sides, SignOfLife::Event, shutdown))
+    Ok(news.stream(&session, frames.boxed(), vec![]).await?)
 }
 
 /// Waits until the caller has a list in use.

@@ -307,14 +307,14 @@ async fn respond(
 
 /// Shows the reason of a refusal on the visitor's other pages, or removes it after success.
 async fn tell_elsewhere(todos: &Todos, sender: &Sender, outcome: &Result<(), Refused>) {
-    let Ok(Some(open)) = sender.session.open().await else {
+    let Ok(Some(session)) = sender.session.id().await else {
         return;
     };
     match outcome {
-        Ok(()) => todos.news.was_carried_out(open.id).await,
+        Ok(()) => todos.news.was_carried_out(session).await,
         Err(refused) => {
             let why = &refused.problem.detail;
-            todos.news.was_refused(open.id, why).await;
+            todos.news.was_refused(session, why).await;
         }
     }
 }
@@ -369,10 +369,10 @@ impl<S: Send + Sync> FromRequest<S> for ProblemForm<TodoForm> {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Sent {
+impl FromRequestParts<Arc<Todos>> for Sent {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<Todos>) -> Result<Self, Problem> {
         let Ok(browser) = Browser::from_request_parts(parts, state).await;
         let asked = Asked::from_request_parts(parts, state).await?;
         Ok(Self {

@@ -21,7 +21,7 @@ use super::owner::Panel;
 use crate::edge::base_address::BaseAddress;
 use crate::page::icon::star;
 use crate::page::kit::{Banner, Button};
-use crate::page::layout;
+use crate::site::SiteName;
 use crate::stream::latest::{Side, side};
 use crate::stream::shared::{Life, Shared};
 use crate::stream::sse;
@@ -49,6 +49,7 @@ pub(super) struct Headings {
 /// A page of a list, as its owner or another visitor sees it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Seen {
+    site: SiteName,
     at: Location,
     /// The address of the site, if the visitor is the owner.
     owner: Option<BaseAddress>,
@@ -125,12 +126,18 @@ impl Headings {
     /// The heading of a list now, and after each change. Returns `None` for the shared list,
     /// whose heading never changes. `owner` is the address of the site if the visitor is the
     /// owner.
-    pub(super) fn watch(&self, at: Location, owner: Option<BaseAddress>) -> Option<Side> {
+    pub(super) fn watch(
+        &self,
+        site: SiteName,
+        at: Location,
+        owner: Option<BaseAddress>,
+    ) -> Option<Side> {
         if at.list.is_shared() {
             return None;
         }
         // All pages of a list have the same heading.
         let seen = Seen {
+            site,
             at: at.showing(Show::All),
             owner,
         };
@@ -213,7 +220,7 @@ impl Follower {
             @if let Some(panel) = panel { (panel.draw()) }
         };
         let around = PatchElements::new(around.into_string());
-        let title = html! { title { (layout::title(list.name.as_str())) } };
+        let title = html! { title { (self.seen.site.title(list.name.as_str())) } };
         let title = PatchElements::new(title.into_string()).selector("title");
         let frames = [around, title].map(|patch| sse::datastar_frame(patch, None));
         self.drawn.send_replace(frames.concat().into());

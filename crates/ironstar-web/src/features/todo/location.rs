@@ -12,9 +12,8 @@ use ironstar_domain::Access;
 use ironstar_domain::list::ListId;
 use ironstar_ports::{LogPlace, Position};
 
-use crate::edge::context::SiteContext;
+use super::{Home, Todos};
 use crate::edge::problem::Problem;
-use crate::site::Home;
 use crate::stream::sse::parse_position;
 
 /// A part of a list. Its text is a query, such as `?list=…&show=active`, and empty for the
@@ -231,10 +230,10 @@ impl Said {
 /// The largest number of todos in any answer.
 const MOST: usize = 1_000;
 
-impl<S: Send + Sync> FromRequestParts<S> for Asked {
+impl FromRequestParts<Arc<Todos>> for Asked {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, todos: &Arc<Todos>) -> Result<Self, Problem> {
         let refused = || {
             Problem::invalid(
                 "invalid-value",
@@ -243,13 +242,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         };
         let is_strict = parts.uri.path().starts_with("/api/");
         let parameters: Result<Query<Vec<(String, String)>>, QueryRejection> =
-            Query::from_request_parts(parts, state).await;
+            Query::from_request_parts(parts, todos).await;
         let Query(parameters) = parameters.map_err(|_| refused())?;
         let said = Said::of(parameters, is_strict).ok_or_else(refused)?;
         let mut asked = said.read()?;
-        let context = parts.extensions.get::<Arc<SiteContext>>();
-        let home = context.map(|context| context.site.home);
-        asked.location.home = home.unwrap_or_default();
+        asked.location.home = todos.home;
         Ok(asked)
     }
 }

@@ -110,7 +110,11 @@ impl Panel {
                     input.address readonly value=(link.address);
                 }
                 // `sharing.js` shows this button if the browser can copy.
-                button.button.quiet.copy type="button" aria-label={ "Copy the link: " (what) } { "Copy" }
+                button.button.quiet.copy type="button" aria-label={ "Copy the link: " (what) }
+                    data-preserve-attr="aria-label data-copied" {
+                    span { "Copy" }
+                    span.copied { "Copied" }
+                }
                 form.plain action={ (self.path) "/links/" (link.id) "/revoke" } method="post" {
                     (Button::Quiet.draw_as("", "Revoke", Some(&format!("Revoke the link: {what}"))))
                 }

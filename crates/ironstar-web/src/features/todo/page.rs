@@ -16,12 +16,11 @@ use super::live::cut;
 use super::location::{Asked, Location, parse_show};
 use super::owner::Panel;
 use super::view::{self, Refused, Shown};
-use super::{Todos, no_such_list};
+use super::{Home, Todos, no_such_list};
 use crate::edge::base_address::BaseAddress;
 use crate::edge::problem::Problem;
 use crate::page::layout::Frame;
 use crate::session::origin::RequestOrigin;
-use crate::site::Home;
 
 /// The visitor who asks for a page, and what every page needs of the request.
 #[derive(Clone, Debug)]
@@ -38,7 +37,7 @@ pub(super) async fn home(
     reader: Reader,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let list = match asked.location.home {
+    let list = match todos.home {
         Home::Shared => ListId::SHARED,
         Home::Own => match todos.first_list(&reader.origin.caller).await? {
             Some(list) => list,

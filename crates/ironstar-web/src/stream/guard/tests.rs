@@ -9,8 +9,8 @@ use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::Caller;
 use ironstar_app::access::{Gates, Permit, Resource};
 use ironstar_app::{CommandContext, CommandHandler, EventFeed, FeedOptions};
-use ironstar_domain::list::{ListCommand, ListId, ListState};
-use ironstar_domain::{Access, Principal};
+use ironstar_domain::{Access, OwnershipCommand, Principal};
+use ironstar_fixtures::note::{NoteCommand, NoteState};
 use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{Envelope, EventStore, Position, Sequence, StoreError, StreamId};
 use tokio::sync::oneshot;
@@ -47,7 +47,7 @@ impl AroundEventStore for HeldStore {
     }
 }
 
-/// A permit for a list that has been handed over to another owner, and the position of the
+/// A permit for a note that has been handed over to another owner, and the position of the
 /// hand-over. The gates notice it only after the returned sender is dropped.
 async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
     let log = Arc::new(MemoryEventStore::new(Arc::new(SystemClock)));
@@ -65,26 +65,22 @@ async fn outdated() -> (Permit, Position, oneshot::Sender<()>) {
     });
     let gates = Gates::start(handler(store.clone()), &feed);
     let [ada, bob] = [1, 2].map(|id| Principal::Guest(Uuid::from_u128(id).into()));
-    let list = ListId::from(Uuid::from_u128(3));
-    let execute = async |command: ListCommand| {
+    let note = Uuid::from_u128(3);
+    let execute = async |command: NoteCommand| {
         let context = CommandContext::default();
-        let accepted = commands.execute::<ListState>(&list, &command, &context);
+        let accepted = commands.execute::<NoteState>(&note, &command, &context);
         accepted.await.expect("accepted").place.position
     };
-    let name = "Plans".parse().expect("valid");
-    let owner = Some(ada);
-    let created = execute(ListCommand::Create { name, owner }).await;
-    let list = Resource::of::<ListState>(&list);
-    let permit = gates.permit(&list, Caller::of(vec![ada]), Access::Read);
+    let (text, owner) = ("Plans".to_owned(), Some(ada));
+    let created = execute(NoteCommand::Create { text, owner }).await;
+    let note = Resource::of::<NoteState>(&note);
+    let permit = gates.permit(&note, Caller::of(vec![ada]), Access::Read);
     let permit = permit.await.expect("read").expect("let in");
     assert!(permit.holds_at(created).await);
     let (holder, held) = oneshot::channel();
     *store.held.lock().expect("the lock is not poisoned") = Some(held);
-    let since = execute(ListCommand::HandOver {
-        from: Some(ada),
-        to: bob,
-    })
-    .await;
+    let (from, to) = (Some(ada), bob);
+    let since = execute(OwnershipCommand::HandOver { from, to }.into()).await;
     // The task of the gates would end when `Gates` is dropped, so `Gates` is kept alive.
     std::mem::forget(gates);
     while feed.head() < since {

@@ -8,33 +8,33 @@ pub(super) const VISITORS: usize = 3;
 /// A deed of a visitor.
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
-    /// The visitor creates a list.
+    /// The visitor creates a note.
     Create(usize),
-    /// The owner of a list adds a todo.
+    /// The owner of a note adds a remark.
     Add(usize),
-    /// The owner renames a list.
-    Rename(usize),
+    /// The owner rewrites a note.
+    Rewrite(usize),
     /// The owner creates a link, and gives it to a visitor.
-    Share { list: usize, to: usize, edit: bool },
+    Share { note: usize, to: usize, edit: bool },
     /// The owner revokes a link.
     Revoke(usize),
-    /// A visitor opens streams of a list, and of all events.
-    Watch { visitor: usize, list: usize },
-    /// The owner archives a list.
+    /// A visitor opens streams of a note, and of all events.
+    Watch { visitor: usize, note: usize },
+    /// The owner archives a note, of a kind that can be archived.
     Archive(usize),
 }
 
 pub(super) fn any_deed() -> impl Strategy<Value = Deed> {
     let visitor = 0..VISITORS;
-    let list = 0..8_usize;
+    let note = 0..8_usize;
     prop_oneof![
         2 => visitor.clone().prop_map(Deed::Create),
-        4 => list.clone().prop_map(Deed::Add),
-        1 => list.clone().prop_map(Deed::Rename),
-        3 => (list.clone(), visitor.clone(), any::<bool>())
-            .prop_map(|(list, to, edit)| Deed::Share { list, to, edit }),
-        2 => list.clone().prop_map(Deed::Revoke),
-        3 => (visitor, list.clone()).prop_map(|(visitor, list)| Deed::Watch { visitor, list }),
-        1 => list.prop_map(Deed::Archive),
+        4 => note.clone().prop_map(Deed::Add),
+        1 => note.clone().prop_map(Deed::Rewrite),
+        3 => (note.clone(), visitor.clone(), any::<bool>())
+            .prop_map(|(note, to, edit)| Deed::Share { note, to, edit }),
+        2 => note.clone().prop_map(Deed::Revoke),
+        3 => (visitor, note.clone()).prop_map(|(visitor, note)| Deed::Watch { visitor, note }),
+        1 => note.prop_map(Deed::Archive),
     ]
 }

@@ -10,7 +10,7 @@ use crate::sqlite::{append_one, looks_again, open, raw, url};
 
 /// A change that is not an append trusts the index of one commit before, and overwrites the
 /// last commit. Afterwards the index has as many frames as before the damage.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn overwritten_commit_is_saved() {
     let victim = Victim::new().await;
     let earlier = victim.read("-shm");
@@ -30,7 +30,7 @@ async fn overwritten_commit_is_saved() {
 }
 
 /// The commit makes the log as long as before, and leaves a hole in it.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn log_truncated_during_a_commit_is_detected() {
     let victim = Victim::new().await;
     let mut other = raw(&victim.path("")).await;
@@ -49,7 +49,7 @@ async fn log_truncated_during_a_commit_is_detected() {
 }
 
 /// Each store detects the displacement by itself, by a read as well.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn other_store_of_the_same_files_refuses_as_well() {
     let victim = Victim::new().await;
     let other = open(&url(&victim.directory)).await;
@@ -63,7 +63,7 @@ async fn other_store_of_the_same_files_refuses_as_well() {
 
 /// A commit of another process since the last look may have followed the damaged index,
 /// unless a checkpoint has copied a part of it to the database.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn change_of_another_process_is_left_out_of_a_log_without_index() {
     for (before, since, is_kept) in [
         (None, None, false),
@@ -90,7 +90,7 @@ async fn change_of_another_process_is_left_out_of_a_log_without_index() {
 }
 
 /// The index confirms that the change is committed.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn change_of_another_process_is_put_back_with_the_log() {
     for before in [None, Some("RESTART")] {
         let victim = Victim::new().await;
@@ -107,7 +107,7 @@ async fn change_of_another_process_is_put_back_with_the_log() {
 }
 
 /// One store has seen an empty log, and the other has acknowledged an event since then.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn log_that_another_store_has_put_back_is_kept() {
     let victim = Victim::new().await;
     let other = open(&url(&victim.directory)).await;
