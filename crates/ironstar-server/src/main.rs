@@ -11,6 +11,11 @@ use ironstar_app::{CommandHandler, Features, ListService, Projections};
 use ironstar_server::Application;
 use ironstar_web::features::{Home, features};
 use ironstar_web::{Feature, SiteName};
+use mimalloc::MiMalloc;
+
+/// Threads that allocate do not wait for each other (docs/adr/0016).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

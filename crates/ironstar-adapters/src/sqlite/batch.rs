@@ -60,6 +60,10 @@ pub(super) enum BatchError {
 /// streams, every second guess would be wrong.
 const DOUBTS: u32 = 16;
 
+/// The largest number of old commands that one batch removes, so that its callers do not wait
+/// for long.
+const SWEPT_AT_ONCE: u32 = 1_000;
+
 /// The times that a commit needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
@@ -74,6 +78,13 @@ pub(super) struct Times {
 /// The answers to all callers, in the order of the appends.
 pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
+/// The outcome of a commit.
+pub(super) struct Committed {
+    pub(super) answers: Answers,
+    /// True if a removal of old commands has left some.
+    pub(super) has_old_commands: bool,
+}
+
 /// Appends that are committed together, and all that the commit needs.
 pub(super) struct Batch<'a> {
     pub(super) connection: &'a mut SqliteConnection,
@@ -85,11 +96,16 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// Commits all appends that are valid. Returns the answers once the accepted appends are
     /// on disk.
-    pub(super) async fn commit(mut self) -> Result<Answers, BatchError> {
+    pub(super) async fn commit(mut self) -> Result<Committed, BatchError> {
         if self.times.forget_before.is_none() {
             let guessed = self.guess().await;
             match roll_back_if_failed(self.connection, guessed).await {
-                Ok(Some(answers)) => return Ok(answers),
+                Ok(Some(answers)) => {
+                    return Ok(Committed {
+                        answers,
+                        has_old_commands: false,
+                    });
+                }
                 Ok(None) => {}
                 Err(BatchError::Sqlite(error)) if is_refused(&error) => {
                     self.foresight.doubts = DOUBTS;
@@ -128,17 +144,23 @@ impl<'a> Batch<'a> {
     }
 
     /// Reads the ends of the log and the streams, and commits the appends.
-    async fn transact(&mut self) -> Result<Answers, BatchError> {
+    async fn transact(&mut self) -> Result<Committed, BatchError> {
         let mut numbering = self.begin().await?;
         let answers = numbering.answer_all(self.appends);
+        let mut has_old_commands = false;
         if let Some(forget_before) = self.times.forget_before {
-            sqlx::query(SWEEP_COMMANDS)
+            let swept = sqlx::query(SWEEP_COMMANDS)
                 .bind(forget_before.format(CREATED_AT)?)
+                .bind(SWEPT_AT_ONCE)
                 .execute(&mut *self.connection)
                 .await?;
+            has_old_commands = swept.rows_affected() >= u64::from(SWEPT_AT_ONCE);
         }
         self.insert(numbering, INSERT_AND_COMMIT).await?;
-        Ok(answers)
+        Ok(Committed {
+            answers,
+            has_old_commands,
+        })
     }
 
     async fn begin(&mut self) -> Result<Numbering<'a>, BatchError> {

@@ -10,6 +10,7 @@ use super::connection::{BUSY_TIMEOUT, options};
 use super::file::Files;
 use super::open_error::OpenError;
 use super::path::DatabaseFile;
+use super::writer::closed;
 
 /// The number of connections that can read at the same time.
 const READERS: u32 = 4;
@@ -77,12 +78,22 @@ impl Readers {
     where
         E: From<StoreError>,
     {
+        self.check_open()?;
         let may_read = self.files.check_before_read().await;
         may_read.map_err(StoreError::from)?;
         let outcome = read.await;
+        // The last connection to close removes the log and the index.
+        self.check_open()?;
         let may_tell = self.files.check_after_read().await;
         may_tell.map_err(StoreError::from)?;
         outcome
+    }
+
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.pool.is_closed() {
+            return Err(closed());
+        }
+        Ok(())
     }
 
     pub(super) async fn close(&self) {

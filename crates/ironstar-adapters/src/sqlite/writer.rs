@@ -203,6 +203,7 @@ where
     }
 }
 
-fn closed() -> StoreError {
+/// The error of a request after the end of the store.
+pub(super) fn closed() -> StoreError {
     StoreError::unavailable("the event store has been closed")
 }

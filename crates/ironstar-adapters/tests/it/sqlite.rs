@@ -111,7 +111,11 @@ async fn events_outlive_the_process() {
     append_one(&store).await.expect("appended");
     let before = store.load_after(Position::START, 10).await.expect("read");
     store.close().await.expect("closed");
-    append_one(&store).await.expect_err("the store is closed");
+    let append = append_one(&store).await.expect_err("the store is closed");
+    let read = store.head().await.expect_err("the store is closed");
+    for refused in [format!("{append:?}"), format!("{read:?}")] {
+        assert!(refused.contains("has been closed"), "{refused}");
+    }
 
     let store = open(&url(&directory)).await;
     let after = store.load_after(Position::START, 10).await.expect("read");

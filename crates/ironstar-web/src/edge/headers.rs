@@ -90,6 +90,7 @@ impl SiteHeaders {
     pub(crate) fn add(&self, response: &mut Response) {
         let status = response.status();
         let headers = response.headers_mut();
+        headers.reserve(HEADERS.len() + 3);
         for (name, value) in HEADERS {
             headers.insert(name, HeaderValue::from_static(value));
         }

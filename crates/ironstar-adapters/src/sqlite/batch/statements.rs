@@ -77,10 +77,10 @@ pub(super) const SELECT_COMMANDS: &str = "
     SELECT key, request, answer FROM commands
     WHERE key IN (SELECT value FROM jsonb_each(?1))";
 
-/// Removes a limited number of commands, so that no batch waits for long.
+/// Removes the commands from before a time (`?1`), but at most `?2` of them.
 pub(super) const SWEEP_COMMANDS: &str = "
     DELETE FROM commands
-    WHERE key IN (SELECT key FROM commands WHERE created_at < ?1 LIMIT 1000)";
+    WHERE key IN (SELECT key FROM commands WHERE created_at < ?1 LIMIT ?2)";
 
 /// An event to insert, in column order.
 #[derive(Debug, Serialize)]

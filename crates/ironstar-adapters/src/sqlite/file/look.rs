@@ -77,24 +77,19 @@ impl Shared {
             path: self.named.clone(),
             source,
         };
-        let mut sizes = [0; 3];
-        for (part, size) in [Part::Main, Part::Log, Part::Index]
-            .into_iter()
-            .zip(&mut sizes)
-        {
-            *size = match self.placed(part).map_err(unknown)? {
-                Ok(size) => size,
+        for part in [Part::Main, Part::Log, Part::Index] {
+            match self.placed(part).map_err(unknown)? {
+                // A read of a mapped page that no longer exists would end the process.
+                Ok(size) if part == Part::Index && size < INDEX_PAGE => {
+                    return Err(self.displaced(part, How::Overwritten));
+                }
+                Ok(_) => {}
                 Err(how) => return Err(self.displaced(part, how)),
-            };
-        }
-        let [main_size, _, index_size] = sizes;
-        // A read of a mapped page that no longer exists would end the process.
-        if index_size < INDEX_PAGE {
-            return Err(self.displaced(Part::Index, How::Overwritten));
+            }
         }
         let mut looks = 1;
         loop {
-            match self.compare(seen, main_size) {
+            match self.compare(seen) {
                 Ok(()) => return Ok(()),
                 // Removed and replaced files were detected above. Other misfits may be
                 // short-lived.
@@ -145,11 +140,11 @@ impl Shared {
     /// Compares the heads of the files with each other and with the last look. The order
     /// matters: SQLite writes the log before the index, and the index before it truncates the
     /// log.
-    fn compare(&self, seen: &mut Seen, main_size: u64) -> Result<(), Misfit> {
+    fn compare(&self, seen: &mut Seen) -> Result<(), Misfit> {
         let index = self.read_index(seen)?;
         let mut read = mem::take(&mut seen.memory);
         let (added, last_frame) = self.read_log(&index, seen, &mut read)?;
-        let main = self.read_main(&index, seen, main_size)?;
+        let main = self.read_main(&index, seen)?;
         let is_same = seen.index.is_some_and(|last| last.salts == index.salts);
         if !is_same {
             if let Some(last) = seen.index {
@@ -270,12 +265,7 @@ impl Shared {
         read.map_err(|error| cut_off(error, Part::Log))
     }
 
-    fn read_main(
-        &self,
-        index: &Index,
-        seen: &Seen,
-        size: u64,
-    ) -> Result<(DatabaseHeader, u64), Misfit> {
+    fn read_main(&self, index: &Index, seen: &Seen) -> Result<(DatabaseHeader, u64), Misfit> {
         const OVERWRITTEN: Misfit = Misfit::Part(Part::Main, How::Overwritten);
 
         let mut header = [0; DATABASE_HEADER];
@@ -283,6 +273,9 @@ impl Shared {
             .held
             .read_exact_at(&mut header, 0)
             .map_err(|error| cut_off(error, Part::Main))?;
+        // A size from before the index would be remembered together with it, even if the end
+        // of a checkpoint in between has truncated the file.
+        let size = self.main.held.size()?;
         let (Some(last), Some((before, size_before))) = (seen.index, seen.main) else {
             return Ok((header, size));
         };

@@ -53,8 +53,8 @@ pub(super) struct Task {
     place: DatabaseFile,
     clock: Arc<SteadyClock>,
     retention: Duration,
-    /// The steady time of the last removal of old commands.
-    swept_at: Option<OffsetDateTime>,
+    /// The steady time from which the next batch removes old commands; `None` before the first.
+    commands_due: Option<OffsetDateTime>,
     foresight: Foresight,
     /// True if there may be ended builds.
     has_ended_builds: bool,
@@ -96,7 +96,7 @@ impl Task {
             place: database.place,
             clock,
             retention,
-            swept_at: None,
+            commands_due: None,
             foresight: Foresight::default(),
             has_ended_builds: true,
             sweep_at: Instant::now(),

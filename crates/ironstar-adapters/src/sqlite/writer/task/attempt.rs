@@ -11,7 +11,6 @@ use std::time::Duration;
 use ironstar_ports::{
     Append, Build, BuildId, BuildUpdate, Clock, CommitError, Snapshot, StoreError, UpdateError,
 };
-use time::OffsetDateTime;
 
 use super::Task;
 use crate::sqlite::batch::{Answers, Batch, BatchError, Times};
@@ -22,8 +21,10 @@ use crate::sqlite::snapshots::{self, SnapshotError};
 use crate::sqlite::writer::round::{Job, Project, Round};
 use crate::sqlite::{builds, documents};
 
-/// The pause between two removals of old commands, if there are commits.
+/// The pause between two removals of old commands, if there are commits; and the pause while
+/// there are more to remove. A removal takes a few milliseconds.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
 /// The error if another process has the file locked. The rest of the round may be tried
 /// again.
@@ -105,8 +106,7 @@ impl Task {
 
     async fn commit_appends(&mut self, appends: &[Append]) -> Result<Answers, BatchError> {
         let steady = self.clock.steady();
-        let is_due = |swept: OffsetDateTime| steady - swept > SWEEP_INTERVAL;
-        let is_due = self.swept_at.is_none_or(is_due);
+        let is_due = self.commands_due.is_none_or(|due| steady >= due);
         let times = Times {
             now: self.clock.now(),
             steady,
@@ -119,12 +119,17 @@ impl Task {
             times,
             foresight: &mut self.foresight,
         };
-        let answers = batch.commit().await?;
+        let committed = batch.commit().await?;
         self.check()?;
         if is_due {
-            self.swept_at = Some(steady);
+            let pause = if committed.has_old_commands {
+                SWEEP_PAUSE
+            } else {
+                SWEEP_INTERVAL
+            };
+            self.commands_due = Some(steady + pause);
         }
-        Ok(answers)
+        Ok(committed.answers)
     }
 
     /// Saves the snapshots and answers all callers.
