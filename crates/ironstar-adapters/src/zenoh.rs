@@ -1,5 +1,7 @@
 //! The bus on Zenoh.
 
 mod event_bus;
+mod network;
 
 pub use event_bus::ZenohEventBus;
+pub use network::{Login, RouterAddress, RouterAddressError, ZenohNetwork};

@@ -2,7 +2,7 @@
 //! appended. Each event comes once and in order.
 //!
 //! One task per node follows the log. A hint on the bus wakes it, and so does a slow poll, in
-//! case hints are lost. Either way it reads the new events from the store, so the bus can delay
+//! case hints are lost; it polls faster while they are. Either way it reads the new events from the store, so the bus can delay
 //! an event, but cannot lose, double or reorder one. The task keeps the newest events in memory
 //! for all consumers. A consumer that is further behind reads from the store by itself until it
 //! has caught up. So a slow consumer delays no other consumer, and takes the memory of a few
@@ -21,6 +21,7 @@
 
 mod consumer;
 mod follower;
+mod polling;
 mod tail;
 
 use std::collections::VecDeque;
@@ -62,6 +63,9 @@ pub struct FeedOptions {
     pub page: usize,
     /// The time after which the store is read without a hint.
     pub poll: Duration,
+    /// The same for some time after a poll has found events: their hints were lost, or are late.
+    /// Never longer than `poll`.
+    pub quick_poll: Duration,
 }
 
 impl EventFeed {
@@ -208,6 +212,7 @@ impl Default for FeedOptions {
             tail: 4_096,
             page: 256,
             poll: Duration::from_secs(1),
+            quick_poll: Duration::from_millis(20),
         }
     }
 }

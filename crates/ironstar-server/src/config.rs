@@ -1,6 +1,8 @@
 //! The operator's options, each also an environment variable.
 
+mod bus;
 mod github;
+mod secret;
 mod variables;
 
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
 use ironstar_ports::IdentityProvider;
 use ironstar_web::{AllowedHosts, HostRule, Limits, Site, SiteAddress, SiteName};
 
+use self::bus::BusOptions;
 use self::github::GitHubOptions;
 use crate::application::Application;
 
@@ -71,6 +74,10 @@ pub(crate) struct Config {
         global = true
     )]
     pub(crate) database_url: DatabaseUrl,
+
+    /// The bus
+    #[command(flatten)]
+    pub(crate) bus: BusOptions,
 
     /// Number of hours for which the key of a command is remembered. A retry within this time
     /// gets the answer of the first attempt

@@ -15,7 +15,6 @@ use anyhow::{Context, anyhow};
 use axum::Router;
 use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
-use ironstar_adapters::zenoh::ZenohEventBus;
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
@@ -77,7 +76,7 @@ async fn run_on_one_history<A: Application>(
         Arc::new(SystemClock),
         config.command_retention(),
     ));
-    let bus = Arc::new(ZenohEventBus::embedded().await?);
+    let bus = Arc::new(config.bus.open().await?);
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let commands = CommandHandler::new(
         store.clone(),

@@ -45,6 +45,7 @@ const OPTIONS: FeedOptions = FeedOptions {
     tail: 64,
     page: 16,
     poll: Duration::from_millis(20),
+    quick_poll: Duration::from_millis(20),
 };
 
 /// Runs the check.

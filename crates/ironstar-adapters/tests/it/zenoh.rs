@@ -1,3 +1,5 @@
+mod network;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -7,10 +7,10 @@ use futures::{FutureExt, StreamExt};
 use ironstar_ports::{BusMessage, EventStore, Key, LogPlace, Position, StoreError, Subscription};
 use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::FeedOptions;
+use super::polling::Polling;
 use super::tail::Tail;
 use crate::history::{FeedError, read_page};
 
@@ -46,10 +46,10 @@ impl Follower {
         let mut hints = hints.fuse();
         let mut ended = false;
         let mut has_failed = false;
-        let mut poll = interval(self.options.poll);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polling = Polling::new(self.options);
         loop {
             let mut end = Position::new(u64::MAX);
+            let mut is_poll = false;
             tokio::select! {
                 hint = hints.next(), if !ended => match hint {
                     Some(hint) => match self.news(&hint, &mut hints) {
@@ -61,9 +61,13 @@ impl Follower {
                         tracing::warn!("the bus is not available; new events are found by polling");
                     }
                 },
-                _ = poll.tick() => {}
+                () = polling.due() => is_poll = true,
             }
+            let before = self.head.borrow().position;
             let outcome = self.catch_up(end).await;
+            if is_poll {
+                polling.polled(self.head.borrow().position > before);
+            }
             if matches!(outcome, Err(FeedError::OtherHistory)) {
                 tracing::error!(
                     last = %*self.head.borrow(),

@@ -5,6 +5,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use ironstar_adapters::memory::MemoryEventBus;
 use ironstar_app::{EventFeed, FeedError, FeedOptions};
 use ironstar_ports::{Envelope, EventBus, Key, Position, StreamId};
+use tokio::time::{Instant, sleep};
 
 use crate::support::{SilentBus, TestStore, append, memory_bus, memory_store};
 
@@ -13,6 +14,7 @@ pub(crate) const HINTS_ONLY: FeedOptions = FeedOptions {
     tail: 8,
     page: 4,
     poll: Duration::from_secs(3_600),
+    quick_poll: Duration::from_secs(3_600),
 };
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -107,6 +109,37 @@ async fn feed_finds_events_by_polling_when_hints_are_lost() {
     append(&*store, 5).await;
     hint(&bus, Position::new(5)).await;
     expect(&mut events, 1..=5).await;
+}
+
+/// The first event is found by a slow poll, and the next ones soon.
+#[tokio::test(start_paused = true)]
+async fn feed_polls_quickly_while_hints_are_lost() {
+    let (store, bus) = (memory_store(), SilentBus(MemoryEventBus::new()));
+    let options = FeedOptions {
+        poll: Duration::from_secs(1),
+        quick_poll: Duration::from_millis(20),
+        ..HINTS_ONLY
+    };
+    let feed = EventFeed::start(store.clone(), &bus, options)
+        .await
+        .expect("started");
+    let mut events = feed.subscribe(Position::START);
+    let mut times = Vec::new();
+    for position in 1..=3 {
+        sleep(Duration::from_millis(130)).await;
+        let start = Instant::now();
+        append(&*store, 1).await;
+        expect(&mut events, position..=position).await;
+        times.push(start.elapsed());
+    }
+    let [first, rest @ ..] = &times[..] else {
+        panic!("no events");
+    };
+    assert!(*first > Duration::from_millis(500), "{times:?}");
+    assert!(
+        rest.iter().all(|it| *it < Duration::from_millis(50)),
+        "{times:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! The options for sign-in with GitHub.
 
-use std::fmt::{self, Debug};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -11,6 +9,8 @@ use ironstar_adapters::github::{
 };
 use ironstar_ports::IdentityProvider;
 use ironstar_web::SiteAddress;
+
+use super::secret::{Secret, not_empty};
 
 /// The options for sign-in with GitHub.
 #[derive(Args, Clone, Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct GitHubOptions {
         hide_env_values = true,
         requires = "github_client_id"
     )]
-    github_client_secret: Option<ClientSecret>,
+    github_client_secret: Option<Secret>,
 
     /// Authorization URL, for GitHub Enterprise Server
     #[arg(
@@ -67,19 +67,13 @@ pub(crate) struct GitHubOptions {
     github_api_url: String,
 }
 
-/// A secret whose `Debug` output does not show it.
-#[derive(Clone)]
-struct ClientSecret(String);
-
 impl GitHubOptions {
     /// Returns GitHub as the identity provider of a site, if sign-in is on.
     pub(super) fn provider(
         &self,
         site: Option<&SiteAddress>,
     ) -> anyhow::Result<Option<Arc<dyn IdentityProvider>>> {
-        let (Some(id), Some(ClientSecret(secret))) =
-            (&self.github_client_id, &self.github_client_secret)
-        else {
+        let (Some(id), Some(secret)) = (&self.github_client_id, &self.github_client_secret) else {
             return Ok(None);
         };
         let Some(site) = site else {
@@ -87,7 +81,7 @@ impl GitHubOptions {
         };
         let github = GitHub::new(GitHubConfig {
             client_id: id.clone(),
-            client_secret: secret.clone(),
+            client_secret: secret.expose().to_owned(),
             authorize_url: self.github_authorize_url.clone(),
             token_url: self.github_token_url.clone(),
             api_url: self.github_api_url.clone(),
@@ -96,26 +90,5 @@ impl GitHubOptions {
         });
         let github = github.context("cannot set up sign-in with GitHub")?;
         Ok(Some(Arc::new(github)))
-    }
-}
-
-impl FromStr for ClientSecret {
-    type Err = String;
-
-    fn from_str(secret: &str) -> Result<Self, Self::Err> {
-        not_empty(secret).map(Self)
-    }
-}
-
-fn not_empty(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err("it is empty".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-impl Debug for ClientSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientSecret(…)")
     }
 }

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod backup;
+mod bus;
 mod clock;
 mod concurrency;
 mod config;
