@@ -113,6 +113,9 @@ impl ZenohNetwork {
         });
         set("connect/retry", retry)?;
         set("listen/endpoints", json!([]))?;
+        // A command does not wait for a router that does not read.
+        let drop = "transport/link/tx/queue/congestion_control/drop/wait_before_drop";
+        set(drop, 0.into())?;
         set("scouting/multicast/enabled", false.into())?;
         set("scouting/gossip/enabled", false.into())?;
         set("adminspace/enabled", false.into())?;
