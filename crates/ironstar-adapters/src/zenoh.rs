@@ -4,4 +4,4 @@ mod event_bus;
 mod network;
 
 pub use event_bus::ZenohEventBus;
-pub use network::{Login, RouterAddress, RouterAddressError, ZenohNetwork};
+pub use network::{Login, Pem, RouterAddress, RouterAddressError, ZenohNetwork};

@@ -14,13 +14,17 @@ use crate::output::{Form, Log};
 /// routes with, and Zenoh warns about that at every start.
 const DEFAULT_FILTER: &str = "info,zenoh=warn,zenoh::net::routing::hat=error";
 
+/// Always part of the filter. On a finer level, this part of Zenoh logs its configuration with
+/// the password.
+const SILENT: &str = "zenoh::api::session=warn";
+
 /// Starts the log.
 ///
 /// # Errors
 ///
 /// If `RUST_LOG` is not a valid filter.
 pub(crate) fn init(format: LogFormat) -> anyhow::Result<()> {
-    let filter = filter()?;
+    let filter = filter()?.add_directive(SILENT.parse()?);
     let is_terminal = std::io::stderr().is_terminal();
     let form = match format {
         LogFormat::Json => Form::Json,

@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "ironstar-adapters",
         &[
             "async-trait",
+            "base64",
             "bytes",
             "futures",
             "getrandom",

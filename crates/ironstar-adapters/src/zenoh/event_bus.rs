@@ -18,7 +18,7 @@ use zenoh::pubsub::Subscriber;
 use zenoh::sample::{Locality, Sample};
 use zenoh::{Config, Session};
 
-use super::network::{Connection, ZenohNetwork};
+use super::network::{Connection, LARGEST, ZenohNetwork};
 
 /// The number of messages that may wait for one subscriber. Later messages are lost.
 const QUEUE: usize = 1_024;
@@ -79,9 +79,14 @@ impl ZenohEventBus {
     /// The session does not close cleanly.
     pub async fn close(&self) -> Result<(), BusError> {
         if let Some(network) = &self.network {
-            network.close().await?;
+            network.give_up();
         }
-        self.local.close().await.map_err(BusError)
+        // The network may take its time, if it is not there.
+        self.local.close().await.map_err(BusError)?;
+        match &self.network {
+            Some(network) => network.close().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -142,6 +147,10 @@ async fn declare(
     queue: mpsc::Sender<BusMessage>,
 ) -> Result<Subscriber<()>, BusError> {
     let receive = move |sample: Sample| {
+        // Nothing that is published here is so large.
+        if sample.payload().len() > LARGEST {
+            return;
+        }
         // If the queue is full, the message is lost, because publishers never wait. If the
         // queue is closed, its subscription is being dropped.
         let _ = queue.try_send(BusMessage {

@@ -5,10 +5,11 @@
 //! other nodes are lost, and the log is polled.
 
 use std::fmt::{self, Debug, Display};
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ironstar_ports::BusError;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -20,6 +21,9 @@ use zenoh::{Config, Session};
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
+/// The largest message that is taken from the network, in bytes.
+pub(super) const LARGEST: usize = 64 * 1024;
+
 /// The interval at which the connection is checked.
 const CHECK: Duration = Duration::from_secs(1);
 
@@ -28,15 +32,19 @@ const CHECK: Duration = Duration::from_secs(1);
 pub struct ZenohNetwork {
     /// The addresses of routers. The node needs one of them.
     pub routers: Vec<RouterAddress>,
-    /// The file with the certificates of authorities that the node trusts, in PEM. By default,
-    /// it trusts the well-known ones.
-    pub authorities: Option<PathBuf>,
-    /// The files with the node's own certificate and its private key, in PEM, if the routers
-    /// ask for them.
-    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// The certificates of authorities that the node trusts, in addition to the well-known
+    /// ones.
+    pub authorities: Option<Pem>,
+    /// The node's own certificate and its private key, if the routers ask for them.
+    pub certificate: Option<(Pem, Pem)>,
     /// The node's name and password, if the routers ask for them.
     pub login: Option<Login>,
 }
+
+/// Certificates or a private key, in PEM
+/// ([RFC 7468](https://www.rfc-editor.org/rfc/rfc7468)).
+#[derive(Clone)]
+pub struct Pem(Vec<u8>);
 
 /// A name and its password.
 #[derive(Clone)]
@@ -55,7 +63,7 @@ pub struct RouterAddress(String);
 /// A text is not the address of a router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "give the protocol, the host and the port of a Zenoh router, such as tcp/router.example.org:7447, or tls/… for TLS"
+    "give the protocol, the host and the port of a Zenoh router, such as tcp/router.example.org:7447, or tls/… for TLS, which does not work with an IPv6 address"
 )]
 pub struct RouterAddressError;
 
@@ -72,7 +80,9 @@ impl FromStr for RouterAddress {
         let is_host = !host.is_empty()
             && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')));
         let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
-        if is_known && is_plain && is_host && is_port {
+        // Zenoh compares a certificate with the address in its brackets, so none matches.
+        let is_usable = protocol != "tls" || !host.starts_with('[');
+        if is_known && is_plain && is_host && is_port && is_usable {
             Ok(Self(text.to_owned()))
         } else {
             Err(RouterAddressError)
@@ -83,6 +93,32 @@ impl FromStr for RouterAddress {
 impl Display for RouterAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl RouterAddress {
+    /// Returns true if the connection is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.0.starts_with("tls/")
+    }
+}
+
+impl Pem {
+    /// The content of a file.
+    #[must_use]
+    pub fn new(content: Vec<u8>) -> Self {
+        Self(content)
+    }
+
+    fn encoded(&self) -> Value {
+        BASE64_STANDARD.encode(&self.0).into()
+    }
+}
+
+impl Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pem").finish_non_exhaustive()
     }
 }
 
@@ -119,20 +155,16 @@ impl ZenohNetwork {
         set("scouting/multicast/enabled", false.into())?;
         set("scouting/gossip/enabled", false.into())?;
         set("adminspace/enabled", false.into())?;
-        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        set("transport/link/rx/max_message_size", LARGEST.into())?;
+        // The content and not the path of a file: Zenoh would read settings in a path.
+        let mut set_tls = |key: &str, value| set(&format!("transport/link/tls/{key}"), value);
         if let Some(authorities) = &self.authorities {
-            set(
-                "transport/link/tls/root_ca_certificate",
-                path(authorities).into(),
-            )?;
+            set_tls("root_ca_certificate_base64", authorities.encoded())?;
         }
         if let Some((certificate, key)) = &self.certificate {
-            set("transport/link/tls/enable_mtls", true.into())?;
-            set(
-                "transport/link/tls/connect_certificate",
-                path(certificate).into(),
-            )?;
-            set("transport/link/tls/connect_private_key", path(key).into())?;
+            set_tls("enable_mtls", true.into())?;
+            set_tls("connect_certificate_base64", certificate.encoded())?;
+            set_tls("connect_private_key_base64", key.encoded())?;
         }
         if let Some(Login { user, password }) = &self.login {
             let login = json!({"user": user, "password": password});
@@ -260,7 +292,7 @@ async fn keep_connected(config: Config, routers: Routers, opened: watch::Sender<
 
 #[cfg(test)]
 mod tests {
-    use super::{Login, RouterAddress, ZenohNetwork};
+    use super::{Login, Pem, RouterAddress, ZenohNetwork};
 
     #[test]
     fn address_names_protocol_host_and_port() {
@@ -277,6 +309,7 @@ mod tests {
             "",
             "localhost:7447",
             "tcp/localhost",
+            "tls/[2001:db8::1]:7447",
             "tcp/:7447",
             "tcp/localhost:0",
             "tcp/localhost:70000",
@@ -293,8 +326,10 @@ mod tests {
     }
 
     #[test]
-    fn password_is_not_shown() {
+    fn password_and_private_key_are_not_shown() {
+        let pem = || Pem::new(b"secret".to_vec());
         let network = ZenohNetwork {
+            certificate: Some((pem(), pem())),
             login: Some(Login {
                 user: "node".to_owned(),
                 password: "secret".to_owned(),
@@ -302,6 +337,8 @@ mod tests {
             ..ZenohNetwork::default()
         };
         let shown = format!("{network:?}");
+        let bytes = format!("{:?}", b"secret");
+        assert!(!shown.contains(&bytes), "{shown}");
         assert!(
             shown.contains("node") && !shown.contains("secret"),
             "{shown}"

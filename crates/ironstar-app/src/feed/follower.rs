@@ -52,10 +52,14 @@ impl Follower {
             let mut is_poll = false;
             tokio::select! {
                 hint = hints.next(), if !ended => match hint {
-                    Some(hint) => match self.news(&hint, &mut hints) {
-                        Some(hinted) => end = hinted,
-                        None => continue,
-                    },
+                    Some(hint) => {
+                        let hinted = last_hinted(&hint, &mut hints);
+                        polling.hinted(hinted);
+                        if hinted <= self.head.borrow().position {
+                            continue;
+                        }
+                        end = hinted;
+                    }
                     None => {
                         ended = true;
                         tracing::warn!("the bus is not available; new events are found by polling");
@@ -66,7 +70,8 @@ impl Follower {
             let before = self.head.borrow().position;
             let outcome = self.catch_up(end).await;
             if is_poll {
-                polling.polled(self.head.borrow().position > before);
+                let after = self.head.borrow().position;
+                polling.polled((after > before).then_some(after));
             }
             if matches!(outcome, Err(FeedError::OtherHistory)) {
                 tracing::error!(
@@ -86,24 +91,6 @@ impl Follower {
             }
             has_failed = outcome.is_err();
         }
-    }
-
-    /// The last position that this hint and the waiting hints behind it announce, or `None` if
-    /// the tail already has it. A message that is not a hint may announce any position.
-    fn news(&self, hint: &BusMessage, hints: &mut Fuse<Subscription>) -> Option<Position> {
-        let hinted = |hint: &BusMessage| {
-            // A message to a single session announces no event.
-            if Key::session_in(&hint.key).is_some() {
-                return Position::START;
-            }
-            let text = std::str::from_utf8(&hint.payload).ok();
-            Position::new(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
-        };
-        let mut last = hinted(hint);
-        while let Some(Some(hint)) = hints.next().now_or_never() {
-            last = last.max(hinted(&hint));
-        }
-        (last > self.head.borrow().position).then_some(last)
     }
 
     /// Reads the new events, at least up to a position if the log is so long.
@@ -146,4 +133,22 @@ impl Follower {
     fn tail(&self) -> RwLockWriteGuard<'_, Tail> {
         self.tail.write()
     }
+}
+
+/// The last position that this hint and the waiting hints behind it announce. A message that is
+/// not a hint may announce any position.
+fn last_hinted(hint: &BusMessage, hints: &mut Fuse<Subscription>) -> Position {
+    let hinted = |hint: &BusMessage| {
+        // A message to a single session announces no event.
+        if Key::session_in(&hint.key).is_some() {
+            return Position::START;
+        }
+        let text = std::str::from_utf8(&hint.payload).ok();
+        Position::new(text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
+    };
+    let mut last = hinted(hint);
+    while let Some(Some(hint)) = hints.next().now_or_never() {
+        last = last.max(hinted(&hint));
+    }
+    last
 }

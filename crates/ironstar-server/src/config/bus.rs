@@ -1,10 +1,11 @@
 //! The options for the bus: the Zenoh network that connects several servers.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use ironstar_adapters::zenoh::{Login, RouterAddress, ZenohEventBus, ZenohNetwork};
+use ironstar_adapters::zenoh::{Login, Pem, RouterAddress, ZenohEventBus, ZenohNetwork};
 
 use super::secret::{Secret, not_empty};
 
@@ -12,7 +13,7 @@ use super::secret::{Secret, not_empty};
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(crate) struct BusOptions {
-    /// Addresses of Zenoh routers, separated by commas, such as tcp/router:7447, or tls/… for
+    /// Addresses of Zenoh routers, separated by commas, such as tls/router:7447, or tcp/… without
     /// TLS. The server connects to one of them, and again when the connection is lost. All
     /// servers on the same routers tell each other of new events. By default, the bus stays
     /// inside this process
@@ -24,8 +25,8 @@ pub(crate) struct BusOptions {
     )]
     bus_connect: Vec<RouterAddress>,
 
-    /// File with the certificates of the authorities that may vouch for a router, in PEM. By
-    /// default, the well-known authorities
+    /// File with the certificates of authorities that may vouch for a router, in addition to
+    /// the well-known ones, in PEM
     #[arg(
         long,
         env = "IRONSTAR_BUS_AUTHORITIES",
@@ -75,28 +76,38 @@ pub(crate) struct BusOptions {
     bus_password: Option<Secret>,
 }
 
+/// The ends of the lines that begin a certificate and a private key. Keys have several kinds.
+const CERTIFICATE: &str = "CERTIFICATE-----";
+const KEY: &str = "PRIVATE KEY-----";
+
 impl BusOptions {
     /// Opens the bus.
     pub(crate) async fn open(&self) -> anyhow::Result<ZenohEventBus> {
         if self.bus_connect.is_empty() {
             return Ok(ZenohEventBus::embedded().await?);
         }
-        for (option, file) in [
-            ("--bus-authorities", &self.bus_authorities),
-            ("--bus-certificate", &self.bus_certificate),
-            ("--bus-key", &self.bus_key),
-        ] {
-            if let Some(file) = file {
-                // Zenoh would only say so in its log, and try again for ever.
-                let read = std::fs::File::open(file);
-                read.with_context(|| format!("cannot read {}, given by {option}", file.display()))?;
-            }
+        let are_tls = self.bus_connect.iter().filter(|it| it.is_tls()).count();
+        if are_tls > 0 && are_tls < self.bus_connect.len() {
+            // Otherwise whoever keeps the server from a router could make it use no TLS.
+            bail!("--bus-connect mixes tls/… and tcp/…; give addresses of one kind");
+        }
+        if are_tls == 0 && (self.bus_authorities.is_some() || self.bus_certificate.is_some()) {
+            bail!("--bus-authorities and --bus-certificate need tls/… in --bus-connect");
         }
         let network =
             ZenohNetwork {
                 routers: self.bus_connect.clone(),
-                authorities: self.bus_authorities.clone(),
-                certificate: self.bus_certificate.clone().zip(self.bus_key.clone()),
+                authorities: pem(
+                    "--bus-authorities",
+                    self.bus_authorities.as_deref(),
+                    CERTIFICATE,
+                )?,
+                certificate: pem(
+                    "--bus-certificate",
+                    self.bus_certificate.as_deref(),
+                    CERTIFICATE,
+                )?
+                .zip(pem("--bus-key", self.bus_key.as_deref(), KEY)?),
                 login: self.bus_user.clone().zip(self.bus_password.as_ref()).map(
                     |(user, password)| Login {
                         user,
@@ -107,4 +118,25 @@ impl BusOptions {
         let bus = ZenohEventBus::on(&network).await;
         bus.context("cannot set up the bus on a Zenoh network")
     }
+}
+
+/// Reads the file of an option. Zenoh would tell of an invalid file only in its log, and try
+/// again for ever.
+fn pem(option: &str, file: Option<&Path>, begins: &str) -> anyhow::Result<Option<Pem>> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let content = fs::read(file);
+    let content =
+        content.with_context(|| format!("cannot read {}, given by {option}", file.display()))?;
+    let text = String::from_utf8_lossy(&content);
+    let is_begin =
+        |line: &str| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(begins);
+    if !text.lines().any(is_begin) {
+        bail!(
+            "{}, given by {option}, is not a PEM file with a line '-----BEGIN {begins}'",
+            file.display()
+        );
+    }
+    Ok(Some(Pem::new(content)))
 }

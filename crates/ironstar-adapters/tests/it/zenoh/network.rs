@@ -3,11 +3,11 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
-use ironstar_adapters::zenoh::{Login, ZenohEventBus, ZenohNetwork};
+use ironstar_adapters::zenoh::{Login, Pem, ZenohEventBus, ZenohNetwork};
 use ironstar_ports::contract::event_bus;
 use ironstar_ports::{EventBus, Key, KeyExpr, StreamId, Subscription};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -112,10 +112,16 @@ async fn reaches(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bus_on_a_network_keeps_the_contract() {
-    let router = Router::start(&[]).await;
-    let network = network(&router.address);
+    let routers = Mutex::new(Vec::new());
     passes(event_bus::RULES, async || {
-        Arc::new(node(&network).await) as Arc<dyn EventBus>
+        let router = Router::start(&[]).await;
+        let network = network(&router.address);
+        routers.lock().expect("the lock").push(router);
+        let (bus, other) = (node(&network).await, node(&network).await);
+        let mut subscription = all(&bus).await;
+        let connected = reaches(&other, &mut subscription, "0", PATIENCE).await;
+        assert!(connected.is_some(), "the bus is connected");
+        Arc::new(bus) as Arc<dyn EventBus>
     })
     .await;
 }
@@ -160,6 +166,34 @@ async fn message_arrives_once_at_its_own_node() {
     }
     let copies = received.iter().filter(|it| **it == key("3").as_str());
     assert_eq!(copies.count(), 1, "{received:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_messages_do_not_arrive() {
+    let router = Router::start(&[]).await;
+    let network = network(&router.address);
+    let (one, other) = (node(&network).await, node(&network).await);
+    let mut at_other = all(&other).await;
+    assert!(reaches(&one, &mut at_other, "1", PATIENCE).await.is_some());
+    for (id, size) in [("2", 70_000), ("3", 3_000_000)] {
+        let payload = vec![b'x'; size];
+        one.publish(&key(id), &payload).await.expect("published");
+    }
+    let mut received = Vec::new();
+    let start = Instant::now();
+    let is_large = |it: &String| [key("2"), key("3")].iter().any(|key| key.as_str() == it);
+    while !received.contains(&key("4").as_str().to_owned()) && start.elapsed() < PATIENCE {
+        let payload = vec![b'x'; 60_000];
+        one.publish(&key("4"), &payload).await.expect("published");
+        while let Ok(message) = timeout(Duration::from_millis(200), at_other.next()).await {
+            received.push(message.expect("a message").key);
+        }
+    }
+    assert!(
+        received.contains(&key("4").as_str().to_owned()),
+        "{received:?}"
+    );
+    assert!(!received.iter().any(is_large), "{received:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,6 +292,18 @@ impl Certificates {
         self.folder.path().join(name)
     }
 
+    /// The content of the authority's certificate.
+    fn authority(&self) -> Pem {
+        Pem::new(fs::read(self.path("authority.pem")).expect("read"))
+    }
+
+    /// The contents of the files of `issue`.
+    fn issue_pem(&self, name: &str) -> (Pem, Pem) {
+        let (certificate, key) = self.issue(name);
+        let read = |file| Pem::new(fs::read(file).expect("read"));
+        (read(certificate), read(key))
+    }
+
     /// Writes a certificate for `localhost` and its key.
     fn issue(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().expect("a key");
@@ -293,15 +339,15 @@ async fn node_and_router_know_each_other_by_their_certificates() {
     )
     .await;
     let known = ZenohNetwork {
-        authorities: Some(ours.path("authority.pem")),
-        certificate: Some(ours.issue("node")),
+        authorities: Some(ours.authority()),
+        certificate: Some(ours.issue_pem("node")),
         ..network(&router.address)
     };
     let refused = [
         (
             "a node that does not trust the router",
             ZenohNetwork {
-                authorities: Some(others.path("authority.pem")),
+                authorities: Some(others.authority()),
                 ..known.clone()
             },
         ),
@@ -315,7 +361,7 @@ async fn node_and_router_know_each_other_by_their_certificates() {
         (
             "a node that the router does not trust",
             ZenohNetwork {
-                certificate: Some(others.issue("node")),
+                certificate: Some(others.issue_pem("node")),
                 ..known.clone()
             },
         ),
