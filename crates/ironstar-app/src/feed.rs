@@ -63,8 +63,8 @@ pub struct FeedOptions {
     pub page: usize,
     /// The time after which the store is read without a hint.
     pub poll: Duration,
-    /// The same for some time after a poll has found events: their hints were lost, or are late.
-    /// Never longer than `poll`.
+    /// The same while hints are lost, and for some time longer. A longer time than `poll` counts
+    /// as `poll`.
     pub quick_poll: Duration,
 }
 

@@ -142,6 +142,29 @@ async fn feed_polls_quickly_while_hints_are_lost() {
     );
 }
 
+/// The poll finds the event a moment before the hint arrives.
+#[tokio::test(start_paused = true)]
+async fn late_hint_does_not_make_polls_quick() {
+    let store = Arc::new(TestStore::counting(memory_store()));
+    let bus = memory_bus();
+    let options = FeedOptions {
+        poll: Duration::from_secs(1),
+        quick_poll: Duration::from_millis(20),
+        ..HINTS_ONLY
+    };
+    let feed = EventFeed::start(store.clone(), &*bus, options)
+        .await
+        .expect("started");
+    let mut events = feed.subscribe(Position::START);
+    let appended = append(&*store, 1).await;
+    expect(&mut events, 1..=1).await;
+    hint(&*bus, appended).await;
+    let before = store.reads();
+    sleep(Duration::from_secs(5)).await;
+    let reads = store.reads() - before;
+    assert!((4..20).contains(&reads), "{reads} reads in five seconds");
+}
+
 #[tokio::test]
 async fn feed_outlives_its_bus() {
     let (store, bus) = (memory_store(), memory_bus());

@@ -88,7 +88,7 @@ impl BusOptions {
         }
         let are_tls = self.bus_connect.iter().filter(|it| it.is_tls()).count();
         if are_tls > 0 && are_tls < self.bus_connect.len() {
-            // Otherwise whoever keeps the server from a router could make it use no TLS.
+            // Otherwise an attacker could make the server use no TLS, by blocking the routers with TLS.
             bail!("--bus-connect mixes tls/… and tcp/…; give addresses of one kind");
         }
         if are_tls == 0 && (self.bus_authorities.is_some() || self.bus_certificate.is_some()) {
