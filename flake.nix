@@ -67,6 +67,7 @@
             (toolchain pkgs)
             pkgs.cargo-deny
             pkgs.nodejs
+            pkgs.postgresql
             pkgs.sqlite
           ]
           ++ pkgs.lib.optional pkgs.stdenv.isLinux pkgs.chromium;

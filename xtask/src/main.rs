@@ -12,6 +12,7 @@ mod torture;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The developer tasks of ironstar.
@@ -55,8 +56,23 @@ fn main() -> ExitCode {
 /// Parses the command line. A variable without a value counts as not set, as in the server.
 fn parse() -> Result<Arguments, clap::Error> {
     let mut command = without_blank_variables(Arguments::command());
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    matches
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .map_err(|error| without_password(error).format(&mut command))
+}
+
+/// Removes a refused database URL from an error, because it may contain a password.
+fn without_password(mut error: clap::Error) -> clap::Error {
+    let is_url = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(option)) if option.starts_with("--database-url")
+    );
+    if is_url {
+        let hidden = ContextValue::String("(not shown)".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
+    error
 }
 
 fn without_blank_variables(command: Command) -> Command {

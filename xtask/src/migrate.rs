@@ -2,14 +2,15 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use ironstar_adapters::sqlite::{DatabaseFile, Migration, SqliteUrl, migrate, migration_status};
+use ironstar_adapters::database::DatabaseUrl;
+use ironstar_adapters::migration::Migration;
 
 use crate::output::say;
 
 /// The database, and the action on it.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The database: a SQLite file
+    /// The database: a SQLite file, or a PostgreSQL database such as postgres://user@host/database
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -18,7 +19,7 @@ pub(crate) struct Arguments {
         hide_env_values = true,
         global = true
     )]
-    database_url: SqliteUrl,
+    database_url: DatabaseUrl,
 
     #[command(subcommand)]
     action: Option<Action>,
@@ -33,13 +34,12 @@ enum Action {
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let url = &arguments.database_url;
-    let file = DatabaseFile::find(url)?;
-    let is_new = !file.exists();
+    let (name, is_new) = (url.name()?, !url.may_exist()?);
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let migrations = runtime.block_on(async {
         match arguments.action {
-            None => migrate(url).await,
-            Some(Action::Status) => migration_status(url).await,
+            None => url.migrate().await,
+            Some(Action::Status) => url.migration_status().await,
         }
     })?;
     let note = match (is_new, arguments.action) {
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (true, None) => " (created)",
         (true, Some(Action::Status)) => " (there is no such file)",
     };
-    say(format_args!("{}{note}", file.path().display()))?;
+    say(format_args!("{name}{note}"))?;
     for migration in &migrations {
         say(line(migration))?;
     }

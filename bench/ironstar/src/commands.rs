@@ -67,20 +67,24 @@ pub(crate) fn create(number: u64) -> anyhow::Result<TodoCommand> {
 
 pub(crate) async fn measure(path: &Path, clients: usize, time: Duration) -> anyhow::Result<f64> {
     let app = App::open(path).await?;
-    run(&app, clients, time / 4).await?;
+    run(&app.commands, clients, time / 4).await?;
     let start = Instant::now();
-    let commands = run(&app, clients, time).await?;
+    let commands = run(&app.commands, clients, time).await?;
     let figure = commands as f64 / start.elapsed().as_secs_f64();
     app.close().await?;
     Ok(figure)
 }
 
 /// Returns the number of commands that this many clients execute in a time.
-pub(crate) async fn run(app: &App, clients: usize, time: Duration) -> anyhow::Result<u64> {
+pub(crate) async fn run(
+    handler: &CommandHandler,
+    clients: usize,
+    time: Duration,
+) -> anyhow::Result<u64> {
     let end = Instant::now() + time;
     let clients = (0..clients).map(|_| {
-        let commands = app.commands.clone();
-        tokio::spawn(client(commands, end))
+        let handler = handler.clone();
+        tokio::spawn(client(handler, end))
     });
     let counts = try_join_all(clients).await?;
     counts.into_iter().sum()

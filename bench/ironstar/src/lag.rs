@@ -63,7 +63,7 @@ pub(crate) async fn measure(path: &Path, time: Duration) -> anyhow::Result<Figur
 /// Returns the rate of clients without pauses.
 async fn run(projected: &Projected, time: Duration) -> anyhow::Result<f64> {
     let start = Instant::now();
-    let commands = commands::run(&projected.app, CLIENTS as usize, time).await?;
+    let commands = commands::run(&projected.app.commands, CLIENTS as usize, time).await?;
     Ok(commands as f64 / start.elapsed().as_secs_f64())
 }
 

@@ -9,6 +9,7 @@ mod frames;
 mod growth;
 mod http;
 mod lag;
+mod postgres;
 mod read_models;
 mod rebuild;
 mod replay;
@@ -53,6 +54,21 @@ enum What {
     Commands {
         #[arg(long)]
         clients: usize,
+    },
+    /// Durable commands per second on PostgreSQL, from this many concurrent clients of some nodes
+    Postgres {
+        #[arg(long, default_value_t = 1)]
+        nodes: usize,
+        #[arg(long)]
+        clients: usize,
+    },
+    /// Rows per second of a plain loop on PostgreSQL, with this many in a statement: with the
+    /// lock and the checks of an append, or without
+    PostgresCeiling {
+        #[arg(long)]
+        batch: usize,
+        #[arg(long)]
+        plain: bool,
     },
     /// Rows per second that plain SQLite inserts, with this many in a transaction
     Ceiling {
@@ -138,6 +154,14 @@ fn main() -> anyhow::Result<()> {
     let figures = match arguments.what {
         What::Commands { clients } => {
             rate(runtime.block_on(commands::measure(&path, clients, time))?)
+        }
+        What::Postgres { nodes, clients } => {
+            rate(runtime.block_on(postgres::measure(nodes, clients, time))?)
+        }
+        What::PostgresCeiling { batch, plain } => {
+            // One thread, so that no thread has to wake another.
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            rate(runtime.block_on(postgres::ceiling(batch, plain, time))?)
         }
         What::Ceiling { batch } => rate(ceiling::measure(&path, batch, time, &runtime)?),
         What::Replay { events } => rate(runtime.block_on(replay::measure(&path, events))?),

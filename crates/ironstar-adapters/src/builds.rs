@@ -1,6 +1,50 @@
-//! Rules for updates of builds, which are the same for every technology.
+//! Builds as rows, and the rules for their updates. Both are the same for every technology.
 
-use ironstar_ports::{Build, BuildState, BuildUpdate, Position, Skipped, UpdateError};
+use ironstar_ports::{
+    Build, BuildId, BuildState, BuildUpdate, Failure, LogPlaceError, Position, Skipped, StoreError,
+    UpdateError,
+};
+
+use crate::log::place;
+
+/// Errors of reading or writing a build.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Mark(#[from] LogPlaceError),
+    #[error("a build has the version {0}")]
+    Version(i64),
+    #[error("a build is in the state {0:?}")]
+    State(String),
+}
+
+impl From<BuildError> for StoreError {
+    fn from(error: BuildError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<BuildError> for UpdateError {
+    fn from(error: BuildError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// The columns of a build, in order.
+pub(crate) type BuildRow = (
+    i64,
+    String,
+    i64,
+    String,
+    i64,
+    Option<String>,
+    Option<String>,
+    String,
+);
 
 /// Returns the build after an update, or `None` if the update ends the build. `live` is the
 /// checkpoint of the live build of the same projection, if there is a live build.
@@ -61,4 +105,40 @@ fn skip(build: &mut Build, position: Position) -> Result<(), UpdateError> {
     });
     build.skipped.sort_by_key(|skipped| skipped.position);
     Ok(())
+}
+
+/// Converts a row.
+pub(crate) fn build(row: BuildRow) -> Result<Build, BuildError> {
+    let (id, name, version, state, checkpoint, mark, failure, skipped) = row;
+    let failure: Option<Failure> = failure
+        .map(|failure| serde_json::from_str(&failure))
+        .transpose()?;
+    let skipped: Vec<Skipped> = serde_json::from_str(&skipped)?;
+    Ok(Build {
+        id: BuildId::new(id.unsigned_abs()),
+        name,
+        version: u32::try_from(version).map_err(|_| BuildError::Version(version))?,
+        state: parse_state(state)?,
+        checkpoint: place(checkpoint, mark.as_deref())?,
+        failure,
+        skipped,
+    })
+}
+
+/// The text of a state.
+pub(crate) fn state_text(state: BuildState) -> &'static str {
+    match state {
+        BuildState::Building => "building",
+        BuildState::Cancelled => "cancelled",
+        BuildState::Live => "live",
+    }
+}
+
+fn parse_state(text: String) -> Result<BuildState, BuildError> {
+    match &*text {
+        "building" => Ok(BuildState::Building),
+        "cancelled" => Ok(BuildState::Cancelled),
+        "live" => Ok(BuildState::Live),
+        _ => Err(BuildError::State(text)),
+    }
 }

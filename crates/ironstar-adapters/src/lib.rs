@@ -3,15 +3,23 @@
 //! This crate knows nothing of aggregates, HTTP or configuration files. Its caller passes in
 //! everything that it needs. Every adapter passes the contract suites of `ironstar-ports`.
 //!
+//! - [`database`]: SQLite or PostgreSQL, as the URL of the database says.
 //! - [`sqlite`]: the log in one SQLite file, its read models, and sessions.
+//! - [`postgres`]: the same in a PostgreSQL database, which several servers share.
 //! - [`github`]: sign-in with GitHub.
 //! - [`zenoh`]: the bus on Zenoh.
 //! - [`memory`]: all ports in memory, for tests.
 //! - [`system`]: the real clock and real ids.
 
 mod builds;
+pub mod database;
+mod documents;
 pub mod github;
+mod log;
 pub mod memory;
+pub mod migration;
+pub mod postgres;
+mod sessions;
 pub mod sqlite;
 pub mod system;
 pub mod zenoh;

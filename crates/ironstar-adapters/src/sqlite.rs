@@ -39,7 +39,7 @@ pub use checkpoint::{WalFigures, WalLimits};
 pub use database::SqliteDatabase;
 pub use event_store::{DEFAULT_COMMAND_RETENTION, SqliteEventStore};
 pub use link::WalError;
-pub use migrations::{Migration, migrate, migration_status};
+pub use migrations::{migrate, migration_status};
 pub use open_error::OpenError;
 pub use path::DatabaseFile;
 pub use projection_store::SqliteProjectionStore;

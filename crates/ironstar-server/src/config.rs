@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, value_parser};
-use ironstar_adapters::sqlite::{SqliteUrl, UrlError};
+use ironstar_adapters::database::DatabaseUrl;
 use ironstar_ports::IdentityProvider;
 use ironstar_web::{AllowedHosts, HostRule, Limits, Site, SiteAddress, SiteName};
 
@@ -64,8 +64,11 @@ pub(crate) struct Config {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// The database: a SQLite file, such as sqlite:ironstar.db or sqlite:/var/lib/ironstar.db.
-    /// If the file is missing, the server creates it, readable by its own user only
+    /// The database. A SQLite file, such as sqlite:ironstar.db or sqlite:/var/lib/ironstar.db:
+    /// if the file is missing, the server creates it, readable by its own user only. Or a
+    /// PostgreSQL database, which several servers may share, such as
+    /// postgres://user@host/database?sslmode=verify-full: the password may stand after the user
+    /// name, as in user:password@host, in the variable PGPASSWORD, or in ~/.pgpass
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -313,18 +316,6 @@ fn parse_address_header(name: &str) -> Result<HeaderName, String> {
     }
     name.parse()
         .map_err(|_| "give the name of a header, such as X-Forwarded-For or X-Real-IP".to_owned())
-}
-
-/// The address of the database.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct DatabaseUrl(pub(crate) SqliteUrl);
-
-impl FromStr for DatabaseUrl {
-    type Err = UrlError;
-
-    fn from_str(url: &str) -> Result<Self, UrlError> {
-        url.parse().map(Self)
-    }
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use ironstar_adapters::sqlite::{DatabaseFile, SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::database::Stores;
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::Features;
 use ironstar_app::projection::{BuildError, BuildJob, Progress, Registered};
 use ironstar_ports::{
-    Build, BuildId, BuildState, BuildUpdate, EventStore, Position, ProjectionStore, UpdateError,
+    Build, BuildId, BuildState, BuildUpdate, Position, ProjectionStore, UpdateError,
 };
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -33,8 +33,7 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 /// The open database.
 struct Open {
     features: Features,
-    log: Arc<SqliteEventStore>,
-    builds: Arc<dyn ProjectionStore>,
+    stores: Stores,
 }
 
 /// Carries out the operator's command.
@@ -43,31 +42,25 @@ pub(crate) async fn run(
     features: Features,
     task: &ProjectionsTask,
 ) -> anyhow::Result<()> {
-    let url = &config.database_url.0;
-    let file = DatabaseFile::find(url)?;
+    let url = &config.database_url;
     ensure!(
-        file.exists(),
+        url.may_exist()?,
         "there is no database at {}; name an existing one with --database-url",
-        file.path().display()
+        url.name()?
     );
-    let database = SqliteDatabase::open(url).await?;
     let clock = Arc::new(SystemClock);
-    let log = Arc::new(SqliteEventStore::new(
-        database,
-        clock,
-        config.command_retention(),
-    ));
-    let open = Open {
-        features,
-        builds: Arc::new(log.projections()),
-        log,
-    };
+    let stores = url.open(clock, config.command_retention()).await?;
+    let open = Open { features, stores };
     let outcome = open.run(task).await;
-    open.log.close().await?;
+    open.stores.close().await?;
     outcome
 }
 
 impl Open {
+    fn builds(&self) -> &dyn ProjectionStore {
+        &*self.stores.projections
+    }
+
     async fn run(&self, task: &ProjectionsTask) -> anyhow::Result<()> {
         match task {
             ProjectionsTask::List => self.list().await,
@@ -82,7 +75,7 @@ impl Open {
     }
 
     async fn list(&self) -> anyhow::Result<()> {
-        let builds = self.builds.builds().await?;
+        let builds = self.builds().builds().await?;
         let names = self.features.projections();
         let names = names.map(|projection| projection.name.len());
         let width = names.max().unwrap_or_default().max("projection".len());
@@ -101,7 +94,7 @@ impl Open {
     /// Requests a build of a read model and waits for its end.
     async fn rebuild(&self, projection: &'static Registered) -> anyhow::Result<()> {
         let build = self
-            .builds
+            .builds()
             .begin(projection.name, projection.version)
             .await?;
         let name = projection.name;
@@ -160,7 +153,7 @@ impl Open {
             shown.show(
                 projection.name,
                 now.checkpoint.position,
-                self.log.head().await?,
+                self.stores.events.head().await?,
                 None,
             );
             if now.checkpoint.position > moved.0 {
@@ -184,8 +177,8 @@ impl Open {
         let (tell, mut told) = watch::channel(None::<Progress>);
         let job = BuildJob {
             build,
-            events: self.log.clone(),
-            store: Arc::clone(&self.builds),
+            events: self.stores.events.clone(),
+            store: self.stores.projections.clone(),
             clock: Arc::new(SystemClock),
             tell: Box::new(move |progress| {
                 tell.send_replace(Some(progress));
@@ -228,7 +221,7 @@ impl Open {
     }
 
     async fn cancel_build(&self, name: &str, build: BuildId) -> anyhow::Result<()> {
-        match self.builds.update(build, BuildUpdate::Cancel).await {
+        match self.builds().update(build, BuildUpdate::Cancel).await {
             Ok(()) => Ok(()),
             Err(UpdateError::NoSuchBuild | UpdateError::WrongState) => {
                 bail!("{name}: too late, the build is no longer in progress")
@@ -240,11 +233,11 @@ impl Open {
     /// Tries all failed read models again: the live one, the one that is being built, or both.
     async fn retry(&self, name: &str) -> anyhow::Result<()> {
         let name = self.registered(name)?.name;
-        let mut failed = self.builds.builds().await?;
+        let mut failed = self.builds().builds().await?;
         failed.retain(|build| build.name == name && build.failure.is_some());
         ensure!(!failed.is_empty(), "{name}: nothing has failed");
         for build in failed {
-            match self.builds.update(build.id, BuildUpdate::Retry).await {
+            match self.builds().update(build.id, BuildUpdate::Retry).await {
                 // A build that has ended in the meantime needs no retry.
                 Ok(()) | Err(UpdateError::NoSuchBuild) => {}
                 Err(error) => return Err(error.into()),
@@ -263,7 +256,7 @@ impl Open {
         let failed = self.find(name, has_failed).await?;
         let failed =
             failed.ok_or_else(|| anyhow!("{name}: nothing has failed at position {position}"))?;
-        self.builds
+        self.builds()
             .update(failed.id, BuildUpdate::Skip(position))
             .await?;
         say(&format!(
@@ -291,7 +284,7 @@ impl Open {
         name: &str,
         is_meant: impl Fn(&Build) -> bool,
     ) -> anyhow::Result<Option<Build>> {
-        let builds = self.builds.builds().await?;
+        let builds = self.builds().builds().await?;
         let mut builds = builds.into_iter().filter(|build| build.name == name);
         Ok(builds.find(is_meant))
     }

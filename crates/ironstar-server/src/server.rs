@@ -7,18 +7,17 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use axum::Router;
-use ironstar_adapters::sqlite::{SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::database::Stores;
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
 use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
-use ironstar_ports::{IdSource, SecretStore};
+use ironstar_ports::IdSource;
 use ironstar_web::{Services, Site};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +31,10 @@ use crate::{output, serve, shutdown};
 /// after which a supervisor may kill the process.
 const DRAIN: Duration = Duration::from_secs(3);
 const CLOSE: Duration = Duration::from_millis(600);
+
+/// The pauses between two attempts to reach the database at the start.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// The reason why serving ended.
 enum Ended {
@@ -69,47 +72,43 @@ async fn run_on_one_history<A: Application>(
     shutdown: &CancellationToken,
     is_first: bool,
 ) -> anyhow::Result<Ended> {
-    let database = SqliteDatabase::open(&config.database_url.0).await?;
-    let path = database.path().to_owned();
-    let store = Arc::new(SqliteEventStore::new(
-        database,
-        Arc::new(SystemClock),
-        config.command_retention(),
-    ));
+    let Some(stores) = open_database(config, shutdown).await? else {
+        return Ok(Ended::Stopped);
+    };
+    let store = &stores.events;
     let bus = Arc::new(config.bus.open().await?);
     let feed = EventFeed::start(store.clone(), &*bus, FeedOptions::default()).await?;
     let commands = CommandHandler::new(
         store.clone(),
-        store.clone(),
+        stores.snapshots.clone(),
         bus.clone(),
         Arc::new(SystemIdSource),
     );
     let projections = Projections::new(
-        Arc::new(store.projections()),
+        stores.projections.clone(),
         store.clone(),
         feed.clone(),
-        store.clock(),
+        stores.clock.clone(),
     );
     let features = A::FEATURES;
     features
         .hand_overs(&commands, &projections)
         .manage(&projections);
     application.manage_processes(&commands, &projections);
-    let sessions = Arc::new(store.sessions());
     let ending = shutdown.child_token();
     end_with_history(&feed, &ending);
     let services = Services {
         features,
         gates: Gates::start(commands.clone(), &feed),
-        links: Links::new(sessions.secret("links", new_secret()).await?),
+        links: Links::new(stores.secrets.secret("links", new_secret()).await?),
         commands,
         feed: feed.clone(),
         store: store.clone(),
         projections: projections.clone(),
         bus: bus.clone(),
-        sessions,
+        sessions: stores.sessions.clone(),
         identities: config.identities()?,
-        clock: store.clock(),
+        clock: stores.clock.clone(),
         ids: Arc::new(SystemIdSource),
         shutdown: ending.clone(),
     };
@@ -120,7 +119,7 @@ async fn run_on_one_history<A: Application>(
         config.limits(),
     );
     if is_first {
-        announce::<A>(&listener, &path, config)?;
+        announce::<A>(&listener, &stores.name, config)?;
     }
     let ended = serve(listener, router, config, shutdown, ending).await;
     feed.stop();
@@ -132,8 +131,35 @@ async fn run_on_one_history<A: Application>(
     within_close("the readers of the log", followed).await;
     // After the feed, which would otherwise report the closed bus as an error.
     within_close("the bus", bus.close()).await;
-    within_close("the store", store.close()).await;
+    within_close("the store", stores.close()).await;
     Ok(ended)
+}
+
+/// Opens the database. If its server cannot be reached, tries again until it can, or until this
+/// server is told to stop: then there is nothing to return.
+async fn open_database(
+    config: &Config,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Stores>> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (clock, retention) = (Arc::new(SystemClock), config.command_retention());
+        let error = match config.database_url.open(clock, retention).await {
+            Ok(stores) => return Ok(Some(stores)),
+            Err(error) if error.may_heal() => error,
+            Err(error) => return Err(error.into()),
+        };
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the database of --database-url cannot be reached; the server tries again in {} s",
+            pause.as_secs()
+        );
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return Ok(None),
+        }
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
 }
 
 /// Ends everything that runs on a history, once the feed has noticed that the database holds
@@ -188,13 +214,12 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// goes to the log, and the server serves all the same.
 fn announce<A: Application>(
     listener: &TcpListener,
-    database: &Path,
+    database: &str,
     config: &Config,
 ) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    let database = database.display();
     let Site {
         name,
         address: public,

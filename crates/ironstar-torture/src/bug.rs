@@ -34,6 +34,8 @@ pub enum Bug {
     TrustsHints,
     /// Keeps some memory for every append.
     RemembersEverything,
+    /// Numbers events by a sequence of the database, and not under a lock.
+    NumbersBySequence,
     /// Checks files that are not the files that the next start reads.
     LooksElsewhere,
 }
@@ -45,7 +47,7 @@ pub struct ParseBugError(String);
 
 impl Bug {
     /// All bugs.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AcknowledgesBeforeSync,
         Self::AcknowledgesBeforeCommit,
         Self::SplitsAppends,
@@ -55,6 +57,7 @@ impl Bug {
         Self::SkipsEvents,
         Self::TrustsHints,
         Self::RemembersEverything,
+        Self::NumbersBySequence,
         Self::LooksElsewhere,
     ];
 
@@ -71,6 +74,7 @@ impl Bug {
             Self::SkipsEvents => "skips-events",
             Self::TrustsHints => "trusts-hints",
             Self::RemembersEverything => "remembers-everything",
+            Self::NumbersBySequence => "numbers-by-sequence",
             Self::LooksElsewhere => "looks-elsewhere",
         }
     }
@@ -157,6 +161,7 @@ impl EventStore for BuggyStore {
             | Bug::ReadsStaleStreams
             | Bug::SkipsEvents
             | Bug::TrustsHints
+            | Bug::NumbersBySequence
             | Bug::LooksElsewhere => {}
         }
         self.inner.append(append).await

@@ -11,6 +11,7 @@
 //!   server.
 //! - [`mod@bus`]: hints that are lost, doubled, delayed and reordered.
 //! - [`mod@consumers`]: streams that no client reads, and streams that are cut off.
+//! - [`mod@nodes`]: several nodes on one PostgreSQL database, whose sessions are cut off.
 //! - [`mod@races`]: concurrent commands on few aggregates, whose history must be equal to a
 //!   sequential one.
 
@@ -25,6 +26,7 @@ mod examined;
 pub mod files;
 mod history;
 pub mod kill;
+pub mod nodes;
 pub mod power;
 mod processes;
 pub mod races;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use ironstar_torture::{Bug, Findings, NotesSite, Plan, bus, consumers, files, kill, power, races};
+use ironstar_torture::{
+    Bug, Findings, NotesSite, Plan, bus, consumers, files, kill, nodes, power, races,
+};
 
 /// Injects faults into ironstar, and checks that no event is lost.
 #[derive(Debug, Parser)]
@@ -130,6 +132,27 @@ const CHECKS: &[Check] = &[
             Bug::RemembersEverything,
             Expectation::Caught(&["memory grew"]),
         )],
+    },
+    Check {
+        name: "nodes",
+        share: 0.2,
+        run: |plan, _| nodes::check(plan).boxed_local(),
+        bugs: &[
+            (
+                Bug::NumbersBySequence,
+                Expectation::Caught(&["instead of event", "gap"]),
+            ),
+            (
+                Bug::AcknowledgesBeforeCommit,
+                Expectation::Caught(&["is gone"]),
+            ),
+            (
+                Bug::IgnoresExpectedSequence,
+                Expectation::Caught(&["in spite of"]),
+            ),
+            (Bug::ForgetsKeys, Expectation::Caught(&["is stored twice"])),
+            (Bug::SkipsEvents, Expectation::Caught(&["instead of event"])),
+        ],
     },
     Check {
         name: "linearizability",

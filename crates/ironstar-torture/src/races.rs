@@ -1,18 +1,21 @@
 //! Concurrent commands on few aggregates.
 //!
-//! Two nodes share a log. Each keeps states in memory, which the commands of the other node
-//! outdate. The commands and answers of their clients are recorded. They must be equal to
-//! some sequential history.
+//! Nodes share a log: two of them a SQLite file, or three of them a PostgreSQL database. Each
+//! keeps states in memory, which the commands of the other nodes outdate. The commands and answers
+//! of their clients are recorded. They must be equal to some sequential history.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use futures::future::try_join_all;
+use ironstar_adapters::database::{DatabaseUrl, Stores};
 use ironstar_adapters::memory::MemoryEventBus;
-use ironstar_adapters::sqlite::{DEFAULT_COMMAND_RETENTION, SqliteDatabase, SqliteEventStore};
+use ironstar_adapters::sqlite::DEFAULT_COMMAND_RETENTION;
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::{CommandContext, CommandError, CommandHandler, decode};
+use ironstar_cluster::Cluster;
 use ironstar_fixtures::note::OPEN;
 use ironstar_fixtures::remark::{RemarkCommand, RemarkState};
 use ironstar_ports::{EventStore, Origin, Position, Sequence};
@@ -24,7 +27,8 @@ use crate::bug::plant;
 use crate::history::{Operation, Outcome, Stored, examine};
 use crate::{Findings, Plan};
 
-const NODES: usize = 2;
+const NODES_ON_SQLITE: usize = 2;
+const NODES_ON_POSTGRESQL: usize = 3;
 const CLIENTS: usize = 8;
 
 /// The number of remarks that the clients compete for, and of the commands of each client.
@@ -39,17 +43,26 @@ const COMMANDS: usize = 250;
 pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     let mut findings = Findings::new(plan);
     let mut random = fastrand::Rng::with_seed(plan.seed);
+    let cluster = Cluster::start()?;
     let end = Instant::now() + plan.time;
-    while Instant::now() < end && !findings.is_enough() {
+    for round in 0_u64.. {
+        if Instant::now() >= end || findings.is_enough() {
+            break;
+        }
         let folder = TempDir::new()?;
-        let database = SqliteDatabase::open(&folder.path().join("ironstar.db").into()).await?;
-        let clock = Arc::new(SystemClock);
-        let sqlite = SqliteEventStore::new(database, clock, DEFAULT_COMMAND_RETENTION);
-        let sqlite = Arc::new(sqlite);
-        let store = plant(plan.bug, sqlite.clone()).await?;
-        let operations = race(&store, &sqlite, &mut random).await?;
-        let log = read(&*sqlite).await?;
-        sqlite.close().await?;
+        let nodes = if round % 2 == 0 {
+            let url = format!("sqlite:{}", folder.path().join("ironstar.db").display());
+            findings.did("rounds on SQLite", 1);
+            open(&url, NODES_ON_SQLITE).await?
+        } else {
+            findings.did("rounds on PostgreSQL", 1);
+            open(&cluster.database().await?, NODES_ON_POSTGRESQL).await?
+        };
+        let operations = race(plan, &nodes, &mut random).await?;
+        let log = read(&*nodes[0].events).await?;
+        for node in nodes {
+            node.close().await?;
+        }
         let refused = |operation: &&Operation| {
             matches!(
                 operation.outcome,
@@ -66,28 +79,34 @@ pub async fn check(plan: &Plan) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
+/// Opens a database once for each node.
+async fn open(url: &str, nodes: usize) -> anyhow::Result<Vec<Stores>> {
+    let url: DatabaseUrl = url.parse()?;
+    let open = || url.open(Arc::new(SystemClock), DEFAULT_COMMAND_RETENTION);
+    Ok(try_join_all((0..nodes).map(|_| open())).await?)
+}
+
 /// Lets all clients send commands, and returns the commands and answers.
 async fn race(
-    store: &Arc<dyn EventStore>,
-    snapshots: &Arc<SqliteEventStore>,
+    plan: &Plan,
+    stores: &[Stores],
     random: &mut fastrand::Rng,
 ) -> anyhow::Result<Vec<Operation>> {
-    let nodes: Vec<CommandHandler> = (0..NODES)
-        .map(|_| {
-            CommandHandler::new(
-                Arc::clone(store),
-                snapshots.clone(),
-                Arc::new(MemoryEventBus::new()),
-                Arc::new(SystemIdSource),
-            )
-        })
-        .collect();
+    let mut nodes = Vec::new();
+    for stores in stores {
+        nodes.push(CommandHandler::new(
+            plant(plan.bug, Arc::clone(&stores.events)).await?,
+            stores.snapshots.clone(),
+            Arc::new(MemoryEventBus::new()),
+            Arc::new(SystemIdSource),
+        ));
+    }
     let clock = Arc::new(AtomicU64::new(1));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let client = Client {
             number,
-            node: nodes[number % NODES].clone(),
+            node: nodes[number % nodes.len()].clone(),
             clock: Arc::clone(&clock),
             random: random.fork(),
             known: [None; REMARKS],

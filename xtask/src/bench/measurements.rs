@@ -54,6 +54,10 @@ const CLIENTS_8: Run = (Program::Ironstar, &["commands", "--clients", "8"]);
 const CLIENTS_64: Run = (Program::Ironstar, &["commands", "--clients", "64"]);
 const CLIENTS_256: Run = (Program::Ironstar, &["commands", "--clients", "256"]);
 
+const POSTGRESQL_64: Run = (Program::Ironstar, &["postgres", "--clients", "64"]);
+const POSTGRESQL_192: Run = (Program::Ironstar, &["postgres", "--clients", "192"]);
+const POSTGRESQL_LOOP: Run = (Program::Ironstar, &["postgres-ceiling", "--batch", "64"]);
+
 const SCAN_400K: Run = (Program::Ironstar, &["scan", "--events", "400000"]);
 const REBUILD: Run = (Program::Ironstar, &["rebuild", "--events", "400000"]);
 const BUSY: Run = (Program::Ironstar, &["busy", "--events", "400000"]);
@@ -122,6 +126,33 @@ const MEASUREMENTS: &[Measurement] = &[
         "tephra",
         (Program::Tephra, &["--clients", "256"]),
         0.5,
+    ),
+    rate(
+        ("commands on PostgreSQL, 64 clients", POSTGRESQL_64),
+        "the same statement in a loop",
+        POSTGRESQL_LOOP,
+        0.8,
+    ),
+    rate(
+        ("batches of 64 on PostgreSQL", POSTGRESQL_LOOP),
+        "without the lock and the checks",
+        (
+            Program::Ironstar,
+            &["postgres-ceiling", "--batch", "64", "--plain"],
+        ),
+        0.9,
+    ),
+    rate(
+        (
+            "commands of 3 nodes on PostgreSQL, 192 clients",
+            (
+                Program::Ironstar,
+                &["postgres", "--nodes", "3", "--clients", "192"],
+            ),
+        ),
+        "1 node",
+        POSTGRESQL_192,
+        0.9,
     ),
     Measurement {
         unit: "events/s",

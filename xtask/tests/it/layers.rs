@@ -41,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "async-trait",
             "base64",
             "bytes",
+            "deadpool",
             "futures",
             "getrandom",
             "http-body-util",
@@ -200,6 +201,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "ironstar-cluster",
+        &["anyhow", "rustix", "sqlx", "tempfile", "tokio"],
+    ),
+    (
         "ironstar-torture",
         &[
             "anyhow",
@@ -211,6 +216,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "futures",
             "ironstar-adapters",
             "ironstar-app",
+            "ironstar-cluster",
             "ironstar-domain",
             "ironstar-fixtures",
             "ironstar-ports",
@@ -221,6 +227,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "reqwest",
             "serde",
             "serde_json",
+            "sqlx",
             "tempfile",
             "thiserror",
             "tokio",

@@ -7,30 +7,26 @@
 //! sequence, the batch uses two statements. The first begins and reads the ends of the log
 //! and the streams. The second inserts and commits.
 
-mod numbering;
 mod statements;
 
 use std::collections::HashMap;
 
-use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, LogPlace, Mark, Outcome, Position, Sequence,
-    StreamId,
-};
+use ironstar_ports::{Append, CommandKey, LogPlace, Mark, Outcome, Position, Sequence, StreamId};
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-use self::numbering::{End, Numbering};
 use self::statements::{
     BEGIN, BEGIN_INSERT_AND_COMMIT, INSERT, INSERT_AND_COMMIT, SELECT_COMMANDS, SWEEP_COMMANDS,
+    command_rows, event_rows,
 };
 use super::code;
 use super::file::FileError;
-use super::foresight::{Foresight, Known};
+use super::foresight::{Foresight, parse_head};
 use super::refusal::Refusal;
-use super::rows::integer;
 use super::transaction::roll_back_if_failed;
+use crate::log::{Answers, End, Known, Numbering, integer};
 
 /// UTC with milliseconds, in the format of RFC 3339.
 const CREATED_AT: StaticFormatDescription =
@@ -74,9 +70,6 @@ pub(super) struct Times {
     /// Commands that are older than this are removed. `None` if no removal is due.
     pub(super) forget_before: Option<OffsetDateTime>,
 }
-
-/// The answers to all callers, in the order of the appends.
-pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
 /// The outcome of a commit.
 pub(super) struct Committed {
@@ -180,7 +173,7 @@ impl<'a> Batch<'a> {
         if !known.is_still(same.as_ref()) {
             return Err(BatchError::OtherHistory(known.0));
         }
-        let before = Known::read(head.as_deref())?;
+        let before = parse_head(head.as_deref())?;
         let last: Vec<(usize, Sequence, Position, Option<String>)> = serde_json::from_str(&last)?;
         let ends = last.into_iter().map(|(index, sequence, position, id)| {
             let id = id.and_then(|id| id.parse().ok());
@@ -230,11 +223,11 @@ impl<'a> Batch<'a> {
     ) -> Result<(), BatchError> {
         let Known(position, id) = numbering.before();
         sqlx::query(statements)
-            .bind(serde_json::to_string(numbering.events())?)
+            .bind(event_rows(numbering.events())?)
             .bind(self.times.now.format(CREATED_AT)?)
             .bind(integer(position.get()))
             .bind(id.as_deref())
-            .bind(serde_json::to_string(&numbering.commands())?)
+            .bind(command_rows(&numbering.commands())?)
             .bind(self.times.steady.format(CREATED_AT)?)
             .execute(&mut *self.connection)
             .await?;

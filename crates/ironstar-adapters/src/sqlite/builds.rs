@@ -1,14 +1,11 @@
 //! Builds of projections, one row for each.
 
-use ironstar_ports::{
-    Build, BuildId, BuildState, BuildUpdate, Failure, LogPlaceError, Skipped, StoreError,
-    UpdateError,
-};
+use ironstar_ports::{Build, BuildId, BuildState, BuildUpdate, UpdateError};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::rows::{integer, place};
 use super::transaction::roll_back_if_failed;
-use crate::builds::updated;
+use crate::builds::{BuildError, BuildRow, build, state_text, updated};
+use crate::log::integer;
 
 macro_rules! select {
     ($rest:literal) => {
@@ -63,45 +60,6 @@ const SWEEP_DOCUMENTS: &str = "
 const SWEEP_BUILD: &str = "
     DELETE FROM projections
     WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM documents WHERE projection = ?1)";
-
-/// Errors of reading or writing a build.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BuildError {
-    #[error(transparent)]
-    Sqlite(#[from] sqlx::Error),
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
-    #[error(transparent)]
-    Mark(#[from] LogPlaceError),
-    #[error("a build has the version {0}")]
-    Version(i64),
-    #[error("a build is in the state {0:?}")]
-    State(String),
-}
-
-impl From<BuildError> for StoreError {
-    fn from(error: BuildError) -> Self {
-        Self::unavailable(error)
-    }
-}
-
-impl From<BuildError> for UpdateError {
-    fn from(error: BuildError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// The columns of a build, in order.
-type BuildRow = (
-    i64,
-    String,
-    i64,
-    String,
-    i64,
-    Option<String>,
-    Option<String>,
-    String,
-);
 
 /// Returns all builds that have not ended.
 pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<Build>, BuildError> {
@@ -239,38 +197,4 @@ pub(super) async fn sweep(connection: &mut SqliteConnection) -> Result<bool, sql
             .await?;
     }
     Ok(true)
-}
-
-fn build(row: BuildRow) -> Result<Build, BuildError> {
-    let (id, name, version, state, checkpoint, mark, failure, skipped) = row;
-    let failure: Option<Failure> = failure
-        .map(|failure| serde_json::from_str(&failure))
-        .transpose()?;
-    let skipped: Vec<Skipped> = serde_json::from_str(&skipped)?;
-    Ok(Build {
-        id: BuildId::new(id.unsigned_abs()),
-        name,
-        version: u32::try_from(version).map_err(|_| BuildError::Version(version))?,
-        state: parse_state(state)?,
-        checkpoint: place(checkpoint, mark.as_deref())?,
-        failure,
-        skipped,
-    })
-}
-
-fn state_text(state: BuildState) -> &'static str {
-    match state {
-        BuildState::Building => "building",
-        BuildState::Cancelled => "cancelled",
-        BuildState::Live => "live",
-    }
-}
-
-fn parse_state(text: String) -> Result<BuildState, BuildError> {
-    match &*text {
-        "building" => Ok(BuildState::Building),
-        "cancelled" => Ok(BuildState::Cancelled),
-        "live" => Ok(BuildState::Live),
-        _ => Err(BuildError::State(text)),
-    }
 }

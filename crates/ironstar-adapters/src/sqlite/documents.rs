@@ -4,15 +4,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use ironstar_ports::{
-    BuildId, CommitError, Document, DocumentBatch, DocumentChange, DocumentPage, DocumentQuery,
-    DocumentSource, Found, LogPlace, LogPlaceError, Payload, PayloadError, Place, StoreError,
+    BuildId, CommitError, DocumentBatch, DocumentChange, DocumentPage, DocumentQuery,
+    DocumentSource, Found, LogPlace,
 };
-use serde::Deserialize;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::rows::{integer, place};
 use super::transaction::roll_back_if_failed;
+use crate::documents::{DocumentError, documents, put_row};
+use crate::log::{integer, place};
 
 /// Begins, and moves the checkpoint of a build (?1) from ?2 with the mark ?3 to ?4 with the
 /// mark ?5. It changes no row if the checkpoint is elsewhere.
@@ -65,37 +65,6 @@ const AFTER: &str = " AND (sort, key) > (?4, ?5)";
 
 /// The number of the parameter for the first collection.
 const FIRST_COLLECTION: usize = 6;
-
-/// Errors of reading or changing documents.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DocumentError {
-    #[error(transparent)]
-    Sqlite(#[from] sqlx::Error),
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
-    #[error(transparent)]
-    NotABody(#[from] PayloadError),
-    #[error(transparent)]
-    Mark(#[from] LogPlaceError),
-    #[error("a build has the version {0}")]
-    Version(i64),
-}
-
-impl From<DocumentError> for StoreError {
-    fn from(error: DocumentError) -> Self {
-        Self::unavailable(error)
-    }
-}
-
-impl From<DocumentError> for CommitError {
-    fn from(error: DocumentError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// The columns of a document, in order.
-#[derive(Debug, Deserialize)]
-struct DocumentRow(String, Option<String>, Option<String>, String);
 
 /// The columns of the answer to [`FIND`], in order.
 type FoundRow = (i64, i64, i64, Option<String>, Vec<u8>, Vec<u8>);
@@ -155,16 +124,6 @@ async fn transact(connection: &mut SqliteConnection, changes: &Changes) -> Resul
         .await
         .map_err(DocumentError::from)?;
     Ok(())
-}
-
-fn put_row(document: &Document) -> (&str, Option<&str>, Option<&str>, &str) {
-    let place = document.place.as_ref();
-    (
-        &document.key,
-        place.map(|place| &*place.collection),
-        place.map(|place| &*place.sort),
-        document.body.as_str(),
-    )
 }
 
 /// Returns true if the checkpoint was at the expected place.
@@ -270,21 +229,6 @@ fn page_statement(page: &DocumentPage) -> String {
         }
     }
     PAGE.replace("{collections}", &collections)
-}
-
-fn documents(rows: &[u8]) -> Result<Vec<Document>, DocumentError> {
-    let rows: Vec<DocumentRow> = serde_json::from_slice(rows)?;
-    rows.into_iter().map(document).collect()
-}
-
-fn document(row: DocumentRow) -> Result<Document, DocumentError> {
-    let DocumentRow(key, collection, sort, body) = row;
-    let place = collection.zip(sort);
-    Ok(Document {
-        key,
-        place: place.map(|(collection, sort)| Place { collection, sort }),
-        body: Payload::from_text(body)?,
-    })
 }
 
 #[cfg(test)]

@@ -14,10 +14,11 @@ use super::checkpoint::WalFigures;
 use super::database::SqliteDatabase;
 use super::projection_store::SqliteProjectionStore;
 use super::readers::Readers;
-use super::rows::{self, Read, SELECT_COMMAND, integer};
+use super::rows::{self, SELECT_COMMAND};
 use super::session_store::SqliteSessionStore;
 use super::snapshots;
 use super::writer::Writer;
+use crate::log::{Read, integer, until_damaged};
 use crate::system::SteadyClock;
 
 /// The time for which commands are remembered by default.
@@ -109,20 +110,6 @@ impl SqliteEventStore {
         }
         Ok(events)
     }
-}
-
-/// Returns the events before the first damaged one. A caller that continues from there reads
-/// the damaged event first, and gets its error.
-fn until_damaged(events: Vec<Read>) -> Result<Vec<Envelope>, StoreError> {
-    let mut page = Vec::with_capacity(events.len());
-    for event in events {
-        match event {
-            Ok(event) => page.push(event),
-            Err(error) if page.is_empty() => return Err(error),
-            Err(_) => break,
-        }
-    }
-    Ok(page)
 }
 
 #[async_trait]

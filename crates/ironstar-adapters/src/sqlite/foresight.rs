@@ -5,11 +5,10 @@
 //! process remembers then belongs to another history. So every batch is committed on the
 //! condition that the log still has the last event that this store has seen.
 
-use ironstar_ports::Position;
-use serde::Deserialize;
 use sqlx::sqlite::SqliteConnection;
 
 use super::batch::BatchError;
+use crate::log::Known;
 
 /// SQL for the id of an event: a text, or NULL if the id cannot be read.
 macro_rules! event_id {
@@ -35,11 +34,6 @@ pub(super) use {event_id, head};
 
 const SELECT_HEAD: &str = head!();
 
-/// An event in the log: its position, and its id if that can be read. Position 0 stands for
-/// an empty log.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-pub(super) struct Known(pub(super) Position, pub(super) Option<String>);
-
 /// The state that one commit leaves for the next.
 #[derive(Debug, Default)]
 pub(super) struct Foresight {
@@ -51,23 +45,9 @@ pub(super) struct Foresight {
     pub(super) doubts: u32,
 }
 
-impl Known {
-    /// Parses the result of a query for the last event. No result stands for an empty log.
-    pub(super) fn read(head: Option<&str>) -> Result<Self, serde_json::Error> {
-        head.map_or_else(|| Ok(Self::default()), serde_json::from_str)
-    }
-
-    /// Returns true if the log is still the same. `same` is the event that the log now has at
-    /// this position, if any. Events with unreadable ids count as the same.
-    pub(super) fn is_still(&self, same: Option<&Self>) -> bool {
-        let Self(position, id) = self;
-        let Some(Self(_, now)) = same else {
-            return *position == Position::START;
-        };
-        id.as_ref()
-            .zip(now.as_ref())
-            .is_none_or(|(id, now)| id == now)
-    }
+/// Parses the result of a query for the last event. No result stands for an empty log.
+pub(super) fn parse_head(head: Option<&str>) -> Result<Known, serde_json::Error> {
+    head.map_or_else(|| Ok(Known::default()), serde_json::from_str)
 }
 
 impl Foresight {
@@ -84,7 +64,7 @@ impl Foresight {
             .fetch_optional(connection)
             .await?;
         Ok(Self {
-            known: Known::read(head.as_deref())?,
+            known: parse_head(head.as_deref())?,
             ..Self::default()
         })
     }

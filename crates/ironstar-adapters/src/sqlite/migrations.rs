@@ -13,20 +13,10 @@ use super::open_error::OpenError;
 use super::path::{DatabaseFile, beside};
 use super::refusal::{Refusal, cause_of};
 use super::url::SqliteUrl;
+use crate::migration::Migration;
 
 /// All migrations in `migrations/sqlite`.
 pub(super) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
-
-/// A migration: one step of the schema.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Migration {
-    /// The number of the migration, which orders migrations.
-    pub version: i64,
-    /// A short description of the change.
-    pub description: String,
-    /// True if the database has this migration.
-    pub applied: bool,
-}
 
 /// Brings the schema of a database up to date. Creates the file if there is none. Returns all
 /// migrations that the database has now.

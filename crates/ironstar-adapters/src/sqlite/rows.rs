@@ -7,12 +7,12 @@
 //! separator, the count of columns or events is wrong. Such a page is read again, event by
 //! event, as JSON. So is a page with a damaged event.
 
-use ironstar_ports::{
-    Envelope, LogPlace, LogPlaceError, Payload, Position, Sequence, StoreError, StreamId,
-};
+use ironstar_ports::{Envelope, Payload, Position, Sequence, StoreError, StreamId};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::log::Read;
 
 /// Two statements for the same selection of events.
 #[derive(Debug)]
@@ -105,9 +105,6 @@ impl OwnedRow {
     }
 }
 
-/// An event, or the error for a damaged event.
-pub(super) type Read = Result<Envelope, StoreError>;
-
 /// Parses a page. Returns `None` if the page has the wrong number of columns or events: then
 /// the events have to be read one by one.
 pub(super) fn envelopes((count, text): Page) -> Option<Vec<Read>> {
@@ -198,18 +195,4 @@ fn decode(
         metadata: serde_json::from_str(metadata)?,
         created_at: times.read(created_at)?,
     })
-}
-
-/// Converts the two columns of a place.
-pub(super) fn place(position: i64, mark: Option<&str>) -> Result<LogPlace, LogPlaceError> {
-    Ok(LogPlace {
-        position: Position::new(position.unsigned_abs()),
-        mark: mark.map(str::parse).transpose()?,
-    })
-}
-
-/// Converts a number to SQLite's signed integers. A number that does not fit is past every
-/// row.
-pub(super) fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

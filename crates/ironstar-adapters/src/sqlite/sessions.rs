@@ -1,11 +1,12 @@
 //! Sessions and secrets. Each change is one statement, and so its own transaction, on the
 //! connection that writes.
 
-use ironstar_ports::{Payload, PayloadError, SessionHash, StoredSession};
+use ironstar_ports::{SessionHash, StoredSession};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use time::OffsetDateTime;
 
 use super::file::FileError;
+use crate::sessions::{self, RowError, session};
 
 /// The number of expired sessions that one sweep removes at most.
 const SWEPT: i64 = 1_000;
@@ -38,11 +39,7 @@ pub(super) enum SessionError {
     #[error(transparent)]
     Sqlite(#[from] sqlx::Error),
     #[error(transparent)]
-    NotJson(#[from] PayloadError),
-    #[error("the timestamp {0} is invalid")]
-    NoTime(i64),
-    #[error("a secret has {0} bytes instead of 32")]
-    NoSecret(usize),
+    Row(#[from] RowError),
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -57,7 +54,7 @@ pub(super) async fn load(
         .bind(now.unix_timestamp())
         .fetch_optional(readers)
         .await?;
-    row.map(|row| session(*id, row)).transpose()
+    Ok(row.map(|row| session(*id, row)).transpose()?)
 }
 
 pub(super) async fn create(
@@ -140,20 +137,5 @@ pub(super) async fn secret(
         .bind(&new[..])
         .fetch_one(connection)
         .await?;
-    let length = secret.len();
-    secret
-        .try_into()
-        .map_err(|_| SessionError::NoSecret(length))
-}
-
-fn session(
-    id: SessionHash,
-    (data, expires_at): (String, i64),
-) -> Result<StoredSession, SessionError> {
-    let time = OffsetDateTime::from_unix_timestamp(expires_at);
-    Ok(StoredSession {
-        id,
-        data: Payload::from_text(data)?,
-        expires_at: time.map_err(|_| SessionError::NoTime(expires_at))?,
-    })
+    Ok(sessions::secret(secret)?)
 }

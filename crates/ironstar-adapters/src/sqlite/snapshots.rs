@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::file::FileError;
 use super::refusal::Refusal;
-use super::rows::place;
+use crate::log::place;
 
 const SELECT: &str = "
     SELECT sequence, position, mark, fingerprint, state FROM snapshots

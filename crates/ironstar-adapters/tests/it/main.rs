@@ -5,5 +5,6 @@ mod contract;
 mod github;
 mod memory;
 mod mutants;
+mod postgres;
 mod sqlite;
 mod zenoh;

@@ -33,7 +33,29 @@ impl<A: Application> CommandLine<A> {
         let matches = command.try_get_matches_from_mut(std::env::args_os());
         matches
             .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| NoConfig(error.format(&mut command)))
+            .map_err(|error| NoConfig(without_secret(error, &command).format(&mut command)))
+    }
+}
+
+/// Removes a refused value from an error if it may contain a password, as those of the options
+/// that hide their variables.
+fn without_secret(mut error: clap::Error, command: &Command) -> clap::Error {
+    let is_secret = |option: &&Arg| {
+        let name = format!("--{}", option.get_long().unwrap_or_default());
+        option.is_hide_env_values_set() && refused_option(&error) == Some(&name)
+    };
+    if command.get_arguments().any(|option| is_secret(&option)) {
+        let hidden = ContextValue::String("(not shown)".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
+    error
+}
+
+/// Returns the option that an error is about.
+fn refused_option(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => option.split([' ', '[']).next(),
+        _ => None,
     }
 }
 
@@ -80,10 +102,7 @@ fn notes(
     typed: &[OsString],
     is_set: impl Fn(&str) -> bool,
 ) -> Vec<String> {
-    let refused = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(option)) => Some(option),
-        _ => None,
-    };
+    let refused = refused_option(error);
     // clap names only the missing option, not the option that requires it. So every set
     // variable is a candidate.
     let is_any = error.kind() == ErrorKind::MissingRequiredArgument;
@@ -93,8 +112,7 @@ fn notes(
     });
     options
         .filter(|(option, variable)| {
-            let is_meant =
-                refused.is_some_and(|it| it.split([' ', '[']).next() == Some(option.as_str()));
+            let is_meant = refused == Some(option.as_str());
             (is_meant || is_any) && is_set(variable) && !is_typed(option, typed)
         })
         .map(|(option, variable)| format!("note: '{option}' comes from the variable {variable}"))

@@ -1,7 +1,7 @@
 //! `projections status`: the position of each read model, and its failure, if any.
 
 use ironstar_app::process::ToDo;
-use ironstar_ports::{Build, BuildState, EventStore, Position};
+use ironstar_ports::{Build, BuildState, Position};
 
 use super::{Open, share};
 use crate::output::say;
@@ -9,8 +9,8 @@ use crate::output::say;
 impl Open {
     /// Shows all builds.
     pub(super) async fn status(&self) -> anyhow::Result<()> {
-        let head = self.log.head().await?;
-        let builds = self.builds.builds().await?;
+        let head = self.stores.events.head().await?;
+        let builds = self.builds().builds().await?;
         say(&format!("the log ends at position {head}"))?;
         for build in &builds {
             for line in self.describe(build, head).await? {
@@ -36,7 +36,7 @@ impl Open {
             .projections()
             .find(|known| known.name == *name);
         let position = match known.filter(|known| known.version == version) {
-            Some(known) => known.position(build, &*self.log).await?,
+            Some(known) => known.position(build, &*self.stores.events).await?,
             None => build.checkpoint.position,
         };
         let done = share(position, head);
@@ -55,7 +55,7 @@ impl Open {
             ));
         }
         if known.is_some_and(|known| known.is_process) {
-            let ToDo { steps, timers } = ToDo::of(build.id, &*self.builds).await?;
+            let ToDo { steps, timers } = ToDo::of(build.id, self.builds()).await?;
             lines.push(format!(
                 "    pending: {}, {}",
                 counted(steps, "step"),

@@ -15,7 +15,7 @@ use zenoh::{Config, Session};
 use crate::process::{Server, database_url, run_to_end, server};
 
 /// The address of a port that nothing listens on at this moment.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     format!("tcp/{address}")
@@ -35,7 +35,7 @@ async fn zenoh_session(mode: &str, endpoints: &str, address: &str) -> Session {
     zenoh::open(config).await.expect("a session")
 }
 
-async fn router(address: &str) -> Session {
+pub(crate) async fn router(address: &str) -> Session {
     zenoh_session("router", "listen/endpoints", address).await
 }
 

@@ -16,6 +16,7 @@ mod kill;
 mod limits;
 mod output;
 mod path;
+mod postgres;
 mod process;
 mod processes;
 mod programs;

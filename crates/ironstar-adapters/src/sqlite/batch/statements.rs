@@ -1,12 +1,10 @@
 //! The SQL statements of a batch, and the rows that they insert.
 
-use ironstar_ports::{
-    Appended, CommandKey, EarlierCommand, Metadata, NewEvent, Outcome, Position, Sequence, StreamId,
-};
+use ironstar_ports::{Appended, Metadata, Position, Sequence};
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
-use uuid::Uuid;
 
+use crate::log::{NewCommand, NumberedEvent};
 use crate::sqlite::foresight::{event_id, head};
 
 /// Begins, and reads the log's head, the event at a position (?2), and the last event of each
@@ -83,8 +81,8 @@ pub(super) const SWEEP_COMMANDS: &str = "
     WHERE key IN (SELECT key FROM commands WHERE created_at < ?1 LIMIT ?2)";
 
 /// An event to insert, in column order.
-#[derive(Debug, Serialize)]
-pub(super) struct EventRow<'a>(
+#[derive(Serialize)]
+struct EventRow<'a>(
     Position,
     &'a str,
     &'a str,
@@ -97,53 +95,53 @@ pub(super) struct EventRow<'a>(
 
 /// A command to insert: its key, its request, its answer, and the earlier keys that must not
 /// be known.
-#[derive(Debug, Serialize)]
-pub(super) struct CommandRow<'a>(&'a str, &'a str, JsonText<'a, Appended>, Vec<&'a str>);
+#[derive(Serialize)]
+struct CommandRow<'a>(&'a str, &'a str, JsonText<'a, Appended>, Vec<&'a str>);
 
 /// A value that a column holds as JSON text.
-#[derive(Debug)]
 struct JsonText<'a, T>(&'a T);
 
-impl<'a> EventRow<'a> {
-    pub(super) fn new(
-        position: Position,
-        stream: &'a StreamId,
-        sequence: Sequence,
-        event: &'a NewEvent,
-    ) -> Self {
-        Self(
+/// A list that is written as a JSON array, row by row.
+struct Rows<'a, T, R>(&'a [T], fn(&'a T) -> R);
+
+/// The events as a JSON array of rows.
+pub(super) fn event_rows(events: &[NumberedEvent<'_>]) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Rows(events, |numbered| {
+        let NumberedEvent {
             position,
+            stream,
+            sequence,
+            event,
+        } = numbered;
+        EventRow(
+            *position,
             &stream.aggregate_type,
             &stream.aggregate_id,
-            sequence,
+            *sequence,
             &event.event_type,
             event.schema_version,
             event.payload.as_str(),
             JsonText(&event.metadata),
         )
-    }
-
-    pub(super) fn position(&self) -> Position {
-        self.0
-    }
-
-    pub(super) fn event_id(&self) -> Uuid {
-        self.7.0.event_id
-    }
+    }))
 }
 
-impl<'a> CommandRow<'a> {
-    pub(super) fn new(
-        key: &'a CommandKey,
-        outcome: &'a Outcome,
-        earlier: &'a [EarlierCommand],
-    ) -> Self {
-        Self(
-            key.as_str(),
-            &outcome.request,
-            JsonText(&outcome.appended),
-            earlier.iter().map(|earlier| earlier.key.as_str()).collect(),
+/// The commands as a JSON array of rows.
+pub(super) fn command_rows(commands: &[NewCommand<'_>]) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Rows(commands, |command| {
+        let earlier = command.earlier.iter().map(|earlier| earlier.key.as_str());
+        CommandRow(
+            command.key.as_str(),
+            &command.outcome.request,
+            JsonText(&command.outcome.appended),
+            earlier.collect(),
         )
+    }))
+}
+
+impl<T, R: Serialize> Serialize for Rows<'_, T, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(self.1))
     }
 }
 

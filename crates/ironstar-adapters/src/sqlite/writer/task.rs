@@ -18,6 +18,7 @@ use self::attempt::Locked;
 use super::LOCK_ATTEMPT;
 use super::guarded::Guarded;
 use super::round::{Request, Round};
+use crate::log::{BATCH, wait_for_more};
 use crate::sqlite::checkpoint::Checkpoints;
 use crate::sqlite::code::is_locked;
 use crate::sqlite::database::SqliteDatabase;
@@ -27,12 +28,6 @@ use crate::sqlite::path::DatabaseFile;
 use crate::sqlite::refusal::Refusal;
 use crate::sqlite::{builds, course};
 use crate::system::SteadyClock;
-
-/// The largest number of appends in one commit.
-const BATCH: usize = 512;
-
-/// The number of appends that are worth a sync. More appends may arrive during the sync.
-const WORTHWHILE: usize = 64;
 
 /// The pause between two looks at the files, with or without commits.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -65,22 +60,6 @@ pub(super) struct Task {
     look_due: Interval,
     /// The time at which this task last found the files in place.
     seen_at: Option<Instant>,
-}
-
-/// Waits while more requests arrive, until the batch is worth its sync. A caller that has
-/// just got its answer may be about to send another request, and this batch serves it earlier
-/// than the next.
-async fn wait_for_more(requests: &mpsc::Receiver<Request>, taken: usize) {
-    loop {
-        let waiting = requests.len();
-        if taken + waiting >= WORTHWHILE {
-            return;
-        }
-        tokio::task::yield_now().await;
-        if requests.len() == waiting {
-            return;
-        }
-    }
 }
 
 impl Task {

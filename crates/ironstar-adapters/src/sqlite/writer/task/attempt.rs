@@ -13,7 +13,8 @@ use ironstar_ports::{
 };
 
 use super::Task;
-use crate::sqlite::batch::{Answers, Batch, BatchError, Times};
+use crate::log::Answers;
+use crate::sqlite::batch::{Batch, BatchError, Times};
 use crate::sqlite::code::{is_locked, result_code};
 use crate::sqlite::documents::Changes;
 use crate::sqlite::refusal::{Cause, Refusal, cause_of};

@@ -7,23 +7,21 @@
 use std::collections::{HashMap, HashSet};
 
 use ironstar_ports::{
-    Append, AppendError, Appended, CommandKey, CommandRecord, ExpectedSequence, LogPlace, Outcome,
-    Sequence, StreamAppend, StreamHead, StreamId,
+    Append, AppendError, Appended, CommandKey, CommandRecord, EarlierCommand, ExpectedSequence,
+    LogPlace, NewEvent, Outcome, Position, Sequence, StreamAppend, StreamHead, StreamId,
 };
 
-use super::Answers;
-use super::statements::{CommandRow, EventRow};
-use crate::sqlite::foresight::Known;
+use super::{Answers, Known};
 
 /// The ends of the log and of the batch's streams, the known commands of the batch, and the
 /// rows to insert.
 #[derive(Debug, Default)]
-pub(super) struct Numbering<'a> {
+pub(crate) struct Numbering<'a> {
     /// The last event of the log before the batch.
     before: Known,
     streams: HashMap<&'a StreamId, End>,
     commands: HashMap<&'a CommandKey, Outcome>,
-    events: Vec<EventRow<'a>>,
+    events: Vec<NumberedEvent<'a>>,
     /// The commands to insert. Their outcomes are in `commands`.
     new_commands: Vec<(&'a CommandKey, &'a CommandRecord)>,
     /// True if the batch has read nothing from the database.
@@ -32,15 +30,33 @@ pub(super) struct Numbering<'a> {
 
 /// The end of a stream that has events.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct End {
-    pub(super) sequence: Sequence,
-    pub(super) place: LogPlace,
+pub(crate) struct End {
+    pub(crate) sequence: Sequence,
+    pub(crate) place: LogPlace,
+}
+
+/// An event with its numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NumberedEvent<'a> {
+    pub(crate) position: Position,
+    pub(crate) stream: &'a StreamId,
+    pub(crate) sequence: Sequence,
+    pub(crate) event: &'a NewEvent,
+}
+
+/// A command to insert.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewCommand<'a> {
+    pub(crate) key: &'a CommandKey,
+    pub(crate) outcome: &'a Outcome,
+    /// Earlier keys of the command, which must not be known.
+    pub(crate) earlier: &'a [EarlierCommand],
 }
 
 impl<'a> Numbering<'a> {
     /// Begins after the last event of the log, with the ends of streams and the commands that
     /// the database has.
-    pub(super) fn new(
+    pub(crate) fn new(
         before: Known,
         streams: HashMap<&'a StreamId, End>,
         commands: HashMap<&'a CommandKey, Outcome>,
@@ -55,7 +71,7 @@ impl<'a> Numbering<'a> {
 
     /// Begins with the sequences that callers expect, or returns `None` if a caller does not
     /// say enough.
-    pub(super) fn guess(before: &Known, appends: &'a [Append]) -> Option<Self> {
+    pub(crate) fn guess(before: &Known, appends: &'a [Append]) -> Option<Self> {
         let mut streams = HashMap::new();
         let mut said = HashSet::new();
         for append in appends.iter().flat_map(|append| &append.streams) {
@@ -86,35 +102,38 @@ impl<'a> Numbering<'a> {
 
     /// Numbers the events of all appends. An append that is refused gets an error as its
     /// answer, and its events get no numbers.
-    pub(super) fn answer_all(&mut self, appends: &'a [Append]) -> Answers {
+    pub(crate) fn answer_all(&mut self, appends: &'a [Append]) -> Answers {
         appends.iter().map(|append| self.answer(append)).collect()
     }
 
     /// The last event of the log before the batch.
-    pub(super) fn before(&self) -> &Known {
+    pub(crate) fn before(&self) -> &Known {
         &self.before
     }
 
     /// The last event of the log after the batch.
-    pub(super) fn after(self) -> Known {
+    pub(crate) fn after(self) -> Known {
         match self.events.last() {
-            Some(event) => Known(event.position(), Some(event.event_id().to_string())),
+            Some(event) => Known(
+                event.position,
+                Some(event.event.metadata.event_id.to_string()),
+            ),
             None => self.before,
         }
     }
 
     /// The events to insert.
-    pub(super) fn events(&self) -> &[EventRow<'a>] {
+    pub(crate) fn events(&self) -> &[NumberedEvent<'a>] {
         &self.events
     }
 
     /// Returns true if there are commands to insert.
-    pub(super) fn has_commands(&self) -> bool {
+    pub(crate) fn has_commands(&self) -> bool {
         !self.new_commands.is_empty()
     }
 
     /// The commands to insert.
-    pub(super) fn commands(&self) -> Vec<CommandRow<'_>> {
+    pub(crate) fn commands(&self) -> Vec<NewCommand<'_>> {
         let commands = self.new_commands.iter();
         commands
             .map(|(key, command)| {
@@ -124,7 +143,11 @@ impl<'a> Numbering<'a> {
                 } else {
                     &[]
                 };
-                CommandRow::new(key, &self.commands[key], unread)
+                NewCommand {
+                    key,
+                    outcome: &self.commands[key],
+                    earlier: unread,
+                }
             })
             .collect()
     }
@@ -193,13 +216,17 @@ impl<'a> Numbering<'a> {
     /// Adds the events of one stream after its end, and returns the new end.
     fn add(&mut self, append: &'a StreamAppend, mut end: Option<End>) -> Option<End> {
         for event in &append.events {
-            let last = self.events.last().map(EventRow::position);
+            let last = self.events.last().map(|event| event.position);
             let position = last.unwrap_or(self.before.0).next();
             let sequence = end.map_or(Sequence::FIRST, |end| end.sequence.next());
             let place = LogPlace::of(position, event.metadata.event_id);
             end = Some(End { sequence, place });
-            let row = EventRow::new(position, &append.stream, sequence, event);
-            self.events.push(row);
+            self.events.push(NumberedEvent {
+                position,
+                stream: &append.stream,
+                sequence,
+                event,
+            });
         }
         end
     }

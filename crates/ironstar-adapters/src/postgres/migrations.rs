@@ -1,0 +1,90 @@
+//! The schema of a database: its migrations, and which of them a database has.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::Connection;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnection;
+
+use super::clock::DatabaseClock;
+use super::connection::{Connector, Use};
+use super::open_error::OpenError;
+use super::url::PostgresUrl;
+use crate::migration::Migration;
+use crate::system::SystemClock;
+
+/// All migrations in `migrations/postgres`.
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+const HAS_MIGRATIONS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+const SELECT_APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+
+/// Brings the schema of a database up to date. Returns all migrations that the database has now.
+/// Several processes may do this at the same time.
+///
+/// # Errors
+///
+/// See [`OpenError`].
+pub async fn migrate(url: &PostgresUrl) -> Result<Vec<Migration>, OpenError> {
+    let connector = connector(url)?;
+    run(&connector).await?;
+    status(&connector).await
+}
+
+/// Lists all migrations, and whether a database has each of them. This changes nothing.
+///
+/// # Errors
+///
+/// See [`OpenError`].
+pub async fn migration_status(url: &PostgresUrl) -> Result<Vec<Migration>, OpenError> {
+    status(&connector(url)?).await
+}
+
+/// Applies the missing migrations.
+pub(super) async fn run(connector: &Connector) -> Result<(), OpenError> {
+    let mut connection = connector.connect(Use::Migrate).await?;
+    let migrated = MIGRATOR.run(&mut connection).await;
+    // The server also notices that the connection is gone.
+    let _ = connection.close().await;
+    migrated.map_err(|error| OpenError::migration(&connector.url, error))
+}
+
+async fn status(connector: &Connector) -> Result<Vec<Migration>, OpenError> {
+    let mut connection = connector.connect(Use::Migrate).await?;
+    let applied = applied(&mut connection).await;
+    // As above.
+    let _ = connection.close().await;
+    let applied = applied.map_err(|error| OpenError::of(&connector.url, error))?;
+    if let Some(&version) = applied
+        .iter()
+        .find(|version| !MIGRATOR.version_exists(**version))
+    {
+        let database = connector.url.database().to_owned();
+        return Err(OpenError::NewerSchema { database, version });
+    }
+    let migrations = MIGRATOR.iter().map(|migration| Migration {
+        version: migration.version,
+        description: migration.description.to_string(),
+        applied: applied.contains(&migration.version),
+    });
+    Ok(migrations.collect())
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<HashSet<i64>, sqlx::Error> {
+    let has_migrations: bool = sqlx::query_scalar(HAS_MIGRATIONS)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !has_migrations {
+        return Ok(HashSet::new());
+    }
+    let versions = sqlx::query_scalar(SELECT_APPLIED)
+        .fetch_all(connection)
+        .await?;
+    Ok(versions.into_iter().collect())
+}
+
+fn connector(url: &PostgresUrl) -> Result<Connector, OpenError> {
+    let clock = Arc::new(DatabaseClock::new(Arc::new(SystemClock)));
+    Ok(Connector::new(url.clone(), clock)?)
+}

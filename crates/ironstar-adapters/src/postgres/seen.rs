@@ -1,0 +1,104 @@
+//! The last event of the log that this process has seen.
+//!
+//! A standby may take over that lacks the last events, or a backup may be restored. Then the log
+//! is shorter than what callers and visitors have seen, and its next events get positions that
+//! other events had. So each new connection has to lead to a log with the event that was seen
+//! last. Otherwise this process serves no more: an operator decides what to do.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use ironstar_ports::{Envelope, Position};
+use parking_lot::Mutex;
+use sqlx::postgres::PgConnection;
+
+use crate::log::Known;
+
+const SELECT_EVENT: &str = "SELECT coalesce(metadata ->> 'event_id', '') FROM events WHERE id = $1";
+
+/// The log no longer has an event that this process has seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the log no longer has the event at position {position}, which this server has seen: a standby \
+     took over that lacks the last events, or a backup was restored. The server refuses to serve. \
+     If the events cannot be brought back, start all servers again, and they continue with the log \
+     as it is"
+)]
+pub struct LostEvents {
+    /// The position of the event.
+    pub position: Position,
+}
+
+/// The last seen event, shared by all connections of a process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    last: Known,
+    lost: Option<LostEvents>,
+}
+
+impl Seen {
+    /// Notes an event that callers get to see.
+    pub(super) fn note(&self, event: &Known) {
+        let mut state = self.0.lock();
+        if state.last.0 < event.0 {
+            state.last = event.clone();
+        }
+    }
+
+    /// Notes the last event of a page.
+    pub(super) fn note_page(&self, page: &[Envelope]) {
+        let Some(last) = page.last() else {
+            return;
+        };
+        let mut state = self.0.lock();
+        if state.last.0 < last.position {
+            state.last = Known(last.position, Some(last.metadata.event_id.to_string()));
+        }
+    }
+
+    /// Returns the last seen event.
+    pub(super) fn last(&self) -> Known {
+        self.0.lock().last.clone()
+    }
+
+    /// Refuses to go on if events were lost.
+    pub(super) fn check(&self) -> Result<(), LostEvents> {
+        self.0.lock().lost.map_or(Ok(()), Err)
+    }
+
+    /// Makes all later checks fail, because the log lacks the event at this position.
+    pub(super) fn lose(&self, position: Position) -> LostEvents {
+        let lost = LostEvents { position };
+        let mut state = self.0.lock();
+        if state.lost.is_none() {
+            tracing::error!(
+                error = &lost as &dyn Error,
+                "the log is shorter than before"
+            );
+        }
+        *state.lost.get_or_insert(lost)
+    }
+
+    /// Checks that a new connection leads to a log with the last seen event.
+    pub(super) async fn compare(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Result<(), LostEvents>, sqlx::Error> {
+        let last = self.last();
+        if last.0 == Position::START {
+            return Ok(self.check());
+        }
+        let id: Option<String> = sqlx::query_scalar(SELECT_EVENT)
+            .bind(i64::try_from(last.0.get()).unwrap_or(i64::MAX))
+            .fetch_optional(connection)
+            .await?;
+        let same = id.map(|id| Known(last.0, Some(id).filter(|id| !id.is_empty())));
+        if !last.is_still(same.as_ref()) {
+            return Ok(Err(self.lose(last.0)));
+        }
+        Ok(self.check())
+    }
+}

@@ -1,0 +1,145 @@
+//! Databases that cannot be opened, and databases that many processes open at once.
+
+use std::error::Error;
+use std::iter;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use ironstar_adapters::postgres::{
+    OpenError, PostgresDatabase, PostgresUrl, Unfit, migrate, migration_status,
+};
+use ironstar_adapters::system::SystemClock;
+use ironstar_cluster::Cluster;
+use ironstar_ports::EventStore;
+
+use super::{fresh_url, open};
+
+async fn refused(url: &str) -> OpenError {
+    let parsed: PostgresUrl = url.parse().expect(url);
+    let opened = PostgresDatabase::open(&parsed, Arc::new(SystemClock)).await;
+    opened.expect_err(url)
+}
+
+/// The error and its causes as one text.
+fn text(error: &OpenError) -> String {
+    let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    let causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.join(": ")
+}
+
+fn name(url: &PostgresUrl) -> String {
+    let url = url.to_string();
+    let (_, name) = url.rsplit_once('/').expect("a database");
+    name.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_that_cannot_be_opened_is_refused_with_the_reason() {
+    let test = "database_that_cannot_be_opened_is_refused_with_the_reason";
+    let Some(cluster) = Cluster::shared(test) else {
+        return;
+    };
+    let database = name(&fresh_url(cluster).await);
+    // Other tests may have made the user.
+    let _ = cluster
+        .execute(&database, "CREATE USER locked PASSWORD 'right'")
+        .await;
+    let port = cluster.port();
+    let nowhere = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let free = nowhere.local_addr().expect("an address").port();
+    drop(nowhere);
+    for (url, expected) in [
+        (
+            format!("postgres://locked:wr0ng@127.0.0.1:{port}/{database}"),
+            "does not admit the user locked. Check the user name and the password",
+        ),
+        (
+            format!("postgres://postgres:wr0ng@127.0.0.1:{port}/no_such_database"),
+            "has no database no_such_database. Create it",
+        ),
+        (
+            format!("postgres://postgres:wr0ng@127.0.0.1:{free}/{database}"),
+            "cannot reach the PostgreSQL server at 127.0.0.1:",
+        ),
+        (
+            format!("postgres://postgres:wr0ng@no-such-host.invalid/{database}"),
+            "cannot reach the PostgreSQL server at no-such-host.invalid:5432",
+        ),
+        (
+            format!("postgres://postgres:wr0ng@127.0.0.1:{port}/{database}?sslmode=require"),
+            "cannot make an encrypted connection",
+        ),
+        (
+            format!("postgres://locked:right@127.0.0.1:{port}/{database}"),
+            "the user locked lacks a permission in the database",
+        ),
+    ] {
+        let error = refused(&url).await;
+        let text = text(&error);
+        assert!(text.contains(expected), "{url}: {text}");
+        let shown = format!("{text} {error:?}");
+        assert!(!shown.contains("wr0ng"), "{shown}");
+    }
+    assert!(
+        refused(&format!("postgres://ada@127.0.0.1:{free}/x"))
+            .await
+            .may_heal()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_that_acknowledges_too_early_is_refused() {
+    let Some(cluster) = Cluster::shared("database_that_acknowledges_too_early_is_refused") else {
+        return;
+    };
+    let url = fresh_url(cluster).await;
+    let set = format!("ALTER DATABASE {} SET synchronous_commit = off", name(&url));
+    cluster.execute("postgres", &set).await.expect("set");
+    let opened = PostgresDatabase::open(&url, Arc::new(SystemClock)).await;
+    let error = opened.expect_err("unsafe");
+    let value = "off".to_owned();
+    assert!(
+        matches!(&error, OpenError::Unfit { source, .. }
+            if *source == Unfit::SynchronousCommit { value }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_processes_open_a_new_database_at_once() {
+    let Some(cluster) = Cluster::shared("many_processes_open_a_new_database_at_once") else {
+        return;
+    };
+    let url = fresh_url(cluster).await;
+    let pending = migration_status(&url).await.expect("a status");
+    assert!(pending.iter().all(|migration| !migration.applied));
+    let stores = join_all((0..8).map(|_| open(&url))).await;
+    for store in stores {
+        assert_eq!(store.head().await.expect("the head").get(), 0);
+    }
+    let applied = migrate(&url).await.expect("a status");
+    assert!(applied.iter().all(|migration| migration.applied));
+    assert_eq!(applied.len(), pending.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_of_a_newer_version_is_refused() {
+    let Some(cluster) = Cluster::shared("database_of_a_newer_version_is_refused") else {
+        return;
+    };
+    let url = fresh_url(cluster).await;
+    migrate(&url).await.expect("migrated");
+    let newer = "INSERT INTO _sqlx_migrations
+                 VALUES (9999, 'of the future', now(), true, '', 0)";
+    cluster.execute(&name(&url), newer).await.expect("inserted");
+    let status = migration_status(&url).await.expect_err("newer");
+    let opened = PostgresDatabase::open(&url, Arc::new(SystemClock)).await;
+    for error in [status, opened.expect_err("newer")] {
+        let text = text(&error);
+        assert!(
+            text.contains("has the migration 9999 of a newer version"),
+            "{text}"
+        );
+    }
+}
