@@ -10,13 +10,14 @@ mod programs;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
@@ -32,6 +33,15 @@ host all locked 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 host replication all 127.0.0.1/32 trust
 ";
+
+/// The ports to choose from: fewer than those that systems give to other programs.
+const PORTS: Range<u16> = 10_000..30_000;
+
+/// A prime number, so that programs that run at the same time begin with different ports.
+const STRIDE: u32 = 7_919;
+
+/// The number of attempts to start a server.
+const ATTEMPTS: u32 = 3;
 
 /// Stops the server and removes the folder, once its standard input ends. Signals for the whole
 /// process group, such as that of Ctrl-C, do not concern it.
@@ -105,8 +115,8 @@ impl Cluster {
             .as_user(&mut guard)
             .spawn()
             .context("cannot start sh")?;
-        let cluster = Self {
-            port: free_port()?,
+        let mut cluster = Self {
+            port: 0,
             programs,
             folder,
             _guard: guard,
@@ -127,7 +137,16 @@ impl Cluster {
             ],
         )?;
         fs::write(Path::new(&data).join("pg_hba.conf"), SIGN_IN)?;
-        cluster.start_again()?;
+        let mut started = Ok(());
+        // Another program may take a port between the look at it and the start.
+        for _ in 0..ATTEMPTS {
+            cluster.port = free_port()?;
+            started = cluster.start_again();
+            if started.is_ok() {
+                break;
+            }
+        }
+        started?;
         Ok(cluster)
     }
 
@@ -258,8 +277,17 @@ impl Standby<'_> {
     }
 }
 
-/// Returns a port that nothing listens on at this moment.
+/// Returns a port that nothing listens on at this moment. It is not one of those that the system
+/// gives to other programs, so it stays free while the server is stopped.
 fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(STRIDE);
+    for _ in 0..PORTS.len() {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(number % PORTS.len() as u32)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("all ports from {} to {} are in use", PORTS.start, PORTS.end)
 }

@@ -1,5 +1,6 @@
 use std::process::{Command, Output, Stdio};
 
+use ironstar_cluster::Cluster;
 use tempfile::TempDir;
 
 fn xtask(directory: &TempDir, arguments: &[&str]) -> (Output, String) {
@@ -62,6 +63,36 @@ fn migrate_takes_a_database_url_and_refuses_nonsense() {
     assert!(
         text.starts_with("xtask: cannot make the database /")
             && text.contains("/a/b.db, as its folder does not exist"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_brings_a_postgresql_database_up_to_date() {
+    let Some(cluster) = Cluster::shared("migrate_brings_a_postgresql_database_up_to_date") else {
+        return;
+    };
+    let url = cluster.database().await.expect("a database");
+    let directory = TempDir::new().expect("a directory");
+    for (action, expected, other) in [
+        (&["migrate", "status"][..], "pending", "applied"),
+        (&["migrate"], "applied", "pending"),
+        (&["migrate", "status"], "applied", "pending"),
+    ] {
+        let arguments = [action, &["--database-url", &url]].concat();
+        let (output, text) = xtask(&directory, &arguments);
+        assert!(output.status.success(), "{text}");
+        assert!(
+            text.starts_with(&format!("{url}\n  0001 events ")),
+            "{text}"
+        );
+        assert!(text.contains(expected) && !text.contains(other), "{text}");
+    }
+    let secret = "postgres://ada:s3cret@localhost/x?sslmod=require";
+    let (output, text) = xtask(&directory, &["migrate", "--database-url", secret]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text.contains("no parameter") && !text.contains("s3cret"),
         "{text}"
     );
 }

@@ -137,7 +137,7 @@ async fn lock_of_an_operator_delays_appends_and_breaks_nothing() {
         let outcomes = join_all(appends).await;
         assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
         assert!(
-            since.elapsed() < Duration::from_secs(14),
+            since.elapsed() < Duration::from_secs(30),
             "{:?}",
             since.elapsed()
         );
