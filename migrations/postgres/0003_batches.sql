@@ -86,9 +86,9 @@ END $$;
 
 -- Adds a position to the positions in an answer.
 CREATE FUNCTION moved_answer(answer jsonb, base bigint) RETURNS json LANGUAGE sql AS $$
-    SELECT json_build_object('streams', json_agg(
+    SELECT json_build_object('streams', coalesce(json_agg(
         head || jsonb_build_object('position', base + (head ->> 'position')::bigint)
         ORDER BY number
-    ))
+    ), '[]'))
     FROM jsonb_array_elements(answer -> 'streams') WITH ORDINALITY AS heads (head, number)
 $$;

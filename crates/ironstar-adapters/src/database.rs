@@ -181,7 +181,7 @@ impl DatabaseUrl {
 impl OpenError {
     /// Returns true if the same attempt may succeed later, without an operator.
     #[must_use]
-    pub const fn may_heal(&self) -> bool {
+    pub fn may_heal(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
             Self::Postgres(error) => error.may_heal(),

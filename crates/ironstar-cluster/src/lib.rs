@@ -157,10 +157,9 @@ impl Cluster {
     /// If it does not start.
     pub fn start_again(&self) -> anyhow::Result<()> {
         let settings = format!(
-            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={} \
+            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories='' \
              -c max_connections=300 -c shared_buffers=64MB",
-            self.port,
-            self.folder.display()
+            self.port
         );
         let log = self.folder.join("log");
         let (data, log) = (self.data(), log.display().to_string());

@@ -144,7 +144,11 @@ async fn open_database(
     let mut pause = FIRST_PAUSE;
     loop {
         let (clock, retention) = (Arc::new(SystemClock), config.command_retention());
-        let error = match config.database_url.open(clock, retention).await {
+        let opened = tokio::select! {
+            opened = config.database_url.open(clock, retention) => opened,
+            () = shutdown.cancelled() => return Ok(None),
+        };
+        let error = match opened {
             Ok(stores) => return Ok(Some(stores)),
             Err(error) if error.may_heal() => error,
             Err(error) => return Err(error.into()),

@@ -7,8 +7,9 @@ use futures::future::BoxFuture;
 use ironstar_ports::{Build, BuildId, BuildState, BuildUpdate, StoreError, UpdateError};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgTransaction};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::connection::ANSWER;
 use super::pool::{Lent, Pool, PoolFailure};
 use crate::builds::{BuildError, BuildRow, build, state_text, updated};
 use crate::log::integer;
@@ -29,8 +30,11 @@ macro_rules! select {
 /// Selects all builds by name. The live build comes first.
 const SELECT_ALL: &str = select!("WHERE state <> 'ended' ORDER BY name, state <> 'live'");
 
-/// Waits for commits of documents, and keeps other changes of builds away.
-const LOCK: &str = "LOCK TABLE projections IN SHARE ROW EXCLUSIVE MODE";
+/// Waits for commits of documents, and keeps other changes of builds away. The change is durable,
+/// because a number that a crash takes back would be given to another build.
+const LOCK: &str = "
+    SET LOCAL synchronous_commit = on;
+    LOCK TABLE projections IN SHARE ROW EXCLUSIVE MODE";
 
 /// The build in progress of a projection ($1).
 const SELECT_UNFINISHED: &str = select!("WHERE name = $1 AND state IN ('building', 'cancelled')");
@@ -131,11 +135,17 @@ where
     E: From<Failure> + Send + 'static,
 {
     let task = tokio::spawn(async move {
-        let outcome = change(&mut connection).await;
-        if outcome.is_err() {
-            connection.discard();
+        match timeout(ANSWER, change(&mut connection)).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                connection.discard();
+                Err(error)
+            }
+            Err(_) => {
+                connection.discard();
+                Err(Failure::Pool(PoolFailure::Unanswered).into())
+            }
         }
-        outcome
     });
     task.await.map_err(|_| Failure::Interrupted)?
 }
@@ -146,7 +156,7 @@ async fn begin_in(
     version: u32,
 ) -> Result<Build, Failure> {
     let mut transaction = connection.begin().await?;
-    sqlx::query(LOCK).execute(&mut *transaction).await?;
+    sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
     let unfinished: Option<BuildRow> = sqlx::query_as(SELECT_UNFINISHED)
         .bind(name)
         .fetch_optional(&mut *transaction)
@@ -213,7 +223,7 @@ async fn read_for_update(
     transaction: &mut PgTransaction<'_>,
     id: BuildId,
 ) -> Result<(Option<Build>, Option<Build>), Failure> {
-    sqlx::query(LOCK).execute(&mut **transaction).await?;
+    sqlx::raw_sql(LOCK).execute(&mut **transaction).await?;
     let row: Option<BuildRow> = sqlx::query_as(SELECT_ONE)
         .bind(integer(id.get()))
         .fetch_optional(&mut **transaction)

@@ -97,7 +97,12 @@ impl Connector {
             Use::Read => &[("default_transaction_read_only", "on")],
             Use::Write => &[],
             Use::Derive => &[("synchronous_commit", "off")],
-            Use::Migrate => &[("lock_timeout", "60s"), ("statement_timeout", "0")],
+            // Without the notice that the table of migrations exists already.
+            Use::Migrate => &[
+                ("lock_timeout", "60s"),
+                ("statement_timeout", "0"),
+                ("client_min_messages", "warning"),
+            ],
         };
         let options = self.url.options().clone();
         let options = match options.get_application_name() {

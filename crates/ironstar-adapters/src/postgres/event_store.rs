@@ -8,6 +8,7 @@ use ironstar_ports::{
     Append, AppendError, Appended, Clock, CommandKey, Envelope, EventStore, Outcome, Payload,
     Position, Sequence, Snapshot, SnapshotStore, StoreError, StreamId,
 };
+use tokio_util::sync::DropGuard;
 
 use super::clock::DatabaseClock;
 use super::database::{Pools, PostgresDatabase};
@@ -41,6 +42,8 @@ pub struct PostgresEventStore {
     pools: Pools,
     seen: Seen,
     clock: Arc<DatabaseClock>,
+    /// Ends the tasks of the writer when the store is dropped.
+    _closing: DropGuard,
 }
 
 impl PostgresEventStore {
@@ -49,11 +52,14 @@ impl PostgresEventStore {
     #[must_use]
     pub fn new(database: PostgresDatabase, retention: Duration) -> Self {
         let PostgresDatabase { connector, pools } = database;
+        let (seen, clock) = (connector.seen.clone(), Arc::clone(&connector.clock));
+        let writer = Writer::start(connector, pools.writers.clone(), retention);
         Self {
-            seen: connector.seen.clone(),
-            clock: Arc::clone(&connector.clock),
-            writer: Writer::start(connector, pools.writers.clone(), retention),
+            _closing: writer.close_on_drop(),
+            writer,
             pools,
+            seen,
+            clock,
         }
     }
 
@@ -122,9 +128,14 @@ impl EventStore for PostgresEventStore {
         let query = sqlx::query_as(LOG)
             .bind(integer(position.get()))
             .bind(integer(limit as u64));
+        let seen = self.seen.last();
         let rows: Vec<EventRow> = self.pools.readers.rows(query).await?;
+        let found = rows.len();
         let page = until_damaged(rows.into_iter().map(envelope).collect())?;
-        self.seen.note_page(&page);
+        let is_last_page = found < limit && page.len() == found;
+        self.seen
+            .check_page(&seen, position, &page, is_last_page)
+            .map_err(StoreError::unavailable)?;
         Ok(page)
     }
 

@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
 use super::clock::DatabaseClock;
-use super::connection::{Connector, Use};
+use super::connection::{Connector, Use, close};
 use super::open_error::OpenError;
 use super::url::PostgresUrl;
 use crate::migration::Migration;
@@ -45,16 +44,14 @@ pub async fn migration_status(url: &PostgresUrl) -> Result<Vec<Migration>, OpenE
 pub(super) async fn run(connector: &Connector) -> Result<(), OpenError> {
     let mut connection = connector.connect(Use::Migrate).await?;
     let migrated = MIGRATOR.run(&mut connection).await;
-    // The server also notices that the connection is gone.
-    let _ = connection.close().await;
+    close(connection).await;
     migrated.map_err(|error| OpenError::migration(&connector.url, error))
 }
 
 async fn status(connector: &Connector) -> Result<Vec<Migration>, OpenError> {
     let mut connection = connector.connect(Use::Migrate).await?;
     let applied = applied(&mut connection).await;
-    // As above.
-    let _ = connection.close().await;
+    close(connection).await;
     let applied = applied.map_err(|error| OpenError::of(&connector.url, error))?;
     if let Some(&version) = applied
         .iter()

@@ -16,6 +16,7 @@ mod code {
     pub(super) const PROTOCOL_VIOLATION: &str = "08P01";
     pub(super) const TOO_MANY_CONNECTIONS: &str = "53300";
     pub(super) const CANNOT_CONNECT_NOW: &str = "57P03";
+    pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
     /// The classes of errors about data: invalid values, constraints, exceptions of triggers, and
     /// exceeded limits.
     pub(super) const DATA: [&str; 4] = ["22", "23", "P0001", "54"];
@@ -210,8 +211,24 @@ impl OpenError {
 
     /// Returns true if the same attempt may succeed later, without an operator.
     #[must_use]
-    pub const fn may_heal(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Unanswered { .. })
+    pub fn may_heal(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Unanswered { .. } => true,
+            Self::Unfit { source, .. } => *source == Unfit::Replica,
+            Self::Unusable { source, .. } => is_of_the_moment(source),
+            Self::Migration { source, .. } => sources(source)
+                .chain([source as &(dyn std::error::Error + 'static)])
+                .any(|error| error.downcast_ref().is_some_and(is_of_the_moment)),
+            Self::Login { .. }
+            | Self::NoDatabase { .. }
+            | Self::Tls { .. }
+            | Self::Lost(_)
+            | Self::Permission { .. }
+            | Self::NewerSchema { .. }
+            | Self::Random(_)
+            | Self::Closed
+            | Self::Busy { .. } => false,
+        }
     }
 }
 
@@ -234,6 +251,11 @@ pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Returns true if the connection was lost, or another session has held a lock for long.
+fn is_of_the_moment(error: &sqlx::Error) -> bool {
+    is_connection_lost(error) || sql_state(error).as_deref() == Some(code::LOCK_NOT_AVAILABLE)
 }
 
 /// Returns true if the database has refused the data of a statement, and not the statement as

@@ -22,6 +22,9 @@ use super::open_error::{OpenError, is_connection_lost};
 /// The time for which a caller waits for a free connection.
 const WAIT: Duration = Duration::from_secs(5);
 
+/// The age at which a connection is replaced. A new one is examined, and sets the clock.
+const LONGEST_AGE: Duration = Duration::from_secs(10 * 60);
+
 /// A connection that was unused for this long is tried before it is used.
 const TRY_AFTER: Duration = Duration::from_secs(1);
 const TRIAL: Duration = Duration::from_secs(1);
@@ -92,6 +95,9 @@ impl Manager for Opener {
         metrics: &Metrics,
     ) -> RecycleResult<OpenError> {
         self.connector.seen.check().map_err(OpenError::from)?;
+        if metrics.age() > LONGEST_AGE {
+            return Err(RecycleError::message("the connection is old"));
+        }
         if metrics.last_used() < TRY_AFTER {
             return Ok(());
         }

@@ -48,15 +48,32 @@ impl Seen {
         }
     }
 
-    /// Notes the last event of a page.
-    pub(super) fn note_page(&self, page: &[Envelope]) {
-        let Some(last) = page.last() else {
-            return;
-        };
-        let mut state = self.0.lock();
-        if state.last.0 < last.position {
-            state.last = Known(last.position, Some(last.metadata.event_id.to_string()));
+    /// Notes the last event of a page that begins after a position. Refuses a page that lacks the
+    /// event that was seen last before it was read, or has another one in its place.
+    pub(super) fn check_page(
+        &self,
+        seen: &Known,
+        after: Position,
+        page: &[Envelope],
+        is_last: bool,
+    ) -> Result<(), LostEvents> {
+        let end = page.last().map_or(after, |event| event.position);
+        let is_shorter = is_last && end < seen.0;
+        let mut same = page.iter().filter(|event| event.position == seen.0);
+        let is_other = same.any(|event| {
+            let id = event.metadata.event_id;
+            seen.1.as_ref().is_some_and(|seen| seen.parse() != Ok(id))
+        });
+        if is_shorter || is_other {
+            return Err(self.lose(seen.0));
         }
+        if let Some(last) = page.last() {
+            self.note(&Known(
+                last.position,
+                Some(last.metadata.event_id.to_string()),
+            ));
+        }
+        Ok(())
     }
 
     /// Returns the last seen event.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ironstar_ports::{Append, AppendError, Appended, StoreError};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use self::task::Task;
@@ -72,6 +72,11 @@ impl Writer {
                 TrySendError::Closed(_) => closed().into(),
             })?;
         answered.await.map_err(|_| closed())?
+    }
+
+    /// Ends the tasks when the guard is dropped, as [`Self::close`] does.
+    pub(super) fn close_on_drop(&self) -> DropGuard {
+        self.closing.clone().drop_guard()
     }
 
     /// Ends the tasks after all earlier appends are committed.

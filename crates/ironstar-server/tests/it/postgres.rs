@@ -1,6 +1,7 @@
 //! Servers on a PostgreSQL database, which they share.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -179,9 +180,11 @@ async fn server_that_waits_for_its_database_can_be_stopped() {
     let url = format!("postgres://ada@{}/x", nowhere.trim_start_matches("tcp/"));
     let mut command = server();
     command.args(["--database-url", &url, "--listen", "127.0.0.1:0"]);
+    command.stderr(Stdio::piped());
     let mut waiting = command.spawn().expect("it starts");
-    sleep(Duration::from_secs(1)).await;
-    assert!(waiting.try_wait().expect("its status").is_none());
+    let log = BufReader::new(waiting.stderr.take().expect("its log"));
+    let mut lines = log.lines().map(|line| line.expect("text"));
+    assert!(lines.any(|line| line.contains("the server tries again in 1 s")));
     let mut stop = Command::new("kill");
     let stopped = stop.arg(waiting.id().to_string()).status();
     assert!(stopped.expect("kill runs").success());

@@ -127,6 +127,23 @@ async fn answer_to_a_repeated_command_is_the_same_on_each_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn command_on_no_stream_is_answered_again() {
+    let Some(cluster) = Cluster::shared("command_on_no_stream_is_answered_again") else {
+        return;
+    };
+    let store = fresh(cluster).await;
+    let append = Append {
+        streams: Vec::new(),
+        command: Some(CommandRecord::new(key("k"), "request".to_owned())),
+    };
+    let first = store.append(append.clone()).await.expect("accepted");
+    assert_eq!(first.streams, []);
+    let again = store.append(append).await.expect("the first answer");
+    assert_eq!(again, first);
+    assert_eq!(log(&store).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn event_that_the_database_refuses_fails_alone() {
     let Some(cluster) = Cluster::shared("event_that_the_database_refuses_fails_alone") else {
         return;

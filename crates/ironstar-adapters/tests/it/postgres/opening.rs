@@ -45,6 +45,9 @@ async fn database_that_cannot_be_opened_is_refused_with_the_reason() {
     let _ = cluster
         .execute(&database, "CREATE USER locked PASSWORD 'right'")
         .await;
+    // As PostgreSQL 15 does by itself.
+    let closed = "REVOKE CREATE ON SCHEMA public FROM PUBLIC";
+    cluster.execute(&database, closed).await.expect("revoked");
     let port = cluster.port();
     let nowhere = TcpListener::bind("127.0.0.1:0").expect("a port");
     let free = nowhere.local_addr().expect("an address").port();
@@ -61,10 +64,6 @@ async fn database_that_cannot_be_opened_is_refused_with_the_reason() {
         (
             format!("postgres://postgres:wr0ng@127.0.0.1:{free}/{database}"),
             "cannot reach the PostgreSQL server at 127.0.0.1:",
-        ),
-        (
-            format!("postgres://postgres:wr0ng@no-such-host.invalid/{database}"),
-            "cannot reach the PostgreSQL server at no-such-host.invalid:5432",
         ),
         (
             format!("postgres://postgres:wr0ng@127.0.0.1:{port}/{database}?sslmode=require"),
