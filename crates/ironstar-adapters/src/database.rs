@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironstar_ports::{
-    Clock, EventStore, ProjectionStore, SecretStore, SessionStore, SnapshotStore, StoreError,
+    Clock, EventStore, LeaseStore, ProjectionStore, SecretStore, SessionStore, SnapshotStore,
+    StoreError,
 };
 
 use crate::migration::Migration;
@@ -62,6 +63,9 @@ pub struct Stores {
     pub snapshots: Arc<dyn SnapshotStore>,
     /// The read models.
     pub projections: Arc<dyn ProjectionStore>,
+    /// The nodes that share the database, and their leases. `None` if the database is not made
+    /// for several nodes.
+    pub leases: Option<Arc<dyn LeaseStore>>,
     /// The sessions.
     pub sessions: Arc<dyn SessionStore>,
     /// The secrets.
@@ -127,6 +131,7 @@ impl DatabaseUrl {
                     events: log.clone(),
                     snapshots: log.clone(),
                     projections: Arc::new(log.projections()),
+                    leases: None,
                     sessions: sessions.clone(),
                     secrets: sessions,
                     clock: log.clock(),
@@ -143,6 +148,7 @@ impl DatabaseUrl {
                     events: log.clone(),
                     snapshots: log.clone(),
                     projections: Arc::new(log.projections()),
+                    leases: Some(Arc::new(log.leases())),
                     sessions: sessions.clone(),
                     secrets: sessions,
                     clock: log.clock(),

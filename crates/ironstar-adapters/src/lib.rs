@@ -15,6 +15,7 @@ mod builds;
 pub mod database;
 mod documents;
 pub mod github;
+mod leases;
 mod log;
 pub mod memory;
 pub mod migration;

@@ -7,6 +7,7 @@
 //! - [`CommandHandler`]: load, fold, decide, append, hint; for any aggregate.
 //! - [`mod@history`]: a check that the log is still the one that a reader has read.
 //! - [`EventFeed`]: the log as a stream that catches up and then continues live.
+//! - [`Leases`]: what this node does alone, among the nodes that share a database.
 //! - [`mod@projection`]: read models, kept up to date and rebuilt.
 //! - [`mod@process`]: reactions to events, at once or after a delay.
 //! - [`mod@access`]: the rights of each caller, and how long they last.
@@ -25,6 +26,7 @@ mod feed;
 pub mod finish;
 mod hand_over;
 pub mod history;
+mod leases;
 pub mod process;
 pub mod projection;
 mod snapshots;
@@ -46,6 +48,7 @@ pub use features::{list, todo};
 pub use feed::{EventFeed, FeedOptions, StartError};
 pub use hand_over::{Adoption, ByOwner, HandOver, HandOverGuests, HandOvers, hand_over_by};
 pub use history::FeedError;
+pub use leases::{Hold, Leases, Wanted};
 pub use process::ProcessManager;
 pub use projection::{Projection, Projections, ReadModel};
 pub use user::UserService;

@@ -19,6 +19,7 @@ macro_rules! rule {
 pub mod doubles;
 pub mod event_bus;
 pub mod event_store;
+pub mod lease_store;
 pub mod projection_store;
 pub mod secret_store;
 pub mod session_store;

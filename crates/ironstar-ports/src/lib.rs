@@ -7,6 +7,7 @@
 //! - [`SnapshotStore`]: snapshots of states, so that a long stream need not be read from its
 //!   start.
 //! - [`ProjectionStore`]: read models and their checkpoints.
+//! - [`LeaseStore`]: the nodes that share a database, and what only one of them may do.
 //! - [`SessionStore`] and [`SecretStore`]: the sessions of visitors, and the secrets of the
 //!   installation.
 //! - [`IdentityProvider`]: a service, such as GitHub, that identifies users at sign-in.
@@ -20,6 +21,7 @@ mod event_bus;
 mod event_store;
 mod identity_provider;
 mod key;
+mod lease_store;
 mod log_place;
 mod projection_store;
 mod secret_store;
@@ -43,6 +45,7 @@ pub use identity_provider::{
     IdentityError, IdentityProfile, IdentityProvider, PkceVerifier, SignInRequest,
 };
 pub use key::{Key, KeyExpr, KeyExprError};
+pub use lease_store::{Lease, LeaseStore, NodeAbout, NodeId, NodeReport, NodeStatus};
 pub use log_place::{LogPlace, LogPlaceError, Mark};
 pub use projection_store::{
     Build, BuildId, BuildState, BuildUpdate, CommitError, Document, DocumentBatch, DocumentChange,

@@ -2,12 +2,13 @@
 //! checkpoints.
 
 use std::fmt::{self, Debug, Display};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{LogPlace, Payload, Position, StoreError};
+use crate::{Lease, LogPlace, Payload, Position, StoreError};
 
 /// Stores the documents of projections, and their checkpoints.
 ///
@@ -64,6 +65,14 @@ pub trait ProjectionStore: Debug + Send + Sync {
         source: &DocumentSource,
         query: &DocumentQuery,
     ) -> Result<Option<Found>, StoreError>;
+
+    /// Returns this store for the holder of a lease: each of its changes is refused once the lease
+    /// has another epoch. The comparison is part of the change's own transaction, so not even a
+    /// node that was paused in the middle of a change can do damage. Returns `None` if no other
+    /// node has a lease on this store.
+    fn fenced(&self, _lease: &Lease) -> Option<Arc<dyn ProjectionStore>> {
+        None
+    }
 }
 
 /// The number of a build. A number is never used again.
@@ -165,6 +174,9 @@ pub enum UpdateError {
         /// The position of the live build.
         live: Position,
     },
+    /// The [fenced](ProjectionStore::fenced) store's lease has another epoch.
+    #[error("the lease of this change is over")]
+    LeaseOver,
     /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -268,6 +280,9 @@ pub enum CommitError {
     /// The build does not exist, was cancelled, or has ended.
     #[error("the build has ended, or was cancelled")]
     Ended,
+    /// The [fenced](ProjectionStore::fenced) store's lease has another epoch.
+    #[error("the lease of this change is over")]
+    LeaseOver,
     /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -249,6 +249,9 @@ pub(crate) enum Task {
     /// Manage the read models that pages show, also while a server runs
     #[command(subcommand)]
     Projections(ProjectionsTask),
+    /// List the servers that share a PostgreSQL database, with the leases of each: what it alone
+    /// does
+    Nodes,
 }
 
 /// The operator's tasks on projections.

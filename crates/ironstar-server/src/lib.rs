@@ -6,6 +6,7 @@
 
 mod application;
 mod config;
+mod nodes;
 mod output;
 mod projections;
 mod serve;
@@ -46,6 +47,7 @@ async fn carry_out<A: Application>(line: &CommandLine<A>) -> anyhow::Result<()> 
     telemetry::init(config.log_format)?;
     match task {
         None => server::run(config, application).await,
+        Some(Task::Nodes) => nodes::run(config).await,
         Some(Task::Projections(task)) => projections::run(config, A::FEATURES, task).await,
     }
 }

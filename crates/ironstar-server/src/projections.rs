@@ -199,9 +199,13 @@ impl Open {
         };
         match built {
             // The outcome is in the database.
-            Ok(()) | Err(BuildError::Moved | BuildError::Ended | BuildError::Stuck { .. }) => {
-                Ok(())
-            }
+            Ok(())
+            | Err(
+                BuildError::Moved
+                | BuildError::Ended
+                | BuildError::LeaseOver
+                | BuildError::Stuck { .. },
+            ) => Ok(()),
             Err(BuildError::Store(error)) => Err(error.into()),
             Err(error @ (BuildError::OtherHistory | BuildError::Log(_))) => Err(error.into()),
         }

@@ -16,21 +16,21 @@ use ironstar_adapters::database::Stores;
 use ironstar_adapters::system::{SystemClock, SystemIdSource};
 use ironstar_app::access::Gates;
 use ironstar_app::caller::Links;
-use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Projections};
-use ironstar_ports::IdSource;
+use ironstar_app::{CommandHandler, EventFeed, FeedOptions, Leases, Projections};
+use ironstar_ports::{IdSource, NodeId};
 use ironstar_web::{Services, Site};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::Application;
 use crate::config::Config;
-use crate::{output, serve, shutdown};
+use crate::{nodes, output, serve, shutdown};
 
-/// The time limit for requests in progress. After them, the readers of the log, the bus and
-/// the store each have the time limit `CLOSE`, one after the other. The sum stays below 5 s,
+/// The time limit for requests in progress. After them, the readers of the log, the leases, the
+/// bus and the store each have the time limit `CLOSE`, one after the other. The sum stays below 5 s,
 /// after which a supervisor may kill the process.
 const DRAIN: Duration = Duration::from_secs(3);
-const CLOSE: Duration = Duration::from_millis(600);
+const CLOSE: Duration = Duration::from_millis(450);
 
 /// The pauses between two attempts to reach the database at the start.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -84,12 +84,14 @@ async fn run_on_one_history<A: Application>(
         bus.clone(),
         Arc::new(SystemIdSource),
     );
+    let leases = join_nodes(&stores, &feed, A::VERSION, listener.local_addr()?);
     let projections = Projections::new(
         stores.projections.clone(),
         store.clone(),
         feed.clone(),
         stores.clock.clone(),
-    );
+    )
+    .shared_by(leases.clone());
     let features = A::FEATURES;
     features
         .hand_overs(&commands, &projections)
@@ -129,10 +131,22 @@ async fn run_on_one_history<A: Application>(
         Ok::<(), Infallible>(())
     };
     within_close("the readers of the log", followed).await;
+    within_close("the leases", leases.leave()).await;
     // After the feed, which would otherwise report the closed bus as an error.
     within_close("the bus", bus.close()).await;
     within_close("the store", stores.close()).await;
     Ok(ended)
+}
+
+/// Joins the other servers on the same database, if it is made for several.
+fn join_nodes(stores: &Stores, feed: &EventFeed, version: &str, address: SocketAddr) -> Leases {
+    let Some(leases) = &stores.leases else {
+        return Leases::unshared();
+    };
+    let id = NodeId::new(SystemIdSource.next_id().to_string());
+    let about = nodes::about(version, address.to_string());
+    let feed = feed.clone();
+    Leases::join(leases.clone(), id, about, move || feed.head())
 }
 
 /// Opens the database. If its server cannot be reached, tries again until it can, or until this

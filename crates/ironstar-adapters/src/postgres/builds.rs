@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use ironstar_ports::{Build, BuildId, BuildState, BuildUpdate, StoreError, UpdateError};
+use ironstar_ports::{Build, BuildId, BuildState, BuildUpdate, Lease, StoreError, UpdateError};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgTransaction};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::connection::ANSWER;
-use super::pool::{Lent, Pool, PoolFailure};
+use super::pool::{Pool, PoolFailure};
+use super::transaction::in_task;
 use crate::builds::{BuildError, BuildRow, build, state_text, updated};
 use crate::log::integer;
 
@@ -41,6 +40,9 @@ const SELECT_UNFINISHED: &str = select!("WHERE name = $1 AND state IN ('building
 
 const SELECT_ONE: &str = select!("WHERE id = $1 AND state <> 'ended'");
 const SELECT_LIVE: &str = select!("WHERE name = $1 AND state = 'live'");
+
+/// Selects the lease $1 if it has the epoch $2, and keeps it from moving.
+const KEEP_LEASE: &str = "SELECT FROM leases WHERE name = $1 AND epoch = $2 FOR SHARE";
 
 const INSERT: &str = concat!(
     "INSERT INTO projections (name, version, state, checkpoint, skipped)
@@ -87,8 +89,8 @@ pub(super) enum Failure {
     Pool(#[from] PoolFailure),
     #[error(transparent)]
     Build(#[from] BuildError),
-    #[error("a change of a build was interrupted")]
-    Interrupted,
+    #[error("the lease of this change is over")]
+    LeaseOver,
 }
 
 impl From<sqlx::Error> for Failure {
@@ -105,6 +107,15 @@ impl From<Failure> for StoreError {
 
 impl From<Failure> for UpdateError {
     fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::LeaseOver => Self::LeaseOver,
+            failure @ (Failure::Pool(_) | Failure::Build(_)) => Self::Store(failure.into()),
+        }
+    }
+}
+
+impl From<PoolFailure> for UpdateError {
+    fn from(failure: PoolFailure) -> Self {
         Self::Store(failure.into())
     }
 }
@@ -116,47 +127,27 @@ pub(super) async fn all(readers: &Pool) -> Result<Vec<Build>, Failure> {
 }
 
 /// Continues the build in progress, or begins a new one.
-pub(super) async fn begin(pool: &Pool, name: &str, version: u32) -> Result<Build, Failure> {
-    let name = name.to_owned();
-    in_task(pool.lend().await?, move |connection| {
-        async move { begin_in(connection, &name, version).await }.boxed()
+pub(super) async fn begin(
+    pool: &Pool,
+    lease: Option<&Lease>,
+    name: &str,
+    version: u32,
+) -> Result<Build, Failure> {
+    let (lease, name) = (lease.cloned(), name.to_owned());
+    in_task(pool, move |connection| {
+        async move { begin_in(connection, lease.as_ref(), &name, version).await }.boxed()
     })
     .await
 }
 
-/// Makes a change in a task, because a caller that goes away must not leave a transaction open.
-/// A connection that may still have one is closed.
-async fn in_task<T, E>(
-    mut connection: Lent,
-    change: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<Failure> + Send + 'static,
-{
-    let task = tokio::spawn(async move {
-        match timeout(ANSWER, change(&mut connection)).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => {
-                connection.discard();
-                Err(error)
-            }
-            Err(_) => {
-                connection.discard();
-                Err(Failure::Pool(PoolFailure::Unanswered).into())
-            }
-        }
-    });
-    task.await.map_err(|_| Failure::Interrupted)?
-}
-
 async fn begin_in(
     connection: &mut PgConnection,
+    lease: Option<&Lease>,
     name: &str,
     version: u32,
 ) -> Result<Build, Failure> {
     let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
+    lock(&mut transaction, lease).await?;
     let unfinished: Option<BuildRow> = sqlx::query_as(SELECT_UNFINISHED)
         .bind(name)
         .fetch_optional(&mut *transaction)
@@ -184,22 +175,25 @@ async fn begin_in(
 /// Updates a build.
 pub(super) async fn update(
     pool: &Pool,
+    lease: Option<&Lease>,
     id: BuildId,
     update: BuildUpdate,
 ) -> Result<(), UpdateError> {
-    let connection = pool.lend().await.map_err(Failure::from)?;
-    in_task(connection, move |connection| {
-        update_in(connection, id, update).boxed()
+    let lease = lease.cloned();
+    in_task(pool, move |connection| {
+        async move { update_in(connection, lease.as_ref(), id, update).await }.boxed()
     })
     .await
 }
 
 async fn update_in(
     connection: &mut PgConnection,
+    lease: Option<&Lease>,
     id: BuildId,
     update: BuildUpdate,
 ) -> Result<(), UpdateError> {
     let mut transaction = connection.begin().await.map_err(Failure::from)?;
+    lock(&mut transaction, lease).await?;
     let (before, live) = read_for_update(&mut transaction, id).await?;
     let before = before.ok_or(UpdateError::NoSuchBuild)?;
     let is_promoted = update == BuildUpdate::Promote;
@@ -223,7 +217,6 @@ async fn read_for_update(
     transaction: &mut PgTransaction<'_>,
     id: BuildId,
 ) -> Result<(Option<Build>, Option<Build>), Failure> {
-    sqlx::raw_sql(LOCK).execute(&mut **transaction).await?;
     let row: Option<BuildRow> = sqlx::query_as(SELECT_ONE)
         .bind(integer(id.get()))
         .fetch_optional(&mut **transaction)
@@ -236,6 +229,20 @@ async fn read_for_update(
         .fetch_optional(&mut **transaction)
         .await?;
     Ok((Some(found), live.map(build).transpose()?))
+}
+
+/// Locks the builds, and requires that the lease is not over. It stays so until the commit.
+async fn lock(transaction: &mut PgTransaction<'_>, lease: Option<&Lease>) -> Result<(), Failure> {
+    sqlx::raw_sql(LOCK).execute(&mut **transaction).await?;
+    let Some(Lease { name, epoch }) = lease else {
+        return Ok(());
+    };
+    let held = sqlx::query(KEEP_LEASE)
+        .bind(name)
+        .bind(integer(*epoch))
+        .fetch_optional(&mut **transaction)
+        .await?;
+    held.map(drop).ok_or(Failure::LeaseOver)
 }
 
 async fn end(connection: &mut PgConnection, id: BuildId) -> Result<(), Failure> {

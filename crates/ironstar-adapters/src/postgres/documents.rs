@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ironstar_ports::{
     BuildId, CommitError, DocumentBatch, DocumentChange, DocumentPage, DocumentQuery,
-    DocumentSource, Found, StoreError,
+    DocumentSource, Found, Lease, StoreError,
 };
 use sqlx::AssertSqlSafe;
 
@@ -16,13 +16,18 @@ use crate::log::{integer, place};
 /// checkpoint was there, stores the documents in $6 to $9, column by column, and removes the
 /// documents with the keys $10. Returns the build if the checkpoint was there.
 ///
+/// If there is a lease $11, it must have the epoch $12, and keeps it until the commit.
+///
 /// If another server moves the same checkpoint at the same time, this statement waits for it, and
 /// then finds the checkpoint elsewhere.
 const COMMIT: &str = "
-    WITH moved AS (
+    WITH held AS (
+        SELECT FROM leases WHERE name = $11 AND epoch = $12 FOR SHARE
+    ), moved AS (
         UPDATE projections SET checkpoint = $4, mark = $5, failure = NULL
         WHERE id = $1 AND checkpoint = $2 AND mark IS NOT DISTINCT FROM $3
             AND state IN ('building', 'live')
+            AND ($11::text IS NULL OR EXISTS (SELECT FROM held))
         RETURNING id
     ), put AS (
         INSERT INTO documents (projection, key, collection, sort, body)
@@ -38,7 +43,9 @@ const COMMIT: &str = "
     SELECT id FROM moved";
 
 const SELECT_CHECKPOINT: &str = "
-    SELECT checkpoint, mark FROM projections WHERE id = $1 AND state IN ('building', 'live')";
+    SELECT checkpoint, mark,
+        $2::text IS NULL OR EXISTS (SELECT FROM leases WHERE name = $2 AND epoch = $3)
+    FROM projections WHERE id = $1 AND state IN ('building', 'live')";
 
 /// The whole answer to a query in one row, so that all of it is of the same moment: the build,
 /// and two JSON arrays of documents, which are NULL instead of empty.
@@ -96,14 +103,24 @@ impl From<Failure> for StoreError {
 }
 
 /// Changes documents and moves the checkpoint, in its own transaction.
-pub(super) async fn commit(pool: &Pool, batch: &DocumentBatch) -> Result<(), CommitError> {
-    if is_moved(pool, batch).await.map_err(StoreError::from)? {
+pub(super) async fn commit(
+    pool: &Pool,
+    lease: Option<&Lease>,
+    batch: &DocumentBatch,
+) -> Result<(), CommitError> {
+    let is_moved = is_moved(pool, lease, batch).await;
+    if is_moved.map_err(StoreError::from)? {
         return Ok(());
     }
-    Err(why_not(pool, batch.build).await.map_err(StoreError::from)?)
+    let why_not = why_not(pool, lease, batch.build).await;
+    Err(why_not.map_err(StoreError::from)?)
 }
 
-async fn is_moved(pool: &Pool, batch: &DocumentBatch) -> Result<bool, Failure> {
+async fn is_moved(
+    pool: &Pool,
+    lease: Option<&Lease>,
+    batch: &DocumentBatch,
+) -> Result<bool, Failure> {
     let (mut puts, mut removals) = (Vec::new(), Vec::new());
     for change in &batch.changes {
         match change {
@@ -123,16 +140,26 @@ async fn is_moved(pool: &Pool, batch: &DocumentBatch) -> Result<bool, Failure> {
         .bind(puts.iter().map(|put| put.1).collect::<Vec<_>>())
         .bind(puts.iter().map(|put| put.2).collect::<Vec<_>>())
         .bind(puts.iter().map(|put| put.3).collect::<Vec<_>>())
-        .bind(removals);
+        .bind(removals)
+        .bind(lease.map(|lease| &*lease.name))
+        .bind(lease.map(|lease| integer(lease.epoch)));
     let moved: Option<(i64,)> = pool.row(query).await?;
     Ok(moved.is_some())
 }
 
-async fn why_not(pool: &Pool, build: BuildId) -> Result<CommitError, Failure> {
-    let query = sqlx::query_as(SELECT_CHECKPOINT).bind(integer(build.get()));
-    let checkpoint: Option<(i64, Option<String>)> = pool.row(query).await?;
+async fn why_not(
+    pool: &Pool,
+    lease: Option<&Lease>,
+    build: BuildId,
+) -> Result<CommitError, Failure> {
+    let query = sqlx::query_as(SELECT_CHECKPOINT)
+        .bind(integer(build.get()))
+        .bind(lease.map(|lease| &*lease.name))
+        .bind(lease.map(|lease| integer(lease.epoch)));
+    let checkpoint: Option<(i64, Option<String>, bool)> = pool.row(query).await?;
     Ok(match checkpoint {
-        Some((checkpoint, mark)) => CommitError::Moved {
+        Some((_, _, false)) => CommitError::LeaseOver,
+        Some((checkpoint, mark, true)) => CommitError::Moved {
             checkpoint: place(checkpoint, mark.as_deref()).map_err(DocumentError::from)?,
         },
         None => CommitError::Ended,

@@ -13,6 +13,7 @@ use tokio_util::sync::DropGuard;
 use super::clock::DatabaseClock;
 use super::database::{Pools, PostgresDatabase};
 use super::events::{COMMAND, EventRow, HEAD, LOG, STREAM, envelope};
+use super::lease_store::PostgresLeaseStore;
 use super::projection_store::PostgresProjectionStore;
 use super::seen::Seen;
 use super::session_store::PostgresSessionStore;
@@ -73,6 +74,12 @@ impl PostgresEventStore {
     #[must_use]
     pub fn projections(&self) -> PostgresProjectionStore {
         PostgresProjectionStore::new(self.pools.clone())
+    }
+
+    /// The nodes and leases in the same database. Closing the log closes them, too.
+    #[must_use]
+    pub fn leases(&self) -> PostgresLeaseStore {
+        PostgresLeaseStore::new(self.pools.clone())
     }
 
     /// The sessions and secrets in the same database. Closing the log closes them, too.

@@ -49,6 +49,8 @@ pub(super) enum PoolFailure {
     Database(#[from] sqlx::Error),
     #[error("the database did not answer in time")]
     Unanswered,
+    #[error("the change was interrupted")]
+    Interrupted,
 }
 
 impl From<PoolFailure> for StoreError {

@@ -1,15 +1,17 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use ironstar_adapters::memory::{
-    MemoryEventBus, MemoryEventStore, MemoryProjectionStore, MemorySecretStore, MemorySessionStore,
-    MemorySnapshotStore,
+    MemoryEventBus, MemoryEventStore, MemoryLeaseStore, MemoryProjectionStore, MemorySecretStore,
+    MemorySessionStore, MemorySnapshotStore,
 };
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::contract::{
-    event_bus, event_store, projection_store, secret_store, session_store, snapshot_store,
+    event_bus, event_store, lease_store, projection_store, secret_store, session_store,
+    snapshot_store,
 };
 use ironstar_ports::{
-    EventBus, EventStore, ProjectionStore, SecretStore, SessionStore, SnapshotStore,
+    EventBus, EventStore, LeaseStore, ProjectionStore, SecretStore, SessionStore, SnapshotStore,
 };
 
 use crate::contract::passes;
@@ -50,6 +52,15 @@ async fn the_session_store_keeps_the_contract() {
 async fn the_secret_store_keeps_the_contract() {
     passes(secret_store::RULES, async || {
         Arc::new(MemorySecretStore::new()) as Arc<dyn SecretStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lease_store_keeps_the_contract() {
+    passes(lease_store::RULES, async || {
+        let leases = MemoryLeaseStore::new(Duration::from_millis(500), Arc::new(SystemClock));
+        Arc::new(leases) as Arc<dyn LeaseStore>
     })
     .await;
 }

@@ -27,6 +27,7 @@ macro_rules! mutants {
 
 mod event_bus;
 mod event_store;
+mod lease_store;
 mod projection_store;
 mod secret_store;
 mod session_store;

@@ -2,6 +2,7 @@
 
 mod appending;
 mod faults;
+mod leases;
 mod opening;
 mod projections;
 
@@ -13,15 +14,27 @@ use ironstar_adapters::sqlite::DEFAULT_COMMAND_RETENTION;
 use ironstar_adapters::system::SystemClock;
 use ironstar_cluster::Cluster;
 use ironstar_ports::contract::{
-    event_store, projection_store, secret_store, session_store, snapshot_store,
+    event_store, lease_store, projection_store, secret_store, session_store, snapshot_store,
 };
-use ironstar_ports::{EventStore, ProjectionStore, SecretStore, SessionStore, SnapshotStore};
+use ironstar_ports::{
+    EventStore, LeaseStore, ProjectionStore, SecretStore, SessionStore, SnapshotStore,
+};
 
 use crate::contract::passes;
+
+/// The term of leases, which is longer than any call takes on a busy machine.
+const TERM: Duration = Duration::from_secs(2);
 
 async fn fresh_url(cluster: &Cluster) -> PostgresUrl {
     let url = cluster.database().await.expect("a database");
     url.parse().expect("a URL")
+}
+
+/// The name of the database.
+fn name(url: &PostgresUrl) -> String {
+    let url = url.to_string();
+    let (_, name) = url.rsplit_once('/').expect("a database");
+    name.to_owned()
 }
 
 async fn open(url: &PostgresUrl) -> PostgresEventStore {
@@ -88,6 +101,18 @@ async fn the_secret_store_keeps_the_contract() {
     };
     passes(secret_store::RULES, async || {
         Arc::new(fresh(cluster).await.sessions()) as Arc<dyn SecretStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lease_store_keeps_the_contract() {
+    let Some(cluster) = Cluster::shared("the_lease_store_keeps_the_contract") else {
+        return;
+    };
+    passes(lease_store::RULES, async || {
+        let leases = fresh(cluster).await.leases();
+        Arc::new(leases.with_term(TERM)) as Arc<dyn LeaseStore>
     })
     .await;
 }

@@ -17,6 +17,7 @@ use super::{Executor, NotExecuted, Process, ProcessManager, STEPS, Step, TIMERS}
 use crate::backoff::Backoff;
 use crate::caller::Caller;
 use crate::command::{CommandContext, CommandError, CommandHandler};
+use crate::leases::Wanted;
 use crate::projection::{Projections, ReadError, ReadModel};
 
 /// The number of steps that are read at a time, and run before the next read.
@@ -38,6 +39,8 @@ const RETRY: Backoff = Backoff {
 /// Runs the steps of one process manager.
 struct Runner<M: ProcessManager, E> {
     model: ReadModel<Process<M>>,
+    /// The lease of the read model: its holder runs the steps.
+    lease: Wanted,
     log: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
     commands: CommandHandler,
@@ -95,6 +98,7 @@ impl Projections {
     ) -> JoinHandle<()> {
         let runner = Runner::<M, E> {
             model: self.model(),
+            lease: self.lease::<Process<M>>(),
             log: Arc::clone(&self.events),
             clock: Arc::clone(&self.clock),
             commands,
@@ -112,6 +116,16 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         let mut vain: Option<Failed> = None;
         // Listen first, then look: news in between is received.
         while let Some(mut news) = self.model.news() {
+            if !self.lease.hold().is_here() {
+                // Another node runs the steps.
+                tokio::select! {
+                    () = self.lease.changed() => {}
+                    news = news.recv() => if matches!(news, Err(RecvError::Closed)) {
+                        return;
+                    },
+                }
+                continue;
+            }
             match self.look().await {
                 Ok(pause) if pause.is_zero() => vain = None,
                 Ok(pause) => {

@@ -106,8 +106,10 @@ impl<D: Clone> Documents<D> {
         }
     }
 
-    /// Keeps the changes of the current event, after it was folded.
-    pub(crate) fn keep_edits(&mut self) {
+    /// Keeps the changes of the current event, after it was folded. Returns false if there are
+    /// none.
+    pub(crate) fn keep_edits(&mut self) -> bool {
+        let has_edits = !self.edits.is_empty();
         for (key, after) in std::mem::take(&mut self.edits) {
             if let Some(changed) = self.changed.get_mut(&key) {
                 changed.after = after;
@@ -117,6 +119,7 @@ impl<D: Clone> Documents<D> {
             }
         }
         self.forget_surplus();
+        has_edits
     }
 
     /// Drops the changes of the current event, because it was not folded.

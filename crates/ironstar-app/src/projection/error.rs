@@ -30,6 +30,9 @@ pub enum BuildError {
     /// The build has ended, or was cancelled.
     #[error("the build has ended, or was cancelled")]
     Ended,
+    /// Another node holds the lease of the projection now.
+    #[error("another node continues this projection")]
+    LeaseOver,
     /// The build was made of another history, and was discarded.
     #[error(
         "the build was made of a log that a backup has replaced, and was discarded; build it again"
@@ -109,6 +112,7 @@ impl From<CommitError> for BuildError {
         match error {
             CommitError::Moved { .. } => Self::Moved,
             CommitError::Ended => Self::Ended,
+            CommitError::LeaseOver => Self::LeaseOver,
             CommitError::Store(error) => Self::Store(error),
         }
     }
@@ -118,6 +122,7 @@ impl From<UpdateError> for BuildError {
     fn from(error: UpdateError) -> Self {
         match error {
             UpdateError::NoSuchBuild | UpdateError::WrongState => Self::Ended,
+            UpdateError::LeaseOver => Self::LeaseOver,
             UpdateError::Store(error) => Self::Store(error),
             error @ UpdateError::Behind { .. } => Self::Store(StoreError::unavailable(error)),
         }

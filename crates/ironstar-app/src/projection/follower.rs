@@ -9,6 +9,7 @@ use futures::{FutureExt, StreamExt};
 use ironstar_ports::{Build, Clock, Envelope, LogPlace, ProjectionStore};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::Projection;
 use super::changes::News;
@@ -94,21 +95,29 @@ impl<D> Announcer<D> {
     }
 }
 
-/// Follows the log with a live build until the feed stops, or the build is continued elsewhere:
-/// the future `replaced` is ready when another build is live.
+/// The environment of a build that follows the log.
+pub(super) struct Following<P: Projection> {
+    pub(super) feed: EventFeed,
+    pub(super) store: Arc<dyn ProjectionStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) announcer: Arc<Announcer<P::Document>>,
+    /// True if another node stores the documents.
+    pub(super) is_watching: bool,
+    /// Tells the task to end.
+    pub(super) leave: CancellationToken,
+}
+
+/// Follows the log with a live build until the feed stops, the task must leave, or the build is
+/// continued elsewhere.
 ///
 /// # Errors
 ///
 /// If the build cannot continue. An event that cannot be folded is reported to the operator.
 pub(super) async fn follow<P: Projection>(
     build: &Build,
-    feed: &EventFeed,
-    store: &dyn ProjectionStore,
-    clock: &dyn Clock,
-    announcer: &Announcer<P::Document>,
-    replaced: impl Future<Output = ()>,
+    following: Following<P>,
 ) -> Result<(), BuildError> {
-    let Err(error) = fold_news::<P>(build, feed, store, announcer, replaced).await else {
+    let Err(error) = fold_news::<P>(build, &following).await else {
         return Ok(());
     };
     match &error {
@@ -116,8 +125,8 @@ pub(super) async fn follow<P: Projection>(
             tracing::info!(projection = P::NAME, "another read model is live now");
             return Ok(());
         }
-        BuildError::Moved => {
-            tracing::debug!(projection = P::NAME, "another process was faster");
+        BuildError::Moved | BuildError::LeaseOver => {
+            tracing::debug!(projection = P::NAME, %error, "another node was faster");
             return Ok(());
         }
         BuildError::Log(_) => error.log::<P>("a projection cannot read the log; trying again"),
@@ -126,9 +135,14 @@ pub(super) async fn follow<P: Projection>(
         }
     }
     if matches!(error, BuildError::Stuck { .. }) {
-        announcer.stick(true);
+        following.announcer.stick(true);
     }
-    if let Err(unstored) = error.report(build, store, clock.now()).await {
+    if following.is_watching {
+        // The other node has the same failure, and reports it.
+        return Err(error);
+    }
+    let Following { store, clock, .. } = &following;
+    if let Err(unstored) = error.report(build, &**store, clock.now()).await {
         tracing::warn!(
             error = &unstored as &dyn std::error::Error,
             projection = P::NAME,
@@ -139,28 +153,36 @@ pub(super) async fn follow<P: Projection>(
     Err(error)
 }
 
-/// Folds the events of the feed until it stops, or the build cannot continue.
+/// Folds the events of the feed until it stops, the task must leave, or the build cannot continue.
 async fn fold_news<P: Projection>(
     build: &Build,
-    feed: &EventFeed,
-    store: &dyn ProjectionStore,
-    announcer: &Announcer<P::Document>,
-    replaced: impl Future<Output = ()>,
+    following: &Following<P>,
 ) -> Result<(), BuildError> {
-    let mut projector = Projector::<P>::new(build, DOCUMENTS);
+    let Following {
+        feed,
+        announcer,
+        is_watching,
+        ..
+    } = following;
+    let store = &*following.store;
+    let mut projector = if *is_watching {
+        Projector::<P>::watching(build, DOCUMENTS)
+    } else {
+        Projector::<P>::new(build, DOCUMENTS)
+    };
     let mut events = feed.subscribe(projector.place());
     announcer.jump(projector.place());
     let mut not_before = Instant::now();
-    tokio::pin!(replaced);
     loop {
         let batch = tokio::select! {
             batch = next_batch(&mut events, projector.unstored() > 0, not_before) => batch,
-            () = &mut replaced => return Err(BuildError::Ended),
+            () = following.leave.cancelled() => return Ok(()),
         };
         let Some((batch, failure)) = batch else {
             // While no server runs, the checkpoint shows the progress to an operator. If it
             // cannot be stored, these events are folded again.
-            if projector.unstored() > 0
+            if !is_watching
+                && projector.unstored() > 0
                 && let Err(error) = projector.commit(store).await
             {
                 tracing::debug!(
@@ -175,7 +197,13 @@ async fn fold_news<P: Projection>(
         let folded = projector.fold(store, &batch).await;
         // An operator skips an event by the checkpoint, which must be right before the event.
         let is_last = batch.is_empty() || folded.is_err() || failure.is_some();
-        store_and_announce(&mut projector, store, announcer, is_last).await?;
+        let storing = store_and_announce(&mut projector, store, announcer, is_last);
+        tokio::select! {
+            stored = storing => stored?,
+            // The other node may never store the documents.
+            () = following.leave.cancelled(), if *is_watching => return Ok(()),
+            () = feed.stopped(), if *is_watching => return Ok(()),
+        }
         not_before = Instant::now() + (start.elapsed() * REST).min(LONGEST_REST);
         folded?;
         if let Some(failure) = failure {

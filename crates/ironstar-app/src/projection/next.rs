@@ -38,6 +38,8 @@ pub(super) struct Tasks {
     pub(super) building: Task,
     /// True if the store has had a build of this version since the process started.
     pub(super) has_had_one: bool,
+    /// True if this node makes the documents. Otherwise another one does.
+    pub(super) is_holder: bool,
 }
 
 /// A task for a build, of which there is at most one.
@@ -111,7 +113,8 @@ pub(super) fn next<'b>(
     {
         return Action::Follow(live);
     }
-    if let Some(build) = ours(BuildState::Building)
+    if tasks.is_holder
+        && let Some(build) = ours(BuildState::Building)
         && tasks.building.may_begin(build, now)
     {
         return Action::Build(build);
@@ -121,7 +124,8 @@ pub(super) fn next<'b>(
     // models for ever. The operator or process that has stopped or replaced a build decides when
     // it continues.
     let gives_way = tasks.has_had_one && !builds.is_empty();
-    if !builds.iter().any(|build| is_ours(&build)) && !gives_way {
+    let has_ours = builds.iter().any(|build| is_ours(&build));
+    if tasks.is_holder && !has_ours && !gives_way {
         return Action::Begin;
     }
     let mut live = builds

@@ -29,7 +29,9 @@ pub(super) async fn of_this_log(
             match store.update(build.id, discard).await {
                 Ok(()) | Err(UpdateError::NoSuchBuild | UpdateError::WrongState) => Ok(None),
                 Err(UpdateError::Store(error)) => Err(error),
-                Err(error @ UpdateError::Behind { .. }) => Err(StoreError::unavailable(error)),
+                Err(error @ (UpdateError::Behind { .. } | UpdateError::LeaseOver)) => {
+                    Err(StoreError::unavailable(error))
+                }
             }
         }
     }
@@ -57,7 +59,7 @@ async fn mark(
             ..build
         }),
         // Another process has added the mark, or has continued the build.
-        Err(CommitError::Moved { .. } | CommitError::Ended) => Ok(build),
+        Err(CommitError::Moved { .. } | CommitError::Ended | CommitError::LeaseOver) => Ok(build),
         Err(CommitError::Store(error)) => Err(error),
     }
 }

@@ -4,16 +4,23 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ironstar_ports::{
     Build, BuildId, Document, DocumentBatch, DocumentChange, DocumentQuery, DocumentSource,
     Envelope, LogPlace, Payload, Position, ProjectionStore, StoreError,
 };
 
+use tokio::time::sleep;
+
 use super::changes::Changes;
 use super::documents::{Changed, Documents};
 use super::error::{BuildError, chain};
 use super::{FoldError, Projection};
+
+/// The pauses between looks at the checkpoint of another node.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// One build of a projection, with its position in the log.
 #[derive(Debug)]
@@ -27,6 +34,10 @@ pub(super) struct Projector<P: Projection> {
     /// The folded position before the first change of a document since the last commit. The
     /// folded position itself, if no document has changed.
     unchanged: Position,
+    /// The last event that has changed a document.
+    last_change: Position,
+    /// True if another node stores the documents.
+    is_watching: bool,
     documents: Documents<P::Document>,
 }
 
@@ -60,7 +71,22 @@ impl<P: Projection> Projector<P> {
             checkpoint: build.checkpoint,
             place,
             unchanged: place.position,
+            last_change: Position::START,
+            is_watching: false,
             documents: Documents::new(most, build.checkpoint == LogPlace::START),
+        }
+    }
+
+    /// The same for documents that another node folds and stores.
+    ///
+    /// This node folds the same events for itself, so that it knows what has changed, and waits
+    /// for the other node to store that. A document that it loads may be as of any position from
+    /// the last stored change to the folded position. All that changed in between is in memory,
+    /// so any other document is the same at each of these positions.
+    pub(super) fn watching(build: &Build, most: NonZeroUsize) -> Self {
+        Self {
+            is_watching: true,
+            ..Self::new(build, most)
         }
     }
 
@@ -98,7 +124,9 @@ impl<P: Projection> Projector<P> {
         for (index, event) in events.iter().enumerate() {
             match self.fold_one(event) {
                 Ok(()) => {
-                    self.documents.keep_edits();
+                    if self.documents.keep_edits() {
+                        self.last_change = event.position;
+                    }
                     self.place = event.place();
                     if !self.has_changes() {
                         self.unchanged = event.position;
@@ -186,8 +214,12 @@ impl<P: Projection> Projector<P> {
             .find(&source, &query)
             .await?
             .ok_or(BuildError::Ended)?;
-        if found.checkpoint != self.checkpoint {
-            // These documents belong to another checkpoint.
+        let is_usable = if self.is_watching {
+            found.checkpoint.position <= self.place.position
+        } else {
+            found.checkpoint == self.checkpoint
+        };
+        if !is_usable {
             return Err(BuildError::Moved);
         }
         let found = found.keyed.into_iter();
@@ -206,16 +238,24 @@ impl<P: Projection> Projector<P> {
         Ok(damage)
     }
 
-    /// Stores the folded documents. Returns the changes.
+    /// Stores the folded documents, or waits until the other node has. Returns the changes.
     pub(super) async fn commit(
         &mut self,
         store: &dyn ProjectionStore,
     ) -> Result<Changes<P::Document>, BuildError> {
         // The changes begin at the last event that changed no document.
         let from = self.unchanged;
-        let (batch, mut documents) = self.take()?;
-        let to = batch.to;
-        store.commit(batch).await?;
+        let to = self.place;
+        let mut documents = if self.is_watching {
+            if self.has_changes() {
+                self.wait_for_the_other_node(store).await?;
+            }
+            self.settle()
+        } else {
+            let (batch, documents) = self.take()?;
+            store.commit(batch).await?;
+            documents
+        };
         documents.retain(|_, document| document.before != document.after);
         Ok(Changes {
             from,
@@ -233,9 +273,29 @@ impl<P: Projection> Projector<P> {
             to: self.place,
             changes: self.changes()?,
         };
+        Ok((batch, self.settle()))
+    }
+
+    /// Counts all changes as stored, and returns them.
+    fn settle(&mut self) -> HashMap<String, Changed<P::Document>> {
         self.checkpoint = self.place;
         self.unchanged = self.place.position;
-        Ok((batch, self.documents.stored()))
+        self.documents.stored()
+    }
+
+    /// Waits until the other node has stored the last change.
+    async fn wait_for_the_other_node(&self, store: &dyn ProjectionStore) -> Result<(), BuildError> {
+        let source = DocumentSource::Build(self.build);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let found = store.find(&source, &DocumentQuery::default()).await?;
+            let checkpoint = found.ok_or(BuildError::Ended)?.checkpoint;
+            if checkpoint.position >= self.last_change {
+                return Ok(());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// The changes for the store.

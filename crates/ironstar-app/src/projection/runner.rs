@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironstar_ports::{Build, BuildState, Clock, EventStore, ProjectionStore, StoreError};
+use ironstar_ports::{Build, BuildState, Clock, EventStore, ProjectionStore, Skipped, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -19,11 +19,12 @@ use tokio_util::task::TaskTracker;
 
 use super::build::build;
 use super::error::BuildError;
-use super::follower::{Announcer, Reached, follow};
+use super::follower::{Announcer, Following, Reached, follow};
 use super::next::{Action, RETRY, Task, Tasks, next};
 use super::origin::of_this_log;
 use super::{Projection, ReadModel};
 use crate::feed::EventFeed;
+use crate::leases::{Hold, Leases, Wanted};
 
 /// The interval at which builds are read from the store: to find a new build, another build
 /// that another process has made live, and an operator's decision about a failed build.
@@ -39,6 +40,7 @@ pub struct Projections {
     pub(crate) events: Arc<dyn EventStore>,
     feed: EventFeed,
     pub(crate) clock: Arc<dyn Clock>,
+    leases: Leases,
     /// The read models of the running projections, by projection.
     running: Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>>,
     /// The runners.
@@ -46,7 +48,7 @@ pub struct Projections {
 }
 
 impl Projections {
-    /// Runs projections of this log, on this store.
+    /// Runs projections of this log, on this store, which no other node uses.
     #[must_use]
     pub fn new(
         store: Arc<dyn ProjectionStore>,
@@ -59,9 +61,24 @@ impl Projections {
             events,
             feed,
             clock,
+            leases: Leases::unshared(),
             running: Arc::default(),
             runners: TaskTracker::new(),
         }
+    }
+
+    /// Shares the store with other nodes: each projection is folded by the node that holds its
+    /// lease. The other nodes show the documents that it stores.
+    #[must_use]
+    pub fn shared_by(mut self, leases: Leases) -> Self {
+        self.leases = leases;
+        self
+    }
+
+    /// The lease of this projection, for this version of its code.
+    pub(crate) fn lease<P: Projection>(&self) -> Wanted {
+        self.leases
+            .want(&format!("{}, version {}", P::NAME, P::VERSION))
     }
 
     /// Waits until all projections have stored their checkpoints, after the feed was stopped.
@@ -88,10 +105,18 @@ impl Projections {
         let (reached, position) = watch::channel(Reached::default());
         let (news, _) = broadcast::channel(NEWS);
         let model = ReadModel::new(Arc::clone(&self.store), position, news.downgrade());
+        let mut lease = self.lease::<P>();
+        let hold = lease.hold();
         let runner = Runner::<P> {
             projections: self.clone(),
+            lease,
+            hold: hold.clone(),
             announcer: Arc::new(Announcer { reached, news }),
-            tasks: Tasks::default(),
+            tasks: Tasks {
+                is_holder: hold.is_here(),
+                ..Tasks::default()
+            },
+            skipped: Vec::new(),
             following: JoinSet::new(),
             building: JoinSet::new(),
             leave: CancellationToken::new(),
@@ -104,12 +129,17 @@ impl Projections {
 /// Runs one projection.
 struct Runner<P: Projection> {
     projections: Projections,
+    lease: Wanted,
+    /// The state of the lease under which the tasks work.
+    hold: Hold,
     announcer: Arc<Announcer<P::Document>>,
     tasks: Tasks,
     /// The task that follows the live build, if there is one.
     following: JoinSet<Result<(), BuildError>>,
     /// The task that continues a build in progress, if there is one.
     building: JoinSet<Result<(), BuildError>>,
+    /// The events that this task skips.
+    skipped: Vec<Skipped>,
     /// Tells the task that follows a build to end.
     leave: CancellationToken,
 }
@@ -122,6 +152,7 @@ impl<P: Projection> Runner<P> {
                 () = self.projections.feed.stopped() => break,
                 builds = self.look() => builds,
             };
+            self.renew(&builds);
             self.tasks.has_had_one |= builds.iter().any(|build| build.version == P::VERSION);
             match next(&builds, P::VERSION, &self.tasks, Instant::now()) {
                 Action::Follow(live) => {
@@ -138,7 +169,10 @@ impl<P: Projection> Runner<P> {
                         continue;
                     }
                 }
-                Action::Leave => self.leave.cancel(),
+                Action::Leave => {
+                    tracing::info!(projection = P::NAME, "another read model is live now");
+                    self.leave.cancel();
+                }
                 Action::Wait => {}
             }
             tokio::select! {
@@ -149,6 +183,7 @@ impl<P: Projection> Runner<P> {
                     self.tasks.building.end(&result(ended), Instant::now());
                 }
                 () = sleep(LOOK) => {}
+                () = self.lease.changed() => {}
                 () = self.projections.feed.stopped() => {}
             }
         }
@@ -157,27 +192,54 @@ impl<P: Projection> Runner<P> {
         while self.following.join_next().await.is_some() {}
     }
 
+    /// Ends the tasks that work under an earlier state of the lease, or without an event that an
+    /// operator has skipped. They begin again.
+    fn renew(&mut self, builds: &[Build]) {
+        let hold = self.lease.hold();
+        if hold != self.hold {
+            self.tasks.is_holder = hold.is_here();
+            self.hold = hold;
+            self.leave.cancel();
+            self.building.abort_all();
+        }
+        let mut followed = builds
+            .iter()
+            .filter(|build| self.tasks.following == Task::Running(build.id));
+        if followed.any(|build| build.skipped != self.skipped) {
+            self.leave.cancel();
+        }
+    }
+
+    /// The store for the changes of this node.
+    fn store(&self) -> Arc<dyn ProjectionStore> {
+        let store = &self.projections.store;
+        let fenced = match &self.hold {
+            Hold::Held(lease) => store.fenced(lease),
+            Hold::Unshared | Hold::Elsewhere => None,
+        };
+        fenced.unwrap_or_else(|| Arc::clone(store))
+    }
+
     fn follow(&mut self, live: Build) {
         self.leave = CancellationToken::new();
         self.tasks.following = Task::Running(live.id);
-        let replaced = self.leave.clone().cancelled_owned();
-        let announcer = Arc::clone(&self.announcer);
-        let Projections {
-            store, feed, clock, ..
-        } = self.projections.clone();
-        self.following.spawn(async move {
-            follow::<P>(&live, &feed, &*store, &*clock, &announcer, replaced).await
-        });
+        self.skipped.clone_from(&live.skipped);
+        let following = Following::<P> {
+            feed: self.projections.feed.clone(),
+            store: self.store(),
+            clock: Arc::clone(&self.projections.clock),
+            announcer: Arc::clone(&self.announcer),
+            is_watching: !self.hold.is_here(),
+            leave: self.leave.clone(),
+        };
+        self.following
+            .spawn(async move { follow(&live, following).await });
     }
 
     fn build(&mut self, todo: Build) {
         self.tasks.building = Task::Running(todo.id);
-        let Projections {
-            store,
-            events,
-            clock,
-            ..
-        } = self.projections.clone();
+        let store = self.store();
+        let Projections { events, clock, .. } = self.projections.clone();
         self.building.spawn(async move {
             let tell = |progress| {
                 tracing::debug!(projection = P::NAME, ?progress, "building a read model");
@@ -190,7 +252,7 @@ impl<P: Projection> Runner<P> {
 
     /// Begins a build. Returns true if that has succeeded.
     async fn begin(&self) -> bool {
-        let begun = self.projections.store.begin(P::NAME, P::VERSION).await;
+        let begun = self.store().begin(P::NAME, P::VERSION).await;
         match &begun {
             Ok(_) => tracing::info!(
                 projection = P::NAME,
@@ -255,7 +317,12 @@ fn log_end<P: Projection>(built: &Result<(), BuildError>) {
             );
         }
         // Another process builds it, and will finish some time.
-        Err(BuildError::Moved | BuildError::Ended | BuildError::OtherHistory) => {}
+        Err(
+            BuildError::Moved
+            | BuildError::Ended
+            | BuildError::LeaseOver
+            | BuildError::OtherHistory,
+        ) => {}
         Err(BuildError::Store(error)) => log_store::<P>(error),
         Err(error @ BuildError::Log(_)) => {
             error.log::<P>("a projection cannot read the log; trying again")

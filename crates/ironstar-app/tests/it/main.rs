@@ -13,6 +13,7 @@ mod hints;
 mod history;
 mod keys;
 mod many;
+mod nodes;
 mod owned;
 mod processes;
 mod projections;

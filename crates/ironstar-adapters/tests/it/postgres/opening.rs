@@ -13,7 +13,7 @@ use ironstar_adapters::system::SystemClock;
 use ironstar_cluster::Cluster;
 use ironstar_ports::EventStore;
 
-use super::{fresh_url, open};
+use super::{fresh_url, name, open};
 
 async fn refused(url: &str) -> OpenError {
     let parsed: PostgresUrl = url.parse().expect(url);
@@ -26,12 +26,6 @@ fn text(error: &OpenError) -> String {
     let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
     let causes: Vec<_> = causes.map(ToString::to_string).collect();
     causes.join(": ")
-}
-
-fn name(url: &PostgresUrl) -> String {
-    let url = url.to_string();
-    let (_, name) = url.rsplit_once('/').expect("a database");
-    name.to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

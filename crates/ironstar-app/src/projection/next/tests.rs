@@ -62,6 +62,7 @@ fn tasks(following: u64, building: u64) -> Tasks {
         following: task(following),
         building: task(building),
         has_had_one: true,
+        is_holder: true,
     }
 }
 
@@ -78,7 +79,10 @@ fn action(builds: &[Build], tasks: &Tasks, now: Instant) -> String {
 
 #[test]
 fn builds_and_tasks_lead_to_the_next_action() {
-    let at_start = Tasks::default;
+    let at_start = || Tasks {
+        is_holder: true,
+        ..Tasks::default()
+    };
     for (builds, tasks, expected) in [
         // The process has just started.
         (vec![], at_start(), "begin"),
@@ -161,4 +165,17 @@ fn failed_build_does_not_keep_the_live_one_from_being_followed() {
     assert_eq!(action(&builds, &tasks, now), "wait");
     let later = now + RETRY.first;
     assert_eq!(action(&builds, &tasks, later), "build 2");
+}
+
+#[test]
+fn node_without_the_lease_only_follows_the_live_build() {
+    let now = Instant::now();
+    let elsewhere = Tasks {
+        has_had_one: false,
+        is_holder: false,
+        ..tasks(0, 0)
+    };
+    assert_eq!(action(&[], &elsewhere, now), "wait");
+    assert_eq!(action(&[building(1)], &elsewhere, now), "wait");
+    assert_eq!(action(&[live(1), building(2)], &elsewhere, now), "follow 1");
 }
