@@ -20,6 +20,9 @@ use tokio_util::task::TaskTracker;
 /// The number of reports in a term. If some are lost or late, the node keeps its leases.
 const REPORTS: u32 = 6;
 
+/// The time for which wishes are gathered before they are reported together.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// The leases of this node.
 #[derive(Clone, Debug)]
 pub struct Leases(Option<Arc<Node>>);
@@ -159,6 +162,7 @@ async fn report(shared: Arc<Shared>, stop: CancellationToken) {
     let mut reported_at = Instant::now();
     let mut is_failing = false;
     loop {
+        sleep(GATHER).await;
         let start = Instant::now();
         let wanted = shared.names();
         if wanted != known {
@@ -198,15 +202,11 @@ async fn report(shared: Arc<Shared>, stop: CancellationToken) {
             shared.hold(&[]);
         }
         tokio::select! {
-            () = sleep(pause(term)) => {}
+            () = sleep(term / REPORTS) => {}
             () = shared.has_new.notified() => {}
             () = stop.cancelled() => return,
         }
     }
-}
-
-fn pause(term: Duration) -> Duration {
-    term / REPORTS
 }
 
 impl Shared {

@@ -36,6 +36,10 @@ pub enum Bug {
     RemembersEverything,
     /// Numbers events by a sequence of the database, and not under a lock.
     NumbersBySequence,
+    /// Lets a node store documents under a lease that is over.
+    ForgetsEpochs,
+    /// Waits for nodes that do not report.
+    WaitsForSilentNodes,
     /// Checks files that are not the files that the next start reads.
     LooksElsewhere,
 }
@@ -47,7 +51,7 @@ pub struct ParseBugError(String);
 
 impl Bug {
     /// All bugs.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::AcknowledgesBeforeSync,
         Self::AcknowledgesBeforeCommit,
         Self::SplitsAppends,
@@ -58,6 +62,8 @@ impl Bug {
         Self::TrustsHints,
         Self::RemembersEverything,
         Self::NumbersBySequence,
+        Self::ForgetsEpochs,
+        Self::WaitsForSilentNodes,
         Self::LooksElsewhere,
     ];
 
@@ -75,6 +81,8 @@ impl Bug {
             Self::TrustsHints => "trusts-hints",
             Self::RemembersEverything => "remembers-everything",
             Self::NumbersBySequence => "numbers-by-sequence",
+            Self::ForgetsEpochs => "forgets-epochs",
+            Self::WaitsForSilentNodes => "waits-for-silent-nodes",
             Self::LooksElsewhere => "looks-elsewhere",
         }
     }
@@ -162,6 +170,8 @@ impl EventStore for BuggyStore {
             | Bug::SkipsEvents
             | Bug::TrustsHints
             | Bug::NumbersBySequence
+            | Bug::ForgetsEpochs
+            | Bug::WaitsForSilentNodes
             | Bug::LooksElsewhere => {}
         }
         self.inner.append(append).await

@@ -12,6 +12,7 @@
 //! - [`mod@bus`]: hints that are lost, doubled, delayed and reordered.
 //! - [`mod@consumers`]: streams that no client reads, and streams that are cut off.
 //! - [`mod@nodes`]: several nodes on one PostgreSQL database, whose sessions are cut off.
+//! - [`mod@leases`]: nodes that end, stand still, and are replaced, while one of them folds.
 //! - [`mod@races`]: concurrent commands on few aggregates, whose history must be equal to a
 //!   sequential one.
 
@@ -26,6 +27,7 @@ mod examined;
 pub mod files;
 mod history;
 pub mod kill;
+pub mod leases;
 pub mod nodes;
 pub mod power;
 mod processes;

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use ironstar_torture::{
-    Bug, Findings, NotesSite, Plan, bus, consumers, files, kill, nodes, power, races,
+    Bug, Findings, NotesSite, Plan, bus, consumers, files, kill, leases, nodes, power, races,
 };
 
 /// Injects faults into ironstar, and checks that no event is lost.
@@ -152,6 +152,21 @@ const CHECKS: &[Check] = &[
             ),
             (Bug::ForgetsKeys, Expectation::Caught(&["is stored twice"])),
             (Bug::SkipsEvents, Expectation::Caught(&["instead of event"])),
+        ],
+    },
+    Check {
+        name: "leases",
+        share: 0.2,
+        run: |plan, _| leases::check(plan).boxed_local(),
+        bugs: &[
+            (
+                Bug::ForgetsEpochs,
+                Expectation::Caught(&["after another node had done so"]),
+            ),
+            (
+                Bug::WaitsForSilentNodes,
+                Expectation::Caught(&["after the last fault"]),
+            ),
         ],
     },
     Check {

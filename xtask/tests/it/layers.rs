@@ -137,6 +137,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mimalloc",
             "parking_lot",
             "rlimit",
+            "rustix",
+            "time",
             "tokio",
             "tokio-util",
             "tower",

@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "ironstar-app",
         &[
-            &["backoff", "codec", "finish", "history"],
+            &["backoff", "codec", "finish", "history", "leases"],
             &["caller", "snapshots", "turns", "warm"],
             &["command", "feed"],
             &["access", "projection", "user"],

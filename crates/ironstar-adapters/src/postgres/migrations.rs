@@ -43,7 +43,8 @@ pub async fn migration_status(url: &PostgresUrl) -> Result<Vec<Migration>, OpenE
 /// Applies the missing migrations.
 pub(super) async fn run(connector: &Connector) -> Result<(), OpenError> {
     let mut connection = connector.connect(Use::Migrate).await?;
-    let migrated = MIGRATOR.run(&mut connection).await;
+    // `Migrator::run` does the same, but its future cannot move between threads.
+    let migrated = MIGRATOR.run_direct(None, &mut connection, false).await;
     close(connection).await;
     migrated.map_err(|error| OpenError::migration(&connector.url, error))
 }

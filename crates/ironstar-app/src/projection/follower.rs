@@ -181,8 +181,7 @@ async fn fold_news<P: Projection>(
         let Some((batch, failure)) = batch else {
             // While no server runs, the checkpoint shows the progress to an operator. If it
             // cannot be stored, these events are folded again.
-            if !is_watching
-                && projector.unstored() > 0
+            if projector.unstored() > 0
                 && let Err(error) = projector.commit(store).await
             {
                 tracing::debug!(

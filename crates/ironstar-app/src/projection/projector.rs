@@ -316,3 +316,6 @@ impl<P: Projection> Projector<P> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,19 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use ironstar_adapters::memory::MemoryLeaseStore;
 use ironstar_adapters::system::SystemClock;
-use ironstar_app::Leases;
 use ironstar_app::projection::{News, ReadModel};
-use ironstar_ports::{
-    Lease, LeaseStore, NodeAbout, NodeId, NodeReport, NodeStatus, Position, StoreError,
-};
-use parking_lot::Mutex;
+use ironstar_app::{Hold, Leases};
+use ironstar_ports::LeaseStore;
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{SOON, Tally, TallyProjection, World, count, cure};
+use crate::support::{Appointed, SOON, Tally, TallyProjection, World, count, cure, join};
 
 type First = TallyProjection<1>;
 
@@ -61,11 +57,6 @@ impl Nodes {
         let holders = nodes.iter().filter(|node| !node.leases.is_empty());
         holders.map(|node| node.id.to_string()).collect()
     }
-}
-
-fn join(store: Arc<dyn LeaseStore>, name: &str) -> Leases {
-    let about = NodeAbout::default();
-    Leases::join(store, NodeId::new(name), about, || Position::START)
 }
 
 /// The next changes: the documents after them, by key.
@@ -169,37 +160,6 @@ async fn lease_moves_when_its_node_leaves() {
     assert_eq!(count(&nodes.models[1], "a").await, 2);
 }
 
-/// A store that gives all leases to the node that the test names.
-#[derive(Debug, Default)]
-struct Appointed(Mutex<Vec<&'static str>>);
-
-#[async_trait]
-impl LeaseStore for Appointed {
-    fn term(&self) -> Duration {
-        Duration::from_millis(60)
-    }
-
-    async fn report(&self, report: &NodeReport) -> Result<Vec<Lease>, StoreError> {
-        let appointed = self.0.lock();
-        let is_holder = appointed.last() == Some(&report.id.as_str());
-        let held = report.wanted.iter().filter(|_| is_holder);
-        let epoch = appointed.len() as u64;
-        let held = held.map(|name| Lease {
-            name: name.clone(),
-            epoch,
-        });
-        Ok(held.collect())
-    }
-
-    async fn leave(&self, _: &NodeId) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn nodes(&self) -> Result<Vec<NodeStatus>, StoreError> {
-        Ok(Vec::new())
-    }
-}
-
 /// Nodes change their roles while events come, and nothing is lost or folded twice.
 #[tokio::test(start_paused = true)]
 async fn lease_moves_between_nodes_that_run() {
@@ -215,7 +175,7 @@ async fn lease_moves_between_nodes_that_run() {
     }
     let mut wanted = 0;
     for holder in ["one", "other", "nobody", "one", "other", "one"] {
-        appointed.0.lock().push(holder);
+        appointed.appoint(holder);
         for _ in 0..5 {
             wanted += 1;
             nodes[0].1.happens("a", "happened").await;
@@ -238,13 +198,10 @@ async fn failure_is_reported_once_and_ends_on_all_nodes() {
     let nodes = Nodes::start().await;
     let [one, other] = &nodes.worlds;
     one.happens("a", "poison").await;
-    let failed = one
-        .builds_when::<First>(|builds| builds[0].failure.is_some())
+    one.builds_when::<First>(|builds| builds[0].failure.is_some())
         .await;
-    assert_eq!(
-        failed[0].failure.as_ref().map(|failure| failure.attempts),
-        Some(1)
-    );
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(one.store.reports.load(SeqCst), 1);
     cure();
     one.builds_when::<First>(|builds| builds[0].failure.is_none())
         .await;
@@ -254,4 +211,27 @@ async fn failure_is_reported_once_and_ends_on_all_nodes() {
         world.settled(model).await;
         assert_eq!(count(model, "a").await, 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn node_that_cannot_report_counts_its_leases_as_lost() {
+    let appointed = Arc::new(Appointed::default());
+    appointed.appoint("one");
+    let leases = join(appointed.clone(), "one");
+    let mut lease = leases.want("work");
+    lease.changed().await;
+    assert!(matches!(lease.hold(), Hold::Held(lease) if lease.epoch == 1));
+    // One report that fails changes nothing.
+    appointed.fail_for(appointed.term() / 3);
+    sleep(appointed.term() / 2).await;
+    assert!(lease.hold().is_here());
+    appointed.fail_for(2 * appointed.term());
+    timeout(SOON, lease.changed())
+        .await
+        .expect("the term is over");
+    assert_eq!(lease.hold(), Hold::Elsewhere);
+    timeout(SOON, lease.changed())
+        .await
+        .expect("it reports again");
+    assert!(lease.hold().is_here());
 }

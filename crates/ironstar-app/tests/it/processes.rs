@@ -15,6 +15,8 @@ use ironstar_fixtures::note::{NoteCommand, NoteState};
 use ironstar_ports::{Build, BuildState, Origin, Position, ProjectionStore, StreamId};
 use tokio::time::{Instant, sleep};
 
+use crate::support::{Appointed, join};
+
 use support::{Manner, Stamping, UnansweringStore, World, words};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -72,6 +74,37 @@ async fn several_servers_run_a_step_once() {
     assert_eq!(world.count("rewritten").await, 20);
     assert_eq!(world.count("carried_out").await, 20);
     assert_eq!(world.count("refused").await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_run_on_the_server_with_the_lease() {
+    let world = World::new();
+    let appointed = Arc::new(Appointed::default());
+    appointed.appoint("one");
+    let [mut one, mut other] = [world.node().await, world.node().await];
+    for (node, name) in [(&mut one, "one"), (&mut other, "other")] {
+        let leases = join(appointed.clone(), name);
+        node.projections = node.projections.clone().shared_by(leases);
+    }
+    one.run(Manner::Eager);
+    let tried = Arc::new(AtomicU64::new(0));
+    let refusing = Manner::Refusing {
+        tried: Arc::clone(&tried),
+    };
+    other.run(refusing);
+    for steps in 1..=10 {
+        other.create_remark().await;
+        world.until_over(steps).await;
+    }
+    assert_eq!(world.count("carried_out").await, 10);
+    assert_eq!(tried.load(SeqCst), 0);
+
+    appointed.appoint("other");
+    sleep(MINUTE).await;
+    one.create_remark().await;
+    world.until_over(11).await;
+    assert_eq!(world.count("refused").await, 1);
+    assert_eq!(tried.load(SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! A log, a bus and faulty stores for tests.
 
+mod leases;
 mod world;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use ironstar_ports::{
 };
 use tokio::sync::oneshot;
 
+pub(crate) use leases::{Appointed, join};
 pub(crate) use world::{
     SOON, Tally, TallyProjection, TestProjectionStore, World, count, cure, folds, tally,
 };

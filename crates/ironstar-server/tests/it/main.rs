@@ -14,6 +14,7 @@ mod features;
 mod files;
 mod kill;
 mod limits;
+mod nodes;
 mod output;
 mod path;
 mod postgres;

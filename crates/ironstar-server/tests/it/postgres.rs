@@ -30,7 +30,7 @@ fn own_cluster(test: &str) -> Option<Cluster> {
     Some(Cluster::start().expect("PostgreSQL starts"))
 }
 
-async fn position_of(server: &Server, text: &str) -> String {
+pub(crate) async fn position_of(server: &Server, text: &str) -> String {
     let create = json!({"type": "create", "text": text});
     let (status, answer) = server.command(&create).await;
     assert_eq!(status, StatusCode::OK, "{answer}");

@@ -245,6 +245,8 @@ pub(crate) struct TestProjectionStore {
     pub(crate) conflicts: AtomicU64,
     /// The number of failures that are reported just after an operator has skipped their event.
     pub(crate) late_failures: AtomicU64,
+    /// The number of failures that were reported.
+    pub(crate) reports: AtomicU64,
     /// The number of documents that were put or removed.
     pub(crate) changes: AtomicU64,
     /// The number of finds.
@@ -281,11 +283,12 @@ impl AroundProjectionStore for TestProjectionStore {
     }
 
     async fn update(&self, build: BuildId, update: BuildUpdate) -> Result<(), UpdateError> {
-        if let BuildUpdate::Fail(failure) = &update
-            && Self::takes(&self.late_failures)
-        {
-            let skip = BuildUpdate::Skip(failure.position);
-            self.inner.update(build, skip).await?;
+        if let BuildUpdate::Fail(failure) = &update {
+            self.reports.fetch_add(1, SeqCst);
+            if Self::takes(&self.late_failures) {
+                let skip = BuildUpdate::Skip(failure.position);
+                self.inner.update(build, skip).await?;
+            }
         }
         self.inner.update(build, update).await
     }

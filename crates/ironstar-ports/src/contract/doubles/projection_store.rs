@@ -1,12 +1,13 @@
 //! Projection stores around another one.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::{
     Build, BuildId, BuildUpdate, CommitError, DocumentBatch, DocumentQuery, DocumentSource, Found,
-    ProjectionStore, StoreError, UpdateError,
+    Lease, ProjectionStore, StoreError, UpdateError,
 };
 
 /// A store around another one. Calls go to the [inner](Self::inner) store, except those that an
@@ -44,6 +45,11 @@ pub trait AroundProjectionStore: Debug + Send + Sync {
     ) -> Result<Option<Found>, StoreError> {
         self.inner().find(source, query).await
     }
+
+    /// See [`ProjectionStore::fenced`].
+    fn fenced(&self, lease: &Lease) -> Option<Arc<dyn ProjectionStore>> {
+        self.inner().fenced(lease)
+    }
 }
 
 #[async_trait]
@@ -70,5 +76,9 @@ impl<S: AroundProjectionStore> ProjectionStore for S {
         query: &DocumentQuery,
     ) -> Result<Option<Found>, StoreError> {
         AroundProjectionStore::find(self, source, query).await
+    }
+
+    fn fenced(&self, lease: &Lease) -> Option<Arc<dyn ProjectionStore>> {
+        AroundProjectionStore::fenced(self, lease)
     }
 }
