@@ -13,9 +13,12 @@ use ironstar_ports::{
     StoreError,
 };
 
+use crate::archive::Archive;
 use crate::migration::Migration;
-use crate::postgres::{self, PostgresDatabase, PostgresEventStore, PostgresUrl};
-use crate::sqlite::{self, DatabaseFile, SqliteDatabase, SqliteEventStore, SqliteUrl};
+use crate::postgres::{self, PostgresArchive, PostgresDatabase, PostgresEventStore, PostgresUrl};
+use crate::sqlite::{
+    self, DatabaseFile, SqliteArchive, SqliteDatabase, SqliteEventStore, SqliteUrl,
+};
 
 /// The address of a database.
 #[derive(Clone, Debug)]
@@ -156,6 +159,19 @@ impl DatabaseUrl {
                     log: Log::Postgres(log),
                 })
             }
+        }
+    }
+
+    /// Opens the database for a move. Brings its schema up to date. A missing SQLite file is
+    /// created.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn archive(&self) -> Result<Box<dyn Archive>, OpenError> {
+        match self {
+            Self::Sqlite(url) => Ok(Box::new(SqliteArchive::open(url).await?)),
+            Self::Postgres(url) => Ok(Box::new(PostgresArchive::open(url).await?)),
         }
     }
 

@@ -3,6 +3,7 @@
 //! This crate knows nothing of aggregates, HTTP or configuration files. Its caller passes in
 //! everything that it needs. Every adapter passes the contract suites of `ironstar-ports`.
 //!
+//! - [`archive`]: the content of a database, for a move to another one.
 //! - [`database`]: SQLite or PostgreSQL, as the URL of the database says.
 //! - [`sqlite`]: the log in one SQLite file, its read models, and sessions.
 //! - [`postgres`]: the same in a PostgreSQL database, which several servers share.
@@ -11,6 +12,7 @@
 //! - [`memory`]: all ports in memory, for tests.
 //! - [`system`]: the real clock and real ids.
 
+pub mod archive;
 mod builds;
 pub mod database;
 mod documents;

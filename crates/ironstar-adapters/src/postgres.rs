@@ -8,6 +8,7 @@
 //! read models have pools of connections of their own, so slow reads never delay an append.
 //! Each new connection is examined before it is used ([`Unfit`]).
 
+mod archive;
 mod batch;
 mod builds;
 mod clock;
@@ -29,6 +30,7 @@ mod transaction;
 mod url;
 mod writer;
 
+pub(crate) use archive::PostgresArchive;
 pub use database::PostgresDatabase;
 pub use event_store::PostgresEventStore;
 pub use fitness::Unfit;

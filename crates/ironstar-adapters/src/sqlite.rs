@@ -8,6 +8,7 @@
 //! One task owns the only connection that writes. Reads have their own connections, which
 //! cannot write.
 
+mod archive;
 mod batch;
 mod builds;
 mod checkpoint;
@@ -35,6 +36,7 @@ mod transaction;
 mod url;
 mod writer;
 
+pub(crate) use archive::SqliteArchive;
 pub use checkpoint::{WalFigures, WalLimits};
 pub use database::SqliteDatabase;
 pub use event_store::{DEFAULT_COMMAND_RETENTION, SqliteEventStore};

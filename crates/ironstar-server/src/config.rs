@@ -6,6 +6,7 @@ mod secret;
 mod variables;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -249,6 +250,25 @@ pub(crate) enum Task {
     /// Manage the read models that pages show, also while a server runs
     #[command(subcommand)]
     Projections(ProjectionsTask),
+    /// Write the log to a file, one JSON object a line, each with a hash of all lines so far. Servers
+    /// go on meanwhile. If the file has the first part of the log, the export continues it
+    Export {
+        /// The file, or '-' for standard output
+        file: PathBuf,
+        /// Close the log first, for a move to another database: servers refuse commands from then
+        /// on. The file also gets sessions, secrets, and the keys of commands, so keep it safe
+        #[arg(long)]
+        close: bool,
+    },
+    /// Read a log from a file that 'export' has written, into a database that is empty or has
+    /// the first events of the file. Every line is checked. An import that was interrupted
+    /// continues
+    Import {
+        /// The file, or '-' for standard input
+        file: PathBuf,
+    },
+    /// Open the log again after 'export --close': servers accept commands
+    Reopen,
     /// List the servers that share a PostgreSQL database, with the leases of each: what it alone
     /// does
     Nodes,

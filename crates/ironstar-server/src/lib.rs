@@ -6,8 +6,10 @@
 
 mod application;
 mod config;
+mod moving;
 mod nodes;
 mod output;
+mod progress;
 mod projections;
 mod serve;
 mod server;
@@ -47,6 +49,9 @@ async fn carry_out<A: Application>(line: &CommandLine<A>) -> anyhow::Result<()> 
     telemetry::init(config.log_format)?;
     match task {
         None => server::run(config, application).await,
+        Some(Task::Export { file, close }) => moving::export(config, file, *close).await,
+        Some(Task::Import { file }) => moving::import(config, file).await,
+        Some(Task::Reopen) => moving::reopen(config).await,
         Some(Task::Nodes) => nodes::run(config).await,
         Some(Task::Projections(task)) => projections::run(config, A::FEATURES, task).await,
     }

@@ -3,7 +3,6 @@
 
 mod status;
 
-use std::io::{IsTerminal, Write, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,15 +19,13 @@ use tokio::time::sleep;
 
 use crate::config::{Config, ProjectionsTask};
 use crate::output::say;
+use crate::progress::Shown;
 
 /// The interval at which a build is checked.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The time that a server gets to start a build before this command does the work.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The interval between lines of progress, where a line cannot be overwritten.
-const LINE_EVERY: Duration = Duration::from_secs(2);
 
 /// The open database.
 struct Open {
@@ -98,7 +95,7 @@ impl Open {
             .begin(projection.name, projection.version)
             .await?;
         let name = projection.name;
-        let mut shown = Shown::from(build.checkpoint.position);
+        let mut shown = Shown::from(build.checkpoint.position.get());
         let start = Instant::now();
         let outcome = tokio::select! {
             outcome = self.see_to_it(projection, &build, &mut shown) => outcome,
@@ -150,12 +147,12 @@ impl Open {
                     failure.reason
                 );
             }
-            shown.show(
-                projection.name,
-                now.checkpoint.position,
-                self.stores.events.head().await?,
-                None,
-            );
+            let progress = Progress {
+                position: now.checkpoint.position,
+                head: self.stores.events.head().await?,
+                left: None,
+            };
+            show(shown, projection.name, progress);
             if now.checkpoint.position > moved.0 {
                 moved = (now.checkpoint.position, Instant::now());
             }
@@ -191,8 +188,7 @@ impl Open {
                 built = &mut building => break built,
                 Ok(()) = told.changed() => {
                     if let Some(progress) = *told.borrow_and_update() {
-                        let Progress { position, head, left } = progress;
-                        shown.show(projection.name, position, head, left);
+                        show(shown, projection.name, progress);
                     }
                 }
             }
@@ -294,62 +290,12 @@ impl Open {
     }
 }
 
-/// Returns the processed part of the log, in per cent.
-fn share(position: Position, head: Position) -> u64 {
-    let all = head.get().max(position.get());
-    (position.get() * 100).checked_div(all).unwrap_or(100)
-}
-
-/// The progress that the operator sees.
-struct Shown {
-    from: Position,
-    since: Instant,
-    line_at: Option<Instant>,
-}
-
-impl Shown {
-    fn from(from: Position) -> Self {
-        Self {
-            from,
-            since: Instant::now(),
-            line_at: None,
-        }
-    }
-
-    fn show(&mut self, name: &str, position: Position, head: Position, left: Option<Duration>) {
-        let is_terminal = stderr().is_terminal();
-        let is_due = self.line_at.is_none_or(|at| at.elapsed() >= LINE_EVERY);
-        if !is_terminal && !is_due {
-            return;
-        }
-        self.line_at = Some(Instant::now());
-        let left = left.or_else(|| self.left(position, head));
-        let left = left.map_or(String::new(), |left| {
-            format!(", {} s left", left.as_secs_f64().ceil())
-        });
-        let line = format!(
-            "{name}: position {position} of {head} ({} %){left}",
-            share(position, head)
-        );
-        let (before, after) = if is_terminal {
-            ("\r\x1b[K", "")
-        } else {
-            ("", "\n")
-        };
-        // An error in showing progress is no reason to stop.
-        let _ = write!(stderr(), "{before}{line}{after}");
-    }
-
-    /// Returns the time left, if the work continues at the average speed so far.
-    fn left(&self, position: Position, head: Position) -> Option<Duration> {
-        let done = position.get().saturating_sub(self.from.get());
-        let todo = head.get().saturating_sub(position.get());
-        (done > 0).then(|| self.since.elapsed().mul_f64(todo as f64 / done as f64))
-    }
-
-    fn end(&self) {
-        if self.line_at.is_some() && stderr().is_terminal() {
-            let _ = writeln!(stderr());
-        }
-    }
+fn show(shown: &mut Shown, name: &str, progress: Progress) {
+    let Progress {
+        position,
+        head,
+        left,
+    } = progress;
+    let text = format!("{name}: position {position} of {head}");
+    shown.show(&text, position.get(), head.get(), left);
 }

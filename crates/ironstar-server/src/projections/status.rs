@@ -3,8 +3,9 @@
 use ironstar_app::process::ToDo;
 use ironstar_ports::{Build, BuildState, Position};
 
-use super::{Open, share};
+use super::Open;
 use crate::output::say;
+use crate::progress::share;
 
 impl Open {
     /// Shows all builds.
@@ -39,7 +40,7 @@ impl Open {
             Some(known) => known.position(build, &*self.stores.events).await?,
             None => build.checkpoint.position,
         };
-        let done = share(position, head);
+        let done = share(position.get(), head.get());
         let end = if position >= head { ", up to date" } else { "" };
         let mut lines = vec![format!(
             "{name}, version {version}: {state}, at position {position} ({done} %){end}"

@@ -14,6 +14,7 @@ mod features;
 mod files;
 mod kill;
 mod limits;
+mod moving;
 mod nodes;
 mod output;
 mod path;

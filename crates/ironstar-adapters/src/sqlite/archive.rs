@@ -1,0 +1,233 @@
+//! A SQLite file, as an operator moves it.
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::connection::connect;
+use super::migrations;
+use super::open_error::OpenError;
+use super::path::DatabaseFile;
+use super::url::SqliteUrl;
+use crate::archive::{Archive, ArchiveError, ArchivedEvent, Belonging, json};
+use crate::log::integer;
+
+const HEAD: &str = "SELECT coalesce(max(id), 0) FROM events";
+
+const EVENTS: &str = "
+    SELECT id, aggregate_type, aggregate_id, sequence, event_type, schema_version, payload, metadata,
+           created_at
+    FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+/// Inserts events (?1), given as JSON arrays in column order.
+const RESTORE: &str = "
+    INSERT INTO events (id, aggregate_type, aggregate_id, sequence, event_type, schema_version,
+                        payload, metadata, created_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+           value ->> 6, value ->> 7, value ->> 8
+    FROM jsonb_each(?1)";
+
+const COMMANDS: &str = "SELECT key, request, answer, created_at FROM commands ORDER BY key";
+const SESSIONS: &str = "SELECT id_hash, data, expires_at FROM sessions ORDER BY id_hash";
+const SECRETS: &str = "SELECT name, value FROM secrets ORDER BY name";
+
+const RESTORE_COMMAND: &str = "
+    INSERT INTO commands (key, request, answer, created_at) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT DO NOTHING";
+const RESTORE_SESSION: &str = "
+    INSERT INTO sessions (id_hash, data, expires_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+const RESTORE_SECRET: &str = "
+    INSERT INTO secrets (name, value) VALUES (?1, ?2)
+    ON CONFLICT DO UPDATE SET value = excluded.value";
+
+/// A trigger, so that an open log pays nothing for it.
+const CLOSE: &str = "
+    CREATE TRIGGER IF NOT EXISTS log_is_closed BEFORE INSERT ON events
+    BEGIN
+        SELECT RAISE(ABORT, 'the log is closed: it was exported to another database');
+    END";
+const IS_CLOSED: &str =
+    "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = 'log_is_closed')";
+const REOPEN: &str = "DROP TRIGGER log_is_closed";
+
+/// The columns of an event, in order.
+type EventRow = (
+    i64,
+    String,
+    String,
+    i64,
+    String,
+    u32,
+    String,
+    String,
+    String,
+);
+
+/// The same for an insertion, as a JSON array.
+#[derive(Serialize)]
+struct RestoredRow<'a>(
+    u64,
+    &'a str,
+    &'a str,
+    u64,
+    &'a str,
+    u32,
+    &'a str,
+    &'a str,
+    String,
+);
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct SqliteArchive(SqliteConnection);
+
+impl SqliteArchive {
+    /// Opens a file, or creates it, and brings its schema up to date.
+    pub(crate) async fn open(url: &SqliteUrl) -> Result<Self, OpenError> {
+        let place = DatabaseFile::find(url)?;
+        let mut connection = connect(&place).await?;
+        migrations::run(&place, &mut connection).await?;
+        Ok(Self(connection))
+    }
+}
+
+#[async_trait]
+impl Archive for SqliteArchive {
+    async fn head(&mut self) -> Result<u64, ArchiveError> {
+        let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut self.0).await?;
+        Ok(head.unsigned_abs())
+    }
+
+    async fn events(&mut self, after: u64, limit: u32) -> Result<Vec<ArchivedEvent>, ArchiveError> {
+        let rows: Vec<EventRow> = sqlx::query_as(EVENTS)
+            .bind(integer(after))
+            .bind(limit)
+            .fetch_all(&mut self.0)
+            .await?;
+        rows.into_iter().map(event).collect()
+    }
+
+    async fn restore(&mut self, events: &[ArchivedEvent]) -> Result<(), ArchiveError> {
+        let rows = events.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+        let rows = serde_json::to_string(&rows).map_err(ArchiveError::Rows)?;
+        let query = sqlx::query(RESTORE).bind(rows);
+        query.execute(&mut self.0).await?;
+        Ok(())
+    }
+
+    async fn belongings(&mut self) -> Result<Vec<Belonging>, ArchiveError> {
+        let mut all = Vec::new();
+        let commands: Vec<(String, String, String, String)> =
+            sqlx::query_as(COMMANDS).fetch_all(&mut self.0).await?;
+        for (key, request, answer, created_at) in commands {
+            let what = || format!("the answer of the command {key:?}");
+            all.push(Belonging::Command {
+                answer: json(answer, what)?,
+                created_at: time(&created_at, || format!("the command {key:?}"))?,
+                key,
+                request,
+            });
+        }
+        let sessions: Vec<(Vec<u8>, String, i64)> =
+            sqlx::query_as(SESSIONS).fetch_all(&mut self.0).await?;
+        for (id_hash, data, expires_at) in sessions {
+            all.push(Belonging::Session {
+                id_hash,
+                data: json(data, || "the data of a session".to_owned())?,
+                expires_at,
+            });
+        }
+        let secrets: Vec<(String, Vec<u8>)> =
+            sqlx::query_as(SECRETS).fetch_all(&mut self.0).await?;
+        let secrets = secrets.into_iter();
+        all.extend(secrets.map(|(name, value)| Belonging::Secret { name, value }));
+        Ok(all)
+    }
+
+    async fn restore_belongings(&mut self, belongings: &[Belonging]) -> Result<(), ArchiveError> {
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+        for belonging in belongings {
+            let query = match belonging {
+                Belonging::Command {
+                    key,
+                    request,
+                    answer,
+                    created_at,
+                } => sqlx::query(RESTORE_COMMAND)
+                    .bind(key)
+                    .bind(request)
+                    .bind(answer.get())
+                    .bind(created_at.format(&Rfc3339)?),
+                Belonging::Session {
+                    id_hash,
+                    data,
+                    expires_at,
+                } => sqlx::query(RESTORE_SESSION)
+                    .bind(id_hash)
+                    .bind(data.get())
+                    .bind(expires_at),
+                Belonging::Secret { name, value } => {
+                    sqlx::query(RESTORE_SECRET).bind(name).bind(value)
+                }
+            };
+            query.execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn close_log(&mut self) -> Result<(), ArchiveError> {
+        sqlx::raw_sql(CLOSE).execute(&mut self.0).await?;
+        Ok(())
+    }
+
+    async fn reopen_log(&mut self) -> Result<bool, ArchiveError> {
+        let is_closed: bool = sqlx::query_scalar(IS_CLOSED).fetch_one(&mut self.0).await?;
+        if is_closed {
+            sqlx::raw_sql(REOPEN).execute(&mut self.0).await?;
+        }
+        Ok(is_closed)
+    }
+}
+
+fn event(row: EventRow) -> Result<ArchivedEvent, ArchiveError> {
+    let (id, aggregate_type, aggregate_id, sequence, event_type, schema_version, ..) = row;
+    let (.., payload, metadata, created_at) = row;
+    let what = |part| move || format!("the {part} of the event at position {id}");
+    Ok(ArchivedEvent {
+        position: id.unsigned_abs(),
+        aggregate_type,
+        aggregate_id,
+        sequence: sequence.unsigned_abs(),
+        event_type,
+        schema_version,
+        payload: json(payload, what("payload"))?,
+        metadata: json(metadata, what("metadata"))?,
+        created_at: time(&created_at, || format!("the event at position {id}"))?,
+    })
+}
+
+fn row(event: &ArchivedEvent) -> Result<RestoredRow<'_>, ArchiveError> {
+    let text: fn(&RawValue) -> &str = RawValue::get;
+    Ok(RestoredRow(
+        event.position,
+        &event.aggregate_type,
+        &event.aggregate_id,
+        event.sequence,
+        &event.event_type,
+        event.schema_version,
+        text(&event.payload),
+        text(&event.metadata),
+        event.created_at.format(&Rfc3339)?,
+    ))
+}
+
+fn time(text: &str, what: impl FnOnce() -> String) -> Result<OffsetDateTime, ArchiveError> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|source| ArchiveError::NotATime {
+        what: what(),
+        source,
+    })
+}
