@@ -125,6 +125,11 @@ async fn log_moves_to_postgresql_and_back() {
     world.export(&postgres, &["--close"]);
     let second = world.lines();
     assert_eq!(first[..=events.len()], second[..=events.len()]);
+    let secret = |line: &&String| line.starts_with("{\"belonging\":{\"secret\"");
+    let object = |line: &String| line.split(",\"hash\"").next().map(str::to_owned);
+    let secrets = |lines: &[String]| lines.iter().filter(secret).map(object).collect::<Vec<_>>();
+    assert!(!secrets(&first).is_empty());
+    assert_eq!(secrets(&first), secrets(&second));
     world.import(&back);
     let mut home = start(&back);
     home.resume_session(&cookie);
@@ -171,6 +176,11 @@ async fn export_and_import_continue_after_an_interruption() {
         world.export(&from, &[]);
         assert_eq!(fs::read(&world.file).expect("a file"), whole, "{length}");
     }
+    // A longer end than that of the next export.
+    world.export(&from, &["--close"]);
+    did_reopen(&from);
+    world.export(&from, &[]);
+    assert_eq!(fs::read(&world.file).expect("a file"), whole);
     world.import(&to);
     let told = world.import(&to);
     assert!(told.starts_with("imported 0 events"), "{told}");
