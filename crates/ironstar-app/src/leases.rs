@@ -40,7 +40,12 @@ pub enum Hold {
 
 /// A lease that this node wants.
 #[derive(Clone, Debug)]
-pub struct Wanted(watch::Receiver<Hold>);
+pub struct Wanted {
+    hold: watch::Receiver<Hold>,
+    name: String,
+    /// `None` if no other node uses the database.
+    shared: Option<Arc<Shared>>,
+}
 
 /// A node among others.
 #[derive(Debug)]
@@ -58,9 +63,17 @@ struct Shared {
     id: NodeId,
     about: NodeAbout,
     position: Box<dyn Fn() -> Position + Send + Sync>,
-    wanted: Mutex<HashMap<String, watch::Sender<Hold>>>,
+    wanted: Mutex<HashMap<String, Wish>>,
     /// Tells the task of a new wish.
     has_new: Notify,
+}
+
+/// The wish for a lease.
+#[derive(Debug)]
+struct Wish {
+    hold: watch::Sender<Hold>,
+    /// Until then, other nodes may try.
+    declined_until: Option<Instant>,
 }
 
 impl Hold {
@@ -110,15 +123,27 @@ impl Leases {
     /// Wants a lease from now on.
     #[must_use]
     pub fn want(&self, name: &str) -> Wanted {
+        let name = name.to_owned();
         let Some(node) = &self.0 else {
-            return Wanted(watch::channel(Hold::Unshared).1);
+            return Wanted {
+                hold: watch::channel(Hold::Unshared).1,
+                name,
+                shared: None,
+            };
         };
         let mut wanted = node.shared.wanted.lock();
-        let sender = wanted.entry(name.to_owned()).or_insert_with(|| {
+        let wish = wanted.entry(name.clone()).or_insert_with(|| {
             node.shared.has_new.notify_one();
-            watch::channel(Hold::Elsewhere).0
+            Wish {
+                hold: watch::channel(Hold::Elsewhere).0,
+                declined_until: None,
+            }
         });
-        Wanted(sender.subscribe())
+        Wanted {
+            hold: wish.hold.subscribe(),
+            name,
+            shared: Some(Arc::clone(&node.shared)),
+        }
     }
 
     /// Gives all leases back, so that other nodes need not wait for the end of their term. Call it
@@ -142,15 +167,27 @@ impl Wanted {
     /// The state of the lease.
     #[must_use]
     pub fn hold(&mut self) -> Hold {
-        self.0.borrow_and_update().clone()
+        self.hold.borrow_and_update().clone()
     }
 
     /// Waits until the state changes after the last call of [`hold`](Self::hold).
     pub async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
+        if self.hold.changed().await.is_err() {
             // The state will not change any more.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Leaves the lease to other nodes for one term, because this node cannot do the work. If none
+    /// of them wants it, this node gets it again.
+    pub fn decline(&self) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        if let Some(wish) = shared.wanted.lock().get_mut(&self.name) {
+            wish.declined_until = Some(Instant::now() + shared.store.term());
+        }
+        shared.has_new.notify_one();
     }
 }
 
@@ -212,7 +249,12 @@ async fn report(shared: Arc<Shared>, stop: CancellationToken) {
 impl Shared {
     /// The names of the leases that this node wants.
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.wanted.lock().keys().cloned().collect();
+        let now = Instant::now();
+        let wanted = self.wanted.lock();
+        let names = wanted
+            .iter()
+            .filter(|(_, wish)| wish.declined_until.is_none_or(|until| until <= now));
+        let mut names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names
     }
@@ -220,10 +262,10 @@ impl Shared {
     /// Notes which leases this node holds.
     fn hold(&self, held: &[Lease]) {
         let held: HashMap<&str, &Lease> = held.iter().map(|lease| (&*lease.name, lease)).collect();
-        for (name, sender) in &*self.wanted.lock() {
+        for (name, wish) in &*self.wanted.lock() {
             let hold = held.get(&**name).copied();
             let hold = hold.map_or(Hold::Elsewhere, |lease| Hold::Held(lease.clone()));
-            sender.send_if_modified(|before| {
+            wish.hold.send_if_modified(|before| {
                 let is_new = *before != hold;
                 if is_new {
                     tracing::debug!(lease = name, ?hold, "a lease has changed");

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use ironstar_ports::{Build, Clock, Envelope, LogPlace, ProjectionStore};
+use ironstar_ports::{
+    Build, Clock, DocumentQuery, DocumentSource, Envelope, LogPlace, ProjectionStore,
+};
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Projection;
@@ -35,6 +37,9 @@ const LONGEST_REST: Duration = Duration::from_millis(25);
 /// and the time after which it is stored if no more events come.
 pub(super) const UNSTORED: u64 = 1_024;
 const IDLE: Duration = Duration::from_secs(1);
+
+/// The interval between looks at a node that may be past an event that this node cannot fold.
+const WATCH: Duration = Duration::from_millis(200);
 
 /// Announces the progress and the changes of a read model.
 #[derive(Debug)]
@@ -134,12 +139,12 @@ pub(super) async fn follow<P: Projection>(
             error.log::<P>("a projection has stopped; trying again later");
         }
     }
+    if following.is_watching {
+        // If the other node has the same failure, it reports it.
+        return wait_until_past(build, &error, &following).await;
+    }
     if matches!(error, BuildError::Stuck { .. }) {
         following.announcer.stick(true);
-    }
-    if following.is_watching {
-        // The other node has the same failure, and reports it.
-        return Err(error);
     }
     let Following { store, clock, .. } = &following;
     if let Err(unstored) = error.report(build, &**store, clock.now()).await {
@@ -207,6 +212,32 @@ async fn fold_news<P: Projection>(
         folded?;
         if let Some(failure) = failure {
             return Err(failure.into());
+        }
+    }
+}
+
+/// Waits until the other node is past the event that this node cannot fold. Then this node goes on
+/// behind it.
+async fn wait_until_past<P: Projection>(
+    build: &Build,
+    error: &BuildError,
+    following: &Following<P>,
+) -> Result<(), BuildError> {
+    let BuildError::Stuck { position, .. } = error else {
+        return Ok(());
+    };
+    let source = DocumentSource::Build(build.id);
+    let query = DocumentQuery::default();
+    loop {
+        tokio::select! {
+            () = sleep(WATCH) => {}
+            () = following.leave.cancelled() => return Ok(()),
+            () = following.feed.stopped() => return Ok(()),
+        }
+        let found = following.store.find(&source, &query).await?;
+        match found {
+            Some(found) if found.checkpoint.position < *position => {}
+            Some(_) | None => return Ok(()),
         }
     }
 }

@@ -177,10 +177,14 @@ impl<P: Projection> Runner<P> {
             }
             tokio::select! {
                 Some(ended) = self.following.join_next() => {
-                    self.tasks.following.end(&result(ended), Instant::now());
+                    let result = result(ended);
+                    self.decline_if_stuck(&result);
+                    self.tasks.following.end(&result, Instant::now());
                 }
                 Some(ended) = self.building.join_next() => {
-                    self.tasks.building.end(&result(ended), Instant::now());
+                    let result = result(ended);
+                    self.decline_if_stuck(&result);
+                    self.tasks.building.end(&result, Instant::now());
                 }
                 () = sleep(LOOK) => {}
                 () = self.lease.changed() => {}
@@ -207,6 +211,14 @@ impl<P: Projection> Runner<P> {
             .filter(|build| self.tasks.following == Task::Running(build.id));
         if followed.any(|build| build.skipped != self.skipped) {
             self.leave.cancel();
+        }
+    }
+
+    /// Lets another node try an event that this one cannot fold. During an upgrade, newer nodes
+    /// know events that older ones do not.
+    fn decline_if_stuck(&self, result: &Result<(), BuildError>) {
+        if self.hold.is_here() && matches!(result, Err(BuildError::Stuck { .. })) {
+            self.lease.decline();
         }
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ironstar_adapters::memory::MemoryLeaseStore;
 use ironstar_adapters::system::SystemClock;
-use ironstar_app::projection::{News, ReadModel};
+use ironstar_app::projection::{Documents, FoldError, News, Projection, ReadModel};
 use ironstar_app::{Hold, Leases};
-use ironstar_ports::LeaseStore;
+use ironstar_ports::{Envelope, LeaseStore, Place};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{sleep, timeout};
 
@@ -234,4 +234,61 @@ async fn node_that_cannot_report_counts_its_leases_as_lost() {
         .await
         .expect("it reports again");
     assert!(lease.hold().is_here());
+}
+
+/// The same projection in a newer program, which knows what a `poison` event is.
+#[derive(Debug)]
+struct Newer;
+
+impl Projection for Newer {
+    const NAME: &'static str = First::NAME;
+    const VERSION: u32 = First::VERSION;
+    const AGGREGATES: &'static [&'static str] = First::AGGREGATES;
+
+    type Document = Tally;
+
+    fn fold(event: &Envelope, documents: &mut Documents<Tally>) -> Result<(), FoldError> {
+        let mut known = event.clone();
+        known.event_type = "happened".to_owned();
+        First::fold(&known, documents)
+    }
+
+    fn place(tally: &Tally) -> Option<Place> {
+        First::place(tally)
+    }
+}
+
+/// An older node leaves the lease to a newer one, and shows what that one stores.
+#[tokio::test(start_paused = true)]
+async fn event_that_a_node_does_not_know_is_left_to_newer_nodes() {
+    let store = Arc::new(MemoryLeaseStore::new(TERM, Arc::new(SystemClock)));
+    let mut older = World::new().await;
+    let mut newer = older.again().await;
+    for (world, name) in [(&mut older, "older"), (&mut newer, "newer")] {
+        let leases = join(store.clone(), name);
+        world.projections = world.projections.clone().shared_by(leases);
+    }
+    let old = older.projections.start::<First>();
+    older.settled(&old).await;
+    let new = newer.projections.start::<Newer>();
+    newer.settled(&new).await;
+    for (wanted, event_type) in [(1, "happened"), (2, "poison"), (3, "happened")] {
+        older.happens("a", event_type).await;
+        sleep(TERM).await;
+        newer.settled(&new).await;
+        older.settled(&old).await;
+        assert_eq!(count(&old, "a").await, wanted);
+    }
+    // Now the newer node has the lease. The older one waits calmly, and not for long.
+    older.store.commit_ms.store(200, SeqCst);
+    let looks = older.store.looks.load(SeqCst);
+    let position = older.happens("a", "poison").await;
+    newer.settled(&new).await;
+    let soon = Duration::from_millis(300);
+    old.reach(position, soon).await.expect("it is stored");
+    let looks = older.store.looks.load(SeqCst) - looks;
+    assert!(looks < 8, "{looks}");
+    assert_eq!(count(&old, "a").await, 4);
+    let builds = older.builds::<First>().await;
+    assert_eq!((&builds[0].failure, builds[0].skipped.len()), (&None, 0));
 }
