@@ -1,4 +1,4 @@
--- The servers that share this database, and what each of them alone does.
+-- The nodes that share this database, and their leases.
 
 CREATE TABLE nodes (
     id         text        PRIMARY KEY COLLATE "C",         -- of one run of a server
@@ -23,7 +23,7 @@ CREATE TABLE leases (
 
 CREATE INDEX leases_by_node ON leases (node);
 
--- The nodes, and the revisions of their wishes, to which the leases were last assigned.
+-- The nodes for which the leases were last assigned, each with its revision.
 CREATE TABLE assignment (
     id      smallint PRIMARY KEY CHECK (id = 1),
     members text     NOT NULL
@@ -31,14 +31,14 @@ CREATE TABLE assignment (
 
 INSERT INTO assignment (id, members) VALUES (1, '');
 
--- The nodes that have reported within the term, and the revisions of their wishes.
+-- The nodes that have reported within the term, each with its revision.
 CREATE FUNCTION running_nodes(term interval) RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT coalesce(string_agg(id || ':' || revision, ' ' ORDER BY id), '')
-    FROM nodes WHERE seen_at > clock_timestamp() - term
+    FROM nodes WHERE seen_at > clock_timestamp() - term AND seen_at < clock_timestamp() + term
 $$;
 
 -- Notes that a node runs. Returns its leases as JSON arrays of a name and an epoch. The leases
--- are not up to date if the nodes or their wishes have changed, or if the node is unknown.
+-- are not up to date if the nodes or the leases that they want have changed, or if the node is unknown.
 CREATE FUNCTION report_node(
     node_id text, node_revision integer, node_position bigint, term interval,
     OUT is_up_to_date boolean, OUT held json
@@ -46,7 +46,8 @@ CREATE FUNCTION report_node(
 BEGIN
     UPDATE nodes SET seen_at = clock_timestamp(), position = node_position
     WHERE id = node_id AND revision = node_revision;
-    is_up_to_date := FOUND AND running_nodes(term) = (SELECT members FROM assignment);
+    is_up_to_date := FOUND
+        AND coalesce(running_nodes(term) = (SELECT members FROM assignment), false);
     SELECT json_agg(json_build_array(name, epoch) ORDER BY name) INTO held
     FROM leases WHERE node = node_id;
 END $$;

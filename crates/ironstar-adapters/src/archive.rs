@@ -100,7 +100,7 @@ pub enum Belonging {
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The database fails.
-    #[error("the database failed")]
+    #[error("a statement failed in the database")]
     Database(#[from] sqlx::Error),
     /// A stored text is not JSON.
     #[error("{what} is not JSON")]

@@ -16,9 +16,9 @@ pub(crate) enum BuildError {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Mark(#[from] LogPlaceError),
-    #[error("a build has the version {0}")]
+    #[error("the version {0} of a build is invalid")]
     Version(i64),
-    #[error("a build is in the state {0:?}")]
+    #[error("the state {0:?} of a build is unknown")]
     State(String),
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum DocumentError {
     NotABody(#[from] PayloadError),
     #[error(transparent)]
     Mark(#[from] LogPlaceError),
-    #[error("a build has the version {0}")]
+    #[error("the version {0} of a build is invalid")]
     Version(i64),
 }
 

@@ -213,9 +213,16 @@ async fn report(shared: Arc<Shared>, stop: CancellationToken) {
             revision,
             position: (shared.position)(),
         };
+        let reporting = timeout(term, shared.store.report(&report));
+        tokio::pin!(reporting);
         let told = tokio::select! {
-            told = timeout(term, shared.store.report(&report)) => told,
-            () = stop.cancelled() => return,
+            told = &mut reporting => told,
+            () = stop.cancelled() => {
+                // A report that arrives after the node has left would bring it back. It is not
+                // waited for any longer than a node may take to stop.
+                let _ = timeout(term / REPORTS / 2, reporting).await;
+                return;
+            }
         };
         let failure = match told {
             Ok(Ok(held)) => {

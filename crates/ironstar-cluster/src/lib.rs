@@ -1,5 +1,5 @@
-//! A throw-away PostgreSQL server to test against. It is a real server with its usual settings,
-//! in a folder of its own.
+//! A temporary PostgreSQL server for tests. It is a real server with its usual settings, in a
+//! folder of its own.
 //!
 //! This crate knows nothing of ironstar. It is for tests, and not part of any server.
 //!
@@ -65,7 +65,8 @@ pub struct Cluster {
 
 impl Cluster {
     /// Returns the server that all tests of a program share, and starts it before its first use.
-    /// Returns `None` if PostgreSQL is not installed, which is said loudly.
+    /// Returns `None` if PostgreSQL is not installed, and writes that to
+    /// standard error.
     ///
     /// # Panics
     ///
@@ -88,7 +89,7 @@ impl Cluster {
         shared.as_ref()
     }
 
-    /// Starts a server of its own for one test, as one that is stopped and started again needs it.
+    /// Starts a server for one test, which may stop it.
     ///
     /// # Errors
     ///
@@ -244,7 +245,7 @@ impl Cluster {
     fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(self.programs.path(program));
         command.args(arguments).stdin(Stdio::null());
-        // A server that holds these open would keep the caller of the tests waiting for their end.
+        // Otherwise the caller of the tests would wait until the server ends.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let status = self.programs.as_user(&mut command).status()?;
         ensure!(
@@ -256,7 +257,7 @@ impl Cluster {
     }
 }
 
-/// A copy of a server, as it was when it was made.
+/// A copy of the data of a server.
 #[derive(Debug)]
 pub struct Standby<'a>(&'a Cluster);
 

@@ -175,7 +175,7 @@ pub enum UpdateError {
         live: Position,
     },
     /// The [fenced](ProjectionStore::fenced) store's lease has another epoch.
-    #[error("the lease of this change is over")]
+    #[error("the change was refused, because this node no longer holds the lease")]
     LeaseOver,
     /// The store is not available.
     #[error(transparent)]
@@ -281,7 +281,7 @@ pub enum CommitError {
     #[error("the build has ended, or was cancelled")]
     Ended,
     /// The [fenced](ProjectionStore::fenced) store's lease has another epoch.
-    #[error("the lease of this change is over")]
+    #[error("the change was refused, because this node no longer holds the lease")]
     LeaseOver,
     /// The store is not available.
     #[error(transparent)]

@@ -92,7 +92,7 @@ async fn migrate_brings_a_postgresql_database_up_to_date() {
     let (output, text) = xtask(&directory, &["migrate", "--database-url", secret]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        text.contains("no parameter") && !text.contains("s3cret"),
+        text.contains("unknown parameter") && !text.contains("s3cret"),
         "{text}"
     );
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL database, as an operator moves it.
+//! Exports and imports a PostgreSQL database.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const EVENTS: &str = "
            metadata::text, created_at
     FROM events WHERE id > $1 ORDER BY id LIMIT $2";
 
-/// Appends by servers wait.
+/// Locks the log until the commit. Appends by servers wait for it.
 const LOCK_LOG: &str = "SELECT lock_log()";
 
 /// Inserts events, column by column.
@@ -51,13 +51,13 @@ const RESTORE_SECRET: &str = "
     INSERT INTO secrets (name, value) VALUES ($1, $2)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
-/// A trigger, so that an open log pays nothing for it.
+/// Closes the log by a trigger, so that an open log pays nothing for the check.
 const CLOSE: &str = "
     BEGIN;
     LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE;
     CREATE OR REPLACE FUNCTION refuse_events_in_closed_log() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        RAISE EXCEPTION 'the log is closed: it was exported to another database';
+        RAISE EXCEPTION 'the log is closed: it was moved by export --close. Use the new database';
     END $$;
     DROP TRIGGER IF EXISTS log_is_closed ON events;
     CREATE TRIGGER log_is_closed BEFORE INSERT ON events

@@ -40,9 +40,9 @@ const DOUBTS: u32 = 16;
 /// Errors that fail a whole batch.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BatchError {
-    #[error("the database failed")]
+    #[error("a statement failed in the PostgreSQL database")]
     Database(#[from] sqlx::Error),
-    #[error("the database has sent a text that is not JSON")]
+    #[error("events or commands cannot be read or written as JSON")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Lost(#[from] LostEvents),

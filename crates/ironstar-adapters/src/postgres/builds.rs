@@ -29,8 +29,8 @@ macro_rules! select {
 /// Selects all builds by name. The live build comes first.
 const SELECT_ALL: &str = select!("WHERE state <> 'ended' ORDER BY name, state <> 'live'");
 
-/// Waits for commits of documents, and keeps other changes of builds away. The change is durable,
-/// because a number that a crash takes back would be given to another build.
+/// Waits for commits of documents, and keeps other changes of builds away. The commit waits for the
+/// disk: after a crash, a lost number could be given to a second build.
 const LOCK: &str = "
     SET LOCAL synchronous_commit = on;
     LOCK TABLE projections IN SHARE ROW EXCLUSIVE MODE";
@@ -89,7 +89,7 @@ pub(super) enum Failure {
     Pool(#[from] PoolFailure),
     #[error(transparent)]
     Build(#[from] BuildError),
-    #[error("the lease of this change is over")]
+    #[error("the build was not changed, because this node no longer holds the lease")]
     LeaseOver,
 }
 

@@ -50,8 +50,8 @@ impl DatabaseClock {
             let [here, there] = [here, there].map(|time| time.truncate_to_second());
             tracing::warn!(
                 "the clock of this machine shows {here}, but the clock of the database server shows \
-                 {there}. Events get the time of the database server. Set the wrong clock, for \
-                 instance by NTP"
+                 {there}. Events get the time of the database server. Correct the wrong clock, for \
+                 example with NTP"
             );
         }
     }

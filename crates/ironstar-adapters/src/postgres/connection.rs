@@ -19,8 +19,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The time limit for an answer of the server. A connection without an answer is given up.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
 
-/// The settings of every session. Between two statements of an append no time passes, so a
-/// session that is idle there belongs to a process that has stopped or cannot be reached.
+/// The settings of every session. A server sends the statements of an append without a pause.
+/// So a session that is idle between them belongs to a server that has stopped or is cut off, and
+/// PostgreSQL ends it.
 const SETTINGS: [(&str, &str); 5] = [
     ("default_transaction_isolation", "read committed"),
     ("idle_in_transaction_session_timeout", "2s"),

@@ -16,6 +16,7 @@ use super::url::PostgresUrl;
 const READERS: usize = 8;
 const WRITERS: usize = 3;
 const DERIVERS: usize = 4;
+const REPORTERS: usize = 2;
 
 /// A database that is open, fit to hold the log, and has the newest schema.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Pools {
     pub(super) writers: Pool,
     /// For snapshots and read models.
     pub(super) derivers: Pool,
+    /// For the reports of this node, which must not wait for anything else.
+    pub(super) nodes: Pool,
 }
 
 impl PostgresDatabase {
@@ -45,7 +48,7 @@ impl PostgresDatabase {
         let clock = Arc::new(DatabaseClock::new(clock));
         let connector = Connector::new(url.clone(), clock)?;
         migrations::run(&connector).await?;
-        // A promise that only some sessions break is found now.
+        // Settings of the user, or a pooler, may concern only some sessions.
         close(connector.connect(Use::Write).await?).await;
         connector.clock.compare();
         if url.is_unverified() {
@@ -60,6 +63,7 @@ impl PostgresDatabase {
             readers: pool(Use::Read, READERS),
             writers: pool(Use::Write, WRITERS),
             derivers: pool(Use::Derive, DERIVERS),
+            nodes: pool(Use::Derive, REPORTERS),
         };
         Ok(Self { connector, pools })
     }
@@ -74,7 +78,7 @@ impl PostgresDatabase {
 impl Pools {
     /// Refuses all later statements.
     pub(super) fn close(&self) {
-        for pool in [&self.readers, &self.writers, &self.derivers] {
+        for pool in [&self.readers, &self.writers, &self.derivers, &self.nodes] {
             pool.close();
         }
     }

@@ -108,15 +108,16 @@ pub(super) async fn commit(
     lease: Option<&Lease>,
     batch: &DocumentBatch,
 ) -> Result<(), CommitError> {
-    let is_moved = is_moved(pool, lease, batch).await;
-    if is_moved.map_err(StoreError::from)? {
+    let is_committed = try_to_commit(pool, lease, batch).await;
+    if is_committed.map_err(StoreError::from)? {
         return Ok(());
     }
-    let why_not = why_not(pool, lease, batch.build).await;
-    Err(why_not.map_err(StoreError::from)?)
+    let refusal = refusal(pool, lease, batch.build).await;
+    Err(refusal.map_err(StoreError::from)?)
 }
 
-async fn is_moved(
+/// Returns false if the checkpoint or the lease does not allow the commit.
+async fn try_to_commit(
     pool: &Pool,
     lease: Option<&Lease>,
     batch: &DocumentBatch,
@@ -147,7 +148,8 @@ async fn is_moved(
     Ok(moved.is_some())
 }
 
-async fn why_not(
+/// The reason why a commit was refused.
+async fn refusal(
     pool: &Pool,
     lease: Option<&Lease>,
     build: BuildId,

@@ -1,4 +1,4 @@
-//! Examines a new connection: whether what it leads to keeps the promises of the log.
+//! Examines each new connection: its server must be PostgreSQL, and must keep acknowledged events.
 //!
 //! Every connection is examined, not only the first. A server may be configured anew, or another
 //! one may take its address, while this process runs.
@@ -28,7 +28,7 @@ const EXAMINE: &str = "
 pub enum Unfit {
     /// The server is not PostgreSQL itself.
     #[error(
-        "the server is not PostgreSQL, but: {version}. Servers that only speak its protocol may \
+        "the server is {version}, not PostgreSQL. Servers that only speak its protocol may \
          order commits differently; use PostgreSQL"
     )]
     Other {
@@ -60,15 +60,18 @@ pub enum Unfit {
         value: String,
     },
     /// The server does not write to the disk itself.
-    #[error("{setting} is off, so a power cut could destroy the database. Switch it on")]
+    #[error(
+        "{setting} is off, so a power cut could destroy the database. Set {setting} = on in \
+         postgresql.conf, and reload the server"
+    )]
     Unsafe {
         /// The name of the setting.
         setting: &'static str,
     },
     /// A pooler is between this process and the server.
     #[error(
-        "a connection pooler is in front of the server and drops the settings of sessions. Use the \
-         address of PostgreSQL itself; this server has its own pool"
+        "a connection pooler is between ironstar and PostgreSQL, and drops the settings of \
+         sessions. Use the address of PostgreSQL itself: ironstar has its own pool"
     )]
     Pooler,
 }
@@ -90,8 +93,8 @@ struct Settings {
 }
 
 /// Examines a connection. Returns the time of the server in microseconds since 1970. `session` is
-/// the value that this process chose for [`SESSION_SETTING`]. Data that can be made again may be
-/// lost, so its sessions acknowledge commits early on purpose.
+/// the value that this process chose for [`SESSION_SETTING`]. `is_durable` is false for
+/// data that can be made again: then `synchronous_commit` may be off.
 pub(super) async fn examine(
     connection: &mut PgConnection,
     session: &str,

@@ -11,7 +11,7 @@ use super::leases;
 /// The time for which a node counts as running after its last report.
 const TERM: Duration = Duration::from_secs(3);
 
-/// The servers that share a database, and what each of them alone does.
+/// The nodes that share a database, and their leases.
 #[derive(Debug)]
 pub struct PostgresLeaseStore {
     pools: Pools,
@@ -38,11 +38,11 @@ impl LeaseStore for PostgresLeaseStore {
     }
 
     async fn report(&self, report: &NodeReport) -> Result<Vec<Lease>, StoreError> {
-        Ok(leases::report(&self.pools.derivers, report, self.term).await?)
+        Ok(leases::report(&self.pools.nodes, report, self.term).await?)
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), StoreError> {
-        Ok(leases::leave(&self.pools.derivers, node).await?)
+        Ok(leases::leave(&self.pools.nodes, node).await?)
     }
 
     async fn nodes(&self) -> Result<Vec<NodeStatus>, StoreError> {

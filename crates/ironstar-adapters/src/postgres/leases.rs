@@ -16,7 +16,8 @@ use crate::log::integer;
 
 const REPORT: &str = "SELECT is_up_to_date, held::text FROM report_node($1, $2, $3, $4)";
 
-/// Keeps other assignments away. An epoch that a crash takes back would be given to another node.
+/// Keeps other assignments away. The commit waits for the disk: after a crash, a lost epoch could
+/// be given to a second node.
 const LOCK: &str = "
     SET LOCAL synchronous_commit = on;
     LOCK TABLE leases IN SHARE ROW EXCLUSIVE MODE";
@@ -33,9 +34,11 @@ const FORGET: &str = "DELETE FROM nodes WHERE seen_at < clock_timestamp() - inte
 const INSERT_LEASES: &str = "
     INSERT INTO leases (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING";
 
-/// The running nodes, as `running_nodes` has them, all as of the same moment.
+/// The running nodes, as `running_nodes` has them, all as of the same moment. A node that was seen in
+/// the future was seen before the clock was set back.
 const SELECT_MEMBERS: &str = "
-    SELECT id, revision, wanted FROM nodes WHERE seen_at > clock_timestamp() - $1 ORDER BY id";
+    SELECT id, revision, wanted FROM nodes
+    WHERE seen_at > clock_timestamp() - $1 AND seen_at < clock_timestamp() + $1 ORDER BY id";
 
 const SELECT_LEASES: &str = "SELECT name, node FROM leases ORDER BY name";
 
@@ -44,7 +47,9 @@ const MOVE: &str = "
     FROM unnest($1::text[], $2::text[]) AS moved (name, node)
     WHERE leases.name = moved.name";
 
-const NOTE_MEMBERS: &str = "UPDATE assignment SET members = $1";
+const NOTE_MEMBERS: &str = "
+    INSERT INTO assignment (id, members) VALUES (1, $1)
+    ON CONFLICT (id) DO UPDATE SET members = excluded.members";
 
 const SELECT_HELD: &str = "SELECT name, epoch FROM leases WHERE node = $1 ORDER BY name";
 
@@ -52,10 +57,11 @@ const LEAVE: &str = "DELETE FROM nodes WHERE id = $1";
 
 const SELECT_NODES: &str = "
     SELECT id, version, host, address, position,
-        extract(epoch FROM started_at)::bigint,
+        floor(extract(epoch FROM started_at))::bigint,
         (extract(epoch FROM clock_timestamp() - seen_at) * 1000)::bigint,
         ARRAY(SELECT name FROM leases WHERE node = nodes.id ORDER BY name)
-    FROM nodes ORDER BY started_at, id";
+    FROM nodes WHERE seen_at > clock_timestamp() - interval '1 minute'
+    ORDER BY started_at, id";
 
 /// The columns of a node, in order.
 type NodeRow = (String, String, String, String, i64, i64, i64, Vec<String>);
@@ -67,7 +73,7 @@ pub(super) enum Failure {
     Pool(#[from] PoolFailure),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    #[error("a node has the start {0}")]
+    #[error("the start time {0} of a node is invalid")]
     Start(i64),
 }
 

@@ -28,7 +28,9 @@ mod code {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Nothing answers at the address, or not yet.
-    #[error("cannot reach the PostgreSQL server at {server}")]
+    #[error(
+        "cannot reach the PostgreSQL server at {server}. Start it, or correct the database URL"
+    )]
     Unreachable {
         /// The address of the server.
         server: String,
@@ -36,7 +38,9 @@ pub enum OpenError {
         source: sqlx::Error,
     },
     /// The server does not answer in time.
-    #[error("the PostgreSQL server at {server} does not answer")]
+    #[error(
+        "the PostgreSQL server at {server} does not answer. Check its load, and the network to it"
+    )]
     Unanswered {
         /// The address of the server.
         server: String,
@@ -130,10 +134,12 @@ pub enum OpenError {
     #[error("the operating system gives no random numbers")]
     Random(#[from] getrandom::Error),
     /// The pool has been closed.
-    #[error("the event store has been closed")]
+    #[error("the database was closed, because this server stops")]
     Closed,
     /// All connections of the pool are in use.
-    #[error("all connections to the PostgreSQL server at {server} are in use")]
+    #[error(
+        "all connections to the PostgreSQL server at {server} are in use. Stop what holds them"
+    )]
     Busy {
         /// The address of the server.
         server: String,
@@ -215,10 +221,10 @@ impl OpenError {
         match self {
             Self::Unreachable { .. } | Self::Unanswered { .. } => true,
             Self::Unfit { source, .. } => *source == Unfit::Replica,
-            Self::Unusable { source, .. } => is_of_the_moment(source),
+            Self::Unusable { source, .. } => is_temporary(source),
             Self::Migration { source, .. } => sources(source)
                 .chain([source as &(dyn std::error::Error + 'static)])
-                .any(|error| error.downcast_ref().is_some_and(is_of_the_moment)),
+                .any(|error| error.downcast_ref().is_some_and(is_temporary)),
             Self::Login { .. }
             | Self::NoDatabase { .. }
             | Self::Tls { .. }
@@ -254,13 +260,13 @@ pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
 }
 
 /// Returns true if the connection was lost, or another session has held a lock for long.
-fn is_of_the_moment(error: &sqlx::Error) -> bool {
+fn is_temporary(error: &sqlx::Error) -> bool {
     is_connection_lost(error) || sql_state(error).as_deref() == Some(code::LOCK_NOT_AVAILABLE)
 }
 
 /// Returns true if the database has refused the data of a statement, and not the statement as
 /// such.
-pub(super) fn is_of_data(error: &sqlx::Error) -> bool {
+pub(super) fn is_caused_by_data(error: &sqlx::Error) -> bool {
     let state = sql_state(error).unwrap_or_default();
     code::DATA.iter().any(|class| state.starts_with(class))
 }

@@ -1,7 +1,7 @@
 //! Pools of connections, and statements on them.
 //!
-//! The pool of a library other than sqlx, because that one tries a refused connection again until
-//! its time is over, and then only reports that.
+//! The pool is that of deadpool. The pool of sqlx tries a refused connection again until its time
+//! limit, and then reports only the time limit.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -45,11 +45,11 @@ struct Opener {
 pub(super) enum PoolFailure {
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error("the database failed")]
+    #[error("a statement failed in the PostgreSQL database")]
     Database(#[from] sqlx::Error),
-    #[error("the database did not answer in time")]
+    #[error("the PostgreSQL database did not answer within 15 s. Check its load and its locks")]
     Unanswered,
-    #[error("the change was interrupted")]
+    #[error("the transaction ended early, because its task panicked or was cancelled")]
     Interrupted,
 }
 

@@ -1,9 +1,9 @@
 //! The last event of the log that this process has seen.
 //!
 //! A standby may take over that lacks the last events, or a backup may be restored. Then the log
-//! is shorter than what callers and visitors have seen, and its next events get positions that
-//! other events had. So each new connection has to lead to a log with the event that was seen
-//! last. Otherwise this process serves no more: an operator decides what to do.
+//! lacks events that callers and visitors have seen, and new events get their positions. So each
+//! new connection must find the last seen event. Otherwise the server refuses all requests until
+//! an operator starts it again.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ const SELECT_EVENT: &str = "SELECT coalesce(metadata ->> 'event_id', '') FROM ev
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "the log no longer has the event at position {position}, which this server has seen: a standby \
-     took over that lacks the last events, or a backup was restored. The server refuses to serve. \
-     If the events cannot be brought back, start all servers again, and they continue with the log \
-     as it is"
+     took over that lacks the last events, or a backup was restored. This server now \
+     answers 503. Restore the events. If they cannot be restored, start all servers again: they \
+     continue after the last event that is left"
 )]
 pub struct LostEvents {
     /// The position of the event.
@@ -93,7 +93,7 @@ impl Seen {
         if state.lost.is_none() {
             tracing::error!(
                 error = &lost as &dyn Error,
-                "the log is shorter than before"
+                "the server serves this log no longer, because an event that it has seen is missing"
             );
         }
         *state.lost.get_or_insert(lost)

@@ -33,16 +33,19 @@ pub struct PostgresUrl {
 pub enum UrlError {
     /// The text is not a URL of a PostgreSQL database.
     #[error(
-        "a PostgreSQL URL looks like postgres://user@host/database; in a user name or a password, \
-         write %40 for @, %2F for / and %3A for :"
+        "the PostgreSQL URL is invalid. Write postgres://user@host/database; in a user name or a \
+         password, write %40 for @, %2F for / and %3A for :"
     )]
     Malformed,
     /// The URL names no database.
-    #[error("a PostgreSQL URL names a database, as in postgres://user@host/ironstar")]
+    #[error(
+        "the PostgreSQL URL names no database. Write its name after the host, as in \
+         postgres://user@host/ironstar"
+    )]
     NoDatabase,
     /// The URL has an unknown parameter.
     #[error(
-        "a PostgreSQL URL has no parameter {name:?}; it may have {}",
+        "the PostgreSQL URL has the unknown parameter {name:?}; the known ones are {}",
         PARAMETERS.join(", ")
     )]
     Parameter {
@@ -150,7 +153,10 @@ fn check_parameter(name: &str, value: &str) -> Result<(), UrlError> {
             .parse::<PgSslMode>()
             .err()
             .map(|_| "use disable, allow, prefer, require, verify-ca or verify-full".to_owned()),
-        "port" => value.parse::<u16>().err().map(|error| error.to_string()),
+        "port" => value
+            .parse::<u16>()
+            .err()
+            .map(|_| "use a number from 1 to 65535".to_owned()),
         _ => None,
     };
     reason.map_or(Ok(()), |reason| {

@@ -1,4 +1,4 @@
-//! A SQLite file, as an operator moves it.
+//! Exports and imports a SQLite file.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -44,11 +44,11 @@ const RESTORE_SECRET: &str = "
     INSERT INTO secrets (name, value) VALUES (?1, ?2)
     ON CONFLICT DO UPDATE SET value = excluded.value";
 
-/// A trigger, so that an open log pays nothing for it.
+/// Closes the log by a trigger, so that an open log pays nothing for the check.
 const CLOSE: &str = "
     CREATE TRIGGER IF NOT EXISTS log_is_closed BEFORE INSERT ON events
     BEGIN
-        SELECT RAISE(ABORT, 'the log is closed: it was exported to another database');
+        SELECT RAISE(ABORT, 'the log is closed: it was moved by export --close. Use the new database');
     END";
 const IS_CLOSED: &str =
     "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = 'log_is_closed')";

@@ -175,7 +175,7 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
         let carried_out = std::mem::take(&mut self.carried_out);
         for step in due.steps {
-            if self.model.news().is_none() {
+            if self.model.news().is_none() || !self.lease.hold().is_here() {
                 break;
             }
             // Otherwise the step would run again and again without a pause.

@@ -137,6 +137,25 @@ impl<D: Clone> Documents<D> {
         &self.changed
     }
 
+    /// The keys of the documents that were used last, with changes first, at most `most` of them.
+    pub(crate) fn recent(&self, most: usize) -> Vec<String> {
+        let stored = self.stored.iter().map(|(key, _)| key);
+        self.changed
+            .keys()
+            .chain(stored)
+            .take(most)
+            .cloned()
+            .collect()
+    }
+
+    /// Forgets all documents and changes.
+    pub(crate) fn forget(&mut self) {
+        self.stored.clear();
+        self.changed.clear();
+        self.edits.clear();
+        self.is_complete = false;
+    }
+
     /// Marks all changes as stored, and returns them.
     pub(crate) fn stored(&mut self) -> HashMap<String, Changed<D>> {
         let changed = std::mem::take(&mut self.changed);

@@ -141,7 +141,7 @@ pub(super) async fn follow<P: Projection>(
     }
     if following.is_watching {
         // If the other node has the same failure, it reports it.
-        return wait_until_past(build, &error, &following).await;
+        return wait_until_past(build, error, &following).await;
     }
     if matches!(error, BuildError::Stuck { .. }) {
         following.announcer.stick(true);
@@ -199,6 +199,9 @@ async fn fold_news<P: Projection>(
         };
         let start = Instant::now();
         let folded = projector.fold(store, &batch).await;
+        if let Some(place) = projector.take_jump() {
+            announcer.jump(place);
+        }
         // An operator skips an event by the checkpoint, which must be right before the event.
         let is_last = batch.is_empty() || folded.is_err() || failure.is_some();
         let storing = store_and_announce(&mut projector, store, announcer, is_last);
@@ -220,11 +223,11 @@ async fn fold_news<P: Projection>(
 /// behind it.
 async fn wait_until_past<P: Projection>(
     build: &Build,
-    error: &BuildError,
+    error: BuildError,
     following: &Following<P>,
 ) -> Result<(), BuildError> {
     let BuildError::Stuck { position, .. } = error else {
-        return Ok(());
+        return Err(error);
     };
     let source = DocumentSource::Build(build.id);
     let query = DocumentQuery::default();
@@ -236,7 +239,7 @@ async fn wait_until_past<P: Projection>(
         }
         let found = following.store.find(&source, &query).await?;
         match found {
-            Some(found) if found.checkpoint.position < *position => {}
+            Some(found) if found.checkpoint.position < position => {}
             Some(_) | None => return Ok(()),
         }
     }

@@ -119,13 +119,8 @@ pub(super) fn next<'b>(
     {
         return Action::Build(build);
     }
-    // A version whose build was replaced by another version does not begin again. Otherwise
-    // processes with different versions of the code on one store would replace each other's read
-    // models for ever. The operator or process that has stopped or replaced a build decides when
-    // it continues.
-    let gives_way = tasks.has_had_one && !builds.is_empty();
     let has_ours = builds.iter().any(|build| is_ours(&build));
-    if tasks.is_holder && !has_ours && !gives_way {
+    if tasks.is_holder && !has_ours && !gives_way(builds, version, tasks) {
         return Action::Begin;
     }
     let mut live = builds
@@ -135,6 +130,15 @@ pub(super) fn next<'b>(
         (Task::Running(followed), Some(live)) if live.id != followed => Action::Leave,
         _ => Action::Wait,
     }
+}
+
+/// Returns true if this process begins no build. A version whose build was replaced by another
+/// version does not begin again. Otherwise processes with different versions of the code on one
+/// store would replace each other's read models for ever. The operator or process that has stopped
+/// or replaced a build decides when it continues.
+pub(super) fn gives_way(builds: &[Build], version: u32, tasks: &Tasks) -> bool {
+    let has_ours = builds.iter().any(|build| build.version == version);
+    tasks.has_had_one && !builds.is_empty() && !has_ours
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ use super::{FoldError, Projection};
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
+/// The number of documents that a node loads again when it jumps.
+const KEPT: usize = 256;
+
 /// One build of a projection, with its position in the log.
 #[derive(Debug)]
 pub(super) struct Projector<P: Projection> {
@@ -38,6 +41,8 @@ pub(super) struct Projector<P: Projection> {
     last_change: Position,
     /// True if another node stores the documents.
     is_watching: bool,
+    /// The place to which this node has jumped, behind events that it has not folded.
+    jumped: Option<LogPlace>,
     documents: Documents<P::Document>,
 }
 
@@ -73,6 +78,7 @@ impl<P: Projection> Projector<P> {
             unchanged: place.position,
             last_change: Position::START,
             is_watching: false,
+            jumped: None,
             documents: Documents::new(most, build.checkpoint == LogPlace::START),
         }
     }
@@ -82,7 +88,8 @@ impl<P: Projection> Projector<P> {
     /// This node folds the same events for itself, so that it knows what has changed, and waits
     /// for the other node to store that. A document that it loads may be as of any position from
     /// the last stored change to the folded position. All that changed in between is in memory,
-    /// so any other document is the same at each of these positions.
+    /// so any other document is the same at each of these positions. If the other node is ahead,
+    /// this node [jumps](Self::take_jump) there.
     pub(super) fn watching(build: &Build, most: NonZeroUsize) -> Self {
         Self {
             is_watching: true,
@@ -122,6 +129,9 @@ impl<P: Projection> Projector<P> {
         events: &[Arc<Envelope>],
     ) -> Result<Option<Missing>, BuildError> {
         for (index, event) in events.iter().enumerate() {
+            if event.position <= self.place.position {
+                continue;
+            }
             match self.fold_one(event) {
                 Ok(()) => {
                     if self.documents.keep_edits() {
@@ -210,17 +220,22 @@ impl<P: Projection> Projector<P> {
     ) -> Result<HashMap<String, serde_json::Error>, BuildError> {
         let source = DocumentSource::Build(self.build);
         let query = DocumentQuery { keys, page: None };
-        let found = store
+        let mut query = query;
+        let mut found = store
             .find(&source, &query)
             .await?
             .ok_or(BuildError::Ended)?;
-        let is_usable = if self.is_watching {
-            found.checkpoint.position <= self.place.position
-        } else {
-            found.checkpoint == self.checkpoint
-        };
-        if !is_usable {
+        if !self.is_watching && found.checkpoint != self.checkpoint {
             return Err(BuildError::Moved);
+        }
+        if self.is_watching && found.checkpoint.position > self.place.position {
+            // Without the other documents, each of their next changes would lead to a jump.
+            query.keys.extend(self.documents.recent(KEPT));
+            query.keys.sort_unstable();
+            query.keys.dedup();
+            let again = store.find(&source, &query).await?;
+            found = again.ok_or(BuildError::Ended)?;
+            self.jump(found.checkpoint);
         }
         let found = found.keyed.into_iter();
         let mut found: HashMap<_, _> = found.map(|found| (found.key, found.body)).collect();
@@ -236,6 +251,22 @@ impl<P: Projection> Projector<P> {
             }
         }
         Ok(damage)
+    }
+
+    /// Goes on at a place ahead, without the documents of the place before.
+    fn jump(&mut self, place: LogPlace) {
+        self.documents.forget();
+        self.place = place;
+        self.checkpoint = place;
+        self.unchanged = place.position;
+        self.last_change = place.position;
+        self.jumped = Some(place);
+    }
+
+    /// The place to which this node has jumped since the last call. The changes up to there are
+    /// unknown.
+    pub(super) fn take_jump(&mut self) -> Option<LogPlace> {
+        self.jumped.take()
     }
 
     /// Stores the folded documents, or waits until the other node has. Returns the changes.

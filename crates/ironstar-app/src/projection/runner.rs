@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::build::build;
 use super::error::BuildError;
 use super::follower::{Announcer, Following, Reached, follow};
-use super::next::{Action, RETRY, Task, Tasks, next};
+use super::next::{Action, RETRY, Task, Tasks, gives_way, next};
 use super::origin::of_this_log;
 use super::{Projection, ReadModel};
 use crate::feed::EventFeed;
@@ -153,6 +153,10 @@ impl<P: Projection> Runner<P> {
                 builds = self.look() => builds,
             };
             self.renew(&builds);
+            if gives_way(&builds, P::VERSION, &self.tasks) {
+                // Another node may begin a build, if its operator wants that.
+                self.lease.decline();
+            }
             self.tasks.has_had_one |= builds.iter().any(|build| build.version == P::VERSION);
             match next(&builds, P::VERSION, &self.tasks, Instant::now()) {
                 Action::Follow(live) => {
@@ -182,9 +186,7 @@ impl<P: Projection> Runner<P> {
                     self.tasks.following.end(&result, Instant::now());
                 }
                 Some(ended) = self.building.join_next() => {
-                    let result = result(ended);
-                    self.decline_if_stuck(&result);
-                    self.tasks.building.end(&result, Instant::now());
+                    self.tasks.building.end(&result(ended), Instant::now());
                 }
                 () = sleep(LOOK) => {}
                 () = self.lease.changed() => {}

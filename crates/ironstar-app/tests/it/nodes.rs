@@ -8,7 +8,7 @@ use ironstar_adapters::memory::MemoryLeaseStore;
 use ironstar_adapters::system::SystemClock;
 use ironstar_app::projection::{Documents, FoldError, News, Projection, ReadModel};
 use ironstar_app::{Hold, Leases};
-use ironstar_ports::{Envelope, LeaseStore, Place};
+use ironstar_ports::{Build, BuildState, Envelope, LeaseStore, Place};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{sleep, timeout};
 
@@ -291,4 +291,33 @@ async fn event_that_a_node_does_not_know_is_left_to_newer_nodes() {
     assert_eq!(count(&old, "a").await, 4);
     let builds = older.builds::<First>().await;
     assert_eq!((&builds[0].failure, builds[0].skipped.len()), (&None, 0));
+}
+
+/// After a rollback, a fresh node of the older version builds its read model again. The older node
+/// that has given way to the newer version does not keep the lease from it.
+#[tokio::test(start_paused = true)]
+async fn node_that_gives_way_leaves_its_lease_to_others() {
+    let store = Arc::new(MemoryLeaseStore::new(TERM, Arc::new(SystemClock)));
+    let mut older = World::new().await;
+    let mut newer = older.again().await;
+    let mut fresh = older.again().await;
+    for (world, name) in [(&mut older, "a"), (&mut newer, "b"), (&mut fresh, "c")] {
+        let leases = join(store.clone(), name);
+        world.projections = world.projections.clone().shared_by(leases);
+    }
+    older.happens("a", "happened").await;
+    let old = older.projections.start::<First>();
+    older.settled(&old).await;
+    let _new = newer.projections.start::<TallyProjection<2>>();
+    let is_live = |builds: &[Build], version| {
+        let mut builds = builds.iter();
+        builds.any(|build| build.version == version && build.state == BuildState::Live)
+    };
+    older
+        .builds_when::<First>(|builds| is_live(builds, 2) && builds.len() == 1)
+        .await;
+    let _back = fresh.projections.start::<First>();
+    older
+        .builds_when::<First>(|builds| is_live(builds, 1))
+        .await;
 }

@@ -131,12 +131,12 @@ async fn frozen_server_is_replaced_and_does_no_damage() {
             leases.is_empty()
         });
         let text = format!("while it was frozen, {round}");
-        let place = crate::postgres::position_of(&one, &text).await;
+        let place = crate::postgres::place_of_new_remark(&one, &text).await;
         assert_all_show(&[&one], &text, &place).await;
         two.signal("CONT");
         assert_all_show(&[&two], &text, &place).await;
         let text = format!("afterwards, {round}");
-        let place = crate::postgres::position_of(&two, &text).await;
+        let place = crate::postgres::place_of_new_remark(&two, &text).await;
         assert_all_show(&[&one, &two], &text, &place).await;
         nodes_when(&url, |nodes| are_spread(nodes, &[&one, &two]));
     }

@@ -30,7 +30,7 @@ fn own_cluster(test: &str) -> Option<Cluster> {
     Some(Cluster::start().expect("PostgreSQL starts"))
 }
 
-pub(crate) async fn position_of(server: &Server, text: &str) -> String {
+pub(crate) async fn place_of_new_remark(server: &Server, text: &str) -> String {
     let create = json!({"type": "create", "text": text});
     let (status, answer) = server.command(&create).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
@@ -70,7 +70,7 @@ async fn own_write_is_read_on_another_server() {
     let (one, other) = (start(&url, &[]), start(&url, &[]));
     for number in 0..20 {
         let text = format!("remark {number}");
-        let place = position_of(&one, &text).await;
+        let place = place_of_new_remark(&one, &text).await;
         let remarks = remarks(&other, &format!("at_least={place}")).await;
         let is_there = |remark: &Value| remark["text"] == text.as_str();
         assert!(remarks.iter().any(is_there), "{text}: {remarks:?}");
@@ -136,7 +136,10 @@ async fn server_outlives_a_crash_of_its_database() {
             break answer["id"].as_str().expect("an id").to_owned();
         }
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
-        assert!(since.elapsed() < DEADLINE, "it does not heal");
+        assert!(
+            since.elapsed() < DEADLINE,
+            "the server does not answer commands again"
+        );
         sleep(Duration::from_millis(50)).await;
     };
     // The streams from before, without a new connection.
@@ -197,10 +200,10 @@ async fn server_that_waits_for_its_database_can_be_stopped() {
 #[test]
 fn invalid_url_is_refused_without_its_password() {
     for (url, reason) in [
-        ("postgres://ada:s3cret@localhost", "names a database"),
+        ("postgres://ada:s3cret@localhost", "names no database"),
         (
             "postgres://ada:s3cret@localhost/x?sslmod=require",
-            "has no parameter \"sslmod\"",
+            "has the unknown parameter \"sslmod\"",
         ),
         ("postgres://ada:s3/cret@localhost/x", "write %40 for @"),
     ] {

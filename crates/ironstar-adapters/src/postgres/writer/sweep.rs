@@ -22,7 +22,7 @@ const REMOVE: &str = "
         ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
     )";
 
-/// Removes the commands that are older than `retention`, for ever.
+/// Removes the commands that are older than `retention`, again and again. Never returns.
 pub(super) async fn commands(writers: Pool, retention: Duration) {
     loop {
         let query = sqlx::query(REMOVE)

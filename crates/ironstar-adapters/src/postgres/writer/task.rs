@@ -37,7 +37,7 @@ enum Failure {
     Open(#[from] OpenError),
     #[error(transparent)]
     Batch(#[from] BatchError),
-    #[error("the database did not answer in time")]
+    #[error("the PostgreSQL database did not answer within 15 s. Check its load and its locks")]
     Unanswered,
 }
 
@@ -104,7 +104,7 @@ impl Task {
             .map(|Request { append, answer }| (append, answer))
             .unzip();
         let outcome = match self.commit(&appends).await {
-            Err(failure) if appends.len() > 1 && is_of_data(&failure) => {
+            Err(failure) if appends.len() > 1 && is_caused_by_data(&failure) => {
                 let mut outcomes = Vec::with_capacity(appends.len());
                 for append in &appends {
                     let outcome = self.commit(std::slice::from_ref(append)).await;
@@ -210,9 +210,9 @@ fn is_refused(failure: &Arc<Failure>) -> bool {
 }
 
 /// Returns true if the data of the appends is to blame.
-fn is_of_data(failure: &Arc<Failure>) -> bool {
+fn is_caused_by_data(failure: &Arc<Failure>) -> bool {
     match &**failure {
-        Failure::Batch(BatchError::Database(error)) => open_error::is_of_data(error),
+        Failure::Batch(BatchError::Database(error)) => open_error::is_caused_by_data(error),
         Failure::Batch(_) | Failure::Open(_) | Failure::Unanswered => false,
     }
 }

@@ -82,8 +82,8 @@ async fn several_stores_append_without_gaps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_many_appends_to_one_stream_are_acknowledged_as_are_stored() {
-    let test = "as_many_appends_to_one_stream_are_acknowledged_as_are_stored";
+async fn each_acknowledged_append_to_one_stream_is_stored_once() {
+    let test = "each_acknowledged_append_to_one_stream_is_stored_once";
     let Some(cluster) = Cluster::shared(test) else {
         return;
     };
@@ -127,8 +127,9 @@ async fn answer_to_a_repeated_command_is_the_same_on_each_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn command_on_no_stream_is_answered_again() {
-    let Some(cluster) = Cluster::shared("command_on_no_stream_is_answered_again") else {
+async fn repeated_command_without_streams_gets_its_first_answer() {
+    let Some(cluster) = Cluster::shared("repeated_command_without_streams_gets_its_first_answer")
+    else {
         return;
     };
     let store = fresh(cluster).await;

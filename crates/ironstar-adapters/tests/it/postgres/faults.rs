@@ -28,7 +28,7 @@ fn causes(error: &dyn Error) -> Vec<String> {
 }
 
 /// Appends until an append succeeds. Returns the number of the stream.
-async fn append_in_the_end(store: &PostgresEventStore, from: u64) -> u64 {
+async fn append_until_accepted(store: &PostgresEventStore, from: u64) -> u64 {
     let since = Instant::now();
     for stream in from.. {
         let append = one(stream, ExpectedSequence::NoStream, stream);
@@ -83,7 +83,7 @@ async fn crash_of_the_database_loses_no_acknowledged_event() {
     let log = log(&stores[0]).await;
     assert!(is_contiguous(&log));
     for (acknowledged, refused) in outcomes {
-        assert!(refused > 0, "no writer met the crash");
+        assert!(refused > 0, "a writer did not meet the crash");
         assert!(acknowledged.len() >= 200, "{} appends", acknowledged.len());
         for (place, number) in acknowledged {
             let stored = &log[place.position.get() as usize - 1];
@@ -94,12 +94,13 @@ async fn crash_of_the_database_loses_no_acknowledged_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_store_does_not_notice_a_restart_of_the_database() {
-    let Some(cluster) = own_cluster("idle_store_does_not_notice_a_restart_of_the_database") else {
+async fn idle_store_appends_at_once_after_a_restart_of_the_database() {
+    let Some(cluster) = own_cluster("idle_store_appends_at_once_after_a_restart_of_the_database")
+    else {
         return;
     };
     let store = open(&fresh_url(&cluster).await).await;
-    append_in_the_end(&store, 1).await;
+    append_until_accepted(&store, 1).await;
     log(&store).await;
     cluster.crash().expect("crashed");
     cluster.start_again().expect("started again");
@@ -112,14 +113,15 @@ async fn idle_store_does_not_notice_a_restart_of_the_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lock_of_an_operator_delays_appends_and_breaks_nothing() {
-    let Some(cluster) = Cluster::shared("lock_of_an_operator_delays_appends_and_breaks_nothing")
-    else {
+async fn appends_are_refused_while_an_operator_holds_a_lock_and_succeed_afterwards() {
+    let Some(cluster) = Cluster::shared(
+        "appends_are_refused_while_an_operator_holds_a_lock_and_succeed_afterwards",
+    ) else {
         return;
     };
     let url = fresh_url(cluster).await;
     let store = open(&url).await;
-    append_in_the_end(&store, 1).await;
+    append_until_accepted(&store, 1).await;
     let options: PgConnectOptions = url.to_string().parse().expect("a URL");
     let mut operator = options.connect().await.expect("a connection");
     for (lock, stream) in [
@@ -142,7 +144,7 @@ async fn lock_of_an_operator_delays_appends_and_breaks_nothing() {
             since.elapsed()
         );
         transaction.rollback().await.expect("unlocked");
-        append_in_the_end(&store, stream + 50).await;
+        append_until_accepted(&store, stream + 50).await;
     }
     assert_eq!(log(&store).await.len(), 3);
 }
@@ -155,7 +157,7 @@ async fn session_that_is_idle_in_an_append_gives_up_the_lock() {
     };
     let url = fresh_url(cluster).await;
     let store = open(&url).await;
-    append_in_the_end(&store, 1).await;
+    append_until_accepted(&store, 1).await;
     // As a server that was stopped in the middle of an append.
     let options: PgConnectOptions = url.to_string().parse().expect("a URL");
     let options = options.options([("idle_in_transaction_session_timeout", "2s")]);
@@ -184,39 +186,39 @@ async fn serves_no_more<T: Debug, E: Error>(request: impl AsyncFn() -> Result<T,
     }
 }
 
-async fn appends_no_more(store: &PostgresEventStore) {
+async fn assert_appends_are_refused(store: &PostgresEventStore) {
     serves_no_more(async || store.append(one(1_000, ExpectedSequence::Any, 0)).await).await;
 }
 
-async fn reads_no_more(store: &PostgresEventStore) {
+async fn assert_reads_are_refused(store: &PostgresEventStore) {
     serves_no_more(async || store.load_after(Position::START, 10).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn standby_that_lacks_events_is_not_served() {
-    let Some(cluster) = own_cluster("standby_that_lacks_events_is_not_served") else {
+async fn store_refuses_a_standby_that_lacks_events() {
+    let Some(cluster) = own_cluster("store_refuses_a_standby_that_lacks_events") else {
         return;
     };
     let url = fresh_url(&cluster).await;
     let (store, other) = (open(&url).await, open(&url).await);
     for number in 0..3 {
-        append_in_the_end(&store, number).await;
+        append_until_accepted(&store, number).await;
     }
     let standby = cluster.standby().expect("a standby");
     for number in 3..5 {
-        append_in_the_end(&store, number).await;
+        append_until_accepted(&store, number).await;
     }
     // This store has only read.
     assert_eq!(log(&other).await.len(), 5);
     cluster.crash().expect("crashed");
     standby.take_over().expect("taken over");
-    reads_no_more(&other).await;
-    appends_no_more(&other).await;
-    appends_no_more(&store).await;
-    reads_no_more(&store).await;
+    assert_reads_are_refused(&other).await;
+    assert_appends_are_refused(&other).await;
+    assert_appends_are_refused(&store).await;
+    assert_reads_are_refused(&store).await;
     let restarted = open(&url).await;
     assert_eq!(log(&restarted).await.len(), 3);
-    append_in_the_end(&restarted, 3).await;
+    append_until_accepted(&restarted, 3).await;
 }
 
 /// The connections of the stores stay, so only an append or a read can notice.
@@ -230,7 +232,7 @@ async fn log_that_becomes_shorter_gets_no_events() {
         let url = fresh_url(cluster).await;
         let store = open(&url).await;
         for number in 0..5 {
-            append_in_the_end(&store, number).await;
+            append_until_accepted(&store, number).await;
         }
         let cut = "ALTER TABLE events DISABLE TRIGGER USER; DELETE FROM events WHERE id > 3;
                    ALTER TABLE events ENABLE TRIGGER USER";
@@ -239,9 +241,9 @@ async fn log_that_becomes_shorter_gets_no_events() {
         let reader = open(&url).await;
         assert_eq!(log(&reader).await.len(), 5);
         cluster.execute(name, cut).await.expect("cut");
-        reads_no_more(&reader).await;
+        assert_reads_are_refused(&reader).await;
         serves_no_more(async || store.append(one(10, expected, 10)).await).await;
-        reads_no_more(&store).await;
+        assert_reads_are_refused(&store).await;
         assert_eq!(log(&open(&url).await).await.len(), 3);
     }
 }
@@ -254,7 +256,7 @@ async fn appends_go_on_while_readers_use_all_their_connections() {
     };
     let url = fresh_url(cluster).await;
     let store = open(&url).await;
-    append_in_the_end(&store, 1).await;
+    append_until_accepted(&store, 1).await;
     // Readers wait for this lock, and appends do not need it.
     let options: PgConnectOptions = url.to_string().parse().expect("a URL");
     let mut operator = options.connect().await.expect("a connection");

@@ -118,7 +118,8 @@ async fn former_holder_changes_nothing() {
     assert!(matches!(commit, Err(CommitError::LeaseOver)), "{commit:?}");
 }
 
-/// The lease moves between the comparison of its epoch and the commit: it waits for the commit.
+/// Another node asks for the lease after the comparison of its epoch and before the commit. The
+/// lease moves only after the commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn lease_moves_before_or_after_a_commit_but_not_within() {
     let Some(cluster) = Cluster::shared("lease_moves_before_or_after_a_commit_but_not_within")
@@ -185,7 +186,8 @@ async fn node_that_was_replaced_does_not_get_its_lease_back() {
 /// spread over the nodes, within a bounded time.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_leases_are_spread_over_nodes_that_start_together() {
-    let Some(cluster) = Cluster::shared("ten_thousand_leases_are_spread_over_nodes_that_start")
+    let Some(cluster) =
+        Cluster::shared("ten_thousand_leases_are_spread_over_nodes_that_start_together")
     else {
         return;
     };
