@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-/// A database, as an operator moves it. All that is done here waits for no server and needs none.
+/// The content of a database, for an operator. Servers may run meanwhile, and need not.
 #[async_trait]
 pub trait Archive: Debug + Send {
     /// The position of the last event; 0 if there is none.
@@ -131,28 +131,73 @@ impl ArchivedEvent {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let micros = |event: &Self| event.created_at.unix_timestamp_nanos() / 1_000;
-        let texts = |event: &Self| {
-            [
-                event.payload.get().to_owned(),
-                event.metadata.get().to_owned(),
-            ]
-        };
         self.position == other.position
             && self.aggregate_type == other.aggregate_type
             && self.aggregate_id == other.aggregate_id
             && self.sequence == other.sequence
             && self.event_type == other.event_type
             && self.schema_version == other.schema_version
-            && texts(self) == texts(other)
+            && self.payload.get() == other.payload.get()
+            && self.metadata.get() == other.metadata.get()
             && micros(self) == micros(other)
     }
 }
 
+/// The columns of an event, in order.
+pub(crate) type EventRow<T> = (i64, String, String, i64, String, i32, String, String, T);
+
+/// Converts a row, with its time.
+pub(crate) fn event<T>(
+    row: EventRow<T>,
+    time: impl FnOnce(T, i64) -> Result<OffsetDateTime, ArchiveError>,
+) -> Result<ArchivedEvent, ArchiveError> {
+    let (id, aggregate_type, aggregate_id, sequence, event_type, version, ..) = row;
+    let (.., payload, metadata, created_at) = row;
+    let what = |part| move || format!("the {part} of the event at position {id}");
+    Ok(ArchivedEvent {
+        position: id.unsigned_abs(),
+        aggregate_type,
+        aggregate_id,
+        sequence: sequence.unsigned_abs(),
+        event_type,
+        schema_version: version.unsigned_abs(),
+        payload: json(payload, what("payload"))?,
+        metadata: json(metadata, what("metadata"))?,
+        created_at: time(created_at, id)?,
+    })
+}
+
+/// Converts a command: its key, its request, its answer, and its time.
+pub(crate) fn command(
+    (key, request, answer): (String, String, String),
+    created_at: OffsetDateTime,
+) -> Result<Belonging, ArchiveError> {
+    Ok(Belonging::Command {
+        answer: json(answer, || format!("the answer of the command {key:?}"))?,
+        created_at,
+        key,
+        request,
+    })
+}
+
+/// Converts a session: the hash of its id, its data, and its end.
+pub(crate) fn session(
+    (id_hash, data, expires_at): (Vec<u8>, String, i64),
+) -> Result<Belonging, ArchiveError> {
+    Ok(Belonging::Session {
+        id_hash,
+        data: json(data, || "the data of a session".to_owned())?,
+        expires_at,
+    })
+}
+
+/// Converts a secret: its name and its value.
+pub(crate) fn secret((name, value): (String, Vec<u8>)) -> Belonging {
+    Belonging::Secret { name, value }
+}
+
 /// The JSON of a stored text, in one line. JSON has line breaks between its tokens only.
-pub(crate) fn json(
-    text: String,
-    what: impl FnOnce() -> String,
-) -> Result<Box<RawValue>, ArchiveError> {
+fn json(text: String, what: impl FnOnce() -> String) -> Result<Box<RawValue>, ArchiveError> {
     let text = if text.contains(['\n', '\r']) {
         text.replace(['\n', '\r'], " ")
     } else {

@@ -24,7 +24,7 @@ pub trait LeaseStore: Debug + Send + Sync {
     /// Reports that a node runs, and returns the leases that it holds, ordered by name.
     ///
     /// If the running nodes or the leases that they want have changed since the last report of any
-    /// node, the leases are assigned anew. Each lease that a running node wants gets a holder. A
+    /// node, the leases are assigned again. Each lease that a running node wants gets a holder. A
     /// lease moves to another running node only if that node holds at least two leases fewer.
     ///
     /// # Errors
@@ -52,12 +52,12 @@ pub trait LeaseStore: Debug + Send + Sync {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeId(String);
 
-/// What a node tells of itself.
+/// The report of a node.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NodeReport {
     /// The id of the node.
     pub id: NodeId,
-    /// What operators see of it. It does not change.
+    /// The description of the node, for operators. It does not change.
     pub about: NodeAbout,
     /// The names of the leases that the node can hold, in no particular order. No name occurs
     /// twice.
@@ -82,7 +82,7 @@ pub struct NodeAbout {
 /// The right to be the only node that does something.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Lease {
-    /// The name of what the holder does.
+    /// The name of the work that the holder does.
     pub name: String,
     /// The number of changes of the holder so far. An older epoch is over for good.
     pub epoch: u64,
@@ -93,7 +93,7 @@ pub struct Lease {
 pub struct NodeStatus {
     /// The id of the node.
     pub id: NodeId,
-    /// The node's own words.
+    /// The description of the node.
     pub about: NodeAbout,
     /// The time of the first report, by the clock of the store.
     pub started_at: OffsetDateTime,

@@ -230,6 +230,17 @@ impl Config {
         self.github.provider(self.public_url.as_ref())
     }
 
+    /// The database, for tasks that make none.
+    pub(crate) fn existing_database(&self) -> anyhow::Result<&DatabaseUrl> {
+        let url = &self.database_url;
+        anyhow::ensure!(
+            url.may_exist()?,
+            "there is no database at {}; name an existing one with --database-url",
+            url.name()?
+        );
+        Ok(url)
+    }
+
     fn hosts(&self) -> AllowedHosts {
         let address = self.listen.ip();
         let mut rules = HostRule::loopback().to_vec();
@@ -269,8 +280,7 @@ pub(crate) enum Task {
     },
     /// Open the log again after 'export --close': servers accept commands
     Reopen,
-    /// List the servers that share a PostgreSQL database, with the leases of each: what it alone
-    /// does
+    /// List the servers that share a PostgreSQL database, and the leases of each
     Nodes,
 }
 

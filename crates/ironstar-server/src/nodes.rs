@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::ensure;
 use ironstar_adapters::database::Stores;
 use ironstar_adapters::system::SystemClock;
 use ironstar_ports::{NodeAbout, NodeStatus, Position};
@@ -33,12 +32,7 @@ pub(crate) fn about(version: &str, address: String) -> NodeAbout {
 
 /// Lists the servers that share the database.
 pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
-    let url = &config.database_url;
-    ensure!(
-        url.may_exist()?,
-        "there is no database at {}; name an existing one with --database-url",
-        url.name()?
-    );
+    let url = config.existing_database()?;
     let clock = Arc::new(SystemClock);
     let stores = url.open(clock, config.command_retention()).await?;
     let outcome = list(&stores).await;

@@ -39,12 +39,7 @@ pub(crate) async fn run(
     features: Features,
     task: &ProjectionsTask,
 ) -> anyhow::Result<()> {
-    let url = &config.database_url;
-    ensure!(
-        url.may_exist()?,
-        "there is no database at {}; name an existing one with --database-url",
-        url.name()?
-    );
+    let url = config.existing_database()?;
     let clock = Arc::new(SystemClock);
     let stores = url.open(clock, config.command_retention()).await?;
     let open = Open { features, stores };

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::audit::Audit;
 use self::node::Node;
 use self::tally::{AGGREGATE, NAMES};
+use crate::nodes::faults::TERMINATE;
 use crate::{Bug, Findings, Plan};
 
 const NODES: usize = 3;
@@ -47,14 +48,6 @@ const ROUND: Duration = Duration::from_secs(8);
 /// The time within which all read models must reach the end of the log after the faults. It is
 /// long for a slow machine. Without any node that folds, no time is long enough.
 const SETTLED: Duration = Duration::from_secs(15);
-
-/// Cuts off one session of a node.
-const TERMINATE: &str = "
-    SELECT count(pg_terminate_backend(pid)) FROM (
-        SELECT pid FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'ironstar'
-        ORDER BY random() LIMIT 1
-    ) AS victim";
 
 /// Runs the check.
 ///

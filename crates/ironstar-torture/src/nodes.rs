@@ -6,7 +6,7 @@
 //! each node. In the end, the log must have exactly what was acknowledged, where it was
 //! acknowledged, without a gap.
 
-mod faults;
+pub(crate) mod faults;
 mod writers;
 
 use std::collections::{HashMap, HashSet};

@@ -12,7 +12,9 @@ use super::connection::{Connector, Use};
 use super::migrations;
 use super::open_error::OpenError;
 use super::url::PostgresUrl;
-use crate::archive::{Archive, ArchiveError, ArchivedEvent, Belonging, json};
+use crate::archive::{
+    Archive, ArchiveError, ArchivedEvent, Belonging, EventRow, command, event, secret, session,
+};
 use crate::log::integer;
 use crate::system::SystemClock;
 
@@ -69,19 +71,6 @@ const IS_CLOSED: &str = "
     )";
 const REOPEN: &str = "DROP TRIGGER log_is_closed ON events";
 
-/// The columns of an event, in order.
-type EventRow = (
-    i64,
-    String,
-    String,
-    i64,
-    String,
-    i32,
-    String,
-    String,
-    OffsetDateTime,
-);
-
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct PostgresArchive(PgConnection);
@@ -104,12 +93,13 @@ impl Archive for PostgresArchive {
     }
 
     async fn events(&mut self, after: u64, limit: u32) -> Result<Vec<ArchivedEvent>, ArchiveError> {
-        let rows: Vec<EventRow> = sqlx::query_as(EVENTS)
+        let rows: Vec<EventRow<OffsetDateTime>> = sqlx::query_as(EVENTS)
             .bind(integer(after))
             .bind(i64::from(limit))
             .fetch_all(&mut self.0)
             .await?;
-        rows.into_iter().map(event).collect()
+        let rows = rows.into_iter();
+        rows.map(|row| event(row, |time, _| Ok(time))).collect()
     }
 
     async fn restore(&mut self, events: &[ArchivedEvent]) -> Result<(), ArchiveError> {
@@ -138,31 +128,16 @@ impl Archive for PostgresArchive {
     }
 
     async fn belongings(&mut self) -> Result<Vec<Belonging>, ArchiveError> {
-        let mut all = Vec::new();
         let commands: Vec<(String, String, String, OffsetDateTime)> =
             sqlx::query_as(COMMANDS).fetch_all(&mut self.0).await?;
-        for (key, request, answer, created_at) in commands {
-            all.push(Belonging::Command {
-                answer: json(answer, || format!("the answer of the command {key:?}"))?,
-                created_at,
-                key,
-                request,
-            });
-        }
-        let sessions: Vec<(Vec<u8>, String, i64)> =
-            sqlx::query_as(SESSIONS).fetch_all(&mut self.0).await?;
-        for (id_hash, data, expires_at) in sessions {
-            all.push(Belonging::Session {
-                id_hash,
-                data: json(data, || "the data of a session".to_owned())?,
-                expires_at,
-            });
-        }
-        let secrets: Vec<(String, Vec<u8>)> =
-            sqlx::query_as(SECRETS).fetch_all(&mut self.0).await?;
-        let secrets = secrets.into_iter();
-        all.extend(secrets.map(|(name, value)| Belonging::Secret { name, value }));
-        Ok(all)
+        let sessions: Vec<_> = sqlx::query_as(SESSIONS).fetch_all(&mut self.0).await?;
+        let secrets: Vec<_> = sqlx::query_as(SECRETS).fetch_all(&mut self.0).await?;
+        let commands = commands
+            .into_iter()
+            .map(|(key, request, answer, created_at)| command((key, request, answer), created_at));
+        let sessions = sessions.into_iter().map(session);
+        let secrets = secrets.into_iter().map(|row| Ok(secret(row)));
+        commands.chain(sessions).chain(secrets).collect()
     }
 
     async fn restore_belongings(&mut self, belongings: &[Belonging]) -> Result<(), ArchiveError> {
@@ -208,21 +183,4 @@ impl Archive for PostgresArchive {
         }
         Ok(is_closed)
     }
-}
-
-fn event(row: EventRow) -> Result<ArchivedEvent, ArchiveError> {
-    let (id, aggregate_type, aggregate_id, sequence, event_type, version, ..) = row;
-    let (.., payload, metadata, created_at) = row;
-    let what = |part| move || format!("the {part} of the event at position {id}");
-    Ok(ArchivedEvent {
-        position: id.unsigned_abs(),
-        aggregate_type,
-        aggregate_id,
-        sequence: sequence.unsigned_abs(),
-        event_type,
-        schema_version: version.unsigned_abs(),
-        payload: json(payload, what("payload"))?,
-        metadata: json(metadata, what("metadata"))?,
-        created_at,
-    })
 }

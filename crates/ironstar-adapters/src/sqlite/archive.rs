@@ -13,7 +13,9 @@ use super::migrations;
 use super::open_error::OpenError;
 use super::path::DatabaseFile;
 use super::url::SqliteUrl;
-use crate::archive::{Archive, ArchiveError, ArchivedEvent, Belonging, json};
+use crate::archive::{
+    Archive, ArchiveError, ArchivedEvent, Belonging, EventRow, command, event, secret, session,
+};
 use crate::log::integer;
 
 const HEAD: &str = "SELECT coalesce(max(id), 0) FROM events";
@@ -54,19 +56,6 @@ const IS_CLOSED: &str =
     "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = 'log_is_closed')";
 const REOPEN: &str = "DROP TRIGGER log_is_closed";
 
-/// The columns of an event, in order.
-type EventRow = (
-    i64,
-    String,
-    String,
-    i64,
-    String,
-    u32,
-    String,
-    String,
-    String,
-);
-
 /// The same for an insertion, as a JSON array.
 #[derive(Serialize)]
 struct RestoredRow<'a>(
@@ -103,12 +92,13 @@ impl Archive for SqliteArchive {
     }
 
     async fn events(&mut self, after: u64, limit: u32) -> Result<Vec<ArchivedEvent>, ArchiveError> {
-        let rows: Vec<EventRow> = sqlx::query_as(EVENTS)
+        let rows: Vec<EventRow<String>> = sqlx::query_as(EVENTS)
             .bind(integer(after))
             .bind(limit)
             .fetch_all(&mut self.0)
             .await?;
-        rows.into_iter().map(event).collect()
+        let time = |text: String, id| time(&text, || format!("the event at position {id}"));
+        rows.into_iter().map(|row| event(row, time)).collect()
     }
 
     async fn restore(&mut self, events: &[ArchivedEvent]) -> Result<(), ArchiveError> {
@@ -120,32 +110,19 @@ impl Archive for SqliteArchive {
     }
 
     async fn belongings(&mut self) -> Result<Vec<Belonging>, ArchiveError> {
-        let mut all = Vec::new();
         let commands: Vec<(String, String, String, String)> =
             sqlx::query_as(COMMANDS).fetch_all(&mut self.0).await?;
-        for (key, request, answer, created_at) in commands {
-            let what = || format!("the answer of the command {key:?}");
-            all.push(Belonging::Command {
-                answer: json(answer, what)?,
-                created_at: time(&created_at, || format!("the command {key:?}"))?,
-                key,
-                request,
+        let sessions: Vec<_> = sqlx::query_as(SESSIONS).fetch_all(&mut self.0).await?;
+        let secrets: Vec<_> = sqlx::query_as(SECRETS).fetch_all(&mut self.0).await?;
+        let commands = commands
+            .into_iter()
+            .map(|(key, request, answer, created_at)| {
+                let time = time(&created_at, || format!("the command {key:?}"))?;
+                command((key, request, answer), time)
             });
-        }
-        let sessions: Vec<(Vec<u8>, String, i64)> =
-            sqlx::query_as(SESSIONS).fetch_all(&mut self.0).await?;
-        for (id_hash, data, expires_at) in sessions {
-            all.push(Belonging::Session {
-                id_hash,
-                data: json(data, || "the data of a session".to_owned())?,
-                expires_at,
-            });
-        }
-        let secrets: Vec<(String, Vec<u8>)> =
-            sqlx::query_as(SECRETS).fetch_all(&mut self.0).await?;
-        let secrets = secrets.into_iter();
-        all.extend(secrets.map(|(name, value)| Belonging::Secret { name, value }));
-        Ok(all)
+        let sessions = sessions.into_iter().map(session);
+        let secrets = secrets.into_iter().map(|row| Ok(secret(row)));
+        commands.chain(sessions).chain(secrets).collect()
     }
 
     async fn restore_belongings(&mut self, belongings: &[Belonging]) -> Result<(), ArchiveError> {
@@ -191,23 +168,6 @@ impl Archive for SqliteArchive {
         }
         Ok(is_closed)
     }
-}
-
-fn event(row: EventRow) -> Result<ArchivedEvent, ArchiveError> {
-    let (id, aggregate_type, aggregate_id, sequence, event_type, schema_version, ..) = row;
-    let (.., payload, metadata, created_at) = row;
-    let what = |part| move || format!("the {part} of the event at position {id}");
-    Ok(ArchivedEvent {
-        position: id.unsigned_abs(),
-        aggregate_type,
-        aggregate_id,
-        sequence: sequence.unsigned_abs(),
-        event_type,
-        schema_version,
-        payload: json(payload, what("payload"))?,
-        metadata: json(metadata, what("metadata"))?,
-        created_at: time(&created_at, || format!("the event at position {id}"))?,
-    })
 }
 
 fn row(event: &ArchivedEvent) -> Result<RestoredRow<'_>, ArchiveError> {

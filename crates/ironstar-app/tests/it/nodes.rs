@@ -174,14 +174,14 @@ async fn lease_moves_between_nodes_that_run() {
         nodes.push((leases, world, model));
     }
     let mut wanted = 0;
-    for holder in ["one", "other", "nobody", "one", "other", "one"] {
+    for holder in ["one", "other", "absent", "one", "other", "one"] {
         appointed.appoint(holder);
         for _ in 0..5 {
             wanted += 1;
             nodes[0].1.happens("a", "happened").await;
             sleep(Duration::from_millis(7)).await;
         }
-        if holder == "nobody" {
+        if holder == "absent" {
             continue;
         }
         for (_, world, model) in &nodes {

@@ -27,12 +27,7 @@ struct Export {
 /// Writes the log to a file, or continues a file of an earlier export. If `closes`, no server can
 /// append to the log any more, and the file also gets sessions, secrets, and the keys of commands.
 pub(crate) async fn export(config: &Config, path: &Path, closes: bool) -> anyhow::Result<()> {
-    let url = &config.database_url;
-    ensure!(
-        url.may_exist()?,
-        "there is no database at {}; name an existing one with --database-url",
-        url.name()?
-    );
+    let url = config.existing_database()?;
     let mut archive = url.archive().await?;
     // First, so that a file that cannot be continued closes nothing.
     let mut export = Export::open(path)?;
@@ -67,12 +62,7 @@ pub(crate) async fn export(config: &Config, path: &Path, closes: bool) -> anyhow
 
 /// Opens a log that was closed by an export.
 pub(crate) async fn reopen(config: &Config) -> anyhow::Result<()> {
-    let url = &config.database_url;
-    ensure!(
-        url.may_exist()?,
-        "there is no database at {}; name an existing one with --database-url",
-        url.name()?
-    );
+    let url = config.existing_database()?;
     let was_closed = url.archive().await?.reopen_log().await?;
     say(if was_closed {
         "the log is open again: servers accept commands"

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::sleep;
 
 /// Cuts off one session of a node.
-const TERMINATE: &str = "
+pub(crate) const TERMINATE: &str = "
     SELECT count(pg_terminate_backend(pid)) FROM (
         SELECT pid FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'ironstar'

@@ -42,6 +42,10 @@ impl Node {
         }
     }
 
+    async fn pair(url: &PostgresUrl) -> (Self, Self) {
+        (Self::join(url, "one").await, Self::join(url, "other").await)
+    }
+
     /// Reports, and returns the lease if this node holds it.
     async fn lease(&self) -> Option<Lease> {
         let held = self.leases.report(&self.report).await.expect("reported");
@@ -69,11 +73,7 @@ async fn former_holder_changes_nothing() {
     let Some(cluster) = Cluster::shared("former_holder_changes_nothing") else {
         return;
     };
-    let url = fresh_url(cluster).await;
-    let (one, other) = (
-        Node::join(&url, "one").await,
-        Node::join(&url, "other").await,
-    );
+    let (one, other) = Node::pair(&fresh_url(cluster).await).await;
     let old = one.lease().await.expect("the only node holds the lease");
     let store = one.fenced(&old);
     let build = store.begin("notes", 1).await.expect("begun");
@@ -127,10 +127,7 @@ async fn lease_moves_before_or_after_a_commit_but_not_within() {
         return;
     };
     let url = fresh_url(cluster).await;
-    let (one, other) = (
-        Node::join(&url, "one").await,
-        Node::join(&url, "other").await,
-    );
+    let (one, other) = Node::pair(&url).await;
     let lease = one.lease().await.expect("the only node holds the lease");
     let store = one.fenced(&lease);
     let build = store.begin("notes", 1).await.expect("begun");
@@ -166,11 +163,7 @@ async fn node_that_was_replaced_does_not_get_its_lease_back() {
     else {
         return;
     };
-    let url = fresh_url(cluster).await;
-    let (one, other) = (
-        Node::join(&url, "one").await,
-        Node::join(&url, "other").await,
-    );
+    let (one, other) = Node::pair(&fresh_url(cluster).await).await;
     let old = one.lease().await.expect("the only node holds the lease");
     tokio::time::sleep(TERM + Duration::from_millis(200)).await;
     assert!(other.lease().await.is_some());
