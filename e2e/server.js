@@ -35,10 +35,10 @@ export class Server {
   }
 
   async start() {
-    const database = join(this.#directory, "ironstar.db");
+    const database = this.#settings.DATABASE_URL ?? `sqlite:${join(this.#directory, "ironstar.db")}`;
     this.#process = spawn(
       this.#program,
-      ["--listen", this.#listen, "--database-url", `sqlite:${database}`],
+      ["--listen", this.#listen, "--database-url", database],
       { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...SETTINGS, ...this.#settings } },
     );
     for await (const line of createInterface({ input: this.#process.stdout })) {

@@ -6,6 +6,8 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use cargo_metadata::MetadataCommand;
 use clap::Args;
+use ironstar_cluster::Cluster;
+use tokio::runtime::Runtime;
 
 use crate::browser;
 use crate::programs::Programs;
@@ -38,6 +40,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .env("IRONSTAR_SERVER", programs.path("ironstar-server")?)
         .env("IRONSTAR_GITHUB", programs.path("ironstar-github")?)
         .env("IRONSTAR_LIBRARY", programs.path("library")?);
+    // One test has several servers, which share a database.
+    let cluster = Cluster::shared("cargo xtask e2e");
+    if let Some(cluster) = cluster {
+        let database = Runtime::new()?.block_on(cluster.database())?;
+        playwright.env("IRONSTAR_POSTGRES", database);
+    }
     if arguments.screenshots {
         playwright.env("IRONSTAR_SCREENSHOTS", root.join("docs/screenshots"));
     }

@@ -24,6 +24,7 @@ mod migrations;
 mod open_error;
 mod pool;
 mod projection_store;
+mod schema;
 mod seen;
 mod session_store;
 mod transaction;

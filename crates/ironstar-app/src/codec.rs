@@ -3,6 +3,7 @@
 
 use std::error::Error;
 
+use ironstar_domain::schema::EventError;
 use ironstar_domain::{Aggregate, DomainEvent, schema};
 use ironstar_ports::{Envelope, Metadata, NewEvent, Payload, PayloadError, Position};
 
@@ -21,6 +22,15 @@ pub struct DecodeError {
     pub schema_version: u32,
     /// The reason why it cannot be read.
     source: Box<dyn Error + Send + Sync>,
+}
+
+impl DecodeError {
+    /// Returns true if a newer version of the program may be able to read the event.
+    #[must_use]
+    pub fn is_of_newer_version(&self) -> bool {
+        let error = self.source.downcast_ref::<EventError>();
+        error.is_some_and(EventError::is_of_newer_version)
+    }
 }
 
 /// Reads a stored event of any age as an event of the aggregate `A`. Returns the aggregate's id

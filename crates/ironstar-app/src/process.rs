@@ -29,6 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
+use crate::codec::DecodeError;
 use crate::command::{CommandContext, CommandError};
 use crate::projection::{Documents, FoldError, Projection};
 
@@ -116,6 +117,9 @@ pub enum NotExecuted {
     /// run.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
+    /// The command needs an event of a newer version of the program. A newer server can run it.
+    #[error(transparent)]
+    TooNew(DecodeError),
     /// No command can run at the moment.
     #[error(transparent)]
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
@@ -258,6 +262,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<CommandError<E>> for Not
                 Self::Over
             }
             CommandError::Refused(refusal) => Self::Refused(refusal.to_string()),
+            CommandError::Unreadable(error) if error.is_of_newer_version() => Self::TooNew(error),
             CommandError::Unexpected { .. }
             | CommandError::Contended { .. }
             | CommandError::OtherChanged { .. }

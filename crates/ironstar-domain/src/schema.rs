@@ -59,6 +59,20 @@ pub enum EventError {
     },
 }
 
+impl EventError {
+    /// Returns true if a newer version of the program may be able to read the event.
+    #[must_use]
+    pub fn is_of_newer_version(&self) -> bool {
+        match self {
+            Self::UnknownType | Self::NewerVersion { .. } => true,
+            Self::NoVersion
+            | Self::NotLifted { .. }
+            | Self::NotAnEvent(_)
+            | Self::OtherType { .. } => false,
+        }
+    }
+}
+
 impl EventSchema {
     /// An event type with a single version.
     #[must_use]

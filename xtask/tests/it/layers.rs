@@ -248,6 +248,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "cargo_metadata",
             "clap",
             "ironstar-adapters",
+            "ironstar-cluster",
             "serde_json",
             "tokio",
         ],

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::clock::DatabaseClock;
 use super::fitness::{self, SESSION_SETTING};
 use super::open_error::OpenError;
+use super::schema;
 use super::seen::Seen;
 use super::url::PostgresUrl;
 
@@ -86,6 +87,11 @@ impl Connector {
             Err(reason) => return Err(OpenError::unfit(&self.url, reason)),
         }
         if use_ != Use::Migrate {
+            let lacking = schema::lacking(&mut connection).await;
+            if let Some(version) = lacking.map_err(failed)? {
+                let database = self.url.database().to_owned();
+                return Err(OpenError::NewerSchema { database, version });
+            }
             let compared = self.seen.compare(&mut connection).await;
             compared.map_err(failed)??;
         }

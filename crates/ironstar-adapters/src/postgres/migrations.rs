@@ -1,23 +1,20 @@
 //! The schema of a database: its migrations, and which of them a database has.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
 use super::clock::DatabaseClock;
 use super::connection::{Connector, Use, close};
 use super::open_error::OpenError;
+use super::schema::MIGRATOR;
 use super::url::PostgresUrl;
 use crate::migration::Migration;
 use crate::system::SystemClock;
 
-/// All migrations in `migrations/postgres`.
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres");
-
 const HAS_MIGRATIONS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
-const SELECT_APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+const SELECT_APPLIED: &str = "SELECT version, description FROM _sqlx_migrations WHERE success";
 
 /// Brings the schema of a database up to date. Returns all migrations that the database has now.
 /// Several processes may do this at the same time.
@@ -53,33 +50,31 @@ async fn status(connector: &Connector) -> Result<Vec<Migration>, OpenError> {
     let mut connection = connector.connect(Use::Migrate).await?;
     let applied = applied(&mut connection).await;
     close(connection).await;
-    let applied = applied.map_err(|error| OpenError::of(&connector.url, error))?;
-    if let Some(&version) = applied
-        .iter()
-        .find(|version| !MIGRATOR.version_exists(**version))
-    {
-        let database = connector.url.database().to_owned();
-        return Err(OpenError::NewerSchema { database, version });
-    }
-    let migrations = MIGRATOR.iter().map(|migration| Migration {
+    let mut applied = applied.map_err(|error| OpenError::of(&connector.url, error))?;
+    let own = MIGRATOR.iter().map(|migration| Migration {
         version: migration.version,
         description: migration.description.to_string(),
-        applied: applied.contains(&migration.version),
+        applied: applied.remove(&migration.version).is_some(),
     });
-    Ok(migrations.collect())
+    let mut migrations: Vec<Migration> = own.collect();
+    migrations.extend(applied.into_iter().map(|(version, description)| Migration {
+        version,
+        description: format!("{description} (of a newer program)"),
+        applied: true,
+    }));
+    Ok(migrations)
 }
 
-async fn applied(connection: &mut PgConnection) -> Result<HashSet<i64>, sqlx::Error> {
+/// Returns the applied migrations: their numbers and descriptions.
+async fn applied(connection: &mut PgConnection) -> Result<BTreeMap<i64, String>, sqlx::Error> {
     let has_migrations: bool = sqlx::query_scalar(HAS_MIGRATIONS)
         .fetch_one(&mut *connection)
         .await?;
     if !has_migrations {
-        return Ok(HashSet::new());
+        return Ok(BTreeMap::new());
     }
-    let versions = sqlx::query_scalar(SELECT_APPLIED)
-        .fetch_all(connection)
-        .await?;
-    Ok(versions.into_iter().collect())
+    let applied: Vec<(i64, String)> = sqlx::query_as(SELECT_APPLIED).fetch_all(connection).await?;
+    Ok(applied.into_iter().collect())
 }
 
 fn connector(url: &PostgresUrl) -> Result<Connector, OpenError> {

@@ -111,10 +111,10 @@ pub enum OpenError {
         /// The error of the server.
         source: sqlx::Error,
     },
-    /// A newer version has changed the schema.
+    /// A newer program has changed the schema so that this one cannot use it.
     #[error(
-        "the database {database} has the migration {version:04} of a newer version of this program. \
-         Use that version"
+        "the database {database} can only be used by programs that know its migration \
+         {version:04}, and this program is older. Start a newer version"
     )]
     NewerSchema {
         /// The name of the database.
@@ -197,9 +197,6 @@ impl OpenError {
     /// Converts an error of migrations.
     pub(super) fn migration(url: &PostgresUrl, source: MigrateError) -> Self {
         let database = url.database().to_owned();
-        if let MigrateError::VersionMissing(version) = source {
-            return Self::NewerSchema { database, version };
-        }
         let has_no_privilege = sources(&source).any(|error| {
             let error = error.downcast_ref::<sqlx::Error>();
             error.and_then(sql_state).as_deref() == Some(code::NO_PRIVILEGE)

@@ -128,11 +128,12 @@ impl Audition {
             .gates
             .permit(resource, self.caller.clone(), Access::Read);
         permit.await.or_else(|error| {
-            // Damage does not go away, and must not hold up the other events.
-            let is_damaged = matches!(
-                error,
-                CommandError::Unreadable(_) | CommandError::Store(StoreError::Damaged { .. })
-            );
+            // Damage does not go away, and must not hold up the other events. Events of a newer
+            // version do hold them up, until their reader comes to a newer server.
+            let is_damaged = match &error {
+                CommandError::Unreadable(error) => !error.is_of_newer_version(),
+                error => matches!(error, CommandError::Store(StoreError::Damaged { .. })),
+            };
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 %resource,

@@ -267,8 +267,11 @@ impl<M: ProcessManager, E: Executor<M::Command>> Runner<M, E> {
         }
     }
 
-    /// Records that a step has failed.
+    /// Records that a step has failed. A step that needs a newer server is left to one.
     fn fail(&mut self, id: StepId, error: &NotExecuted) {
+        if matches!(error, NotExecuted::TooNew(_)) {
+            self.lease.decline();
+        }
         let failed = Failed::after(self.failed.get(&id).copied());
         // The read model will soon know that the step is over.
         if !matches!(error, NotExecuted::Over) {

@@ -29,3 +29,4 @@ mod shutdown;
 mod spelling;
 #[cfg(target_os = "linux")]
 mod storage;
+mod upgrade;

@@ -11,7 +11,7 @@ use crate::process::{DEADLINE, Server, database_url, run_to_end, server};
 use crate::projections::remarks;
 
 /// The last report, and the leases, of each server by its address.
-type Nodes = BTreeMap<String, (String, Vec<String>)>;
+pub(crate) type Nodes = BTreeMap<String, (String, Vec<String>)>;
 
 fn start(url: &str) -> Server {
     Server::start_with(server().args(["--database-url", url]))
@@ -45,7 +45,7 @@ fn nodes(url: &str) -> Nodes {
 }
 
 /// The servers, once they meet a condition.
-fn nodes_when(url: &str, is_wanted: impl Fn(&Nodes) -> bool) -> Nodes {
+pub(crate) fn nodes_when(url: &str, is_wanted: impl Fn(&Nodes) -> bool) -> Nodes {
     let start = Instant::now();
     loop {
         let nodes = nodes(url);
@@ -57,7 +57,7 @@ fn nodes_when(url: &str, is_wanted: impl Fn(&Nodes) -> bool) -> Nodes {
 }
 
 /// Returns true if these servers hold all leases, none of them two more than another.
-fn are_spread(nodes: &Nodes, servers: &[&Server]) -> bool {
+pub(crate) fn are_spread(nodes: &Nodes, servers: &[&Server]) -> bool {
     let counts = servers.iter().map(|server| {
         let node = nodes.get(&address(server));
         node.map_or(0, |(_, leases)| leases.len())

@@ -166,8 +166,8 @@ async fn unreadable_event_is_reported_and_skipped_on_request() {
     assert_eq!(server.command(&other).await.0, StatusCode::OK);
     let rewrite = json!({"type": "rewrite", "id": id, "text": "x"});
     let (status, problem) = server.command(&rewrite).await;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{problem}");
-    assert_eq!(problem["type"], "/problems/unreadable-history");
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    assert_eq!(problem["type"], "/problems/newer-version");
     let url = format!("{}/api/remarks", server.url);
     let behind = server.client.get(url).send().await.expect("an answer");
     assert_eq!(behind.status(), StatusCode::SERVICE_UNAVAILABLE);

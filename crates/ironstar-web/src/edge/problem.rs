@@ -185,6 +185,16 @@ impl Problem {
         )
     }
 
+    /// A newer server has stored events that this one cannot read.
+    fn too_new(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error, "an event of a newer version cannot be read");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "newer-version",
+            "a newer version of this server has changed this; try again in a moment",
+        )
+    }
+
     /// Stored data cannot be read.
     pub(crate) fn unreadable(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "stored events cannot be read");
@@ -249,6 +259,7 @@ impl<E: DomainError> From<CommandError<E>> for Problem {
                 "overloaded",
                 error.to_string(),
             ),
+            CommandError::Unreadable(error) if error.is_of_newer_version() => Self::too_new(error),
             CommandError::Unreadable(error) => Self::unreadable(error),
             CommandError::Unwritable(error) => Self::unavailable(error),
             CommandError::Store(error) => Self::from_store(error),

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::iter;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use ironstar_adapters::postgres::{
@@ -11,9 +12,9 @@ use ironstar_adapters::postgres::{
 };
 use ironstar_adapters::system::SystemClock;
 use ironstar_cluster::Cluster;
-use ironstar_ports::EventStore;
+use ironstar_ports::{EventStore, ExpectedSequence};
 
-use super::{fresh_url, name, open};
+use super::{appending, fresh_url, name, open};
 
 async fn refused(url: &str) -> OpenError {
     let parsed: PostgresUrl = url.parse().expect(url);
@@ -22,8 +23,8 @@ async fn refused(url: &str) -> OpenError {
 }
 
 /// The error and its causes as one text.
-fn text(error: &OpenError) -> String {
-    let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
+fn text(error: &dyn Error) -> String {
+    let causes = iter::successors(Some(error), |error| (*error).source());
     let causes: Vec<_> = causes.map(ToString::to_string).collect();
     causes.join(": ")
 }
@@ -116,23 +117,67 @@ async fn many_processes_open_a_new_database_at_once() {
     assert_eq!(applied.len(), pending.len());
 }
 
+/// A program serves a database with migrations of a newer program, until one of these refuses it.
 #[tokio::test(flavor = "multi_thread")]
-async fn database_of_a_newer_version_is_refused() {
-    let Some(cluster) = Cluster::shared("database_of_a_newer_version_is_refused") else {
+async fn database_with_newer_migrations_is_used_while_it_is_compatible() {
+    let test = "database_with_newer_migrations_is_used_while_it_is_compatible";
+    let Some(cluster) = Cluster::shared(test) else {
         return;
     };
     let url = fresh_url(cluster).await;
-    migrate(&url).await.expect("migrated");
-    let newer = "INSERT INTO _sqlx_migrations
-                 VALUES (9999, 'of the future', now(), true, '', 0)";
-    cluster.execute(&name(&url), newer).await.expect("inserted");
-    let status = migration_status(&url).await.expect_err("newer");
+    let before = open(&url).await;
+    let append = appending::one(1, ExpectedSequence::NoStream, 1);
+    before.append(append).await.expect("appended");
+    // What an expanding migration may do: more columns, tables, and functions.
+    let expand = "
+        ALTER TABLE events ADD COLUMN colour text NOT NULL DEFAULT 'red';
+        ALTER TABLE sessions ADD COLUMN colour text;
+        ALTER TABLE documents ADD COLUMN colour text;
+        CREATE TABLE paint (colour text PRIMARY KEY);
+        CREATE FUNCTION append_batch(colour text) RETURNS text LANGUAGE sql AS 'SELECT colour';
+        INSERT INTO _sqlx_migrations VALUES (9999, 'of the future', now(), true, '', 0)";
+    cluster
+        .execute(&name(&url), expand)
+        .await
+        .expect("expanded");
+    let after = open(&url).await;
+    for (number, store) in [(2, &before), (3, &after)] {
+        let append = appending::one(number, ExpectedSequence::NoStream, number);
+        store.append(append).await.expect("appended");
+    }
+    for store in [&before, &after] {
+        assert_eq!(appending::log(store).await.len(), 3);
+    }
+    let status = migration_status(&url).await.expect("a status");
+    let last = status.last().expect("a migration");
+    assert_eq!(last.version, 9999);
+    assert_eq!(last.description, "of the future (of a newer program)");
+
+    let contract = "UPDATE compatibility SET oldest = 9999";
+    cluster
+        .execute(&name(&url), contract)
+        .await
+        .expect("contracted");
     let opened = PostgresDatabase::open(&url, Arc::new(SystemClock)).await;
-    for error in [status, opened.expect_err("newer")] {
-        let text = text(&error);
-        assert!(
-            text.contains("has the migration 9999 of a newer version"),
-            "{text}"
-        );
+    let refused = text(&opened.expect_err("too old"));
+    assert!(
+        refused.contains("programs that know its migration 9999, and this program is older"),
+        "{refused}"
+    );
+    // The next connections of a running program are refused, too.
+    let cut_off = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    cluster
+        .execute(&name(&url), cut_off)
+        .await
+        .expect("cut off");
+    let start = Instant::now();
+    loop {
+        // The first reads may find the old connections.
+        let refused = text(&before.head().await.expect_err("too old"));
+        if refused.contains("this program is older") {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{refused}");
     }
 }
