@@ -7,8 +7,10 @@ mod engine;
 mod migrate;
 mod mutants;
 mod output;
+mod postgres;
 mod programs;
 mod torture;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,8 @@ struct Arguments {
 enum Task {
     /// Bring the schema of a database up to date, or list its migrations
     Migrate(migrate::Arguments),
+    /// Start a PostgreSQL server with an empty database, until Ctrl+C (needs PostgreSQL)
+    Postgres(postgres::Arguments),
     /// Run the browser tests against the real server (needs Chromium and npm)
     E2e(e2e::Arguments),
     /// Measure ironstar beside its peers and the ceiling (release builds)
@@ -37,6 +41,8 @@ enum Task {
     Engine(engine::Arguments),
     /// Change the code in small places, and check that a test fails each time
     Mutants(mutants::Arguments),
+    /// Replace servers of an older version with servers of this one while they serve visitors
+    Upgrade(upgrade::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -100,10 +106,12 @@ fn refuse(error: &clap::Error) -> anyhow::Result<ExitCode> {
 fn run(task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Migrate(arguments) => migrate::run(arguments),
+        Task::Postgres(arguments) => postgres::run(arguments),
         Task::E2e(arguments) => e2e::run(arguments),
         Task::Bench(arguments) => bench::run(arguments),
         Task::Torture(arguments) => torture::run(arguments),
         Task::Engine(arguments) => engine::run(arguments),
         Task::Mutants(arguments) => mutants::run(arguments),
+        Task::Upgrade(arguments) => upgrade::run(arguments),
     }
 }

@@ -30,6 +30,8 @@ pub enum Bug {
     ReadsStaleStreams,
     /// Now and then reads the log without one of its events.
     SkipsEvents,
+    /// Reads the log in two statements, which see different moments.
+    ReadsInTwoStatements,
     /// Looks for new events only when it gets a hint.
     TrustsHints,
     /// Keeps some memory for every append.
@@ -51,7 +53,7 @@ pub struct ParseBugError(String);
 
 impl Bug {
     /// All bugs.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AcknowledgesBeforeSync,
         Self::AcknowledgesBeforeCommit,
         Self::SplitsAppends,
@@ -59,6 +61,7 @@ impl Bug {
         Self::IgnoresExpectedSequence,
         Self::ReadsStaleStreams,
         Self::SkipsEvents,
+        Self::ReadsInTwoStatements,
         Self::TrustsHints,
         Self::RemembersEverything,
         Self::NumbersBySequence,
@@ -78,6 +81,7 @@ impl Bug {
             Self::IgnoresExpectedSequence => "ignores-expected-sequence",
             Self::ReadsStaleStreams => "reads-stale-streams",
             Self::SkipsEvents => "skips-events",
+            Self::ReadsInTwoStatements => "reads-in-two-statements",
             Self::TrustsHints => "trusts-hints",
             Self::RemembersEverything => "remembers-everything",
             Self::NumbersBySequence => "numbers-by-sequence",
@@ -168,6 +172,7 @@ impl EventStore for BuggyStore {
             | Bug::AcknowledgesBeforeCommit
             | Bug::ReadsStaleStreams
             | Bug::SkipsEvents
+            | Bug::ReadsInTwoStatements
             | Bug::TrustsHints
             | Bug::NumbersBySequence
             | Bug::ForgetsEpochs
@@ -200,6 +205,15 @@ impl EventStore for BuggyStore {
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
         let mut page = self.inner.load_after(position, limit).await?;
+        if self.bug == Bug::ReadsInTwoStatements {
+            let is_first = |event: &Envelope| event.metadata.event_id.as_u128() % 2 == 0;
+            page.retain(is_first);
+            let mut rest = self.inner.load_after(position, limit).await?;
+            rest.retain(|event| !is_first(event));
+            page.extend(rest);
+            page.sort_unstable_by_key(|event| event.position);
+            page.truncate(limit);
+        }
         if self.bug == Bug::SkipsEvents && page.len() > 1 && self.now_and_then() {
             page.remove(0);
         }

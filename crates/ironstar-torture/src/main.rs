@@ -152,6 +152,10 @@ const CHECKS: &[Check] = &[
             ),
             (Bug::ForgetsKeys, Expectation::Caught(&["is stored twice"])),
             (Bug::SkipsEvents, Expectation::Caught(&["instead of event"])),
+            (
+                Bug::ReadsInTwoStatements,
+                Expectation::Caught(&["instead of event"]),
+            ),
         ],
     },
     Check {

@@ -40,6 +40,7 @@ pub const RULES: &[Rule<Store>] = &[
     ),
     rule!("visible-in-order", concurrency::visible_in_order),
     rule!("stream-paging", reading::stream_paging),
+    rule!("stream-of-each-type", reading::stream_of_each_type),
     rule!("log-paging", reading::log_paging),
     rule!("command-answers-again", commands::answers_again),
     rule!("command-outcome-is-known", commands::outcome_is_known),

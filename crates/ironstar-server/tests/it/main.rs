@@ -1,6 +1,7 @@
 //! The real server as a process: real SQLite, real Zenoh, real HTTP. Its application is that of
 //! `examples/notes.rs`, except in `features`.
 
+mod apart;
 mod attacks;
 mod backup;
 mod bus;

@@ -17,7 +17,7 @@ fn start(url: &str) -> Server {
     Server::start_with(server().args(["--database-url", url]))
 }
 
-fn address(server: &Server) -> String {
+pub(crate) fn address(server: &Server) -> String {
     server.url.trim_start_matches("http://").to_owned()
 }
 

@@ -21,6 +21,9 @@ const APPEND: &str = "
                         ARRAY['Test'], ARRAY['rolled-back'], ARRAY[0::bigint], ARRAY['happened'],
                         ARRAY[1], ARRAY['{}'], ARRAY['{}'], '{}', '{}', '{}', '{}', true)";
 
+/// Writes the log anew, and locks it meanwhile.
+const VACUUM: &str = "VACUUM FULL events";
+
 /// Injects faults for a while. Returns their number.
 pub(super) async fn inject(
     url: &str,
@@ -33,13 +36,17 @@ pub(super) async fn inject(
     let mut faults = 0;
     while Instant::now() < end {
         sleep(Duration::from_millis(random.u64(1..40))).await;
-        match random.u8(0..4) {
-            0 => {
+        match random.u8(0..41) {
+            0..10 => {
                 sqlx::raw_sql(TERMINATE).execute(&mut operator).await?;
             }
-            1 => hold(&mut operator, "SELECT lock_log()", random).await?,
-            2 => hold(&mut operator, "LOCK TABLE commands", random).await?,
-            _ => hold(&mut operator, APPEND, random).await?,
+            10..20 => hold(&mut operator, "SELECT lock_log()", random).await?,
+            20..30 => hold(&mut operator, "LOCK TABLE commands", random).await?,
+            30..40 => hold(&mut operator, APPEND, random).await?,
+            // Seldom, because it takes longer.
+            _ => {
+                sqlx::raw_sql(VACUUM).execute(&mut operator).await?;
+            }
         }
         faults += 1;
     }

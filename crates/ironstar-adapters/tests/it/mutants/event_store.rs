@@ -33,6 +33,7 @@ mutants! {
     "contiguous-under-contention" => ConflictBurnsAPosition,
     "visible-in-order" => ShowsLateEvents,
     "stream-paging" => StreamPageIncludesAfter,
+    "stream-of-each-type" => ReadsStreamsOfAnyType,
     "log-paging" => LogPageIgnoresLimit,
     "command-answers-again" => AnswersWithThePresent,
     "command-outcome-is-known" => KnowsNoOutcome,
@@ -315,7 +316,16 @@ impl EventStore for Mutant {
         } else {
             after
         };
-        self.inner.load_stream(stream, after, limit).await
+        if !self.is(Mutation::ReadsStreamsOfAnyType) {
+            return self.inner.load_stream(stream, after, limit).await;
+        }
+        let mut log = self.inner.load_after(Position::START, usize::MAX).await?;
+        log.retain(|event| {
+            let is_later = after.is_none_or(|after| event.sequence > after);
+            event.stream.aggregate_id == stream.aggregate_id && is_later
+        });
+        log.truncate(limit);
+        Ok(log)
     }
 
     async fn load_after(

@@ -5,7 +5,7 @@ use super::support::{
     NoStream, append, exact, position_numbers, sequence_numbers, some_events, stream,
 };
 use crate::contract::{Verdict, equal, failed};
-use crate::{Position, Sequence};
+use crate::{Position, Sequence, StreamId};
 
 /// A stream is read in pages, after a sequence.
 pub(super) async fn stream_paging(store: Store) -> Verdict {
@@ -26,6 +26,24 @@ pub(super) async fn stream_paging(store: Store) -> Verdict {
             .map_err(failed("load_stream"))?;
         equal("page", sequence_numbers(&page), expected)?;
         let foreign = page.iter().any(|envelope| envelope.stream != stream(1));
+        equal("foreign events", foreign, false)?;
+    }
+    Ok(())
+}
+
+/// Streams of two types do not mix, even if they have the same id.
+pub(super) async fn stream_of_each_type(store: Store) -> Verdict {
+    let other = StreamId::new("Other", stream(1).aggregate_id);
+    append(&store, stream(1), NoStream, some_events(2)).await?;
+    append(&store, other.clone(), NoStream, some_events(3)).await?;
+    append(&store, stream(1), exact(1), some_events(1)).await?;
+    for of_type in [stream(1), other] {
+        let page = store
+            .load_stream(&of_type, None, 9)
+            .await
+            .map_err(failed("load_stream"))?;
+        equal("page", sequence_numbers(&page), vec![0, 1, 2])?;
+        let foreign = page.iter().any(|envelope| envelope.stream != of_type);
         equal("foreign events", foreign, false)?;
     }
     Ok(())
