@@ -11,12 +11,17 @@ test.describe("on PostgreSQL", () => {
   test.skip(!DATABASE_URL, "PostgreSQL is not installed");
   test.use({ settings: { DATABASE_URL } });
 
+  let other;
+  test.beforeEach(async () => {
+    other = await Server.start({ DATABASE_URL });
+  });
+  test.afterEach(() => other.remove());
+
   test("a browser that moves between servers a thousand times gets each event once, in order", async ({
     server,
     page,
   }) => {
     test.setTimeout(240_000);
-    const other = await Server.start({ DATABASE_URL });
     const servers = [server, other];
     const proxy = await MovingProxy.before(servers.map(({ url }) => url));
 
@@ -46,6 +51,5 @@ test.describe("on PostgreSQL", () => {
     expect(await page.evaluate(() => window.resets)).toBe(0);
 
     await proxy.stop();
-    await other.remove();
   });
 });

@@ -9,6 +9,8 @@ mod frames;
 mod growth;
 mod http;
 mod lag;
+mod nodes;
+mod pace;
 mod postgres;
 mod read_models;
 mod rebuild;
@@ -62,6 +64,10 @@ enum What {
         #[arg(long)]
         clients: usize,
     },
+    /// Time from a command's answer until its event is at another node, at half the maximum rate
+    NodesEvent,
+    /// Time until the leases of a killed server are taken over, and how evenly they were spread
+    NodesTakeOver,
     /// Rows per second of a plain loop on PostgreSQL, with this many in a statement: with the
     /// lock and the checks of an append, or without
     PostgresCeiling {
@@ -158,6 +164,8 @@ fn main() -> anyhow::Result<()> {
         What::Postgres { nodes, clients } => {
             rate(runtime.block_on(postgres::measure(nodes, clients, time))?)
         }
+        What::NodesEvent => runtime.block_on(nodes::event(time))?,
+        What::NodesTakeOver => runtime.block_on(nodes::take_over(arguments.program()?))?,
         What::PostgresCeiling { batch, plain } => {
             // One thread, so that no thread has to wake another.
             let runtime = Builder::new_current_thread().enable_all().build()?;

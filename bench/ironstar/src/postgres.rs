@@ -36,30 +36,30 @@ const INSERT: &str = "
 pub(crate) async fn measure(nodes: usize, clients: usize, time: Duration) -> anyhow::Result<f64> {
     let cluster = Cluster::start()?;
     let url: DatabaseUrl = cluster.database().await?.parse()?;
-    let nodes = try_join_all((0..nodes).map(|_| Node::open(&url))).await?;
+    let open = || async { Node::open(&url, ZenohEventBus::embedded().await?).await };
+    let nodes = try_join_all((0..nodes).map(|_| open())).await?;
     run(&nodes, clients, time / 4).await?;
     let start = Instant::now();
     let commands = run(&nodes, clients, time).await?;
     let figure = commands as f64 / start.elapsed().as_secs_f64();
     for node in nodes {
-        node.bus.close().await?;
-        node.stores.close().await?;
+        node.close().await?;
     }
     Ok(figure)
 }
 
 /// A server without a web layer.
-struct Node {
-    stores: Stores,
-    commands: CommandHandler,
-    bus: Arc<ZenohEventBus>,
+pub(crate) struct Node {
+    pub(crate) stores: Stores,
+    pub(crate) commands: CommandHandler,
+    pub(crate) bus: Arc<ZenohEventBus>,
 }
 
 impl Node {
-    async fn open(url: &DatabaseUrl) -> anyhow::Result<Self> {
+    pub(crate) async fn open(url: &DatabaseUrl, bus: ZenohEventBus) -> anyhow::Result<Self> {
         let clock = Arc::new(SystemClock);
         let stores = url.open(clock, DEFAULT_COMMAND_RETENTION).await?;
-        let bus = Arc::new(ZenohEventBus::embedded().await?);
+        let bus = Arc::new(bus);
         let commands = CommandHandler::new(
             stores.events.clone(),
             stores.snapshots.clone(),
@@ -71,6 +71,12 @@ impl Node {
             commands,
             bus,
         })
+    }
+
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.bus.close().await?;
+        self.stores.close().await?;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A running server.
 #[derive(Debug)]
@@ -20,15 +21,27 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the application, on its own database.
     pub(crate) fn ironstar(program: &Path, database: &Path) -> anyhow::Result<Self> {
+        Self::on(program, &format!("sqlite:{}", database.display()))
+    }
+
+    /// Starts the application on a database.
+    pub(crate) fn on(program: &Path, database_url: &str) -> anyhow::Result<Self> {
         Self::start(
             Command::new(program)
-                .args(["--listen", "127.0.0.1:0", "--database-url"])
-                .arg(format!("sqlite:{}", database.display()))
+                .args(["--listen", "127.0.0.1:0", "--database-url", database_url])
                 .env_remove("RUST_LOG")
                 // All requests of a benchmark come from one address, so the limits are off.
                 .env("IRONSTAR_COMMAND_RATE", "0")
                 .env("IRONSTAR_STREAMS_PER_VISITOR", "0"),
         )
+    }
+
+    /// Tells the server to stop, and waits for its end.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let process = Pid::from_child(&self.child);
+        kill_process(process, Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Starts the bare server (`bin/bare-server.rs`).

@@ -58,6 +58,9 @@ const POSTGRESQL_64: Run = (Program::Ironstar, &["postgres", "--clients", "64"])
 const POSTGRESQL_192: Run = (Program::Ironstar, &["postgres", "--clients", "192"]);
 const POSTGRESQL_LOOP: Run = (Program::Ironstar, &["postgres-ceiling", "--batch", "64"]);
 
+const NODES_EVENT: Run = (Program::Ironstar, &["nodes-event"]);
+const TAKE_OVER: Run = (Program::Server, &["nodes-take-over"]);
+
 const SCAN_400K: Run = (Program::Ironstar, &["scan", "--events", "400000"]);
 const REBUILD: Run = (Program::Ironstar, &["rebuild", "--events", "400000"]);
 const BUSY: Run = (Program::Ironstar, &["busy", "--events", "400000"]);
@@ -129,6 +132,12 @@ const MEASUREMENTS: &[Measurement] = &[
     ),
     rate(
         ("commands on PostgreSQL, 64 clients", POSTGRESQL_64),
+        "cqrs-es",
+        (Program::CqrsEs, &["--clients", "64", "--postgres"]),
+        8.0,
+    ),
+    rate(
+        ("commands on PostgreSQL, 64 clients", POSTGRESQL_64),
         "the same statement in a loop",
         POSTGRESQL_LOOP,
         0.8,
@@ -154,6 +163,34 @@ const MEASUREMENTS: &[Measurement] = &[
         POSTGRESQL_192,
         0.9,
     ),
+    Measurement {
+        goal: Goal::Value(10.0),
+        ..lag(
+            (NODES_EVENT, "event at another node, p50"),
+            "p50_ms",
+            "command_p50_ms",
+        )
+    },
+    Measurement {
+        goal: Goal::Value(50.0),
+        ..lag(
+            (NODES_EVENT, "event at another node, p99"),
+            "p99_ms",
+            "command_p99_ms",
+        )
+    },
+    Measurement {
+        unit: "s",
+        goal: Goal::Value(5.0),
+        against_value: (TAKE_OVER, "stopped_seconds"),
+        ..time(
+            "leases of a killed server taken over",
+            "killed_seconds",
+            TAKE_OVER,
+            "of one that stops",
+            TAKE_OVER,
+        )
+    },
     Measurement {
         unit: "events/s",
         ..rate(
@@ -196,10 +233,10 @@ const MEASUREMENTS: &[Measurement] = &[
             0.8,
         )
     },
-    lag("projection lag, p50", "p50_ms", "command_p50_ms"),
+    lag((LAG, "projection lag, p50"), "p50_ms", "command_p50_ms"),
     Measurement {
         goal: Goal::Value(50.0),
-        ..lag("projection lag, p99", "p99_ms", "command_p99_ms")
+        ..lag((LAG, "projection lag, p99"), "p99_ms", "command_p99_ms")
     },
     Measurement {
         effort: Effort::Long,
@@ -323,12 +360,15 @@ const fn time(
     }
 }
 
-/// The time from a command's answer until the read model contains it, at half the maximum
-/// rate.
-const fn lag(name: &'static str, figure: &'static str, command: &'static str) -> Measurement {
+/// The time from a command's answer until its event is seen, at half the maximum rate.
+const fn lag(
+    (run, name): (Run, &'static str),
+    figure: &'static str,
+    command: &'static str,
+) -> Measurement {
     Measurement {
-        against_value: (LAG, command),
-        ..time(name, figure, LAG, "a command at that rate", LAG)
+        against_value: (run, command),
+        ..time(name, figure, run, "a command at that rate", run)
     }
 }
 

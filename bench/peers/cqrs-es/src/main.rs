@@ -1,15 +1,18 @@
-//! The same commands on todos with cqrs-es and sqlite-es.
+//! The same commands on todos with cqrs-es, and sqlite-es or postgres-es.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use cqrs_es::event_sink::EventSink;
-use cqrs_es::{Aggregate, DomainEvent};
+use cqrs_es::{Aggregate, CqrsFramework, DomainEvent, EventStore};
 use futures::future::try_join_all;
+use ironstar_cluster::Cluster;
+use postgres_es::{default_postgress_pool, postgres_cqrs};
 use serde::{Deserialize, Serialize};
-use sqlite_es::{SqliteCqrs, default_sqlite_pool, sqlite_cqrs};
+use sqlite_es::{default_sqlite_pool, sqlite_cqrs};
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 #[derive(Debug, Parser)]
@@ -20,6 +23,9 @@ struct Arguments {
     seconds: f64,
     #[arg(long)]
     clients: usize,
+    /// Use PostgreSQL instead of SQLite
+    #[arg(long)]
+    postgres: bool,
     /// Use synchronous=FULL instead of the default of cqrs-es, NORMAL
     #[arg(long)]
     full: bool,
@@ -99,6 +105,18 @@ impl Aggregate for Todo {
     }
 }
 
+const POSTGRES_SCHEMA: &str = "
+    CREATE TABLE events (
+        aggregate_type text NOT NULL,
+        aggregate_id text NOT NULL,
+        sequence bigint CHECK (sequence >= 0) NOT NULL,
+        event_type text NOT NULL,
+        event_version text NOT NULL,
+        payload json NOT NULL,
+        metadata json NOT NULL,
+        PRIMARY KEY (aggregate_type, aggregate_id, sequence)
+    )";
+
 const SCHEMA: &str = "
     CREATE TABLE events (
         aggregate_type text NOT NULL,
@@ -114,22 +132,37 @@ const SCHEMA: &str = "
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let folder = tempfile::tempdir_in(&arguments.folder)?;
-    let path = folder.path().join("bench.db");
-    let pool = if arguments.full {
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true);
-        let pool = SqlitePoolOptions::new().max_connections(10);
-        pool.connect_with(options).await?
-    } else {
-        default_sqlite_pool(&format!("sqlite://{}", path.display())).await
-    };
-    sqlx::query(SCHEMA).execute(&pool).await?;
-    let todos = Arc::new(sqlite_cqrs::<Todo>(pool, vec![], ()));
+    if !arguments.postgres {
+        let folder = tempfile::tempdir_in(&arguments.folder)?;
+        let pool = sqlite(&folder.path().join("bench.db"), arguments.full).await?;
+        sqlx::query(SCHEMA).execute(&pool).await?;
+        return measure(sqlite_cqrs::<Todo>(pool, vec![], ()), &arguments).await;
+    }
+    let cluster = Cluster::start()?;
+    let pool = default_postgress_pool(&cluster.database().await?).await;
+    sqlx::query(POSTGRES_SCHEMA).execute(&pool).await?;
+    measure(postgres_cqrs::<Todo>(pool, vec![], ()), &arguments).await
+}
+
+async fn sqlite(path: &Path, is_full: bool) -> anyhow::Result<SqlitePool> {
+    if !is_full {
+        return Ok(default_sqlite_pool(&format!("sqlite://{}", path.display())).await);
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true);
+    let pool = SqlitePoolOptions::new().max_connections(10);
+    Ok(pool.connect_with(options).await?)
+}
+
+async fn measure<S>(todos: CqrsFramework<Todo, S>, arguments: &Arguments) -> anyhow::Result<()>
+where
+    S: EventStore<Todo, AC: Send> + 'static,
+{
+    let todos = Arc::new(todos);
     let time = Duration::from_secs_f64(arguments.seconds);
     run(&todos, arguments.clients, time / 4).await?;
     let start = Instant::now();
@@ -141,7 +174,14 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(todos: &Arc<SqliteCqrs<Todo>>, clients: usize, time: Duration) -> anyhow::Result<u64> {
+async fn run<S>(
+    todos: &Arc<CqrsFramework<Todo, S>>,
+    clients: usize,
+    time: Duration,
+) -> anyhow::Result<u64>
+where
+    S: EventStore<Todo, AC: Send> + 'static,
+{
     let end = Instant::now() + time;
     let clients = (0..clients).map(|_| {
         let todos = Arc::clone(todos);
