@@ -108,10 +108,7 @@ impl Events {
     /// Waits for the frame with a position.
     pub(crate) async fn reach(&mut self, position: u64) -> anyhow::Result<()> {
         let ids = [".", "\n"].map(|end| format!("\nid: {position}{end}"));
-        while !ids
-            .iter()
-            .any(|id| has_frame(&self.received, id.as_bytes()))
-        {
+        while !ids.iter().any(|id| has_frame(&self.received, id.as_bytes())) {
             let received = self.receive().await?;
             self.received.extend_from_slice(&received);
         }

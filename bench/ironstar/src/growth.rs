@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use ironstar_adapters::sqlite::SqliteEventStore;
+use ironstar_domain::{Aggregate, DomainEvent};
 use ironstar_domain::list::ListId;
 use ironstar_domain::todo::{TodoEvent, TodoState};
-use ironstar_domain::{Aggregate, DomainEvent};
 use ironstar_ports::{
     Append, EventStore, ExpectedSequence, Metadata, NewEvent, Payload, Sequence, StreamAppend,
     StreamId,

@@ -125,10 +125,7 @@ impl Crowd {
 
     fn open(&mut self, mut stream: net::TcpStream, path: &str, group: usize) -> anyhow::Result<()> {
         let (address, cookie) = (self.address, &self.publisher.cookie);
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\n{cookie}\r\n"
-        )?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{cookie}\r\n")?;
         stream.set_nonblocking(true)?;
         self.clients.push(Client {
             stream: TcpStream::from_std(stream),

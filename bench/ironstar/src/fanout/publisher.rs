@@ -46,11 +46,7 @@ pub(super) fn begin_session(address: SocketAddr) -> anyhow::Result<String> {
     stream.read_to_string(&mut answer)?;
     let cookie = answer
         .lines()
-        .find_map(|line| {
-            line.to_ascii_lowercase()
-                .starts_with("set-cookie: ")
-                .then_some(line)
-        })
+        .find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then_some(line))
         .and_then(|line| line["set-cookie: ".len()..].split(';').next())
         .context("a session begins without a cookie")?;
     Ok(format!("Cookie: {cookie}\r\n"))
