@@ -78,9 +78,10 @@ fn path(path: &Path) -> anyhow::Result<&str> {
         .with_context(|| format!("the path {} is not UTF-8", path.display()))
 }
 
+/// Cargo of the toolchain that a version names, and not of the one that built this program.
 fn cargo(folder: &Path) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(folder);
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(folder).env_remove("RUSTUP_TOOLCHAIN");
     cargo
 }
 
