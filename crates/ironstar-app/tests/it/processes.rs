@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use ironstar_adapters::memory::MemoryLeaseStore;
+use ironstar_adapters::system::SystemClock;
 use ironstar_app::process::Process;
 use ironstar_app::{CommandContext, CommandError};
 use ironstar_domain::{Aggregate, StepEvent, StepId, StepState};
@@ -105,6 +107,33 @@ async fn steps_run_on_the_server_with_the_lease() {
     world.until_over(11).await;
     assert_eq!(world.count("refused").await, 1);
     assert_eq!(tried.load(SeqCst), 1);
+}
+
+/// During an upgrade, an older node cannot run steps that need an event of the newer version.
+#[tokio::test(start_paused = true)]
+async fn step_that_needs_a_newer_event_is_left_to_a_newer_node() {
+    let world = World::new();
+    // As the store measures it, by the clock of the machine: longer than this test takes.
+    let term = Duration::from_secs(60);
+    let store = Arc::new(MemoryLeaseStore::new(term, Arc::new(SystemClock)));
+    let [mut older, mut newer] = [world.node().await, world.node().await];
+    for (node, name) in [(&mut older, "older"), (&mut newer, "newer")] {
+        let leases = join(store.clone(), name);
+        node.projections = node.projections.clone().shared_by(leases);
+    }
+    older.create_remark().await;
+    let mut needs = world.log().await.remove(0);
+    needs.event_type = "painted".to_owned();
+    older.run(Manner::Older { needs });
+    sleep(HOUR).await;
+    assert_eq!(world.count("carried_out").await, 0);
+    newer.run(Manner::Eager);
+    for steps in 1..=3 {
+        world.until_over(steps).await;
+        older.create_remark().await;
+    }
+    world.until_over(4).await;
+    assert_eq!(world.count("refused").await, 0);
 }
 
 #[tokio::test(start_paused = true)]

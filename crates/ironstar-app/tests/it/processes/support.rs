@@ -10,12 +10,12 @@ use ironstar_adapters::system::{SteadyClock, SystemIdSource};
 use ironstar_app::process::{Executor, NotExecuted, Reaction, State};
 use ironstar_app::projection::{FoldError, Projection};
 use ironstar_app::{
-    CommandContext, CommandHandler, EventFeed, FeedOptions, HandOvers, ProcessManager, Projections,
-    decode,
+    CommandContext, CommandError, CommandHandler, EventFeed, FeedOptions, HandOvers,
+    ProcessManager, Projections, decode,
 };
 use ironstar_domain::{Aggregate, Principal, StepState};
 use ironstar_fixtures::note::{self, NoteCommand, NoteState};
-use ironstar_fixtures::remark::{RemarkCommand, RemarkEvent, RemarkState};
+use ironstar_fixtures::remark::{RemarkCommand, RemarkError, RemarkEvent, RemarkState};
 use ironstar_ports::contract::doubles::AroundEventStore;
 use ironstar_ports::{
     Append, AppendError, Appended, Build, Clock, Envelope, EventStore, ExpectedSequence, Metadata,
@@ -297,6 +297,8 @@ pub(crate) enum Manner {
     Forgetful { tried: Arc<AtomicU64> },
     /// Is refused, because its remark does not exist.
     Refusing { tried: Arc<AtomicU64> },
+    /// Needs this event, which it cannot read.
+    Older { needs: Envelope },
     /// Hangs for this remark, the first time.
     Hanging { remark: Uuid, tried: Arc<AtomicU64> },
 }
@@ -336,6 +338,10 @@ impl Executor<Uuid> for Stamper {
             Manner::Forgetful { tried } => {
                 tried.fetch_add(1, SeqCst);
                 return Ok(());
+            }
+            Manner::Older { needs } => {
+                let unreadable = decode::<RemarkState>(needs).expect_err("a newer event");
+                return Err(CommandError::<RemarkError>::from(unreadable).into());
             }
             Manner::Refusing { tried } => {
                 tried.fetch_add(1, SeqCst);
