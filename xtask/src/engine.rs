@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use cargo_metadata::{Message, MetadataCommand};
 use clap::Args;
 
-use crate::output;
+use crate::{cargo, output};
 
 /// The packages whose features are deleted, and those that build on them, each with a target that
 /// must have tests.
@@ -55,7 +55,7 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
         // Cargo builds them again.
         output::complain(format_args!("no dependencies are taken over: {error}"));
     }
-    let status = cargo(&tree, &built)
+    let status = cargo_in(&tree, &built)
         .args(["clippy", "--locked", "--workspace", "--all-targets"])
         .args(["--all-features", "--", "-D", "warnings"])
         .status();
@@ -78,18 +78,18 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
 
 /// Cargo in the copy, with a folder of its own for what it builds. In a shared folder, it would
 /// confuse the crates of the two workspaces.
-fn cargo(tree: &Path, built: &Path) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(tree);
-    cargo.env("CARGO_TARGET_DIR", built);
-    cargo.env("CARGO_BUILD_BUILD_DIR", built);
-    cargo
+fn cargo_in(tree: &Path, built: &Path) -> Command {
+    let mut command = cargo::command();
+    command.current_dir(tree);
+    command.env("CARGO_TARGET_DIR", built);
+    command.env("CARGO_BUILD_BUILD_DIR", built);
+    command
 }
 
 /// Builds all tests, so that dependencies have the same features as in the workspace, and returns
 /// those to run.
 fn build(tree: &Path, built: &Path) -> anyhow::Result<Vec<Test>> {
-    let output = cargo(tree, built)
+    let output = cargo_in(tree, built)
         .args(["test", "--locked", "--workspace", "--no-run"])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())

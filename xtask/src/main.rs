@@ -2,6 +2,7 @@
 
 mod bench;
 mod browser;
+mod cargo;
 mod e2e;
 mod engine;
 mod migrate;

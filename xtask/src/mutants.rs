@@ -20,7 +20,7 @@ use cargo_metadata::MetadataCommand;
 use clap::Args;
 
 use self::outcomes::Outcomes;
-use crate::output;
+use crate::{cargo, output};
 
 /// The version of `cargo-mutants` that the configuration is written for.
 const VERSION: &str = "27.1.0";
@@ -161,7 +161,7 @@ impl Bench {
 
     /// Returns the command that tests the mutants of one package.
     fn command(&self, package: &str, judges: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = cargo::command();
         command
             .args(["mutants", "--colors", "never"])
             .args(["--package", package])
@@ -228,7 +228,7 @@ fn interrupted(running: &mut Child, bound: Duration) -> bool {
 }
 
 fn has_cargo_mutants() -> anyhow::Result<bool> {
-    let version = Command::new(env!("CARGO"))
+    let version = cargo::command()
         .args(["mutants", "--version"])
         .stderr(Stdio::null())
         .output()
@@ -238,13 +238,11 @@ fn has_cargo_mutants() -> anyhow::Result<bool> {
 }
 
 fn install_cargo_mutants() -> anyhow::Result<()> {
-    let status = Command::new(env!("CARGO"))
+    let status = cargo::command()
         // It spends most of its time waiting for builds and tests. An unoptimized build is
         // ready sooner.
         .args(["install", "--quiet", "--debug", "--locked", "cargo-mutants"])
         .args(["--version", VERSION])
-        // rustup would look for the toolchain of each dependency.
-        .env("RUSTC", Path::new(env!("CARGO")).with_file_name("rustc"))
         .status()
         .context("cannot run cargo")?;
     if status.success() {

@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, bail};
 use cargo_metadata::Message;
+
+use crate::cargo;
 
 /// The paths of the programs, by name.
 #[derive(Debug)]
@@ -15,7 +17,7 @@ pub(crate) struct Programs(HashMap<String, PathBuf>);
 impl Programs {
     /// Builds all programs with a profile.
     pub(crate) fn build(profile: &str) -> anyhow::Result<Self> {
-        let output = Command::new(env!("CARGO"))
+        let output = cargo::command()
             .args(["build", "--locked", "--workspace", "--bins"])
             .args(["--profile", profile])
             .arg("--message-format=json-render-diagnostics")

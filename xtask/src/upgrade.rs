@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use cargo_metadata::MetadataCommand;
 use clap::Args;
 
-use crate::output;
+use crate::{cargo, output};
 
 /// The older version.
 #[derive(Args, Debug)]
@@ -56,7 +56,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "--example",
         "notes",
     ];
-    succeed(cargo(&tree).args(example).env("CARGO_TARGET_DIR", &built))?;
+    succeed(
+        cargo_in(&tree)
+            .args(example)
+            .env("CARGO_TARGET_DIR", &built),
+    )?;
     let test = [
         "test",
         "--locked",
@@ -66,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "it",
     ];
     succeed(
-        cargo(root)
+        cargo_in(root)
             .args(test)
             .arg("upgrade::")
             .env("OLDER_SERVER", built.join("debug/examples/notes")),
@@ -79,10 +83,10 @@ fn path(path: &Path) -> anyhow::Result<&str> {
 }
 
 /// Cargo of the toolchain that a version names, and not of the one that built this program.
-fn cargo(folder: &Path) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(folder).env_remove("RUSTUP_TOOLCHAIN");
-    cargo
+fn cargo_in(folder: &Path) -> Command {
+    let mut command = cargo::command();
+    command.current_dir(folder).env_remove("RUSTUP_TOOLCHAIN");
+    command
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<()> {

@@ -206,7 +206,7 @@ impl EventStore for BuggyStore {
     ) -> Result<Vec<Envelope>, StoreError> {
         let mut page = self.inner.load_after(position, limit).await?;
         if self.bug == Bug::ReadsInTwoStatements {
-            let is_first = |event: &Envelope| event.metadata.event_id.as_u128() % 2 == 0;
+            let is_first = |event: &Envelope| event.metadata.event_id.as_u128().is_multiple_of(2);
             page.retain(is_first);
             let mut rest = self.inner.load_after(position, limit).await?;
             rest.retain(|event| !is_first(event));

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::cargo;
+
 /// A program and its arguments.
 pub(super) type Run = (Program, &'static [&'static str]);
 
@@ -74,7 +76,7 @@ impl Programs {
             }
             built.push(binary);
             let (workspace, name) = binary;
-            let status = Command::new(env!("CARGO"))
+            let status = cargo::command()
                 .args(["build", "--release", "--locked", "--bin", name])
                 .current_dir(self.root.join(workspace))
                 .status()

@@ -130,10 +130,8 @@ impl Audition {
         permit.await.or_else(|error| {
             // Damage does not go away, and must not hold up the other events. Events of a newer
             // version do hold them up, until their reader comes to a newer server.
-            let is_damaged = match &error {
-                CommandError::Unreadable(error) => !error.is_of_newer_version(),
-                error => matches!(error, CommandError::Store(StoreError::Damaged { .. })),
-            };
+            let is_damaged = matches!(error, CommandError::Store(StoreError::Damaged { .. }))
+                || matches!(&error, CommandError::Unreadable(error) if !error.is_of_newer_version());
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 %resource,

@@ -122,7 +122,7 @@ async fn step_that_needs_a_newer_event_is_left_to_a_newer_node() {
         node.projections = node.projections.clone().shared_by(leases);
     }
     older.create_remark().await;
-    let mut needs = world.log().await.remove(0);
+    let mut needs = Box::new(world.log().await.remove(0));
     needs.event_type = "painted".to_owned();
     older.run(Manner::Older { needs });
     sleep(HOUR).await;

@@ -2,28 +2,16 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::process::{Server, database, rows};
+use crate::programs::installed;
 
-/// Returns true if `sqlite3` is installed. Otherwise the test reports loudly that it is
-/// skipped. In continuous integration, no test may be skipped.
 fn has_sqlite3(test: &str) -> bool {
-    if Command::new("sqlite3").arg("--version").output().is_ok() {
-        return true;
-    }
-    assert!(env::var_os("CI").is_none(), "{test} needs sqlite3");
-    // Past the test harness, which would hide the message.
-    writeln!(
-        std::io::stderr(),
-        "SKIPPED {test}: sqlite3 is not installed"
-    )
-    .expect("standard error is writable");
-    false
+    installed(test, &["sqlite3"]).is_some()
 }
 
 /// Runs command lines of the page in the folder of the database.

@@ -12,14 +12,15 @@ pub(crate) fn installed(test: &str, names: &[&str]) -> Option<PathBuf> {
         .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
         .find(|candidate| candidate.is_file());
     if found.is_none() {
-        assert!(env::var_os("CI").is_none(), "{test} needs {}", names[0]);
-        // Past the test harness, which would hide the message.
-        writeln!(
-            std::io::stderr(),
-            "SKIPPED {test}: {} is not installed",
-            names[0]
-        )
-        .expect("standard error is writable");
+        skip(test, names[0]);
     }
     found
+}
+
+/// Reports that a test is skipped, because a program is missing.
+pub(crate) fn skip(test: &str, name: &str) {
+    assert!(env::var_os("CI").is_none(), "{test} needs {name}");
+    // Past the test harness, which would hide the message.
+    writeln!(std::io::stderr(), "SKIPPED {test}: {name} is not installed")
+        .expect("standard error is writable");
 }

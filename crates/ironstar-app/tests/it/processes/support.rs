@@ -298,7 +298,7 @@ pub(crate) enum Manner {
     /// Is refused, because its remark does not exist.
     Refusing { tried: Arc<AtomicU64> },
     /// Needs this event, which it cannot read.
-    Older { needs: Envelope },
+    Older { needs: Box<Envelope> },
     /// Hangs for this remark, the first time.
     Hanging { remark: Uuid, tried: Arc<AtomicU64> },
 }
