@@ -99,3 +99,23 @@ fn failed_upcaster_names_its_version() {
     let refused = refusal("opened", 1, r#"{"type":"opened","euros":7}"#);
     assert!(matches!(refused, EventError::NotLifted { from: 2, .. }));
 }
+
+#[test]
+fn only_unknown_events_are_of_a_newer_version() {
+    let closed = r#"{"type":"closed"}"#;
+    for (event_type, version, payload, is_of_newer_version) in [
+        ("burnt", 1, closed, true),
+        ("closed", 2, closed, true),
+        ("closed", 0, closed, false),
+        ("closed", 1, "{}", false),
+        ("opened", 3, closed, false),
+        ("opened", 1, r#"{"type":"opened","name":"Ada"}"#, false),
+    ] {
+        let refused = refusal(event_type, version, payload);
+        assert_eq!(
+            refused.is_of_newer_version(),
+            is_of_newer_version,
+            "{refused}"
+        );
+    }
+}
